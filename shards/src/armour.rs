@@ -1,0 +1,138 @@
+//! The deck as a text that a person can keep: a file, a mail, a sheet of paper.
+
+use std::fmt::Write;
+
+use data_encoding::BASE32_NOPAD;
+use zeroize::Zeroizing;
+
+use crate::{Deck, MAX_DECK_LEN, MalformedDeck};
+
+/// Longest text that is looked at: 8 characters for 5 bytes of the longest deck (56,104), room for line
+/// breaks of mail programs and for the lines that explain.
+pub const MAX_TEXT_LEN: usize = 64 * 1_024;
+const _: () = assert!(MAX_DECK_LEN.div_ceil(5) * 8 < MAX_TEXT_LEN - 4_096);
+
+const PREFIX: &str = "autonomy-deck1";
+const FAMILY: &str = "autonomy-";
+
+/// Why a text is no deck.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedText {
+    /// Longer than [`MAX_TEXT_LEN`].
+    #[error("{0} bytes are more than the text of a deck can have ({MAX_TEXT_LEN})")]
+    TooLong(usize),
+    /// There is no line that starts like a deck.
+    #[error("there is no line that starts with \"{PREFIX}\": this is not the text of a deck")]
+    NotADeck,
+    /// It is another of our texts.
+    #[error("this is an \"{0}\", not an \"autonomy-deck\"")]
+    AnotherKind(String),
+    /// A character that cannot be in a deck.
+    #[error("the line of the deck has a character that cannot be there: copy it again, whole")]
+    Character,
+    /// The bytes in it are no deck.
+    #[error(transparent)]
+    Deck(#[from] MalformedDeck),
+}
+
+impl Deck {
+    /// The deck as a text: lines for the person who keeps it, and one line with the deck.
+    ///
+    /// The lines that start with `#` are only there to be read; changing them changes nothing.
+    #[must_use]
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let bytes = self.to_bytes();
+        let mut text = Zeroizing::new(String::with_capacity(2_048 + BASE32_NOPAD.encode_len(bytes.len())));
+        explain(self, &mut text).expect("writing to a string does not fail");
+        let mut line = Zeroizing::new(BASE32_NOPAD.encode(&bytes));
+        line.make_ascii_lowercase();
+        text.push_str(PREFIX);
+        text.push_str(&line);
+        text.push('\n');
+        text
+    }
+
+    /// Reads the text of a deck. Lines of comment are passed over, and breaks that a mail program put into
+    /// the line of the deck do no harm.
+    pub fn from_text(text: &str) -> Result<Self, MalformedText> {
+        if text.len() > MAX_TEXT_LEN {
+            return Err(MalformedText::TooLong(text.len()));
+        }
+        let mut packed = Zeroizing::new(String::with_capacity(text.len()));
+        for line in text.trim_start_matches('\u{feff}').lines().filter(|line| !line.starts_with('#')) {
+            packed.extend(line.chars().filter(|c| !c.is_whitespace()));
+        }
+        packed.make_ascii_lowercase();
+        let Some(body) = packed.strip_prefix(PREFIX) else { return Err(another_kind(&packed)) };
+        let upper = Zeroizing::new(body.to_ascii_uppercase());
+        let bytes = BASE32_NOPAD.decode(upper.as_bytes()).map_err(|_| MalformedText::Character)?;
+        Ok(Self::from_bytes(&Zeroizing::new(bytes))?)
+    }
+}
+
+/// Says what was pasted instead, as far as our own prefixes tell (`autonomy-bundle1…`).
+fn another_kind(packed: &str) -> MalformedText {
+    let Some(rest) = packed.strip_prefix(FAMILY) else { return MalformedText::NotADeck };
+    let word: String = rest.chars().take(24).take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+    let version = rest[word.len()..].chars().next().and_then(|c| c.to_digit(10));
+    match (word.as_str(), version) {
+        ("deck", Some(version)) => MalformedDeck::Version(version.try_into().unwrap_or(u8::MAX)).into(),
+        (_, Some(_)) => MalformedText::AnotherKind(format!("{FAMILY}{word}")),
+        (_, None) => MalformedText::NotADeck,
+    }
+}
+
+fn explain(deck: &Deck, out: &mut String) -> std::fmt::Result {
+    let (index, total, threshold) = (deck.index(), deck.total(), deck.threshold());
+    writeln!(
+        out,
+        "# A deck of Autonomy: part {index} of {total} of a secret. Any {threshold} make it whole."
+    )?;
+    writeln!(out, "#")?;
+    writeln!(out, "# Secret:  {}", deck.label())?;
+    writeln!(out, "# Keeper:  {}", deck.holder())?;
+    writeln!(out, "# Made on: {}", date(deck.created_at()))?;
+    writeln!(out, "#")?;
+    writeln!(out, "# To the keeper: keep this file where only you reach it. Alone it opens nothing, and it")?;
+    writeln!(out, "# shows no address and no balance. Give it back only to the owner, after you have heard")?;
+    writeln!(out, "# their voice or seen their face: someone may write to you in their name.")?;
+    writeln!(out, "# To the owner: do not keep {threshold} of these files in one place.")?;
+    writeln!(out, "#")
+}
+
+/// The day of a Unix time as `2026-11-23` (UTC, proleptic Gregorian calendar), for times up to the year 9999.
+fn date(seconds: u64) -> String {
+    const DAYS_TO_10000: u64 = 2_932_897;
+    let days = seconds / 86_400;
+    if days >= DAYS_TO_10000 {
+        return format!("second {seconds}");
+    }
+    // Days are counted from 1 March of the year 0, so that the leap day ends a year: an era of 400 years has
+    // 146,097 days (H. Hinnant, "chrono-compatible low-level date algorithms").
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(951_782_399), "2000-02-28");
+        assert_eq!(date(951_782_400), "2000-02-29");
+        assert_eq!(date(951_868_800), "2000-03-01");
+        assert_eq!(date(1_795_392_000), "2026-11-23");
+        assert_eq!(date(253_402_300_799), "9999-12-31");
+        assert_eq!(date(253_402_300_800), "second 253402300800");
+        assert_eq!(date(u64::MAX), format!("second {}", u64::MAX));
+    }
+}
