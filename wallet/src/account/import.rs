@@ -1,0 +1,45 @@
+//! The account for Bitcoin Core's own wallet, as a watch-only import.
+
+use serde::Serialize;
+
+use super::{AccountMap, Keychain, descriptor};
+
+/// Addresses imported on each keychain: Core's own keypool size, far past the gap limit.
+pub const CORE_IMPORT_RANGE: u32 = 1000;
+
+/// One entry of `importdescriptors`.
+#[derive(Serialize)]
+struct Request {
+    desc: String,
+    active: bool,
+    internal: bool,
+    range: [u32; 2],
+    timestamp: u64,
+}
+
+impl AccountMap {
+    /// The argument of Bitcoin Core's `importdescriptors`: receiving and change descriptor, each with its own
+    /// checksum, searched from the birthday.
+    ///
+    /// Use a wallet made with `createwallet "name" disable_private_keys=true blank=true`.
+    pub fn core_import(&self) -> serde_json::Value {
+        let requests: Vec<Request> = self
+            .single_path_descriptors()
+            .into_iter()
+            .zip([false, true])
+            .map(|(desc, internal)| Request {
+                desc,
+                active: true,
+                internal,
+                range: [0, CORE_IMPORT_RANGE - 1],
+                timestamp: self.birthday().time,
+            })
+            .collect();
+        serde_json::to_value(requests).expect("plain values always have a JSON form")
+    }
+
+    /// The receiving and the change descriptor, each with checksum, for software that does not read BIP-389.
+    pub fn single_path_descriptors(&self) -> [String; 2] {
+        Keychain::ALL.map(|keychain| descriptor::single_path(self.kind(), self.keys(), keychain))
+    }
+}

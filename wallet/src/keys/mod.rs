@@ -1,0 +1,92 @@
+//! The three keys of an account, and what others may know of them.
+//!
+//! * **P** lives on the device, **G** in the pod: both are BIP-39 [`Seed`]s that give one BIP-48 account key
+//!   for each account (`m/48h/coin/account/2h`; 2 is the script type of P2WSH).
+//! * **R** is drawn once, split at once by verifiable secret sharing, and forgotten: a scalar and a chain
+//!   code ([`RecoveryKey`]), so that the split's first commitment *is* the public key in its xpub. It sits at
+//!   depth 0 and is derived without hardening, `/account/<0;1>/*`.
+//!
+//! What leaves the owner is a [`MemberKey`]: an extended public key with its origin, and nothing else.
+//!
+//! Secrets are wiped when dropped and never printed. `secp256k1` and `bip39` copy them on the stack while
+//! they work; those copies cannot be reached from here.
+
+mod entropy;
+mod member;
+mod recovery;
+mod seed;
+
+pub use entropy::{EntropyError, MAX_CONTRIBUTION_LEN, MAX_CONTRIBUTIONS, mix_entropy};
+pub use member::{KeyError, MAX_KEY_TEXT, MemberKey, Role};
+pub use recovery::RecoveryKey;
+pub use seed::{AccountKey, Seed, SeedError};
+
+pub(crate) use member::origin_path;
+
+use crate::bitcoin::NetworkKind;
+use crate::bitcoin::bip32::ChildNumber;
+
+/// Which account of a seed: 0 to 2³¹ − 1, the range BIP-32 leaves for one step.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct AccountIndex(u32);
+
+impl AccountIndex {
+    /// The first account, the one `account create` makes when not told otherwise.
+    pub const FIRST: Self = Self(0);
+
+    /// Takes an index below 2³¹.
+    ///
+    /// # Errors
+    /// [`KeyError::AccountIndex`] for anything higher.
+    pub fn new(index: u32) -> Result<Self, KeyError> {
+        if index < (1 << 31) { Ok(Self(index)) } else { Err(KeyError::AccountIndex(index)) }
+    }
+
+    /// The number itself.
+    pub fn to_u32(self) -> u32 {
+        self.0
+    }
+
+    /// The next account.
+    ///
+    /// # Errors
+    /// [`KeyError::AccountIndex`] after the last.
+    pub fn next(self) -> Result<Self, KeyError> {
+        Self::new(self.0 + 1)
+    }
+
+    pub(crate) fn hardened(self) -> ChildNumber {
+        ChildNumber::Hardened { index: self.0 }
+    }
+
+    pub(crate) fn normal(self) -> ChildNumber {
+        ChildNumber::Normal { index: self.0 }
+    }
+}
+
+impl TryFrom<u32> for AccountIndex {
+    type Error = KeyError;
+    fn try_from(index: u32) -> Result<Self, KeyError> {
+        Self::new(index)
+    }
+}
+
+impl From<AccountIndex> for u32 {
+    fn from(index: AccountIndex) -> u32 {
+        index.0
+    }
+}
+
+impl core::fmt::Display for AccountIndex {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// BIP-44 coin type: 0 for bitcoin, 1 for every test network.
+pub(crate) fn coin_type(kind: NetworkKind) -> u32 {
+    if kind.is_mainnet() { 0 } else { 1 }
+}

@@ -1,0 +1,113 @@
+//! Account maps made outside the project, with addresses derived by a real bitcoind: the same keys must give
+//! the same descriptors and addresses, byte for byte.
+
+use autonomy_wallet::account::{AccountMap, Birthday, Keychain, Kind, Plan};
+use autonomy_wallet::bitcoin::Network;
+use autonomy_wallet::keys::{AccountIndex, MemberKey, RecoveryKey, Role, Seed};
+use serde_json::Value;
+
+fn vectors() -> Vec<Value> {
+    let all: Value = serde_json::from_str(include_str!("vectors/accounts.json")).unwrap();
+    all["vectors"].as_array().unwrap().clone()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn bytes(value: &Value) -> [u8; 32] {
+    data_encoding::HEXLOWER.decode(text(value).as_bytes()).unwrap().try_into().unwrap()
+}
+
+fn network(vector: &Value) -> Network {
+    text(&vector["network"]).parse().unwrap()
+}
+
+fn account(vector: &Value) -> AccountIndex {
+    AccountIndex::new(vector["account"].as_u64().unwrap() as u32).unwrap()
+}
+
+/// The three keys, made from their secrets.
+fn keys(vector: &Value) -> [MemberKey; 3] {
+    let seed = |role| {
+        let words = text(&vector["keys"][if role == Role::P { "P" } else { "G" }]["mnemonic"]);
+        *Seed::from_words(words).unwrap().account_key(role, network(vector), account(vector)).public()
+    };
+    let r = &vector["keys"]["R"];
+    let recovery = RecoveryKey::from_parts(&bytes(&r["scalar"]), &bytes(&r["chain_code"])).unwrap();
+    [seed(Role::P), recovery.public(network(vector), account(vector)), seed(Role::G)]
+}
+
+fn kind(descriptor: &Value) -> Kind {
+    let name = text(&descriptor["kind"]);
+    match name.strip_prefix("2-of-3 or R after ") {
+        Some(rest) => Kind::TwoOfThreeOrRecovery { blocks: rest.split(' ').next().unwrap().parse().unwrap() },
+        None => Kind::TwoOfThree,
+    }
+}
+
+fn maps() -> impl Iterator<Item = (AccountMap, Value)> {
+    vectors().into_iter().flat_map(|vector| {
+        let keys = keys(&vector);
+        let descriptors = vector["descriptors"].as_array().unwrap().clone();
+        descriptors.into_iter().map(move |descriptor| {
+            let plan = Plan {
+                name: text(&vector["name"]).into(),
+                kind: kind(&descriptor),
+                threshold: 2,
+                network: network(&vector),
+                account: account(&vector),
+                birthday: Birthday { height: 7, time: 1_700_000_000 },
+            };
+            (AccountMap::rebuild(plan, &keys, &keys[0]).unwrap(), descriptor)
+        })
+    })
+}
+
+#[test]
+fn secrets_give_the_published_keys() {
+    for vector in vectors() {
+        for key in keys(&vector) {
+            let published = &vector["keys"][key.role().to_string()];
+            let xpub = published.get("xpub").unwrap_or(&published["xpub_depth0"]);
+            assert_eq!(key.xpub().to_string(), text(xpub));
+            assert_eq!(key.fingerprint().to_string(), text(&published["fingerprint"]));
+        }
+    }
+}
+
+#[test]
+fn keys_give_the_same_descriptors() {
+    let mut seen = 0;
+    for (map, vector) in maps() {
+        assert_eq!(map.descriptor(), text(&vector["descriptor"]));
+        seen += 1;
+    }
+    assert_eq!(seen, 6);
+}
+
+#[test]
+fn descriptors_give_the_addresses_bitcoind_derived() {
+    for (map, vector) in maps() {
+        for (keychain, name) in [(Keychain::External, "receive"), (Keychain::Internal, "change")] {
+            for (index, address) in vector[name].as_array().unwrap().iter().enumerate() {
+                assert_eq!(map.address(keychain, index as u32).unwrap().to_string(), text(address));
+            }
+        }
+        assert_eq!(map.first_address().to_string(), text(&vector["receive"][0]));
+    }
+}
+
+#[test]
+fn a_descriptor_read_back_is_the_same_map() {
+    for (map, vector) in maps() {
+        let read = AccountMap::from_descriptor(
+            text(&vector["descriptor"]),
+            map.name(),
+            map.network(),
+            map.birthday(),
+        );
+        assert_eq!(read.unwrap(), map);
+        assert_eq!(AccountMap::from_bytes(&map.to_bytes()).unwrap(), map);
+    }
+}
