@@ -1,1 +1,8 @@
-//! testnet
+//! Worlds to run pods in: a private Tor network, a regtest bitcoind, real processes.
+
+pub mod clock;
+pub mod folder;
+pub mod ports;
+pub mod process;
+pub mod provision;
+pub mod tor_network;

@@ -1,0 +1,240 @@
+//! Child processes that cannot outlive us.
+//!
+//! Every child is started with a *parent death signal*: the kernel kills it when the thread that started it
+//! ends, however that comes about. As the signal follows the **thread**, not the process, all children are
+//! started by one thread that lives as long as the process ([`spawner`]): a test that ends takes nothing of
+//! a shared world with it. Setting the signal needs a system call between fork and exec, which safe Rust
+//! does not offer; `setpriv` of util-linux does it. A shell then checks that we are still its parent, which
+//! closes the gap between fork and `setpriv`, and becomes the program.
+
+mod identity;
+mod spawner;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::clock;
+pub use identity::Identity;
+
+/// How long a killed process may take to disappear: the kernel's work alone.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The log file or the record of processes could not be written.
+    #[error("cannot write {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The program could not be run.
+    #[error("cannot start {program} by way of setpriv (package util-linux): {source}")]
+    Spawn {
+        /// The program that was to run.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What to run: the program, its arguments, where its output goes.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    name: String,
+    program: PathBuf,
+    args: Vec<std::ffi::OsString>,
+    env: Vec<(String, std::ffi::OsString)>,
+    log: PathBuf,
+    record: Option<PathBuf>,
+}
+
+impl Launch {
+    /// `name` is for people; standard output and error are appended to `log`.
+    pub fn new(name: impl Into<String>, program: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
+        let (name, program, log) = (name.into(), program.into(), log.into());
+        Self { name, program, args: Vec::new(), env: Vec::new(), log, record: None }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<std::ffi::OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: Into<std::ffi::OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<std::ffi::OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Appends the process's [`Identity`] to the file `record` as soon as it runs, so that a later start
+    /// can end what this one left behind (see [`crate::folder`]).
+    #[must_use]
+    pub fn recorded_in(mut self, record: impl Into<PathBuf>) -> Self {
+        self.record = Some(record.into());
+        self
+    }
+
+    /// The command that sets the death signal, checks the parent, and becomes the program.
+    fn command(&self) -> Command {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--", "sh", "-c"])
+            .arg(r#"[ "$PPID" = "$0" ] && exec "$@""#)
+            .arg(std::process::id().to_string())
+            .arg(&self.program)
+            .args(&self.args)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            // Ctrl-C at a terminal goes to a whole process group; who stops when is ours to decide.
+            .process_group(0);
+        command
+    }
+
+    fn file_error(path: &Path, source: io::Error) -> SpawnError {
+        SpawnError::File { path: path.to_owned(), source }
+    }
+
+    /// Starts the process. It ends when the [`Process`] is dropped or this program ends, however it ends.
+    ///
+    /// # Errors
+    /// When the log cannot be written or the program cannot be run.
+    pub fn spawn(&self) -> Result<Process, SpawnError> {
+        let log = append(&self.log).map_err(|e| Self::file_error(&self.log, e))?;
+        let errors = log.try_clone().map_err(|e| Self::file_error(&self.log, e))?;
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        let child = spawner::spawn(command)
+            .map_err(|source| SpawnError::Spawn { program: self.program.clone(), source })?;
+        let identity = Identity::of(child.id());
+        let process =
+            Process { name: self.name.clone(), log: self.log.clone(), identity, child: Mutex::new(child) };
+        if let Some(record) = &self.record {
+            let line = format!("{identity} {}\n", self.name);
+            append(record)
+                .and_then(|mut file| file.write_all(line.as_bytes()))
+                .map_err(|e| Self::file_error(record, e))?;
+        }
+        Ok(process)
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// A running child. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    log: PathBuf,
+    identity: Identity,
+    child: Mutex<Child>,
+}
+
+impl Process {
+    /// The name given at the launch.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.identity.pid()
+    }
+
+    /// Process id and start time: what tells this process from a later one with the same number.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Where its output goes.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// The last `lines` lines of its output, for error messages.
+    pub fn log_tail(&self, lines: usize) -> String {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    /// How it ended, or `None` while it runs.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        self.child().try_wait().ok().flatten()
+    }
+
+    /// Whether it still runs (a frozen process runs).
+    pub fn is_running(&self) -> bool {
+        self.exit_status().is_none()
+    }
+
+    /// Kills it at once, as a power cut would, and waits until it is gone. Harmless when it is gone already.
+    pub fn kill(&self) {
+        let mut child = self.child();
+        // Fails only if the child has ended already.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// Asks it to end (SIGTERM), waits up to `grace`, then kills it. Says whether it ended by itself.
+    pub fn stop(&self, grace: Duration) -> bool {
+        self.signal(Signal::TERM);
+        let ended = clock::wait_until(grace, || !self.is_running()).is_ok();
+        self.kill();
+        ended
+    }
+
+    /// Holds it without ending it (SIGSTOP): its connections stay open and silent.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn reload(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    /// Sends `signal` unless the process has ended; the lock keeps its number from being reused meanwhile.
+    fn signal(&self, signal: Signal) {
+        let mut child = self.child();
+        if let Ok(None) = child.try_wait() {
+            self.identity.signal(signal);
+        }
+    }
+
+    fn child(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
