@@ -1,0 +1,207 @@
+//! Dialling an onion service: bounded, hedged, and with an error that says what to do.
+//!
+//! The onion client is the weak part of Tor: an attempt may hang on an introduction point that answers for a
+//! service that is gone. So a second attempt on fresh circuits starts when the first is slow; the first
+//! success wins and the other is dropped; each attempt has its own limit, and the whole has one too. The
+//! rules are tested alone, with attempts that are not Tor's ([`race`]).
+
+use std::{future::Future, time::Duration};
+
+use arti_client::{ErrorKind, HasKind, IsolationToken};
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use tokio::time::Instant;
+
+use crate::{OnionAddress, chain, isolation::Role};
+
+/// Limits of one dial. All times are wall time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DialPolicy {
+    /// What the connection is for; circuits are shared within a role only.
+    pub role: Role,
+    /// Limit of one attempt. A cold dial over slow circuits needs six crossings of the network at about a
+    /// second each, and a dead guard costs one circuit timeout of ten seconds before another is tried.
+    pub attempt_limit: Duration,
+    /// Limit of all attempts together.
+    pub total_limit: Duration,
+    /// How long the first attempt may take before a second one, on fresh circuits, joins it. A warm dial is
+    /// one round trip (about a second), a cold one three to five.
+    pub hedge_after: Duration,
+    /// Most attempts, the hedge included. At least 1.
+    pub attempts: u32,
+}
+
+impl DialPolicy {
+    /// The usual limits for a role: 30 s an attempt, 60 s in all, a hedge after 6 s, 4 attempts.
+    pub const fn new(role: Role) -> Self {
+        Self {
+            role,
+            attempt_limit: Duration::from_secs(30),
+            total_limit: Duration::from_secs(60),
+            hedge_after: Duration::from_secs(6),
+            attempts: 4,
+        }
+    }
+}
+
+/// What went wrong, as far as the caller can act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DialErrorKind {
+    /// No descriptor: the service is not running, has not published yet, or does not exist.
+    NotFound,
+    /// The service is restricted and this client has no descriptor key for it.
+    KeyRequired,
+    /// The service is restricted and this client's descriptor key is not among those it knows.
+    KeyWrong,
+    /// The service is there but does nothing on this port.
+    Refused,
+    /// The service, or the network between, does not answer: its introduction points are gone or fail.
+    Unreachable,
+    /// A time limit passed.
+    TimedOut,
+    /// This client's Tor is not working: no directory, no connection to the network.
+    TorNotReady,
+}
+
+impl DialErrorKind {
+    /// After how long another dial may help; `None` if only a change of keys or address can.
+    ///
+    /// A service that was just launched or re-keyed needs a minute at most for its next descriptor upload.
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::KeyRequired => None,
+            Self::KeyWrong | Self::NotFound => Some(Duration::from_secs(30)),
+            Self::Refused => Some(Duration::from_secs(60)),
+            Self::Unreachable | Self::TimedOut => Some(Duration::from_secs(5)),
+            Self::TorNotReady => Some(Duration::from_secs(10)),
+        }
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Self::NotFound => "the service is not published; is the pod running, and the address right?",
+            Self::KeyRequired => "the service is restricted and this client has no descriptor key for it",
+            Self::KeyWrong => "the service does not know this client's descriptor key (yet, or any more)",
+            Self::Refused => "the service does not listen on this port",
+            Self::Unreachable => "the service does not answer; the pod may be restarting",
+            Self::TimedOut => "no answer within the time limit",
+            Self::TorNotReady => "Tor on this machine is not ready",
+        }
+    }
+
+    pub(crate) fn of(error: &arti_client::Error) -> Self {
+        match error.kind() {
+            ErrorKind::OnionServiceNotFound => Self::NotFound,
+            ErrorKind::OnionServiceMissingClientAuth => Self::KeyRequired,
+            ErrorKind::OnionServiceWrongClientAuth => Self::KeyWrong,
+            ErrorKind::RemoteStreamClosed | ErrorKind::RemoteConnectionRefused => Self::Refused,
+            ErrorKind::RemoteNetworkTimeout | ErrorKind::TorNetworkTimeout | ErrorKind::ExitTimeout => {
+                Self::TimedOut
+            }
+            ErrorKind::BootstrapRequired
+            | ErrorKind::DirectoryExpired
+            | ErrorKind::LocalNetworkError
+            | ErrorKind::TorAccessFailed
+            | ErrorKind::ArtiShuttingDown
+            | ErrorKind::ClockSkew => Self::TorNotReady,
+            // "Bad API usage: stream not connected" is what a dial gets in the moment its circuit dies.
+            _ => Self::Unreachable,
+        }
+    }
+
+    /// Whether another attempt, on circuits that have nothing in common with this one, could end otherwise.
+    fn settled_by_fresh_attempt(self) -> bool {
+        matches!(self, Self::NotFound | Self::KeyRequired | Self::KeyWrong | Self::Refused)
+    }
+}
+
+/// A dial that failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot connect to {}, port {port}: {} ({detail}; {attempts} attempts, {:.1} s)", to.scrubbed(), kind.advice(), elapsed.as_secs_f32())]
+pub struct DialError {
+    /// What went wrong.
+    pub kind: DialErrorKind,
+    /// Whom we called; scrubbed when printed.
+    pub to: OnionAddress,
+    /// The port.
+    pub port: u16,
+    /// What Arti said last, with its causes.
+    pub detail: String,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Time spent.
+    pub elapsed: Duration,
+}
+
+impl DialError {
+    /// After how long another dial may help; `None` if only a change of keys or address can.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.kind.retry_after()
+    }
+}
+
+/// Why one attempt failed.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptError {
+    pub(crate) kind: DialErrorKind,
+    pub(crate) detail: String,
+}
+
+impl From<arti_client::Error> for AttemptError {
+    fn from(error: arti_client::Error) -> Self {
+        Self { kind: DialErrorKind::of(&error), detail: chain(&error) }
+    }
+}
+
+/// What a [`race`] ended with: the winner and its token, or the last error with the number of attempts.
+pub(crate) type Outcome<S> = Result<(S, IsolationToken), (AttemptError, u32)>;
+
+/// Most attempts in flight: the one that may be slow, and its hedge.
+const MAX_IN_FLIGHT: usize = 2;
+
+/// Runs attempts by the rules of `policy`: the first on the circuits of `kept`, if given, each other one on
+/// fresh circuits. A failed attempt is followed by another at once, a slow one is joined by another.
+pub(crate) async fn race<S, F: Future<Output = Result<S, AttemptError>>>(
+    policy: &DialPolicy,
+    kept: Option<IsolationToken>,
+    attempt: impl Fn(IsolationToken) -> F,
+) -> Outcome<S> {
+    let end = Instant::now() + policy.total_limit;
+    let run = |token: IsolationToken, fresh: bool| {
+        let attempt = tokio::time::timeout(policy.attempt_limit, attempt(token));
+        async move { (token, fresh, attempt.await) }
+    };
+    let mut running =
+        FuturesUnordered::from_iter([run(kept.unwrap_or_else(IsolationToken::new), kept.is_none())]);
+    let mut made = 1;
+    let mut hedge_at = Instant::now() + policy.hedge_after;
+    let mut last = AttemptError { kind: DialErrorKind::TimedOut, detail: "no answer".to_owned() };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(end) => return Err((last, made)),
+            () = tokio::time::sleep_until(hedge_at), if running.len() < MAX_IN_FLIGHT && made < policy.attempts => {}
+            Some((token, fresh, result)) = running.next() => {
+                last = match result {
+                    Ok(Ok(stream)) => return Ok((stream, token)),
+                    Ok(Err(error)) => error,
+                    Err(_) => timed_out(policy.attempt_limit),
+                };
+                if fresh && last.kind.settled_by_fresh_attempt() || running.is_empty() && made >= policy.attempts {
+                    return Err((last, made));
+                }
+                if made >= policy.attempts {
+                    continue;
+                }
+            }
+        }
+        running.push(run(IsolationToken::new(), true));
+        made += 1;
+        hedge_at = Instant::now() + policy.hedge_after;
+    }
+}
+
+fn timed_out(limit: Duration) -> AttemptError {
+    AttemptError {
+        kind: DialErrorKind::TimedOut,
+        detail: format!("no connection within {} s", limit.as_secs()),
+    }
+}

@@ -1,0 +1,43 @@
+//! A port that answers with what it hears: the bare round trip of a service, to measure everything else
+//! against.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::mpsc,
+    task::JoinSet,
+    time::timeout,
+};
+
+use crate::OnionStream;
+
+/// Streams echoed at once. Diagnosis needs one or two.
+const MAX_ECHOES: usize = 8;
+/// A stream that says nothing for this long is closed.
+const IDLE_LIMIT: Duration = Duration::from_secs(120);
+/// Bytes read before they are sent back: about 32 relay cells' payload.
+const CHUNK: usize = 16 * 1024;
+
+/// Echoes streams until the channel closes.
+pub(crate) async fn serve(mut streams: mpsc::Receiver<OnionStream>) {
+    let mut echoes = JoinSet::new();
+    loop {
+        tokio::select! {
+            stream = streams.recv(), if echoes.len() < MAX_ECHOES => match stream {
+                Some(stream) => { echoes.spawn(echo(stream)); }
+                None => return,
+            },
+            Some(_) = echoes.join_next() => {}
+        }
+    }
+}
+
+async fn echo(mut stream: OnionStream) {
+    let mut buffer = vec![0; CHUNK];
+    while let Ok(Ok(n)) = timeout(IDLE_LIMIT, stream.read(&mut buffer)).await {
+        if n == 0 || stream.write_all(&buffer[..n]).await.is_err() || stream.flush().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The folder of Arti's state: private to its owner, used by one process at a time.
+//!
+//! Two clients on one state folder corrupt it without a word: Arti's own lock only makes the second one run
+//! without some of its state. So an own lock is taken before Arti sees the folder.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::bootstrap::BootstrapError;
+
+/// Our lock file, beside Arti's files.
+const LOCK_FILE: &str = "autonomy.lock";
+
+/// The locked state folder. The lock is the operating system's: it goes when this value is dropped, and also
+/// when the process is killed.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl StateDir {
+    pub(crate) fn lock(path: &Path) -> Result<Self, BootstrapError> {
+        private_dir(path)?;
+        let at = |source| BootstrapError::Folder { path: path.to_owned(), source };
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(path.join(LOCK_FILE)).map_err(at)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(BootstrapError::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(at(source)),
+        }
+    }
+
+    /// Forgets the introduction points an earlier process left for a service: their keys died with that
+    /// process, and Arti would report a bug for each.
+    pub(crate) fn forget_introduction_points(&self, nickname: &str) -> io::Result<()> {
+        match fs::remove_dir_all(self.path.join("hss").join(nickname)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Creates a folder for the owner alone, or makes an existing one so.
+pub(crate) fn private_dir(path: &Path) -> Result<(), BootstrapError> {
+    let at = |source| BootstrapError::Folder { path: path.to_owned(), source };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at)?;
+    let mode = fs::metadata(path).map_err(at)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(at)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time_and_the_lock_ends_with_its_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let held = StateDir::lock(&path).unwrap();
+        assert!(matches!(StateDir::lock(&path), Err(BootstrapError::Locked { .. })));
+        drop(held);
+        assert!(StateDir::lock(&path).is_ok());
+    }
+
+    #[test]
+    fn the_folder_is_the_owners_alone_even_if_it_was_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let _held = StateDir::lock(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = StateDir::lock(&file.join("state")).unwrap_err();
+        assert!(error.to_string().contains("file/state"), "{error}");
+    }
+
+    #[test]
+    fn introduction_points_of_an_earlier_run_are_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::lock(&dir.path().join("state")).unwrap();
+        fs::create_dir_all(state.path.join("hss/app")).unwrap();
+        fs::write(state.path.join("hss/app/ipts.json"), "{}").unwrap();
+        state.forget_introduction_points("app").unwrap();
+        state.forget_introduction_points("app").unwrap();
+        assert!(!state.path.join("hss/app").exists());
+    }
+}
