@@ -1,0 +1,6 @@
+//! The command line.
+
+pub mod amount;
+pub mod args;
+pub mod bip21;
+pub mod qr;

@@ -1,0 +1,255 @@
+//! One request and its answer, with every bound that an answer from outside needs: time, size, shape.
+
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use rand_core::{OsRng, RngCore};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::transport::{SendError, Transport};
+use crate::api::types::Problem;
+
+/// Time for one request and its whole answer. A cold onion circuit takes up to 30 s by itself.
+pub const CALL_LIMIT: Duration = Duration::from_secs(90);
+
+/// How often a request is sent when the connection breaks under it: once, and twice more.
+const ATTEMPTS: u32 = 3;
+
+/// Pause before it is sent again.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Largest problem document read: a title and a sentence or two.
+const MAX_PROBLEM: usize = 16 * 1024;
+
+/// Longest text of a pod that reaches a person.
+const MAX_SHOWN: usize = 2_000;
+
+/// The problem kind by which an agent says that it could not reach the pod.
+pub(crate) const UNREACHABLE: &str = "pod-unreachable";
+
+/// One request, before it is sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    body: Bytes,
+    idempotency_key: Option<String>,
+    max_answer: usize,
+}
+
+impl Call {
+    pub(crate) fn get(path: impl Into<String>, max_answer: usize) -> Self {
+        Self { method: Method::GET, path: path.into(), body: Bytes::new(), idempotency_key: None, max_answer }
+    }
+
+    pub(crate) fn delete(path: impl Into<String>, max_answer: usize) -> Self {
+        Self { method: Method::DELETE, idempotency_key: Some(fresh_key()), ..Self::get(path, max_answer) }
+    }
+
+    /// A POST with a JSON body; our own types always serialise.
+    pub(crate) fn post(path: impl Into<String>, body: &impl Serialize, max_answer: usize) -> Self {
+        let body = serde_json::to_vec(body).unwrap_or_default().into();
+        Self { method: Method::POST, body, ..Self::delete(path, max_answer) }
+    }
+
+    fn request(&self) -> Result<Request<Full<Bytes>>, CallError> {
+        let mut request = Request::builder().method(self.method.clone()).uri(self.path.as_str());
+        request = request.header(header::ACCEPT, "application/json, application/problem+json");
+        if let Some(key) = &self.idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        if !self.body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        request
+            .body(Full::new(self.body.clone()))
+            .map_err(|_| CallError::BadRequest { what: format!("{} {}", self.method, self.path) })
+    }
+
+    /// Sends it and reads the answer as JSON.
+    pub(crate) async fn send<T: DeserializeOwned>(&self, transport: &Transport) -> Result<T, CallError> {
+        let body = self.send_for_bytes(transport).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| CallError::Misshapen { what: self.name(), why: printable(&error.to_string()) })
+    }
+
+    /// Sends it, and again with the same key when the connection breaks, then reads the whole answer.
+    pub(crate) async fn send_for_bytes(&self, transport: &Transport) -> Result<Bytes, CallError> {
+        tokio::time::timeout(CALL_LIMIT, self.exchange(transport))
+            .await
+            .map_err(|_| CallError::TooSlow { seconds: CALL_LIMIT.as_secs() })?
+    }
+
+    async fn exchange(&self, transport: &Transport) -> Result<Bytes, CallError> {
+        let mut attempt = 1;
+        loop {
+            let outcome = match transport.send(self.request()?).await {
+                Ok(response) => self.read(response).await,
+                Err(error) => Err(unreachable_by(transport, error)),
+            };
+            match outcome {
+                Err(CallError::Unreachable { never_sent: false, .. }) if attempt < ATTEMPTS => attempt += 1,
+                done => return done,
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn read(&self, response: Response<Incoming>) -> Result<Bytes, CallError> {
+        let status = response.status();
+        if !status.is_success() {
+            return Err(refusal(response, self.name()).await);
+        }
+        read_capped(response, self.max_answer, &self.name()).await
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+/// An `Idempotency-Key`: 16 random bytes in hexadecimal.
+fn fresh_key() -> String {
+    let mut key = [0; 16];
+    OsRng.fill_bytes(&mut key);
+    data_encoding::HEXLOWER.encode(&key)
+}
+
+/// Reads a body of at most `max` bytes.
+async fn read_capped(response: Response<Incoming>, max: usize, what: &str) -> Result<Bytes, CallError> {
+    match Limited::new(response.into_body(), max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(CallError::TooLarge { what: what.to_owned(), max })
+        }
+        Err(error) => {
+            let detail = format!("the connection broke within the answer: {error}");
+            Err(CallError::Unreachable { detail, never_sent: false })
+        }
+    }
+}
+
+/// Turns an answer that is not a success into an error.
+pub(crate) async fn refusal(response: Response<Incoming>, what: String) -> CallError {
+    let status = response.status();
+    let body = match read_capped(response, MAX_PROBLEM, &what).await {
+        Ok(body) => body,
+        Err(error) => return error,
+    };
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => refused(problem, status),
+        Err(_) => CallError::Misshapen { what, why: format!("status {status} without a problem document") },
+    }
+}
+
+fn refused(problem: Problem, status: StatusCode) -> CallError {
+    let kind: String = problem.kind.rsplit('/').next().unwrap_or_default().chars().take(64).collect();
+    let kind: String = kind.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    let detail = printable(&problem.detail);
+    if kind == UNREACHABLE {
+        return CallError::Unreachable { detail, never_sent: true };
+    }
+    CallError::Refused { kind, status: status.as_u16(), title: printable(&problem.title), detail }
+}
+
+pub(crate) fn unreachable_by(transport: &Transport, error: SendError) -> CallError {
+    let detail = format!("{}: {}", transport.name(), printable(&error.reason));
+    CallError::Unreachable { detail, never_sent: error.never_sent }
+}
+
+/// Text from outside, made safe for a terminal: no control characters (an escape sequence could redraw what a
+/// person is about to approve), no characters that reorder text, no more than a screen of it.
+pub fn printable(text: &str) -> String {
+    let reorders =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let safe = text.chars().map(|c| if c.is_control() || reorders(c) { ' ' } else { c });
+    safe.take(MAX_SHOWN).collect::<String>().trim().to_owned()
+}
+
+/// Why a call to the pod failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// No connection, or it broke.
+    #[error("the pod is not reachable: {detail}")]
+    Unreachable {
+        /// By which way, and why.
+        detail: String,
+        /// The request was never sent, so nothing was done by it.
+        never_sent: bool,
+    },
+    /// No whole answer in time. The pod may have acted; the same command may be repeated.
+    #[error("the pod did not answer within {seconds} s")]
+    TooSlow {
+        /// The limit.
+        seconds: u64,
+    },
+    /// More bytes than this route ever needs.
+    #[error("the pod's answer to {what} is longer than {max} bytes; nothing of it was used")]
+    TooLarge {
+        /// The route.
+        what: String,
+        /// The limit.
+        max: usize,
+    },
+    /// Not the JSON that this route gives.
+    #[error("the pod's answer to {what} is not understood: {why}")]
+    Misshapen {
+        /// The route.
+        what: String,
+        /// What the parser says.
+        why: String,
+    },
+    /// A path that cannot be sent, for example with a space in an id.
+    #[error("{what} cannot be asked for: an id has characters that no id has")]
+    BadRequest {
+        /// The route.
+        what: String,
+    },
+    /// The pod said no.
+    #[error("{title}: {detail}")]
+    Refused {
+        /// Last part of the problem type, stable.
+        kind: String,
+        /// HTTP status.
+        status: u16,
+        /// The kind in words.
+        title: String,
+        /// What is wrong here.
+        detail: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_cannot_redraw_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\r\nc"), "a [2Jb  c");
+        assert_eq!(printable("pay \u{202e}elim"), "pay  elim");
+        assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_SHOWN);
+    }
+
+    #[test]
+    fn each_call_has_its_own_key_and_keeps_it() {
+        let call = Call::delete("/v1/payments/1", 10);
+        let key = |call: &Call| call.request().unwrap().headers()["idempotency-key"].clone();
+        assert_eq!(key(&call), key(&call));
+        assert_ne!(key(&call), key(&Call::delete("/v1/payments/1", 10)));
+        assert!(Call::get("/v1/status", 10).request().unwrap().headers().get("idempotency-key").is_none());
+    }
+
+    #[test]
+    fn the_kind_of_a_problem_is_a_plain_word() {
+        let problem = Problem {
+            kind: "https://autonomy.invalid/problems/gap-limit\x1b[1m".into(),
+            title: "Gap limit".into(),
+            status: 409,
+            detail: "too many".into(),
+        };
+        let error = refused(problem, StatusCode::CONFLICT);
+        assert!(matches!(error, CallError::Refused { kind, .. } if kind == "gap-limit1m"));
+    }
+}
