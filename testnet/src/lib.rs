@@ -1,6 +1,7 @@
 //! Worlds to run pods in: a private Tor network, a regtest bitcoind, real processes.
 
 pub mod clock;
+pub mod fixture;
 pub mod folder;
 pub mod ports;
 pub mod process;

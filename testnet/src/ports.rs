@@ -56,8 +56,7 @@ impl Ports {
     /// When no block is free or the lock files cannot be written.
     pub fn take() -> Result<Self, PortsError> {
         let locks = folder::base()?.join("ports");
-        std::fs::create_dir_all(&locks)
-            .map_err(|source| PortsError::Lock { path: locks.clone(), source })?;
+        std::fs::create_dir_all(&locks).map_err(|source| PortsError::Lock { path: locks.clone(), source })?;
         for block in 0..BLOCKS {
             let first = FIRST + block * BLOCK;
             let path = locks.join(first.to_string());

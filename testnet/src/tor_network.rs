@@ -45,6 +45,8 @@ const DESCRIPTORS_LIMIT: Duration = Duration::from_secs(90);
 const VOTE_AHEAD: u64 = 5;
 /// From the vote until every node has the consensus and the descriptors it names.
 const CONSENSUS_LIMIT: Duration = Duration::from_secs(90);
+/// Between two reloads of a node that lacks the consensus: longer than a download on loopback takes.
+const NUDGE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What the network shall be.
 #[derive(Debug, Clone, Copy)]
@@ -252,13 +254,26 @@ impl TorNetwork {
         Ok(())
     }
 
+    /// Relays that asked before there was a consensus wait ever longer between their tries; a reload makes
+    /// them forget that and ask at once.
     fn wait_for_consensus(&self, progress: Progress<'_>) -> Result<(), TorError> {
         let wanted = self.nodes.len();
+        let mut nudged = clock::now();
         self.wait(CONSENSUS_LIMIT, "the consensus at all nodes", || {
-            let complete = self.nodes.iter().filter(|node| directory::is_complete(&node.dir, wanted)).count();
-            progress(0.4 + 0.5 * ratio(complete, wanted), "the authorities vote");
-            complete == wanted
+            let complete = |node: &Node| directory::is_complete(&node.dir, wanted);
+            let missing: Vec<_> = (0..wanted).filter(|&index| !complete(&self.nodes[index])).collect();
+            progress(0.4 + 0.5 * ratio(wanted - missing.len(), wanted), "the authorities vote");
+            if nudged.elapsed() >= NUDGE_INTERVAL && self.voted() {
+                missing.iter().for_each(|&index| self.with(index, Process::reload));
+                nudged = clock::now();
+            }
+            missing.is_empty()
         })
+    }
+
+    /// Whether every authority holds the consensus of the first vote.
+    fn voted(&self) -> bool {
+        self.authorities().all(|(node, _)| directory::listed(&node.dir) == self.nodes.len())
     }
 
     /// Waits for `ready`; fails early when a node dies.

@@ -16,11 +16,13 @@ fn a_network_comes_up_with_every_relay_in_its_consensus() {
     let progress = |f: f32, what: &str| {
         let mut last = last.lock().unwrap();
         let text = format!("{f:.2} {what}");
-        if *last != text { println!("{:5.1} {text}", started.elapsed().as_secs_f32()); *last = text; }
+        if *last != text {
+            println!("{:5.1} {text}", started.elapsed().as_secs_f32());
+            *last = text;
+        }
     };
     let network =
-        TorNetwork::start(&folder, &mut ports, &TorPrograms::find().unwrap(), config, &progress)
-            .unwrap();
+        TorNetwork::start(&folder, &mut ports, &TorPrograms::find().unwrap(), config, &progress).unwrap();
     println!("ready after {:.1} s", started.elapsed().as_secs_f32());
     assert_eq!(network.listed(), AUTHORITIES + config.relays);
     println!("{}", std::fs::read_to_string(network.network_file()).unwrap());

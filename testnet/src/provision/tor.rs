@@ -20,7 +20,8 @@ impl TorPrograms {
     /// Names what is missing and how to install it.
     pub fn find() -> Result<Self, ProvisionError> {
         let find = |program| {
-            super::on_path(program).ok_or(ProvisionError::Missing { program, remedy: "apt-get install tor".into() })
+            super::on_path(program)
+                .ok_or(ProvisionError::Missing { program, remedy: "apt-get install tor".into() })
         };
         Ok(Self { tor: find("tor")?, gencert: find("tor-gencert")? })
     }

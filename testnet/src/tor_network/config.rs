@@ -104,7 +104,7 @@ fn authority(vote: u64) -> String {
     )
 }
 
-/// The file for pods: authorities, fallback directories, parameters and path rules of this network.
+/// The file for pods: authorities, fallback directories and parameters of this network.
 pub(super) fn network_file(nodes: &[Node]) -> String {
     let mut text = String::from("# A private Tor network, for `tor.network` in a pod's configuration.\n\n");
     for v3ident in nodes.iter().filter_map(|node| node.identities.v3ident.as_ref()) {
@@ -118,11 +118,6 @@ pub(super) fn network_file(nodes: &[Node]) -> String {
             ids.rsa, ids.ed25519
         );
     }
-    // All nodes share one address: prefixes longer than an address keep them from counting as one family.
-    let _ = write!(
-        text,
-        "[path_rules]\nipv4_subnet_family_prefix = 33\nipv6_subnet_family_prefix = 129\n\n\
-         [params]\ncbtmintimeout = {CIRCUIT_TIMEOUT}\nhsdir_interval = {HSDIR_INTERVAL}\n",
-    );
+    let _ = write!(text, "[params]\ncbtmintimeout = {CIRCUIT_TIMEOUT}\nhsdir_interval = {HSDIR_INTERVAL}\n",);
     text
 }

@@ -55,7 +55,10 @@ pub(super) fn make_nodes(
     std::thread::scope(|scope| {
         let makers: Vec<_> =
             plans.into_iter().map(|plan| scope.spawn(move || make_node(plan, programs))).collect();
-        makers.into_iter().map(|maker| maker.join().unwrap_or_else(|e| std::panic::resume_unwind(e))).collect()
+        makers
+            .into_iter()
+            .map(|maker| maker.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+            .collect()
     })
 }
 
@@ -112,7 +115,12 @@ fn relay_key(
     let defaults = dir.join("defaults");
     super::write(&defaults, "")?;
     let mut command = Command::new(&programs.tor);
-    command.arg("--defaults-torrc").arg(defaults).arg("-f").arg(config).args(["--list-fingerprint", "--quiet"]);
+    command
+        .arg("--defaults-torrc")
+        .arg(defaults)
+        .arg("-f")
+        .arg(config)
+        .args(["--list-fingerprint", "--quiet"]);
     run(command, b"").map_err(failed)?;
     let last_word = |name: &str| {
         let text = fs::read_to_string(dir.join(name)).map_err(|e| failed(format!("{name}: {e}")))?;
