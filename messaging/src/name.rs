@@ -1,0 +1,59 @@
+use std::fmt;
+
+/// Longest name in bytes of UTF-8: a line that a terminal shows whole.
+pub const MAX_NAME_LEN: usize = 64;
+
+/// What people call a pod or a device: 1 to 64 bytes of one visible line.
+///
+/// Control characters and those that turn the direction of writing are refused: a name that somebody else
+/// chose is printed in terminals, and must not pretend to be anything else there.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+/// The text cannot be a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// Empty, or longer than [`MAX_NAME_LEN`].
+    #[error("a name has 1 to {MAX_NAME_LEN} bytes, this has {0}")]
+    Length(usize),
+    /// A character that could not be seen, or hides others.
+    #[error("a name is one line of visible characters without spaces at its ends")]
+    Invisible,
+}
+
+impl Name {
+    /// Takes a name as a person typed it.
+    pub fn new(text: &str) -> Result<Self, BadName> {
+        if text.is_empty() || text.len() > MAX_NAME_LEN {
+            return Err(BadName::Length(text.len()));
+        }
+        if text.trim() != text || text.chars().any(is_invisible) {
+            return Err(BadName::Invisible);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Control characters, line and paragraph separators, zero-width and bidirectional controls (UAX 9).
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
