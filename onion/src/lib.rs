@@ -6,6 +6,7 @@ mod config;
 mod dial;
 mod door;
 mod echo;
+pub mod https;
 mod isolation;
 mod keys;
 pub mod network;
@@ -13,6 +14,7 @@ mod service;
 mod state;
 mod stream;
 mod task;
+mod tls;
 mod tor;
 
 pub use address::{AddressError, OnionAddress};

@@ -1,0 +1,239 @@
+//! The client's end: one connection, kept and shared by all requests.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use http::{Request, Response, Uri, uri::PathAndQuery};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper_util::{
+    client::legacy::{
+        Client,
+        connect::{Connected, Connection},
+    },
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::HttpsError;
+use crate::{
+    DialError, DialPolicy, OnionAddress, Tor,
+    tls::{self, TlsIdentity, TlsSetupError},
+};
+
+/// A ping is sent after this long without a word from the server …
+const PING_AFTER: Duration = Duration::from_secs(6);
+/// … and the connection given up this long after it: 14 s in all, at most 15 until a dead circuit is found.
+const PONG_WITHIN: Duration = Duration::from_secs(8);
+/// An idle connection is kept this long; then the circuit may go too.
+const KEEP_IDLE: Duration = Duration::from_secs(600);
+/// Usual limit of a request, from the call to the head of the answer, a dial of a minute included.
+const REQUEST_LIMIT: Duration = Duration::from_secs(90);
+/// TLS needs one round trip after the dial.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(20);
+
+/// Whom to call: where, and who must answer there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// The onion service.
+    pub onion: OnionAddress,
+    /// Its port.
+    pub port: u16,
+    /// The Ed25519 key its certificate must hold.
+    pub key: [u8; 32],
+}
+
+/// An HTTPS client for one server. Cheap to clone; all clones share one HTTP/2 connection, which is opened by
+/// the first request, kept alive by pings, and replaced when it dies.
+#[derive(Clone)]
+pub struct HttpsClient(Arc<Inner>);
+
+struct Inner {
+    connector: Connector,
+    client: Mutex<Pooled>,
+    host: String,
+    on_dead: Box<dyn Fn() + Send + Sync>,
+}
+
+type Pooled = Client<Connector, Full<Bytes>>;
+/// Opens a stream to the server.
+type Dial = Arc<dyn Fn() -> BoxFuture<'static, Result<BoxedIo, DialError>> + Send + Sync>;
+type BoxedIo = Box<dyn Io>;
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+impl HttpsClient {
+    /// A client for `server`, known to it as `identity`. Nothing is dialled yet.
+    pub fn new(
+        tor: &Tor,
+        server: Server,
+        identity: &TlsIdentity,
+        policy: DialPolicy,
+    ) -> Result<Self, TlsSetupError> {
+        let (dialler, rotated) = (tor.clone(), tor.clone());
+        let dial = move || -> BoxFuture<'static, _> {
+            let tor = dialler.clone();
+            Box::pin(async move {
+                let stream = tor.connect(&server.onion, server.port, &policy).await?;
+                Ok(Box::new(stream) as BoxedIo)
+            })
+        };
+        let host = format!("{}:{}", server.onion, server.port);
+        let on_dead = Box::new(move || rotated.rotate(&server.onion));
+        Self::over(Arc::new(dial), host, server.key, identity, on_dead)
+    }
+
+    fn over(
+        dial: Dial,
+        host: String,
+        server: [u8; 32],
+        identity: &TlsIdentity,
+        on_dead: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Self, TlsSetupError> {
+        let tls = TlsConnector::from(tls::client_config(identity, server)?);
+        let connector = Connector { dial, tls };
+        let client = Mutex::new(pooled(connector.clone()));
+        Ok(Self(Arc::new(Inner { connector, client, host, on_dead })))
+    }
+
+    /// Sends a request and waits for the head of the answer; its body streams in after. Of the request's URI
+    /// only path and query count.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, HttpsError> {
+        self.send_within(request, REQUEST_LIMIT).await
+    }
+
+    /// The same with a limit of one's own.
+    pub async fn send_within(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, HttpsError> {
+        *request.uri_mut() = self.absolute(request.uri())?;
+        let client = self.pool().clone();
+        let result = match timeout(limit, client.request(request)).await {
+            Ok(answer) => answer.map_err(|error| HttpsError::classify(&error)),
+            Err(_) => Err(HttpsError::TimedOut(limit)),
+        };
+        if result.as_ref().is_err_and(HttpsError::connection_is_dead) {
+            self.reconnect();
+        }
+        result
+    }
+
+    /// Gives up the connection and its circuits: the next request dials anew.
+    pub fn reconnect(&self) {
+        *self.pool() = pooled(self.0.connector.clone());
+        (self.0.on_dead)();
+    }
+
+    fn pool(&self) -> std::sync::MutexGuard<'_, Pooled> {
+        self.0.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn absolute(&self, uri: &Uri) -> Result<Uri, HttpsError> {
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let parts = Uri::builder().scheme("https").authority(self.0.host.as_str()).path_and_query(path);
+        parts.build().map_err(|e| HttpsError::Request(e.to_string()))
+    }
+}
+
+impl fmt::Debug for HttpsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpsClient").finish_non_exhaustive()
+    }
+}
+
+fn pooled(connector: Connector) -> Pooled {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(KEEP_IDLE)
+        .http2_only(true)
+        .http2_keep_alive_interval(PING_AFTER)
+        .http2_keep_alive_timeout(PONG_WITHIN)
+        .http2_keep_alive_while_idle(true)
+        .build(connector)
+}
+
+/// From a dial to an HTTP/2 connection.
+#[derive(Clone)]
+struct Connector {
+    dial: Dial,
+    tls: TlsConnector,
+}
+
+impl Connector {
+    async fn connect(self) -> Result<ClientIo, HttpsError> {
+        let stream = (self.dial)().await?;
+        // The server is known by its key; the name is a form to be filled in.
+        let name = ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
+        let handshake = timeout(HANDSHAKE_LIMIT, self.tls.connect(name, stream)).await;
+        let tls = handshake.map_err(|_| HttpsError::Handshake("no answer".to_owned()))?;
+        Ok(ClientIo(TokioIo::new(tls.map_err(|error| of_handshake(&error))?)))
+    }
+}
+
+fn of_handshake(error: &io::Error) -> HttpsError {
+    match HttpsError::classify(error) {
+        HttpsError::Lost(text) => HttpsError::Handshake(text),
+        known => known,
+    }
+}
+
+impl tower::Service<Uri> for Connector {
+    type Response = ClientIo;
+    type Error = HttpsError;
+    type Future = BoxFuture<'static, Result<ClientIo, HttpsError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), HttpsError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        Box::pin(self.clone().connect())
+    }
+}
+
+struct ClientIo(TokioIo<TlsStream<BoxedIo>>);
+
+impl Connection for ClientIo {
+    fn connected(&self) -> Connected {
+        Connected::new().negotiated_h2()
+    }
+}
+
+impl hyper::rt::Read for ClientIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl hyper::rt::Write for ClientIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,188 @@
+//! The server's end: a listener for `axum::serve`.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{extract::connect_info::Connected, serve::IncomingStream, serve::Listener};
+use futures::{Stream, StreamExt as _};
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, Sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::seats::{Seat, Seats};
+use crate::{
+    OnionStream,
+    task::OwnedTask,
+    tls::{self, ClientGate, TlsIdentity, TlsSetupError},
+};
+
+/// Handshakes under way at once. Each is a key exchange (about 0.2 ms) and two round trips through Tor.
+const MAX_HANDSHAKES: usize = 64;
+/// A handshake is two round trips; slow circuits need some seconds.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
+/// Time to let a refused caller know why.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
+/// A connection that says nothing for this long is dead or forgotten; our clients ping every few seconds.
+const IDLE_LIMIT: Duration = Duration::from_secs(600);
+/// Connections with a finished handshake that wait for `axum`.
+const READY: usize = 8;
+
+/// The key of the client certificate of a connection. Handlers get it as `ConnectInfo<Caller>`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Caller(pub [u8; 32]);
+
+/// A listener for `axum::serve` over the streams of an onion service's port.
+pub type OnionTlsListener = TlsListener<OnionStream>;
+
+/// A listener for `axum::serve` over any streams.
+///
+/// Handshakes run beside each other in the background, bounded in number and time, so a slow or hostile caller
+/// delays nobody. Callers who are refused are told so by a TLS alert.
+#[derive(Debug)]
+pub struct TlsListener<S> {
+    ready: mpsc::Receiver<(TlsConnection<S>, Caller)>,
+    _handshakes: OwnedTask,
+}
+
+/// A connection whose caller is known.
+pub struct TlsConnection<S> {
+    tls: TlsStream<S>,
+    idle: Pin<Box<Sleep>>,
+    _seat: Seat,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<S> {
+    /// Serves `streams` as `identity` to those whom `gate` lets in.
+    pub fn new(
+        streams: impl Stream<Item = S> + Send + 'static,
+        identity: &TlsIdentity,
+        gate: ClientGate,
+    ) -> Result<Self, TlsSetupError> {
+        let config = tls::server_config(identity, gate)?;
+        let (sender, ready) = mpsc::channel(READY);
+        Ok(Self { ready, _handshakes: OwnedTask::spawn(shake_hands(streams, config, sender)) })
+    }
+}
+
+async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    streams: impl Stream<Item = S> + Send,
+    config: Arc<ServerConfig>,
+    ready: mpsc::Sender<(TlsConnection<S>, Caller)>,
+) {
+    let acceptor = TlsAcceptor::from(config);
+    let seats = Arc::new(Seats::default());
+    let mut streams = std::pin::pin!(streams.fuse());
+    let mut handshakes = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(stream) = streams.next(), if handshakes.len() < MAX_HANDSHAKES => {
+                let handshake = handshake(stream, acceptor.clone(), seats.clone(), ready.clone());
+                handshakes.spawn(timeout(HANDSHAKE_LIMIT, handshake));
+            }
+            Some(_) = handshakes.join_next() => {}
+            () = ready.closed() => return,
+        }
+    }
+}
+
+async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    acceptor: TlsAcceptor,
+    seats: Arc<Seats>,
+    ready: mpsc::Sender<(TlsConnection<S>, Caller)>,
+) {
+    let mut tls = match acceptor.accept(stream).into_fallible().await {
+        Ok(tls) => tls,
+        Err((error, mut stream)) => {
+            // rustls wrote an alert, and an onion stream keeps it until flushed.
+            let _ =
+                timeout(FAREWELL_LIMIT, async { stream.flush().await.and(stream.shutdown().await) }).await;
+            return tracing::debug!(%error, "a caller was refused");
+        }
+    };
+    let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let Some(Ok(caller)) = certificate.map(tls::public_key) else { return };
+    let Some(seat) = seats.take(caller) else {
+        let _ = timeout(FAREWELL_LIMIT, tls.shutdown()).await;
+        return tracing::debug!("a caller was refused: too many connections");
+    };
+    let idle = Box::pin(tokio::time::sleep(IDLE_LIMIT));
+    let _ = ready.send((TlsConnection { tls, idle, _seat: seat }, Caller(caller))).await;
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for TlsListener<S> {
+    type Io = TlsConnection<S>;
+    type Addr = Caller;
+
+    async fn accept(&mut self) -> (Self::Io, Caller) {
+        match self.ready.recv().await {
+            Some(connection) => connection,
+            // The service is gone; axum ends by its shutdown signal.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Caller> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "an onion service has no socket address"))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connected<IncomingStream<'_, TlsListener<S>>>
+    for Caller
+{
+    fn connect_info(stream: IncomingStream<'_, TlsListener<S>>) -> Self {
+        *stream.remote_addr()
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Caller({}…)", data_encoding::HEXLOWER.encode(&self.0[..4]))
+    }
+}
+
+impl<S> fmt::Debug for TlsConnection<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConnection").finish_non_exhaustive()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsConnection<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match Pin::new(&mut self.tls).poll_read(cx, buf) {
+            Poll::Ready(read) => {
+                self.idle.as_mut().reset(Instant::now() + IDLE_LIMIT);
+                Poll::Ready(read)
+            }
+            Poll::Pending => self.idle.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsConnection<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tls).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_shutdown(cx)
+    }
+}
