@@ -68,6 +68,11 @@ impl Isolation {
         self.groups().retain(|(onion, _), _| *onion != peer);
     }
 
+    /// Forgets the token of a peer in one role.
+    pub(crate) fn rotate_role(&self, peer: OnionAddress, role: Role) {
+        self.groups().remove(&(peer, role));
+    }
+
     fn groups(&self) -> MutexGuard<'_, HashMap<(OnionAddress, Role), IsolationToken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

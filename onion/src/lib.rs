@@ -10,12 +10,14 @@ pub mod https;
 mod isolation;
 mod keys;
 pub mod network;
+pub mod reachability;
 mod service;
 mod state;
 mod stream;
 mod task;
 mod tls;
 mod tor;
+pub mod transport;
 
 pub use address::{AddressError, OnionAddress};
 pub use bootstrap::{BootstrapError, BootstrapProgress, install_crypto_provider};

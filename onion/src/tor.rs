@@ -107,6 +107,11 @@ impl Tor {
         self.0.isolation.rotate(*peer);
     }
 
+    /// Gives up the circuits to a peer in one role.
+    pub fn rotate_role(&self, peer: &OnionAddress, role: Role) {
+        self.0.isolation.rotate_role(*peer, role);
+    }
+
     /// Makes this client able to find a restricted service. Replaces an earlier key for the same service.
     pub fn add_discovery_key(
         &self,
