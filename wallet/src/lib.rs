@@ -7,9 +7,11 @@
 //! |---|---|
 //! | [`keys`] | who are P, R and G, and what may others know of them |
 //! | [`account`] | which scripts are ours |
+//! | [`ledger`] | what we own, as the chain tells it |
 
 pub mod account;
 pub mod keys;
+pub mod ledger;
 
 pub use bdk_wallet::{bitcoin, miniscript};
 

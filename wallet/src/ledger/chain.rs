@@ -1,0 +1,215 @@
+//! What the chain says: blocks, reorganisations, the mempool.
+
+use bdk_wallet::chain::local_chain::{self, ApplyHeaderError};
+use bdk_wallet::chain::{Merge, keychain_txout};
+use bdk_wallet::{ChangeSet, LoadParams, Wallet};
+
+use super::{BlockId, CheckPoint, Ledger, kind};
+use crate::account::Keychain;
+use crate::bitcoin::{Block, BlockHash, Transaction, Txid};
+
+/// What a block or a set of unconfirmed transactions did to the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use]
+pub struct Applied {
+    /// Transactions of the account that are new, or whose standing changed because of their place in a block.
+    /// After a reorganisation others may have changed too: look at the history.
+    pub relevant: Vec<Txid>,
+    /// Whether blocks that were known are gone.
+    pub reorganised: bool,
+}
+
+/// Why a block was not taken. The ledger is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The block does not connect to anything this ledger knows.
+    #[error(
+        "block {height} does not connect to the ledger's chain (tip {tip}); \
+         ask the source for blocks from a common checkpoint"
+    )]
+    Disconnected {
+        /// The block's height.
+        height: u32,
+        /// Our tip.
+        tip: u32,
+    },
+    /// `connected_to` contradicts the block's own header or height.
+    #[error("block {height} does not follow the block it is said to connect to")]
+    Inconsistent {
+        /// The block's height.
+        height: u32,
+    },
+}
+
+impl Ledger {
+    /// The chain as the ledger knows it, newest block first: what a chain source compares with its own.
+    ///
+    /// Sparse: the last [`KEPT_CHECKPOINTS`](super::KEPT_CHECKPOINTS) blocks at least, those with transactions
+    /// of the account, and the first block.
+    pub fn checkpoint(&self) -> CheckPoint {
+        self.wallet.latest_checkpoint()
+    }
+
+    /// The newest block.
+    pub fn tip(&self) -> BlockId {
+        self.wallet.latest_checkpoint().block_id()
+    }
+
+    /// The hash of a block the ledger knows.
+    pub fn block_hash(&self, height: u32) -> Option<BlockHash> {
+        self.wallet.local_chain().get(height).map(|checkpoint| checkpoint.hash())
+    }
+
+    /// Takes a block of the best chain.
+    ///
+    /// `connected_to` is the highest block below it that ledger and source agree on: its parent in the plain
+    /// case, a lower one after a gap or a reorganisation. Blocks above it that differ are dropped, and their
+    /// transactions become pending again.
+    ///
+    /// # Errors
+    /// [`ApplyError`] when the block does not connect; the ledger is unchanged.
+    pub fn apply_block(
+        &mut self,
+        block: &Block,
+        height: u32,
+        connected_to: BlockId,
+    ) -> Result<Applied, ApplyError> {
+        let before = self.tip();
+        match self.wallet.apply_block_connected_to(block, height, connected_to) {
+            Ok(()) => {}
+            Err(ApplyHeaderError::InconsistentBlocks) => return Err(ApplyError::Inconsistent { height }),
+            Err(ApplyHeaderError::CannotConnect(_)) => {
+                self.disconnect_above(connected_to)
+                    .filter(|_| connected_to.height < height)
+                    .ok_or(ApplyError::Disconnected { height, tip: before.height })?;
+                self.wallet
+                    .apply_block_connected_to(block, height, connected_to)
+                    .map_err(|_| ApplyError::Disconnected { height, tip: before.height })?;
+            }
+        }
+        let reorganised = self.block_hash(before.height) != Some(before.hash);
+        let applied = Applied { relevant: self.drain_stage(), reorganised };
+        if reorganised || !applied.relevant.is_empty() || self.balance_has_immature() {
+            self.snapshot.take();
+        }
+        Ok(applied)
+    }
+
+    /// Takes unconfirmed transactions with the time they were seen (seconds since 1970). Foreign ones are
+    /// ignored, so a whole mempool may be given.
+    ///
+    /// Also call it with a payment of our own when it is broadcast: the ledger does not know it otherwise.
+    pub fn apply_unconfirmed(&mut self, txs: impl IntoIterator<Item = (Transaction, u64)>) -> Applied {
+        // A coinbase-shaped transaction outside a block can only come from a hostile peer, and bdk would panic
+        // over it later. One that already counts gains nothing from being seen again, and would cost a commit.
+        let fresh: Vec<_> = txs
+            .into_iter()
+            .filter(|(tx, _)| !tx.is_coinbase() && !tx.input.is_empty() && !tx.output.is_empty())
+            .filter(|(tx, _)| !self.counts(&tx.compute_txid()))
+            .collect();
+        self.wallet.apply_unconfirmed_txs(fresh);
+        let relevant = self.drain_stage();
+        if !relevant.is_empty() {
+            self.snapshot.take();
+        }
+        Applied { relevant, reorganised: false }
+    }
+
+    /// Takes transactions that left the mempool without a block, with the time this was noticed.
+    pub fn apply_evicted(&mut self, txids: impl IntoIterator<Item = (Txid, u64)>) -> Applied {
+        let known: Vec<_> = txids.into_iter().filter(|(txid, _)| self.counts(txid)).collect();
+        let relevant: Vec<_> = known.iter().map(|(txid, _)| *txid).collect();
+        self.wallet.apply_evicted_txs(known);
+        self.drain_stage();
+        if !relevant.is_empty() {
+            self.snapshot.take();
+        }
+        Applied { relevant, reorganised: false }
+    }
+
+    /// Transactions of the account that wait for a block: what a chain source watches for eviction.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = Txid> + '_ {
+        use super::HistoryState::Pending;
+        let pending = |entry: &&super::HistoryEntry| matches!(entry.state, Pending { .. });
+        self.history().iter().filter(pending).map(|entry| entry.txid)
+    }
+
+    fn counts(&self, txid: &Txid) -> bool {
+        use super::HistoryState::{Confirmed, Pending};
+        self.wallet.tx_graph().get_tx(*txid).is_some()
+            && self.entry(txid).is_some_and(|entry| matches!(entry.state, Confirmed { .. } | Pending { .. }))
+    }
+
+    fn balance_has_immature(&self) -> bool {
+        self.snapshot.get().is_some_and(|snapshot| snapshot.balance.immature.to_sat() > 0)
+    }
+
+    /// Moves bdk's staged changes to ours, and says which transactions they touch.
+    fn drain_stage(&mut self) -> Vec<Txid> {
+        let Some(staged) = self.wallet.take_staged() else { return Vec::new() };
+        let graph = &staged.tx_graph;
+        let mut touched: Vec<Txid> = graph.txs.iter().map(|tx| tx.compute_txid()).collect();
+        touched.extend(graph.anchors.iter().map(|(_, txid)| *txid));
+        touched.extend(graph.last_seen.keys());
+        touched.sort_unstable();
+        touched.dedup();
+        self.pending.merge(staged);
+        touched
+    }
+
+    /// Drops every block above `base`, which must be one the ledger knows.
+    ///
+    /// bdk refuses a reorganisation that forks between two sparse checkpoints, because it cannot tell which of
+    /// the higher ones survive. The source can, and says so by `connected_to`.
+    fn disconnect_above(&mut self, base: BlockId) -> Option<()> {
+        if self.block_hash(base.height) != Some(base.hash) {
+            return None;
+        }
+        self.drain_stage();
+        let mut all = self.everything();
+        let gone: Vec<u32> =
+            all.local_chain.blocks.range(base.height + 1..).map(|(height, _)| *height).collect();
+        for height in gone {
+            all.local_chain.blocks.remove(&height);
+            self.pending.local_chain.blocks.insert(height, None);
+        }
+        self.wallet = reopen(all, self.lookahead)?;
+        self.snapshot.take();
+        Some(())
+    }
+
+    /// The whole state as one change set.
+    pub(super) fn everything(&self) -> ChangeSet {
+        let index = self.wallet.spk_index();
+        let mut indexer = keychain_txout::ChangeSet::default();
+        for keychain in Keychain::ALL {
+            let id = super::rows::descriptor_id(&self.map, keychain);
+            if let Some(last) = index.last_revealed_index(kind(keychain)) {
+                indexer.last_revealed.insert(id, last);
+            }
+            let all = index.inner().all_spks();
+            let of_keychain = all.range((kind(keychain), 0)..=(kind(keychain), u32::MAX));
+            let scripts = of_keychain.map(|((_, index), script)| (*index, script.clone()));
+            indexer.spk_cache.insert(id, scripts.collect());
+        }
+        let [external, internal] = Keychain::ALL.map(|keychain| Some(self.map.flat(keychain).clone()));
+        ChangeSet {
+            descriptor: external,
+            change_descriptor: internal,
+            network: Some(self.map.network()),
+            local_chain: local_chain::ChangeSet::from(self.wallet.local_chain().initial_changeset().blocks),
+            tx_graph: self.wallet.tx_graph().initial_changeset(),
+            indexer,
+            locked_outpoints: bdk_wallet::locked_outpoints::ChangeSet {
+                outpoints: self.wallet.list_locked_outpoints().map(|outpoint| (outpoint, true)).collect(),
+            },
+        }
+    }
+}
+
+/// Opens a wallet over a change set whose parts were checked.
+pub(super) fn reopen(all: ChangeSet, lookahead: u32) -> Option<Wallet> {
+    let params = LoadParams::new().lookahead(lookahead).use_spk_cache(true);
+    Wallet::load_with_params(all, params).ok().flatten()
+}

@@ -1,0 +1,169 @@
+//! One pass over the transactions, kept until something changes.
+//!
+//! bdk computes which transactions count anew for each question, in time proportional to all of them. One pass
+//! here answers balance, coins and history together.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use bdk_wallet::Wallet;
+use bdk_wallet::chain::{ChainPosition, ConfirmationBlockTime, Indexer};
+
+use super::history::{HistoryEntry, settled, unsettled};
+use crate::account::Keychain;
+use crate::bitcoin::constants::COINBASE_MATURITY;
+use crate::bitcoin::{Amount, OutPoint, Transaction, TxOut, Txid};
+
+/// How far a coin is from being spendable for sure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoinState {
+    /// In a block.
+    Confirmed {
+        /// Height of the block.
+        height: u32,
+    },
+    /// A mining reward younger than 100 blocks: no one may spend it yet.
+    Immature {
+        /// Height of the block.
+        height: u32,
+    },
+    /// Unconfirmed, but made by this account alone: change.
+    Trusted,
+    /// Unconfirmed and from somebody else, who can still take it back.
+    Untrusted,
+}
+
+/// A coin of the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedCoin {
+    /// Which output of which transaction.
+    pub outpoint: OutPoint,
+    /// Amount and script.
+    pub txout: TxOut,
+    /// Whose address: chain of addresses.
+    pub keychain: Keychain,
+    /// Whose address: number.
+    pub index: u32,
+    /// How sure it is.
+    pub state: CoinState,
+}
+
+/// The account's money by how sure it is. The parts do not overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Balance {
+    /// In blocks, spendable.
+    #[serde(with = "crate::bitcoin::amount::serde::as_sat")]
+    pub confirmed: Amount,
+    /// Unconfirmed change of our own payments, spendable.
+    #[serde(with = "crate::bitcoin::amount::serde::as_sat")]
+    pub trusted_pending: Amount,
+    /// Unconfirmed payments from others: not spent by drafts.
+    #[serde(with = "crate::bitcoin::amount::serde::as_sat")]
+    pub untrusted_pending: Amount,
+    /// Mining rewards that are not spendable yet.
+    #[serde(with = "crate::bitcoin::amount::serde::as_sat")]
+    pub immature: Amount,
+}
+
+impl Balance {
+    /// What a draft may spend.
+    pub fn spendable(&self) -> Amount {
+        self.confirmed + self.trusted_pending
+    }
+
+    /// All of it.
+    pub fn total(&self) -> Amount {
+        self.spendable() + self.untrusted_pending + self.immature
+    }
+
+    fn add(&mut self, coin: &OwnedCoin) {
+        let part = match coin.state {
+            CoinState::Confirmed { .. } => &mut self.confirmed,
+            CoinState::Immature { .. } => &mut self.immature,
+            CoinState::Trusted => &mut self.trusted_pending,
+            CoinState::Untrusted => &mut self.untrusted_pending,
+        };
+        *part += coin.txout.value;
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    pub(super) balance: Balance,
+    pub(super) coins: BTreeMap<OutPoint, OwnedCoin>,
+    pub(super) history: Vec<HistoryEntry>,
+    /// Ours once, spent now, and by which transaction that counts.
+    pub(super) spent: HashMap<OutPoint, Txid>,
+}
+
+impl Snapshot {
+    pub(super) fn of(wallet: &Wallet) -> Self {
+        let mut coins = BTreeMap::new();
+        let mut spent = HashMap::new();
+        let mut history = Vec::new();
+        let mut counted = HashSet::new();
+        for canonical in wallet.transactions() {
+            let (txid, tx) = (canonical.tx_node.txid, &canonical.tx_node.tx);
+            counted.insert(txid);
+            spent.extend(tx.input.iter().map(|input| (input.previous_output, txid)));
+            coins.extend(own_outputs(wallet, txid, tx, &canonical.chain_position));
+            history.push(settled(wallet, txid, tx, &canonical.chain_position));
+        }
+        coins.retain(|outpoint, _| !spent.contains_key(outpoint));
+        spent.retain(|outpoint, _| wallet.spk_index().txout(*outpoint).is_some());
+        history.extend(superseded(wallet, &counted));
+        history.sort_by_key(HistoryEntry::order);
+        let mut balance = Balance::default();
+        coins.values().for_each(|coin| balance.add(coin));
+        Self { balance, coins, history, spent }
+    }
+}
+
+fn own_outputs(
+    wallet: &Wallet,
+    txid: Txid,
+    tx: &Transaction,
+    position: &ChainPosition<ConfirmationBlockTime>,
+) -> Vec<(OutPoint, OwnedCoin)> {
+    let state = state_of(wallet, tx, position);
+    let own = |(vout, txout): (usize, &TxOut)| {
+        let outpoint = OutPoint::new(txid, vout as u32);
+        let ((kind, index), _) = wallet.spk_index().txout(outpoint)?;
+        let keychain = super::keychain(kind);
+        Some((outpoint, OwnedCoin { outpoint, txout: txout.clone(), keychain, index, state }))
+    };
+    tx.output.iter().enumerate().filter_map(own).collect()
+}
+
+fn state_of(wallet: &Wallet, tx: &Transaction, position: &ChainPosition<ConfirmationBlockTime>) -> CoinState {
+    match position {
+        ChainPosition::Confirmed { anchor, .. } => {
+            let height = anchor.block_id.height;
+            let depth = wallet.latest_checkpoint().height().saturating_sub(height) + 1;
+            if tx.is_coinbase() && depth < COINBASE_MATURITY {
+                CoinState::Immature { height }
+            } else {
+                CoinState::Confirmed { height }
+            }
+        }
+        // Change keychain or not does not matter: anyone may pay to an address of ours that they saw. What
+        // counts is that nobody else can replace the transaction.
+        ChainPosition::Unconfirmed { .. } if spends_only_own(wallet, tx) => CoinState::Trusted,
+        ChainPosition::Unconfirmed { .. } => CoinState::Untrusted,
+    }
+}
+
+fn spends_only_own(wallet: &Wallet, tx: &Transaction) -> bool {
+    tx.input.iter().all(|input| wallet.spk_index().txout(input.previous_output).is_some())
+}
+
+/// Transactions of ours that do not count: another spent the same coins, or the network forgot them.
+fn superseded<'a>(wallet: &'a Wallet, counted: &'a HashSet<Txid>) -> impl Iterator<Item = HistoryEntry> + 'a {
+    let graph = wallet.tx_graph();
+    graph
+        .full_txs()
+        .filter(|node| !counted.contains(&node.txid) && wallet.spk_index().is_tx_relevant(&node.tx))
+        .map(|node| {
+            let by = graph.walk_conflicts(&node.tx, |_, txid| Some(txid)).find(|txid| counted.contains(txid));
+            unsettled(wallet, node.txid, &node.tx, by)
+        })
+}
