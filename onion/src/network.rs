@@ -230,7 +230,7 @@ mod tests {
     fn each_wrong_field_is_named() {
         let cases = [
             (EXAMPLE.replace("0123456789ABCDEF0123456789ABCDEF01234567", "0123"), "authority 1, v3ident"),
-            (EXAMPLE.replace("89ABCDEF01234567", "zz"), "fallback 1, rsa"),
+            (EXAMPLE.replace("89ABCDEF0123456789ABCDEF0123456789ABCDEF", "zz"), "fallback 1, rsa"),
             (EXAMPLE.replace("AAECAwQF", "!!!!!!!!"), "fallback 1, ed"),
             (EXAMPLE.replace("\"127.0.0.1:5001\", \"[::1]:5001\"", ""), "fallback 1, orport"),
             (EXAMPLE.replace("127.0.0.1:5001", "somewhere"), "orport"),

@@ -209,7 +209,7 @@ mod tests {
     fn an_outage_is_healed_by_publishing_and_then_by_launching_again_and_again() {
         let mut health = Health::default();
         health.reached(s(0));
-        let done = fail_on(&mut health, s(300), s(1300));
+        let done = fail_on(&mut health, s(300), s(1210));
         let kinds: Vec<_> = done.iter().map(|(_, heal)| *heal).collect();
         use Heal::{Relaunch, Republish};
         assert_eq!(kinds, [Republish, Relaunch, Republish, Relaunch, Republish, Relaunch], "{done:?}");

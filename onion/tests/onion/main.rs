@@ -1,0 +1,6 @@
+//! The crate on a real Tor network: C tor's authorities and relays on loopback, Arti on both ends.
+
+mod https;
+mod libp2p;
+mod services;
+mod world;

@@ -1,0 +1,169 @@
+//! Services and dials.
+
+use autonomy_onion::{
+    Access, BootstrapError, DescriptorSecret, DialErrorKind, LaunchError, OnionAddress, OnionKey, Tor,
+    reachability::{self, Reachability},
+};
+use tokio::io::AsyncReadExt as _;
+
+use crate::world::{ECHO, config, dial_fresh, echo, folder, in_world, launch, reach, service, start_tor};
+
+#[test]
+fn whoever_knows_the_address_reaches_an_open_service() {
+    in_world(|world| async {
+        let service = launch(&world.pod, Access::Open).await;
+        let mut stream = reach(&world.device, &service.address(), ECHO).await;
+        echo(&mut stream, "good morning").await;
+    });
+}
+
+#[test]
+fn a_stream_comes_to_the_listener_of_its_port_and_no_other() {
+    in_world(|world| async {
+        let service = launch(&world.pod, Access::Open).await;
+        let mut listener = service.listen(80).unwrap();
+        assert!(service.listen(80).is_err(), "one listener a port");
+
+        let _caller = reach(&world.device, &service.address(), 80).await;
+        assert!(listener.accept().await.is_some());
+
+        let refused = dial_fresh(&world.device, &service.address(), 81).await.unwrap_err();
+        assert_eq!(refused.kind, DialErrorKind::Refused, "{refused}");
+
+        drop(listener);
+        let refused = dial_fresh(&world.device, &service.address(), 80).await.unwrap_err();
+        assert_eq!(refused.kind, DialErrorKind::Refused, "{refused}");
+        assert!(service.listen(80).is_ok(), "a port that was closed can be opened again");
+    });
+}
+
+#[test]
+fn an_address_nobody_has_is_not_found() {
+    in_world(|world| async {
+        let nobody: OnionAddress = OnionKey::from_seed([255; 32]).address();
+        let error = dial_fresh(&world.device, &nobody, 80).await.unwrap_err();
+        assert_eq!(error.kind, DialErrorKind::NotFound, "{error}");
+        assert!(error.retry_after().is_some());
+        assert!(!error.to_string().contains(&nobody.to_string()), "the address stays out of messages");
+    });
+}
+
+#[test]
+fn a_restricted_service_is_found_by_those_it_knows_and_learns_of_others() {
+    in_world(|world| async {
+        let (first, second) =
+            (DescriptorSecret::from_bytes([41; 32]), DescriptorSecret::from_bytes([42; 32]));
+        let service = launch(&world.pod, Access::Restricted(vec![first.public()])).await;
+        let onion = service.address();
+
+        world.device.add_discovery_key(&onion, &first).unwrap();
+        let mut known = reach(&world.device, &onion, ECHO).await;
+        echo(&mut known, "it is me").await;
+
+        world.device.remove_discovery_key(&onion).unwrap();
+        let stranger = dial_fresh(&world.device, &onion, ECHO).await.unwrap_err();
+        assert_eq!(stranger.kind, DialErrorKind::KeyRequired, "{stranger}");
+        assert_eq!(stranger.retry_after(), None, "no retry helps without a key");
+
+        world.device.add_discovery_key(&onion, &second).unwrap();
+        let impostor = dial_fresh(&world.device, &onion, ECHO).await.unwrap_err();
+        assert_eq!(impostor.kind, DialErrorKind::KeyWrong, "{impostor}");
+
+        // The second takes the first one's place, while the service runs.
+        service.set_descriptor_keys(vec![second.public()]).unwrap();
+        let mut newcomer = reach(&world.device, &onion, ECHO).await;
+        echo(&mut newcomer, "now me").await;
+        echo(&mut known, "and I am still here").await;
+
+        world.device.add_discovery_key(&onion, &first).unwrap();
+        let removed = dial_fresh(&world.device, &onion, ECHO).await.unwrap_err();
+        assert_eq!(removed.kind, DialErrorKind::KeyWrong, "{removed}");
+    });
+}
+
+#[test]
+fn a_restricted_service_without_clients_is_reachable_by_its_own_watch_alone() {
+    in_world(|world| async {
+        let service = launch(&world.pod, Access::Restricted(vec![])).await;
+        let report = reachability::watch(service.clone());
+        assert_eq!(report.now(), Reachability::Unpublished);
+        report.reachable().await;
+        let stranger = dial_fresh(&world.device, &service.address(), ECHO).await.unwrap_err();
+        assert_eq!(stranger.kind, DialErrorKind::KeyRequired, "{stranger}");
+    });
+}
+
+#[test]
+fn too_many_keys_and_keys_for_an_open_service_are_refused() {
+    in_world(|world| async {
+        let many = (0..=159).map(|n| DescriptorSecret::from_bytes([n; 32]).public()).collect();
+        let error = world.pod.launch(service(Access::Restricted(many))).await.unwrap_err();
+        assert!(matches!(error, LaunchError::TooManyKeys(160)), "{error}");
+
+        let open = launch(&world.pod, Access::Open).await;
+        assert!(matches!(open.set_descriptor_keys(vec![]), Err(LaunchError::NotRestricted)));
+    });
+}
+
+#[test]
+fn a_name_belongs_to_one_running_service_and_one_key() {
+    in_world(|world| async {
+        let config = service(Access::Open);
+        let first = world.pod.launch(config.clone()).await.unwrap();
+        let twice = world.pod.launch(config.clone()).await.unwrap_err();
+        assert!(matches!(twice, LaunchError::Running(_)), "{twice}");
+
+        let other = autonomy_onion::ServiceConfig { key: OnionKey::from_seed([254; 32]), ..config.clone() };
+        let taken = world.pod.launch(other).await.unwrap_err();
+        assert!(matches!(taken, LaunchError::NicknameTaken(_)), "{taken}");
+
+        let nameless = autonomy_onion::ServiceConfig { nickname: "../etc".to_owned(), ..config };
+        let bad = world.pod.launch(nameless).await.unwrap_err();
+        assert!(matches!(bad, LaunchError::Nickname(_)), "{bad}");
+        drop(first);
+    });
+}
+
+#[test]
+fn a_service_that_was_dropped_comes_back_under_the_same_address() {
+    in_world(|world| async {
+        let config = service(Access::Open);
+        let before = world.pod.launch(config.clone()).await.unwrap();
+        let mut stream = reach(&world.device, &before.address(), ECHO).await;
+        echo(&mut stream, "before").await;
+        let address = before.address();
+        drop(before);
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0, "its streams end with it");
+
+        let after = world.pod.launch(config).await.unwrap();
+        assert_eq!(after.address(), address);
+        let mut stream = reach(&world.device, &address, ECHO).await;
+        echo(&mut stream, "after").await;
+    });
+}
+
+#[test]
+fn a_pod_that_restarts_keeps_its_address_and_locks_its_folder() {
+    in_world(|world| async {
+        let folder = folder();
+        let config_of_service = service(Access::Open);
+        let tor = start_tor(folder.path()).await;
+        let second = Tor::bootstrap(config(folder.path()), |_| {}).await.unwrap_err();
+        assert!(matches!(second, BootstrapError::Locked { .. }), "{second}");
+
+        let running = tor.launch(config_of_service.clone()).await.unwrap();
+        let onion = running.address();
+        let mut stream = reach(&world.device, &onion, ECHO).await;
+        echo(&mut stream, "before").await;
+        drop((running, tor));
+
+        // The device still holds circuits and a descriptor of the earlier life.
+        let tor = start_tor(folder.path()).await;
+        let running = tor.launch(config_of_service).await.unwrap();
+        assert_eq!(running.address(), onion);
+        let mut stream = reach(&world.device, &onion, ECHO).await;
+        echo(&mut stream, "after").await;
+        let secret = std::fs::read_dir(folder.path().join("state/keystore")).map(Iterator::count);
+        assert_eq!(secret.unwrap_or(0), 0, "no key lies on the disk");
+    });
+}
