@@ -1,5 +1,6 @@
 //! Worlds to run pods in: a private Tor network, a regtest bitcoind, real processes.
 
+pub mod bitcoind;
 pub mod clock;
 pub mod fixture;
 pub mod folder;
@@ -7,3 +8,4 @@ pub mod ports;
 pub mod process;
 pub mod provision;
 pub mod tor_network;
+pub mod world;

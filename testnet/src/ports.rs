@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::folder::{self, FolderError};
 
@@ -44,7 +45,7 @@ pub enum PortsError {
 /// A block of free loopback ports; free for others again when dropped.
 #[derive(Debug)]
 pub struct Ports {
-    next: u16,
+    next: AtomicU16,
     end: u16,
     _lock: File,
 }
@@ -63,7 +64,7 @@ impl Ports {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
             let lock = file.map_err(|source| PortsError::Lock { path, source })?;
             if lock.try_lock().is_ok() && (first..first + BLOCK).all(is_free) {
-                return Ok(Self { next: first, end: first + BLOCK, _lock: lock });
+                return Ok(Self { next: first.into(), end: first + BLOCK, _lock: lock });
             }
         }
         Err(PortsError::AllTaken)
@@ -73,13 +74,10 @@ impl Ports {
     ///
     /// # Errors
     /// When the block is used up.
-    pub fn draw(&mut self) -> Result<SocketAddr, PortsError> {
-        if self.next == self.end {
-            return Err(PortsError::UsedUp);
-        }
-        let port = self.next;
-        self.next += 1;
-        Ok(loopback(port))
+    pub fn draw(&self) -> Result<SocketAddr, PortsError> {
+        let below_end = |port| (port < self.end).then_some(port + 1);
+        let drawn = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below_end);
+        drawn.map(loopback).map_err(|_| PortsError::UsedUp)
     }
 }
 
@@ -97,8 +95,8 @@ mod tests {
 
     #[test]
     fn blocks_do_not_overlap_and_end() {
-        let mut one = Ports::take().unwrap();
-        let mut two = Ports::take().unwrap();
+        let one = Ports::take().unwrap();
+        let two = Ports::take().unwrap();
         let first: Vec<_> = (0..BLOCK).map(|_| one.draw().unwrap()).collect();
         let second: Vec<_> = (0..BLOCK).map(|_| two.draw().unwrap()).collect();
         assert!(first.iter().all(|port| !second.contains(port)));

@@ -8,6 +8,7 @@
 //! closes the gap between fork and `setpriv`, and becomes the program.
 
 mod identity;
+mod seat;
 mod spawner;
 
 use std::fs::{File, OpenOptions};
@@ -21,7 +22,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::clock;
+use crate::provision::Program;
 pub use identity::Identity;
+pub(crate) use seat::Seat;
 
 /// How long a killed process may take to disappear: the kernel's work alone.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
@@ -51,7 +54,7 @@ pub enum SpawnError {
 #[derive(Debug, Clone)]
 pub struct Launch {
     name: String,
-    program: PathBuf,
+    program: Program,
     args: Vec<std::ffi::OsString>,
     env: Vec<(String, std::ffi::OsString)>,
     log: PathBuf,
@@ -60,8 +63,8 @@ pub struct Launch {
 
 impl Launch {
     /// `name` is for people; standard output and error are appended to `log`.
-    pub fn new(name: impl Into<String>, program: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
-        let (name, program, log) = (name.into(), program.into(), log.into());
+    pub fn new(name: impl Into<String>, program: &Program, log: impl Into<PathBuf>) -> Self {
+        let (name, program, log) = (name.into(), program.clone(), log.into());
         Self { name, program, args: Vec::new(), env: Vec::new(), log, record: None }
     }
 
@@ -101,7 +104,8 @@ impl Launch {
             .args(["--pdeathsig", "KILL", "--", "sh", "-c"])
             .arg(r#"[ "$PPID" = "$0" ] && exec "$@""#)
             .arg(std::process::id().to_string())
-            .arg(&self.program)
+            .arg(self.program.executable())
+            .args(self.program.leading_args())
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             // Ctrl-C at a terminal goes to a whole process group; who stops when is ours to decide.
@@ -123,7 +127,7 @@ impl Launch {
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let child = spawner::spawn(command)
-            .map_err(|source| SpawnError::Spawn { program: self.program.clone(), source })?;
+            .map_err(|source| SpawnError::Spawn { program: self.program.executable().to_owned(), source })?;
         let identity = Identity::of(child.id());
         let process =
             Process { name: self.name.clone(), log: self.log.clone(), identity, child: Mutex::new(child) };

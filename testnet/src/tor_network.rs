@@ -19,13 +19,12 @@ mod probe;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::RwLock;
 use std::time::Duration;
 
 use crate::clock::{self, Progress};
 use crate::folder::Folder;
 use crate::ports::Ports;
-use crate::process::{Launch, Process};
+use crate::process::{Launch, Process, Seat, SpawnError};
 use crate::provision::TorPrograms;
 use config::Role;
 pub use error::TorError;
@@ -78,8 +77,7 @@ pub struct TorNetwork {
     record: PathBuf,
     programs: TorPrograms,
     nodes: Vec<Node>,
-    // Replaced when a relay is restarted.
-    processes: Vec<RwLock<Process>>,
+    processes: Vec<Seat>,
     socks_port: SocketAddr,
 }
 
@@ -91,7 +89,7 @@ impl TorNetwork {
     /// log that matter.
     pub fn start(
         folder: &Folder,
-        ports: &mut Ports,
+        ports: &Ports,
         programs: &TorPrograms,
         config: TorNetworkConfig,
         progress: Progress<'_>,
@@ -152,11 +150,7 @@ impl TorNetwork {
     /// When tor cannot be run.
     pub fn restart_relay(&self, relay: usize) -> Result<(), TorError> {
         let index = AUTHORITIES + relay;
-        self.with(index, Process::kill);
-        let process = self.launch(&self.nodes[index])?;
-        let mut slot = self.processes[index].write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *slot = process;
-        Ok(())
+        Ok(self.processes[index].restart(|| self.launch(&self.nodes[index]))?)
     }
 
     /// Holds relay `relay`: its connections stay open and fall silent.
@@ -193,7 +187,7 @@ impl TorNetwork {
     }
 
     fn with<T>(&self, index: usize, act: impl FnOnce(&Process) -> T) -> T {
-        act(&self.processes[index].read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        self.processes[index].with(act)
     }
 
     fn write_files(&self) -> Result<(), TorError> {
@@ -212,12 +206,12 @@ impl TorNetwork {
                 self.wait_for_authorities()?;
             }
             let process = self.launch(&self.nodes[index])?;
-            self.processes.push(RwLock::new(process));
+            self.processes.push(Seat::new(process));
         }
         Ok(())
     }
 
-    fn launch(&self, node: &Node) -> Result<Process, TorError> {
+    fn launch(&self, node: &Node) -> Result<Process, SpawnError> {
         let launch = Launch::new(&node.nickname, &self.programs.tor, node.dir.join("log"))
             .arg("--defaults-torrc")
             .arg(node.dir.join("defaults"))
@@ -226,7 +220,7 @@ impl TorNetwork {
             // Tor looks every 15 s whether this process lives: a second line behind the death signal.
             .args(["__OwningControllerProcess", &std::process::id().to_string()])
             .recorded_in(&self.record);
-        Ok(launch.spawn()?)
+        launch.spawn()
     }
 
     fn authorities(&self) -> impl Iterator<Item = (&Node, SocketAddr)> {

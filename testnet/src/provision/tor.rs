@@ -1,28 +1,31 @@
-//! C tor and `tor-gencert`, from the system's package `tor`.
+//! C tor and `tor-gencert`, both of Debian's package `tor`.
 
-use std::path::PathBuf;
+use super::debian::{self, Package};
+use super::{Program, ProvisionError};
+use crate::clock::Progress;
 
-use super::ProvisionError;
+const PACKAGE: Package =
+    Package { name: "tor", program: "tor", remedy: "install tor, with tor-gencert (apt-get install tor)" };
 
 /// The programs of the package `tor`.
 #[derive(Debug, Clone)]
 pub struct TorPrograms {
     /// `tor`.
-    pub tor: PathBuf,
+    pub tor: Program,
     /// `tor-gencert`, which makes the keys of directory authorities.
-    pub gencert: PathBuf,
+    pub gencert: Program,
 }
 
 impl TorPrograms {
-    /// Finds the programs on the PATH and in the folders for system programs.
+    /// The system's programs, else a private copy, made now if there is none yet.
     ///
     /// # Errors
-    /// Names what is missing and how to install it.
-    pub fn find() -> Result<Self, ProvisionError> {
-        let find = |program| {
-            super::on_path(program)
-                .ok_or(ProvisionError::Missing { program, remedy: "apt-get install tor".into() })
-        };
-        Ok(Self { tor: find("tor")?, gencert: find("tor-gencert")? })
+    /// When there are none and a private copy cannot be made; the error says what to do.
+    pub fn find(progress: Progress<'_>) -> Result<Self, ProvisionError> {
+        if let (Some(tor), Some(gencert)) = (Program::on_path("tor"), Program::on_path("tor-gencert")) {
+            return Ok(Self { tor, gencert });
+        }
+        let copy = debian::private_copy(PACKAGE, progress)?;
+        Ok(Self { tor: copy.program("usr/sbin/tor"), gencert: copy.program("usr/bin/tor-gencert") })
     }
 }

@@ -39,7 +39,7 @@ struct Plan {
 /// Makes the folders and keys of [`AUTHORITIES`] authorities and `relays` relays under `dir`.
 pub(super) fn make_nodes(
     dir: &Path,
-    ports: &mut Ports,
+    ports: &Ports,
     programs: &TorPrograms,
     relays: usize,
 ) -> Result<Vec<Node>, TorError> {
@@ -84,7 +84,7 @@ fn authority_key(
 ) -> Result<String, TorError> {
     let failed = |why: String| TorError::Keys { node: node.to_owned(), why };
     let certificate = keys.join("authority_certificate");
-    let mut command = Command::new(&programs.gencert);
+    let mut command = programs.gencert.command();
     command
         .args(["--create-identity-key", "--passphrase-fd", "0", "-m", CERTIFICATE_MONTHS, "-a"])
         .arg(dir_port.to_string())
@@ -114,7 +114,7 @@ fn relay_key(
     super::write(&config, &text)?;
     let defaults = dir.join("defaults");
     super::write(&defaults, "")?;
-    let mut command = Command::new(&programs.tor);
+    let mut command = programs.tor.command();
     command
         .arg("--defaults-torrc")
         .arg(defaults)

@@ -1,0 +1,66 @@
+//! The regtest bitcoind, for real.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+use autonomy_testnet::bitcoind::{Balances, FIRST_BLOCKS};
+use autonomy_testnet::fixture;
+use autonomy_testnet::world::{World, WorldConfig};
+
+/// A 2-of-3 account and its first address, derived by another bitcoind.
+const ACCOUNT: &str = "wsh(sortedmulti(2,\
+[3fe524e7/48h/1h/0h/2h]tpubDEZnfy56FJqxJjf2An9mixJCy6HAUY5u8UTt3Wy318LFgBGTkxbj7CztA6efE5v6vn5SFow4MXnriz9LDwrV56NyhbMseCgcsL3NVVACYyD/<0;1>/*,\
+[bdd6816c]tpubD6NzVbkrYhZ4YkG6Yhszp2bpoABEbtDdkG1EYPkntW3BqGmizQeUHv1MnUMiS7MsG9o4SjWQgNHxjnN2innJQchszdFft4gigZwRzGiEq8u/0/<0;1>/*,\
+[3ba436ce/48h/1h/0h/2h]tpubDE1y7WbNHJm9eMY5iVhunnCXY71MgXeQ9LthpkHSsohXLEBcEvPBCSv2K5ku4EXXkDCXTswtAPMuN8p3vZRiMsbBZ9DamefhZLdDcuGgxwB/<0;1>/*\
+))#828x655e";
+const FIRST_ADDRESS: &str = "bcrt1qwed2dv0lurq5jazl49x6v7fthhqmda48u4racdkczh72ah568urq8cek8e";
+
+#[test]
+fn what_was_mined_survives_a_reorganisation_and_a_power_cut() {
+    let world = World::fresh(WorldConfig::default()).unwrap();
+    let node = world.bitcoind().unwrap();
+    assert_eq!(node.height().unwrap(), FIRST_BLOCKS);
+    assert_eq!(node.miner_balance().unwrap(), 5_000_000_000);
+
+    let txid = node.send_to(&node.address().unwrap(), 25_000_000).unwrap();
+    let only_this = std::slice::from_ref(&txid);
+    assert_eq!(node.mempool().unwrap(), only_this);
+    let block = node.mine(1).unwrap().remove(0);
+    assert!(node.mempool().unwrap().is_empty());
+    assert_eq!(node.transaction(&txid, Some(&block)).unwrap().confirmations, 1);
+
+    node.reorg(1).unwrap();
+    assert_eq!(node.height().unwrap(), FIRST_BLOCKS + 2);
+    assert_ne!(node.block_hash(FIRST_BLOCKS + 1).unwrap(), block);
+    assert_eq!(node.mempool().unwrap(), only_this);
+    assert!(node.reorg(1000).is_err());
+
+    node.mine(1).unwrap();
+    let height = node.height().unwrap();
+    node.kill();
+    assert!(node.height().is_err());
+    node.restart().unwrap();
+    assert_eq!(node.height().unwrap(), height);
+    node.send_to(&node.address().unwrap(), 1_000).unwrap();
+    assert_eq!(node.mempool().unwrap().len(), 1);
+}
+
+#[test]
+fn core_watches_an_account_and_agrees_on_addresses_and_balance() {
+    let node = fixture::bitcoind();
+    let wallet = node.watch("account", &[ACCOUNT]).unwrap();
+    assert_eq!(wallet.next_address().unwrap(), FIRST_ADDRESS);
+
+    node.send_to(FIRST_ADDRESS, 100_000_000).unwrap();
+    let unconfirmed = Balances { trusted: 0, untrusted_pending: 100_000_000, immature: 0 };
+    assert_eq!(wallet.balances().unwrap(), unconfirmed);
+    node.mine(1).unwrap();
+    let confirmed = Balances { trusted: 100_000_000, untrusted_pending: 0, immature: 0 };
+    assert_eq!(wallet.balances().unwrap(), confirmed);
+}
+
+#[test]
+fn a_wrong_checksum_is_refused_in_bitcoinds_words() {
+    let wrong = ACCOUNT.replace("828x655e", "828x655f");
+    let error = fixture::bitcoind().watch("wrong", &[&wrong]).unwrap_err();
+    assert!(error.to_string().contains("checksum"), "{error}");
+}
