@@ -71,6 +71,8 @@ impl Bitcoind {
     fn flush(&self) -> Result<(), BitcoindError> {
         // Of the calls that write it, the one that does little else.
         self.rpc().call("gettxoutsetinfo", &json!(["none"]))?;
+        // The index of block filters writes when it hears of that; killed before, it does not start again.
+        self.rpc().call("syncwithvalidationinterfacequeue", &json!([]))?;
         Ok(())
     }
 
