@@ -8,10 +8,18 @@
 //! | [`keys`] | who are P, R and G, and what may others know of them |
 //! | [`account`] | which scripts are ours |
 //! | [`ledger`] | what we own, as the chain tells it |
+//! | [`payment`] | what a human wants paid, and a first draft of it |
+//! | [`check`] | **may this be signed**, and the signature |
+//! | [`policy`] | how much may go to miners |
+//! | [`estimate`] | how long until it confirms |
 
 pub mod account;
+pub mod check;
+pub mod estimate;
 pub mod keys;
 pub mod ledger;
+pub mod payment;
+pub mod policy;
 
 pub use bdk_wallet::{bitcoin, miniscript};
 

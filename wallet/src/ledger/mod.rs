@@ -163,6 +163,11 @@ impl Ledger {
         self.snapshot().coins.get(outpoint)
     }
 
+    /// Which transaction that counts spent a coin of ours; `None` when it is unspent or not ours.
+    pub fn spender(&self, outpoint: &OutPoint) -> Option<Txid> {
+        self.snapshot().spent.get(outpoint).copied()
+    }
+
     /// Whose address a script is: `None` when not ours, or too far past the addresses given out.
     pub fn owner_of(&self, script: &Script) -> Option<(Keychain, u32)> {
         let (kind, index) = self.wallet.derivation_of_spk(script.to_owned())?;
@@ -221,10 +226,6 @@ impl Ledger {
         for outpoint in outpoints {
             self.wallet.unlock_outpoint(outpoint);
         }
-    }
-
-    pub(crate) fn wallet(&self) -> &Wallet {
-        &self.wallet
     }
 
     pub(crate) fn wallet_mut(&mut self) -> &mut Wallet {

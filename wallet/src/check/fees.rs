@@ -1,0 +1,96 @@
+//! Checking what miners get.
+
+use super::inputs::CheckedInput;
+use super::outputs::CheckedOutput;
+use super::rules::Rules;
+use super::{MAX_WEIGHT, Refusal};
+use crate::account::AccountMap;
+use crate::bitcoin::{Amount, FeeRate, Transaction, Weight};
+use crate::payment::Intent;
+
+/// The fee and the size it is measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fee {
+    pub(super) amount: Amount,
+    /// Weight of the transaction with the largest signatures possible.
+    pub(super) weight: Weight,
+}
+
+impl Fee {
+    pub(super) fn rate(self) -> FeeRate {
+        self.amount / self.weight
+    }
+}
+
+pub(super) fn check(
+    rules: &Rules<'_>,
+    tx: &Transaction,
+    inputs: &[CheckedInput],
+    outputs: &[CheckedOutput],
+) -> Result<Fee, Refusal> {
+    let spent = sum(inputs.iter().map(|input| input.txout.value), "inputs")?;
+    let paid = sum(outputs.iter().map(|output| output.amount), "outputs")?;
+    let amount = spent.checked_sub(paid).ok_or(Refusal::Overspent { spent, paid })?;
+    let weight = signed_weight(rules.map, tx);
+    if weight.to_wu() > MAX_WEIGHT {
+        return Err(Refusal::TooHeavy(weight.to_wu()));
+    }
+    let fee = Fee { amount, weight };
+    check_limits(rules, fee, outputs)?;
+    if let Some(intent) = rules.intent {
+        check_agreed(fee, intent)?;
+    }
+    Ok(fee)
+}
+
+fn sum(mut amounts: impl Iterator<Item = Amount>, what: &'static str) -> Result<Amount, Refusal> {
+    amounts
+        .try_fold(Amount::ZERO, |sum, amount| sum.checked_add(amount))
+        .filter(|sum| *sum <= Amount::MAX_MONEY)
+        .ok_or(Refusal::AmountRange(what))
+}
+
+/// Largest weight the transaction can have when signed: marker and flag, and the largest witness an input of
+/// the account can have (which includes the recovery branch; the members' is not smaller by much).
+fn signed_weight(map: &AccountMap, tx: &Transaction) -> Weight {
+    let input = map
+        .flat(crate::account::Keychain::External)
+        .max_weight_to_satisfy()
+        .expect("scripts of this kind can be satisfied");
+    tx.weight() + Weight::from_wu(2) + input * tx.input.len() as u64
+}
+
+fn check_limits(rules: &Rules<'_>, fee: Fee, outputs: &[CheckedOutput]) -> Result<(), Refusal> {
+    let limits = rules.limits;
+    if fee.amount > limits.absolute {
+        return Err(Refusal::FeeAbsolute { fee: fee.amount, most: limits.absolute });
+    }
+    if fee.rate() > limits.rate {
+        return Err(Refusal::FeeRate { rate: fee.rate(), most: limits.rate });
+    }
+    let to_others = || outputs.iter().filter(|output| output.own.is_none()).map(|output| output.amount);
+    // A payment to ourselves (consolidation) is measured on what it moves.
+    let paid: Amount =
+        if to_others().next().is_some() { to_others().sum() } else { outputs.iter().map(|o| o.amount).sum() };
+    let percent = limits.share_percent;
+    let share = u128::from(paid.to_sat()) * u128::from(percent) / 100;
+    if fee.amount > limits.share_from && u128::from(fee.amount.to_sat()) > share {
+        return Err(Refusal::FeeShare { fee: fee.amount, paid, percent });
+    }
+    Ok(())
+}
+
+/// The agreed rate on the largest size, and what change too small to keep may add: an output of 43 vB, the 105
+/// vB to spend it later, and the dust limit below which it cannot exist (330 sat for P2WSH).
+fn check_agreed(fee: Fee, intent: &Intent) -> Result<(), Refusal> {
+    let change = Weight::from_vb_unchecked(43 + 105);
+    let most = intent
+        .fee_rate()
+        .fee_wu(fee.weight + change)
+        .and_then(|most| most.checked_add(Amount::from_sat(330)))
+        .unwrap_or(Amount::MAX_MONEY);
+    if fee.amount > most {
+        return Err(Refusal::FeeAboveAgreed { fee: fee.amount, most });
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Checking what a payment spends.
+
+use std::collections::HashMap;
+
+use super::own::{self, OwnScript};
+use super::rules::Rules;
+use super::{MAX_INPUTS, Refusal, Standing};
+use crate::bitcoin::psbt::Input;
+use crate::bitcoin::{EcdsaSighashType, OutPoint, Sequence, Transaction, TxIn, TxOut};
+
+/// An input that is ours, with all that is needed to sign it.
+pub(super) struct CheckedInput {
+    pub(super) outpoint: OutPoint,
+    pub(super) txout: TxOut,
+    pub(super) previous: Transaction,
+    pub(super) own: OwnScript,
+}
+
+/// Checks every input; signatures are checked later, when the transaction is known to be worth it.
+pub(super) fn check_all(
+    rules: &Rules<'_>,
+    tx: &Transaction,
+    inputs: &[Input],
+) -> Result<Vec<CheckedInput>, Refusal> {
+    if tx.input.is_empty() {
+        return Err(Refusal::Empty("inputs"));
+    }
+    if tx.input.len() > MAX_INPUTS {
+        return Err(Refusal::too_many_inputs(tx.input.len()));
+    }
+    check_distinct(tx)?;
+    let pairs = tx.input.iter().zip(inputs).enumerate();
+    pairs.map(|(input, (txin, fields))| check_one(rules, input, txin, fields)).collect()
+}
+
+fn check_distinct(tx: &Transaction) -> Result<(), Refusal> {
+    let mut seen = HashMap::new();
+    for (input, txin) in tx.input.iter().enumerate() {
+        if let Some(first) = seen.insert(txin.previous_output, input) {
+            return Err(Refusal::DuplicateInput { input, first });
+        }
+    }
+    Ok(())
+}
+
+fn check_one(rules: &Rules<'_>, input: usize, txin: &TxIn, fields: &Input) -> Result<CheckedInput, Refusal> {
+    let outpoint = txin.previous_output;
+    check_sequence(input, txin)?;
+    check_fields(input, fields)?;
+    let previous = previous_transaction(input, outpoint, fields)?;
+    let txout = previous
+        .output
+        .get(outpoint.vout as usize)
+        .ok_or(Refusal::NoSuchOutput { input, vout: outpoint.vout })?;
+    check_witness_utxo(input, txout, fields)?;
+    check_standing(rules, input, outpoint, txout)?;
+    let own = own_input(rules, input, outpoint, txout, fields)?;
+    if fields.witness_script.as_ref().is_some_and(|script| *script != own.witness_script) {
+        return Err(Refusal::WitnessScript { input });
+    }
+    Ok(CheckedInput { outpoint, txout: txout.clone(), previous: previous.clone(), own })
+}
+
+/// One sequence for all: replaceable (BIP-125), and without a relative lock (BIP-68) that would hold the
+/// payment back or open the recovery branch.
+fn check_sequence(input: usize, txin: &TxIn) -> Result<(), Refusal> {
+    if txin.sequence == Sequence::ENABLE_RBF_NO_LOCKTIME {
+        return Ok(());
+    }
+    Err(Refusal::Sequence { input, found: txin.sequence.to_consensus_u32() })
+}
+
+fn check_fields(input: usize, fields: &Input) -> Result<(), Refusal> {
+    let all = EcdsaSighashType::All.to_u32();
+    if let Some(asked) = fields.sighash_type.filter(|asked| asked.to_u32() != all) {
+        return Err(Refusal::Sighash { input, found: asked.to_u32() });
+    }
+    if fields.redeem_script.is_some() {
+        return Err(Refusal::RedeemScript { input });
+    }
+    if fields.final_script_sig.is_some() || fields.final_script_witness.is_some() {
+        return Err(Refusal::AlreadyFinal { input });
+    }
+    Ok(())
+}
+
+/// The signature of a segwit input covers its amount, but not those of the others: only full previous
+/// transactions rule out that a lie about another input becomes a fee.
+fn previous_transaction(input: usize, outpoint: OutPoint, fields: &Input) -> Result<&Transaction, Refusal> {
+    let previous = fields.non_witness_utxo.as_ref().ok_or(Refusal::MissingPrevious { input })?;
+    let found = previous.compute_txid();
+    if found != outpoint.txid {
+        return Err(Refusal::WrongPrevious { input, found, expected: outpoint.txid });
+    }
+    Ok(previous)
+}
+
+fn check_witness_utxo(input: usize, txout: &TxOut, fields: &Input) -> Result<(), Refusal> {
+    let Some(claimed) = &fields.witness_utxo else { return Ok(()) };
+    if claimed.value != txout.value {
+        return Err(Refusal::LyingUtxo { input, field: "amount" });
+    }
+    if claimed.script_pubkey != txout.script_pubkey {
+        return Err(Refusal::LyingUtxo { input, field: "script" });
+    }
+    Ok(())
+}
+
+fn check_standing(rules: &Rules<'_>, input: usize, outpoint: OutPoint, txout: &TxOut) -> Result<(), Refusal> {
+    match rules.view.standing(&outpoint) {
+        Standing::Unspent(known) if known == *txout => Ok(()),
+        Standing::Unspent(known) if known.value != txout.value => {
+            Err(Refusal::LyingUtxo { input, field: "amount" })
+        }
+        Standing::Unspent(_) => Err(Refusal::LyingUtxo { input, field: "script" }),
+        Standing::Immature => Err(Refusal::ImmatureCoin { input }),
+        Standing::Spent { by } => Err(Refusal::SpentCoin { input, by }),
+        Standing::Unknown => Err(Refusal::UnknownCoin { input, outpoint }),
+        Standing::Unwatched => Ok(()),
+    }
+}
+
+fn own_input(
+    rules: &Rules<'_>,
+    input: usize,
+    outpoint: OutPoint,
+    txout: &TxOut,
+    fields: &Input,
+) -> Result<OwnScript, Refusal> {
+    let claim = own::claim(rules.map, &fields.bip32_derivation, "input", input)?;
+    let own = own::find(rules.map, rules.view, &txout.script_pubkey, &claim)
+        .ok_or(Refusal::ForeignInput { input, outpoint })?;
+    let (keychain, index) = (own.keychain, own.index);
+    if !own::within_gap(rules.view, keychain, index) {
+        let last = rules.view.last_known(keychain);
+        return Err(Refusal::InputBeyondGap { input, keychain, index, last });
+    }
+    Ok(own)
+}

@@ -1,0 +1,112 @@
+//! The check itself: from [`Unchecked`] to [`Proposal`].
+
+use super::inputs::{self, CheckedInput};
+use super::outputs::{self, CheckedOutput};
+use super::proposal::{Proposal, Summary};
+use super::{CoinView, LOCK_TIME_SLACK, Refusal, Unchecked, fees, signatures};
+use crate::account::AccountMap;
+use crate::bitcoin::sighash::SighashCache;
+use crate::bitcoin::{Psbt, Transaction, absolute, psbt, transaction};
+use crate::payment::Intent;
+use crate::policy::FeeLimits;
+
+/// What the PSBT is held against.
+pub(super) struct Rules<'a> {
+    pub(super) map: &'a AccountMap,
+    pub(super) view: &'a dyn CoinView,
+    pub(super) limits: &'a FeeLimits,
+    pub(super) intent: Option<&'a Intent>,
+}
+
+impl Unchecked<Psbt> {
+    /// Holds the PSBT against the stored account map, what this side knows of its coins, the fee limits and, if
+    /// there is one, what a human wanted paid.
+    ///
+    /// Without an intent the outputs are anyone's: then a human must see the [`Summary`] before approving, or a
+    /// policy decide on it.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with the input or output that breaks it.
+    pub fn check(
+        self,
+        map: &AccountMap,
+        view: &dyn CoinView,
+        limits: &FeeLimits,
+        intent: Option<&Intent>,
+    ) -> Result<Proposal, Refusal> {
+        let rules = Rules { map, view, limits, intent };
+        let psbt = self.into_inner();
+        let tx = &psbt.unsigned_tx;
+        check_whole(&rules, tx)?;
+        let inputs = inputs::check_all(&rules, tx, &psbt.inputs)?;
+        let outputs = outputs::check_all(&rules, tx, &psbt.outputs)?;
+        if let Some(intent) = intent {
+            outputs::check_intent(&outputs, intent)?;
+        }
+        let fee = fees::check(&rules, tx, &inputs, &outputs)?;
+        check_signatures(tx, &psbt.inputs, &inputs)?;
+        let summary = Summary::of(map, tx, &inputs, &outputs, fee);
+        let clean = rebuild(map, psbt, &inputs, &outputs)?;
+        let own = inputs.into_iter().map(|input| (input.own, input.txout.value)).collect();
+        Ok(Proposal::new(map.clone(), clean, own, summary))
+    }
+}
+
+fn check_whole(rules: &Rules<'_>, tx: &Transaction) -> Result<(), Refusal> {
+    if let Some(intent) = rules.intent.filter(|intent| intent.network() != rules.map.network()) {
+        let account = rules.map.network();
+        return Err(Refusal::WrongNetwork { intent: intent.network(), account });
+    }
+    if tx.version != transaction::Version::TWO {
+        return Err(Refusal::TxVersion(tx.version.0));
+    }
+    let height = rules.view.height();
+    let in_time = match tx.lock_time {
+        absolute::LockTime::Blocks(lock) => {
+            height.is_none_or(|height| lock.to_consensus_u32() <= height.saturating_add(LOCK_TIME_SLACK))
+        }
+        // Never written by our builder, and no pure check can compare it with a clock.
+        absolute::LockTime::Seconds(_) => false,
+    };
+    if in_time { Ok(()) } else { Err(Refusal::LockTime { found: tx.lock_time.to_consensus_u32(), height }) }
+}
+
+fn check_signatures(
+    tx: &Transaction,
+    fields: &[psbt::Input],
+    inputs: &[CheckedInput],
+) -> Result<(), Refusal> {
+    let mut cache = SighashCache::new(tx);
+    for (input, (fields, checked)) in fields.iter().zip(inputs).enumerate() {
+        if !fields.partial_sigs.is_empty() {
+            let message = signatures::sighash(&mut cache, input, &checked.own, checked.txout.value);
+            signatures::verify(input, &checked.own, &message, &fields.partial_sigs)?;
+        }
+    }
+    Ok(())
+}
+
+/// A PSBT made of verified parts only. Everything else that came along is left behind with the old one.
+fn rebuild(
+    map: &AccountMap,
+    received: Psbt,
+    inputs: &[CheckedInput],
+    outputs: &[CheckedOutput],
+) -> Result<Psbt, Refusal> {
+    let mut clean = Psbt::from_unsigned_tx(received.unsigned_tx)
+        .map_err(|error| Refusal::Malformed(error.to_string()))?;
+    for ((field, old), checked) in clean.inputs.iter_mut().zip(received.inputs).zip(inputs) {
+        field.non_witness_utxo = Some(checked.previous.clone());
+        field.witness_utxo = Some(checked.txout.clone());
+        field.witness_script = Some(checked.own.witness_script.clone());
+        field.bip32_derivation = checked.own.hints(map);
+        field.partial_sigs = old.partial_sigs;
+    }
+    for (field, checked) in clean.outputs.iter_mut().zip(outputs) {
+        if let Some(own) = &checked.own {
+            field.witness_script = Some(own.witness_script.clone());
+            field.bip32_derivation = own.hints(map);
+        }
+    }
+    Ok(clean)
+}

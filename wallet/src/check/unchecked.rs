@@ -1,0 +1,80 @@
+//! A PSBT as it came: nobody's word.
+
+use super::{MAX_PSBT_BYTES, Refusal};
+use crate::bitcoin::base64::{Engine, prelude::BASE64_STANDARD};
+use crate::bitcoin::{Psbt, Txid};
+
+/// Something received or built that no check has passed. It can be looked at and checked, never signed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Unchecked<T>(T);
+
+impl Unchecked<Psbt> {
+    /// Parses a version 0 PSBT (BIP-174).
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`] before any parsing; [`Refusal::Malformed`] for damage and for duplicate fields,
+    /// [`Refusal::TrailingBytes`], [`Refusal::Version`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
+        if bytes.len() > MAX_PSBT_BYTES {
+            return Err(Refusal::TooLarge(bytes.len()));
+        }
+        let mut rest = bytes;
+        let psbt = Psbt::deserialize_from_reader(&mut rest)
+            .map_err(|error| Refusal::Malformed(error.to_string()))?;
+        if !rest.is_empty() {
+            return Err(Refusal::TrailingBytes(rest.len()));
+        }
+        if psbt.version != 0 {
+            return Err(Refusal::Version(psbt.version));
+        }
+        Ok(Self(psbt))
+    }
+
+    /// Parses the base64 form, as wallets exchange it in text.
+    ///
+    /// # Errors
+    /// As [`Unchecked::from_bytes`].
+    pub fn from_base64(text: &str) -> Result<Self, Refusal> {
+        let text = text.trim();
+        if text.len() > MAX_PSBT_BYTES.div_ceil(3) * 4 {
+            return Err(Refusal::TooLarge(text.len() / 4 * 3));
+        }
+        let bytes =
+            BASE64_STANDARD.decode(text).map_err(|_| Refusal::Malformed("the text is not base64".into()))?;
+        Self::from_bytes(&bytes)
+    }
+
+    /// What this process built itself is as unchecked as the rest.
+    pub(crate) fn built_here(psbt: Psbt) -> Self {
+        Self(psbt)
+    }
+
+    /// The PSBT's bytes, to be sent on.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.serialize()
+    }
+
+    /// The id the transaction will have, if it is the one that gets signed.
+    pub fn claimed_txid(&self) -> Txid {
+        self.0.unsigned_tx.compute_txid()
+    }
+
+    /// The coins it would spend, to be [reserved](crate::ledger::Ledger::reserve).
+    pub fn claimed_inputs(&self) -> impl Iterator<Item = crate::bitcoin::OutPoint> + '_ {
+        self.0.unsigned_tx.input.iter().map(|input| input.previous_output)
+    }
+
+    pub(super) fn psbt(&self) -> &Psbt {
+        &self.0
+    }
+
+    pub(super) fn into_inner(self) -> Psbt {
+        self.0
+    }
+}
+
+impl core::fmt::Debug for Unchecked<Psbt> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("Unchecked").field(&self.claimed_txid()).finish()
+    }
+}

@@ -1,0 +1,349 @@
+//! From what a human wants paid to a draft that can be checked.
+
+use std::str::FromStr;
+
+use rand_core::RngCore;
+use serde::{Deserialize, Serialize};
+
+use crate::account::Keychain;
+use crate::bitcoin::address::NetworkUnchecked;
+use crate::bitcoin::{Address, Amount, FeeRate, Network, Psbt, ScriptBuf};
+use crate::check::{MAX_INPUTS, MAX_PSBT_BYTES, Unchecked};
+use crate::ledger::{CoinState, Ledger, kind};
+use bdk_wallet::descriptor::policy::Condition;
+use bdk_wallet::error::CreateTxError;
+
+/// Most recipients of one payment. Each costs 43 vB at most; 100 of them a twentieth of the largest standard
+/// transaction.
+pub const MAX_RECIPIENTS: usize = 100;
+
+/// Longest address text that is parsed, in bytes: BIP-173 allows no more than 90 characters.
+pub const MAX_ADDRESS_LEN: usize = 90;
+
+/// Lowest fee rate a payment may ask for: what nodes relay by default.
+pub const MIN_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;
+
+/// Why an intent is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IntentError {
+    /// Nobody to pay.
+    #[error("a payment needs at least one recipient")]
+    NoRecipients,
+    /// More than [`MAX_RECIPIENTS`].
+    #[error("{0} recipients; a payment has at most {MAX_RECIPIENTS}: split it")]
+    TooManyRecipients(usize),
+    /// The text is not an address.
+    #[error("recipient {recipient}: not a bitcoin address; check for a missing or mistyped character")]
+    NotAnAddress {
+        /// Which one, from 0.
+        recipient: usize,
+    },
+    /// An address of another network.
+    #[error("recipient {recipient}: the address is not for {expected}; coins sent there would be lost")]
+    WrongNetwork {
+        /// Which one, from 0.
+        recipient: usize,
+        /// The payer's network.
+        expected: Network,
+    },
+    /// Too little to be relayed.
+    #[error("recipient {recipient}: {amount} is less than {least}, the least the network relays")]
+    Dust {
+        /// Which one, from 0.
+        recipient: usize,
+        /// The amount asked for.
+        amount: Amount,
+        /// The least possible.
+        least: Amount,
+    },
+    /// The amounts add up to more than there will ever be.
+    #[error("the amounts add up to more than 21 million bitcoin")]
+    Amount,
+    /// The fee rate is below what nodes relay.
+    #[error("a fee rate of {0} sat/kwu; nodes relay from 250 sat/kwu (1 sat/vB) on")]
+    FeeRate(u64),
+}
+
+/// One recipient of an [`Intent`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// Where to.
+    pub address: Address,
+    /// How much; when the account is emptied, whatever is left after the fee.
+    pub amount: Amount,
+}
+
+impl Recipient {
+    pub(crate) fn script(&self) -> ScriptBuf {
+        self.address.script_pubkey()
+    }
+}
+
+/// What a human wants paid: checked recipients on one network, and a fee rate.
+///
+/// The checker compares a PSBT with it, output by output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Wire", into = "Wire")]
+pub struct Intent {
+    network: Network,
+    recipients: Vec<Recipient>,
+    fee_rate: FeeRate,
+    drain: bool,
+}
+
+impl Intent {
+    /// A payment of exact amounts; the account pays the fee on top.
+    ///
+    /// # Errors
+    /// [`IntentError`] names the recipient and the rule.
+    pub fn pay(
+        network: Network,
+        recipients: impl IntoIterator<Item = (Address<NetworkUnchecked>, Amount)>,
+        fee_rate: FeeRate,
+    ) -> Result<Self, IntentError> {
+        let mut checked = Vec::new();
+        for (recipient, (address, amount)) in recipients.into_iter().enumerate() {
+            if recipient == MAX_RECIPIENTS {
+                return Err(IntentError::TooManyRecipients(recipient + 1));
+            }
+            let address = for_network(address, network, recipient)?;
+            let least = address.script_pubkey().minimal_non_dust();
+            if amount < least {
+                return Err(IntentError::Dust { recipient, amount, least });
+            }
+            checked.push(Recipient { address, amount });
+        }
+        if checked.is_empty() {
+            return Err(IntentError::NoRecipients);
+        }
+        let total = checked.iter().try_fold(Amount::ZERO, |sum, recipient| sum.checked_add(recipient.amount));
+        total.filter(|total| *total <= Amount::MAX_MONEY).ok_or(IntentError::Amount)?;
+        Self { network, recipients: checked, fee_rate, drain: false }.with_relayable_fee()
+    }
+
+    /// Everything the account has, to one address, less the fee.
+    ///
+    /// # Errors
+    /// [`IntentError`] for an address of another network or a fee rate too low.
+    pub fn drain(
+        network: Network,
+        to: Address<NetworkUnchecked>,
+        fee_rate: FeeRate,
+    ) -> Result<Self, IntentError> {
+        let address = for_network(to, network, 0)?;
+        let recipients = vec![Recipient { address, amount: Amount::ZERO }];
+        Self { network, recipients, fee_rate, drain: true }.with_relayable_fee()
+    }
+
+    /// The network.
+    pub fn network(&self) -> Network {
+        self.network
+    }
+
+    /// Who gets what.
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.recipients
+    }
+
+    /// The rate asked for.
+    pub fn fee_rate(&self) -> FeeRate {
+        self.fee_rate
+    }
+
+    /// Whether the account is emptied.
+    pub fn is_drain(&self) -> bool {
+        self.drain
+    }
+
+    /// What all recipients get together; zero when the account is emptied.
+    pub fn total(&self) -> Amount {
+        self.recipients.iter().map(|recipient| recipient.amount).sum()
+    }
+
+    fn with_relayable_fee(self) -> Result<Self, IntentError> {
+        if self.fee_rate < MIN_FEE_RATE {
+            return Err(IntentError::FeeRate(self.fee_rate.to_sat_per_kwu()));
+        }
+        Ok(self)
+    }
+}
+
+/// Reads an address of any network; [`Intent`] then insists on the right one.
+///
+/// # Errors
+/// [`IntentError::NotAnAddress`].
+pub fn parse_address(text: &str) -> Result<Address<NetworkUnchecked>, IntentError> {
+    let wrong = IntentError::NotAnAddress { recipient: 0 };
+    if text.len() > MAX_ADDRESS_LEN {
+        return Err(wrong);
+    }
+    Address::from_str(text).map_err(|_| wrong)
+}
+
+fn for_network(
+    address: Address<NetworkUnchecked>,
+    network: Network,
+    recipient: usize,
+) -> Result<Address, IntentError> {
+    address.require_network(network).map_err(|_| IntentError::WrongNetwork { recipient, expected: network })
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    network: Network,
+    recipients: Vec<WireRecipient>,
+    sat_per_kwu: u64,
+    #[serde(default)]
+    drain: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireRecipient {
+    address: String,
+    #[serde(default)]
+    sat: u64,
+}
+
+impl From<Intent> for Wire {
+    fn from(intent: Intent) -> Self {
+        let recipient =
+            |to: &Recipient| WireRecipient { address: to.address.to_string(), sat: to.amount.to_sat() };
+        Self {
+            network: intent.network,
+            recipients: intent.recipients.iter().map(recipient).collect(),
+            sat_per_kwu: intent.fee_rate.to_sat_per_kwu(),
+            drain: intent.drain,
+        }
+    }
+}
+
+impl TryFrom<Wire> for Intent {
+    type Error = IntentError;
+
+    fn try_from(wire: Wire) -> Result<Self, IntentError> {
+        let rate = FeeRate::from_sat_per_kwu(wire.sat_per_kwu);
+        if wire.recipients.len() > MAX_RECIPIENTS {
+            return Err(IntentError::TooManyRecipients(wire.recipients.len()));
+        }
+        let mut recipients = Vec::new();
+        for (recipient, to) in wire.recipients.iter().enumerate() {
+            let address = parse_address(&to.address).map_err(|_| IntentError::NotAnAddress { recipient })?;
+            recipients.push((address, Amount::from_sat(to.sat)));
+        }
+        if !wire.drain {
+            return Self::pay(wire.network, recipients, rate);
+        }
+        match <[_; 1]>::try_from(recipients) {
+            Ok([(to, _)]) => Self::drain(wire.network, to, rate),
+            Err(recipients) if recipients.is_empty() => Err(IntentError::NoRecipients),
+            Err(recipients) => Err(IntentError::TooManyRecipients(recipients.len())),
+        }
+    }
+}
+
+/// Why no draft can be made. The ledger is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DraftError {
+    /// The intent is for another network than the account.
+    #[error("the payment is meant for {intent}, the account is on {account}")]
+    WrongNetwork {
+        /// The intent's network.
+        intent: Network,
+        /// The account's.
+        account: Network,
+    },
+    /// Not enough spendable coins.
+    #[error("the payment with its fee needs {needed}, spendable are {available}")]
+    InsufficientFunds {
+        /// Amount and fee.
+        needed: Amount,
+        /// Confirmed coins and own change, less reserved ones.
+        available: Amount,
+    },
+    /// The account's coins are too many and too small for one transaction.
+    #[error("the payment needs {inputs} coins, one transaction takes {MAX_INPUTS}; pay less, or in parts")]
+    TooManyInputs {
+        /// Coins needed.
+        inputs: usize,
+    },
+    /// The draft is larger than a signer accepts.
+    #[error("the draft has {bytes} bytes, signers accept {MAX_PSBT_BYTES}; pay less, or in parts")]
+    TooLarge {
+        /// Size of the draft.
+        bytes: usize,
+    },
+    /// Anything else the builder refuses.
+    #[error("the draft cannot be built: {0}")]
+    Build(String),
+}
+
+impl Ledger {
+    /// Builds the PSBT of a payment: coins chosen, change added, full previous transactions included, replaceable
+    /// (BIP-125), not valid below the current height (against fee sniping).
+    ///
+    /// It is [`Unchecked`] like any other: whoever built it, the checker decides. Untrusted unconfirmed coins
+    /// and [reserved](Ledger::reserve) ones are left alone. `rng` orders inputs and outputs.
+    ///
+    /// Two drafts made before either is broadcast have the same change address, so that abandoned drafts do
+    /// not use up the gap limit. **Commit the ledger's rows before the draft leaves.**
+    ///
+    /// # Errors
+    /// [`DraftError`].
+    pub fn draft(&mut self, intent: &Intent, rng: &mut impl RngCore) -> Result<Unchecked<Psbt>, DraftError> {
+        let account = self.map().network();
+        if intent.network != account {
+            return Err(DraftError::WrongNetwork { intent: intent.network, account });
+        }
+        let untrusted = |coin: &&crate::ledger::OwnedCoin| coin.state == CoinState::Untrusted;
+        let unspendable = self.coins().filter(untrusted).map(|coin| coin.outpoint).collect();
+        let mut builder = self.wallet_mut().build_tx();
+        builder
+            .fee_rate(intent.fee_rate)
+            .unspendable(unspendable)
+            // The members' branch has no lock of its own, in both kinds of account.
+            .set_condition(Condition { csv: None, timelock: None });
+        if intent.drain {
+            builder.drain_wallet().drain_to(intent.recipients[0].script());
+        } else {
+            let to = |to: &Recipient| (to.script(), to.amount);
+            builder.set_recipients(intent.recipients.iter().map(to).collect());
+        }
+        let psbt = builder.finish_with_aux_rand(rng).map_err(draft_error)?;
+        self.free_change_address(&psbt);
+        check_size(&psbt)?;
+        Ok(Unchecked::built_here(psbt))
+    }
+
+    fn free_change_address(&mut self, psbt: &Psbt) {
+        for output in &psbt.unsigned_tx.output {
+            if let Some((Keychain::Internal, index)) = self.owner_of(&output.script_pubkey) {
+                self.wallet_mut().unmark_used(kind(Keychain::Internal), index);
+            }
+        }
+    }
+}
+
+fn check_size(psbt: &Psbt) -> Result<(), DraftError> {
+    let inputs = psbt.inputs.len();
+    if inputs > MAX_INPUTS {
+        return Err(DraftError::TooManyInputs { inputs });
+    }
+    let bytes = psbt.serialize().len();
+    if bytes > MAX_PSBT_BYTES {
+        return Err(DraftError::TooLarge { bytes });
+    }
+    Ok(())
+}
+
+fn draft_error(error: CreateTxError) -> DraftError {
+    match error {
+        CreateTxError::CoinSelection(short) => {
+            DraftError::InsufficientFunds { needed: short.needed, available: short.available }
+        }
+        other => DraftError::Build(other.to_string()),
+    }
+}
