@@ -1,5 +1,4 @@
 //! Verifiable shares of a secret, and the decks that carry them.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod armour;
 mod codec;
