@@ -8,7 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use rand_core::{OsRng, RngCore};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::transport::{SendError, Transport};
+use super::transport::{SendError, Transport, Trouble};
 use crate::api::types::Problem;
 
 /// Time for one request and its whole answer. A cold onion circuit takes up to 30 s by itself.
@@ -26,8 +26,11 @@ const MAX_PROBLEM: usize = 16 * 1024;
 /// Longest text of a pod that reaches a person.
 const MAX_SHOWN: usize = 2_000;
 
-/// The problem kind by which an agent says that it could not reach the pod.
+/// The problem kinds by which an agent says why it got no answer. A pod says [`NOT_ADMITTED`] too, to a device that
+/// was revoked while its connection was open.
 pub(crate) const UNREACHABLE: &str = "pod-unreachable";
+pub(crate) const NOT_ADMITTED: &str = "not-admitted";
+pub(crate) const WRONG_POD: &str = "wrong-pod";
 
 /// One request, before it is sent.
 #[derive(Debug, Clone)]
@@ -87,7 +90,7 @@ impl Call {
         loop {
             let outcome = match transport.send(self.request()?).await {
                 Ok(response) => self.read(response).await,
-                Err(error) => Err(unreachable_by(transport, error)),
+                Err(error) => Err(no_answer(transport, error)),
             };
             match outcome {
                 Err(CallError::Unreachable { never_sent: false, .. }) if attempt < ATTEMPTS => attempt += 1,
@@ -148,15 +151,23 @@ fn refused(problem: Problem, status: StatusCode) -> CallError {
     let kind: String = problem.kind.rsplit('/').next().unwrap_or_default().chars().take(64).collect();
     let kind: String = kind.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     let detail = printable(&problem.detail);
-    if kind == UNREACHABLE {
-        return CallError::Unreachable { detail, never_sent: true };
+    match kind.as_str() {
+        UNREACHABLE => return CallError::Unreachable { detail, never_sent: true },
+        NOT_ADMITTED => return CallError::NotAdmitted { detail },
+        WRONG_POD => return CallError::WrongPod,
+        _ => {}
     }
     CallError::Refused { kind, status: status.as_u16(), title: printable(&problem.title), detail }
 }
 
-pub(crate) fn unreachable_by(transport: &Transport, error: SendError) -> CallError {
+pub(crate) fn no_answer(transport: &Transport, error: SendError) -> CallError {
     let detail = format!("{}: {}", transport.name(), printable(&error.reason));
-    CallError::Unreachable { detail, never_sent: error.never_sent }
+    match error.trouble {
+        Trouble::NoConnection => CallError::Unreachable { detail, never_sent: true },
+        Trouble::Lost => CallError::Unreachable { detail, never_sent: false },
+        Trouble::NotAdmitted => CallError::NotAdmitted { detail: printable(&error.reason) },
+        Trouble::WrongPod => CallError::WrongPod,
+    }
 }
 
 /// Text from outside, made safe for a terminal: no control characters (an escape sequence could redraw what a
@@ -179,6 +190,15 @@ pub enum CallError {
         /// The request was never sent, so nothing was done by it.
         never_sent: bool,
     },
+    /// The pod does not know this device, or no longer.
+    #[error("the pod does not admit this device: {detail}")]
+    NotAdmitted {
+        /// What was said.
+        detail: String,
+    },
+    /// Somebody else answers at the pod's address.
+    #[error("whoever answers at the pod's address does not have the pod's key; nothing was sent there")]
+    WrongPod,
     /// No whole answer in time. The pod may have acted; the same command may be repeated.
     #[error("the pod did not answer within {seconds} s")]
     TooSlow {

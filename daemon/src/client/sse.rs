@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 
 use super::{
-    call::{CallError, printable, refusal, unreachable_by},
+    call::{CallError, no_answer, printable, refusal},
     transport::Transport,
 };
 use crate::api::types::Event;
@@ -45,7 +45,7 @@ impl EventStream {
         let response = tokio::time::timeout(BEGIN, transport.send(request))
             .await
             .map_err(|_| CallError::TooSlow { seconds: BEGIN.as_secs() })?
-            .map_err(|error| unreachable_by(transport, error))?;
+            .map_err(|error| no_answer(transport, error))?;
         if !response.status().is_success() {
             return Err(refusal(response, "GET /v1/events".to_owned()).await);
         }

@@ -1,4 +1,4 @@
-//! The ways to a pod: its own Unix socket, an agent's, or an onion service. All three speak HTTP and give back
+//! The ways to a pod: a Unix socket (its own, or an agent's), or an onion service. Both speak HTTP and give back
 //! hyper's streaming bodies, so nothing above this file knows which one it is.
 
 use std::{
@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use autonomy_onion::https::{HttpsClient, HttpsError};
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -33,6 +34,7 @@ pub struct Transport {
 #[derive(Clone)]
 enum Way {
     Socket { client: Client<SocketConnector, Full<Bytes>>, path: PathBuf },
+    Onion(HttpsClient),
 }
 
 impl Transport {
@@ -43,13 +45,22 @@ impl Transport {
         Self { way: Way::Socket { client, path: path.to_owned() } }
     }
 
+    /// Over Tor, to the pod's app onion service.
+    pub fn onion(client: HttpsClient) -> Self {
+        Self { way: Way::Onion(client) }
+    }
+
     /// Sends one request whose URI has a path and a query only.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendError> {
         match &self.way {
             Way::Socket { client, .. } => {
                 let request = absolute(request, "http", SOCKET_HOST);
-                client.request(request).await.map_err(|error| SendError::of(&error, error.is_connect()))
+                client.request(request).await.map_err(|error| SendError {
+                    trouble: if error.is_connect() { Trouble::NoConnection } else { Trouble::Lost },
+                    reason: chain(&error),
+                })
             }
+            Way::Onion(client) => client.send(request).await.map_err(SendError::from),
         }
     }
 
@@ -57,6 +68,7 @@ impl Transport {
     pub fn name(&self) -> String {
         match &self.way {
             Way::Socket { path, .. } => format!("the socket {}", path.display()),
+            Way::Onion(_) => "the pod's onion service".to_owned(),
         }
     }
 }
@@ -77,18 +89,37 @@ fn absolute(mut request: Request<Full<Bytes>>, scheme: &str, host: &str) -> Requ
 }
 
 /// Why a request got no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub(crate) struct SendError {
+    /// What a caller can act on.
+    pub(crate) trouble: Trouble,
     /// The whole chain of causes.
     pub(crate) reason: String,
-    /// No connection came about, so the request was never sent.
-    pub(crate) never_sent: bool,
 }
 
-impl SendError {
-    fn of(error: &dyn std::error::Error, never_sent: bool) -> Self {
-        Self { reason: chain(error), never_sent }
+/// What kept an answer away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// No connection came about, so the request was never sent.
+    NoConnection,
+    /// The connection broke, or no answer came; the request may have been carried out.
+    Lost,
+    /// The pod does not accept this device's key.
+    NotAdmitted,
+    /// Whoever answered does not have the pod's key.
+    WrongPod,
+}
+
+impl From<HttpsError> for SendError {
+    fn from(error: HttpsError) -> Self {
+        let trouble = match &error {
+            HttpsError::Dial(_) | HttpsError::Handshake(_) | HttpsError::Request(_) => Trouble::NoConnection,
+            HttpsError::Lost(_) | HttpsError::TimedOut(_) => Trouble::Lost,
+            HttpsError::CertificateRefused => Trouble::NotAdmitted,
+            HttpsError::WrongServer => Trouble::WrongPod,
+        };
+        Self { trouble, reason: error.to_string() }
     }
 }
 

@@ -1,0 +1,143 @@
+//! What an agent is given, by its standard input.
+
+use std::{
+    io::{self, Read},
+    path::PathBuf,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// Largest setup read: keys, paths, and a network file of at most 256 KiB.
+const MAX_SETUP: u64 = 512 * 1024;
+
+/// All an agent needs to reach one pod as one device, and nothing it could spend with.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// Seed of the device's Ed25519 key, its TLS identity.
+    pub device_seed: [u8; 32],
+    /// The device's x25519 secret for the descriptor of the app onion.
+    pub descriptor_secret: [u8; 32],
+    /// Public key in the address of the app onion.
+    pub app_onion: [u8; 32],
+    /// The pod's Ed25519 key, which its TLS certificate must show.
+    pub pod_key: [u8; 32],
+    /// A private Tor network, as its file says it; the public one where absent.
+    pub tor_network: Option<String>,
+    /// Folder for Tor's state and cache.
+    #[zeroize(skip)]
+    pub tor_dir: PathBuf,
+    /// Where the agent listens.
+    #[zeroize(skip)]
+    pub socket: PathBuf,
+    /// Seconds without a request after which it ends.
+    pub idle_seconds: u64,
+}
+
+impl Setup {
+    /// Reads a setup until the end of `input`.
+    ///
+    /// # Errors
+    /// [`SetupError`] when the input fails, is too long, or is no setup.
+    pub fn read(input: impl Read) -> Result<Self, SetupError> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        input.take(MAX_SETUP + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_SETUP {
+            return Err(SetupError::NotASetup(format!("more than {MAX_SETUP} bytes")));
+        }
+        ciborium::from_reader(bytes.as_slice()).map_err(|error| SetupError::NotASetup(error.to_string()))
+    }
+
+    /// The bytes that [`Setup::read`] takes.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        // Room for everything at once, so that no copy of the keys is left behind by growing.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SETUP as usize));
+        ciborium::into_writer(self, &mut *bytes).expect("plain values are written to memory");
+        bytes
+    }
+
+    /// Names this setup without telling it: an agent with another fingerprint belongs to an earlier pod,
+    /// certificate, network or version of the program, and is replaced.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new_with_prefix(b"autonomy agent setup v1\0");
+        hash.update(env!("CARGO_PKG_VERSION"));
+        hash.update(&*self.to_bytes());
+        data_encoding::HEXLOWER.encode(&hash.finalize()[..16])
+    }
+
+    /// Time without a request after which the agent ends.
+    pub fn idle(&self) -> Duration {
+        Duration::from_secs(self.idle_seconds)
+    }
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup")
+            .field("device_seed", &"[secret]")
+            .field("descriptor_secret", &"[secret]")
+            .field("app_onion", &"[scrubbed]")
+            .field("pod_key", &data_encoding::HEXLOWER.encode(&self.pod_key))
+            .field("private_tor_network", &self.tor_network.is_some())
+            .field("tor_dir", &self.tor_dir)
+            .field("socket", &self.socket)
+            .field("idle_seconds", &self.idle_seconds)
+            .finish()
+    }
+}
+
+/// Why standard input held no setup.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// It could not be read.
+    #[error("the agent could not read its setup: {0}")]
+    Unreadable(#[from] io::Error),
+    /// It is something else.
+    #[error("this is no setup for an agent ({0}); commands start the agent by themselves")]
+    NotASetup(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setup() -> Setup {
+        Setup {
+            device_seed: [1; 32],
+            descriptor_secret: [2; 32],
+            app_onion: [3; 32],
+            pod_key: [4; 32],
+            tor_network: None,
+            tor_dir: "/tor".into(),
+            socket: "/agent.sock".into(),
+            idle_seconds: 600,
+        }
+    }
+
+    #[test]
+    fn a_setup_survives_the_pipe_and_any_change_has_another_fingerprint() {
+        let setup = setup();
+        let read = Setup::read(setup.to_bytes().as_slice()).unwrap();
+        assert_eq!(read.fingerprint(), setup.fingerprint());
+        let mut moved = setup.clone();
+        moved.app_onion = [9; 32];
+        assert_ne!(moved.fingerprint(), setup.fingerprint());
+    }
+
+    #[test]
+    fn what_is_no_setup_is_refused() {
+        for bytes in [&b""[..], b"hello", &[0x9f; 100]] {
+            assert!(matches!(Setup::read(bytes), Err(SetupError::NotASetup(_))));
+        }
+        assert!(matches!(Setup::read(io::repeat(0x41)), Err(SetupError::NotASetup(_))));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let text = format!("{:?}", setup());
+        assert!(text.contains("[secret]") && !text.contains("1, 1") && !text.contains("0101"));
+    }
+}

@@ -1,0 +1,104 @@
+//! Questions to the person, and texts they hand over: as an argument, from a file, or through a pipe.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, IsTerminal, Read, Write},
+};
+
+use zeroize::Zeroizing;
+
+use super::{Exit, Failure};
+
+/// Longest text that is handed over. A grant with a hundred account maps has about 400 kB.
+const MAX_TEXT: u64 = 1024 * 1024;
+
+/// Asks before something that cannot be undone. `yes` answers in advance.
+///
+/// # Errors
+/// When the person says no, and when there is nobody to ask.
+pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Failure::new(
+            Exit::Check,
+            "not-confirmed",
+            "this needs a yes, and there is no terminal to ask at",
+        )
+        .help("repeat it with --yes if you are sure"));
+    }
+    prompt(&format!("{question} [y/N] "));
+    let mut line = String::new();
+    let read = io::stdin().lock().take(64).read_line(&mut line);
+    match (read, line.trim().to_ascii_lowercase().as_str()) {
+        (Ok(_), "y" | "yes") => Ok(()),
+        _ => Err(Failure::new(Exit::Check, "not-confirmed", "not confirmed; nothing was done")),
+    }
+}
+
+/// A text given as itself, as `@FILE`, or as `-` for standard input.
+///
+/// # Errors
+/// When the file cannot be read, is no text, or is longer than a megabyte.
+pub fn text(argument: &str) -> Result<Zeroizing<String>, Failure> {
+    let source: Box<dyn Read> = match (argument, argument.strip_prefix('@')) {
+        ("-", _) => Box::new(io::stdin()),
+        (_, Some(path)) => Box::new(
+            File::open(path)
+                .map_err(|error| Failure::other("file", format!("cannot read {path}: {error}")))?,
+        ),
+        (text, None) => return Ok(Zeroizing::new(text.trim().to_owned())),
+    };
+    let mut text = Zeroizing::new(String::new());
+    source
+        .take(MAX_TEXT + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::other("file", format!("cannot read {argument}: {error}")))?;
+    if text.len() as u64 > MAX_TEXT {
+        return Err(Failure::usage(format!("{argument} is longer than {MAX_TEXT} bytes")));
+    }
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+/// One line of secret words; not shown while typed where there is a terminal.
+///
+/// # Errors
+/// When standard input ends or fails.
+pub fn words(question: &str) -> Result<Zeroizing<String>, Failure> {
+    let line = if io::stdin().is_terminal() {
+        rpassword::prompt_password(question).map(Zeroizing::new)
+    } else {
+        let mut line = Zeroizing::new(String::new());
+        io::stdin().lock().take(1_024).read_line(&mut line).map(|_| line)
+    };
+    line.map_err(|error| Failure::other("input", format!("cannot read the words: {error}")))
+}
+
+fn prompt(text: &str) {
+    let mut err = io::stderr().lock();
+    // An unanswerable question is answered with no by the caller.
+    let _ = write!(err, "{text}").and_then(|()| err.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_may_be_itself_or_lie_in_a_file() {
+        assert_eq!(text(" autonomy-x1 ").unwrap().as_str(), "autonomy-x1");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("request");
+        std::fs::write(&path, "autonomy-y1\n").unwrap();
+        assert_eq!(text(&format!("@{}", path.display())).unwrap().as_str(), "autonomy-y1");
+        assert!(text("@/nowhere/at/all").unwrap_err().detail.contains("/nowhere/at/all"));
+        std::fs::write(&path, vec![b'x'; 2_000_000]).unwrap();
+        assert_eq!(text(&format!("@{}", path.display())).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn yes_answers_in_advance() {
+        assert!(confirm("Pay?", true).is_ok());
+    }
+}

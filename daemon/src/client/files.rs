@@ -1,0 +1,94 @@
+//! Files that must be whole or absent, and that nobody else may read.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// Makes a folder for its owner alone, parents included. One that exists is left as it is.
+///
+/// # Errors
+/// [`FileError`] with the folder's path.
+pub fn private_dir(path: &Path) -> Result<(), FileError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| failed(path, source))
+}
+
+/// Writes a file that its owner alone may read, and returns when it lies on the disk. It is there whole or not
+/// at all, also after a power cut: written beside, synced, then renamed.
+///
+/// # Errors
+/// [`FileError`] with the file's path. Nothing is left behind but, after a crash, a file ending in `.part`.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let part = part_of(path);
+    let written =
+        write_part(&part, bytes).and_then(|()| fs::rename(&part, path)).and_then(|()| sync_dir_of(path));
+    written.map_err(|source| {
+        // The first error is the one to tell; a leftover is harmless.
+        let _ = fs::remove_file(&part);
+        failed(path, source)
+    })
+}
+
+fn write_part(part: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// A rename is durable once its folder is synced.
+fn sync_dir_of(path: &Path) -> io::Result<()> {
+    match path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        Some(dir) => File::open(dir)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
+}
+
+fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+fn failed(path: &Path, source: io::Error) -> FileError {
+    FileError { path: path.to_owned(), source }
+}
+
+/// A file or folder could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {path}: {source}")]
+pub struct FileError {
+    /// Which one.
+    pub path: PathBuf,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_whole_private_and_leaves_no_part_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a/b");
+        private_dir(&folder).unwrap();
+        private_dir(&folder).unwrap();
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        let file = folder.join("deck");
+        write_private(&file, b"one").unwrap();
+        write_private(&file, b"two").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"two");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_error_names_the_file() {
+        let error = write_private(Path::new("/nowhere/at/all"), b"x").unwrap_err();
+        assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+    }
+}
