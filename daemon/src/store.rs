@@ -1,0 +1,294 @@
+//! The encrypted database of a pod, and of a device's profile.
+//!
+//! One [`redb`] file. A row is a name and a value; on disk the name is replaced by a keyed hash of it and the value
+//! is sealed, so a stolen file shows how many rows there are, how long they are, and nothing else.
+//!
+//! ```text
+//! passphrase ─ argon2id ┐
+//! key file   ─ HKDF ────┴─► wrapping key ─ opens ─► data key ─ HKDF ─► row ids · row seals · tally
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`unlock`] | what opens a store, and where it is looked for |
+//! | `header` | the 143 bytes that hold the wrapped data key |
+//! | `keys` | ids and seals of rows |
+//! | `tally` | how many rows there are and which, so that none can be removed or put back unseen |
+//! | `error` | what can go wrong, one enum for each question |
+//!
+//! What it promises: a [`commit`](Store::commit) is on disk whole or not at all; a row that was altered, swapped or
+//! taken away is reported, never returned. What it cannot see is a whole file put back to an older day: that is the
+//! business of the devices, which remember the pod's state epoch.
+//!
+//! A removed row's ciphertext may stay in free pages of the file until they are used again, and
+//! [`rewrap`](Store::rewrap) does not change the data key: who has an old copy of the file and the old passphrase
+//! can still open that copy.
+
+mod error;
+mod file;
+mod header;
+mod keys;
+mod rows;
+mod tally;
+#[cfg(test)]
+mod tests;
+pub mod unlock;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
+use zeroize::Zeroizing;
+
+use self::{error::Fault, header::Header, keys::Keys, tally::Tally};
+pub use self::{
+    error::{BackupError, CommitError, CreateError, DiskError, OpenError, ReadError, RewrapError},
+    rows::Rows,
+    unlock::{Unlock, UnlockError, UnlockSources},
+};
+
+/// Longest name of a row: names are a tag and one or two ids (32 bytes each) or a short text.
+pub const MAX_KEY_LEN: usize = 1024;
+/// Largest value of a row. The largest known is the ledger of a wallet with 10,000 transactions written as one
+/// row, 4.5 MB; three times that, rounded up.
+pub const MAX_VALUE_LEN: usize = 16 << 20;
+
+/// The wrapped data key, and the tally.
+const HEADER: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("header");
+const HEADER_WRAP: &str = "wrap";
+const HEADER_TALLY: &str = "tally";
+/// Sealed values by row id.
+const ROWS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("rows");
+
+/// An open store. Its methods may be called from any thread; commits happen one after the other.
+pub struct Store {
+    path: PathBuf,
+    database: Database,
+    keys: Keys,
+}
+
+/// A row's new value, or its removal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RowChange {
+    /// The row's name, at most [`MAX_KEY_LEN`] bytes.
+    pub key: Vec<u8>,
+    /// Its value, at most [`MAX_VALUE_LEN`] bytes; `None` removes the row (and is no error if there is none).
+    pub value: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// Makes a new, empty store, readable by this user only.
+    ///
+    /// # Errors
+    /// Something lies at `path` already (it is never overwritten), or the disk cannot take it.
+    pub fn create(path: impl AsRef<Path>, unlock: &Unlock) -> Result<Self, CreateError> {
+        Self::create_with(path, unlock, &[])
+    }
+
+    /// Makes a new store that holds `rows` from its first moment: there is either no file or a whole one.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); or a row is too large.
+    pub fn create_with(
+        path: impl AsRef<Path>,
+        unlock: &Unlock,
+        rows: &[RowChange],
+    ) -> Result<Self, CreateError> {
+        let path = path.as_ref();
+        rows.iter().try_for_each(RowChange::check).map_err(CreateError::Row)?;
+        let data_key = keys::fresh_data_key();
+        let keys = Keys::derive(&data_key);
+        let wrap = Header::wrap(&data_key, unlock);
+        let database = file::build(path, |transaction| {
+            let mut header = transaction.open_table(HEADER)?;
+            header.insert(HEADER_WRAP, wrap.as_slice())?;
+            header.insert(HEADER_TALLY, keys.seal_tally(&Tally::default()).as_slice())?;
+            drop(header);
+            apply(&keys, transaction, rows)
+        })?;
+        Ok(Self { path: path.to_owned(), database, keys })
+    }
+
+    /// Opens a store, and checks the whole file against its checksums.
+    ///
+    /// # Errors
+    /// Each thing that can be wrong with the file, with the key, or with who else has it open.
+    pub fn open(path: impl AsRef<Path>, unlock: &Unlock) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let database = file::open(path)?;
+        let (wrap, tally, count) = file::read_header(path, &database)?;
+        let data_key =
+            Header::parse(&wrap).and_then(|header| header.unwrap(unlock)).map_err(|why| why.at(path))?;
+        let keys = Keys::derive(&data_key);
+        let tally = keys.open_tally(&tally).ok_or_else(|| OpenError::damaged(path, "its tally of rows"))?;
+        if tally.rows != count {
+            return Err(OpenError::damaged(path, &format!("{} rows in place of {}", count, tally.rows)));
+        }
+        Ok(Self { path: path.to_owned(), database, keys })
+    }
+
+    /// Where the store lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All rows, in no order that means anything.
+    ///
+    /// Every row is checked, and at the end all of them against the tally: only when the iterator has ended without
+    /// an error is it known that none is missing and none is of an older day. Collect before acting on them.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn rows(&self) -> Result<Rows<'_>, ReadError> {
+        Rows::start(self).map_err(|fault| fault.reading(&self.path))
+    }
+
+    /// One row's value.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the row was altered.
+    pub fn read(&self, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, ReadError> {
+        let read = || -> Result<_, Fault> {
+            let rows = self.database.begin_read()?.open_table(ROWS)?;
+            let id = self.keys.row_id(key);
+            let Some(sealed) = rows.get(id)? else { return Ok(None) };
+            let (name, value) = self.keys.open_row(&id, sealed.value()).ok_or(Fault::Row(id))?;
+            if name == key { Ok(Some(value)) } else { Err(Fault::Row(id)) }
+        };
+        read().map_err(|fault| fault.reading(&self.path))
+    }
+
+    /// Writes all `changes` or none, in order; returns when they are on disk.
+    ///
+    /// # Errors
+    /// A row is too large, or the disk does not take it; then nothing has changed.
+    pub fn commit(&self, changes: &[RowChange]) -> Result<(), CommitError> {
+        changes.iter().try_for_each(RowChange::check)?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let write = || -> Result<(), Fault> {
+            let transaction = file::begin_write(&self.database)?;
+            apply(&self.keys, &transaction, changes)?;
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|fault| fault.committing(&self.path))
+    }
+
+    /// Writes a copy of the store as it is now to `path`, which opens with the same passphrase or key file. The
+    /// store may be in use meanwhile. Every row is checked on the way: a damaged store gives no backup.
+    ///
+    /// # Errors
+    /// Something lies at `path` already, this store is damaged, or the disk cannot take the copy. Then nothing is
+    /// left at `path`.
+    pub fn backup(&self, path: impl AsRef<Path>) -> Result<(), BackupError> {
+        let path = path.as_ref();
+        let mut rows = self.rows()?;
+        let [wrap, tally] = rows.header();
+        let mut reading = Ok(());
+        let built = file::build(path, |transaction| {
+            let mut header = transaction.open_table(HEADER)?;
+            header.insert(HEADER_WRAP, wrap.as_slice())?;
+            header.insert(HEADER_TALLY, tally.as_slice())?;
+            let mut copy = transaction.open_table(ROWS)?;
+            while let Some(row) = rows.next_sealed() {
+                match row {
+                    Ok((id, sealed)) => drop(copy.insert(id, sealed.as_slice())?),
+                    Err(error) => {
+                        reading = Err(error);
+                        return Err(Fault::Tally);
+                    }
+                }
+            }
+            Ok(())
+        });
+        reading?;
+        drop(built?);
+        Ok(())
+    }
+
+    /// Locks the store with `new` in place of `old`. The rows are not touched.
+    ///
+    /// # Errors
+    /// `old` does not open the store, or the disk does not take the change; then `old` opens it still.
+    pub fn rewrap(&self, old: &Unlock, new: &Unlock) -> Result<(), RewrapError> {
+        let (wrap, ..) = file::read_header(&self.path, &self.database)?;
+        let data_key =
+            Header::parse(&wrap).and_then(|header| header.unwrap(old)).map_err(|why| why.at(&self.path))?;
+        let wrap = Header::wrap(&data_key, new);
+        let write = || -> Result<(), Fault> {
+            let transaction = file::begin_write(&self.database)?;
+            transaction.open_table(HEADER)?.insert(HEADER_WRAP, wrap.as_slice())?;
+            Ok(transaction.commit()?)
+        };
+        write().map_err(|fault| fault.committing(&self.path).into())
+    }
+}
+
+/// Makes `changes` to the rows, and to the tally with them.
+fn apply(keys: &Keys, transaction: &WriteTransaction, changes: &[RowChange]) -> Result<(), Fault> {
+    let mut header = transaction.open_table(HEADER)?;
+    let mut rows = transaction.open_table(ROWS)?;
+    let tally = header.get(HEADER_TALLY)?.and_then(|sealed| keys.open_tally(sealed.value()));
+    let mut tally = tally.ok_or(Fault::Tally)?;
+    for RowChange { key, value } in changes {
+        let id = keys.row_id(key);
+        let old = match value {
+            Some(value) => {
+                let sealed = keys.seal_row(&id, key, value);
+                tally.add(&keys.mark(&id, &sealed));
+                rows.insert(id, sealed.as_slice())?
+            }
+            None => rows.remove(id)?,
+        };
+        if let Some(old) = old {
+            tally.remove(&keys.mark(&id, old.value()));
+        }
+    }
+    tally.commits += 1;
+    header.insert(HEADER_TALLY, keys.seal_tally(&tally).as_slice())?;
+    Ok(())
+}
+
+impl RowChange {
+    /// A row's new value.
+    #[must_use]
+    pub fn put(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        Self { key: key.into(), value: Some(value.into()) }
+    }
+
+    /// A row's removal.
+    #[must_use]
+    pub fn remove(key: impl Into<Vec<u8>>) -> Self {
+        Self { key: key.into(), value: None }
+    }
+
+    fn check(&self) -> Result<(), CommitError> {
+        let kind = self.key.first().copied().unwrap_or_default();
+        let len = self.value.as_ref().map_or(0, Vec::len);
+        if self.key.len() > MAX_KEY_LEN {
+            return Err(CommitError::LongKey { kind, len: self.key.len() });
+        }
+        if len > MAX_VALUE_LEN {
+            return Err(CommitError::LargeValue { kind, len });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RowChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.key.first();
+        let len = self.value.as_ref().map(Vec::len);
+        f.debug_struct("RowChange").field("kind", &kind).field("value_len", &len).finish_non_exhaustive()
+    }
+}
