@@ -1,1 +1,19 @@
-//! daemon
+//! The pod: an always-on Bitcoin cosigner and mailbox that one person owns.
+//!
+//! | module | does | may touch |
+//! |---|---|---|
+//! | [`node`] | decides: inputs in, rows and effects out | nothing: pure |
+//! | [`driver`] | commits rows, carries effects out, answers | store, clock, randomness |
+//! | [`store`] | rows, encrypted on disk | files |
+//! | [`chain`] | follows the owner's bitcoind | RPC |
+//! | [`api`] | HTTP in front of the node | the driver's handle |
+//! | [`pod`] | a pod on this machine: made, adopted, run, backed up | all of the above, Tor |
+//! | [`config`] | settings from file, environment, flags | files |
+
+pub mod api;
+pub mod chain;
+pub mod config;
+pub mod driver;
+pub mod node;
+pub mod pod;
+pub mod store;

@@ -1,0 +1,86 @@
+//! The checked edge: nothing unparsed, unbounded or anonymous goes further.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    http::{StatusCode, header, request::Parts},
+};
+use serde::de::DeserializeOwned;
+
+use super::types::Problem;
+use crate::node::Caller;
+
+/// Largest body but for a signed payment, bytes: the longest command is a certificate in hexadecimal with names,
+/// about 1 kB; a payment to 100 recipients about 12 kB.
+pub const MAX_BODY: usize = 64 * 1024;
+/// Largest body of a signed payment, bytes: a PSBT of the wallet's 4 MiB in base64 (4/3), and some JSON around it.
+pub const MAX_SIGNED_BODY: usize = 6 * 1024 * 1024;
+
+/// JSON of type `T`, refused with a problem that says where it goes wrong.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(&request) {
+            let detail = "send JSON with `Content-Type: application/json`";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not JSON", detail));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(too_large)?;
+        // serde_json stops at 128 levels of nesting by itself.
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", error.to_string())
+        })
+    }
+}
+
+fn is_json(request: &Request) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"))
+}
+
+fn too_large(rejection: BytesRejection) -> Problem {
+    let status = rejection.status();
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!(
+            "a body has at most {MAX_BODY} bytes, that of a signed payment at most {MAX_SIGNED_BODY}"
+        );
+        return Problem::new(status, "too-large", "The body is too large", detail);
+    }
+    Problem::new(status, "malformed", "The body cannot be read", rejection.body_text())
+}
+
+/// Who calls, as the listener has proved it.
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().copied().ok_or_else(|| {
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "not-admitted",
+                "Unknown caller",
+                "the listener named no caller",
+            )
+        })
+    }
+}
+
+/// The `Idempotency-Key` of a request that changes something.
+#[derive(Debug)]
+pub struct IdempotencyKey(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let key = parts.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+        key.map(|key| Self(key.to_owned())).ok_or_else(|| {
+            let detail =
+                "send a fresh random `Idempotency-Key` header, and the same one when you repeat this request";
+            Problem::new(StatusCode::BAD_REQUEST, "idempotency-key", "Idempotency-Key missing", detail)
+        })
+    }
+}

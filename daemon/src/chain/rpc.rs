@@ -1,0 +1,141 @@
+//! The few calls made to bitcoind, and what their failures mean to the owner.
+
+use std::fmt;
+
+use bdk_bitcoind_rpc::{
+    BitcoindRpcErrorExt as _,
+    bitcoincore_rpc::{self, Auth, Client, RpcApi as _, jsonrpc},
+};
+use bdk_wallet::{
+    bitcoin::{Network, Transaction},
+    chain::CheckPoint,
+};
+
+use super::{BitcoindAuth, BitcoindConfig};
+use crate::node::{BroadcastOutcome, ChainPoint};
+
+/// Targets asked for, in blocks.
+const FEE_TARGETS: [u16; 6] = [1, 2, 3, 6, 12, 144];
+/// RPC_VERIFY_ALREADY_IN_UTXO_SET (bitcoin: src/rpc/protocol.h): it is mined already.
+const ALREADY_IN_CHAIN: i32 = -27;
+/// RPC_VERIFY_REJECTED and RPC_VERIFY_ERROR: the network's rules refuse it.
+const REJECTED: [i32; 2] = [-26, -25];
+
+/// Why the source cannot be followed, in words for the owner.
+#[derive(Debug)]
+pub(super) struct Trouble(String);
+
+impl Trouble {
+    pub(super) fn rpc(doing: &str, error: &bitcoincore_rpc::Error) -> Self {
+        Self(format!("{doing}: {}", explain(error)))
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A client with the credentials of this moment.
+pub(super) fn client(config: &BitcoindConfig) -> Result<Client, Trouble> {
+    let auth = match &config.auth {
+        BitcoindAuth::Cookie(path) if !path.exists() => {
+            return Err(Trouble(format!("bitcoind is not running: no cookie file at {}", path.display())));
+        }
+        BitcoindAuth::Cookie(path) => Auth::CookieFile(path.clone()),
+        BitcoindAuth::UserPass(user, password) => Auth::UserPass(user.clone(), password.clone()),
+    };
+    Client::new(&config.url, auth).map_err(|error| Trouble::rpc("logging in to bitcoind", &error))
+}
+
+/// Whether this is the chain the pod has been following; gives the source's height.
+pub(super) fn check_chain(
+    client: &Client,
+    network: Network,
+    last: Option<&CheckPoint>,
+) -> Result<u32, Trouble> {
+    let info = client.get_blockchain_info().map_err(|error| Trouble::rpc("asking bitcoind", &error))?;
+    if info.chain != network {
+        return Err(Trouble(format!(
+            "bitcoind is on {}, this pod is on {network}: point `bitcoind.url` at the right one",
+            info.chain
+        )));
+    }
+    if let Some(last) = last {
+        knows_any(client, last)?;
+    }
+    Ok(u32::try_from(info.blocks).unwrap_or(u32::MAX))
+}
+
+/// Refuses a source that knows none of the blocks this pod knows. Without this check a chain that began anew
+/// would be read from its first block, as if all coins had been reorganised away.
+fn knows_any(client: &Client, last: &CheckPoint) -> Result<(), Trouble> {
+    for point in last.iter() {
+        match client.get_block_header_info(&point.hash()) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_not_found_error() => {}
+            Err(error) => return Err(Trouble::rpc("asking bitcoind", &error)),
+        }
+    }
+    Err(Trouble(format!(
+        "bitcoind is on another chain: it knows none of the blocks this pod has seen up to height {}. Nothing is \
+         changed; point `bitcoind.url` at the node used before",
+        last.height()
+    )))
+}
+
+/// The source's tip.
+pub(super) fn tip(client: &Client) -> Result<ChainPoint, Trouble> {
+    let trouble = |error| Trouble::rpc("reading the tip", &error);
+    let hash = client.get_best_block_hash().map_err(trouble)?;
+    let header = client.get_block_header_info(&hash).map_err(trouble)?;
+    let height = u32::try_from(header.height).unwrap_or(u32::MAX);
+    Ok(ChainPoint { height, hash, time: header.time as u64 })
+}
+
+/// Fee estimates as far as bitcoind can tell; none on a network without traffic.
+pub(super) fn fee_estimates(client: &Client) -> Vec<(u16, f64)> {
+    let estimate = |target: &u16| {
+        let rate = client.estimate_smart_fee(*target, None).ok()?.fee_rate?;
+        Some((*target, rate.to_sat() as f64 / 1000.0))
+    };
+    FEE_TARGETS.iter().filter_map(estimate).collect()
+}
+
+/// Hands a transaction over.
+pub(super) fn broadcast(client: &Client, transaction: &Transaction) -> BroadcastOutcome {
+    match client.send_raw_transaction(transaction) {
+        Ok(_) => BroadcastOutcome::Accepted,
+        Err(error) => match rpc_code(&error) {
+            Some(ALREADY_IN_CHAIN) => BroadcastOutcome::Accepted,
+            Some(code) if REJECTED.contains(&code) => refusal(client, transaction, &error),
+            _ => BroadcastOutcome::Away(explain(&error)),
+        },
+    }
+}
+
+/// Some "refusals" are of a transaction the mempool has already.
+fn refusal(client: &Client, transaction: &Transaction, error: &bitcoincore_rpc::Error) -> BroadcastOutcome {
+    match client.get_mempool_entry(&transaction.compute_txid()) {
+        Ok(_) => BroadcastOutcome::Accepted,
+        Err(_) => BroadcastOutcome::Refused(explain(error)),
+    }
+}
+
+fn rpc_code(error: &bitcoincore_rpc::Error) -> Option<i32> {
+    match error {
+        bitcoincore_rpc::Error::JsonRpc(jsonrpc::Error::Rpc(rpc)) => Some(rpc.code),
+        _ => None,
+    }
+}
+
+fn explain(error: &bitcoincore_rpc::Error) -> String {
+    match error {
+        bitcoincore_rpc::Error::JsonRpc(jsonrpc::Error::Rpc(rpc)) => rpc.message.clone(),
+        bitcoincore_rpc::Error::JsonRpc(jsonrpc::Error::Transport(transport)) => {
+            format!("bitcoind does not answer ({transport})")
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,308 @@
+//! Settings: one TOML file, the environment, flags. The later wins.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use autonomy_onion::{BridgeTransport, DEFAULT_BOOTSTRAP_LIMIT, PrivateNetwork, TorConfig, TorNetwork};
+use autonomy_wallet::bitcoin::Network;
+use serde::Deserialize;
+
+use crate::chain::{BitcoindAuth, BitcoindConfig};
+
+/// Largest file read, bytes: a private network of a hundred relays fits ten times.
+const MAX_FILE: u64 = 256 * 1024;
+
+/// The settings file. All of it is optional.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the pod keeps its data.
+    pub data_dir: Option<PathBuf>,
+    /// Where the device keeps its profile.
+    pub profile_dir: Option<PathBuf>,
+    /// A file whose first line is the passphrase.
+    pub passphrase_file: Option<PathBuf>,
+    /// A file that holds a key of 32 bytes.
+    pub key_file: Option<PathBuf>,
+    /// The chain source.
+    pub bitcoind: BitcoindSection,
+    /// Tor.
+    pub tor: TorSection,
+    /// The device's background helper.
+    pub agent: AgentSection,
+}
+
+/// `[bitcoind]`: the owner's own node.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BitcoindSection {
+    /// `http://127.0.0.1:8332`; the network's usual port on this machine where absent.
+    pub url: Option<String>,
+    /// Its cookie file.
+    pub cookie_file: Option<PathBuf>,
+    /// `rpcuser`, where there is no cookie.
+    pub user: Option<String>,
+    /// `rpcpassword`.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for BitcoindSection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BitcoindSection")
+            .field("url", &self.url)
+            .field("cookie_file", &self.cookie_file)
+            .field("user", &self.user)
+            .field("password", &self.password.as_ref().map(|_| "[secret]"))
+            .finish()
+    }
+}
+
+/// `[tor]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TorSection {
+    /// File that describes a private network; the public one where absent.
+    pub network_file: Option<PathBuf>,
+    /// Bridge lines.
+    pub bridges: Vec<String>,
+    /// Programs for the bridges' transports.
+    pub transports: Vec<TransportSection>,
+    /// Seconds a start may take.
+    pub bootstrap_seconds: Option<u64>,
+    /// Open a port that echoes on the app service, to measure Tor alone.
+    pub echo: bool,
+}
+
+/// `[[tor.transports]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransportSection {
+    /// Names it answers to in bridge lines.
+    pub protocols: Vec<String>,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+}
+
+/// `[agent]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentSection {
+    /// Minutes without a request after which the agent ends; 10 where absent.
+    pub idle_minutes: Option<u64>,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {why}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The file does not say what it should.
+    #[error("{path}: {why}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        why: String,
+    },
+    /// bitcoind's login is missing.
+    #[error(
+        "no way to log in to bitcoind: set `bitcoind.cookie_file` (usually .cookie in bitcoind's data folder), or \
+         `bitcoind.user` and `bitcoind.password`, in the settings file"
+    )]
+    NoLogin,
+}
+
+impl Config {
+    /// Reads the file, or the default one if that exists, and lays the environment over it.
+    ///
+    /// # Errors
+    /// A file that was named and cannot be read, or says something unknown.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let default = config_home().join("autonomy").join("config.toml");
+        let mut config = match path {
+            Some(path) => Self::read(path)?,
+            None if default.exists() => Self::read(&default)?,
+            None => Self::default(),
+        };
+        config.overlay(|name| env::var_os(name));
+        Ok(config)
+    }
+
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = read_bounded(path)?;
+        toml::from_str(&text)
+            .map_err(|error| ConfigError::Malformed { path: path.to_owned(), why: error.to_string() })
+    }
+
+    fn overlay(&mut self, variable: impl Fn(&str) -> Option<std::ffi::OsString>) {
+        let text = |name| variable(name).and_then(|value| value.into_string().ok());
+        let path = |name| variable(name).map(PathBuf::from);
+        replace(&mut self.data_dir, path("AUTONOMY_DATA"));
+        replace(&mut self.profile_dir, path("AUTONOMY_PROFILE"));
+        replace(&mut self.bitcoind.url, text("AUTONOMY_BITCOIND_URL"));
+        replace(&mut self.bitcoind.cookie_file, path("AUTONOMY_BITCOIND_COOKIE"));
+        replace(&mut self.tor.network_file, path("AUTONOMY_TOR_NETWORK"));
+    }
+
+    /// The pod's data folder.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| data_home().join("autonomy").join("pod"))
+    }
+
+    /// The device's profile folder.
+    #[must_use]
+    pub fn profile_dir(&self) -> PathBuf {
+        self.profile_dir.clone().unwrap_or_else(|| data_home().join("autonomy").join("device"))
+    }
+
+    /// How long an idle agent waits before it ends.
+    #[must_use]
+    pub fn agent_idle(&self) -> Duration {
+        Duration::from_secs(60 * self.agent.idle_minutes.unwrap_or(10))
+    }
+
+    /// Tor's configuration, with its state in `dir`.
+    ///
+    /// # Errors
+    /// The private network's file cannot be read or used.
+    pub fn tor(&self, dir: &Path) -> Result<TorConfig, ConfigError> {
+        let mut tor = TorConfig::new(dir);
+        if let Some(path) = &self.tor.network_file {
+            let text = read_bounded(path)?;
+            let network = PrivateNetwork::parse(&text)
+                .map_err(|error| ConfigError::Malformed { path: path.clone(), why: error.to_string() })?;
+            tor = tor.with_network(TorNetwork::Private(network));
+        }
+        tor.bridges.clone_from(&self.tor.bridges);
+        let transports = self.tor.transports.iter().cloned();
+        tor.transports = transports
+            .map(|TransportSection { protocols, program, arguments }| BridgeTransport {
+                protocols,
+                program,
+                arguments,
+            })
+            .collect();
+        tor.bootstrap_limit = self.tor.bootstrap_seconds.map_or(DEFAULT_BOOTSTRAP_LIMIT, Duration::from_secs);
+        Ok(tor)
+    }
+
+    /// How to reach bitcoind. Without a login in the settings, the usual cookie file of this machine's own node.
+    ///
+    /// # Errors
+    /// There is no login.
+    pub fn bitcoind(&self, network: Network) -> Result<BitcoindConfig, ConfigError> {
+        let section = &self.bitcoind;
+        let url = section.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", usual_port(network)));
+        let auth = match (&section.cookie_file, &section.user, &section.password) {
+            (Some(path), _, _) => BitcoindAuth::Cookie(path.clone()),
+            (None, Some(user), Some(password)) => BitcoindAuth::UserPass(user.clone(), password.clone()),
+            (None, None, None) => BitcoindAuth::Cookie(usual_cookie(network)),
+            (None, _, _) => return Err(ConfigError::NoLogin),
+        };
+        Ok(BitcoindConfig { url, auth })
+    }
+}
+
+fn replace<T>(setting: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *setting = value;
+    }
+}
+
+fn read_bounded(path: &Path) -> Result<String, ConfigError> {
+    use std::io::Read as _;
+    let refused = |why: String| ConfigError::Read { path: path.to_owned(), why };
+    let file = std::fs::File::open(path).map_err(|error| refused(error.to_string()))?;
+    let mut text = String::new();
+    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| refused(error.to_string()))?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(refused(format!("it has more than {MAX_FILE} bytes")));
+    }
+    Ok(text)
+}
+
+fn usual_port(network: Network) -> u16 {
+    match network {
+        Network::Bitcoin => 8332,
+        Network::Signet => 38332,
+        Network::Regtest => 18443,
+        _ => 18332,
+    }
+}
+
+fn usual_cookie(network: Network) -> PathBuf {
+    let dir = home().join(".bitcoin");
+    match network {
+        Network::Bitcoin => dir.join(".cookie"),
+        Network::Signet => dir.join("signet").join(".cookie"),
+        Network::Regtest => dir.join("regtest").join(".cookie"),
+        _ => dir.join("testnet3").join(".cookie"),
+    }
+}
+
+fn home() -> PathBuf {
+    env::home_dir().unwrap_or_else(|| PathBuf::from("."))
+}
+
+fn data_home() -> PathBuf {
+    env::var_os("XDG_DATA_HOME").map_or_else(|| home().join(".local").join("share"), PathBuf::from)
+}
+
+fn config_home() -> PathBuf {
+    env::var_os("XDG_CONFIG_HOME").map_or_else(|| home().join(".config"), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_means_the_usual_places() {
+        let config: Config = toml::from_str("").unwrap();
+        let bitcoind = config.bitcoind(Network::Regtest).unwrap();
+        assert_eq!(bitcoind.url, "http://127.0.0.1:18443");
+        assert!(
+            matches!(bitcoind.auth, BitcoindAuth::Cookie(path) if path.ends_with(".bitcoin/regtest/.cookie"))
+        );
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let mut config: Config =
+            toml::from_str("data_dir = \"/file\"\n[bitcoind]\nurl = \"http://file\"").unwrap();
+        config.overlay(|name| (name == "AUTONOMY_BITCOIND_URL").then(|| "http://env".into()));
+        assert_eq!(config.data_dir(), Path::new("/file"));
+        assert_eq!(config.bitcoind(Network::Bitcoin).unwrap().url, "http://env");
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_refused_by_name() {
+        let error = toml::from_str::<Config>("[tor]\nbridge = []").unwrap_err();
+        assert!(error.to_string().contains("unknown field `bridge`"));
+    }
+
+    #[test]
+    fn half_a_login_is_no_login() {
+        let config: Config = toml::from_str("[bitcoind]\nuser = \"me\"").unwrap();
+        assert!(matches!(config.bitcoind(Network::Bitcoin), Err(ConfigError::NoLogin)));
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        let config: Config = toml::from_str("[bitcoind]\nuser = \"me\"\npassword = \"hunter2\"").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

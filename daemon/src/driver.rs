@@ -1,0 +1,267 @@
+//! The one place where effects happen.
+//!
+//! A thread owns the node and the store. It takes one input after the other, commits the rows of each step in one
+//! transaction, carries the effects out, and only then gives the reply: what was acknowledged cannot be forgotten.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use zeroize::Zeroize as _;
+
+use crate::{
+    api::types::Event,
+    chain::Watched,
+    node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Step, Timestamp},
+    store::{BackupError, RowChange, Store},
+};
+
+/// Inputs that wait for the node. A block is the largest, so 64 of them bound the memory that waiting can take;
+/// whoever is too fast waits (back-pressure).
+const INBOX: usize = 64;
+/// Events a slow listener may fall behind before it is told to read the list anew.
+const EVENT_BUFFER: usize = 256;
+/// Longest sleep between two looks for what is due.
+const LONGEST_NAP: Duration = Duration::from_secs(30);
+
+/// The store failed: the pod stops rather than run ahead of its disk.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(
+    "the pod's database cannot be written ({0}); nothing of the last step was kept. Make room or mend the disk, then start the pod again"
+)]
+pub struct StoreFailed(String);
+
+/// Why a request got no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AskError {
+    /// The driver has ended.
+    #[error("the pod is stopping")]
+    Stopped,
+    /// The node answered nothing, which no request should see.
+    #[error("the pod gave no answer to this request")]
+    NoAnswer,
+}
+
+/// A way to reach the node from any task.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    inbox: mpsc::Sender<Message>,
+    events: broadcast::Sender<Event>,
+    admitted: watch::Receiver<Admitted>,
+    stopped: watch::Receiver<Option<Result<(), StoreFailed>>>,
+}
+
+/// What waits for the driver.
+#[derive(Debug)]
+enum Message {
+    Happened(Input),
+    Asked(Request, oneshot::Sender<Reply>),
+    BackUp(PathBuf, oneshot::Sender<Result<(), BackupError>>),
+}
+
+/// Who may enter now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Admitted {
+    /// Keys for the TLS gate.
+    pub devices: BTreeSet<DeviceKey>,
+    /// x25519 keys for restricted discovery.
+    pub descriptor_keys: Vec<[u8; 32]>,
+    /// Whom the pod belongs to, once it has an owner.
+    pub owner: Option<Arc<Owner>>,
+}
+
+/// Takes a transaction to the network.
+pub type Broadcaster = Arc<RwLock<Option<crate::chain::ChainSource>>>;
+
+impl Handle {
+    /// Asks the node.
+    ///
+    /// # Errors
+    /// The pod is stopping.
+    pub async fn ask(&self, request: Request) -> Result<Reply, AskError> {
+        let (answer, reply) = oneshot::channel();
+        self.inbox.send(Message::Asked(request, answer)).await.map_err(|_| AskError::Stopped)?;
+        reply.await.map_err(|_| AskError::NoAnswer)
+    }
+
+    /// Delivers an input from a thread that may block. False when the node has ended.
+    #[must_use]
+    pub fn deliver_blocking(&self, input: Input) -> bool {
+        self.inbox.blocking_send(Message::Happened(input)).is_ok()
+    }
+
+    /// Writes a consistent sealed copy of the pod's database to `file`, between two steps.
+    ///
+    /// # Errors
+    /// The pod is stopping; or the copy could not be written, within.
+    pub async fn back_up(&self, file: PathBuf) -> Result<Result<(), BackupError>, AskError> {
+        let (answer, reply) = oneshot::channel();
+        self.inbox.send(Message::BackUp(file, answer)).await.map_err(|_| AskError::Stopped)?;
+        reply.await.map_err(|_| AskError::NoAnswer)
+    }
+
+    /// Events from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Who may enter, as it changes.
+    #[must_use]
+    pub fn admitted(&self) -> watch::Receiver<Admitted> {
+        self.admitted.clone()
+    }
+
+    /// Waits until the driver has ended, and says why.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn stopped(&self) -> Result<(), StoreFailed> {
+        let mut stopped = self.stopped.clone();
+        match stopped.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// What the driver thread owns.
+struct Driver {
+    node: Node,
+    store: Store,
+    broadcaster: Broadcaster,
+    watched: Watched,
+    events: broadcast::Sender<Event>,
+    admitted: watch::Sender<Admitted>,
+}
+
+/// Starts the driver of `node` over `store`. `effects` are those that [`Node::restore`] found undone.
+///
+/// The driver ends when every [`Handle`] is dropped.
+///
+/// # Errors
+/// The operating system has no thread left.
+pub fn start(
+    node: Node,
+    store: Store,
+    effects: Vec<Effect>,
+    broadcaster: Broadcaster,
+    watched: Watched,
+) -> io::Result<Handle> {
+    let (inbox, waiting) = mpsc::channel(INBOX);
+    let (events, _) = broadcast::channel(EVENT_BUFFER);
+    let (admitted, admitted_seen) = watch::channel(Admitted::default());
+    let (stop, stopped) = watch::channel(None);
+    let handle = Handle { inbox, events: events.clone(), admitted: admitted_seen, stopped };
+    let mut driver = Driver { node, store, broadcaster, watched, events, admitted };
+    driver.carry_out(effects);
+    driver.refresh_watched();
+    thread::Builder::new().name("driver".into()).spawn(move || {
+        let outcome = driver.run(waiting);
+        if let Err(error) = &outcome {
+            tracing::error!("{error}");
+        }
+        stop.send_replace(Some(outcome));
+    })?;
+    Ok(handle)
+}
+
+impl Driver {
+    fn run(&mut self, mut inbox: mpsc::Receiver<Message>) -> Result<(), StoreFailed> {
+        // A runtime of this thread alone, for one thing: to wait for an input or for the time of the next duty.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| StoreFailed(error.to_string()))?;
+        loop {
+            let nap = self.nap();
+            match runtime.block_on(async { tokio::time::timeout(nap, inbox.recv()).await }) {
+                Ok(Some(Message::Happened(input))) => self.step(input, None)?,
+                Ok(Some(Message::Asked(request, answer))) => {
+                    self.step(Input::Request(request), Some(answer))?
+                }
+                // Whoever asked may have hung up; the copy is made all the same.
+                Ok(Some(Message::BackUp(file, answer))) => drop(answer.send(self.store.backup(&file))),
+                Ok(None) => return Ok(()),
+                Err(_) => self.step(Input::Wake, None)?,
+            }
+        }
+    }
+
+    fn nap(&self) -> Duration {
+        let until_due = self.node.next_wake().map(|due| Duration::from_secs(due.saturating_sub(now())));
+        until_due.unwrap_or(LONGEST_NAP).min(LONGEST_NAP)
+    }
+
+    /// Commit, then act, then answer.
+    fn step(&mut self, input: Input, answer: Option<oneshot::Sender<Reply>>) -> Result<(), StoreFailed> {
+        let step = self.node.handle(now(), &mut rand::rngs::OsRng, input);
+        let Step { rows, effects, reply } = step;
+        if !rows.is_empty() {
+            commit(&mut self.store, &rows)?;
+            self.refresh_watched();
+        }
+        self.carry_out(effects);
+        if let (Some(answer), Some(reply)) = (answer, reply) {
+            // The caller may have hung up; the step is done all the same.
+            let _ = answer.send(reply);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Broadcast(txid, transaction) => {
+                    if let Some(source) = &*self.broadcaster.read().unwrap_or_else(PoisonError::into_inner) {
+                        source.broadcast(txid, transaction);
+                    }
+                }
+                // Nobody may be listening: events are rows too, and are read later.
+                Effect::Notify(event) => drop(self.events.send(event)),
+                Effect::Admit { devices, descriptor_keys } => {
+                    self.admitted.send_modify(|admitted| {
+                        admitted.devices = devices.into_iter().collect();
+                        admitted.descriptor_keys = descriptor_keys;
+                    });
+                }
+                Effect::Adopted => {
+                    let owner = self.node.owner().cloned().map(Arc::new);
+                    self.admitted.send_modify(|admitted| admitted.owner = owner);
+                }
+            }
+        }
+    }
+
+    fn refresh_watched(&self) {
+        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = self.node.in_mempool();
+    }
+}
+
+/// Writes rows in one durable transaction, and wipes the bytes they were written from.
+///
+/// # Errors
+/// The store failed: nothing of it was kept.
+pub fn commit(store: &mut Store, rows: &[Row]) -> Result<(), StoreFailed> {
+    let change = |row: &Row| {
+        let (key, value) = row.encode();
+        RowChange { key, value }
+    };
+    let mut changes: Vec<RowChange> = rows.iter().map(change).collect();
+    let outcome = store.commit(&changes).map_err(|error| StoreFailed(error.to_string()));
+    changes.iter_mut().filter_map(|change| change.value.as_mut()).for_each(|value| value.zeroize());
+    outcome
+}
+
+/// Seconds since 1970.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the driver is where time comes in")]
+pub fn now() -> Timestamp {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}

@@ -1,0 +1,106 @@
+//! A node from its rows, as if it had never stopped.
+
+use std::collections::BTreeMap;
+
+use autonomy_wallet::ledger::LoadError;
+
+use super::{
+    AccountId, AccountRecord, Counters, Effect, Events, Identity, Node, Outside, Replies, Row, SourceState,
+    Timestamp, accounts::Account, row::RowError,
+};
+
+/// Why a pod cannot be brought back from its rows.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// A row cannot be read.
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// There is no pod in this store.
+    #[error("this store holds no pod: run `autonomy pod init` first")]
+    NoIdentity,
+    /// A ledger has no account, or does not fit it.
+    #[error("the ledger of account {account} cannot be read: {why}; restore the pod from a backup")]
+    Ledger {
+        /// The account.
+        account: AccountId,
+        /// What is wrong.
+        why: LoadError,
+    },
+    /// A ledger without an account.
+    #[error("the account {0} of a ledger is missing; restore the pod from a backup")]
+    NoAccount(AccountId),
+}
+
+impl Node {
+    /// A new pod, and the row that makes it last.
+    #[must_use]
+    pub fn create(identity: Identity) -> (Self, Vec<Row>) {
+        let rows = vec![Row::Identity(identity.clone()), Row::Counters(Counters::default())];
+        (Self::empty(identity), rows)
+    }
+
+    /// Rebuilds the node from its rows, and returns the effects that may not have been carried out.
+    ///
+    /// # Errors
+    /// Rows are not trusted: one that cannot be read, or does not fit the others, is refused.
+    pub fn restore(
+        rows: impl IntoIterator<Item = Row>,
+        now: Timestamp,
+    ) -> Result<(Self, Vec<Effect>), RestoreError> {
+        let mut identity = None;
+        let mut accounts: BTreeMap<AccountId, AccountRecord> = BTreeMap::new();
+        let mut ledgers: BTreeMap<AccountId, Vec<(Vec<u8>, Vec<u8>)>> = BTreeMap::new();
+        let mut others = Vec::new();
+        for row in rows {
+            match row {
+                Row::Identity(value) => identity = Some(value),
+                Row::Account(id, record) => drop(accounts.insert(id, record)),
+                Row::Ledger(id, key, Some(value)) => ledgers.entry(id).or_default().push((key, value)),
+                Row::Ledger(_, _, None) => {}
+                other => others.push(other),
+            }
+        }
+        let mut node = Self::empty(identity.ok_or(RestoreError::NoIdentity)?);
+        others.iter().for_each(|row| node.apply(row));
+        for (id, record) in accounts {
+            let rows = ledgers.remove(&id).unwrap_or_default();
+            let account =
+                Account::load(record, rows).map_err(|why| RestoreError::Ledger { account: id, why })?;
+            node.accounts.insert(id, account);
+        }
+        if let Some(account) = ledgers.into_keys().next() {
+            return Err(RestoreError::NoAccount(account));
+        }
+        let effects = node.undone(now);
+        Ok((node, effects))
+    }
+
+    fn empty(identity: Identity) -> Self {
+        Self {
+            identity,
+            owner: None,
+            counters: Counters::default(),
+            chain: Vec::new(),
+            devices: BTreeMap::new(),
+            ceremonies: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            payments: BTreeMap::new(),
+            events: Events::default(),
+            replies: Replies::default(),
+            outside: Outside {
+                source: SourceState::Away("not asked yet".into()),
+                fees: Vec::new(),
+                last_broadcast: 0,
+            },
+        }
+    }
+
+    /// Effects that a crash may have swallowed; doing them twice does no harm.
+    fn undone(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut effects = vec![self.admission()];
+        effects.extend(self.owner.is_some().then_some(Effect::Adopted));
+        effects.extend(self.unsent_effects());
+        self.outside.last_broadcast = now;
+        effects
+    }
+}

@@ -1,0 +1,126 @@
+//! One input being worked on: the node, the moment, and the step that grows.
+
+use rand_core::CryptoRngCore;
+
+use super::{
+    Answer, Caller, Command, Counters, Effect, Node, Refusal, Reply, Request, Row, Step, Timestamp,
+    replies::ReplyKey,
+};
+use crate::api::types::{AccessLevel, Event, EventKind};
+
+/// A turn of the node. Commands check everything first and change things after: a refusal leaves no row.
+pub(super) struct Turn<'a> {
+    pub(super) node: &'a mut Node,
+    pub(super) now: Timestamp,
+    pub(super) rng: &'a mut dyn CryptoRngCore,
+    step: Step,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(node: &'a mut Node, now: Timestamp, rng: &'a mut dyn CryptoRngCore) -> Self {
+        Self { node, now, rng, step: Step::default() }
+    }
+
+    pub(super) fn finish(self) -> Step {
+        self.step
+    }
+
+    /// Remembers a row, in memory now and on disk with this step.
+    pub(super) fn put(&mut self, row: Row) {
+        self.node.apply(&row);
+        self.step.rows.push(row);
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.step.effects.push(effect);
+    }
+
+    /// Remembers an event and tells it.
+    pub(super) fn notify(&mut self, kind: EventKind) {
+        let mut counters = self.node.counters;
+        counters.next_event += 1;
+        self.put(Row::Counters(counters));
+        let event = Event { id: counters.next_event, at: self.now, kind };
+        for row in self.node.events.keep(&event) {
+            self.put(row);
+        }
+        self.effect(Effect::Notify(event));
+    }
+
+    /// Counts something that must never be forgotten.
+    pub(super) fn advance_epoch(&mut self) {
+        let counters = Counters { state_epoch: self.node.counters.state_epoch + 1, ..self.node.counters };
+        self.put(Row::Counters(counters));
+    }
+
+    pub(super) fn request(&mut self, request: Request) {
+        let reply = self.answer(request);
+        self.step.reply = Some(reply);
+    }
+
+    fn answer(&mut self, request: Request) -> Reply {
+        let Request { caller, idempotency_key, command } = request;
+        self.admit(caller, &command)?;
+        let key = idempotency_key.map(|key| ReplyKey::new(caller, &key)).transpose()?;
+        if let Some(key) = key
+            && let Some(answer) = self.node.replies.find(key, &command)?
+        {
+            return Ok(answer);
+        }
+        let answer = self.carry_out(caller, command.clone())?;
+        if let Some(key) = key {
+            for row in self.node.replies.keep(key, &command, &answer, self.now) {
+                self.put(row);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Checks anew, for each command, that this caller may give it.
+    fn admit(&mut self, caller: Caller, command: &Command) -> Result<(), Refusal> {
+        let has = match caller {
+            Caller::Owner => AccessLevel::Full,
+            Caller::Device(key) => {
+                let device = self.node.devices.get(&key).ok_or(Refusal::NotAdmitted)?;
+                device.check_valid(self.now)?;
+                self.note_presence(key);
+                self.node.devices.get(&key).map_or(AccessLevel::Minimal, |device| device.access)
+            }
+        };
+        let needed = command.required_access();
+        if has < needed { Err(Refusal::AccessTooLow { needed, has }) } else { Ok(()) }
+    }
+
+    fn carry_out(&mut self, caller: Caller, command: Command) -> Reply {
+        match command {
+            Command::Status => Ok(Answer::Status(self.node.status())),
+            Command::Adopt(bundle) => self.adopt(&bundle),
+            Command::Devices => Ok(Answer::Devices(self.node.device_list(caller))),
+            Command::AddDevice(body) => self.add_device(&body),
+            Command::RevokeDevice(device) => self.revoke_device(device),
+            Command::Accounts => Ok(Answer::Accounts(self.node.account_list())),
+            Command::Account(id) => Ok(Answer::Account(self.node.account(&id)?.describe())),
+            Command::BeginAccount(body) => self.begin_account(&body),
+            Command::CompleteAccount(ceremony, body) => self.complete_account(ceremony, &body),
+            Command::Addresses(id) => Ok(Answer::Addresses(self.node.account(&id)?.addresses()?)),
+            Command::NewAddress(id) => self.new_address(id),
+            Command::History(id, page) => Ok(Answer::History(self.node.history(&id, page)?)),
+            Command::Payments(id) => Ok(Answer::Payments(self.node.payment_list(&id)?)),
+            Command::NewPayment(id, body) => self.new_payment(id, &body),
+            Command::Payment(id) => Ok(Answer::Payment(self.node.describe_payment(&id)?)),
+            Command::ApprovePayment(id, body) => self.approve_payment(id, &body),
+            Command::CancelPayment(id) => self.cancel_payment(id),
+            Command::Events { after } => Ok(Answer::Events(self.node.events.after(after, self.now))),
+        }
+    }
+
+    /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.
+    pub(super) fn do_what_is_due(&mut self) {
+        for row in self.node.replies.expire(self.now) {
+            self.put(row);
+        }
+        self.expire_ceremonies();
+        self.expire_drafts();
+        self.broadcast_again();
+    }
+}

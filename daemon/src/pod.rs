@@ -1,0 +1,227 @@
+//! A pod on this machine: made, adopted, run, backed up.
+//!
+//! | module | does |
+//! |---|---|
+//! | `run` | starts everything in order, and ends it in order |
+//! | `services` | the two onion services: launched, kept current, watched |
+//! | `peers` | the libp2p swarm behind the peer service |
+//! | `socket` | the Unix socket for the machine's owner |
+
+mod peers;
+mod run;
+mod services;
+mod socket;
+
+use std::path::{Path, PathBuf};
+
+use autonomy_messaging::provision::PodRequest;
+use autonomy_wallet::bitcoin::Network;
+
+pub use self::{
+    run::{RunEvent, Told, run},
+    services::ECHO_PORT,
+};
+use crate::{
+    config::ConfigError,
+    driver::{self, StoreFailed},
+    node::{
+        Answer, Caller, Command, Effect, Identity, Input, Node, Refusal, Request, RestoreError, Row,
+        RowError, Step,
+    },
+    store::{self, Store, Unlock},
+};
+
+/// The files of a pod.
+#[derive(Debug, Clone)]
+pub struct PodDir(PathBuf);
+
+impl PodDir {
+    /// The pod in this folder.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The encrypted database.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.0.join("pod.redb")
+    }
+
+    /// The Unix socket of the running pod.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("pod.sock")
+    }
+
+    /// Tor's guards and directory cache: no keys.
+    #[must_use]
+    pub fn tor(&self) -> PathBuf {
+        self.0.join("tor")
+    }
+
+    fn create(&self) -> Result<(), PodError> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.map_err(|error| PodError::Folder { path: self.0.clone(), why: error.to_string() })
+    }
+}
+
+/// Why a pod could not be made, changed or run.
+#[derive(Debug, thiserror::Error)]
+pub enum PodError {
+    /// The data folder cannot be made.
+    #[error("cannot make the folder {path}: {why}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// There is a pod already.
+    #[error("there is a pod in {0} already; choose another --data-dir, or move that one away")]
+    Exists(PathBuf),
+    /// There is no pod.
+    #[error("there is no pod in {0}; run `autonomy pod init` first, or name its folder with --data-dir")]
+    Missing(PathBuf),
+    /// The database cannot be made.
+    #[error(transparent)]
+    Create(#[from] store::CreateError),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] store::OpenError),
+    /// The database cannot be read.
+    #[error(transparent)]
+    Read(#[from] store::ReadError),
+    /// The database cannot be copied.
+    #[error(transparent)]
+    Backup(#[from] store::BackupError),
+    /// The database cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreFailed),
+    /// A row cannot be read.
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// The rows do not make a pod.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// The node refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The operating system refused something.
+    #[error("{doing}: {why}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        why: String,
+    },
+}
+
+impl PodError {
+    fn system(doing: &'static str, error: impl std::fmt::Display) -> Self {
+        Self::System { doing, why: error.to_string() }
+    }
+}
+
+/// Makes a pod for `network` in `dir`, and gives the request that a device answers.
+///
+/// # Errors
+/// There is a pod already, or the folder or database cannot be made.
+pub fn init(dir: &PodDir, unlock: &Unlock, network: Network) -> Result<PodRequest, PodError> {
+    if dir.store().exists() {
+        return Err(PodError::Exists(dir.path().to_owned()));
+    }
+    dir.create()?;
+    let identity = Identity::draw(&network.to_string(), &mut rand::rngs::OsRng, driver::now());
+    let (node, rows) = Node::create(identity);
+    let mut store = Store::create(&dir.store(), unlock)?;
+    commit(&mut store, &rows)?;
+    Ok(node.pod_request())
+}
+
+/// The request of a pod that was made before.
+///
+/// # Errors
+/// There is no pod, or it cannot be opened.
+pub fn request(dir: &PodDir, unlock: &Unlock) -> Result<PodRequest, PodError> {
+    let (node, _, _) = open(dir, unlock)?;
+    Ok(node.pod_request())
+}
+
+/// Gives a pod that is not running its owner, by the text of the bundle.
+///
+/// # Errors
+/// The bundle is refused, and nothing is changed.
+pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError> {
+    let (mut node, mut store, _) = open(dir, unlock)?;
+    let command = Command::Adopt(bundle.to_owned());
+    let request = Request { caller: Caller::Owner, idempotency_key: None, command };
+    let step = node.handle(driver::now(), &mut rand::rngs::OsRng, Input::Request(request));
+    let Step { rows, effects: _, reply } = step; // The effects are derived again when the pod starts.
+    match reply {
+        Some(Ok(Answer::Adopted)) => Ok(commit(&mut store, &rows)?),
+        Some(Ok(_)) | None => Err(PodError::system("adopting", "the node gave no answer")),
+        Some(Err(refusal)) => Err(refusal.into()),
+    }
+}
+
+/// Writes a consistent sealed copy of a pod that is not running to `file`.
+///
+/// # Errors
+/// The pod cannot be opened, or the file not be written; an existing file is never overwritten.
+pub fn backup(dir: &PodDir, unlock: &Unlock, file: &Path) -> Result<(), PodError> {
+    let (_, store, _) = open(dir, unlock)?;
+    Ok(store.backup(file)?)
+}
+
+/// Brings a sealed copy into a folder without a pod, after checking that it opens and makes a pod.
+///
+/// # Errors
+/// There is a pod already, or the copy does not open.
+pub fn restore(dir: &PodDir, unlock: &Unlock, file: &Path) -> Result<(), PodError> {
+    if dir.store().exists() {
+        return Err(PodError::Exists(dir.path().to_owned()));
+    }
+    dir.create()?;
+    let arriving = dir.path().join("pod.redb.arriving");
+    let copied = std::fs::copy(file, &arriving).and_then(|_| std::fs::File::open(&arriving)?.sync_all());
+    copied.map_err(|error| PodError::system("copying the backup", error))?;
+    let opened = open_store(&arriving, unlock).map(drop);
+    if let Err(error) = opened {
+        // A copy that is no pod must not be found by the next command.
+        let _ = std::fs::remove_file(&arriving);
+        return Err(error);
+    }
+    std::fs::rename(&arriving, dir.store()).map_err(|error| PodError::system("placing the backup", error))
+}
+
+fn open(dir: &PodDir, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>), PodError> {
+    if !dir.store().exists() {
+        return Err(PodError::Missing(dir.path().to_owned()));
+    }
+    open_store(&dir.store(), unlock)
+}
+
+fn open_store(path: &Path, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>), PodError> {
+    let store = Store::open(path, unlock)?;
+    let mut rows = Vec::new();
+    for row in store.rows()? {
+        let (key, value) = row?;
+        rows.push(Row::decode(&key, &value)?);
+    }
+    let (node, effects) = Node::restore(rows, driver::now())?;
+    Ok((node, store, effects))
+}
+
+fn commit(store: &mut Store, rows: &[Row]) -> Result<(), StoreFailed> {
+    driver::commit(store, rows)
+}

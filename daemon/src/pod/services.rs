@@ -1,0 +1,209 @@
+//! The two onion services of a pod: launched when it has an owner, kept current, watched, told about.
+
+use std::{sync::Arc, time::UNIX_EPOCH};
+
+use autonomy_onion::{
+    Access, BootstrapProgress, DescriptorPublicKey, OnionKey, OnionService, ServiceConfig, Tor, TorConfig,
+    https::{self, ClientGate, OnionTlsListener, TlsIdentity},
+    reachability::{self, Reachability, Report},
+};
+use axum::{
+    Router, extract::ConnectInfo, extract::Request, middleware, middleware::Next, response::Response,
+};
+use futures::stream;
+use tokio::{sync::watch, task::JoinSet};
+use zeroize::Zeroizing;
+
+use super::{PodError, peers};
+use crate::{
+    api::APP_PORT,
+    api::{routes::OnionState, types::ServiceStatus},
+    driver::{self, Admitted, Handle},
+    node::{Caller, Id, Owner},
+};
+
+/// The port of the echo, where it is asked for.
+pub const ECHO_PORT: u16 = 7;
+/// Pause between two tries to start Tor.
+const TOR_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What the services are made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) pod_seed: Zeroizing<[u8; 32]>,
+    pub(super) owner: Owner,
+    pub(super) echo: bool,
+}
+
+/// Starts Tor, again and again if it must, until it runs or `stop` turns true.
+pub(super) async fn start_tor(
+    config: TorConfig,
+    onion: &watch::Sender<OnionState>,
+    mut stop: watch::Receiver<bool>,
+) -> Option<Tor> {
+    let told = |progress: BootstrapProgress| {
+        let percent = (progress.fraction * 100.0).clamp(0.0, 100.0) as u8;
+        onion.send_modify(|state| state.bootstrap_percent = percent);
+    };
+    loop {
+        let started = tokio::select! {
+            started = Tor::bootstrap(config.clone(), told) => started,
+            _ = stop.wait_for(|stop| *stop) => return None,
+        };
+        match started {
+            Ok(tor) => {
+                onion.send_modify(|state| {
+                    state.bootstrap_percent = 100;
+                    state.warnings.clear();
+                });
+                return Some(tor);
+            }
+            Err(error) => {
+                tracing::warn!("Tor does not start: {error}");
+                onion.send_modify(|state| state.warnings = vec![format!("Tor does not start: {error}")]);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TOR_RETRY) => {}
+            _ = stop.wait_for(|stop| *stop) => return None,
+        }
+    }
+}
+
+/// Launches both services and runs them until `stop` turns true.
+pub(super) async fn run(
+    tor: Tor,
+    parts: Parts,
+    handle: Handle,
+    router: Router,
+    onion: &watch::Sender<OnionState>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), PodError> {
+    let failed = |error: &dyn std::fmt::Display| PodError::system("launching the onion services", error);
+    let app = launch_app(&tor, &parts, &handle).await?;
+    let peer_config = ServiceConfig {
+        nickname: "peer".into(),
+        key: OnionKey::from_seed(*parts.owner.peer_seed),
+        access: Access::Open,
+        echo_port: None,
+    };
+    let peer = tor.launch(peer_config).await.map_err(|error| failed(&error))?;
+    let swarm =
+        peers::swarm(&tor, peer.listen(peers::PEER_PORT).map_err(|error| failed(&error))?, &parts.pod_seed)
+            .map_err(|error| failed(&error))?;
+    let identity = TlsIdentity::from_seed(&parts.pod_seed).map_err(|error| failed(&error))?;
+    let listener = app.listen(APP_PORT).map_err(|error| failed(&error))?;
+    let streams = stream::unfold(listener, async |mut listener| Some((listener.accept().await?, listener)));
+    let tls = OnionTlsListener::new(streams, &identity, gate(&handle)).map_err(|error| failed(&error))?;
+
+    let watches = [reachability::watch(app.clone()), reachability::watch(peer.clone())];
+    tell(onion, &app, &peer, &watches);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve_app(tls, router, stop.clone()));
+    tasks.spawn(peers::serve(swarm, stop.clone()));
+    tasks.spawn(keep_current(app.clone(), handle.admitted(), stop.clone()));
+    let mut changes = [watches[0].subscribe(), watches[1].subscribe()];
+    let mut stop = stop;
+    loop {
+        let [app_change, peer_change] = &mut changes;
+        tokio::select! {
+            _ = app_change.changed() => tell(onion, &app, &peer, &watches),
+            _ = peer_change.changed() => tell(onion, &app, &peer, &watches),
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn launch_app(tor: &Tor, parts: &Parts, handle: &Handle) -> Result<OnionService, PodError> {
+    let config = ServiceConfig {
+        nickname: "app".into(),
+        key: OnionKey::from_seed(*parts.owner.app_seed),
+        access: Access::Restricted(descriptor_keys(&handle.admitted().borrow())),
+        echo_port: parts.echo.then_some(ECHO_PORT),
+    };
+    tor.launch(config).await.map_err(|error| PodError::system("launching the app onion service", error))
+}
+
+/// Who may finish a TLS handshake now. Each request is checked by the node again.
+fn gate(handle: &Handle) -> ClientGate {
+    let admitted = handle.admitted();
+    Arc::new(move |key| admitted.borrow().devices.contains(&Id(*key)))
+}
+
+async fn serve_app(listener: OnionTlsListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let router = router.layer(middleware::from_fn(name_caller));
+    let service = router.into_make_service_with_connect_info::<https::Caller>();
+    let stopped = async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
+        tracing::error!("the app service failed: {error}");
+    }
+}
+
+/// The key of the caller's certificate becomes the [`Caller`] of the request.
+async fn name_caller(
+    ConnectInfo(caller): ConnectInfo<https::Caller>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    request.extensions_mut().insert(Caller::Device(Id(caller.0)));
+    next.run(request).await
+}
+
+/// Publishes the descriptor anew when devices come or go.
+async fn keep_current(
+    app: OnionService,
+    mut admitted: watch::Receiver<Admitted>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut published = descriptor_keys(&admitted.borrow_and_update());
+    loop {
+        tokio::select! {
+            changed = admitted.changed() => if changed.is_err() { return },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let keys = descriptor_keys(&admitted.borrow_and_update());
+        if keys == published {
+            continue;
+        }
+        match app.set_descriptor_keys(keys.clone()) {
+            Ok(()) => published = keys,
+            Err(error) => tracing::error!("the descriptor keys cannot be changed: {error}"),
+        }
+    }
+}
+
+fn descriptor_keys(admitted: &Admitted) -> Vec<DescriptorPublicKey> {
+    admitted.descriptor_keys.iter().map(|key| DescriptorPublicKey::from_bytes(*key)).collect()
+}
+
+fn tell(onion: &watch::Sender<OnionState>, app: &OnionService, peer: &OnionService, watches: &[Report; 2]) {
+    onion.send_modify(|state| {
+        state.app = Some(service_status(app, &watches[0].now(), state.app.as_ref()));
+        state.peer = Some(service_status(peer, &watches[1].now(), state.peer.as_ref()));
+    });
+}
+
+fn service_status(
+    service: &OnionService,
+    now: &Reachability,
+    before: Option<&ServiceStatus>,
+) -> ServiceStatus {
+    let (state, since, detail) = match now {
+        Reachability::Unpublished => ("unpublished", None, None),
+        Reachability::Published => ("published", None, None),
+        Reachability::Reachable => ("reachable", None, None),
+        Reachability::Unreachable { since, reason } => ("unreachable", Some(*since), Some(reason.clone())),
+    };
+    let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
+    let unchanged = before.filter(|before| before.state == state).map(|before| before.since);
+    ServiceStatus {
+        address: Some(service.address().to_string()),
+        state: state.into(),
+        since: since.or(unchanged).unwrap_or_else(driver::now),
+        detail,
+    }
+}
