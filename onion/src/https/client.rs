@@ -103,7 +103,7 @@ impl HttpsClient {
         on_dead: Box<dyn Fn() + Send + Sync>,
     ) -> Result<Self, TlsSetupError> {
         let tls = TlsConnector::from(tls::client_config(identity, server)?);
-        let connector = Connector { dial, tls };
+        let connector = Connector { dial, tls, verdict: Arc::default() };
         let client = Mutex::new(pooled(connector.clone()));
         Ok(Self(Arc::new(Inner { connector, client, host, on_dead })))
     }
@@ -123,7 +123,7 @@ impl HttpsClient {
         *request.uri_mut() = self.absolute(request.uri())?;
         let client = self.pool().clone();
         let result = match timeout(limit, client.request(request)).await {
-            Ok(answer) => answer.map_err(|error| HttpsError::classify(&error)),
+            Ok(answer) => answer.map_err(|error| self.0.connector.verdict.on(HttpsError::classify(&error))),
             Err(_) => Err(HttpsError::TimedOut(limit)),
         };
         if result.as_ref().is_err_and(HttpsError::connection_is_dead) {
@@ -172,16 +172,39 @@ fn pooled(connector: Connector) -> Pooled {
 struct Connector {
     dial: Dial,
     tls: TlsConnector,
+    verdict: Arc<Verdict>,
+}
+
+/// What the server's TLS said about us on the newest connection. In TLS 1.3 a client is refused after its own
+/// handshake is done, when its first request is on the way, and HTTP/2 keeps only the text of that error.
+#[derive(Default)]
+struct Verdict(Mutex<Option<HttpsError>>);
+
+impl Verdict {
+    fn set(&self, verdict: Option<HttpsError>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
+    }
+
+    /// The verdict, where a connection was lost because of it.
+    fn on(&self, error: HttpsError) -> HttpsError {
+        let verdict = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (error, verdict.as_ref()) {
+            (HttpsError::Lost(_), Some(verdict)) => verdict.clone(),
+            (error, _) => error,
+        }
+    }
 }
 
 impl Connector {
     async fn connect(self) -> Result<ClientIo, HttpsError> {
+        self.verdict.set(None);
         let stream = (self.dial)().await?;
         // The server is known by its key; the name is a form to be filled in.
         let name = ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
         let handshake = timeout(HANDSHAKE_LIMIT, self.tls.connect(name, stream)).await;
         let tls = handshake.map_err(|_| HttpsError::Handshake("no answer".to_owned()))?;
-        Ok(ClientIo(TokioIo::new(tls.map_err(|error| of_handshake(&error))?)))
+        let tls = TokioIo::new(tls.map_err(|error| of_handshake(&error))?);
+        Ok(ClientIo { tls, verdict: self.verdict })
     }
 }
 
@@ -206,7 +229,10 @@ impl tower::Service<Uri> for Connector {
     }
 }
 
-struct ClientIo(TokioIo<TlsStream<BoxedIo>>);
+struct ClientIo {
+    tls: TokioIo<TlsStream<BoxedIo>>,
+    verdict: Arc<Verdict>,
+}
 
 impl Connection for ClientIo {
     fn connected(&self) -> Connected {
@@ -220,20 +246,26 @@ impl hyper::rt::Read for ClientIo {
         cx: &mut Context<'_>,
         buf: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        let read = Pin::new(&mut self.tls).poll_read(cx, buf);
+        if let Poll::Ready(Err(error)) = &read
+            && let refused @ HttpsError::CertificateRefused = HttpsError::classify(error)
+        {
+            self.verdict.set(Some(refused));
+        }
+        read
     }
 }
 
 impl hyper::rt::Write for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut self.tls).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.tls).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.tls).poll_shutdown(cx)
     }
 }
