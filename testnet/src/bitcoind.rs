@@ -63,7 +63,7 @@ impl Bitcoind {
         let (rpc_port, p2p_port) = (ports.draw()?, ports.draw()?);
         let launch = Launch::new("bitcoind", program, dir.join("log"))
             .args(arguments(&dir, rpc_port, p2p_port))
-            .recorded_in(folder.record());
+            .of_world(folder);
         progress(0.0, "starting bitcoind");
         let seat = Seat::new(launch.spawn()?);
         let node = Self { launch, dir, rpc_port, p2p_port, seat };

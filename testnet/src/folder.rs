@@ -1,13 +1,12 @@
 //! Where a world lives: one folder, one owner, known by a lock.
 //!
 //! The kernel drops the lock when its owner ends, however it ends. Whoever can take the lock of a folder
-//! thereby knows that its owner is gone, ends what the owner's record of processes still names, and may
-//! remove or reuse the folder.
+//! thereby knows that its owner is gone, ends what still runs of that world, and may remove or reuse the
+//! folder.
 //!
 //! ```text
-//! FOLDER/lock        held by the owner while it lives
-//! FOLDER/owner       the owner's process (PID:TICKS), for a second start in the same folder
-//! FOLDER/processes   one line for each process started: PID:TICKS NAME
+//! FOLDER/lock     held by the owner while it lives
+//! FOLDER/owner    the owner's process (PID:TICKS), for a second start in the same folder
 //! ```
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -17,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::{self, NotYet};
-use crate::process::Identity;
+use crate::process::{Identity, Undertaker};
 
 /// How long the owner of a folder that is taken over may take to stop its processes and go: tor's ends at
 /// once (`ShutdownWaitLength 0`), bitcoind writes its chain state first.
@@ -63,11 +62,13 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Folder
     move |source| FolderError::Io { what, path, source }
 }
 
-/// A folder that this process owns.
+/// A folder that this process owns. Dropping it ends every process of its world.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     remove_at_end: bool,
+    // Empty only while the folder is being dropped.
+    undertaker: Option<Undertaker>,
     _lock: File,
 }
 
@@ -110,7 +111,7 @@ impl Folder {
             Some(lock) => lock,
             None => take_over(&path)?,
         };
-        end_recorded(&path);
+        end_world(&path)?;
         empty(&path)?;
         Self::owned(path, lock, false)
     }
@@ -118,17 +119,13 @@ impl Folder {
     fn owned(path: PathBuf, lock: File, remove_at_end: bool) -> Result<Self, FolderError> {
         let owner = path.join("owner");
         fs::write(&owner, Identity::own().to_string()).map_err(io_error("write", &owner))?;
-        Ok(Self { path, remove_at_end, _lock: lock })
+        let undertaker = Undertaker::for_world(&path).map_err(io_error("run sh for", &path))?;
+        Ok(Self { path, remove_at_end, undertaker: Some(undertaker), _lock: lock })
     }
 
     /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The file that names the processes started here, for [`crate::process::Launch::recorded_in`].
-    pub fn record(&self) -> PathBuf {
-        self.path.join("processes")
     }
 
     /// A folder inside, readable by its owner only, made if missing.
@@ -144,6 +141,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        drop(self.undertaker.take());
         if self.remove_at_end {
             // What cannot be removed now is swept at the next start.
             let _ = fs::remove_dir_all(&self.path);
@@ -199,12 +197,8 @@ fn take_over(folder: &Path) -> Result<File, FolderError> {
 }
 
 /// Ends the processes that a gone owner of `folder` started and that still run.
-fn end_recorded(folder: &Path) {
-    let record = fs::read_to_string(folder.join("processes")).unwrap_or_default();
-    let identities = record.lines().filter_map(|line| line.split_once(' ')?.0.parse::<Identity>().ok());
-    for identity in identities {
-        identity.end(Duration::ZERO);
-    }
+fn end_world(folder: &Path) -> Result<(), FolderError> {
+    Undertaker::for_world(folder).map(drop).map_err(io_error("run sh for", folder))
 }
 
 fn empty(folder: &Path) -> Result<(), FolderError> {
@@ -225,8 +219,12 @@ fn empty(folder: &Path) -> Result<(), FolderError> {
 fn sweep(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };
     for folder in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if folder.join("lock").exists() && matches!(try_lock(&folder), Ok(Some(_))) {
-            end_recorded(&folder);
+        if !folder.join("lock").exists() {
+            continue;
+        }
+        if let Ok(Some(_lock)) = try_lock(&folder)
+            && end_world(&folder).is_ok()
+        {
             let _ = fs::remove_dir_all(&folder);
         }
     }

@@ -5,14 +5,16 @@
 //! started by one thread that lives as long as the process ([`spawner`]): a test that ends takes nothing of
 //! a shared world with it. Setting the signal needs a system call between fork and exec, which safe Rust
 //! does not offer; `setpriv` of util-linux does it. A shell then checks that we are still its parent, which
-//! closes the gap between fork and `setpriv`, and becomes the program.
+//! closes the gap between fork and `setpriv`, and becomes the program. What such a child starts in turn is
+//! left to the undertaker of its world (`undertaker`).
 
 mod identity;
 mod seat;
 mod spawner;
+mod undertaker;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -22,9 +24,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::clock;
+use crate::folder::Folder;
 use crate::provision::Program;
 pub use identity::Identity;
 pub(crate) use seat::Seat;
+pub(crate) use undertaker::{MARK, Undertaker};
 
 /// How long a killed process may take to disappear: the kernel's work alone.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
@@ -32,7 +36,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// The log file or the record of processes could not be written.
+    /// The log file could not be written.
     #[error("cannot write {path}: {source}")]
     File {
         /// The file.
@@ -58,14 +62,19 @@ pub struct Launch {
     args: Vec<std::ffi::OsString>,
     env: Vec<(String, std::ffi::OsString)>,
     log: PathBuf,
-    record: Option<PathBuf>,
 }
 
 impl Launch {
     /// `name` is for people; standard output and error are appended to `log`.
     pub fn new(name: impl Into<String>, program: &Program, log: impl Into<PathBuf>) -> Self {
         let (name, program, log) = (name.into(), program.clone(), log.into());
-        Self { name, program, args: Vec::new(), env: Vec::new(), log, record: None }
+        Self { name, program, args: Vec::new(), env: Vec::new(), log }
+    }
+
+    /// The same under another name, with its output elsewhere.
+    #[must_use]
+    pub fn named(self, name: impl Into<String>, log: impl Into<PathBuf>) -> Self {
+        Self { name: name.into(), log: log.into(), ..self }
     }
 
     /// Adds one argument.
@@ -89,12 +98,10 @@ impl Launch {
         self
     }
 
-    /// Appends the process's [`Identity`] to the file `record` as soon as it runs, so that a later start
-    /// can end what this one left behind (see [`crate::folder`]).
+    /// Makes the process, and all that it starts, one of the world in `folder`: they end with that world.
     #[must_use]
-    pub fn recorded_in(mut self, record: impl Into<PathBuf>) -> Self {
-        self.record = Some(record.into());
-        self
+    pub fn of_world(self, folder: &Folder) -> Self {
+        self.env(MARK, folder.path())
     }
 
     /// The command that sets the death signal, checks the parent, and becomes the program.
@@ -129,15 +136,7 @@ impl Launch {
         let child = spawner::spawn(command)
             .map_err(|source| SpawnError::Spawn { program: self.program.executable().to_owned(), source })?;
         let identity = Identity::of(child.id());
-        let process =
-            Process { name: self.name.clone(), log: self.log.clone(), identity, child: Mutex::new(child) };
-        if let Some(record) = &self.record {
-            let line = format!("{identity} {}\n", self.name);
-            append(record)
-                .and_then(|mut file| file.write_all(line.as_bytes()))
-                .map_err(|e| Self::file_error(record, e))?;
-        }
-        Ok(process)
+        Ok(Process { name: self.name.clone(), log: self.log.clone(), identity, child: Mutex::new(child) })
     }
 }
 

@@ -74,8 +74,7 @@ struct Node {
 #[derive(Debug)]
 pub struct TorNetwork {
     dir: PathBuf,
-    record: PathBuf,
-    programs: TorPrograms,
+    template: Launch,
     nodes: Vec<Node>,
     processes: Vec<Seat>,
     socks_port: SocketAddr,
@@ -102,12 +101,14 @@ impl TorNetwork {
         let nodes = keys::make_nodes(&dir, ports, programs, config.relays)?;
         let socks_port = ports.draw()?;
         let mut network = Self {
-            dir,
-            record: folder.record(),
-            programs: programs.clone(),
+            // Tor looks every 15 s whether this process lives: a second line behind the death signal.
+            template: Launch::new("tor", &programs.tor, dir.join("log"))
+                .args(["__OwningControllerProcess", &std::process::id().to_string()])
+                .of_world(folder),
             nodes,
             processes: Vec::new(),
             socks_port,
+            dir,
         };
         network.write_files()?;
         network.launch_all()?;
@@ -212,15 +213,13 @@ impl TorNetwork {
     }
 
     fn launch(&self, node: &Node) -> Result<Process, SpawnError> {
-        let launch = Launch::new(&node.nickname, &self.programs.tor, node.dir.join("log"))
-            .arg("--defaults-torrc")
-            .arg(node.dir.join("defaults"))
-            .arg("-f")
-            .arg(node.dir.join("torrc"))
-            // Tor looks every 15 s whether this process lives: a second line behind the death signal.
-            .args(["__OwningControllerProcess", &std::process::id().to_string()])
-            .recorded_in(&self.record);
-        launch.spawn()
+        self.launch_in(&node.nickname, &node.dir)
+    }
+
+    /// Runs tor by the `torrc` in `dir`.
+    fn launch_in(&self, name: &str, dir: &Path) -> Result<Process, SpawnError> {
+        let files = ["--defaults-torrc".into(), dir.join("defaults"), "-f".into(), dir.join("torrc")];
+        self.template.clone().named(name, dir.join("log")).args(files).spawn()
     }
 
     fn authorities(&self) -> impl Iterator<Item = (&Node, SocketAddr)> {

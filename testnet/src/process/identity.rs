@@ -51,10 +51,8 @@ impl Identity {
 
     /// Asks the process to end, waits up to `grace`, then kills it and waits until it is gone.
     pub(crate) fn end(self, grace: Duration) {
-        if !grace.is_zero() {
-            self.signal(Signal::TERM);
-            let _ = clock::wait_until(grace, || !self.is_alive());
-        }
+        self.signal(Signal::TERM);
+        let _ = clock::wait_until(grace, || !self.is_alive());
         self.signal(Signal::KILL);
         let _ = clock::wait_until(super::KILL_LIMIT, || !self.is_alive());
     }

@@ -34,12 +34,14 @@ impl Role {
     }
 }
 
-/// Lines that any process of the network has, clients included.
+/// Lines that any process of the network has, clients included. `DisableDebuggerAttachment 0` leaves the
+/// process's environment readable, by which the world's undertaker finds it.
 pub(super) fn common(nodes: &[Node], data: &std::path::Path) -> String {
     let mut text = format!(
         "TestingTorNetwork 1\n\
          DataDirectory {}\n\
          ShutdownWaitLength 0\n\
+         DisableDebuggerAttachment 0\n\
          PathsNeededToBuildCircuits 0.25\n\
          Log notice stdout\n",
         data.display(),

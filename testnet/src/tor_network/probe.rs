@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{TorError, TorNetwork, config, dead, error, write};
 use crate::clock;
-use crate::process::{Launch, Process};
+use crate::process::Process;
 
 /// From an empty cache to a circuit: about a second on an idle machine.
 const CIRCUIT_LIMIT: Duration = Duration::from_secs(60);
@@ -33,14 +33,7 @@ impl ClientProcess {
         let text = format!("{}SocksPort {socks}\n", config::common(&network.nodes, &dir.join("data")));
         write(&dir.join("torrc"), &text)?;
         write(&dir.join("defaults"), "")?;
-        let launch = Launch::new("client", &network.programs.tor, dir.join("log"))
-            .arg("--defaults-torrc")
-            .arg(dir.join("defaults"))
-            .arg("-f")
-            .arg(dir.join("torrc"))
-            .args(["__OwningControllerProcess", &std::process::id().to_string()])
-            .recorded_in(&network.record);
-        let process = launch.spawn()?;
+        let process = network.launch_in("client", &dir)?;
         let outcome = clock::wait_for(CIRCUIT_LIMIT, || {
             dead(&process)?;
             let log = fs::read_to_string(process.log()).unwrap_or_default();
