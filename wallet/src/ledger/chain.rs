@@ -10,7 +10,6 @@ use crate::bitcoin::{Block, BlockHash, Transaction, Txid};
 
 /// What a block or a set of unconfirmed transactions did to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[must_use]
 pub struct Applied {
     /// Transactions of the account that are new, or whose standing changed because of their place in a block.
     /// After a reorganisation others may have changed too: look at the history.

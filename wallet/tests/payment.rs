@@ -1,0 +1,214 @@
+//! A payment that goes well, from the draft to the chain.
+
+mod common;
+
+use autonomy_wallet::account::{Keychain, Kind};
+use autonomy_wallet::bitcoin::{Amount, Network};
+use autonomy_wallet::check::{Owner, Refusal, Unchecked};
+use autonomy_wallet::keys::Role;
+use autonomy_wallet::ledger::HistoryState;
+use autonomy_wallet::payment::{DraftError, Intent, IntentError};
+use common::{NETWORK, SHOP, THIEF, World, address, pay, rate, sat};
+
+#[test]
+fn device_and_pod_sign_and_the_change_comes_back() {
+    let mut world = World::funded();
+    let intent = pay(SHOP, 25_000_000);
+    let tx = world.paid(&intent);
+    let to_shop: Amount = tx
+        .output
+        .iter()
+        .filter(|output| output.script_pubkey == address(SHOP).assume_checked().script_pubkey())
+        .map(|output| output.value)
+        .sum();
+    assert_eq!(to_shop, sat(25_000_000));
+
+    world.ledger.apply_unconfirmed([(tx.clone(), 1_700_100_000)]);
+    let fee = world.ledger.entry(&tx.compute_txid()).unwrap().fee.unwrap();
+    assert_eq!(world.ledger.balance().total(), sat(75_000_000) - fee);
+    assert!(world.ledger.balance().trusted_pending > Amount::ZERO);
+    assert_eq!(world.ledger.last_used(Keychain::Internal), Some(0));
+
+    world.mine(vec![tx.clone()]);
+    let entry = world.ledger.entry(&tx.compute_txid()).unwrap();
+    assert_eq!(entry.state, HistoryState::Confirmed { height: 102, time: 1_700_061_200 });
+    assert_eq!(entry.confirmations(world.ledger.tip().height), 1);
+    assert_eq!(world.ledger.balance().confirmed, sat(75_000_000) - fee);
+}
+
+#[test]
+fn the_summary_says_who_gets_what() {
+    let mut world = World::funded();
+    let intent = pay(SHOP, 25_000_000);
+    let draft = world.draft(&intent).to_bytes();
+    let proposal = world.on_pod(&draft, Some(&intent)).unwrap();
+    let summary = proposal.summary();
+    assert_eq!(summary.paid(), sat(25_000_000));
+    assert_eq!(summary.outputs.len(), 2);
+    let change = summary.outputs.iter().find(|output| output.owner != Owner::Other).unwrap();
+    assert_eq!(change.owner, Owner::Own { keychain: Keychain::Internal, index: 0 });
+    let spent: Amount = summary.inputs.iter().map(|input| input.amount).sum();
+    assert_eq!(spent, summary.paid() + change.amount + summary.fee);
+    assert!(summary.fee_rate() <= rate(6) && summary.fee_rate() >= rate(4));
+    assert_eq!(summary.debit(101).amount, sat(25_000_000));
+    assert!(proposal.signers().is_empty());
+}
+
+#[test]
+fn any_two_members_can_pay_and_one_cannot() {
+    for (first, second) in [(Role::P, Role::G), (Role::P, Role::R), (Role::R, Role::G)] {
+        let mut world = World::funded();
+        let intent = pay(SHOP, 1_000_000);
+        let draft = world.draft(&intent).to_bytes();
+        let sign = |role| {
+            let key = match role {
+                Role::P => &world.members.p,
+                Role::R => &world.members.r,
+                Role::G => &world.members.g,
+            };
+            let proposal = world.on_pod(&draft, Some(&intent)).unwrap();
+            let digest = proposal.summary().digest();
+            proposal.approve(&digest).unwrap().sign(key).unwrap()
+        };
+        let alone = sign(first).finalise().unwrap_err();
+        assert_eq!(alone, Refusal::MissingSignatures { input: 0, found: 1 });
+        let mut both = sign(first);
+        both.merge(&Unchecked::from_bytes(&sign(second).to_bytes()).unwrap()).unwrap();
+        assert!(both.is_complete());
+        both.finalise().unwrap();
+    }
+}
+
+#[test]
+fn the_time_locked_account_pays_by_its_members_branch() {
+    let mut world = World::of_kind(Kind::TwoOfThreeOrRecovery { blocks: 10 }).with_coins(&[50_000_000]);
+    world.mine_empty(20);
+    let tx = world.paid(&pay(SHOP, 1_000_000));
+    // Two signatures, the placeholder of multi, the script: not the recovery branch, though its time has come.
+    assert_eq!(tx.input[0].witness.len(), 4);
+    assert_eq!(tx.input[0].witness.iter().filter(|item| item.len() > 64 && item.len() < 73).count(), 2);
+
+    // R signs as a member too, and gets no further alone.
+    let draft = world.draft(&pay(SHOP, 1_000_000)).to_bytes();
+    let proposal = world.on_pod(&draft, None).unwrap();
+    let digest = proposal.summary().digest();
+    let alone = proposal.approve(&digest).unwrap().sign(&world.members.r).unwrap();
+    assert_eq!(alone.finalise().unwrap_err(), Refusal::MissingSignatures { input: 0, found: 1 });
+}
+
+#[test]
+fn emptying_the_account_leaves_nothing() {
+    let mut world = World::funded();
+    let intent = Intent::drain(NETWORK, address(SHOP), rate(3)).unwrap();
+    let tx = world.paid(&intent);
+    assert_eq!((tx.input.len(), tx.output.len()), (3, 1));
+    world.mine(vec![tx]);
+    assert_eq!(world.ledger.balance().total(), Amount::ZERO);
+}
+
+#[test]
+fn a_hundred_recipients_are_paid_at_once_and_no_more() {
+    let mut world = World::funded();
+    let to = |count| (0..count).map(|i| (address(SHOP), sat(10_000 + i)));
+    let intent = Intent::pay(NETWORK, to(100), rate(2)).unwrap();
+    assert_eq!(world.paid(&intent).output.len(), 101);
+    assert_eq!(Intent::pay(NETWORK, to(101), rate(2)), Err(IntentError::TooManyRecipients(101)));
+}
+
+#[test]
+fn an_intent_says_which_recipient_is_wrong() {
+    let mainnet = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+    let both = [(address(SHOP), sat(5_000)), (address(mainnet), sat(5_000))];
+    assert_eq!(
+        Intent::pay(NETWORK, both, rate(2)),
+        Err(IntentError::WrongNetwork { recipient: 1, expected: Network::Regtest })
+    );
+    assert_eq!(
+        Intent::pay(NETWORK, [(address(SHOP), sat(293))], rate(2)),
+        Err(IntentError::Dust { recipient: 0, amount: sat(293), least: sat(294) })
+    );
+    assert_eq!(Intent::pay(NETWORK, [], rate(2)), Err(IntentError::NoRecipients));
+    let slow = autonomy_wallet::bitcoin::FeeRate::from_sat_per_kwu(249);
+    assert_eq!(Intent::pay(NETWORK, [(address(SHOP), sat(5_000))], slow), Err(IntentError::FeeRate(249)));
+    let most = [(address(SHOP), Amount::MAX_MONEY), (address(SHOP), sat(1_000))];
+    assert_eq!(Intent::pay(NETWORK, most, rate(2)), Err(IntentError::Amount));
+    assert!(autonomy_wallet::payment::parse_address(&"b".repeat(91)).is_err());
+}
+
+#[test]
+fn an_intent_survives_the_wire_and_is_checked_again_there() {
+    let intent = pay(SHOP, 5_000);
+    let json = serde_json::to_string(&intent).unwrap();
+    assert_eq!(serde_json::from_str::<Intent>(&json).unwrap(), intent);
+    let drain = Intent::drain(NETWORK, address(SHOP), rate(3)).unwrap();
+    let copy: Intent = serde_json::from_str(&serde_json::to_string(&drain).unwrap()).unwrap();
+    assert_eq!(copy, drain);
+    for bad in [json.replace("5000", "5"), json.replace("regtest", "bitcoin"), json.replace("bcrt1", "bcrt2")]
+    {
+        assert!(serde_json::from_str::<Intent>(&bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_draft_says_what_is_missing() {
+    let mut world = World::funded();
+    let too_much = world.ledger.draft(&pay(SHOP, 200_000_000), &mut world.rng).unwrap_err();
+    let DraftError::InsufficientFunds { needed, available } = too_much else { panic!("{too_much}") };
+    assert!(needed > sat(200_000_000) && available == sat(100_000_000));
+    let mainnet = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+    let foreign = Intent::pay(Network::Bitcoin, [(address(mainnet), sat(5_000))], rate(2)).unwrap();
+    assert_eq!(
+        world.ledger.draft(&foreign, &mut world.rng).unwrap_err(),
+        DraftError::WrongNetwork { intent: Network::Bitcoin, account: Network::Regtest }
+    );
+}
+
+#[test]
+fn strangers_unconfirmed_coins_and_reserved_ones_are_left_alone() {
+    let mut world = World::new().with_coins(&[50_000_000]);
+    let incoming = world.payment_to_us(70_000_000);
+    world.ledger.apply_unconfirmed([(incoming, 1_700_100_000)]);
+    assert_eq!(world.ledger.balance().untrusted_pending, sat(70_000_000));
+    assert!(world.ledger.draft(&pay(SHOP, 60_000_000), &mut world.rng).is_err());
+
+    let first = world.draft(&pay(SHOP, 10_000_000));
+    world.ledger.reserve(first.claimed_inputs());
+    assert!(world.ledger.draft(&pay(SHOP, 10_000_000), &mut world.rng).is_err());
+    world.ledger.release(first.claimed_inputs());
+    world.draft(&pay(SHOP, 10_000_000));
+}
+
+#[test]
+fn abandoned_drafts_do_not_use_up_the_gap_limit() {
+    let mut world = World::funded();
+    for _ in 0..30 {
+        let draft = world.draft(&pay(SHOP, 1_000_000)).to_bytes();
+        world.on_device(&draft, None).unwrap();
+    }
+    assert_eq!(world.ledger.next_index(Keychain::Internal), 1);
+}
+
+#[test]
+fn an_approval_is_for_one_payment_only() {
+    let mut world = World::funded();
+    let honest = world.draft(&pay(SHOP, 1_000_000)).to_bytes();
+    let shown = world.on_device(&honest, None).unwrap().summary().digest();
+    for other in [pay(THIEF, 1_000_000), pay(SHOP, 1_000_001)] {
+        let other = world.draft(&other).to_bytes();
+        let proposal = world.on_device(&other, None).unwrap();
+        assert_eq!(proposal.approve(&shown).unwrap_err(), Refusal::NotWhatWasShown);
+    }
+}
+
+#[test]
+fn a_key_of_another_account_does_not_sign() {
+    let mut world = World::funded();
+    let stranger = common::Members::new(90);
+    let draft = world.draft(&pay(SHOP, 1_000_000)).to_bytes();
+    for key in [&stranger.p, &stranger.r, &stranger.g] {
+        let proposal = world.on_device(&draft, None).unwrap();
+        let digest = proposal.summary().digest();
+        let role = key.public().role();
+        assert_eq!(proposal.approve(&digest).unwrap().sign(key).unwrap_err(), Refusal::NotAMember(role));
+    }
+}
