@@ -95,6 +95,11 @@ impl Bitcoind {
         self.seat.with(Process::pid)
     }
 
+    /// Whether it runs; a frozen node runs.
+    pub fn is_running(&self) -> bool {
+        self.seat.with(Process::is_running)
+    }
+
     /// Calls of the node itself.
     pub fn rpc(&self) -> Rpc {
         Rpc::new(self.rpc_port, self.cookie_file())

@@ -7,5 +7,6 @@ pub mod folder;
 pub mod ports;
 pub mod process;
 pub mod provision;
+pub mod steps;
 pub mod tor_network;
 pub mod world;

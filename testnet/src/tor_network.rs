@@ -140,6 +140,12 @@ impl TorNetwork {
         (0..self.nodes.len()).map(|index| self.with(index, Process::pid)).collect()
     }
 
+    /// Nicknames of nodes that run no more.
+    pub fn ended(&self) -> Vec<String> {
+        let name = |process: &Process| (!process.is_running()).then(|| process.name().to_owned());
+        (0..self.nodes.len()).filter_map(|index| self.with(index, name)).collect()
+    }
+
     /// Kills relay `relay` (from 0) as a power cut would.
     pub fn kill_relay(&self, relay: usize) {
         self.with(AUTHORITIES + relay, Process::kill);

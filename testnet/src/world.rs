@@ -133,6 +133,13 @@ impl World {
         &self.folder
     }
 
+    /// Names of processes that run no more, whoever ended them.
+    pub fn ended(&self) -> Vec<String> {
+        let tor = self.tor.get().map(TorNetwork::ended).unwrap_or_default();
+        let bitcoind = self.bitcoind.get().filter(|node| !node.is_running());
+        tor.into_iter().chain(bitcoind.map(|_| "bitcoind".to_owned())).collect()
+    }
+
     /// What pods need to know of the parts that run; also written to `world.json` in the folder.
     ///
     /// # Errors
