@@ -1,13 +1,42 @@
-//! The device's side.
+//! The device's side: how it reaches its pod, what it keeps, and what it refuses to believe.
+//!
+//! Programs use [`Device`]: a [`Profile`] (keys, account maps, all encrypted at rest) and a [`PodClient`] (typed
+//! routes with bounds). Everything a pod answers is untrusted: it is bounded, parsed, compared with what the device
+//! derives on its own, and refused with a [`Distrust`] where the two differ. The pod cosigns; it is never believed.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`transport`], [`tor`] | ways to a pod: Unix socket, onion service |
+//! | [`call`], [`routes`], [`sse`] | one request, all routes, the event stream, each with its limits |
+//! | [`profile`] | what a device keeps |
+//! | [`provision`] | how a device gets its pod, and lets others in |
+//! | [`device`] | status, accounts, receive addresses, compared |
+//! | [`ceremony`], [`decks`] | the making of an account |
+//! | [`payment`] | drafts checked, approved, signed |
+//! | [`distrust`] | what is refused, and why |
+//! | [`files`] | files that are whole or absent |
 
 pub mod call;
+pub mod ceremony;
+pub mod decks;
+pub mod device;
+pub mod distrust;
 pub mod files;
+pub mod payment;
+pub mod profile;
+pub mod provision;
 pub mod routes;
 pub mod sse;
 pub mod tor;
 pub mod transport;
 
 pub use call::{CallError, printable};
+pub use ceremony::{AccountWish, NewAccount};
+pub use device::{Device, DeviceError, ListedAccount};
+pub use distrust::Distrust;
+pub use payment::{CheckedDraft, PaymentWish};
+pub use profile::{Profile, ProfileError};
+pub use provision::ProvisionError;
 pub use routes::PodClient;
 pub use sse::EventStream;
 pub use tor::APP_PORT;

@@ -9,9 +9,15 @@
 //! | [`api`] | HTTP in front of the node | the driver's handle |
 //! | [`pod`] | a pod on this machine: made, adopted, run, backed up | all of the above, Tor |
 //! | [`config`] | settings from file, environment, flags | files |
+//! | [`client`] | a device: reaches its pod, believes nothing it says | network, its own profile |
+//! | [`agent`] | keeps a device's Tor warm between commands | network |
+//! | [`cli`] | the command line | the terminal |
 
+pub mod agent;
 pub mod api;
 pub mod chain;
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod driver;
 pub mod node;

@@ -1,0 +1,182 @@
+//! A device and its pod: every answer is held against what the device knows on its own.
+
+use autonomy_wallet::{
+    account::{AccountError, AccountId, AccountMap, GAP_LIMIT, Keychain},
+    keys::{EntropyError, KeyError},
+    payment::IntentError,
+};
+
+use super::{CallError, Distrust, PodClient, Profile, ProfileError, decks::DeckError, files::FileError, printable};
+use crate::api::types::{Account, ReceiveAddress, Status};
+
+/// A device that can reach its pod.
+#[derive(Debug)]
+pub struct Device {
+    /// What the device knows.
+    pub profile: Profile,
+    /// The pod, as it answers.
+    pub pod: PodClient,
+}
+
+/// An account as the pod tells it, and whether this device vouches for it.
+#[derive(Debug, Clone)]
+pub struct ListedAccount {
+    /// What the pod told.
+    pub told: Account,
+    /// Whether this device holds the map and the pod's is the same.
+    pub verified: bool,
+}
+
+impl Device {
+    /// Asks the pod how it is, and checks that it is the pinned one and has forgotten nothing.
+    ///
+    /// # Errors
+    /// [`Distrust`] as an error of this device, or the call's own.
+    pub async fn status(&mut self) -> Result<Status, DeviceError> {
+        let status = self.pod.status().await?;
+        self.check_status(&status)?;
+        self.profile.see_epoch(status.state_epoch)?;
+        Ok(status)
+    }
+
+    fn check_status(&self, status: &Status) -> Result<(), DeviceError> {
+        let pod = self.profile.pod().ok_or(DeviceError::NoPod)?;
+        let (pinned, told) = (pod.pod_key().to_string(), printable(&status.pod_key));
+        if told != pinned {
+            return Err(Distrust::AnotherPod { pinned, told }.into());
+        }
+        let (pinned, told) = (pod.network().to_string(), printable(&status.network));
+        if told != pinned {
+            return Err(Distrust::AnotherNetwork { pinned, told }.into());
+        }
+        let (seen, told) = (self.profile.state_epoch(), status.state_epoch);
+        if told < seen {
+            return Err(Distrust::OlderState { seen, told }.into());
+        }
+        Ok(())
+    }
+
+    /// The pod's accounts, those of this device compared with its own maps.
+    ///
+    /// # Errors
+    /// [`Distrust::AccountDiffers`] for an account that this device holds otherwise.
+    pub async fn accounts(&mut self) -> Result<Vec<ListedAccount>, DeviceError> {
+        self.settle_pending().await?;
+        let accounts = self.pod.accounts().await?.accounts;
+        accounts.into_iter().map(|told| self.compare(told)).collect()
+    }
+
+    /// One account of the pod, compared.
+    ///
+    /// # Errors
+    /// As [`Device::accounts`].
+    pub async fn account(&mut self, id: &AccountId) -> Result<ListedAccount, DeviceError> {
+        let told = self.pod.account(&id.to_string()).await?;
+        if told.id != id.to_string() {
+            return Err(Distrust::AccountDiffers { field: "id", account: id.to_string() }.into());
+        }
+        self.compare(told)
+    }
+
+    fn compare(&self, told: Account) -> Result<ListedAccount, DeviceError> {
+        let held = told.id.parse().ok().and_then(|id: AccountId| self.profile.account(&id));
+        if let Some(held) = held {
+            agree(&held.map, &told)?;
+        }
+        Ok(ListedAccount { verified: held.is_some(), told })
+    }
+
+    /// A fresh receive address, derived here again. It is remembered as used before it is returned.
+    ///
+    /// `trust_index` takes an address of ours that lies further out than this device has seen in use.
+    ///
+    /// # Errors
+    /// [`Distrust::Address`], [`Distrust::AddressTooFar`], or the call's own.
+    pub async fn receive(&mut self, id: &AccountId, trust_index: bool) -> Result<ReceiveAddress, DeviceError> {
+        let held = self.profile.account(id).ok_or_else(|| DeviceError::UnknownAccount { id: id.to_string() })?;
+        let told = self.pod.new_address(&id.to_string()).await?;
+        let ours = held.map.address(Keychain::External, told.index).map_err(Distrust::Account)?.to_string();
+        if ours != told.address {
+            let told_address = printable(&told.address);
+            return Err(Distrust::Address { index: told.index, told: told_address, ours }.into());
+        }
+        let last = held.view.external;
+        if told.index > last.map_or(GAP_LIMIT - 1, |last| last.saturating_add(GAP_LIMIT)) && !trust_index {
+            let last = last.map_or_else(|| "none".to_owned(), |last| last.to_string());
+            return Err(Distrust::AddressTooFar { index: told.index, last }.into());
+        }
+        self.profile.learn(id, &[(Keychain::External, told.index)])?;
+        Ok(ReceiveAddress { index: told.index, address: ours })
+    }
+}
+
+/// Compares the pod's account with the map this device built.
+pub(super) fn agree(map: &AccountMap, told: &Account) -> Result<(), Distrust> {
+    let differs = |field| Distrust::AccountDiffers { field, account: map.id().to_string() };
+    if told.descriptor != map.descriptor() {
+        return Err(differs("descriptor"));
+    }
+    if told.id != map.id().to_string() {
+        return Err(differs("id"));
+    }
+    if told.first_address != map.first_address().to_string() {
+        return Err(differs("first address"));
+    }
+    if told.birthday_height > map.birthday().height {
+        return Err(differs("birthday"));
+    }
+    Ok(())
+}
+
+/// Why a device did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The pod did not answer, or said no.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The pod answered, and this device does not believe it.
+    #[error(transparent)]
+    Distrust(#[from] Distrust),
+    /// The profile cannot be read or written.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The decks cannot be dealt.
+    #[error(transparent)]
+    Decks(#[from] DeckError),
+    /// What the owner wants paid cannot be.
+    #[error(transparent)]
+    Intent(#[from] IntentError),
+    /// The random generator is broken.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// An account that cannot be made from these wishes.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// A key that does not fit.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// This profile belongs to no pod yet.
+    #[error("this device has no pod yet")]
+    NoPod,
+    /// This device cannot sign.
+    #[error("this device does not hold the payment key P, so it cannot {what}")]
+    NoPaymentKey {
+        /// What it was to do.
+        what: &'static str,
+    },
+    /// This device cannot let others in.
+    #[error("this device does not hold the owner's identity, so it cannot {what}")]
+    NoAuthSeed {
+        /// What it was to do.
+        what: &'static str,
+    },
+    /// The pod has an account whose map this device does not hold, so it can check nothing.
+    #[error("this device does not hold the map of account {id}")]
+    UnknownAccount {
+        /// The account.
+        id: String,
+    },
+}

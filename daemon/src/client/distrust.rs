@@ -1,0 +1,132 @@
+//! What a pod says and a device does not believe.
+
+use autonomy_wallet::{account::AccountError, bitcoin::Txid, check::Refusal};
+
+/// Why this device refuses what its pod said. Nothing was signed, shown or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Distrust {
+    /// The pod forgot something this device knows.
+    #[error(
+        "the pod has forgotten something: its state is number {told}, this device has seen {seen}. It was restored \
+         from an old backup, or something pretends to be it"
+    )]
+    OlderState {
+        /// The highest epoch seen.
+        seen: u64,
+        /// What the pod told now.
+        told: u64,
+    },
+    /// Status names another pod.
+    #[error("the pod says its key is {told}, this device belongs to {pinned}")]
+    AnotherPod {
+        /// The pinned key.
+        pinned: String,
+        /// What it says.
+        told: String,
+    },
+    /// Status names another network.
+    #[error("the pod says it is on {told}, this device belongs to a pod on {pinned}")]
+    AnotherNetwork {
+        /// The pinned network.
+        pinned: String,
+        /// What it says.
+        told: String,
+    },
+    /// The offer's signature is not the pod's.
+    #[error("the account offer is not signed by the pod's key")]
+    OfferSignature,
+    /// A field of the offer makes no sense.
+    #[error("the account offer's {field} {rule}")]
+    Offer {
+        /// Which field.
+        field: &'static str,
+        /// What it breaks.
+        rule: &'static str,
+    },
+    /// The keys offered make no account.
+    #[error("the account offered is not safe: {0}")]
+    Account(#[from] AccountError),
+    /// What the pod keeps is not what this device built.
+    #[error("the pod's {field} of account {account} is not the one this device built: do not use this account")]
+    AccountDiffers {
+        /// What differs.
+        field: &'static str,
+        /// Which account.
+        account: String,
+    },
+    /// The address is not ours.
+    #[error("the pod says that receive address {index} is {told}; it is {ours}. Money sent to the first may be lost")]
+    Address {
+        /// Its number.
+        index: u32,
+        /// What the pod told.
+        told: String,
+        /// What this device derived.
+        ours: String,
+    },
+    /// The address is ours, and so far out that a restored wallet would not look there.
+    #[error(
+        "the pod gives receive address {index}; this device has seen none in use beyond {last}. A restored wallet looks \
+         20 addresses ahead, so money there might not be found"
+    )]
+    AddressTooFar {
+        /// Its number.
+        index: u32,
+        /// Last one known in use, in words.
+        last: String,
+    },
+    /// The draft is not what was asked for, or breaks a rule.
+    #[error("the payment is refused: {0}")]
+    Payment(#[from] Refusal),
+    /// The draft comes without its PSBT.
+    #[error("the pod sent a draft without the transaction to check")]
+    NoDraft,
+    /// The pod answers an approval with something else.
+    #[error("the pod took the approval and answers with transaction {told}; approved was {approved}")]
+    AnotherTransaction {
+        /// What was approved.
+        approved: Txid,
+        /// What it answers.
+        told: String,
+    },
+}
+
+impl Distrust {
+    /// A stable word for scripts.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::OlderState { .. } => "older-state",
+            Self::AnotherPod { .. } => "another-pod",
+            Self::AnotherNetwork { .. } => "another-network",
+            Self::OfferSignature => "offer-signature",
+            Self::Offer { .. } => "offer",
+            Self::Account(_) => "unsafe-account",
+            Self::AccountDiffers { .. } => "account-differs",
+            Self::Address { .. } => "wrong-address",
+            Self::AddressTooFar { .. } => "address-too-far",
+            Self::Payment(_) => "unsafe-payment",
+            Self::NoDraft => "no-draft",
+            Self::AnotherTransaction { .. } => "another-transaction",
+        }
+    }
+
+    /// What to do.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::OlderState { .. } => {
+                "if you restored it yourself, compare its devices and payments first; otherwise do not use it"
+            }
+            Self::AnotherPod { .. } | Self::AnotherNetwork { .. } => {
+                "check --profile-dir and --pod-socket: profile and pod do not belong together"
+            }
+            Self::AddressTooFar { .. } => {
+                "if other devices of yours used many addresses, repeat it with --trust-index"
+            }
+            Self::Payment(_) | Self::NoDraft | Self::AnotherTransaction { .. } => {
+                "nothing was signed. Look at the pod's machine before you try again: it may be broken or taken over"
+            }
+            Self::Offer { field: "birthday", .. } => "check the clocks of this machine and of the pod's",
+            _ => "do not use it. Look at the pod's machine: it may be broken or taken over",
+        }
+    }
+}
