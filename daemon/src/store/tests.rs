@@ -1,5 +1,7 @@
 //! A store under people who mistype, disks that rot and thieves who rearrange.
 
+mod crash;
+
 use std::{
     collections::BTreeMap,
     fs,
