@@ -123,7 +123,11 @@ pub(crate) fn decode(kind: Kind, text: &str, most: usize) -> Result<Zeroizing<Ve
     let Some(line) = packed.strip_prefix(&prefix).and_then(|rest| rest.strip_prefix('1')) else {
         return Err(another_kind(kind, &packed).unwrap_or(TextError::Unknown { expected }));
     };
-    let bytes = BASE32_NOPAD.decode(line.as_bytes()).map_err(|_| TextError::Character { expected })?;
+    if !line.bytes().all(|c| c.is_ascii_uppercase() || matches!(c, b'2'..=b'7')) {
+        return Err(TextError::Character { expected });
+    }
+    // What fails now is a length that no bytes have: a piece is missing.
+    let bytes = BASE32_NOPAD.decode(line.as_bytes()).map_err(|_| TextError::Checksum { expected })?;
     let bytes = Zeroizing::new(bytes);
     match bytes.split_last_chunk::<CHECKSUM_LEN>() {
         Some((body, sum)) if checksum(kind, body) == *sum => Ok(Zeroizing::new(body.to_vec())),

@@ -3,64 +3,16 @@
 use std::fmt;
 
 use crate::codec::Reader;
-use crate::{PublicKey, RootKey, RootPublic};
+use crate::{Access, PublicKey, Role, RoleKind, RootKey, RootPublic, Validity};
 
 /// Length of every certificate: magic (4), version, role (1 each), subject (32), epoch, first and last second
 /// (8 each), root (32), signature (64).
 pub const CERTIFICATE_LEN: usize = SIGNED_LEN + 64;
 
-/// How far a clock may be behind the one that set `not_before`: one day. A pod whose clock is off by more has
-/// other troubles first (Tor does not start), and its certificate names the times.
-pub const CLOCK_SKEW: u64 = 86_400;
-
 const MAGIC: &[u8; 4] = b"acrt";
 const VERSION: u8 = 1;
 const SIGNED_LEN: usize = 4 + 1 + 1 + 32 + 3 * 8 + 32;
 const DOMAIN: &[u8] = b"autonomy certificate v1\0";
-
-/// How far a device may go with its pod. Each level includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Access {
-    /// Sees whether the pod is well, and nothing else.
-    Minimal,
-    /// Sees, receives, proposes payments.
-    Limited,
-    /// Everything, other devices included.
-    Full,
-}
-
-/// What the subject of a certificate is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// The person's pod.
-    Pod,
-    /// One of the person's devices.
-    Device {
-        /// How far it may go.
-        access: Access,
-    },
-}
-
-/// Which [`Role`] a caller asks for; any access will do here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RoleKind {
-    /// A pod.
-    Pod,
-    /// A device.
-    Device,
-}
-
-/// From when to when a certificate holds: seconds since 1970 (UTC), both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Validity {
-    not_before: u64,
-    not_after: u64,
-}
-
-/// The end lies before the beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a certificate cannot end before it begins")]
-pub struct EmptyValidity;
 
 /// A certificate whose root, signature, role and time were checked, or that was just signed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -136,7 +88,7 @@ pub enum CertificateError {
         /// The time here.
         now: u64,
     },
-    /// It has not begun, even with [`CLOCK_SKEW`] granted.
+    /// It has not begun, even with [`CLOCK_SKEW`](crate::CLOCK_SKEW) granted.
     #[error("the certificate begins at {not_before}, it is {now} (seconds since 1970): check this clock")]
     NotYetValid {
         /// Its first second.
@@ -155,45 +107,6 @@ pub enum CertificateError {
     /// Two different keys in one epoch: the root never signs that.
     #[error("another key was certified in the same epoch {0}: do not trust either before asking the owner")]
     SameEpoch(u64),
-}
-
-impl Validity {
-    /// From `not_before` to `not_after`, both included.
-    pub fn new(not_before: u64, not_after: u64) -> Result<Self, EmptyValidity> {
-        if not_after < not_before {
-            return Err(EmptyValidity);
-        }
-        Ok(Self { not_before, not_after })
-    }
-
-    /// From `now` on, for so many seconds.
-    #[must_use]
-    pub fn lasting(now: u64, seconds: u64) -> Self {
-        Self { not_before: now, not_after: now.saturating_add(seconds) }
-    }
-
-    /// First second.
-    #[must_use]
-    pub fn not_before(&self) -> u64 {
-        self.not_before
-    }
-
-    /// Last second.
-    #[must_use]
-    pub fn not_after(&self) -> u64 {
-        self.not_after
-    }
-
-    fn check(&self, now: u64) -> Result<(), CertificateError> {
-        let Self { not_before, not_after } = *self;
-        if now > not_after {
-            return Err(CertificateError::Expired { not_after, now });
-        }
-        if now.saturating_add(CLOCK_SKEW) < not_before {
-            return Err(CertificateError::NotYetValid { not_before, now });
-        }
-        Ok(())
-    }
 }
 
 impl UnverifiedCertificate {
@@ -218,7 +131,7 @@ impl UnverifiedCertificate {
     }
 
     /// Checks that `root` signed this for a key of the `expected` role, and that it holds at `now` (seconds
-    /// since 1970, UTC). Its first second may lie [`CLOCK_SKEW`] ahead.
+    /// since 1970, UTC). Its first second may lie [`CLOCK_SKEW`](crate::CLOCK_SKEW) ahead.
     ///
     /// Against a certificate known before, ask [`Certificate::replaces`] too.
     pub fn verify(
@@ -353,8 +266,8 @@ impl Fields {
         out.extend_from_slice(&[VERSION, self.role.to_byte()]);
         out.extend_from_slice(self.subject.as_bytes());
         out.extend_from_slice(&self.epoch.to_be_bytes());
-        out.extend_from_slice(&self.validity.not_before.to_be_bytes());
-        out.extend_from_slice(&self.validity.not_after.to_be_bytes());
+        out.extend_from_slice(&self.validity.not_before().to_be_bytes());
+        out.extend_from_slice(&self.validity.not_after().to_be_bytes());
         out.extend_from_slice(self.root.as_bytes());
         out
     }
@@ -362,45 +275,6 @@ impl Fields {
     /// What is signed: no other kind of message starts like this.
     fn message(&self) -> Vec<u8> {
         [DOMAIN, &self.signed_bytes()].concat()
-    }
-}
-
-impl Role {
-    /// The role without its access.
-    #[must_use]
-    pub fn kind(&self) -> RoleKind {
-        match self {
-            Self::Pod => RoleKind::Pod,
-            Self::Device { .. } => RoleKind::Device,
-        }
-    }
-
-    fn to_byte(self) -> u8 {
-        match self {
-            Self::Pod => 0,
-            Self::Device { access: Access::Minimal } => 1,
-            Self::Device { access: Access::Limited } => 2,
-            Self::Device { access: Access::Full } => 3,
-        }
-    }
-
-    fn from_byte(byte: u8) -> Option<Self> {
-        Some(match byte {
-            0 => Self::Pod,
-            1 => Self::Device { access: Access::Minimal },
-            2 => Self::Device { access: Access::Limited },
-            3 => Self::Device { access: Access::Full },
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for RoleKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pod => "pod",
-            Self::Device => "device",
-        })
     }
 }
 

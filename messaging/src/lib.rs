@@ -1,5 +1,34 @@
 //! Who a pod talks to, and how words reach them.
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+//!
+//! The first half, *who*, is here: a person's identity, what it certifies, and how a pod and its devices come
+//! to know each other.
+//!
+//! **A person is a root key**, derived with everything else from one [`AuthSeed`] of 32 bytes that lives on
+//! devices only. Contacts pin its public half ([`RootPublic`], a `did:key`). Pods and devices come and go: each
+//! has a key of its own, and the root says for how long, and how far, it speaks for the person
+//! ([`Certificate`]). A higher epoch replaces a lower one, so a lost pod is superseded, not mourned. The onion
+//! addresses follow from the seed too: they survive the pod.
+//!
+//! **What has been checked is in the type.** [`UnverifiedCertificate`] has only [`verify`], and
+//! [`verify`] is the only way to a [`Certificate`] from outside. A [`PublicKey`] is a usable one. A
+//! [`provision::SealedBundle`] tells nothing; the [`provision::Bundle`] that comes out of it is signed by its
+//! root, sealed to this pod, and answers this request.
+//!
+//! **Formats are canonical.** One value has one encoding, with a version; every bit counts, sizes are bounded
+//! before anything is parsed. What people carry by hand is one line of text that says what it is, so that a
+//! request pasted for a bundle is called a request.
+//!
+//! | to | see |
+//! |---|---|
+//! | be somebody | [`AuthSeed`], [`RootKey`], [`RootPublic`] |
+//! | derive keys of onion services and descriptors | [`AuthSeed::onion_seed`], [`AuthSeed::spare_descriptor_key`] |
+//! | say and check who speaks for whom | [`RootKey::certify`], [`UnverifiedCertificate`], [`Certificate`] |
+//! | make a pod one's own, let a device in | [`provision`] |
+//!
+//! The crate is pure: no files, no network, and both the time (`now`: seconds since 1970, UTC) and randomness
+//! are arguments.
+//!
+//! [`verify`]: UnverifiedCertificate::verify
 
 mod armour;
 mod certificate;
@@ -9,14 +38,17 @@ mod keys;
 mod name;
 mod network;
 pub mod provision;
+mod role;
+mod validity;
 
 pub use armour::{Kind, TextError};
 pub use certificate::{
-    Access, CERTIFICATE_LEN, CLOCK_SKEW, Certificate, CertificateError, EmptyValidity, MalformedCertificate,
-    Role, RoleKind, UnverifiedCertificate, Validity,
+    CERTIFICATE_LEN, Certificate, CertificateError, MalformedCertificate, UnverifiedCertificate,
 };
 pub use ed25519_dalek::SigningKey;
 pub use identity::{AuthSeed, BadDid, OnionSeed, OnionService, RootKey, RootPublic};
 pub use keys::{BadKey, DescriptorPublic, DescriptorSecret, PublicKey, SealingPublic, SealingSecret};
 pub use name::{BadName, MAX_NAME_LEN, Name};
 pub use network::{Network, UnknownNetwork};
+pub use role::{Access, Role, RoleKind};
+pub use validity::{CLOCK_SKEW, EmptyValidity, Validity};

@@ -65,7 +65,11 @@ impl Deck {
         packed.make_ascii_lowercase();
         let Some(body) = packed.strip_prefix(PREFIX) else { return Err(another_kind(&packed)) };
         let upper = Zeroizing::new(body.to_ascii_uppercase());
-        let bytes = BASE32_NOPAD.decode(upper.as_bytes()).map_err(|_| MalformedText::Character)?;
+        if !upper.bytes().all(|c| c.is_ascii_uppercase() || matches!(c, b'2'..=b'7')) {
+            return Err(MalformedText::Character);
+        }
+        // What fails now is a length that no bytes have: a piece is missing.
+        let bytes = BASE32_NOPAD.decode(upper.as_bytes()).map_err(|_| MalformedDeck::Cut)?;
         Ok(Self::from_bytes(&Zeroizing::new(bytes))?)
     }
 }

@@ -13,7 +13,7 @@ const DOMAIN: &[u8] = b"autonomy pod request v1\0";
 
 /// A pod asks for its owner: shown by `pod init`, answered with a bundle.
 ///
-/// As text 288 characters, so that it fits a QR code of version 9 (335 characters of upper case).
+/// As text 289 characters, so that it fits a QR code of version 9 (335 characters of upper case).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodRequest {
     network: Network,
