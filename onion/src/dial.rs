@@ -205,3 +205,161 @@ fn timed_out(limit: Duration) -> AttemptError {
         detail: format!("no connection within {} s", limit.as_secs()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::{Cell, RefCell},
+        rc::Rc,
+    };
+
+    use super::*;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    /// Short enough for a test; nothing below asserts that something was quick.
+    fn policy() -> DialPolicy {
+        DialPolicy {
+            attempt_limit: Duration::from_secs(20),
+            total_limit: Duration::from_secs(40),
+            hedge_after: ms(10),
+            ..DialPolicy::new(Role::APP)
+        }
+    }
+
+    /// How one attempt goes.
+    #[derive(Clone, Copy)]
+    enum Goes {
+        Well,
+        On,
+        Wrong(DialErrorKind),
+    }
+
+    /// Runs a race whose attempts go as told; gives the outcome and the tokens tried.
+    async fn run(
+        policy: DialPolicy,
+        kept: Option<IsolationToken>,
+        script: &[Goes],
+    ) -> (Outcome<usize>, Vec<IsolationToken>) {
+        let tried = RefCell::new(Vec::new());
+        let attempt = |token| {
+            tried.borrow_mut().push(token);
+            let nth = tried.borrow().len() - 1;
+            let goes = script[nth];
+            async move {
+                match goes {
+                    Well => Ok(nth),
+                    On => std::future::pending().await,
+                    Wrong(kind) => Err(AttemptError { kind, detail: format!("attempt {nth}") }),
+                }
+            }
+        };
+        let outcome = race(&policy, kept, attempt).await;
+        (outcome, tried.into_inner())
+    }
+
+    use DialErrorKind::{KeyRequired, NotFound, TimedOut, Unreachable};
+    use Goes::{On, Well, Wrong};
+
+    #[tokio::test]
+    async fn a_good_circuit_is_used_again() {
+        let kept = IsolationToken::new();
+        let (outcome, tried) = run(policy(), Some(kept), &[Well]).await;
+        assert_eq!(outcome.unwrap(), (0, kept));
+        assert_eq!(tried, [kept]);
+    }
+
+    #[tokio::test]
+    async fn a_slow_attempt_is_joined_by_one_on_fresh_circuits_and_the_first_success_wins() {
+        let kept = IsolationToken::new();
+        let (outcome, tried) = run(policy(), Some(kept), &[On, Well]).await;
+        let (winner, token) = outcome.unwrap();
+        assert_eq!((winner, token), (1, tried[1]));
+        assert_ne!(token, kept);
+    }
+
+    #[tokio::test]
+    async fn a_failed_attempt_is_followed_at_once_by_one_on_fresh_circuits() {
+        let patient = DialPolicy { hedge_after: Duration::from_secs(3600), ..policy() };
+        let script = [Wrong(Unreachable), Wrong(TimedOut), Well];
+        let (outcome, tried) = run(patient, Some(IsolationToken::new()), &script).await;
+        assert_eq!(outcome.unwrap().0, 2);
+        assert!(tried[0] != tried[1] && tried[1] != tried[2]);
+    }
+
+    #[tokio::test]
+    async fn what_an_old_circuit_says_is_asked_again_what_a_fresh_one_says_is_believed() {
+        let script = [Wrong(NotFound), Wrong(KeyRequired), Well];
+        let (outcome, _) = run(policy(), Some(IsolationToken::new()), &script).await;
+        let (error, made) = outcome.unwrap_err();
+        assert_eq!((error.kind, made), (KeyRequired, 2));
+
+        let (outcome, _) = run(policy(), None, &script).await;
+        let (error, made) = outcome.unwrap_err();
+        assert_eq!((error.kind, made), (NotFound, 1));
+    }
+
+    #[tokio::test]
+    async fn attempts_are_counted() {
+        let (outcome, tried) = run(policy(), None, &[Wrong(Unreachable); 9]).await;
+        let (error, made) = outcome.unwrap_err();
+        assert_eq!((error.kind, made, tried.len()), (Unreachable, 4, 4));
+        assert_eq!(error.detail, "attempt 3", "the last error is told");
+    }
+
+    #[tokio::test]
+    async fn never_more_than_two_at_once_and_all_end_with_the_total_limit() {
+        let short = DialPolicy { total_limit: ms(200), ..policy() };
+        let (outcome, tried) = run(short, None, &[On; 9]).await;
+        let (error, made) = outcome.unwrap_err();
+        assert_eq!((error.kind, made, tried.len()), (TimedOut, 2, 2));
+    }
+
+    #[tokio::test]
+    async fn each_attempt_has_its_own_limit() {
+        let short = DialPolicy { attempt_limit: ms(20), hedge_after: Duration::from_secs(3600), ..policy() };
+        let (outcome, _) = run(short, None, &[On, Well]).await;
+        assert_eq!(outcome.unwrap().0, 1);
+    }
+
+    #[tokio::test]
+    async fn the_loser_is_dropped() {
+        struct Tell(Rc<Cell<bool>>);
+        impl Drop for Tell {
+            fn drop(&mut self) {
+                self.0.set(true);
+            }
+        }
+        let (dropped, first) = (Rc::new(Cell::new(false)), Cell::new(true));
+        let attempt = |_| {
+            let tell = first.replace(false).then(|| Tell(dropped.clone()));
+            async move {
+                if let Some(_tell) = tell {
+                    return std::future::pending().await;
+                }
+                Ok(())
+            }
+        };
+        race(&policy(), None, attempt).await.unwrap();
+        assert!(dropped.get());
+    }
+
+    #[test]
+    fn messages_tell_what_to_do_and_name_nobody() {
+        let to = crate::OnionKey::from_seed([1; 32]).address();
+        let error = DialError {
+            kind: KeyRequired,
+            to,
+            port: 443,
+            detail: "authentication required".to_owned(),
+            attempts: 1,
+            elapsed: ms(900),
+        };
+        let text = error.to_string();
+        assert!(text.contains("no descriptor key") && text.contains("443"), "{text}");
+        assert!(!text.contains(&to.to_string()), "{text}");
+        assert_eq!(error.retry_after(), None);
+    }
+}

@@ -8,6 +8,8 @@ mod client;
 mod error;
 mod seats;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use client::{HttpsClient, Server};
 pub use error::HttpsError;

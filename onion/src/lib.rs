@@ -1,4 +1,32 @@
-//! A pod's life on Tor.
+//! A pod's life on Tor, and its devices'. The only crate that names Arti; nothing of Arti's is in its interface.
+//!
+//! | a caller asks | and gets |
+//! |---|---|
+//! | [`Tor::bootstrap`] | a client, with progress on the way, on the public network or a [private](network) one |
+//! | [`Tor::launch`] | an [`OnionService`] under the address of an [`OnionKey`], open or restricted to holders of a [descriptor key](DescriptorSecret) |
+//! | [`OnionService::listen`] | the streams callers open to one port |
+//! | [`Tor::connect`] | an [`OnionStream`], or a [`DialError`] that says whether and when to try again |
+//! | [`transport`] | libp2p over `/onion3` addresses, dialling and listening |
+//! | [`https`] | HTTPS with both sides known by their Ed25519 keys: a listener for axum, and a client |
+//! | [`reachability`] | whether a service can be reached, found out by dialling it, and healing when it cannot |
+//!
+//! What must stay true:
+//!
+//! * **No key on disk.** The keystore lives in memory. Onion keys come from the caller's encrypted rows at each
+//!   launch, descriptor keys likewise. What Arti writes in clear is its guards, the public directory, and for
+//!   each service the introduction points in use.
+//! * **A rendezvous that fails is that caller's affair.** A service ends when it is dropped and by nothing a
+//!   caller does; circuits, rendezvous, handshakes, waiting streams and connections are counted and bounded.
+//! * **Every dial ends.** Each attempt and the whole have limits, a slow attempt is joined by a second on fresh
+//!   circuits, and circuits on which a dial failed are not used again.
+//! * **Restricted discovery hides the door and controls nothing.** Who may enter is decided in TLS, and again
+//!   for each request by whoever serves it.
+//! * **Logs do not name anyone.** Nothing at `info` is caused by a single caller; addresses are scrubbed.
+//!
+//! The shutdown order that never hangs or panics: stop accepting; drop streams, swarms and servers; drop
+//! services; drop [`Tor`]; end the runtime with [`tokio::runtime::Runtime::shutdown_timeout`].
+//!
+//! Arti's `hs-pow-full` must not be compiled in: with it, a dropped service never ends.
 
 mod address;
 mod bootstrap;

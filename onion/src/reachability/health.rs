@@ -254,9 +254,8 @@ mod tests {
                     2 => health.not_tried(now),
                     _ => {
                         if health.failed(now) == Heal::Relaunch {
-                            if let Some(last) = relaunched.replace(now) {
-                                prop_assert!(now - last >= RELAUNCH_AFTER);
-                            }
+                            let earlier = relaunched.replace(now);
+                            prop_assert!(earlier.is_none_or(|earlier| now - earlier >= RELAUNCH_AFTER));
                         }
                     }
                 }
