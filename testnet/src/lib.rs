@@ -4,6 +4,7 @@ pub mod bitcoind;
 pub mod clock;
 pub mod fixture;
 pub mod folder;
+pub mod party;
 pub mod ports;
 pub mod process;
 pub mod provision;

@@ -62,19 +62,26 @@ pub struct Launch {
     args: Vec<std::ffi::OsString>,
     env: Vec<(String, std::ffi::OsString)>,
     log: PathBuf,
+    stdout: Option<PathBuf>,
 }
 
 impl Launch {
     /// `name` is for people; standard output and error are appended to `log`.
     pub fn new(name: impl Into<String>, program: &Program, log: impl Into<PathBuf>) -> Self {
         let (name, program, log) = (name.into(), program.clone(), log.into());
-        Self { name, program, args: Vec::new(), env: Vec::new(), log }
+        Self { name, program, args: Vec::new(), env: Vec::new(), log, stdout: None }
     }
 
     /// The same under another name, with its output elsewhere.
     #[must_use]
     pub fn named(self, name: impl Into<String>, log: impl Into<PathBuf>) -> Self {
         Self { name: name.into(), log: log.into(), ..self }
+    }
+
+    /// Appends standard output to a file of its own; the log keeps standard error.
+    #[must_use]
+    pub fn stdout_to(self, path: impl Into<PathBuf>) -> Self {
+        Self { stdout: Some(path.into()), ..self }
     }
 
     /// Adds one argument.
@@ -120,19 +127,15 @@ impl Launch {
         command
     }
 
-    fn file_error(path: &Path, source: io::Error) -> SpawnError {
-        SpawnError::File { path: path.to_owned(), source }
-    }
-
     /// Starts the process. It ends when the [`Process`] is dropped or this program ends, however it ends.
     ///
     /// # Errors
     /// When the log cannot be written or the program cannot be run.
     pub fn spawn(&self) -> Result<Process, SpawnError> {
-        let log = append(&self.log).map_err(|e| Self::file_error(&self.log, e))?;
-        let errors = log.try_clone().map_err(|e| Self::file_error(&self.log, e))?;
+        let output = append(self.stdout.as_ref().unwrap_or(&self.log))?;
+        let errors = append(&self.log)?;
         let mut command = self.command();
-        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        command.stdin(Stdio::null()).stdout(output).stderr(errors);
         let child = spawner::spawn(command)
             .map_err(|source| SpawnError::Spawn { program: self.program.executable().to_owned(), source })?;
         let identity = Identity::of(child.id());
@@ -140,8 +143,9 @@ impl Launch {
     }
 }
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+fn append(path: &Path) -> Result<File, SpawnError> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.map_err(|source| SpawnError::File { path: path.to_owned(), source })
 }
 
 /// A running child. Dropping it kills it.

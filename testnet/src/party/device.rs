@@ -1,0 +1,46 @@
+//! A device: commands that reach the pod through Tor. Its agent, which stays between commands, ends with
+//! the world.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::settings::{Home, Kind};
+use super::{Autonomy, CommandError, Done, PartyError, command};
+use crate::world::World;
+
+/// A command over Tor: the first one starts Tor, and a new descriptor may take a minute to be found.
+const TOR_LIMIT: Duration = Duration::from_secs(180);
+
+/// A device of a world.
+#[derive(Debug)]
+pub struct Device {
+    home: Home,
+}
+
+impl Device {
+    /// Sets up the folder of device `name`, with this world's Tor network.
+    ///
+    /// # Errors
+    /// When a part of the world does not start or the folder cannot be written.
+    pub fn new(world: &World, autonomy: &Autonomy, name: &str) -> Result<Self, PartyError> {
+        Ok(Self { home: Home::set_up(world, autonomy, name, &Kind::Device)? })
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.home.dir
+    }
+
+    /// A script by which a person runs commands as this device.
+    pub fn script(&self) -> PathBuf {
+        self.home.dir.join("autonomy")
+    }
+
+    /// Runs `autonomy --json ARGS…` with this device's settings.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn cli(&self, args: &[&str]) -> Result<Done, CommandError> {
+        command::run(&self.home.launch, &self.home.dir, args, TOR_LIMIT)
+    }
+}

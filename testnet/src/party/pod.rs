@@ -1,0 +1,161 @@
+//! A pod: a process that runs, and commands on the machine it runs on.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::settings::{Home, Kind};
+use super::{Autonomy, CommandError, Done, PartyError, command};
+use crate::clock::{self, NotYet};
+use crate::process::{Process, SpawnError};
+use crate::world::World;
+
+/// A command on the pod's own machine: files, and a socket; no Tor. Argon2 takes a second unoptimised.
+const LOCAL_LIMIT: Duration = Duration::from_secs(60);
+/// To finish what it is doing and close its stores.
+const STOP_GRACE: Duration = Duration::from_secs(15);
+/// Lines of the log that an error quotes.
+const LOG_LINES: usize = 12;
+
+/// Why a pod is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum PodError {
+    /// It could not be started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// It ended by itself.
+    #[error("pod {name} ended; its last words:\n{log}")]
+    Ended {
+        /// Its name.
+        name: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// It does not get there.
+    #[error(
+        "pod {name}, waiting until {what}: {cause}; its last status was {status}; its last words:\n{log}"
+    )]
+    NotReady {
+        /// Its name.
+        name: String,
+        /// What was waited for.
+        what: String,
+        /// Why the wait ended.
+        cause: NotYet,
+        /// What it said of itself.
+        status: String,
+        /// The end of its log.
+        log: String,
+    },
+}
+
+/// A pod of a world. Dropping it ends its process.
+#[derive(Debug)]
+pub struct Pod {
+    name: String,
+    home: Home,
+    process: Mutex<Option<Process>>,
+}
+
+impl Pod {
+    /// Sets up the folder of pod `name`, with this world's Tor network and bitcoind. Nothing runs yet.
+    ///
+    /// # Errors
+    /// When a part of the world does not start or the folder cannot be written.
+    pub fn new(world: &World, autonomy: &Autonomy, name: &str) -> Result<Self, PartyError> {
+        let home = Home::set_up(world, autonomy, name, &Kind::Pod)?;
+        Ok(Self { name: name.to_owned(), home, process: Mutex::default() })
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.home.dir
+    }
+
+    /// A script by which a person runs commands as this pod.
+    pub fn script(&self) -> PathBuf {
+        self.home.dir.join("autonomy")
+    }
+
+    /// Runs `autonomy --json ARGS…` with this pod's settings.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn cli(&self, args: &[&str]) -> Result<Done, CommandError> {
+        command::run(&self.home.launch, &self.home.dir, args, LOCAL_LIMIT)
+    }
+
+    /// Starts `autonomy pod run`. One that runs is killed first.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run(&self) -> Result<(), PodError> {
+        self.kill();
+        let process = self.home.launch.clone().args(["pod", "run"]).spawn()?;
+        *self.slot() = Some(process);
+        Ok(())
+    }
+
+    /// Its process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.slot().as_ref().filter(|process| process.is_running()).map(Process::pid)
+    }
+
+    /// Kills it as a power cut would.
+    pub fn kill(&self) {
+        self.slot().take();
+    }
+
+    /// Asks it to end and says whether it did so by itself.
+    pub fn stop(&self) -> bool {
+        let process = self.slot().take();
+        process.is_some_and(|process| process.stop(STOP_GRACE))
+    }
+
+    /// Waits until what the pod says of itself (`pod status`) is as `ready` wants it; gives that status.
+    ///
+    /// # Errors
+    /// When the pod ends, or does not get there within `limit`.
+    pub fn wait(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut ready: impl FnMut(&Value) -> bool,
+    ) -> Result<Value, PodError> {
+        let mut last = Value::Null;
+        let outcome = clock::wait_for(limit, || {
+            if self.pid().is_none() {
+                return Err(PodError::Ended { name: self.name.clone(), log: self.log_tail() });
+            }
+            // Between start and open socket the command has no one to ask.
+            if let Ok(status) = self.cli(&["pod", "status"]) {
+                last = status.value;
+            }
+            Ok(ready(&last).then_some(()))
+        })?;
+        match outcome {
+            Ok(()) => Ok(last),
+            Err(cause) => Err(PodError::NotReady {
+                name: self.name.clone(),
+                what: what.to_owned(),
+                cause,
+                status: last.to_string(),
+                log: self.log_tail(),
+            }),
+        }
+    }
+
+    /// The end of its log.
+    pub fn log_tail(&self) -> String {
+        let text = std::fs::read(self.home.dir.join("log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
