@@ -1,5 +1,6 @@
 //! What a hostile pod, device or builder may try. One story each: an honest draft is taken, one thing in it is
 //! changed, and neither the device nor the pod signs.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod common;
 

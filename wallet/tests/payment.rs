@@ -1,4 +1,5 @@
 //! A payment that goes well, from the draft to the chain.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! Account maps made outside the project, with addresses derived by a real bitcoind: the same keys must give
 //! the same descriptors and addresses, byte for byte.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use autonomy_wallet::account::{AccountMap, Birthday, Keychain, Kind, Plan};
 use autonomy_wallet::bitcoin::Network;

@@ -201,7 +201,7 @@ impl MemberKey {
                 if self.role == Role::R {
                     path = path.child(account.normal());
                 }
-                format!("m/{path}")
+                written(&path)
             };
             return Err(KeyError::WrongOrigin {
                 role: self.role,
@@ -232,7 +232,7 @@ fn account_of(
 ) -> Result<AccountIndex, KeyError> {
     let wrong = |expected: String| KeyError::WrongOrigin {
         role,
-        found: if steps.is_empty() { format!("m/{path}") } else { format!("m/{path}, then /{steps}") },
+        found: if steps.is_empty() { written(path) } else { format!("{}, then /{steps}", written(path)) },
         expected,
     };
     if role == Role::R {
@@ -251,6 +251,12 @@ fn account_of(
     Ok(account)
 }
 
+/// A path as people write it here: `m/48h/1h/0h/2h`.
+fn written(path: &DerivationPath) -> String {
+    let steps = path.into_iter().map(|step| format!("/{step:#}"));
+    format!("m{}", steps.collect::<String>())
+}
+
 /// "mainnet" or "a test network": an xpub does not say which one.
 pub(crate) fn kind_name(kind: NetworkKind) -> &'static str {
     if kind.is_mainnet() { "mainnet" } else { "a test network" }
@@ -260,11 +266,8 @@ pub(crate) fn kind_name(kind: NetworkKind) -> &'static str {
 /// `[bdd6816c]tpub…/0`.
 impl fmt::Display for MemberKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}", self.fingerprint)?;
-        for step in self.origin_path().into_iter() {
-            write!(f, "/{step:#}")?;
-        }
-        write!(f, "]{}", self.xpub)?;
+        let origin = written(&self.origin_path());
+        write!(f, "[{}{}]{}", self.fingerprint, origin.trim_start_matches('m'), self.xpub)?;
         for step in self.steps() {
             write!(f, "/{step:#}")?;
         }

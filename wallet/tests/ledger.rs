@@ -1,0 +1,486 @@
+//! The ledger: what the chain does to it, and that its rows hold all of it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use autonomy_wallet::account::{GAP_LIMIT, Keychain, Kind};
+use autonomy_wallet::bitcoin::{Amount, OutPoint, Transaction};
+use autonomy_wallet::ledger::{
+    Applied, ApplyError, BlockId, CoinState, HistoryState, KEPT_CHECKPOINTS, LOOKAHEAD, Ledger, LedgerError,
+    LedgerRow, LoadError, RECOVERY_LOOKAHEAD,
+};
+use common::{SHOP, THIEF, World, address, coinbase, pay, sat, spend};
+use proptest::prelude::*;
+
+/// A store: rows in, rows out.
+#[derive(Default, Clone)]
+struct Store(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Store {
+    fn commit(&mut self, rows: Vec<LedgerRow>) {
+        for LedgerRow { key, value } in rows {
+            match value {
+                Some(value) => self.0.insert(key, value),
+                None => self.0.remove(&key),
+            };
+        }
+    }
+
+    fn load(&self, world: &World) -> Result<Ledger, LoadError> {
+        Ledger::load(world.map.clone(), self.0.clone())
+    }
+
+    fn count(&self, tag: u8) -> usize {
+        self.0.keys().filter(|key| key[0] == tag).count()
+    }
+}
+
+#[track_caller]
+fn assert_same(a: &Ledger, b: &Ledger) {
+    assert_eq!(a.balance(), b.balance());
+    assert_eq!(a.history(), b.history());
+    assert_eq!(a.coins().collect::<Vec<_>>(), b.coins().collect::<Vec<_>>());
+    assert_eq!(a.tip(), b.tip());
+    for keychain in Keychain::ALL {
+        assert_eq!(a.next_index(keychain), b.next_index(keychain));
+        assert_eq!(a.last_used(keychain), b.last_used(keychain));
+        assert_eq!(a.last_known(keychain), b.last_known(keychain));
+    }
+    assert_eq!(a.oldest_unpaid(), b.oldest_unpaid());
+}
+
+// --- addresses ---
+
+#[test]
+fn twenty_unpaid_addresses_and_not_one_more() {
+    let mut world = World::new();
+    for index in 0..GAP_LIMIT {
+        let own = world.ledger.reveal_next_address().unwrap();
+        assert_eq!((own.keychain, own.index), (Keychain::External, index));
+        assert_eq!(own.address, world.map.address(Keychain::External, index).unwrap());
+    }
+    assert_eq!(world.ledger.reveal_next_address(), Err(LedgerError::GapLimit { oldest_unpaid: 0 }));
+
+    // The seventh is paid: seven more may go out.
+    let seventh = world.map.script_pubkey(Keychain::External, 6).unwrap();
+    let tx = world.payment_to(seventh, 10_000);
+    world.ledger.apply_unconfirmed([(tx, 1_700_100_000)]);
+    for index in GAP_LIMIT..GAP_LIMIT + 7 {
+        assert_eq!(world.ledger.reveal_next_address().unwrap().index, index);
+    }
+    assert_eq!(world.ledger.reveal_next_address(), Err(LedgerError::GapLimit { oldest_unpaid: 0 }));
+}
+
+#[test]
+fn an_address_is_in_the_rows_before_it_is_shown() {
+    let mut world = World::new();
+    let mut store = Store::default();
+    store.commit(world.ledger.take_rows());
+    world.ledger.reveal_next_address().unwrap();
+    let rows = world.ledger.take_rows();
+    assert!(rows.iter().any(|row| row.key == [b'r', 0] && row.value == Some(vec![0, 0, 0, 0])));
+    store.commit(rows);
+    assert_eq!(store.load(&world).unwrap().next_index(Keychain::External), 1);
+    assert!(world.ledger.take_rows().is_empty());
+}
+
+// --- the chain ---
+
+#[test]
+fn a_payment_is_seen_then_confirmed_then_counted() {
+    let mut world = World::new();
+    let tx = world.payment_to_us(100_000_000);
+    let txid = tx.compute_txid();
+    assert_eq!(world.ledger.apply_unconfirmed([(tx.clone(), 1_700_100_000)]).relevant, [txid]);
+    assert_eq!(world.ledger.balance().untrusted_pending, sat(100_000_000));
+    let entry = world.ledger.entry(&txid).unwrap();
+    assert_eq!(entry.state, HistoryState::Pending { first_seen: Some(1_700_100_000) });
+    assert_eq!((entry.net().to_sat(), entry.fee), (100_000_000, None));
+
+    assert_eq!(world.mine(vec![tx]), Applied { relevant: vec![txid], reorganised: false });
+    assert_eq!(world.ledger.balance().confirmed, sat(100_000_000));
+    assert_eq!(world.ledger.entry(&txid).unwrap().confirmations(world.ledger.tip().height), 1);
+    world.mine_empty(5);
+    assert_eq!(world.ledger.entry(&txid).unwrap().confirmations(world.ledger.tip().height), 6);
+}
+
+#[test]
+fn what_is_seen_again_changes_nothing() {
+    let mut world = World::new();
+    let tx = world.payment_to_us(5_000);
+    world.ledger.apply_unconfirmed([(tx.clone(), 1)]);
+    world.ledger.take_rows();
+    for seen in 2..10 {
+        assert_eq!(world.ledger.apply_unconfirmed([(tx.clone(), seen)]), Applied::default());
+        assert!(world.ledger.take_rows().is_empty());
+    }
+}
+
+#[test]
+fn a_mempool_full_of_strangers_leaves_no_trace() {
+    let mut world = World::new();
+    world.ledger.take_rows();
+    let shop = address(SHOP).assume_checked().script_pubkey();
+    let strangers: Vec<_> = (0..100).map(|i| (world.payment_to(shop.clone(), 1_000 + i), 1)).collect();
+    assert_eq!(world.ledger.apply_unconfirmed(strangers), Applied::default());
+    assert!(world.ledger.take_rows().is_empty() && world.ledger.history().is_empty());
+}
+
+#[test]
+fn a_coinbase_shaped_gossip_is_dropped() {
+    let mut world = World::new();
+    let ours = world.map.first_address().script_pubkey();
+    let mut empty = spend(OutPoint::null(), ours.clone(), 5_000);
+    empty.input.clear();
+    let fakes = [coinbase(ours, 5_000, 1), empty].map(|tx| (tx, 1));
+    assert_eq!(world.ledger.apply_unconfirmed(fakes), Applied::default());
+    assert_eq!(world.ledger.balance().total(), Amount::ZERO);
+    world.mine_empty(1);
+}
+
+#[test]
+fn a_mining_reward_matures_after_a_hundred_blocks() {
+    let mut world = World::new();
+    let reward = coinbase(world.map.first_address().script_pubkey(), 5_000_000_000, 1);
+    world.mine(vec![reward]);
+    for _ in 0..99 {
+        assert_eq!(world.ledger.balance().immature, sat(5_000_000_000));
+        world.mine_empty(1);
+    }
+    assert_eq!(world.ledger.balance().confirmed, sat(5_000_000_000));
+    assert_eq!(world.ledger.coins().next().unwrap().state, CoinState::Confirmed { height: 101 });
+}
+
+#[test]
+fn a_reorganisation_takes_a_confirmation_back() {
+    let mut world = World::new();
+    world.mine_empty(3);
+    let fork = world.ledger.tip();
+    let tx = world.payment_to_us(7_000_000);
+    world.mine(vec![tx.clone()]);
+    world.mine_empty(1);
+    assert_eq!(world.ledger.balance().confirmed, sat(7_000_000));
+
+    // Two blocks are replaced by three others, and the payment is not among them yet.
+    let mut parent = fork;
+    for height in fork.height + 1..=fork.height + 3 {
+        let block = world.block_on(parent, vec![]);
+        let applied = world.ledger.apply_block(&block, height, parent).unwrap();
+        assert_eq!(applied.reorganised, height == fork.height + 1);
+        parent = BlockId { height, hash: block.block_hash() };
+    }
+    let entry = world.ledger.entry(&tx.compute_txid()).unwrap();
+    assert!(matches!(entry.state, HistoryState::Pending { .. }));
+    assert_eq!(world.ledger.balance().confirmed, Amount::ZERO);
+    world.mine(vec![tx]);
+    assert_eq!(world.ledger.balance().confirmed, sat(7_000_000));
+}
+
+#[test]
+fn a_reorganisation_deeper_than_the_kept_checkpoints() {
+    let mut world = World::new();
+    let mut store = Store::default();
+    let early = world.payment_to_us(1_000_000);
+    world.mine(vec![early.clone()]);
+    let fork = world.ledger.tip();
+    let late = world.payment_to_us(2_000_000);
+    world.mine_empty(KEPT_CHECKPOINTS);
+    world.mine(vec![late.clone()]);
+    world.mine_empty(KEPT_CHECKPOINTS);
+    store.commit(world.ledger.take_rows());
+    world.ledger = store.load(&world).unwrap();
+    assert!(world.ledger.block_hash(fork.height + 1).is_none());
+
+    // The source agrees with us on the block of the early payment only.
+    let block = world.block_on(fork, vec![]);
+    let applied = world.ledger.apply_block(&block, fork.height + 1, fork).unwrap();
+    assert!(applied.reorganised);
+    assert_eq!(world.ledger.tip().height, fork.height + 1);
+    assert_eq!(world.ledger.balance().confirmed, sat(1_000_000));
+    assert!(matches!(world.ledger.entry(&late.compute_txid()).unwrap().state, HistoryState::Pending { .. }));
+    store.commit(world.ledger.take_rows());
+    assert_same(&store.load(&world).unwrap(), &world.ledger);
+}
+
+#[test]
+fn a_block_from_nowhere_is_refused() {
+    let mut world = World::funded();
+    let stray = BlockId { height: 500, hash: world.ledger.tip().hash };
+    let block = world.block_on(stray, vec![]);
+    let (height, tip) = (501, world.ledger.tip().height);
+    assert_eq!(
+        world.ledger.apply_block(&block, height, stray),
+        Err(ApplyError::Disconnected { height, tip })
+    );
+    let same_height = BlockId { height, hash: world.ledger.tip().hash };
+    assert_eq!(
+        world.ledger.apply_block(&block, height, same_height),
+        Err(ApplyError::Inconsistent { height })
+    );
+    assert_eq!(world.ledger.tip().height, tip);
+    assert_eq!(world.ledger.balance().confirmed, sat(100_000_000));
+}
+
+#[test]
+fn a_replacement_wins_and_the_replaced_says_by_whom() {
+    let mut world = World::funded();
+    let first = world.paid(&pay(SHOP, 10_000_000));
+    let mut second = first.clone();
+    second.output.iter_mut().for_each(|output| output.value -= sat(1_000));
+    world.ledger.apply_unconfirmed([(first.clone(), 1_700_100_000)]);
+    world.ledger.apply_unconfirmed([(second.clone(), 1_700_100_060)]);
+    let by = second.compute_txid();
+    assert_eq!(world.ledger.entry(&first.compute_txid()).unwrap().state, HistoryState::Replaced { by });
+    assert_eq!(world.ledger.unconfirmed().collect::<Vec<_>>(), [by]);
+    assert_eq!(world.ledger.spender(&first.input[0].previous_output), Some(by));
+}
+
+#[test]
+fn an_evicted_payment_frees_its_coins_and_may_come_back() {
+    let mut world = World::funded();
+    let tx = world.paid(&pay(SHOP, 10_000_000));
+    let txid = tx.compute_txid();
+    world.ledger.apply_unconfirmed([(tx.clone(), 1_700_100_000)]);
+    assert_eq!(world.ledger.apply_evicted([(txid, 1_700_200_000)]).relevant, [txid]);
+    assert_eq!(world.ledger.entry(&txid).unwrap().state, HistoryState::Dropped);
+    assert_eq!(world.ledger.balance().confirmed, sat(100_000_000));
+    world.ledger.apply_unconfirmed([(tx, 1_700_300_000)]);
+    assert!(matches!(world.ledger.entry(&txid).unwrap().state, HistoryState::Pending { .. }));
+}
+
+#[test]
+fn a_restored_account_finds_payments_in_the_worst_order() {
+    // A thousand fresh addresses, paid in one block, the last one first.
+    let world = World::new();
+    let mut recovered = World::new();
+    let start = recovered.ledger.tip();
+    recovered.ledger = Ledger::create(world.map.clone(), start, RECOVERY_LOOKAHEAD);
+    let pay = |index| recovered_script(&world, index);
+    let txs: Vec<Transaction> =
+        (0..1_000).rev().map(|index| recovered.payment_to(pay(index), 1_000)).collect();
+    recovered.mine(txs);
+    assert_eq!(recovered.ledger.balance().confirmed, sat(1_000_000));
+}
+
+fn recovered_script(world: &World, index: u32) -> autonomy_wallet::bitcoin::ScriptBuf {
+    world.map.script_pubkey(Keychain::External, index).unwrap()
+}
+
+// --- rows ---
+
+#[test]
+fn many_empty_blocks_leave_few_rows() {
+    let mut world = World::funded();
+    let mut store = Store::default();
+    for _ in 0..20 {
+        world.mine_empty(50);
+        store.commit(world.ledger.take_rows());
+    }
+    // The first block of the chain, the last 150 below the tip and the tip, and the one with our coins.
+    assert_eq!(store.count(b'b'), 1 + KEPT_CHECKPOINTS as usize + 1 + 1);
+    let loaded = store.load(&world).unwrap();
+    assert_same(&loaded, &world.ledger);
+    assert_eq!(loaded.balance().confirmed, sat(100_000_000));
+}
+
+#[test]
+fn rows_are_one_entity_each() {
+    let mut world = World::funded();
+    let mut store = Store::default();
+    store.commit(world.ledger.take_rows());
+    assert_eq!((store.count(b'm'), store.count(b't'), store.count(b'a')), (1, 3, 3));
+    assert_eq!(store.count(b's') as u32, 2 * LOOKAHEAD + 3);
+    let tx = world.payment_to_us(5_000);
+    world.ledger.apply_unconfirmed([(tx, 1_700_100_000)]);
+    let tags: Vec<u8> = world.ledger.take_rows().iter().map(|row| row.key[0]).collect();
+    // The transaction, when first and last seen, the address that was given out, one more script watched.
+    assert_eq!(tags.iter().filter(|tag| b"tflrs".contains(tag)).count(), 5);
+    assert_eq!(tags.len(), 5);
+}
+
+#[test]
+fn rows_of_another_account_chain_or_version_are_refused() {
+    let mut world = World::funded();
+    let mut store = Store::default();
+    store.commit(world.ledger.take_rows());
+
+    let other = World::of_kind(Kind::TwoOfThreeOrRecovery { blocks: 10 });
+    let error = store.load(&other).unwrap_err();
+    assert_eq!(error, LoadError::ForeignAccount { found: world.map.id(), expected: other.map.id() });
+
+    let with = |key: &[u8], value: &[u8]| {
+        let mut store = store.clone();
+        store.0.insert(key.to_vec(), value.to_vec());
+        store.load(&world).unwrap_err()
+    };
+    let without = |key: &[u8]| {
+        let mut store = store.clone();
+        store.0.remove(key).unwrap();
+        store.load(&world).unwrap_err()
+    };
+    assert_eq!(with(&[b'b', 0, 0, 0, 0], &[7; 32]), LoadError::ForeignChain);
+    assert_eq!(without(b"m"), LoadError::NoHeader);
+    let mut header = store.0[&b"m"[..]].clone();
+    header[0] = 9;
+    assert_eq!(with(b"m", &header), LoadError::Version(9));
+    assert!(matches!(without(&[b'b', 0, 0, 0, 0]), LoadError::Contradiction(_)));
+    assert!(matches!(without(&[b's', 0, 0, 0, 0, 9]), LoadError::Contradiction(_)));
+    assert_eq!(Store::default().load(&world).unwrap_err(), LoadError::NoHeader);
+}
+
+#[test]
+fn a_damaged_row_is_named() {
+    let mut world = World::funded();
+    let mut store = Store::default();
+    store.commit(world.ledger.take_rows());
+    let with = |key: &[u8], value: &[u8]| {
+        let mut store = store.clone();
+        store.0.insert(key.to_vec(), value.to_vec());
+        store.load(&world).unwrap_err()
+    };
+    let tx = store.0.iter().find(|(key, _)| key[0] == b't').unwrap();
+    let other = store.0.iter().rfind(|(key, _)| key[0] == b't').unwrap();
+    for (key, value) in [
+        (&b"z"[..], &b""[..]),
+        (b"", b""),
+        (b"b", b""),
+        (tx.0, b"not a transaction"),
+        (tx.0, other.1),
+        (&[b'r', 2], &[0; 4]),
+        (&[b's', 0, 0, 0, 0, 0], b"not a script"),
+    ] {
+        let LoadError::Row { key: named, .. } = with(key, value) else { panic!("{key:?}") };
+        assert_eq!(named, data_encoding::HEXLOWER.encode(key));
+    }
+    // Somebody else's script in the place of ours, where the sample looks.
+    let thief = address(THIEF).assume_checked().script_pubkey();
+    assert_eq!(
+        with(&[b's', 0, 0, 0, 0, 0], thief.as_bytes()),
+        LoadError::Script { keychain: Keychain::External, index: 0 }
+    );
+    // Two thousand million addresses given out: refused, not derived.
+    assert!(matches!(with(&[b'r', 0], &[0x7f, 0xff, 0xff, 0xff]), LoadError::Contradiction(_)));
+    // Times for a transaction that is not there.
+    let mut key = vec![b'l'];
+    key.extend([3; 32]);
+    assert!(matches!(with(&key, &[0; 8]), LoadError::Contradiction(_)));
+}
+
+/// One thing that may happen to an account.
+#[derive(Debug, Clone)]
+enum Event {
+    Incoming(u64),
+    Mine,
+    MineReward,
+    Empty(u32),
+    Pay(u64),
+    Evict,
+    Reorganise(u32),
+    Reveal,
+    Reserve,
+    Release,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        3 => (1_000u64..50_000_000).prop_map(Event::Incoming),
+        3 => Just(Event::Mine),
+        1 => Just(Event::MineReward),
+        1 => (1u32..160).prop_map(Event::Empty),
+        3 => (1_000u64..20_000_000).prop_map(Event::Pay),
+        1 => Just(Event::Evict),
+        1 => (1u32..4).prop_map(Event::Reorganise),
+        1 => Just(Event::Reveal),
+        1 => Just(Event::Reserve),
+        1 => Just(Event::Release),
+    ]
+}
+
+/// The world's own mempool and clock.
+struct Life {
+    world: World,
+    mempool: Vec<Transaction>,
+    now: u64,
+}
+
+impl Life {
+    fn happen(&mut self, event: &Event) {
+        self.now += 600;
+        let Self { world, mempool, now } = self;
+        match event {
+            Event::Incoming(amount) => {
+                let tx = world.payment_to_us(*amount);
+                world.ledger.apply_unconfirmed([(tx.clone(), *now)]);
+                mempool.push(tx);
+            }
+            Event::Mine => drop(world.mine(std::mem::take(mempool))),
+            Event::MineReward => {
+                let script = world.map.first_address().script_pubkey();
+                let reward = coinbase(script, 5_000_000_000, (*now / 600) as u8);
+                world.mine(vec![reward]);
+            }
+            Event::Empty(blocks) => world.mine_empty(*blocks),
+            Event::Pay(amount) => {
+                let intent = pay(SHOP, *amount);
+                if world.ledger.draft(&intent, &mut world.rng).is_ok() {
+                    let tx = world.paid(&intent);
+                    world.ledger.apply_unconfirmed([(tx.clone(), *now)]);
+                    mempool.push(tx);
+                }
+            }
+            Event::Evict => {
+                let gone: Vec<_> = world.ledger.unconfirmed().take(1).collect();
+                world.ledger.apply_evicted(gone.iter().map(|txid| (*txid, *now)));
+                mempool.retain(|tx| !gone.contains(&tx.compute_txid()));
+            }
+            Event::Reorganise(depth) => self.reorganise(*depth),
+            Event::Reveal => drop(world.ledger.reveal_next_address()),
+            Event::Reserve => {
+                let coin = world.ledger.coins().next().map(|coin| coin.outpoint);
+                world.ledger.reserve(coin);
+            }
+            Event::Release => {
+                let coins: Vec<_> = world.ledger.coins().map(|coin| coin.outpoint).collect();
+                world.ledger.release(coins);
+            }
+        }
+    }
+
+    fn reorganise(&mut self, depth: u32) {
+        let tip = self.world.ledger.tip();
+        let base = tip.height.saturating_sub(depth).max(100);
+        let Some(hash) = self.world.ledger.block_hash(base) else { return };
+        let mut parent = BlockId { height: base, hash };
+        for height in base + 1..=tip.height + 1 {
+            let block = self.world.block_on(parent, vec![]);
+            self.world.ledger.apply_block(&block, height, parent).unwrap();
+            parent = BlockId { height, hash: block.block_hash() };
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Whatever happens, and whenever the pod is restarted: what is loaded equals what kept running.
+    #[test]
+    fn a_restored_ledger_equals_the_one_that_ran(events in prop::collection::vec(event(), 1..25), restart in any::<u32>()) {
+        let mut life = Life { world: World::new(), mempool: vec![], now: 1_700_100_000 };
+        let mut store = Store::default();
+        store.commit(life.world.ledger.take_rows());
+        for (number, event) in events.iter().enumerate() {
+            life.happen(event);
+            let rows = life.world.ledger.take_rows();
+            // The same rows twice change nothing.
+            store.commit(rows.clone());
+            store.commit(rows);
+            let loaded = store.load(&life.world).unwrap();
+            assert_same(&loaded, &life.world.ledger);
+            if restart >> (number % 32) & 1 == 1 {
+                life.world.ledger = loaded;
+            }
+        }
+    }
+}
