@@ -1,20 +1,38 @@
 //! The command line: `autonomy VERB`.
 //!
+//! Verbs are thin: they read what a person typed, call [`client`](crate::client) or [`pod`](crate::pod), and say what
+//! came of it, to people as text or to programs as one JSON object. Failures go to standard error with an exit
+//! status for each kind.
+//!
 //! | module | does |
 //! |---|---|
 //! | [`args`] | every verb and flag |
+//! | `run`, `context` | from arguments to a verb, with settings, passphrase and a way to the pod |
+//! | `setup`, `status`, `device`, `account`, `pay`, `events`, `pod`, `agent`, `shell` | the verbs |
 //! | [`amount`], [`bip21`] | what people type for money |
-//! | [`output`], [`qr`], [`wait`] | text, JSON, QR codes, spinners |
-//! | [`ask`] | confirmation, texts from files and pipes |
-//! | [`failure`] | what is wrong, what to do, exit status |
+//! | [`output`], [`qr`], [`wait`], [`ask`] | text and JSON, QR codes, spinners, questions |
+//! | [`failure`], `causes` | what is wrong, what to do, exit status |
 
+mod account;
+mod agent;
 pub mod amount;
 pub mod args;
 pub mod ask;
 pub mod bip21;
+mod causes;
+mod context;
+mod device;
+mod events;
 pub mod failure;
 pub mod output;
+mod pay;
+mod pod;
 pub mod qr;
+mod run;
+mod setup;
+mod shell;
+mod status;
 pub mod wait;
 
 pub use failure::{Exit, Failure};
+pub use run::main;

@@ -27,6 +27,14 @@ pub struct Setup {
     pub pod_key: [u8; 32],
     /// A private Tor network, as its file says it; the public one where absent.
     pub tor_network: Option<String>,
+    /// Bridge lines; if any, only bridges are used.
+    #[zeroize(skip)]
+    pub bridges: Vec<String>,
+    /// Programs that speak the bridges' protocols.
+    #[zeroize(skip)]
+    pub bridge_programs: Vec<BridgeProgram>,
+    /// Seconds that a start of Tor may take; the usual limit where absent.
+    pub bootstrap_seconds: Option<u64>,
     /// Folder for Tor's state and cache.
     #[zeroize(skip)]
     pub tor_dir: PathBuf,
@@ -35,6 +43,18 @@ pub struct Setup {
     pub socket: PathBuf,
     /// Seconds without a request after which it ends.
     pub idle_seconds: u64,
+}
+
+/// A program that disguises the connection to a bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BridgeProgram {
+    /// Names it answers to in bridge lines.
+    pub protocols: Vec<String>,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
 }
 
 impl Setup {
@@ -82,6 +102,7 @@ impl std::fmt::Debug for Setup {
             .field("app_onion", &"[scrubbed]")
             .field("pod_key", &data_encoding::HEXLOWER.encode(&self.pod_key))
             .field("private_tor_network", &self.tor_network.is_some())
+            .field("bridges", &self.bridges.len())
             .field("tor_dir", &self.tor_dir)
             .field("socket", &self.socket)
             .field("idle_seconds", &self.idle_seconds)
@@ -111,6 +132,9 @@ mod tests {
             app_onion: [3; 32],
             pod_key: [4; 32],
             tor_network: None,
+            bridges: Vec::new(),
+            bridge_programs: Vec::new(),
+            bootstrap_seconds: None,
             tor_dir: "/tor".into(),
             socket: "/agent.sock".into(),
             idle_seconds: 600,

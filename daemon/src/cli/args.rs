@@ -117,6 +117,9 @@ pub struct Init {
     /// Enter the words of an earlier profile: payment key on the first line, identity on the second
     #[arg(long)]
     pub restore: bool,
+    /// What this device calls itself
+    #[arg(long, default_value = "my device")]
+    pub name: String,
 }
 
 /// `provision`.
@@ -195,6 +198,11 @@ pub enum AccountVerb {
         /// Its name or id; not needed where there is one only
         account: Option<String>,
     },
+    /// Take an account map from another device of yours, so that this one can check its addresses
+    Import {
+        /// What `account export` printed there: `@FILE`, or `-`
+        map: String,
+    },
     /// Print the account map, the one thing besides keys that must not get lost
     Export {
         /// Its name or id; not needed where there is one only
@@ -217,6 +225,9 @@ pub struct CreateAccount {
     /// Where the three decks of the recovery key are written [default: PROFILE-DIR/decks/ACCOUNT]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub decks_dir: Option<PathBuf>,
+    /// Who will keep a deck; give it three times
+    #[arg(long = "holder", value_name = "NAME")]
+    pub holders: Vec<String>,
 }
 
 /// The kind of an account.
@@ -247,6 +258,9 @@ pub struct Receive {
     /// Ask for this amount in the QR code, such as `0.25 BTC`
     #[arg(long, num_args = 1..=3, value_name = "AMOUNT")]
     pub amount: Vec<String>,
+    /// Take an address of this account that lies further out than this device has seen in use
+    #[arg(long)]
+    pub trust_index: bool,
 }
 
 /// `pay`.
@@ -324,13 +338,12 @@ pub enum PodVerb {
         #[arg(long, value_enum, default_value = "bitcoin")]
         network: Network,
     },
+    /// Print the request again
+    Request,
     /// Take the bundle that `provision` printed
     Adopt {
         /// The bundle: its text, `@FILE`, or `-`
         bundle: String,
-        /// Do not ask before an owner is replaced
-        #[arg(long)]
-        yes: bool,
     },
     /// Run the pod until it is told to end
     Run,

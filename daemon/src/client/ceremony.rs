@@ -9,10 +9,10 @@
 //! Interrupted after, the pod may have the account: it is asked, compared, and kept. Either way no address is shown
 //! before 5.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use autonomy_wallet::{
-    account::{AccountMap, Birthday, Kind, Plan, THRESHOLD},
+    account::{AccountMap, Birthday, Plan, THRESHOLD},
     keys::{AccountIndex, AccountKey, MemberKey, RecoveryKey, Role},
 };
 use data_encoding::HEXLOWER;
@@ -65,7 +65,8 @@ impl Device {
     pub async fn create_account(&mut self, wish: &AccountWish, now: u64) -> Result<NewAccount, DeviceError> {
         self.status().await?;
         self.settle_pending().await?;
-        let offer = self.pod.begin_account(&BeginAccount { name: wish.name.clone(), kind: wish.kind }).await?;
+        let offer =
+            self.pod.begin_account(&BeginAccount { name: wish.name.clone(), kind: wish.kind }).await?;
         let Made { map, recovery } = self.make(wish, &offer, now)?;
         let dealt = decks::deal(&recovery, &map, &wish.holders, now, OsRng)?;
         drop(recovery);
@@ -149,7 +150,11 @@ impl Device {
     }
 
     /// P of one account.
-    pub(super) fn payment_key(&self, index: AccountIndex, what: &'static str) -> Result<AccountKey, DeviceError> {
+    pub(super) fn payment_key(
+        &self,
+        index: AccountIndex,
+        what: &'static str,
+    ) -> Result<AccountKey, DeviceError> {
         let pod = self.profile.pod().ok_or(DeviceError::NoPod)?;
         let seed = self.profile.payment_seed().ok_or(DeviceError::NoPaymentKey { what })?;
         Ok(seed.account_key(Role::P, pod.network(), index))
@@ -168,7 +173,10 @@ fn check_offer(offer: &AccountOffer, pod_key: &[u8; 32], now: u64) -> Result<[u8
     let key = VerifyingKey::from_bytes(pod_key).map_err(|_| Distrust::OfferSignature)?;
     key.verify_strict(&offer_message(offer), &signature).map_err(|_| Distrust::OfferSignature)?;
     if offer.birthday_time > now.saturating_add(MAX_AHEAD) {
-        return Err(Distrust::Offer { field: "birthday", rule: "lies in the future: later searches would miss coins" });
+        return Err(Distrust::Offer {
+            field: "birthday",
+            rule: "lies in the future: later searches would miss coins",
+        });
     }
     decode(&offer.entropy).ok_or(Distrust::Offer { field: "entropy", rule: "is not 32 bytes" })
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use autonomy_shards::{BadContents, BadName, Contents, Deck, DealError, DeckSet, Name, NotASecret, Plan, Secret};
+use autonomy_shards::{
+    BadContents, BadName, Contents, DealError, Deck, DeckSet, Name, NotASecret, Plan, Secret,
+};
 use autonomy_wallet::{
     account::AccountMap,
     keys::{RecoveryKey, Role},
@@ -38,7 +40,11 @@ pub fn deal(
     let decks: Vec<Deck> = DeckSet::deal(&secret, &plan, &contents, &mut rng)?.into_iter().collect();
     // The key in the account map is what a holder's shard will be checked against one day: now or never.
     let expected = map.key(Role::R).xpub().public_key.serialize();
-    if decks.iter().all(|deck| deck.verify(&expected).is_ok()) { Ok(decks) } else { Err(DeckError::NotOfThisAccount) }
+    if decks.iter().all(|deck| deck.verify(&expected).is_ok()) {
+        Ok(decks)
+    } else {
+        Err(DeckError::NotOfThisAccount)
+    }
 }
 
 /// The files of an account's decks.
@@ -53,7 +59,10 @@ pub fn paths(dir: &Path, map: &AccountMap) -> [PathBuf; HOLDERS] {
 /// [`FileError`] with the file.
 pub fn write(dir: &Path, map: &AccountMap, decks: &[Deck]) -> Result<(), FileError> {
     private_dir(dir)?;
-    paths(dir, map).iter().zip(decks).try_for_each(|(path, deck)| write_private(path, deck.to_text().as_bytes()))
+    paths(dir, map)
+        .iter()
+        .zip(decks)
+        .try_for_each(|(path, deck)| write_private(path, deck.to_text().as_bytes()))
 }
 
 /// Removes the decks of an account that never came to be. What is not there is no error.

@@ -6,7 +6,9 @@ use autonomy_wallet::{
     payment::IntentError,
 };
 
-use super::{CallError, Distrust, PodClient, Profile, ProfileError, decks::DeckError, files::FileError, printable};
+use super::{
+    CallError, Distrust, PodClient, Profile, ProfileError, decks::DeckError, files::FileError, printable,
+};
 use crate::api::types::{Account, ReceiveAddress, Status};
 
 /// A device that can reach its pod.
@@ -92,8 +94,13 @@ impl Device {
     ///
     /// # Errors
     /// [`Distrust::Address`], [`Distrust::AddressTooFar`], or the call's own.
-    pub async fn receive(&mut self, id: &AccountId, trust_index: bool) -> Result<ReceiveAddress, DeviceError> {
-        let held = self.profile.account(id).ok_or_else(|| DeviceError::UnknownAccount { id: id.to_string() })?;
+    pub async fn receive(
+        &mut self,
+        id: &AccountId,
+        trust_index: bool,
+    ) -> Result<ReceiveAddress, DeviceError> {
+        let held =
+            self.profile.account(id).ok_or_else(|| DeviceError::UnknownAccount { id: id.to_string() })?;
         let told = self.pod.new_address(&id.to_string()).await?;
         let ours = held.map.address(Keychain::External, told.index).map_err(Distrust::Account)?.to_string();
         if ours != told.address {

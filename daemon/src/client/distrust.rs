@@ -47,7 +47,9 @@ pub enum Distrust {
     #[error("the account offered is not safe: {0}")]
     Account(#[from] AccountError),
     /// What the pod keeps is not what this device built.
-    #[error("the pod's {field} of account {account} is not the one this device built: do not use this account")]
+    #[error(
+        "the pod's {field} of account {account} is not the one this device built: do not use this account"
+    )]
     AccountDiffers {
         /// What differs.
         field: &'static str,
@@ -55,7 +57,9 @@ pub enum Distrust {
         account: String,
     },
     /// The address is not ours.
-    #[error("the pod says that receive address {index} is {told}; it is {ours}. Money sent to the first may be lost")]
+    #[error(
+        "the pod says that receive address {index} is {told}; it is {ours}. Money sent to the first may be lost"
+    )]
     Address {
         /// Its number.
         index: u32,

@@ -63,15 +63,26 @@ impl Device {
     ///
     /// # Errors
     /// [`Distrust::Payment`] with the rule that was broken; nothing was signed.
-    pub async fn draft(&mut self, account: &AccountId, wish: &PaymentWish) -> Result<CheckedDraft, DeviceError> {
-        let held = self.profile.account(account).ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+    pub async fn draft(
+        &mut self,
+        account: &AccountId,
+        wish: &PaymentWish,
+    ) -> Result<CheckedDraft, DeviceError> {
+        let held = self
+            .profile
+            .account(account)
+            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
         let map = held.map.clone();
         map.check_own(self.payment_key(map.account(), "pay")?.public())?;
         // The wish must be sound by itself before anyone is asked: with any rate, here the lowest.
         intent(wish, wish.fee_rate.unwrap_or(1.0), map.network())?;
         let epoch = self.status().await?.state_epoch;
         let told = self.account(account).await?.told;
-        let new = NewPayment { recipients: wish.recipients.clone(), fee_rate: wish.fee_rate, note: wish.note.clone() };
+        let new = NewPayment {
+            recipients: wish.recipients.clone(),
+            fee_rate: wish.fee_rate,
+            note: wish.note.clone(),
+        };
         let payment = self.pod.draft_payment(&account.to_string(), &new).await?;
         match self.check(account, wish, &payment, told.revealed) {
             Ok(proposal) => Ok(CheckedDraft { payment, proposal, account: *account, epoch }),
@@ -89,7 +100,10 @@ impl Device {
         payment: &Payment,
         revealed: u32,
     ) -> Result<Proposal, DeviceError> {
-        let held = self.profile.account(account).ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+        let held = self
+            .profile
+            .account(account)
+            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
         let text = payment.psbt.as_deref().ok_or(Distrust::NoDraft)?;
         let intent = intent(wish, wish.fee_rate.unwrap_or(payment.fee_rate), held.map.network())?;
         let mut view: DeviceView = held.view;
@@ -108,7 +122,10 @@ impl Device {
     pub async fn approve(&mut self, draft: CheckedDraft) -> Result<Payment, DeviceError> {
         let CheckedDraft { payment, proposal, account, epoch } = draft;
         let summary = proposal.summary().clone();
-        let held = self.profile.account(&account).ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+        let held = self
+            .profile
+            .account(&account)
+            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
         let key = self.payment_key(held.map.account(), "pay")?;
         self.profile.learn(&account, &addresses_in(&summary))?;
         let approved = proposal.approve(&summary.digest()).map_err(Distrust::Payment)?;

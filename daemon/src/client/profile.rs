@@ -17,11 +17,11 @@ use autonomy_messaging::{AuthSeed, SigningKey};
 use autonomy_wallet::{account::AccountId, keys::Seed};
 use zeroize::Zeroizing;
 
+use self::rows::{IdentityRow, RowFault};
 pub use self::{
     accounts::{HeldAccount, PendingAccount},
     pod::{NewPod, PodLink},
 };
-use self::rows::{IdentityRow, RowFault};
 use super::files::{FileError, private_dir};
 use crate::store::{CommitError, CreateError, OpenError, ReadError, RowChange, Store, Unlock};
 
@@ -124,7 +124,9 @@ impl Profile {
         let bytes = |key| rows::take::<Zeroizing<Vec<u8>>>(&rows, key);
         let identity = rows::take(&rows, rows::IDENTITY)?.ok_or(RowFault::missing("identity"))?;
         let auth_seed = bytes(rows::AUTH)?
-            .map(|bytes| bytes.as_slice().try_into().map(AuthSeed::from_bytes).map_err(|_| RowFault::new("auth seed")))
+            .map(|bytes| {
+                bytes.as_slice().try_into().map(AuthSeed::from_bytes).map_err(|_| RowFault::new("auth seed"))
+            })
             .transpose()?;
         let payment_seed = bytes(rows::PAYMENT)?
             .map(|bytes| Seed::from_entropy(&bytes).map_err(|_| RowFault::new("payment key")))

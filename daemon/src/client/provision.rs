@@ -1,11 +1,11 @@
 //! How a device gets its pod: by making the pod its own, or by being let in by another device.
 
 use autonomy_messaging::{
-    Access, BadName, CertificateError, DescriptorSecret, Name, Network, PublicKey, RoleKind, SealingSecret, TextError,
-    Validity,
+    Access, BadName, CertificateError, DescriptorSecret, Name, Network, PublicKey, RoleKind, SealingSecret,
+    TextError, Validity,
     provision::{
-        AnswerError, BadGrant, Bundle, BundleTerms, DeviceRequest, Grant, GrantTerms, PodRequest, RequestError,
-        SealedGrant,
+        AnswerError, BadGrant, Bundle, BundleTerms, DeviceRequest, Grant, GrantTerms, PodRequest,
+        RequestError, SealedGrant,
     },
 };
 use autonomy_wallet::{account::AccountMap, bitcoin};
@@ -84,7 +84,9 @@ impl Profile {
         let maps: Vec<AccountMap> = grant
             .account_maps()
             .iter()
-            .map(|bytes| AccountMap::from_bytes(bytes).map_err(|error| ProvisionError::Map(error.to_string())))
+            .map(|bytes| {
+                AccountMap::from_bytes(bytes).map_err(|error| ProvisionError::Map(error.to_string()))
+            })
             .collect::<Result<_, _>>()?;
         self.set_pod(NewPod {
             pod_certificate: grant.pod_certificate(),
@@ -217,7 +219,9 @@ pub enum ProvisionError {
     #[error("this device does not hold the owner's identity: let the device that made the pod do this")]
     NoAuthSeed,
     /// All keys that the pod knows in advance are used up.
-    #[error("the pod has no spare descriptor key left: revoke a device that is no longer used, or provision the pod anew")]
+    #[error(
+        "the pod has no spare descriptor key left: revoke a device that is no longer used, or provision the pod anew"
+    )]
     NoSpareKey,
     /// The profile cannot be read or written.
     #[error(transparent)]

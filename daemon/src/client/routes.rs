@@ -6,8 +6,8 @@ use super::{
     transport::Transport,
 };
 use crate::api::types::{
-    Account, AccountOffer, Accounts, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, Device,
-    Devices, History, NewPayment, Payment, Payments, ReceiveAddress, Status,
+    Account, AccountOffer, Accounts, AddDevice, Adopt, ApprovePayment, BackUp, BeginAccount, CompleteAccount,
+    Device, Devices, History, NewPayment, Payment, Payments, ReceiveAddress, Status,
 };
 
 const KIB: usize = 1024;
@@ -172,6 +172,24 @@ impl PodClient {
             .send_for_bytes(&self.transport)
             .await
             .map(drop)
+    }
+
+    /// `POST /v1/pod/adopt`, over the pod's own socket only.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn adopt(&self, bundle: &str) -> Result<(), CallError> {
+        let body = Adopt { bundle: bundle.to_owned() };
+        Call::post("/v1/pod/adopt", &body, MAX_SMALL).send_for_bytes(&self.transport).await.map(drop)
+    }
+
+    /// `POST /v1/pod/backup`, over the pod's own socket only. `file` is an absolute path on the pod's machine.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn back_up(&self, file: &str) -> Result<(), CallError> {
+        let body = BackUp { file: file.to_owned() };
+        Call::post("/v1/pod/backup", &body, MAX_SMALL).send_for_bytes(&self.transport).await.map(drop)
     }
 
     /// `GET /v1/events`, after the event `after`.

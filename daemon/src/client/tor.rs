@@ -1,15 +1,15 @@
 //! From keys to a transport: starts Tor in this process and points it at one pod.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use autonomy_onion::{
-    BootstrapProgress, DescriptorSecret, DialPolicy, OnionAddress, PrivateNetwork, Role, Tor, TorConfig,
-    TorNetwork,
+    BootstrapProgress, BridgeTransport, DescriptorSecret, DialPolicy, OnionAddress, PrivateNetwork, Role,
+    Tor, TorConfig, TorNetwork,
     https::{HttpsClient, Server, TlsIdentity},
 };
 
 use super::Transport;
-use crate::agent::Setup;
+use crate::agent::{Setup, setup::BridgeProgram};
 
 /// Port of the app API on its onion service.
 pub const APP_PORT: u16 = 443;
@@ -21,12 +21,7 @@ pub const APP_PORT: u16 = 443;
 /// # Errors
 /// [`LinkError`] says what is wrong and what to do.
 pub async fn link(setup: &Setup, progress: impl Fn(BootstrapProgress)) -> Result<Transport, LinkError> {
-    let network = match &setup.tor_network {
-        Some(text) => TorNetwork::Private(PrivateNetwork::parse(text).map_err(LinkError::of)?),
-        None => TorNetwork::Public,
-    };
-    let config = TorConfig::new(&setup.tor_dir).with_network(network);
-    let tor = Tor::bootstrap(config, progress).await.map_err(LinkError::of)?;
+    let tor = Tor::bootstrap(config(setup)?, progress).await.map_err(LinkError::of)?;
     let onion = OnionAddress::from_public_key(setup.app_onion);
     let secret = DescriptorSecret::from_bytes(setup.descriptor_secret);
     tor.add_discovery_key(&onion, &secret).map_err(LinkError::of)?;
@@ -35,6 +30,27 @@ pub async fn link(setup: &Setup, progress: impl Fn(BootstrapProgress)) -> Result
     let client =
         HttpsClient::new(&tor, server, &identity, DialPolicy::new(Role::APP)).map_err(LinkError::of)?;
     Ok(Transport::onion(client))
+}
+
+fn config(setup: &Setup) -> Result<TorConfig, LinkError> {
+    let mut config = TorConfig::new(&setup.tor_dir);
+    if let Some(text) = &setup.tor_network {
+        let network = PrivateNetwork::parse(text).map_err(LinkError::of)?;
+        config = config.with_network(TorNetwork::Private(network));
+    }
+    config.bridges.clone_from(&setup.bridges);
+    let programs = setup.bridge_programs.iter().cloned();
+    config.transports = programs
+        .map(|BridgeProgram { protocols, program, arguments }| BridgeTransport {
+            protocols,
+            program,
+            arguments,
+        })
+        .collect();
+    if let Some(seconds) = setup.bootstrap_seconds {
+        config.bootstrap_limit = Duration::from_secs(seconds);
+    }
+    Ok(config)
 }
 
 /// The text of a private network's file, checked.

@@ -33,8 +33,14 @@ pub struct Transport {
 
 #[derive(Clone)]
 enum Way {
-    Socket { client: Client<SocketConnector, Full<Bytes>>, path: PathBuf },
+    Socket(Box<Socket>),
     Onion(HttpsClient),
+}
+
+#[derive(Clone)]
+struct Socket {
+    client: Client<SocketConnector, Full<Bytes>>,
+    path: PathBuf,
 }
 
 impl Transport {
@@ -42,7 +48,7 @@ impl Transport {
     pub fn socket(path: &Path) -> Self {
         let connector = SocketConnector { path: path.to_owned() };
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self { way: Way::Socket { client, path: path.to_owned() } }
+        Self { way: Way::Socket(Box::new(Socket { client, path: path.to_owned() })) }
     }
 
     /// Over Tor, to the pod's app onion service.
@@ -53,9 +59,9 @@ impl Transport {
     /// Sends one request whose URI has a path and a query only.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendError> {
         match &self.way {
-            Way::Socket { client, .. } => {
+            Way::Socket(socket) => {
                 let request = absolute(request, "http", SOCKET_HOST);
-                client.request(request).await.map_err(|error| SendError {
+                socket.client.request(request).await.map_err(|error| SendError {
                     trouble: if error.is_connect() { Trouble::NoConnection } else { Trouble::Lost },
                     reason: chain(&error),
                 })
@@ -67,7 +73,7 @@ impl Transport {
     /// The other end, as a person would name it.
     pub fn name(&self) -> String {
         match &self.way {
-            Way::Socket { path, .. } => format!("the socket {}", path.display()),
+            Way::Socket(socket) => format!("the socket {}", socket.path.display()),
             Way::Onion(_) => "the pod's onion service".to_owned(),
         }
     }

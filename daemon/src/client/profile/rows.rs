@@ -41,7 +41,8 @@ pub(super) struct IdentityRow {
 impl IdentityRow {
     /// Fresh keys from the system's generator, each from a draw of its own.
     pub(super) fn draw(name: String) -> Self {
-        let mut row = Self { device_seed: [0; 32], sealing_secret: [0; 32], descriptor_secret: [0; 32], name };
+        let mut row =
+            Self { device_seed: [0; 32], sealing_secret: [0; 32], descriptor_secret: [0; 32], name };
         for key in [&mut row.device_seed, &mut row.sealing_secret, &mut row.descriptor_secret] {
             OsRng.fill_bytes(key);
         }
@@ -85,7 +86,9 @@ fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, RowFault> 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RowFault {
     /// Not what this program writes.
-    #[error("the profile's {what} makes no sense: restore the profile from a copy, or start anew from its words")]
+    #[error(
+        "the profile's {what} makes no sense: restore the profile from a copy, or start anew from its words"
+    )]
     Damaged {
         /// Which part.
         what: String,

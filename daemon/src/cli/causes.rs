@@ -1,0 +1,106 @@
+//! From the errors of the library to what a command says.
+
+use super::{Exit, Failure};
+use crate::{
+    agent::start::StartError,
+    client::{DeviceError, Distrust, ProfileError, ProvisionError, files::FileError, tor::LinkError},
+    pod::PodError,
+    store::{CreateError, OpenError},
+};
+
+impl From<Distrust> for Failure {
+    fn from(error: Distrust) -> Self {
+        Self::check(error.kind(), &error).help(error.help())
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Call(error) => error.into(),
+            DeviceError::Distrust(error) => error.into(),
+            DeviceError::Profile(error) => error.into(),
+            DeviceError::File(error) => error.into(),
+            DeviceError::Intent(error) => Self::usage(error),
+            DeviceError::NoPod => super::context::no_pod(),
+            DeviceError::NoPaymentKey { .. } => Self::other("no-payment-key", error)
+                .help("do this on the device that was made with `autonomy init`"),
+            DeviceError::NoAuthSeed { .. } => Self::other("no-identity", error)
+                .help("do this on the device that was made with `autonomy init`"),
+            DeviceError::UnknownAccount { .. } => Self::check("unknown-account", error).help(
+                "take its map from the device that made it: `autonomy account export` there, `autonomy account import` here",
+            ),
+            DeviceError::Entropy(_) | DeviceError::Decks(_) => Self::check("ceremony", error),
+            DeviceError::Account(_) | DeviceError::Key(_) => Self::check("unsafe-account", error),
+        }
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
+        match &error {
+            ProfileError::Open(OpenError::WrongPassphrase { .. } | OpenError::WrongKeyFile { .. }) => {
+                Self::other("passphrase", error)
+            }
+            ProfileError::Open(OpenError::InUse { .. }) => Self::other("profile-in-use", error),
+            ProfileError::Create(CreateError::Exists { .. }) => Self::other("profile-exists", error)
+                .help("it holds keys: it is never overwritten. Another --profile-dir makes another device"),
+            _ => Self::other("profile", error),
+        }
+    }
+}
+
+impl From<ProvisionError> for Failure {
+    fn from(error: ProvisionError) -> Self {
+        match error {
+            ProvisionError::Profile(error) => error.into(),
+            ProvisionError::Device(error) => error.into(),
+            ProvisionError::NoAuthSeed => Self::other("no-identity", error)
+                .help("do this on the device that was made with `autonomy init`"),
+            ProvisionError::NoSpareKey => Self::other("no-spare-key", error),
+            ProvisionError::Request(_) | ProvisionError::Text(_) | ProvisionError::Name(_) => {
+                Self::usage(error)
+            }
+            _ => Self::check("provisioning", error),
+        }
+    }
+}
+
+impl From<PodError> for Failure {
+    fn from(error: PodError) -> Self {
+        let kind = match &error {
+            PodError::Exists(_) => "pod-exists",
+            PodError::Missing(_) => "no-pod",
+            PodError::Open(OpenError::WrongPassphrase { .. } | OpenError::WrongKeyFile { .. }) => {
+                "passphrase"
+            }
+            PodError::Open(OpenError::InUse { .. }) => "pod-in-use",
+            PodError::Refused(_) => return Self::new(Exit::PodRefused, "refused", error),
+            PodError::Config(_) => return Self::usage(error),
+            _ => "pod",
+        };
+        Self::other(kind, error)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Tor { .. } => Self::new(Exit::Unreachable, "tor", error)
+                .help("check that this machine is online and its clock is right"),
+            _ => Self::other("agent", error).help("with --no-agent Tor runs inside the command"),
+        }
+    }
+}
+
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        Self::new(Exit::Unreachable, "tor", error)
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        Self::other("file", error)
+    }
+}

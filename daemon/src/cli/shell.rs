@@ -1,0 +1,39 @@
+//! Completions and manual pages, made from the same definitions as the command line itself.
+
+use std::{io, path::Path};
+
+use clap::CommandFactory;
+use serde_json::json;
+
+use super::{Failure, args::Cli, output::Answer};
+
+/// Prints the completion script of a shell.
+pub(super) fn completions(shell: clap_complete::Shell) -> io::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "autonomy", &mut script);
+    io::Write::write_all(&mut io::stdout().lock(), &script)
+}
+
+/// Writes a manual page for each verb.
+pub(super) fn man(dir: &Path) -> Result<Answer, Failure> {
+    let failed =
+        |error: io::Error| Failure::other("file", format!("cannot write to {}: {error}", dir.display()));
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    clap_mangen::generate_to(Cli::command(), dir).map_err(failed)?;
+    let text = format!("manual pages are in {0}; read one with `man -l {0}/autonomy.1`", dir.display());
+    Ok(Answer::new(&json!({ "dir": dir }), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_that_is_shown_has_its_page() {
+        let dir = tempfile::tempdir().unwrap();
+        man(dir.path()).unwrap();
+        for page in ["autonomy.1", "autonomy-pay.1", "autonomy-account-create.1", "autonomy-pod-run.1"] {
+            assert!(dir.path().join(page).exists(), "{page}");
+        }
+    }
+}
