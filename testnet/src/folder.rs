@@ -18,9 +18,9 @@ use std::time::Duration;
 use crate::clock::{self, NotYet};
 use crate::process::{Identity, Undertaker};
 
-/// How long the owner of a folder that is taken over may take to stop its processes and go: tor's ends at
-/// once (`ShutdownWaitLength 0`), bitcoind writes its chain state first.
-const TAKE_OVER_GRACE: Duration = Duration::from_secs(20);
+/// How long the owner of a folder that is taken over may take to stop its processes and go: it kills them,
+/// so a moment is enough.
+const TAKE_OVER_GRACE: Duration = Duration::from_secs(5);
 
 /// Names a fresh folder may find taken before giving up: leftovers of processes that had our number.
 const NAME_TRIES: u32 = 1000;

@@ -11,7 +11,8 @@ use autonomy_testnet::clock;
 use autonomy_testnet::steps::{Format, Steps};
 use autonomy_testnet::tor_network::{MAX_RELAYS, RELAYS};
 use autonomy_testnet::world::{World, WorldConfig, WorldError};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::Value;
 
 /// A private Tor network and a regtest bitcoind on this machine, to run pods on.
 #[derive(Debug, Parser)]
@@ -38,9 +39,21 @@ struct Up {
     /// Folder of the world; emptied at the start, kept at the end [default: a fresh one, removed at the end]
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     dir: Option<PathBuf>,
+    /// Start one half of the world only
+    #[arg(long, value_enum, value_name = "HALF")]
+    only: Option<Half>,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
+}
+
+/// Half a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Half {
+    /// The private Tor network
+    Tor,
+    /// The regtest bitcoind
+    Bitcoind,
 }
 
 fn relays(text: &str) -> Result<usize, String> {
@@ -78,52 +91,81 @@ fn run(up: &Up, steps: &Steps) -> Result<(), WorldError> {
         step.figure("dir", world.folder().path().display().to_string());
         Ok::<_, WorldError>(world)
     })?;
-    start(&world, steps)?;
-    steps.run("configuration for pods", |step| {
+    start(&world, up.only, steps)?;
+    let description = steps.run("configuration for pods", |step| {
         let description = world.describe()?;
-        for (name, pointer) in [
-            ("tor_network", "/tor/network_file"),
-            ("bitcoind_url", "/bitcoind/rpc_url"),
-            ("bitcoind_cookie", "/bitcoind/cookie_file"),
-        ] {
-            step.figure(name, description.pointer(pointer).cloned().unwrap_or_default());
+        for setting in SETTINGS {
+            if let Some(value) = description.pointer(setting.pointer).filter(|value| !value.is_null()) {
+                step.figure(setting.name, value.clone());
+            }
         }
-        Ok::<_, WorldError>(())
+        Ok::<_, WorldError>(description)
     })?;
-    steps.say(&instructions(&world)?);
+    steps.say(&instructions(&description));
     stay(&world, steps);
     Ok(())
 }
 
-/// Starts both halves at once: bitcoind is up while Tor's nodes still make keys.
-fn start(world: &World, steps: &Steps) -> Result<(), WorldError> {
-    let (tor, bitcoind) = std::thread::scope(|scope| {
-        let bitcoind = scope.spawn(|| {
-            steps.run("bitcoind", |step| {
-                let node = world.start_bitcoind(&|fraction, what| step.progress(fraction, what))?;
-                step.figure("height", node.height()?);
-                Ok::<_, WorldError>(())
-            })
+/// A setting of pods that depends on the world.
+struct Setting {
+    /// Its name in the step's figures.
+    name: &'static str,
+    /// Where the world's description has it.
+    pointer: &'static str,
+    /// The environment variable by which `autonomy` takes it.
+    variable: &'static str,
+}
+
+const SETTINGS: [Setting; 3] = [
+    Setting { name: "tor_network", pointer: "/tor/network_file", variable: "AUTONOMY_TOR_NETWORK" },
+    Setting { name: "bitcoind_url", pointer: "/bitcoind/rpc_url", variable: "AUTONOMY_BITCOIND_URL" },
+    Setting {
+        name: "bitcoind_cookie",
+        pointer: "/bitcoind/cookie_file",
+        variable: "AUTONOMY_BITCOIND_COOKIE",
+    },
+];
+
+/// Starts what is wanted, both halves at once: bitcoind is up while Tor's nodes still make keys.
+fn start(world: &World, only: Option<Half>, steps: &Steps) -> Result<(), WorldError> {
+    std::thread::scope(|scope| {
+        let bitcoind = scope.spawn(|| match only {
+            Some(Half::Tor) => Ok(()),
+            _ => start_bitcoind(world, steps),
         });
-        let tor = steps.run("Tor network", |step| {
-            let tor = world.start_tor(&|fraction, what| step.progress(fraction, what))?;
-            step.figure("nodes", tor.listed());
-            Ok::<_, WorldError>(())
-        });
-        (tor, bitcoind.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    tor.and(bitcoind)
+        let tor = match only {
+            Some(Half::Bitcoind) => Ok(()),
+            _ => start_tor(world, steps),
+        };
+        tor.and(bitcoind.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+fn start_bitcoind(world: &World, steps: &Steps) -> Result<(), WorldError> {
+    steps.run("bitcoind", |step| {
+        let node = world.start_bitcoind(&|fraction, what| step.progress(fraction, what))?;
+        step.figure("height", node.height()?);
+        Ok(())
+    })
+}
+
+fn start_tor(world: &World, steps: &Steps) -> Result<(), WorldError> {
+    steps.run("Tor network", |step| {
+        let tor = world.start_tor(&|fraction, what| step.progress(fraction, what))?;
+        step.figure("nodes", tor.listed());
+        Ok(())
+    })
 }
 
 /// What a person does with the world.
-fn instructions(world: &World) -> Result<String, WorldError> {
-    let (tor, node) = (world.tor()?, world.bitcoind()?);
-    let mut text = String::from("\nPods and devices of this world, in other terminals:\n");
-    let _ = writeln!(text, "  export AUTONOMY_TOR_NETWORK={}", tor.network_file().display());
-    let _ = writeln!(text, "  export AUTONOMY_BITCOIND_URL={}", node.rpc_url());
-    let _ = writeln!(text, "  export AUTONOMY_BITCOIND_COOKIE={}", node.cookie_file().display());
-    let _ = write!(text, "Ctrl-C ends it.");
-    Ok(text)
+fn instructions(description: &Value) -> String {
+    let mut text = String::from("\nFor pods and devices of this world, in other terminals:\n");
+    for setting in SETTINGS {
+        if let Some(value) = description.pointer(setting.pointer).and_then(Value::as_str) {
+            let _ = writeln!(text, "  export {}={value}", setting.variable);
+        }
+    }
+    text + "Ctrl-C ends it."
 }
 
 /// Stays until someone asks for the end; tells once of each process that ends before.

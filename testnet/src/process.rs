@@ -112,8 +112,14 @@ impl Launch {
     }
 
     /// The command that sets the death signal, checks the parent, and becomes the program.
+    ///
+    /// Settings of `autonomy` in our own environment are a person's, meant for another pod: none is passed on.
     fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
+        let names = std::env::vars_os().map(|(name, _)| name);
+        for foreign in names.filter(|name| name.as_encoded_bytes().starts_with(b"AUTONOMY_")) {
+            command.env_remove(foreign);
+        }
         command
             .args(["--pdeathsig", "KILL", "--", "sh", "-c"])
             .arg(r#"[ "$PPID" = "$0" ] && exec "$@""#)
