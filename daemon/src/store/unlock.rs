@@ -38,7 +38,7 @@ pub(super) enum Secret {
 /// manager, then the terminal.
 #[derive(Default)]
 pub struct UnlockSources {
-    /// A file with the passphrase; one line end at its end is dropped.
+    /// A file with the passphrase on its first line.
     pub passphrase_file: Option<PathBuf>,
     /// A file with at least 32 bytes that nobody can guess.
     pub key_file: Option<PathBuf>,
@@ -137,7 +137,7 @@ impl Unlock {
         Ok(Self(Secret::Key(bytes)))
     }
 
-    /// A passphrase that lies in a file; one line end at its end is not part of it.
+    /// The passphrase on the first line of a file, as a person would type it; what comes after is not looked at.
     ///
     /// # Errors
     /// It cannot be read, is empty, or is not text.
@@ -145,8 +145,7 @@ impl Unlock {
         let path = path.as_ref();
         let bytes = read(path)?;
         let text = str::from_utf8(&bytes).map_err(|_| UnlockError::NotText { path: path.to_owned() })?;
-        let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-        Self::passphrase(line.to_owned())
+        Self::passphrase(text.lines().next().unwrap_or_default().to_owned())
     }
 
     /// Looks in all places, and takes the first that holds something. A place that was named and cannot be read is
@@ -264,7 +263,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "from file\n").unwrap();
-        std::fs::write(folder.path().join(PASSPHRASE_CREDENTIAL), "from credential\r\n").unwrap();
+        std::fs::write(folder.path().join(PASSPHRASE_CREDENTIAL), "from credential\r\nand a note").unwrap();
         let sources = |file: Option<&PathBuf>, passphrase: Option<&str>| UnlockSources {
             passphrase_file: file.cloned(),
             passphrase: passphrase.map(|text| Zeroizing::new(text.to_owned())),
