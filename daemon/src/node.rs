@@ -28,8 +28,6 @@ mod reply;
 mod restore;
 mod row;
 mod step;
-#[cfg(test)]
-mod tests;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use autonomy_wallet::ledger::LoadError;
+use autonomy_wallet::{account::Keychain, ledger::LoadError};
 
 use super::{
     AccountId, AccountRecord, Counters, Effect, Events, Identity, Node, Outside, Replies, Row, SourceState,
@@ -102,5 +102,46 @@ impl Node {
         effects.extend(self.unsent_effects());
         self.outside.last_broadcast = now;
         effects
+    }
+}
+
+/// Equal in everything that rows hold: what a restart keeps.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            identity,
+            owner,
+            counters,
+            chain,
+            devices,
+            ceremonies,
+            accounts,
+            payments,
+            events,
+            replies,
+            outside: _,
+        } = self;
+        *identity == other.identity
+            && *owner == other.owner
+            && *counters == other.counters
+            && *chain == other.chain
+            && *devices == other.devices
+            && *ceremonies == other.ceremonies
+            && *accounts == other.accounts
+            && *payments == other.payments
+            && *events == other.events
+            && *replies == other.replies
+    }
+}
+
+impl PartialEq for Account {
+    fn eq(&self, other: &Self) -> bool {
+        let indices = |account: &Self| Keychain::ALL.map(|keychain| account.ledger.next_index(keychain));
+        self.record == other.record
+            && self.told == other.told
+            && self.ledger.tip() == other.ledger.tip()
+            && self.ledger.history() == other.ledger.history()
+            && self.ledger.coins().eq(other.ledger.coins())
+            && indices(self) == indices(other)
     }
 }

@@ -68,6 +68,9 @@ impl<'a> Turn<'a> {
             return Ok(answer);
         }
         let answer = self.carry_out(caller, command.clone())?;
+        if let Caller::Device(device) = caller {
+            self.note_presence(device);
+        }
         if let Some(key) = key {
             for row in self.node.replies.keep(key, &command, &answer, self.now) {
                 self.put(row);
@@ -77,14 +80,13 @@ impl<'a> Turn<'a> {
     }
 
     /// Checks anew, for each command, that this caller may give it.
-    fn admit(&mut self, caller: Caller, command: &Command) -> Result<(), Refusal> {
+    fn admit(&self, caller: Caller, command: &Command) -> Result<(), Refusal> {
         let has = match caller {
             Caller::Owner => AccessLevel::Full,
             Caller::Device(key) => {
                 let device = self.node.devices.get(&key).ok_or(Refusal::NotAdmitted)?;
                 device.check_valid(self.now)?;
-                self.note_presence(key);
-                self.node.devices.get(&key).map_or(AccessLevel::Minimal, |device| device.access)
+                device.access
             }
         };
         let needed = command.required_access();

@@ -111,12 +111,12 @@ impl Ledger {
             .use_spk_cache(true)
             .create_wallet_no_persist()
             .expect("descriptors of a checked account map, and two different ones");
-        if start.height > 0 {
-            let tip = wallet.latest_checkpoint().insert(start);
-            wallet
-                .apply_update(Update { chain: Some(tip), ..Update::default() })
-                .expect("a chain of one genesis block connects to any block above it");
-        }
+        // Also where there is nothing but the genesis block: an update is what makes bdk stage the scripts it
+        // derived, and a ledger without stored scripts does not load.
+        let chain = (start.height > 0).then(|| wallet.latest_checkpoint().insert(start));
+        wallet
+            .apply_update(Update { chain, ..Update::default() })
+            .expect("a chain of one genesis block connects to any block above it");
         Self {
             map,
             wallet,
