@@ -135,6 +135,11 @@ impl TorNetwork {
         directory::listed(&self.nodes[0].dir)
     }
 
+    /// Nodes with the flag `flag` in that consensus.
+    pub fn flagged(&self, flag: &str) -> usize {
+        directory::flagged(&self.nodes[0].dir, flag)
+    }
+
     /// The process ids of all nodes, authorities first.
     pub fn pids(&self) -> Vec<u32> {
         (0..self.nodes.len()).map(|index| self.with(index, Process::pid)).collect()
@@ -202,6 +207,9 @@ impl TorNetwork {
         for node in &self.nodes {
             write(&node.dir.join("torrc"), &config::torrc(node, &self.nodes, far_off))?;
             write(&node.dir.join("defaults"), "")?;
+            if node.role.dir_port().is_some() {
+                write(&node.dir.join("router-stability"), &config::memory(&self.nodes))?;
+            }
         }
         write(&self.network_file(), &config::network_file(&self.nodes))
     }

@@ -14,6 +14,10 @@ use autonomy_testnet::world::{World, WorldConfig};
 fn a_network_comes_up_with_every_relay_in_its_consensus() {
     let network = fixture::tor();
     assert_eq!(network.listed(), AUTHORITIES + RELAYS);
+    // What onion services look for; fewer than all would make them fail now and then.
+    for flag in ["Exit", "Fast", "Guard", "HSDir", "Running", "Stable", "V2Dir", "Valid"] {
+        assert_eq!(network.flagged(flag), AUTHORITIES + RELAYS, "{flag}");
+    }
     let text = std::fs::read_to_string(network.network_file()).unwrap();
     assert_eq!(text.matches("[[authority]]").count(), AUTHORITIES);
     assert_eq!(text.matches("[[fallback]]").count(), AUTHORITIES + RELAYS);

@@ -36,6 +36,13 @@ pub(super) fn listed(dir: &Path) -> usize {
     lines_that_begin("r ", &text)
 }
 
+/// Nodes that have `flag` in the consensus that the node in `dir` holds.
+pub(super) fn flagged(dir: &Path, flag: &str) -> usize {
+    let text = fs::read_to_string(dir.join("cached-microdesc-consensus")).unwrap_or_default();
+    let flags = text.lines().filter_map(|line| line.strip_prefix("s "));
+    flags.filter(|flags| flags.split(' ').any(|one| one == flag)).count()
+}
+
 /// Whether the node in `dir` holds a consensus with `wanted` nodes and a microdescriptor of each.
 pub(super) fn is_complete(dir: &Path, wanted: usize) -> bool {
     let cached = |name| fs::read(dir.join(name)).unwrap_or_default();
