@@ -40,10 +40,13 @@ impl Name {
     }
 }
 
-/// Control characters, line and paragraph separators, zero-width and bidirectional controls (UAX 9).
+/// Characters that show nothing, or change what is shown around them: controls, soft hyphen, line and paragraph
+/// separators, zero-width characters, those of bidirectional writing (UAX 9), annotations, and tags.
 fn is_invisible(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 impl fmt::Display for Name {

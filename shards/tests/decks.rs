@@ -255,7 +255,18 @@ fn contents_keep_their_limits() {
 
 #[test]
 fn names_are_one_visible_line() {
-    for bad in ["", " Bob", "Bob ", "Bo\nb", "Bo\tb", "Bo\u{202e}b", "Bo\u{200b}b", "\u{feff}Bob"] {
+    for bad in [
+        "",
+        " Bob",
+        "Bob ",
+        "Bo\nb",
+        "Bo\tb",
+        "Bo\u{202e}b",
+        "Bo\u{200b}b",
+        "\u{feff}Bob",
+        "Bo\u{61c}b",
+        "Bo\u{e0041}b",
+    ] {
         assert!(Name::new(bad).is_err(), "{bad:?}");
     }
     assert!(Name::new("Zoë O’Neill, 東京").is_ok());
