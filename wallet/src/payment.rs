@@ -23,6 +23,10 @@ pub const MAX_ADDRESS_LEN: usize = 90;
 /// Lowest fee rate a payment may ask for: what nodes relay by default.
 pub const MIN_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;
 
+/// Highest fee rate a payment may ask for: ten times the default limit of
+/// [`FeeLimits`](crate::policy::FeeLimits), which decides. This one only keeps the arithmetic in range.
+pub const MAX_FEE_RATE: FeeRate = FeeRate::from_sat_per_vb_u32(10_000);
+
 /// Why an intent is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -60,8 +64,8 @@ pub enum IntentError {
     /// The amounts add up to more than there will ever be.
     #[error("the amounts add up to more than 21 million bitcoin")]
     Amount,
-    /// The fee rate is below what nodes relay.
-    #[error("a fee rate of {0} sat/kwu; nodes relay from 250 sat/kwu (1 sat/vB) on")]
+    /// The fee rate is below what nodes relay, or absurd.
+    #[error("a fee rate of {0} sat/kwu; it must be 250 (1 sat/vB) to 2500000 (10,000 sat/vB)")]
     FeeRate(u64),
 }
 
@@ -119,7 +123,7 @@ impl Intent {
         }
         let total = checked.iter().try_fold(Amount::ZERO, |sum, recipient| sum.checked_add(recipient.amount));
         total.filter(|total| *total <= Amount::MAX_MONEY).ok_or(IntentError::Amount)?;
-        Self { network, recipients: checked, fee_rate, drain: false }.with_relayable_fee()
+        Self { network, recipients: checked, fee_rate, drain: false }.with_possible_fee()
     }
 
     /// Everything the account has, to one address, less the fee.
@@ -133,7 +137,7 @@ impl Intent {
     ) -> Result<Self, IntentError> {
         let address = for_network(to, network, 0)?;
         let recipients = vec![Recipient { address, amount: Amount::ZERO }];
-        Self { network, recipients, fee_rate, drain: true }.with_relayable_fee()
+        Self { network, recipients, fee_rate, drain: true }.with_possible_fee()
     }
 
     /// The network.
@@ -161,8 +165,8 @@ impl Intent {
         self.recipients.iter().map(|recipient| recipient.amount).sum()
     }
 
-    fn with_relayable_fee(self) -> Result<Self, IntentError> {
-        if self.fee_rate < MIN_FEE_RATE {
+    fn with_possible_fee(self) -> Result<Self, IntentError> {
+        if !(MIN_FEE_RATE..=MAX_FEE_RATE).contains(&self.fee_rate) {
             return Err(IntentError::FeeRate(self.fee_rate.to_sat_per_kwu()));
         }
         Ok(self)

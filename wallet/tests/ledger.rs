@@ -141,6 +141,28 @@ fn a_coinbase_shaped_gossip_is_dropped() {
 }
 
 #[test]
+fn fortunes_made_up_by_a_peer_do_not_stop_the_ledger() {
+    let mut world = World::new();
+    let ours = world.map.first_address().script_pubkey();
+    let absurd =
+        [u64::MAX, Amount::MAX_MONEY.to_sat() + 1].map(|amount| world.payment_to(ours.clone(), amount));
+    assert_eq!(world.ledger.apply_unconfirmed(absurd.clone().map(|tx| (tx, 1))), Applied::default());
+    let tip = world.ledger.tip();
+    let height = tip.height + 1;
+    let txid = absurd[0].compute_txid();
+    let block = world.block_on(tip, absurd.to_vec());
+    assert_eq!(world.ledger.apply_block(&block, height, tip), Err(ApplyError::Impossible { height, txid }));
+
+    // Each of them possible, all of them together more than 64 bits hold.
+    let fortunes: Vec<_> =
+        (0..8_800).map(|_| (world.payment_to(ours.clone(), Amount::MAX_MONEY.to_sat()), 1)).collect();
+    world.ledger.apply_unconfirmed(fortunes);
+    assert_eq!(world.ledger.balance().untrusted_pending, Amount::MAX);
+    assert_eq!(world.ledger.balance().total(), Amount::MAX);
+    assert_eq!(world.ledger.balance().spendable(), Amount::ZERO);
+}
+
+#[test]
 fn a_mining_reward_matures_after_a_hundred_blocks() {
     let mut world = World::new();
     let reward = coinbase(world.map.first_address().script_pubkey(), 5_000_000_000, 1);
@@ -481,6 +503,69 @@ proptest! {
             if restart >> (number % 32) & 1 == 1 {
                 life.world.ledger = loaded;
             }
+        }
+    }
+}
+
+/// A sound store with some life in it.
+static SOUND: std::sync::LazyLock<Store> = std::sync::LazyLock::new(|| {
+    let mut world = World::funded();
+    let tx = world.paid(&pay(SHOP, 10_000_000));
+    world.ledger.apply_unconfirmed([(tx, 1_700_100_000)]);
+    let incoming = world.payment_to_us(5_000);
+    world.ledger.apply_unconfirmed([(incoming, 1_700_100_000)]);
+    let reward = coinbase(world.map.first_address().script_pubkey(), 5_000_000_000, 1);
+    world.mine(vec![reward]);
+    let mut store = Store::default();
+    store.commit(world.ledger.take_rows());
+    store
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// A damaged, missing or invented row: refused with a reason, or loaded and able to go on. Never a panic.
+    #[test]
+    fn a_damaged_store_is_refused_or_goes_on(
+        which in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+        what in 0..4u8,
+    ) {
+        let mut store = SOUND.clone();
+        // Scripts are sampled only: a debug build of bdk insists on every one of them.
+        let keys: Vec<_> = store.0.keys().filter(|key| key[0] != b's').cloned().collect();
+        let key = keys[which.index(keys.len())].clone();
+        let mut value = store.0.remove(&key).unwrap();
+        let mut new_key = key;
+        match what {
+            0 => {}
+            1 if !value.is_empty() => {
+                *at.get_mut(&mut value) = byte;
+                store.0.insert(new_key, value);
+            }
+            2 => {
+                *at.get_mut(&mut new_key) = byte;
+                store.0.insert(new_key, value);
+            }
+            _ => {
+                value.push(byte);
+                store.0.insert(new_key, value);
+            }
+        }
+        let mut world = World::new();
+        if let Ok(ledger) = store.load(&world) {
+            world.ledger = ledger;
+            world.ledger.balance();
+            world.ledger.history();
+            let tx = world.payment_to(world.map.first_address().script_pubkey(), 5_000);
+            let tip = world.ledger.tip();
+            let block = world.block_on(tip, vec![tx]);
+            // Past the highest possible block there is no next one.
+            let _ = world.ledger.apply_block(&block, tip.height + 1, tip);
+            let _ = world.ledger.draft(&pay(SHOP, 1_000), &mut world.rng);
+            world.ledger.balance();
+            world.ledger.take_rows();
         }
     }
 }

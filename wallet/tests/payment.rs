@@ -129,8 +129,11 @@ fn an_intent_says_which_recipient_is_wrong() {
         Err(IntentError::Dust { recipient: 0, amount: sat(293), least: sat(294) })
     );
     assert_eq!(Intent::pay(NETWORK, [], rate(2)), Err(IntentError::NoRecipients));
-    let slow = autonomy_wallet::bitcoin::FeeRate::from_sat_per_kwu(249);
-    assert_eq!(Intent::pay(NETWORK, [(address(SHOP), sat(5_000))], slow), Err(IntentError::FeeRate(249)));
+    for kwu in [0, 249, 2_500_001, u64::MAX] {
+        let odd = autonomy_wallet::bitcoin::FeeRate::from_sat_per_kwu(kwu);
+        let intent = Intent::pay(NETWORK, [(address(SHOP), sat(5_000))], odd);
+        assert_eq!(intent, Err(IntentError::FeeRate(kwu)));
+    }
     let most = [(address(SHOP), Amount::MAX_MONEY), (address(SHOP), sat(1_000))];
     assert_eq!(Intent::pay(NETWORK, most, rate(2)), Err(IntentError::Amount));
     assert!(autonomy_wallet::payment::parse_address(&"b".repeat(91)).is_err());

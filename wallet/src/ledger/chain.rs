@@ -4,9 +4,9 @@ use bdk_wallet::chain::local_chain::{self, ApplyHeaderError};
 use bdk_wallet::chain::{Merge, keychain_txout};
 use bdk_wallet::{ChangeSet, LoadParams, Wallet};
 
-use super::{BlockId, CheckPoint, Ledger, kind};
+use super::{BlockId, CheckPoint, Ledger, MAX_HEIGHT, kind};
 use crate::account::Keychain;
-use crate::bitcoin::{Block, BlockHash, Transaction, Txid};
+use crate::bitcoin::{Amount, Block, BlockHash, Transaction, Txid};
 
 /// What a block or a set of unconfirmed transactions did to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,11 +33,19 @@ pub enum ApplyError {
         /// Our tip.
         tip: u32,
     },
-    /// `connected_to` contradicts the block's own header or height.
+    /// `connected_to` contradicts the block's own header or height, or the height is past any real one.
     #[error("block {height} does not follow the block it is said to connect to")]
     Inconsistent {
         /// The block's height.
         height: u32,
+    },
+    /// A transaction that no valid block has.
+    #[error("block {height} holds {txid}, which pays more than there will ever be; the source is broken")]
+    Impossible {
+        /// The block's height.
+        height: u32,
+        /// The transaction.
+        txid: Txid,
     },
 }
 
@@ -74,6 +82,12 @@ impl Ledger {
         height: u32,
         connected_to: BlockId,
     ) -> Result<Applied, ApplyError> {
+        if height > MAX_HEIGHT {
+            return Err(ApplyError::Inconsistent { height });
+        }
+        if let Some(tx) = block.txdata.iter().find(|tx| !amounts_possible(tx)) {
+            return Err(ApplyError::Impossible { height, txid: tx.compute_txid() });
+        }
         let before = self.tip();
         match self.wallet.apply_block_connected_to(block, height, connected_to) {
             Ok(()) => {}
@@ -100,11 +114,10 @@ impl Ledger {
     ///
     /// Also call it with a payment of our own when it is broadcast: the ledger does not know it otherwise.
     pub fn apply_unconfirmed(&mut self, txs: impl IntoIterator<Item = (Transaction, u64)>) -> Applied {
-        // A coinbase-shaped transaction outside a block can only come from a hostile peer, and bdk would panic
-        // over it later. One that already counts gains nothing from being seen again, and would cost a commit.
+        // One that already counts gains nothing from being seen again, and would cost a commit.
         let fresh: Vec<_> = txs
             .into_iter()
-            .filter(|(tx, _)| !tx.is_coinbase() && !tx.input.is_empty() && !tx.output.is_empty())
+            .filter(|(tx, _)| may_be_unconfirmed(tx))
             .filter(|(tx, _)| !self.counts(&tx.compute_txid()))
             .collect();
         self.wallet.apply_unconfirmed_txs(fresh);
@@ -205,6 +218,19 @@ impl Ledger {
             },
         }
     }
+}
+
+/// What only a hostile peer would gossip is dropped: no node relays it, and bdk would panic over a mining reward
+/// outside a block.
+fn may_be_unconfirmed(tx: &Transaction) -> bool {
+    let spends = !tx.is_coinbase() && tx.input.iter().all(|input| !input.previous_output.is_null());
+    spends && !tx.input.is_empty() && !tx.output.is_empty() && amounts_possible(tx)
+}
+
+/// Consensus: neither one output nor all together exceed 21 million bitcoin.
+pub(super) fn amounts_possible(tx: &Transaction) -> bool {
+    let total = tx.output.iter().try_fold(Amount::ZERO, |sum, output| sum.checked_add(output.value));
+    total.is_some_and(|total| total <= Amount::MAX_MONEY)
 }
 
 /// Opens a wallet over a change set whose parts were checked.

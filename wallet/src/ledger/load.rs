@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 use bdk_wallet::ChangeSet;
 use bdk_wallet::chain::{BlockId, ConfirmationBlockTime};
 
-use super::chain::reopen;
+use super::chain::{amounts_possible, reopen};
 use super::rows::{ROWS_VERSION, descriptor_id};
-use super::{Ledger, RECOVERY_LOOKAHEAD};
+use super::{Ledger, MAX_HEIGHT, RECOVERY_LOOKAHEAD};
 use crate::account::{AccountId, AccountMap, Keychain};
 use crate::bitcoin::consensus::encode::deserialize;
 use crate::bitcoin::constants::genesis_block;
 use crate::bitcoin::hashes::Hash;
-use crate::bitcoin::{BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
+use crate::bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 
 /// How many stored scripts of each keychain are derived again at every load: the newest, the oldest, and a
 /// spread between. All of them would cost seconds; an address is checked again when it is shown, and a coin
@@ -143,16 +143,25 @@ impl Fold<'_> {
                 if tx.compute_txid() != txid(key)? {
                     return Err(Broken::Rule("the transaction does not have the id of its key"));
                 }
+                if !amounts_possible(&tx) {
+                    return Err(Broken::Rule("a transaction that pays more than there will ever be"));
+                }
                 graph.txs.insert(Arc::new(tx));
             }
             b'a' => drop(graph.anchors.insert(anchor(key, value)?)),
             b'f' => drop(graph.first_seen.insert(txid(key)?, number(value)?)),
             b'l' => drop(graph.last_seen.insert(txid(key)?, number(value)?)),
             b'e' => drop(graph.last_evicted.insert(txid(key)?, number(value)?)),
-            b'o' => drop(graph.txouts.insert(outpoint(key)?, decode(value)?)),
+            b'o' => {
+                let txout: TxOut = decode(value)?;
+                if txout.value > Amount::MAX_MONEY {
+                    return Err(Broken::Rule("an output of more than there will ever be"));
+                }
+                graph.txouts.insert(outpoint(key)?, txout);
+            }
             b'b' => {
                 let hash = BlockHash::from_byte_array(array(value)?);
-                self.changes.local_chain.blocks.insert(u32::from_be_bytes(array(key)?), Some(hash));
+                self.changes.local_chain.blocks.insert(height(key)?, Some(hash));
             }
             b'r' => {
                 let id = descriptor_id(self.map, keychain(key)?);
@@ -200,6 +209,11 @@ fn number(bytes: &[u8]) -> Result<u64, Broken> {
     Ok(u64::from_be_bytes(array(bytes)?))
 }
 
+fn height(bytes: &[u8]) -> Result<u32, Broken> {
+    let height = u32::from_be_bytes(array(bytes)?);
+    if height <= MAX_HEIGHT { Ok(height) } else { Err(Broken::Rule("a height no block can have")) }
+}
+
 fn txid(key: &[u8]) -> Result<Txid, Broken> {
     Ok(Txid::from_byte_array(array(key)?))
 }
@@ -216,7 +230,7 @@ fn keychain(key: &[u8]) -> Result<Keychain, Broken> {
 
 fn anchor(key: &[u8], value: &[u8]) -> Result<(ConfirmationBlockTime, Txid), Broken> {
     let key: [u8; 68] = array(key)?;
-    let height = u32::from_be_bytes(array(&key[32..36])?);
+    let height = height(&key[32..36])?;
     let hash = BlockHash::from_byte_array(array(&key[36..])?);
     let anchor =
         ConfirmationBlockTime { block_id: BlockId { height, hash }, confirmation_time: number(value)? };

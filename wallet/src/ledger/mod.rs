@@ -49,6 +49,10 @@ pub const LOOKAHEAD: u32 = 100;
 /// payments to fresh addresses, in the worst order, is still found whole.
 pub const RECOVERY_LOOKAHEAD: u32 = 1000;
 
+/// Highest block a ledger takes: from 500,000,000 on a lock time means seconds (BIP-65), and no lock height could
+/// be written. Nine thousand years from now.
+pub const MAX_HEIGHT: u32 = crate::bitcoin::absolute::LOCK_TIME_THRESHOLD - 1;
+
 /// Why a request to the ledger is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -101,7 +105,7 @@ impl Ledger {
     /// Starts the ledger of a new or restored account.
     ///
     /// `start` is a block of the best chain at or before the account's birthday: nothing before it is
-    /// searched. `lookahead` is [`LOOKAHEAD`] for an account made just now, [`RECOVERY_LOOKAHEAD`] for any
+    /// searched (one above [`MAX_HEIGHT`] cannot exist and is ignored). `lookahead` is [`LOOKAHEAD`] for an account made just now, [`RECOVERY_LOOKAHEAD`] for any
     /// other. Take and commit the rows before using it.
     pub fn create(map: AccountMap, start: BlockId, lookahead: u32) -> Self {
         let [external, internal] = Keychain::ALL.map(|keychain| map.flat(keychain).to_string());

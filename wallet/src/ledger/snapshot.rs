@@ -67,12 +67,12 @@ pub struct Balance {
 impl Balance {
     /// What a draft may spend.
     pub fn spendable(&self) -> Amount {
-        self.confirmed + self.trusted_pending
+        capped(self.confirmed, self.trusted_pending)
     }
 
     /// All of it.
     pub fn total(&self) -> Amount {
-        self.spendable() + self.untrusted_pending + self.immature
+        capped(self.spendable(), capped(self.untrusted_pending, self.immature))
     }
 
     fn add(&mut self, coin: &OwnedCoin) {
@@ -82,8 +82,13 @@ impl Balance {
             CoinState::Trusted => &mut self.trusted_pending,
             CoinState::Untrusted => &mut self.untrusted_pending,
         };
-        *part += coin.txout.value;
+        *part = capped(*part, coin.txout.value);
     }
+}
+
+/// A gossiping peer can make up any number of unconfirmed fortunes: they must not stop the pod by an overflow.
+fn capped(a: Amount, b: Amount) -> Amount {
+    a.checked_add(b).unwrap_or(Amount::MAX)
 }
 
 #[derive(Debug, PartialEq, Eq)]
