@@ -51,23 +51,19 @@ async fn measure(network: TorNetwork) -> Result<()> {
 
     let key = DescriptorSecret::generate(&mut rand_core::OsRng);
     let launched = Instant::now();
-    let service = pod
-        .launch(ServiceConfig {
-            nickname: "figures".to_owned(),
-            key: OnionKey::from_seed(*DescriptorSecret::generate(&mut rand_core::OsRng).to_bytes()),
-            access: Access::Restricted(vec![key.public()]),
-            echo_port: Some(ECHO),
-        })
-        .await?;
-    let report = reachability::watch(service.clone());
-    let onion = service.address();
+    let hidden = pod.launch(service("restricted", Access::Restricted(vec![key.public()]))).await?;
+    let report = reachability::watch(hidden.clone());
+    let onion = hidden.address();
     device.add_discovery_key(&onion, &key)?;
     first_dial(&device, &onion).await?;
     figure("launch to first dial", launched.elapsed());
     report.reachable().await;
     figure("launch to reachable by self-dial", launched.elapsed());
 
-    dials(&device, &onion).await?;
+    let open = pod.launch(service("open", Access::Open)).await?;
+    first_dial(&device, &open.address()).await?;
+    dials("restricted", &device, &onion).await?;
+    dials("open", &device, &open.address()).await?;
     let mut stream = device.connect(&onion, ECHO, &DialPolicy::new(Role::APP)).await?;
     echoes(&mut stream).await?;
     println!("{:<34} {:>9} MB", "resident, both clients", resident_mb());
@@ -82,6 +78,16 @@ async fn start(name: &str, dir: &Path, network: &TorNetwork) -> Result<Tor> {
     Ok(tor)
 }
 
+fn service(nickname: &str, access: Access) -> ServiceConfig {
+    let seed = *DescriptorSecret::generate(&mut rand_core::OsRng).to_bytes();
+    ServiceConfig {
+        nickname: nickname.to_owned(),
+        key: OnionKey::from_seed(seed),
+        access,
+        echo_port: Some(ECHO),
+    }
+}
+
 async fn first_dial(device: &Tor, onion: &OnionAddress) -> Result<OnionStream> {
     let policy = DialPolicy::new(Role::APP);
     loop {
@@ -93,7 +99,7 @@ async fn first_dial(device: &Tor, onion: &OnionAddress) -> Result<OnionStream> {
     }
 }
 
-async fn dials(device: &Tor, onion: &OnionAddress) -> Result<()> {
+async fn dials(what: &str, device: &Tor, onion: &OnionAddress) -> Result<()> {
     let policy = DialPolicy::new(Role::APP);
     let (mut cold, mut warm, mut failed) = (Vec::new(), Vec::new(), 0);
     for _ in 0..COLD_DIALS {
@@ -109,9 +115,9 @@ async fn dials(device: &Tor, onion: &OnionAddress) -> Result<()> {
         device.connect(onion, ECHO, &policy).await?;
         warm.push(begin.elapsed());
     }
-    distribution("cold connect", cold);
-    distribution("connect on a warm circuit", warm);
-    println!("{:<34} {failed:>9} of {COLD_DIALS}", "cold connects failed");
+    distribution(&format!("cold connect, {what}"), cold);
+    distribution(&format!("connect again, {what}"), warm);
+    println!("{:<34} {failed:>9} of {COLD_DIALS}", format!("cold connects failed, {what}"));
     Ok(())
 }
 
