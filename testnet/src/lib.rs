@@ -1,4 +1,40 @@
-//! Worlds to run pods in: a private Tor network, a regtest bitcoind, real processes.
+//! Worlds to run pods in: a private Tor network of C tor, a regtest bitcoind, and pods and devices as
+//! processes of the real `autonomy` program, all on this machine's loopback.
+//!
+//! Nothing here is a mock. The Tor network has authorities, guards and onion-service directories that vote
+//! and serve as the public ones do; bitcoind validates; pods and devices meet through onion services only.
+//! This library does not depend on Arti or on the daemon: it starts programs and talks to them, so tests of
+//! any crate can use it and it builds in seconds.
+//!
+//! # Start here
+//!
+//! | you want | take |
+//! |---|---|
+//! | a Tor network or a bitcoind in a test | [`fixture`] |
+//! | a world of your own, to break | [`world::World`] |
+//! | a pod and a device on it | [`party`] |
+//! | a world to play with by hand | the program `testnet up` |
+//!
+//! # Modules
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`world`] | a folder, ports, a Tor network, a bitcoind; several side by side |
+//! | [`tor_network`] | authorities and relays: keys, configuration, the first vote, faults |
+//! | [`bitcoind`] | the node: mine, pay, reorganise, restart, watch a descriptor |
+//! | [`party`] | pods and devices: settings, processes, commands |
+//! | [`provision`] | finds tor and bitcoind, or makes private copies from Debian |
+//! | [`process`] | children that cannot outlive us, whatever happens |
+//! | [`folder`], [`ports`] | what worlds own, held by locks that the kernel gives back |
+//! | [`steps`] | what a scenario tells people and programs |
+//! | [`clock`] | waiting for conditions, with limits |
+//!
+//! # Nothing stays behind
+//!
+//! Three nets, each for what slips through the one before: owners drop their processes; the kernel kills
+//! children when the process that started them ends ([`process`]); an undertaker kills what those children
+//! had started and cut loose. Folders and ports are held by locks, so a start after a crash finds and
+//! cleans what no one owns any more ([`folder`]).
 
 pub mod bitcoind;
 pub mod clock;

@@ -2,7 +2,7 @@
 //!
 //! Every child is started with a *parent death signal*: the kernel kills it when the thread that started it
 //! ends, however that comes about. As the signal follows the **thread**, not the process, all children are
-//! started by one thread that lives as long as the process ([`spawner`]): a test that ends takes nothing of
+//! started by one thread that lives as long as the process (`spawner`): a test that ends takes nothing of
 //! a shared world with it. Setting the signal needs a system call between fork and exec, which safe Rust
 //! does not offer; `setpriv` of util-linux does it. A shell then checks that we are still its parent, which
 //! closes the gap between fork and `setpriv`, and becomes the program. What such a child starts in turn is
