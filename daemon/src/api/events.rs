@@ -3,11 +3,12 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    extract::State,
+    extract::{Query, State},
     http::HeaderMap,
     response::sse::{self, KeepAlive, Sse},
 };
 use futures::{Stream, StreamExt as _, stream};
+use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{
@@ -22,14 +23,24 @@ use crate::{
 /// A comment line this often, so that a dead circuit is noticed by the one who waits.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// How long a listener wants to stay.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsQuery {
+    /// `false` ends the stream once all that is kept was told.
+    follow: Option<bool>,
+}
+
 /// Streams events as they happen, from the one after `Last-Event-ID` where that is given.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
-    params(("Last-Event-ID" = Option<u64>, Header, description = "The last event seen; those after it come first")),
+    params(("Last-Event-ID" = Option<u64>, Header, description = "The last event seen; those after it come first"),
+           ("follow" = Option<bool>, Query, description = "`false` ends the stream once all that is kept was told")),
     responses((status = 200, description = "`text/event-stream`; each `data` is an Event", body = Event, content_type = "text/event-stream"),
               (status = 403, description = "Not admitted, or access too low", body = Problem)))]
 pub async fn stream_events(
     State(state): State<ApiState>,
     caller: Caller,
+    Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
     // Subscribed before the backlog is read, so that nothing falls between the two.
@@ -42,7 +53,8 @@ pub async fn stream_events(
     };
     let seen = backlog.last().map_or(0, |event| event.id);
     let follow = Follow { live, handle: state.handle.clone(), caller, seen };
-    let events = stream::iter(backlog).chain(stream::unfold(follow, Follow::next));
+    let lasting = if query.follow.unwrap_or(true) { usize::MAX } else { 0 };
+    let events = stream::iter(backlog).chain(stream::unfold(follow, Follow::next).take(lasting));
     Ok(Sse::new(events.map(|event| Ok(encode(&event)))).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 

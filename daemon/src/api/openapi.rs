@@ -10,7 +10,7 @@ use super::{events, routes};
     info(title = "Autonomy app API",
          description = "What a device says to its pod, over mutual TLS on the app onion or on the pod's Unix socket."),
     paths(
-        routes::status, routes::adopt, routes::back_up, routes::devices, routes::add_device, routes::revoke_device, routes::accounts,
+        routes::status, routes::adopt, routes::back_up, routes::reconcile, routes::devices, routes::add_device, routes::revoke_device, routes::accounts,
         routes::begin_account, routes::complete_account, routes::account, routes::addresses, routes::new_address,
         routes::history, routes::payments, routes::new_payment, routes::payment, routes::approve_payment,
         routes::cancel_payment, events::stream_events,

@@ -18,7 +18,7 @@ use super::{
     types::{
         Account, AccountOffer, Accounts, AddDevice, Adopt, ApprovePayment, BackUp, BeginAccount, ChainStatus,
         CompleteAccount, Device, Devices, History, NewPayment, OnionStatus, Payment, Payments, Problem,
-        ReceiveAddress, ServiceStatus, Status,
+        ReceiveAddress, Reconcile, ServiceStatus, Status,
     },
 };
 use crate::{
@@ -73,6 +73,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/events", get(stream_events))
         .route("/v1/pod/adopt", post(adopt))
         .route("/v1/pod/backup", post(back_up))
+        .route("/v1/pod/reconcile", post(reconcile))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .route(
             "/v1/payments/{id}/approve",
@@ -207,6 +208,21 @@ pub(super) async fn back_up(
             error.to_string(),
         )
     })?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets a pod from an old backup cosign again. Only on its Unix socket: whoever restored it is at the machine.
+#[utoipa::path(post, path = "/v1/pod/reconcile", tag = "pod", request_body = Reconcile,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 204), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn reconcile(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(body): Json<Reconcile>,
+) -> Result<StatusCode, Problem> {
+    on_the_machine(caller)?;
+    ask(&state.handle, caller, Some(key), Command::Reconcile { seen: body.seen }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -444,6 +444,14 @@ pub struct Adopt {
     pub bundle: String,
 }
 
+/// `POST /v1/pod/reconcile`, on the pod's own machine only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reconcile {
+    /// The highest state epoch that a device has seen of this pod.
+    pub seen: u64,
+}
+
 /// `POST /v1/pod/backup`, on the pod's own machine only.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -355,6 +355,15 @@ pub enum PodVerb {
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
+    /// Let a pod from an old backup cosign again, once you have compared what it knows
+    Reconcile {
+        /// The highest state epoch your devices have seen of it; the refusal names it
+        #[arg(long)]
+        epoch: u64,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Bring a sealed copy back into an empty data folder
     Restore {
         /// A file that `pod backup` wrote

@@ -32,6 +32,7 @@ pub(super) async fn pod(context: &Context, verb: PodVerb) -> Result<Answer, Fail
         PodVerb::Adopt { bundle } => adopt(context, &bundle).await,
         PodVerb::Status => status(context).await,
         PodVerb::Backup { file } => backup(context, &file).await,
+        PodVerb::Reconcile { epoch, yes } => reconcile(context, epoch, yes).await,
         PodVerb::Restore { file } => restore(context, &file),
         // Runs without the runtime of this command: see `run`.
         PodVerb::Run => Err(Failure::usage("`pod run` takes no part here")),
@@ -88,6 +89,17 @@ async fn backup(context: &Context, file: &Path) -> Result<Answer, Failure> {
     }
     let text = format!("sealed copy in {}; it opens with the same passphrase or key file", file.display());
     Ok(Answer::new(&json!({ "file": file }), text))
+}
+
+async fn reconcile(context: &Context, epoch: u64, yes: bool) -> Result<Answer, Failure> {
+    let Some(pod) = running(context).await? else {
+        return Err(Failure::new(Exit::Unreachable, "not-running", "the pod does not run")
+            .help("start it with `autonomy pod run`, and look at its accounts first"));
+    };
+    let question = "Have you compared addresses, balances and payments with what your devices know?";
+    ask::confirm(question, yes)?;
+    pod.reconcile(epoch).await?;
+    Ok(Answer::new(&json!({ "reconciled": epoch }), "the pod cosigns again"))
 }
 
 fn restore(context: &Context, file: &Path) -> Result<Answer, Failure> {

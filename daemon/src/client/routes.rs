@@ -7,7 +7,7 @@ use super::{
 };
 use crate::api::types::{
     Account, AccountOffer, Accounts, AddDevice, Adopt, ApprovePayment, BackUp, BeginAccount, CompleteAccount,
-    Device, Devices, History, NewPayment, Payment, Payments, ReceiveAddress, Status,
+    Device, Devices, History, NewPayment, Payment, Payments, ReceiveAddress, Reconcile, Status,
 };
 
 const KIB: usize = 1024;
@@ -190,6 +190,15 @@ impl PodClient {
     pub async fn back_up(&self, file: &str) -> Result<(), CallError> {
         let body = BackUp { file: file.to_owned() };
         Call::post("/v1/pod/backup", &body, MAX_SMALL).send_for_bytes(&self.transport).await.map(drop)
+    }
+
+    /// `POST /v1/pod/reconcile`, over the pod's own socket only.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn reconcile(&self, seen: u64) -> Result<(), CallError> {
+        let body = Reconcile { seen };
+        Call::post("/v1/pod/reconcile", &body, MAX_SMALL).send_for_bytes(&self.transport).await.map(drop)
     }
 
     /// `GET /v1/events`, after the event `after`.

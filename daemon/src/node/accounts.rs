@@ -186,7 +186,7 @@ impl Node {
 
     fn gordian_key(&self, index: u32) -> Result<MemberKey, Refusal> {
         let key = self.gordian()?.account_key(Role::G, self.network(), account_index(index)?);
-        Ok(key.public().clone())
+        Ok(*key.public())
     }
 }
 
@@ -251,7 +251,7 @@ impl Turn<'_> {
             self.node.chain.first().ok_or_else(|| Refusal::ChainNotReady("no block seen yet".into()))?;
         let account = Account::create(map, start, self.now);
         let described = account.describe();
-        self.put(Row::Account(account_id, account.record.clone()));
+        self.put(Row::Account(account_id, Box::new(account.record.clone())));
         self.node.accounts.insert(account_id, account);
         self.take_ledger_rows(account_id);
         self.put(Row::Ceremony(id, None));
@@ -269,7 +269,7 @@ impl Turn<'_> {
         let recovery = key("recovery_member_key", Role::R, &body.recovery_member_key)?;
         let own = self.node.gordian_key(ceremony.index)?;
         let plan = ceremony.plan(self.node.network())?;
-        let map = AccountMap::rebuild(plan, &[device, recovery, own.clone()], &own)
+        let map = AccountMap::rebuild(plan, &[device, recovery, own], &own)
             .map_err(|error| Refusal::Unsafe(error.to_string()))?;
         if map.descriptor() != body.descriptor {
             let detail = "`descriptor` is not the one that these three keys make; the account is not opened";

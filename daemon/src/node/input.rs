@@ -49,6 +49,12 @@ pub enum Command {
     Status,
     /// Take this sealed bundle: become the pod of its root.
     Adopt(String),
+    /// The owner knows that this pod was restored from an old backup, and up to which state epoch its devices
+    /// have seen it: it may cosign again.
+    Reconcile {
+        /// The highest epoch that a device has seen.
+        seen: u64,
+    },
     /// Who may enter?
     Devices,
     /// Let a device in.
@@ -110,6 +116,7 @@ impl Command {
             | Self::CancelPayment(_)
             | Self::Events { .. } => AccessLevel::Limited,
             Self::Adopt(_)
+            | Self::Reconcile { .. }
             | Self::Devices
             | Self::AddDevice(_)
             | Self::RevokeDevice(_)

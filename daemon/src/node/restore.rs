@@ -9,6 +9,9 @@ use super::{
     Timestamp, accounts::Account, row::RowError,
 };
 
+/// Keys and values of one account's ledger.
+type LedgerRows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Why a pod cannot be brought back from its rows.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -49,12 +52,12 @@ impl Node {
     ) -> Result<(Self, Vec<Effect>), RestoreError> {
         let mut identity = None;
         let mut accounts: BTreeMap<AccountId, AccountRecord> = BTreeMap::new();
-        let mut ledgers: BTreeMap<AccountId, Vec<(Vec<u8>, Vec<u8>)>> = BTreeMap::new();
+        let mut ledgers: BTreeMap<AccountId, LedgerRows> = BTreeMap::new();
         let mut others = Vec::new();
         for row in rows {
             match row {
                 Row::Identity(value) => identity = Some(value),
-                Row::Account(id, record) => drop(accounts.insert(id, record)),
+                Row::Account(id, record) => drop(accounts.insert(id, *record)),
                 Row::Ledger(id, key, Some(value)) => ledgers.entry(id).or_default().push((key, value)),
                 Row::Ledger(_, _, None) => {}
                 other => others.push(other),

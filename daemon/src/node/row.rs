@@ -36,7 +36,7 @@ pub enum Row {
     /// The making of an account.
     Ceremony(CeremonyId, Option<Ceremony>),
     /// An account.
-    Account(AccountId, AccountRecord),
+    Account(AccountId, Box<AccountRecord>),
     /// A row of an account's ledger; key and value are the wallet's own.
     Ledger(AccountId, Vec<u8>, Option<Vec<u8>>),
     /// A payment.

@@ -8,6 +8,10 @@ use super::{
 };
 use crate::api::types::{AccessLevel, Event, EventKind};
 
+/// Epochs a pod can be behind at most: a payment a minute for two years. More is a mistyped number, which would
+/// stay for good.
+const MAX_EPOCH_LEAP: u64 = 1 << 20;
+
 /// A turn of the node. Commands check everything first and change things after: a refusal leaves no row.
 pub(super) struct Turn<'a> {
     pub(super) node: &'a mut Node,
@@ -45,6 +49,25 @@ impl<'a> Turn<'a> {
             self.put(row);
         }
         self.effect(Effect::Notify(event));
+    }
+
+    /// Goes on above the state epoch that devices have seen.
+    fn reconcile(&mut self, seen: u64) -> Reply {
+        let own = self.node.counters.state_epoch;
+        if seen <= own {
+            let detail = format!("this pod is at state epoch {own}, which is not behind {seen}");
+            return Err(Refusal::Conflict(detail));
+        }
+        if seen - own > MAX_EPOCH_LEAP {
+            return Err(Refusal::invalid(
+                "seen",
+                format!("at most {MAX_EPOCH_LEAP} above the pod's own, {own}"),
+            ));
+        }
+        let counters = Counters { state_epoch: seen, ..self.node.counters };
+        self.put(Row::Counters(counters));
+        self.advance_epoch();
+        Ok(Answer::Done)
     }
 
     /// Counts something that must never be forgotten.
@@ -97,6 +120,7 @@ impl<'a> Turn<'a> {
         match command {
             Command::Status => Ok(Answer::Status(self.node.status())),
             Command::Adopt(bundle) => self.adopt(&bundle),
+            Command::Reconcile { seen } => self.reconcile(seen),
             Command::Devices => Ok(Answer::Devices(self.node.device_list(caller))),
             Command::AddDevice(body) => self.add_device(&body),
             Command::RevokeDevice(device) => self.revoke_device(device),

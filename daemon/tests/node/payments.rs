@@ -2,7 +2,7 @@
 
 use autonomy_daemon::{
     api::types::{ApprovePayment, EventKind, NewPayment, PaymentState, Recipient},
-    node::{Answer, BroadcastOutcome, Command, Effect, Input, Refusal},
+    node::{Answer, BroadcastOutcome, Caller, Command, Effect, Input, Refusal},
 };
 use autonomy_wallet::bitcoin::{OutPoint, Psbt, ScriptBuf};
 use data_encoding::BASE64;
@@ -157,7 +157,11 @@ fn a_pod_from_an_old_backup_signs_nothing() {
     let own = epoch(&mut world);
     let body = ApprovePayment { psbt, state_epoch: own + 1 };
     let command = Command::ApprovePayment(payment.id.parse().unwrap(), body);
-    assert_eq!(world.refused(world.device.caller(), command), Refusal::Behind { seen: own + 1, own });
+    assert_eq!(world.refused(world.device.caller(), command.clone()), Refusal::Behind { seen: own + 1, own });
+    assert!(matches!(world.refused(Caller::Owner, Command::Reconcile { seen: own }), Refusal::Conflict(_)));
+    world.refused(Caller::Owner, Command::Reconcile { seen: u64::MAX });
+    world.ask(Caller::Owner, Command::Reconcile { seen: own + 1 }).unwrap();
+    assert!(world.device_asks(command).is_ok(), "its owner has looked, and said so");
 }
 
 #[test]

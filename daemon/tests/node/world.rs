@@ -278,7 +278,8 @@ impl World {
     /// What an honest device answers to an offer, and the map it keeps.
     pub(crate) fn complete(&self, offer: &AccountOffer) -> (CompleteAccount, AccountMap) {
         let index = AccountIndex::new(offer.account_index).unwrap();
-        let device = self.device.payer.account_key(Role::P, Network::Regtest, index).public().clone();
+        let device = self.device.payer.account_key(Role::P, Network::Regtest, index);
+        let device = *device.public();
         let recovery = RecoveryKey::draw(&std::array::from_fn(|i| i as u8), &[])
             .unwrap()
             .public(Network::Regtest, index);
@@ -291,7 +292,7 @@ impl World {
             account: index,
             birthday: Birthday { height: offer.birthday_height, time: offer.birthday_time },
         };
-        let map = AccountMap::rebuild(plan, &[device.clone(), recovery.clone(), pod], &device).unwrap();
+        let map = AccountMap::rebuild(plan, &[device, recovery, pod], &device).unwrap();
         let body = CompleteAccount {
             device_member_key: device.to_string(),
             recovery_member_key: recovery.to_string(),
