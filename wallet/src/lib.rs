@@ -1,7 +1,8 @@
 //! Keys, account maps, and the checker between a payment and a signature.
 //!
 //! This crate never touches a socket, a file, a clock or ambient randomness: time and randomness are
-//! arguments.
+//! arguments. It sends nothing and broadcasts nothing; it says what is ours, what a payment would do, and
+//! whether it may be signed.
 //!
 //! | module | answers |
 //! |---|---|
@@ -12,6 +13,35 @@
 //! | [`check`] | **may this be signed**, and the signature |
 //! | [`policy`] | how much may go to miners |
 //! | [`estimate`] | how long until it confirms |
+//!
+//! ```
+//! # use autonomy_wallet::{account::*, bitcoin::Network, keys::*};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (os_p, os_r, os_g): ([u8; 32], [u8; 32], [u8; 32]) = {
+//! #     let f = |s: u8| core::array::from_fn(|i| (i as u8).wrapping_mul(31) ^ s); (f(1), f(2), f(3)) };
+//! // Three members, three generators. R is split and forgotten; only its public half stays.
+//! let account = AccountIndex::FIRST;
+//! let p = Seed::generate(&os_p, &[b"dice"])?.account_key(Role::P, Network::Regtest, account);
+//! let r = RecoveryKey::draw(&os_r, &[])?.public(Network::Regtest, account);
+//! let g = Seed::generate(&os_g, &[])?.account_key(Role::G, Network::Regtest, account);
+//!
+//! // Device and pod rebuild the map from what was announced, and compare.
+//! let plan = Plan {
+//!     name: "savings".into(),
+//!     kind: Kind::TwoOfThree,
+//!     threshold: 2,
+//!     network: Network::Regtest,
+//!     account,
+//!     birthday: Birthday { height: 0, time: 0 },
+//! };
+//! let announced = [*p.public(), r, *g.public()];
+//! let on_device = AccountMap::rebuild(plan.clone(), &announced, p.public())?;
+//! let in_pod = AccountMap::rebuild(plan, &announced, g.public())?;
+//! on_device.confirm(&in_pod.confirmation())?;
+//! println!("first address: {}", on_device.first_address());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod account;
 pub mod check;
