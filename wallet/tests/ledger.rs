@@ -484,7 +484,7 @@ impl Life {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     /// Whatever happens, and whenever the pod is restarted: what is loaded equals what kept running.
     #[test]
@@ -522,7 +522,7 @@ static SOUND: std::sync::LazyLock<Store> = std::sync::LazyLock::new(|| {
 });
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     /// A damaged, missing or invented row: refused with a reason, or loaded and able to go on. Never a panic.
     #[test]
