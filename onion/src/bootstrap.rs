@@ -9,7 +9,7 @@ use arti_client::{
 use futures::StreamExt as _;
 use tor_rtcompat::PreferredRuntime;
 
-use crate::{chain, network::NetworkError};
+use crate::{chain, clock, network::NetworkError};
 
 /// How far the start has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,13 +94,19 @@ pub(crate) async fn start(
         tokio::select! {
             done = &mut ready => return match done {
                 Ok(()) => {
+                    clock::behind_directory(&client).map_or(Ok(()), Err)?;
                     progress(BootstrapProgress { fraction: 1.0, text: "ready".to_owned(), stuck: None });
                     Ok(client.clone())
                 }
                 Err(error) => Err(explain(&error, &client.bootstrap_status())),
             },
-            Some(status) = events.next() => progress(describe(&status)),
-            () = &mut deadline => return Err(gave_up(limit, &client.bootstrap_status())),
+            Some(status) = events.next() => {
+                progress(describe(&status));
+                if let Some(error) = clock::hopeless(&client) {
+                    return Err(error);
+                }
+            }
+            () = &mut deadline => return Err(gave_up(limit, &client)),
         }
     }
 }
@@ -113,9 +119,11 @@ fn describe(status: &BootstrapStatus) -> BootstrapProgress {
     }
 }
 
-/// The error of a start that ran out of time: the blockage says more than the time does.
-fn gave_up(limit: Duration, status: &BootstrapStatus) -> BootstrapError {
-    blockage(status).unwrap_or_else(|| BootstrapError::TimedOut { limit, last: status.to_string() })
+/// The error of a start that ran out of time: the clock or a blockage say more than the time does.
+fn gave_up(limit: Duration, client: &TorClient<PreferredRuntime>) -> BootstrapError {
+    let status = client.bootstrap_status();
+    let known = clock::skewed(client).or_else(|| blockage(&status));
+    known.unwrap_or_else(|| BootstrapError::TimedOut { limit, last: status.to_string() })
 }
 
 fn explain(error: &arti_client::Error, status: &BootstrapStatus) -> BootstrapError {

@@ -13,24 +13,26 @@ use std::{
 use futures::{Stream, StreamExt as _};
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::JoinSet,
     time::timeout,
 };
 use tor_cell::relaycell::msg::{Connected, End, EndReason};
 use tor_hsservice::{RendRequest, StreamRequest};
 use tor_proto::stream::IncomingStreamRequest;
 
-use crate::OnionStream;
+use crate::{OnionStream, task::serve_each};
 
-/// Circuits of callers open at once. An idle one holds some 20 kB here (measured with its libp2p connection:
-/// 20 to 270 kB), so at most about 20 MB for nothing but open circuits.
-pub const MAX_CIRCUITS: usize = 1024;
+/// Circuits of callers open at once. One holds some 75 kB here (800 dials of cold circuits cost the two ends in
+/// one process 126 MB), so at most about 38 MB.
+pub const MAX_CIRCUITS: usize = 512;
 /// Rendezvous under way at once. Each builds a circuit of three or four relays.
 pub const MAX_RENDEZVOUS: usize = 32;
 /// A rendezvous that takes longer than this has lost its caller: Tor clients give up after 60 s.
 const RENDEZVOUS_LIMIT: Duration = Duration::from_secs(60);
-/// A circuit without a stream is closed after this time; Tor clients forget theirs after about 10 minutes.
-const IDLE_CIRCUIT_LIMIT: Duration = Duration::from_secs(600);
+/// Tor clients open the first stream as soon as the circuit stands. One that does not only takes up room.
+const FIRST_STREAM_LIMIT: Duration = Duration::from_secs(30);
+/// A circuit whose streams have all ended is kept this long for the caller's next one, which then costs a single
+/// round trip.
+const IDLE_CIRCUIT_LIMIT: Duration = Duration::from_secs(180);
 /// Streams waiting for the listener of a port; beyond it callers are turned away.
 pub const MAX_WAITING: usize = 64;
 /// Time to send the answer to a stream request.
@@ -70,21 +72,9 @@ impl Ports {
 /// Serves callers until `requests` ends (the service was dropped), and then those who are in until they leave:
 /// a relaunch of the service costs nobody a connection that works.
 pub(crate) async fn serve(requests: impl Stream<Item = RendRequest> + Send, ports: Arc<Ports>) {
-    let mut requests = std::pin::pin!(requests);
     let rendezvous = Arc::new(Semaphore::new(MAX_RENDEZVOUS));
-    let mut circuits = JoinSet::new();
-    loop {
-        tokio::select! {
-            request = requests.next(), if circuits.len() < MAX_CIRCUITS => match request {
-                Some(request) => {
-                    circuits.spawn(serve_circuit(request, rendezvous.clone(), ports.clone()));
-                }
-                None => break,
-            },
-            Some(_) = circuits.join_next() => {}
-        }
-    }
-    while circuits.join_next().await.is_some() {}
+    serve_each(requests, MAX_CIRCUITS, |request| serve_circuit(request, rendezvous.clone(), ports.clone()))
+        .await;
 }
 
 async fn serve_circuit(request: RendRequest, rendezvous: Arc<Semaphore>, ports: Arc<Ports>) {
@@ -96,9 +86,13 @@ async fn serve_circuit(request: RendRequest, rendezvous: Arc<Semaphore>, ports: 
     };
     drop(permit);
     let in_use = Arc::new(());
+    let mut patience = FIRST_STREAM_LIMIT;
     loop {
-        match timeout(IDLE_CIRCUIT_LIMIT, streams.next()).await {
-            Ok(Some(request)) => admit(request, &in_use, &ports).await,
+        match timeout(patience, streams.next()).await {
+            Ok(Some(request)) => {
+                patience = IDLE_CIRCUIT_LIMIT;
+                admit(request, &in_use, &ports).await;
+            }
             Ok(None) => return,
             Err(_) if Arc::strong_count(&in_use) == 1 => return,
             Err(_) => {}

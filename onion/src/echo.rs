@@ -6,11 +6,10 @@ use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::mpsc,
-    task::JoinSet,
     time::timeout,
 };
 
-use crate::OnionStream;
+use crate::{OnionStream, task::serve_each};
 
 /// Streams echoed at once. Diagnosis needs one or two.
 const MAX_ECHOES: usize = 8;
@@ -21,16 +20,7 @@ const CHUNK: usize = 16 * 1024;
 
 /// Echoes streams until the channel closes.
 pub(crate) async fn serve(mut streams: mpsc::Receiver<OnionStream>) {
-    let mut echoes = JoinSet::new();
-    loop {
-        tokio::select! {
-            stream = streams.recv(), if echoes.len() < MAX_ECHOES => match stream {
-                Some(stream) => { echoes.spawn(echo(stream)); }
-                None => return,
-            },
-            Some(_) = echoes.join_next() => {}
-        }
-    }
+    serve_each(futures::stream::poll_fn(|cx| streams.poll_recv(cx)), MAX_ECHOES, echo).await;
 }
 
 async fn echo(mut stream: OnionStream) {

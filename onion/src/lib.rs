@@ -30,6 +30,7 @@
 
 mod address;
 mod bootstrap;
+mod clock;
 mod config;
 mod dial;
 mod door;

@@ -24,8 +24,9 @@ use crate::{
 
 /// Most clients of a restricted service. About 160 fit the descriptor of 50 kB; one is our own self-check.
 pub const MAX_DESCRIPTOR_KEYS: usize = 159;
-/// Streams one circuit may have open. A device needs one, a libp2p peer one for each connection.
-const STREAMS_PER_CIRCUIT: u32 = 64;
+/// Streams one circuit may have open, beyond which Tor closes the circuit. A device needs one, a libp2p peer one
+/// for each connection; twice [`MAX_WAITING`](door::MAX_WAITING), so that a full queue is met first.
+const STREAMS_PER_CIRCUIT: u32 = 128;
 /// Arti's number of introduction points, and the number that makes it publish a new descriptor.
 const INTRODUCTION_POINTS: [u8; 2] = [3, 4];
 /// A dropped service lets go of its state within about 250 ms.

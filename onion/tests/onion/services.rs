@@ -1,7 +1,8 @@
 //! Services and dials.
 
 use autonomy_onion::{
-    Access, BootstrapError, DescriptorSecret, DialErrorKind, LaunchError, OnionAddress, OnionKey, Tor,
+    Access, BootstrapError, DescriptorSecret, DialErrorKind, DialPolicy, LaunchError, MAX_WAITING,
+    OnionAddress, OnionKey, Role, Tor,
     reachability::{self, Reachability},
 };
 use tokio::io::AsyncReadExt as _;
@@ -34,6 +35,25 @@ fn a_stream_comes_to_the_listener_of_its_port_and_no_other() {
         let refused = dial_fresh(&world.device, &service.address(), 80).await.unwrap_err();
         assert_eq!(refused.kind, DialErrorKind::Refused, "{refused}");
         assert!(service.listen(80).is_ok(), "a port that was closed can be opened again");
+    });
+}
+
+#[test]
+fn a_listener_that_does_not_accept_turns_callers_away_once_its_queue_is_full() {
+    in_world(|world| async {
+        let service = launch(&world.pod, Access::Open).await;
+        let mut listener = service.listen(80).unwrap();
+        let mut waiting = vec![reach(&world.device, &service.address(), 80).await];
+        let policy = DialPolicy::new(Role::APP);
+        let refused = loop {
+            match world.device.connect(&service.address(), 80, &policy).await {
+                Ok(stream) => waiting.push(stream),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((refused.kind, waiting.len()), (DialErrorKind::Refused, MAX_WAITING), "{refused}");
+        assert!(listener.accept().await.is_some());
+        assert!(dial_fresh(&world.device, &service.address(), 80).await.is_ok(), "there is room again");
     });
 }
 
