@@ -22,7 +22,7 @@ use crate::{
     api::types::Problem,
     client::{
         Transport,
-        call::{NOT_ADMITTED, UNREACHABLE, WRONG_POD},
+        call::{LOST, NOT_ADMITTED, UNREACHABLE, WRONG_POD},
         transport::Trouble,
     },
 };
@@ -113,17 +113,19 @@ pub async fn serve(
         done = &mut server => return done,
         () = stop.notified() => tracing::info!("told to end"),
         () = activity.idle_for(idle) => tracing::info!("idle, ending"),
-        () = has_failed(link) => tokio::time::sleep(LAST_WORDS).await,
+        () = last_words(link) => {}
     }
     end.notify_one();
     // An event stream never ends by itself: after the farewell it is cut.
     tokio::time::timeout(FAREWELL, server).await.unwrap_or(Ok(()))
 }
 
-async fn has_failed(mut link: watch::Receiver<Link>) {
+/// Returns some time after the link has failed.
+async fn last_words(mut link: watch::Receiver<Link>) {
     if link.wait_for(|link| link.progress.phase == Phase::Failed).await.is_err() {
         std::future::pending::<()>().await;
     }
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 async fn status(State(shared): State<Shared>) -> Json<AgentStatus> {
@@ -197,9 +199,8 @@ fn copy(names: &[HeaderName], from: &http::HeaderMap, to: &mut http::HeaderMap) 
 
 fn no_answer(trouble: Trouble, why: String) -> Response {
     let (kind, title, status) = match trouble {
-        Trouble::NoConnection | Trouble::Lost => {
-            (UNREACHABLE, "Pod not reachable", StatusCode::SERVICE_UNAVAILABLE)
-        }
+        Trouble::NoConnection => (UNREACHABLE, "Pod not reachable", StatusCode::SERVICE_UNAVAILABLE),
+        Trouble::Lost => (LOST, "Connection lost", StatusCode::BAD_GATEWAY),
         Trouble::NotAdmitted => (NOT_ADMITTED, "Not admitted", StatusCode::FORBIDDEN),
         Trouble::WrongPod => (WRONG_POD, "Wrong pod", StatusCode::BAD_GATEWAY),
     };

@@ -20,14 +20,7 @@ pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::new(
-            Exit::Check,
-            "not-confirmed",
-            "this needs a yes, and there is no terminal to ask at",
-        )
-        .help("repeat it with --yes if you are sure"));
-    }
+    can_confirm(yes)?;
     prompt(&format!("{question} [y/N] "));
     let mut line = String::new();
     let read = io::stdin().lock().take(64).read_line(&mut line);
@@ -35,6 +28,18 @@ pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
         (Ok(_), "y" | "yes") => Ok(()),
         _ => Err(Failure::new(Exit::Check, "not-confirmed", "not confirmed; nothing was done")),
     }
+}
+
+/// Fails where [`confirm`] would have nobody to ask, before anything is begun.
+///
+/// # Errors
+/// Without a terminal and without `yes`.
+pub fn can_confirm(yes: bool) -> Result<(), Failure> {
+    if yes || io::stdin().is_terminal() && io::stderr().is_terminal() {
+        return Ok(());
+    }
+    let detail = "this needs a yes, and there is no terminal to ask at";
+    Err(Failure::new(Exit::Check, "not-confirmed", detail).help("repeat it with --yes if you are sure"))
 }
 
 /// A text given as itself, as `@FILE`, or as `-` for standard input.

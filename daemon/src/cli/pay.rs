@@ -25,6 +25,7 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(15);
 /// Drafts, checks, shows, asks, signs, and waits until the network has the payment.
 pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure> {
     let amount = amount_of(wish)?;
+    ask::can_confirm(wish.yes)?;
     let (mut device, accounts) = listed_by_device(context, "pay").await?;
     let account = choose(&accounts, wish.account.as_deref())?;
     let id = account_id(account)?;

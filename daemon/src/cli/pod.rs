@@ -76,8 +76,7 @@ async fn adopt(context: &Context, bundle: &str) -> Result<Answer, Failure> {
 async fn status(context: &Context) -> Result<Answer, Failure> {
     match running(context).await? {
         Some(pod) => Ok(status::shown(&context.spinner.during("asking the pod", pod.status()).await?)),
-        None => Err(Failure::new(Exit::Unreachable, "not-running", "the pod does not run")
-            .help("start it with `autonomy pod run`")),
+        None => Err(not_running()),
     }
 }
 
@@ -107,6 +106,11 @@ fn restore(context: &Context, file: &Path) -> Result<Answer, Failure> {
     pod::restore(&dir, &context.unlock("pod", false)?, file)?;
     let text = "the pod is back. Devices that have seen a later state will refuse it until you have compared";
     Ok(Answer::new(&json!({ "data_dir": dir.path() }), text))
+}
+
+fn not_running() -> Failure {
+    Failure::new(Exit::Unreachable, "not-running", "the pod does not run")
+        .help("start it with `autonomy pod run`")
 }
 
 /// The running pod's socket, or `None` where no pod runs.

@@ -1,6 +1,11 @@
 //! The command: parsed, carried out, told.
 
-use std::{ffi::OsString, io, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, error::ErrorKind};
 use tracing_subscriber::EnvFilter;
@@ -58,12 +63,14 @@ fn start_log(cli: &Cli) {
     let serves = matches!(cli.verb, Verb::Pod(PodVerb::Run) | Verb::Agent(_));
     let usual = match (cli.global.verbose, serves) {
         (0, false) => "error",
-        (0, true) => "warn,autonomy_daemon=info,autonomy_onion=info",
+        // Arti's directory code warns of every small network, each second.
+        (0, true) => "warn,tor_netdir=error,autonomy_daemon=info,autonomy_onion=info",
         (1, _) => "info",
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(usual));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr).init();
 }
 
 fn carry_out(cli: Cli) -> Result<(), Failure> {

@@ -29,6 +29,7 @@ const MAX_SHOWN: usize = 2_000;
 /// The problem kinds by which an agent says why it got no answer. A pod says [`NOT_ADMITTED`] too, to a device that
 /// was revoked while its connection was open.
 pub(crate) const UNREACHABLE: &str = "pod-unreachable";
+pub(crate) const LOST: &str = "connection-lost";
 pub(crate) const NOT_ADMITTED: &str = "not-admitted";
 pub(crate) const WRONG_POD: &str = "wrong-pod";
 
@@ -153,6 +154,7 @@ fn refused(problem: Problem, status: StatusCode) -> CallError {
     let detail = printable(&problem.detail);
     match kind.as_str() {
         UNREACHABLE => return CallError::Unreachable { detail, never_sent: true },
+        LOST => return CallError::Unreachable { detail, never_sent: false },
         NOT_ADMITTED => return CallError::NotAdmitted { detail },
         WRONG_POD => return CallError::WrongPod,
         _ => {}

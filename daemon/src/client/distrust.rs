@@ -118,7 +118,8 @@ impl Distrust {
     pub fn help(&self) -> &'static str {
         match self {
             Self::OlderState { .. } => {
-                "if you restored it yourself, compare its devices and payments first; otherwise do not use it"
+                "if you restored it yourself, compare its devices and payments, then run `autonomy pod reconcile` there; \
+                 otherwise do not use it"
             }
             Self::AnotherPod { .. } | Self::AnotherNetwork { .. } => {
                 "check --profile-dir and --pod-socket: profile and pod do not belong together"
