@@ -204,7 +204,7 @@ impl Driver {
         let step = self.node.handle(now(), &mut rand::rngs::OsRng, input);
         let Step { rows, effects, reply } = step;
         if !rows.is_empty() {
-            commit(&mut self.store, &rows)?;
+            commit(&self.store, &rows)?;
             self.refresh_watched();
         }
         self.carry_out(effects);
@@ -248,15 +248,21 @@ impl Driver {
 ///
 /// # Errors
 /// The store failed: nothing of it was kept.
-pub fn commit(store: &mut Store, rows: &[Row]) -> Result<(), StoreFailed> {
+pub fn commit(store: &Store, rows: &[Row]) -> Result<(), StoreFailed> {
+    let mut changes = changes(rows);
+    let outcome = store.commit(&changes).map_err(|error| StoreFailed(error.to_string()));
+    changes.iter_mut().filter_map(|change| change.value.as_mut()).for_each(|value| value.zeroize());
+    outcome
+}
+
+/// The rows as they lie in the store.
+#[must_use]
+pub fn changes(rows: &[Row]) -> Vec<RowChange> {
     let change = |row: &Row| {
         let (key, value) = row.encode();
         RowChange { key, value }
     };
-    let mut changes: Vec<RowChange> = rows.iter().map(change).collect();
-    let outcome = store.commit(&changes).map_err(|error| StoreFailed(error.to_string()));
-    changes.iter_mut().filter_map(|change| change.value.as_mut()).for_each(|value| value.zeroize());
-    outcome
+    rows.iter().map(change).collect()
 }
 
 /// Seconds since 1970.

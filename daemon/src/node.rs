@@ -6,10 +6,10 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`input`] | all that can happen to a pod |
-//! | [`effect`] | all that a pod can do to the world |
-//! | [`row`] | all that a pod remembers |
-//! | [`reply`] | what it answers, and why it refuses |
+//! | `input` | all that can happen to a pod |
+//! | `effect` | all that a pod can do to the world |
+//! | `row` | all that a pod remembers |
+//! | `reply` | what it answers, and why it refuses |
 //! | `turn` | one input being worked on |
 //! | `devices`, `accounts`, `payments`, `chain` | the commands and events of each |
 //! | `events`, `replies` | the last events; answers kept for repeats |

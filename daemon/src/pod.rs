@@ -143,8 +143,8 @@ pub fn init(dir: &PodDir, unlock: &Unlock, network: Network) -> Result<PodReques
     dir.create()?;
     let identity = Identity::draw(&network.to_string(), &mut rand::rngs::OsRng, driver::now());
     let (node, rows) = Node::create(identity);
-    let mut store = Store::create(&dir.store(), unlock)?;
-    commit(&mut store, &rows)?;
+    // In one piece: a store without a pod in it would be refused by the next `init` and by everything else.
+    Store::create_with(dir.store(), unlock, &driver::changes(&rows))?;
     Ok(node.pod_request())
 }
 
@@ -162,13 +162,13 @@ pub fn request(dir: &PodDir, unlock: &Unlock) -> Result<PodRequest, PodError> {
 /// # Errors
 /// The bundle is refused, and nothing is changed.
 pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError> {
-    let (mut node, mut store, _) = open(dir, unlock)?;
+    let (mut node, store, _) = open(dir, unlock)?;
     let command = Command::Adopt(bundle.to_owned());
     let request = Request { caller: Caller::Owner, idempotency_key: None, command };
     let step = node.handle(driver::now(), &mut rand::rngs::OsRng, Input::Request(request));
     let Step { rows, effects: _, reply } = step; // The effects are derived again when the pod starts.
     match reply {
-        Some(Ok(Answer::Adopted)) => Ok(commit(&mut store, &rows)?),
+        Some(Ok(Answer::Adopted)) => Ok(driver::commit(&store, &rows)?),
         Some(Ok(_)) | None => Err(PodError::system("adopting", "the node gave no answer")),
         Some(Err(refusal)) => Err(refusal.into()),
     }
@@ -220,8 +220,4 @@ fn open_store(path: &Path, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>)
     }
     let (node, effects) = Node::restore(rows, driver::now())?;
     Ok((node, store, effects))
-}
-
-fn commit(store: &mut Store, rows: &[Row]) -> Result<(), StoreFailed> {
-    driver::commit(store, rows)
 }

@@ -85,12 +85,11 @@ fn knows_any(client: &Client, last: &CheckPoint) -> Result<(), Trouble> {
     )))
 }
 
-/// The source's tip.
-pub(super) fn tip(client: &Client) -> Result<ChainPoint, Trouble> {
-    let trouble = |error| Trouble::rpc("reading the tip", &error);
-    let hash = client.get_best_block_hash().map_err(trouble)?;
+/// The block of the best chain at a height.
+pub(super) fn block_at(client: &Client, height: u32) -> Result<ChainPoint, Trouble> {
+    let trouble = |error| Trouble::rpc("reading a block's header", &error);
+    let hash = client.get_block_hash(height.into()).map_err(trouble)?;
     let header = client.get_block_header_info(&hash).map_err(trouble)?;
-    let height = u32::try_from(header.height).unwrap_or(u32::MAX);
     Ok(ChainPoint { height, hash, time: header.time as u64 })
 }
 
