@@ -202,6 +202,15 @@ mod tests {
         }
 
         #[test]
+        fn no_bytes_of_a_multiaddr_make_the_parser_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            // 445 is the code of onion3, as an unsigned varint.
+            bytes.splice(0..0, [0xbd, 0x03]);
+            if let Ok(address) = Multiaddr::try_from(bytes) {
+                let _ = OnionAddress::from_multiaddr(&address);
+            }
+        }
+
+        #[test]
         fn no_text_makes_the_parser_panic(text in "\\PC{0,80}") {
             let _ = text.parse::<OnionAddress>();
         }

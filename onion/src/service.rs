@@ -244,16 +244,19 @@ impl OnionService {
         life.running.as_ref().is_some_and(|service| service.status().state().is_fully_reachable())
     }
 
-    /// Makes Arti publish a new descriptor, by asking for one introduction point more or less.
-    pub(crate) fn republish(&self) -> Result<(), LaunchError> {
+    /// Makes Arti publish a new descriptor, by asking for one introduction point more, or less the next time.
+    ///
+    /// [`watch`](crate::reachability::watch) does this when it is needed.
+    pub fn republish(&self) -> Result<(), LaunchError> {
         let mut life = self.0.life();
         let [usual, other] = INTRODUCTION_POINTS;
         life.introduction_points = if life.introduction_points == usual { other } else { usual };
         self.0.reconfigure(&life)
     }
 
-    /// Ends the service in Arti and launches it anew, under the same address and with the same listeners.
-    pub(crate) async fn relaunch(&self) -> Result<(), LaunchError> {
+    /// Ends the service in Arti and launches it anew, under the same address and with the same listeners; who is
+    /// connected stays so. [`watch`](crate::reachability::watch) does this when it is needed.
+    pub async fn relaunch(&self) -> Result<(), LaunchError> {
         let config = {
             let mut life = self.0.life();
             life.running = None;

@@ -83,7 +83,7 @@ mod tests {
         let serve = |n: u32| {
             let done = done.clone();
             async move {
-                assert!(n % 2 == 0, "this one fails on purpose");
+                assert!(n.is_multiple_of(2), "this one fails on purpose");
                 done.fetch_add(1, Ordering::SeqCst);
             }
         };

@@ -1,11 +1,14 @@
 //! What happens when the network falls silent: on a network of this program's own, since it is broken here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use autonomy_onion::{
-    Access, BootstrapError, DialErrorKind, DialPolicy, OnionKey, OnionStream, PrivateNetwork, Role,
-    ServiceConfig, Tor, TorConfig, TorNetwork,
+    Access, BootstrapError, DialErrorKind, DialPolicy, OnionKey, OnionService, OnionStream, PrivateNetwork,
+    Role, ServiceConfig, Tor, TorConfig, TorNetwork,
+    https::{HttpsClient, HttpsError, OnionTlsListener, Server, TlsIdentity},
 };
+use axum::{Router, routing::get};
+use http_body_util::Full;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::{Instant, sleep, timeout},
@@ -29,7 +32,7 @@ async fn says(stream: &mut OnionStream, text: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn dial_until_it_works(tor: &Tor, service: &autonomy_onion::OnionService) -> OnionStream {
+async fn dial_until_it_works(tor: &Tor, service: &OnionService) -> OnionStream {
     let end = Instant::now() + COMES_BACK_WITHIN;
     loop {
         match tor.connect(&service.address(), ECHO, &DialPolicy::new(Role::APP)).await {
@@ -38,6 +41,21 @@ async fn dial_until_it_works(tor: &Tor, service: &autonomy_onion::OnionService) 
         }
         sleep(Duration::from_millis(500)).await;
     }
+}
+
+/// A pod's API in small, and a client for it.
+fn serve_https(service: &OnionService, device: &Tor) -> HttpsClient {
+    let identity = |seed| TlsIdentity::from_seed(&[seed; 32]).expect("a seed makes an identity");
+    let listener = service.listen(443).expect("free");
+    let listener = OnionTlsListener::new(listener, &identity(1), Arc::new(|_| true)).expect("TLS");
+    let app = Router::new().route("/", get(|| async { "here" })).into_make_service();
+    tokio::runtime::Handle::current().spawn(axum::serve(listener, app).into_future());
+    let server = Server { onion: service.address(), port: 443, key: identity(1).public_key() };
+    HttpsClient::new(device, server, &identity(2), DialPolicy::new(Role::APP)).expect("TLS")
+}
+
+async fn ask(client: &HttpsClient) -> Result<(), HttpsError> {
+    client.send(http::Request::new(Full::default())).await.map(drop)
 }
 
 /// One test, for there is one network to break.
@@ -56,8 +74,16 @@ async fn a_silent_network_is_noticed_reported_and_survived() {
     let service = pod.launch(service).await.unwrap();
     let mut stream = dial_until_it_works(&device, &service).await;
     says(&mut stream, b"all is well").await.unwrap();
+    let client = serve_https(&service, &device);
+    ask(&client).await.unwrap();
 
     network.freeze();
+
+    // A request on the connection in use: the pings find out, long before the request's own limit.
+    let begin = Instant::now();
+    let error = ask(&client).await.unwrap_err();
+    assert!(matches!(error, HttpsError::Lost(_)), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 
     // A dial on the circuit in use hangs, is joined by another, and both end at their limits.
     let policy = DialPolicy {
@@ -84,6 +110,7 @@ async fn a_silent_network_is_noticed_reported_and_survived() {
 
     let mut stream = dial_until_it_works(&device, &service).await;
     says(&mut stream, b"all is well again").await.unwrap();
+    ask(&client).await.unwrap();
 
     // Two relays die at once. The service and its callers find other ways.
     network.kill_relay(0);

@@ -3,4 +3,5 @@
 mod https;
 mod libp2p;
 mod services;
+mod shutdown;
 mod world;

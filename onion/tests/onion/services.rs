@@ -163,6 +163,30 @@ fn a_service_that_was_dropped_comes_back_under_the_same_address() {
 }
 
 #[test]
+fn healing_a_service_costs_nobody_a_connection() {
+    in_world(|world| async {
+        let key = DescriptorSecret::from_bytes([43; 32]);
+        let service = launch(&world.pod, Access::Restricted(vec![key.public()])).await;
+        let onion = service.address();
+        world.device.add_discovery_key(&onion, &key).unwrap();
+        let mut stream = reach(&world.device, &onion, ECHO).await;
+        echo(&mut stream, "before").await;
+
+        service.republish().unwrap();
+        echo(&mut stream, "published again").await;
+        service.relaunch().await.unwrap();
+        echo(&mut stream, "launched again").await;
+
+        let report = reachability::watch(service.clone());
+        report.reachable().await;
+        let mut another = reach(&world.device, &onion, ECHO).await;
+        echo(&mut another, "and open to others").await;
+        service.set_descriptor_keys(vec![]).unwrap();
+        echo(&mut stream, "still here").await;
+    });
+}
+
+#[test]
 fn a_pod_that_restarts_keeps_its_address_and_locks_its_folder() {
     in_world(|world| async {
         let folder = folder();

@@ -1,0 +1,82 @@
+//! Ending: in the order the crate's documentation gives, and in none at all.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use autonomy_onion::{Access, DialPolicy, OnionStream, Role, reachability};
+
+use crate::world::{ECHO, echo, folder, launch, reach, start_tor};
+
+/// What lives in a running pod, in a runtime of its own.
+struct Pod {
+    stream: OnionStream,
+    report: reachability::Report,
+    service: autonomy_onion::OnionService,
+    tor: autonomy_onion::Tor,
+}
+
+fn run_a_pod(runtime: &tokio::runtime::Runtime, dir: &std::path::Path) -> Pod {
+    runtime.block_on(Box::pin(async {
+        let tor = start_tor(dir).await;
+        let service = launch(&tor, Access::Open).await;
+        let report = reachability::watch(service.clone());
+        let mut stream = reach(&tor, &service.address(), ECHO).await;
+        echo(&mut stream, "alive").await;
+        let another = tor.connect(&service.address(), ECHO, &DialPolicy::new(Role::COLLECT)).await;
+        drop(another);
+        Pod { stream, report, service, tor }
+    }))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime starts")
+}
+
+/// Counts the panics of threads named `name` while `act` runs: other tests' threads have other names.
+fn panics_while(act: impl FnOnce()) -> usize {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.to_string().contains("being shutdown") {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+        before(info);
+    }));
+    act();
+    count.load(Ordering::SeqCst)
+}
+
+#[test]
+fn a_pod_ends_at_once_and_without_a_panic_and_can_start_again() {
+    let folder = folder();
+    let panics = panics_while(|| {
+        let ordered = runtime();
+        let Pod { stream, report, service, tor } = run_a_pod(&ordered, folder.path());
+        drop(stream);
+        drop(report);
+        drop(service);
+        drop(tor);
+        let begin = Instant::now();
+        ordered.shutdown_timeout(Duration::from_secs(10));
+        assert!(begin.elapsed() < Duration::from_secs(10), "nothing is left to wait for");
+
+        let hasty = runtime();
+        let pod = run_a_pod(&hasty, folder.path());
+        drop(hasty);
+        drop(pod);
+
+        let last = runtime();
+        drop(run_a_pod(&last, folder.path()));
+    });
+    assert_eq!(panics, 0);
+}
