@@ -6,6 +6,7 @@
 //!
 //! | module | does |
 //! |---|---|
+//! | [`connect`] | from a profile to a device that reaches its pod |
 //! | [`transport`], [`tor`] | ways to a pod: Unix socket, onion service |
 //! | [`call`], [`routes`], [`sse`] | one request, all routes, the event stream, each with its limits |
 //! | [`profile`] | what a device keeps |
@@ -18,6 +19,7 @@
 
 pub mod call;
 pub mod ceremony;
+pub mod connect;
 pub mod decks;
 pub mod device;
 pub mod distrust;
@@ -32,6 +34,7 @@ pub mod transport;
 
 pub use call::{CallError, printable};
 pub use ceremony::{AccountWish, NewAccount};
+pub use connect::ConnectError;
 pub use device::{Device, DeviceError, ListedAccount};
 pub use distrust::Distrust;
 pub use payment::{CheckedDraft, PaymentWish};

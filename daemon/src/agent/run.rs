@@ -1,6 +1,6 @@
 //! The agent's process.
 
-use std::{fs, io};
+use std::io::{self, IsTerminal};
 
 use autonomy_onion::BootstrapProgress;
 use tokio::sync::watch;
@@ -19,13 +19,20 @@ use crate::client::{files::private_dir, tor};
 /// # Errors
 /// [`AgentError`]; the command that started it reads them from the agent's log.
 pub async fn run() -> Result<(), AgentError> {
+    if io::stdin().is_terminal() {
+        return Err(AgentError::Terminal);
+    }
     let setup = Setup::read(io::stdin().lock())?;
     // In its own session, the agent outlives the terminal. Fails only where it has one already.
     let _ = rustix::process::setsid();
     if let Some(dir) = setup.socket.parent() {
         private_dir(dir).map_err(|error| AgentError::Folder(error.to_string()))?;
     }
-    let lock = AgentLock::take(&setup.socket)?;
+    let lock = match AgentLock::take(&setup.socket) {
+        // Another command was faster: its agent serves both.
+        Err(DoorError::Running) => return Ok(()),
+        lock => lock?,
+    };
     let door = Door::open(&setup.socket, &lock)?;
     let (fingerprint, idle) = (setup.fingerprint(), setup.idle());
     let (tell, link) = watch::channel(Link::begin());
@@ -61,24 +68,12 @@ pub fn progress_of(news: &BootstrapProgress) -> Progress {
     Progress::starting(percent, text)
 }
 
-/// Removes what an agent leaves in its folder, its log included. Only while none runs.
-///
-/// # Errors
-/// When the lock is held or a file cannot be removed.
-pub fn clean(socket: &std::path::Path) -> Result<(), AgentError> {
-    let _lock = AgentLock::take(socket)?;
-    for file in [socket.to_owned(), socket.with_extension("log")] {
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 /// Why an agent ended.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
+    /// A person started it.
+    #[error("the agent is started by other commands when they need it; see `autonomy agent status`")]
+    Terminal,
     /// Nothing usable on standard input.
     #[error(transparent)]
     Setup(#[from] SetupError),

@@ -18,6 +18,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// Time for a started process to open its socket, and for one that was told to end to be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Time for an agent to say how it is: it is on this machine and waits for nothing.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
 /// Largest status.
 const MAX_STATUS: usize = 16 * 1024;
 
@@ -64,7 +67,9 @@ pub async fn ensure(setup: &Setup, progress: impl Fn(&Progress)) -> Result<Trans
 /// # Errors
 /// [`CallError::Unreachable`] where none runs.
 pub async fn status(transport: &Transport) -> Result<AgentStatus, CallError> {
-    Call::get("/agent/status", MAX_STATUS).send(transport).await
+    let asked = Call::get("/agent/status", MAX_STATUS);
+    let answer = tokio::time::timeout(ANSWERS_WITHIN, asked.send(transport)).await;
+    answer.unwrap_or(Err(CallError::TooSlow { seconds: ANSWERS_WITHIN.as_secs() }))
 }
 
 /// Tells an agent to end, and waits until it is gone.

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::{
     Failure,
-    context::{Context, agent_socket},
+    context::Context,
     output::{Answer, pairs},
 };
 use crate::{
     agent::{self, Phase},
-    client::{CallError, Transport},
+    client::{CallError, Transport, connect::agent_socket},
 };
 
 /// Becomes the agent. Its setup comes by standard input from the command that started it.

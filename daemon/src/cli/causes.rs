@@ -3,7 +3,9 @@
 use super::{Exit, Failure};
 use crate::{
     agent::start::StartError,
-    client::{DeviceError, Distrust, ProfileError, ProvisionError, files::FileError, tor::LinkError},
+    client::{
+        ConnectError, DeviceError, Distrust, ProfileError, ProvisionError, files::FileError, tor::LinkError,
+    },
     pod::PodError,
     store::{CreateError, OpenError},
 };
@@ -96,6 +98,15 @@ impl From<StartError> for Failure {
 impl From<LinkError> for Failure {
     fn from(error: LinkError) -> Self {
         Self::new(Exit::Unreachable, "tor", error)
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::NoPod => super::context::no_pod(),
+            ConnectError::Link(error) => error.into(),
+        }
     }
 }
 

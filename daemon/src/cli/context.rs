@@ -7,9 +7,9 @@ use std::{
 
 use super::{Failure, args::Global, output::Output, wait::Spinner};
 use crate::{
-    agent::{self, Setup, run::progress_of, setup::BridgeProgram, status::Progress},
+    agent::{self, run::progress_of, status::Progress},
     client::{Device, PodClient, Profile, Transport, tor},
-    config::{Config, TransportSection},
+    config::Config,
     pod::PodDir,
     store::{Unlock, UnlockSources},
 };
@@ -115,7 +115,7 @@ impl Context {
     }
 
     async fn over_tor(&self, profile: &Profile) -> Result<Transport, Failure> {
-        let setup = self.agent_setup(profile)?;
+        let setup = profile.setup(&self.config)?;
         if self.flags.no_agent {
             let progress = |news| self.say_progress(&progress_of(&news));
             let link = tor::link(&setup, progress);
@@ -128,37 +128,6 @@ impl Context {
     fn say_progress(&self, progress: &Progress) {
         self.spinner.say(&format!("starting Tor: {} %, {}", progress.percent, progress.text));
     }
-
-    /// What the agent of this profile is given.
-    pub(super) fn agent_setup(&self, profile: &Profile) -> Result<Setup, Failure> {
-        let pod = profile.pod().ok_or_else(no_pod)?;
-        let tor_network = self.config.tor.network_file.as_deref().map(tor::read_network).transpose()?;
-        let programs = self.config.tor.transports.iter().cloned();
-        Ok(Setup {
-            device_seed: profile.device_key().to_bytes(),
-            descriptor_secret: *pod.descriptor_secret(),
-            app_onion: *pod.app_onion(),
-            pod_key: *pod.pod_key().as_bytes(),
-            tor_network,
-            bridges: self.config.tor.bridges.clone(),
-            bridge_programs: programs
-                .map(|TransportSection { protocols, program, arguments }| BridgeProgram {
-                    protocols,
-                    program,
-                    arguments,
-                })
-                .collect(),
-            bootstrap_seconds: self.config.tor.bootstrap_seconds,
-            tor_dir: profile.dir().join("tor"),
-            socket: agent_socket(profile.dir()),
-            idle_seconds: self.config.agent_idle().as_secs(),
-        })
-    }
-}
-
-/// Where the agent of a profile listens.
-pub(super) fn agent_socket(profile_dir: &Path) -> PathBuf {
-    profile_dir.join("agent.sock")
 }
 
 /// The failure of a device that belongs to no pod.

@@ -72,7 +72,6 @@ impl Profile {
     /// [`ProfileError`]; an existing profile is never overwritten.
     pub fn create(dir: &Path, unlock: &Unlock, birth: Birth) -> Result<Self, ProfileError> {
         private_dir(dir)?;
-        let store = Store::create(Self::path(dir), unlock)?;
         let identity = IdentityRow::draw(birth.name);
         let mut rows = vec![rows::put(rows::IDENTITY, &identity)];
         if let Some(seed) = &birth.auth_seed {
@@ -81,7 +80,7 @@ impl Profile {
         if let Some(seed) = &birth.payment_seed {
             rows.push(rows::put(rows::PAYMENT, &Zeroizing::new(seed.entropy().to_vec())));
         }
-        store.commit(&rows)?;
+        let store = Store::create_with(Self::path(dir), unlock, &rows)?;
         let Birth { auth_seed, payment_seed, .. } = birth;
         Ok(Self {
             store,

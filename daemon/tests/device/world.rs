@@ -73,8 +73,8 @@ impl World {
         let identity = Identity::draw("regtest", &mut rand::rngs::OsRng, now());
         let (node, rows) = Node::create(identity);
         let (request, pod_seed) = (node.pod_request().to_text(), *node.pod_seed());
-        let mut store = Store::create(dir.path().join("pod.redb"), &key()).unwrap();
-        driver::commit(&mut store, &rows).unwrap();
+        let store = Store::create(dir.path().join("pod.redb"), &key()).unwrap();
+        driver::commit(&store, &rows).unwrap();
         let handle = driver::start(node, store, vec![], Arc::default(), Watched::default()).unwrap();
 
         let mut profile = Profile::create(&dir.path().join("device"), &key(), owner()).unwrap();

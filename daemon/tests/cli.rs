@@ -1,0 +1,329 @@
+//! The program itself: what a person or a script sees of it. Nothing here needs Tor or a chain.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use autonomy_wallet::{
+    account::{AccountMap, Birthday, Kind, Plan, THRESHOLD},
+    bitcoin::Network,
+    keys::{AccountIndex, RecoveryKey, Role, Seed},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A home of its own, with nothing in it.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn command(&self, line: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_autonomy"));
+        command.args(line).env_clear().env("HOME", self.path()).env("AUTONOMY_PASSPHRASE", "correct horse");
+        command
+    }
+
+    fn run(&self, line: &[&str]) -> Output {
+        self.command(line).stdin(Stdio::null()).output().unwrap()
+    }
+
+    fn run_with(&self, line: &[&str], input: &str) -> Output {
+        let mut command = self.command(line);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// The one JSON object of a command that succeeds.
+    fn json(&self, line: &[&str]) -> Value {
+        let output = self.run(&[line, &["--json"]].concat());
+        assert!(output.status.success(), "{line:?}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout).lines().count(), 1, "{line:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Exit status, kind and detail of a command that fails; standard output stays empty.
+    fn failure(&self, line: &[&str]) -> (i32, String, String) {
+        failure(&self.run(&[line, &["--json"]].concat()))
+    }
+}
+
+fn failure(output: &Output) -> (i32, String, String) {
+    assert_eq!(text(&output.stdout), "");
+    let error: Value =
+        serde_json::from_slice(&output.stderr).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    let field = |name: &str| error["error"][name].as_str().unwrap().to_owned();
+    (output.status.code().unwrap(), field("kind"), field("detail"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn string(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}")).to_owned()
+}
+
+#[test]
+fn a_pod_and_its_device_find_each_other_by_two_lines_of_text() {
+    let home = Home::new();
+    let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
+    assert_eq!(string(&home.json(&["pod", "request"]), "request"), request, "the same each time");
+    let device = home.json(&["init"]);
+    let bundle = home.path().join("bundle");
+    let made = home.json(&["provision", &request, "--name", "home", "--out", bundle.to_str().unwrap()]);
+    assert!(string(&made, "onion").ends_with(".onion"));
+    assert_eq!(string(&made, "network"), "regtest");
+    home.json(&["pod", "adopt", &format!("@{}", bundle.display())]);
+    assert!(string(&device, "identity").starts_with("did:key:z6Mk"));
+}
+
+#[test]
+fn texts_come_as_themselves_from_a_file_or_through_a_pipe() {
+    let home = Home::new();
+    let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
+    home.json(&["init"]);
+    let piped = home.run_with(&["provision", "-", "--json"], &format!("  {request}\n"));
+    assert!(piped.status.success(), "{}", text(&piped.stderr));
+    let (status, kind, detail) = home.failure(&["provision", "@/nowhere/request", "--yes"]);
+    assert_eq!((status, kind.as_str()), (1, "file"));
+    assert!(detail.contains("/nowhere/request"));
+}
+
+#[test]
+fn what_was_pasted_by_mistake_is_named() {
+    let home = Home::new();
+    let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
+    home.json(&["init"]);
+    let (status, _, detail) = home.failure(&["pod", "adopt", &request]);
+    assert_eq!(status, 5);
+    assert!(detail.contains("this is a pod request, not a bundle"), "{detail}");
+    let bundle = string(&home.json(&["provision", &request]), "bundle");
+    let (status, kind, detail) = home.failure(&["provision", &bundle, "--yes"]);
+    assert_eq!((status, kind.as_str()), (2, "usage"));
+    assert!(detail.contains("this is a bundle, not a pod request"), "{detail}");
+    let (_, _, detail) = home.failure(&["device", "join", &request[..40]]);
+    assert!(detail.contains("this is a pod request, not a grant"), "{detail}");
+}
+
+#[test]
+fn words_that_were_written_down_bring_the_same_person_back() {
+    let old = Home::new();
+    let born = old.json(&["init", "--words", "12"]);
+    let words = (string(&born, "payment_words"), string(&born, "identity_words"));
+    assert_eq!((words.0.split(' ').count(), words.1.split(' ').count()), (12, 24));
+
+    let new = Home::new();
+    let output = new.run_with(&["init", "--restore", "--json"], &format!("{}\n{}\n", words.0, words.1));
+    let restored: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(restored["identity"], born["identity"]);
+    assert_ne!(restored["device"], born["device"], "another device of the same person");
+    assert!(restored.get("payment_words").is_none(), "not shown again");
+
+    let wrong = Home::new().run_with(&["init", "--restore", "--json"], "not twelve words\n");
+    assert_eq!(failure(&wrong).0, 2);
+}
+
+#[test]
+fn keys_are_never_overwritten() {
+    let home = Home::new();
+    home.json(&["init"]);
+    assert_eq!(home.failure(&["init"]).1, "profile-exists");
+    home.json(&["pod", "init", "--network", "regtest"]);
+    assert_eq!(home.failure(&["pod", "init", "--network", "regtest"]).1, "pod-exists");
+}
+
+#[test]
+fn what_a_script_can_act_on_has_a_status_of_its_own() {
+    let home = Home::new();
+    let status = |line: &[&str]| {
+        let (status, kind, _) = home.failure(line);
+        (status, kind)
+    };
+    assert_eq!(status(&["status"]), (1, "no-profile".into()));
+    assert_eq!(status(&["pod", "status"]), (4, "not-running".into()));
+    assert_eq!(status(&["pay", "bcrt1q", "5"]), (2, "usage".into()));
+    assert_eq!(status(&["pay", "bcrt1q", "5", "sat"]), (3, "not-confirmed".into()));
+    assert_eq!(status(&["dance"]), (2, "usage".into()));
+    assert_eq!(status(&["status", "--pod-socket", "/nowhere.sock"]), (4, "unreachable".into()));
+    assert_eq!(status(&["status", "--config", "/nowhere.toml"]), (2, "usage".into()));
+}
+
+#[test]
+fn a_wrong_passphrase_is_told_from_a_missing_one() {
+    let home = Home::new();
+    home.json(&["init"]);
+    let mut wrong = home.command(&["account", "export", "--json"]);
+    let (_, kind, detail) =
+        failure(&wrong.env("AUTONOMY_PASSPHRASE", "wrong").stdin(Stdio::null()).output().unwrap());
+    assert_eq!(kind, "passphrase");
+    assert!(detail.contains("wrong passphrase"), "{detail}");
+    let mut none = home.command(&["account", "export", "--json"]);
+    none.env_remove("AUTONOMY_PASSPHRASE").stdin(Stdio::null());
+    let (_, kind, detail) = failure(&none.output().unwrap());
+    assert_eq!(kind, "passphrase");
+    assert!(detail.contains("--passphrase-file"), "{detail}");
+}
+
+#[test]
+fn a_misspelt_setting_is_refused_by_name() {
+    let home = Home::new();
+    let file = home.path().join("config.toml");
+    std::fs::write(&file, "[agent]\nidle_hours = 3\n").unwrap();
+    let (status, _, detail) = home.failure(&["status", "--config", file.to_str().unwrap()]);
+    assert_eq!(status, 2);
+    assert!(detail.contains("idle_hours"), "{detail}");
+}
+
+fn map() -> AccountMap {
+    let index = AccountIndex::FIRST;
+    let key = |role, byte: u8| {
+        *Seed::from_entropy(&[byte; 32]).unwrap().account_key(role, Network::Regtest, index).public()
+    };
+    let recovery = RecoveryKey::draw(&std::array::from_fn(|i| i as u8), &[]).unwrap();
+    let keys = [key(Role::P, 1), recovery.public(Network::Regtest, index), key(Role::G, 2)];
+    let plan = Plan {
+        name: "main".into(),
+        kind: Kind::TwoOfThree,
+        threshold: THRESHOLD,
+        network: Network::Regtest,
+        account: index,
+        birthday: Birthday { height: 101, time: 1_700_000_000 },
+    };
+    AccountMap::rebuild(plan, &keys, &keys[0]).unwrap()
+}
+
+#[test]
+fn account_maps_go_in_and_out_without_a_pod_and_a_changed_one_does_not() {
+    let home = Home::new();
+    home.json(&["init"]);
+    assert_eq!(home.failure(&["account", "export"]).1, "no-account");
+    let map = map();
+    let file = home.path().join("map.json");
+    std::fs::write(&file, map.to_bytes()).unwrap();
+    let argument = format!("@{}", file.display());
+    let held = home.json(&["account", "import", &argument]);
+    assert_eq!(string(&held, "first_address"), map.first_address().to_string());
+    assert_eq!(home.json(&["account", "export"]), serde_json::to_value(&map).unwrap());
+    let plain = home.run(&["account", "export", "--format", "descriptor"]);
+    assert_eq!(text(&plain.stdout).trim(), map.descriptor());
+    let core = home.json(&["account", "export", "main", "--format", "core"]);
+    assert_eq!(core["importdescriptors"], map.core_import());
+
+    let changed = text(&map.to_bytes()).replace("sortedmulti(2", "sortedmulti(1");
+    std::fs::write(&file, changed).unwrap();
+    let (status, kind, _) = home.failure(&["account", "import", &argument]);
+    assert_eq!((status, kind.as_str()), (3, "unsafe-account"));
+}
+
+#[test]
+fn a_pod_comes_back_from_its_sealed_copy() {
+    let home = Home::new();
+    let request = string(&home.json(&["pod", "init", "--network", "signet"]), "request");
+    let copy = home.path().join("copy");
+    home.json(&["pod", "backup", copy.to_str().unwrap()]);
+    let other = home.path().join("other");
+    home.json(&["pod", "restore", copy.to_str().unwrap(), "--data-dir", other.to_str().unwrap()]);
+    let back = home.json(&["pod", "request", "--data-dir", other.to_str().unwrap()]);
+    assert_eq!(string(&back, "request"), request);
+    std::fs::write(&copy, b"not a copy").unwrap();
+    let (status, ..) = home.failure(&["pod", "restore", copy.to_str().unwrap(), "--data-dir", "third"]);
+    assert_eq!(status, 1);
+}
+
+/// A private Tor network in which nobody answers.
+const NOBODY: &str = r#"
+[[authority]]
+v3ident = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+[[fallback]]
+rsa = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+ed = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE"
+orport = ["127.0.0.1:1"]
+"#;
+
+#[test]
+fn where_tor_does_not_start_the_command_says_why_and_no_agent_stays() {
+    let home = Home::new();
+    let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
+    home.json(&["init"]);
+    home.json(&["provision", &request]);
+    let network = home.path().join("network.toml");
+    std::fs::write(&network, NOBODY).unwrap();
+    let config = home.path().join("config.toml");
+    std::fs::write(&config, "[tor]\nbootstrap_seconds = 1\n").unwrap();
+    let flags = ["--config", config.to_str().unwrap(), "--tor-network", network.to_str().unwrap()];
+    for line in [&["status"][..], &["status", "--no-agent"]] {
+        let (status, kind, detail) = home.failure(&[line, &flags].concat());
+        assert_eq!((status, kind.as_str()), (4, "tor"), "{detail}");
+    }
+    home.json(&["agent", "stop"]);
+    assert_eq!(home.json(&["agent", "status"])["running"], false);
+    let profile = home.path().join(".local/share/autonomy/device");
+    assert!(!profile.join("agent.sock").exists());
+}
+
+#[test]
+fn a_profile_folder_too_deep_for_a_socket_is_named() {
+    let home = Home::new();
+    let deep = home.path().join("d".repeat(100));
+    let flags = ["--profile-dir", deep.to_str().unwrap()];
+    let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
+    home.json(&[&["init"][..], &flags].concat());
+    home.json(&[&["provision", &request][..], &flags].concat());
+    let (status, kind, detail) = home.failure(&[&["status"][..], &flags].concat());
+    assert_eq!((status, kind.as_str()), (1, "agent"));
+    assert!(detail.contains("--profile-dir"), "{detail}");
+}
+
+#[test]
+fn the_agent_takes_its_keys_from_nobody_but_a_command() {
+    let home = Home::new();
+    let output = home.run_with(&["agent", "--json"], "give me your keys");
+    assert_eq!(failure(&output).1, "agent");
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_from_the_same_words() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&home.run(&["completions", shell]).stdout);
+        assert!(script.contains("provision") && script.contains("tor-network"), "{shell}");
+    }
+    let pages = home.path().join("man");
+    home.json(&["man", pages.to_str().unwrap()]);
+    let page = std::fs::read_to_string(pages.join("autonomy-pay.1")).unwrap();
+    assert!(page.contains("fee\\-rate"));
+}
+
+#[test]
+fn every_verb_explains_itself() {
+    let home = Home::new();
+    for verb in [
+        "init",
+        "provision",
+        "status",
+        "device",
+        "account",
+        "receive",
+        "pay",
+        "payment",
+        "history",
+        "events",
+        "pod",
+    ] {
+        let help = home.run(&[verb, "--help"]);
+        assert!(help.status.success() && help.stdout.len() > 200, "{verb}");
+    }
+}
