@@ -60,6 +60,13 @@ impl Home {
     }
 }
 
+impl Drop for Home {
+    /// No agent stays behind, also where a story fails.
+    fn drop(&mut self) {
+        let _ = self.command(&["agent", "stop"]).stdin(Stdio::null()).output();
+    }
+}
+
 fn failure(output: &Output) -> (i32, String, String) {
     assert_eq!(text(&output.stdout), "");
     let error: Value =
@@ -272,6 +279,66 @@ fn where_tor_does_not_start_the_command_says_why_and_no_agent_stays() {
     assert_eq!(home.json(&["agent", "status"])["running"], false);
     let profile = home.path().join(".local/share/autonomy/device");
     assert!(!profile.join("agent.sock").exists());
+}
+
+/// Waits until `look` finds something.
+fn wait<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..200 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("waited for 20 s in vain");
+}
+
+/// Process and session of the agent that runs for this home.
+fn agent_of(home: &Home) -> Option<(u64, String)> {
+    let status = home.json(&["agent", "status"]);
+    let pid = status["agent"]["pid"].as_u64()?;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name in brackets: state, parent, group, session.
+    let session = stat.rsplit(')').next()?.split_whitespace().nth(3)?.to_owned();
+    Some((pid, session))
+}
+
+fn is_gone(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.is_empty() || stat.contains(") Z ")
+}
+
+#[test]
+fn an_agent_is_one_outlives_its_command_and_is_replaced_when_it_dies_or_is_outdated() {
+    let home = Home::new();
+    let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
+    home.json(&["init"]);
+    home.json(&["provision", &request]);
+    let network = home.path().join("network.toml");
+    std::fs::write(&network, NOBODY).unwrap();
+    let patient = ["status", "--tor-network", network.to_str().unwrap()];
+    let start = || home.command(&patient).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+
+    let mut both = [start(), start()];
+    let (first, session) = wait(|| agent_of(&home));
+    assert_eq!(session, first.to_string(), "it leads a session of its own");
+    both.iter_mut().for_each(|command| {
+        command.kill().unwrap();
+        command.wait().unwrap();
+    });
+    assert_eq!(agent_of(&home).unwrap().0, first, "it outlives both commands, and there is one only");
+
+    assert!(Command::new("kill").args(["-9", &first.to_string()]).status().unwrap().success());
+    let mut again = start();
+    let second = wait(|| agent_of(&home).filter(|(pid, _)| *pid != first)).0;
+    again.kill().unwrap();
+    again.wait().unwrap();
+
+    let config = home.path().join("config.toml");
+    std::fs::write(&config, "[tor]\nbootstrap_seconds = 1\n").unwrap();
+    let (status, kind, _) = home.failure(&[&patient[..], &["--config", config.to_str().unwrap()]].concat());
+    assert_eq!((status, kind.as_str()), (4, "tor"), "other settings, another agent");
+    assert!(wait(|| is_gone(second).then_some(true)));
+    home.json(&["agent", "stop"]);
 }
 
 #[test]

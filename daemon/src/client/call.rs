@@ -223,8 +223,14 @@ pub enum CallError {
         /// What the parser says.
         why: String,
     },
-    /// A path that cannot be sent, for example with a space in an id.
-    #[error("{what} cannot be asked for: an id has characters that no id has")]
+    /// Not the id of anything.
+    #[error("`{id}` is not an id: ids are letters and digits, at most 64")]
+    BadId {
+        /// What was given, shortened.
+        id: String,
+    },
+    /// A request that cannot be written down as HTTP.
+    #[error("{what} cannot be asked for")]
     BadRequest {
         /// The route.
         what: String,

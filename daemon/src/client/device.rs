@@ -11,6 +11,9 @@ use super::{
 };
 use crate::api::types::{Account, ReceiveAddress, Status};
 
+/// How far a pod's state may move on between two looks: a million debits and changes, decades of use.
+const MAX_EPOCH_LEAP: u64 = 1 << 20;
+
 /// A device that can reach its pod.
 #[derive(Debug)]
 pub struct Device {
@@ -54,6 +57,9 @@ impl Device {
         let (seen, told) = (self.profile.state_epoch(), status.state_epoch);
         if told < seen {
             return Err(Distrust::OlderState { seen, told }.into());
+        }
+        if told - seen > MAX_EPOCH_LEAP {
+            return Err(Distrust::StateLeapt { seen, told }.into());
         }
         Ok(())
     }

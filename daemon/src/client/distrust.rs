@@ -16,6 +16,16 @@ pub enum Distrust {
         /// What the pod told now.
         told: u64,
     },
+    /// The pod counts in leaps. Believed, the real one would seem to have forgotten everything from then on.
+    #[error(
+        "the pod says that its state is number {told}; the last this device saw was {seen}. No pod gets that far"
+    )]
+    StateLeapt {
+        /// The highest epoch seen.
+        seen: u64,
+        /// What the pod told now.
+        told: u64,
+    },
     /// Status names another pod.
     #[error("the pod says its key is {told}, this device belongs to {pinned}")]
     AnotherPod {
@@ -100,6 +110,7 @@ impl Distrust {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::OlderState { .. } => "older-state",
+            Self::StateLeapt { .. } => "state-leapt",
             Self::AnotherPod { .. } => "another-pod",
             Self::AnotherNetwork { .. } => "another-network",
             Self::OfferSignature => "offer-signature",

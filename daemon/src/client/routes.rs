@@ -1,7 +1,7 @@
 //! The routes of the app API, one typed function each, with the largest answer that each may give.
 
 use super::{
-    call::{Call, CallError},
+    call::{Call, CallError, printable},
     sse::EventStream,
     transport::Transport,
 };
@@ -26,6 +26,16 @@ const MAX_PAYMENT: usize = 6_000 * KIB;
 const MAX_PAYMENTS: usize = 16_000 * KIB;
 /// A thousand lines of about 500 bytes, and notes of 256 characters.
 const MAX_HISTORY: usize = 2_048 * KIB;
+
+/// Longest id in a path: a device's key has 64 characters.
+const MAX_ID: usize = 64;
+
+/// An id as a part of a path. What is no id stays out of it, whether a person typed it or a pod told it.
+fn id(text: &str) -> Result<&str, CallError> {
+    let fits =
+        (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if fits { Ok(text) } else { Err(CallError::BadId { id: printable(text).chars().take(MAX_ID).collect() }) }
+}
 
 /// A pod, as one device speaks to it. Every answer is untrusted: it has been bounded and parsed, not believed.
 #[derive(Debug, Clone)]
@@ -72,8 +82,11 @@ impl PodClient {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn revoke_device(&self, id: &str) -> Result<(), CallError> {
-        Call::delete(format!("/v1/devices/{id}"), MAX_SMALL).send_for_bytes(&self.transport).await.map(drop)
+    pub async fn revoke_device(&self, device: &str) -> Result<(), CallError> {
+        Call::delete(format!("/v1/devices/{}", id(device)?), MAX_SMALL)
+            .send_for_bytes(&self.transport)
+            .await
+            .map(drop)
     }
 
     /// `GET /v1/accounts`.
@@ -88,8 +101,8 @@ impl PodClient {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn account(&self, id: &str) -> Result<Account, CallError> {
-        Call::get(format!("/v1/accounts/{id}"), MAX_SMALL).send(&self.transport).await
+    pub async fn account(&self, account: &str) -> Result<Account, CallError> {
+        Call::get(format!("/v1/accounts/{}", id(account)?), MAX_SMALL).send(&self.transport).await
     }
 
     /// `POST /v1/accounts`: begins an account.
@@ -109,7 +122,9 @@ impl PodClient {
         ceremony: &str,
         keys: &CompleteAccount,
     ) -> Result<Account, CallError> {
-        Call::post(format!("/v1/accounts/{ceremony}/complete"), keys, MAX_SMALL).send(&self.transport).await
+        Call::post(format!("/v1/accounts/{}/complete", id(ceremony)?), keys, MAX_SMALL)
+            .send(&self.transport)
+            .await
     }
 
     /// `POST /v1/accounts/{id}/addresses`: a fresh receive address.
@@ -117,7 +132,7 @@ impl PodClient {
     /// # Errors
     /// See [`CallError`].
     pub async fn new_address(&self, account: &str) -> Result<ReceiveAddress, CallError> {
-        let path = format!("/v1/accounts/{account}/addresses");
+        let path = format!("/v1/accounts/{}/addresses", id(account)?);
         Call::post(path, &serde_json::json!({}), MAX_SMALL).send(&self.transport).await
     }
 
@@ -126,7 +141,7 @@ impl PodClient {
     /// # Errors
     /// See [`CallError`].
     pub async fn history(&self, account: &str, limit: u32) -> Result<History, CallError> {
-        Call::get(format!("/v1/accounts/{account}/history?limit={limit}"), MAX_HISTORY)
+        Call::get(format!("/v1/accounts/{}/history?limit={limit}", id(account)?), MAX_HISTORY)
             .send(&self.transport)
             .await
     }
@@ -136,7 +151,9 @@ impl PodClient {
     /// # Errors
     /// See [`CallError`].
     pub async fn draft_payment(&self, account: &str, wish: &NewPayment) -> Result<Payment, CallError> {
-        Call::post(format!("/v1/accounts/{account}/payments"), wish, MAX_PAYMENT).send(&self.transport).await
+        Call::post(format!("/v1/accounts/{}/payments", id(account)?), wish, MAX_PAYMENT)
+            .send(&self.transport)
+            .await
     }
 
     /// `GET /v1/accounts/{id}/payments`, newest first.
@@ -144,31 +161,37 @@ impl PodClient {
     /// # Errors
     /// See [`CallError`].
     pub async fn payments(&self, account: &str) -> Result<Payments, CallError> {
-        Call::get(format!("/v1/accounts/{account}/payments"), MAX_PAYMENTS).send(&self.transport).await
+        Call::get(format!("/v1/accounts/{}/payments", id(account)?), MAX_PAYMENTS).send(&self.transport).await
     }
 
     /// `GET /v1/payments/{id}`.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn payment(&self, id: &str) -> Result<Payment, CallError> {
-        Call::get(format!("/v1/payments/{id}"), MAX_PAYMENT).send(&self.transport).await
+    pub async fn payment(&self, payment: &str) -> Result<Payment, CallError> {
+        Call::get(format!("/v1/payments/{}", id(payment)?), MAX_PAYMENT).send(&self.transport).await
     }
 
     /// `POST /v1/payments/{id}/approve`: hands over the device's signature.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn approve_payment(&self, id: &str, approval: &ApprovePayment) -> Result<Payment, CallError> {
-        Call::post(format!("/v1/payments/{id}/approve"), approval, MAX_PAYMENT).send(&self.transport).await
+    pub async fn approve_payment(
+        &self,
+        payment: &str,
+        approval: &ApprovePayment,
+    ) -> Result<Payment, CallError> {
+        Call::post(format!("/v1/payments/{}/approve", id(payment)?), approval, MAX_PAYMENT)
+            .send(&self.transport)
+            .await
     }
 
     /// `DELETE /v1/payments/{id}`: gives up a draft.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn cancel_payment(&self, id: &str) -> Result<(), CallError> {
-        Call::delete(format!("/v1/payments/{id}"), MAX_PAYMENT)
+    pub async fn cancel_payment(&self, payment: &str) -> Result<(), CallError> {
+        Call::delete(format!("/v1/payments/{}", id(payment)?), MAX_PAYMENT)
             .send_for_bytes(&self.transport)
             .await
             .map(drop)
@@ -207,5 +230,18 @@ impl PodClient {
     /// See [`CallError`].
     pub async fn events(&self, after: Option<u64>, follow: bool) -> Result<EventStream, CallError> {
         EventStream::open(&self.transport, after, follow).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_id_stays_out_of_paths() {
+        assert_eq!(id("431ebb6046e52804e3f6c83e3e8a5090"), Ok("431ebb6046e52804e3f6c83e3e8a5090"));
+        for text in ["", "..", "a/b", "a?b", "a b", "a%2fb", "\u{1b}[2J", &"a".repeat(65)] {
+            assert!(matches!(id(text), Err(CallError::BadId { .. })), "{text}");
+        }
     }
 }

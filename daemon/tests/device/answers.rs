@@ -28,6 +28,15 @@ async fn a_pod_that_forgot_something_is_refused_also_by_the_next_command() {
 }
 
 #[tokio::test]
+async fn one_lie_about_the_state_does_not_lock_the_device_out_for_ever() {
+    let mut world = World::new().await;
+    world.change("GET", "/v1/status", |status| status["state_epoch"] = json!(u64::MAX));
+    assert!(matches!(world.device.status().await, Err(DeviceError::Distrust(Distrust::StateLeapt { .. }))));
+    world.honest();
+    world.device.status().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_pod_that_says_to_be_another_or_on_another_network_is_refused() {
     let mut world = World::new().await;
     world.change("GET", "/v1/status", |status| status["pod_key"] = json!("00".repeat(32)));
@@ -104,4 +113,18 @@ async fn events_come_in_order_and_can_be_resumed() {
     assert!(ids.len() >= 2 && ids.is_sorted(), "{ids:?}");
     let mut rest = world.device.pod.events(Some(ids[0]), true).await.unwrap();
     assert_eq!(rest.next().await.unwrap().unwrap().id, ids[1]);
+}
+
+#[tokio::test]
+async fn nothing_secret_is_printed_for_debugging() {
+    let world = World::new().await;
+    let profile = &world.device.profile;
+    let text = format!("{:?} {:?} {:?}", world.device, profile.pod(), profile.setup(&Default::default()));
+    for secret in
+        [profile.device_key().to_bytes(), *profile.sealing_secret(), *profile.own_descriptor_secret()]
+    {
+        let (decimal, hex) = (format!("{secret:?}"), data_encoding::HEXLOWER.encode(&secret));
+        assert!(!text.contains(decimal.trim_matches(['[', ']'])) && !text.contains(&hex), "{text}");
+    }
+    assert!(text.contains("[secret]"));
 }
