@@ -1,9 +1,9 @@
 //! Dialling an onion service: bounded, hedged, and with an error that says what to do.
 //!
 //! The onion client is the weak part of Tor: an attempt may hang on an introduction point that answers for a
-//! service that is gone. So a second attempt on fresh circuits starts when the first is slow; the first
-//! success wins and the other is dropped; each attempt has its own limit, and the whole has one too. The
-//! rules are tested alone, with attempts that are not Tor's ([`race`]).
+//! service that is gone. So an attempt that is slow is joined by another on fresh circuits; the first success
+//! wins and the others are dropped; each attempt has its own limit, and the whole has one too. The rules are
+//! tested alone, with attempts that are not Tor's ([`race`]).
 
 use std::{future::Future, time::Duration};
 
@@ -23,8 +23,9 @@ pub struct DialPolicy {
     pub attempt_limit: Duration,
     /// Limit of all attempts together.
     pub total_limit: Duration,
-    /// How long the first attempt may take before a second one, on fresh circuits, joins it. A warm dial is
-    /// one round trip (about a second), a cold one three to five.
+    /// How long an attempt may take, at most, before another on fresh circuits joins it; less on a network
+    /// whose dials are usually quick. A warm dial is one round trip (about a second), a cold one three to five.
+    /// It doubles with each attempt.
     pub hedge_after: Duration,
     /// Most attempts, the hedge included. At least 1.
     pub attempts: u32,
@@ -152,40 +153,56 @@ impl From<arti_client::Error> for AttemptError {
     }
 }
 
-/// What a [`race`] ended with: the winner and its token, or the last error with the number of attempts.
-pub(crate) type Outcome<S> = Result<(S, IsolationToken), (AttemptError, u32)>;
+/// The attempt that won a [`race`].
+#[derive(Debug)]
+pub(crate) struct Winner<S> {
+    pub(crate) stream: S,
+    pub(crate) token: IsolationToken,
+    /// How long this attempt alone took, if it was on fresh circuits.
+    pub(crate) took_fresh: Option<Duration>,
+}
 
-/// Most attempts in flight: the one that may be slow, and its hedge.
-const MAX_IN_FLIGHT: usize = 2;
+/// What a [`race`] ended with: the winner, or the last error with the number of attempts.
+pub(crate) type Outcome<S> = Result<Winner<S>, (AttemptError, u32)>;
+
+/// Most attempts in flight: one may hang on the dead circuits of a service that restarted, and the next on its
+/// old descriptor.
+const MAX_IN_FLIGHT: usize = 3;
 
 /// Runs attempts by the rules of `policy`: the first on the circuits of `kept`, if given, each other one on
-/// fresh circuits. A failed attempt is followed by another at once, a slow one is joined by another.
+/// fresh circuits. A failed attempt is followed by another at once; one that is slow, which is after `hedge` and
+/// then after twice as long each time, is joined by another.
 pub(crate) async fn race<S, F: Future<Output = Result<S, AttemptError>>>(
     policy: &DialPolicy,
+    mut hedge: Duration,
     kept: Option<IsolationToken>,
     attempt: impl Fn(IsolationToken) -> F,
 ) -> Outcome<S> {
     let end = Instant::now() + policy.total_limit;
     let run = |token: IsolationToken, fresh: bool| {
+        let begin = Instant::now();
         let attempt = tokio::time::timeout(policy.attempt_limit, attempt(token));
-        async move { (token, fresh, attempt.await) }
+        async move {
+            let result = attempt.await;
+            (token, fresh.then(|| begin.elapsed()), result)
+        }
     };
     let mut running =
         FuturesUnordered::from_iter([run(kept.unwrap_or_else(IsolationToken::new), kept.is_none())]);
     let mut made = 1;
-    let mut hedge_at = Instant::now() + policy.hedge_after;
+    let mut hedge_at = Instant::now() + hedge;
     let mut last = AttemptError { kind: DialErrorKind::TimedOut, detail: "no answer".to_owned() };
     loop {
         tokio::select! {
             () = tokio::time::sleep_until(end) => return Err((last, made)),
             () = tokio::time::sleep_until(hedge_at), if running.len() < MAX_IN_FLIGHT && made < policy.attempts => {}
-            Some((token, fresh, result)) = running.next() => {
+            Some((token, took_fresh, result)) = running.next() => {
                 last = match result {
-                    Ok(Ok(stream)) => return Ok((stream, token)),
+                    Ok(Ok(stream)) => return Ok(Winner { stream, token, took_fresh }),
                     Ok(Err(error)) => error,
                     Err(_) => timed_out(policy.attempt_limit),
                 };
-                if fresh && last.kind.settled_by_fresh_attempt() || running.is_empty() && made >= policy.attempts {
+                if took_fresh.is_some() && last.kind.settled_by_fresh_attempt() || running.is_empty() && made >= policy.attempts {
                     return Err((last, made));
                 }
                 if made >= policy.attempts {
@@ -195,7 +212,8 @@ pub(crate) async fn race<S, F: Future<Output = Result<S, AttemptError>>>(
         }
         running.push(run(IsolationToken::new(), true));
         made += 1;
-        hedge_at = Instant::now() + policy.hedge_after;
+        hedge *= 2;
+        hedge_at = Instant::now() + hedge;
     }
 }
 
@@ -256,7 +274,7 @@ mod tests {
                 }
             }
         };
-        let outcome = race(&policy, kept, attempt).await;
+        let outcome = race(&policy, policy.hedge_after, kept, attempt).await;
         (outcome, tried.into_inner())
     }
 
@@ -267,7 +285,8 @@ mod tests {
     async fn a_good_circuit_is_used_again() {
         let kept = IsolationToken::new();
         let (outcome, tried) = run(policy(), Some(kept), &[Well]).await;
-        assert_eq!(outcome.unwrap(), (0, kept));
+        let winner = outcome.unwrap();
+        assert_eq!((winner.stream, winner.token, winner.took_fresh), (0, kept, None));
         assert_eq!(tried, [kept]);
     }
 
@@ -275,17 +294,18 @@ mod tests {
     async fn a_slow_attempt_is_joined_by_one_on_fresh_circuits_and_the_first_success_wins() {
         let kept = IsolationToken::new();
         let (outcome, tried) = run(policy(), Some(kept), &[On, Well]).await;
-        let (winner, token) = outcome.unwrap();
-        assert_eq!((winner, token), (1, tried[1]));
-        assert_ne!(token, kept);
+        let winner = outcome.unwrap();
+        assert_eq!((winner.stream, winner.token), (1, tried[1]));
+        assert_ne!(winner.token, kept);
+        assert!(winner.took_fresh.is_some());
     }
 
     #[tokio::test]
     async fn a_failed_attempt_is_followed_at_once_by_one_on_fresh_circuits() {
-        let patient = DialPolicy { hedge_after: Duration::from_secs(3600), ..policy() };
+        let patient = DialPolicy { hedge_after: Duration::from_secs(600), ..policy() };
         let script = [Wrong(Unreachable), Wrong(TimedOut), Well];
         let (outcome, tried) = run(patient, Some(IsolationToken::new()), &script).await;
-        assert_eq!(outcome.unwrap().0, 2);
+        assert_eq!(outcome.unwrap().stream, 2);
         assert!(tried[0] != tried[1] && tried[1] != tried[2]);
     }
 
@@ -310,18 +330,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn never_more_than_two_at_once_and_all_end_with_the_total_limit() {
+    async fn never_more_than_three_at_once_and_all_end_with_the_total_limit() {
         let short = DialPolicy { total_limit: ms(200), ..policy() };
         let (outcome, tried) = run(short, None, &[On; 9]).await;
         let (error, made) = outcome.unwrap_err();
-        assert_eq!((error.kind, made, tried.len()), (TimedOut, 2, 2));
+        assert_eq!((error.kind, made, tried.len()), (TimedOut, 3, 3));
     }
 
     #[tokio::test]
     async fn each_attempt_has_its_own_limit() {
-        let short = DialPolicy { attempt_limit: ms(20), hedge_after: Duration::from_secs(3600), ..policy() };
+        let short = DialPolicy { attempt_limit: ms(20), hedge_after: Duration::from_secs(600), ..policy() };
         let (outcome, _) = run(short, None, &[On, Well]).await;
-        assert_eq!(outcome.unwrap().0, 1);
+        assert_eq!(outcome.unwrap().stream, 1);
     }
 
     #[tokio::test]
@@ -342,7 +362,7 @@ mod tests {
                 Ok(())
             }
         };
-        race(&policy(), None, attempt).await.unwrap();
+        race(&policy(), ms(10), None, attempt).await.unwrap();
         assert!(dropped.get());
     }
 

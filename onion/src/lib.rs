@@ -39,6 +39,7 @@ pub mod https;
 mod isolation;
 mod keys;
 pub mod network;
+mod pace;
 pub mod reachability;
 mod service;
 mod state;

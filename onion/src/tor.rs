@@ -13,8 +13,9 @@ use tor_rtcompat::PreferredRuntime;
 use crate::{
     BootstrapError, BootstrapProgress, DescriptorSecret, DialError, DialPolicy, OnionAddress, OnionStream,
     TorConfig, bootstrap, chain,
-    dial::{AttemptError, race},
+    dial::{AttemptError, Winner, race},
     isolation::{Isolation, Role},
+    pace::Pace,
     state::{StateDir, private_dir},
 };
 
@@ -28,6 +29,7 @@ pub struct Tor(Arc<Inner>);
 struct Inner {
     client: Arc<TorClient<PreferredRuntime>>,
     isolation: Isolation,
+    pace: Pace,
     /// The address behind each nickname this process has launched: the ephemeral keystore holds one key for a
     /// nickname until the process ends.
     launched: Mutex<HashMap<String, OnionAddress>>,
@@ -57,6 +59,7 @@ impl Tor {
         let inner = Inner {
             client,
             isolation: Isolation::default(),
+            pace: Pace::default(),
             launched: Mutex::default(),
             discovery: Mutex::default(),
             state,
@@ -85,11 +88,14 @@ impl Tor {
             self.0.client.connect_with_prefs((host.as_str(), port), &prefs).await.map_err(AttemptError::from)
         };
         let doubt = Doubt { isolation, peer: to, role: policy.role, token: kept };
-        let outcome = Box::pin(race(policy, kept, attempt)).await;
+        let outcome = Box::pin(race(policy, self.0.pace.slow_after(policy.hedge_after), kept, attempt)).await;
         let elapsed = begin.elapsed();
         match outcome {
-            Ok((stream, token)) => {
+            Ok(Winner { stream, token, took_fresh }) => {
                 doubt.dispel();
+                if let Some(took) = took_fresh {
+                    self.0.pace.learn(took);
+                }
                 isolation.keep(to, policy.role, token);
                 tracing::debug!(peer = %to.scrubbed(), port, ms = elapsed.as_millis(), "connected");
                 Ok(OnionStream::dialled(stream))

@@ -5,10 +5,12 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use autonomy_onion::{Access, DialPolicy, OnionStream, Role, reachability};
+
+use tokio::time::Instant;
 
 use crate::world::{ECHO, echo, folder, launch, reach, start_tor};
 
@@ -41,7 +43,8 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime starts")
 }
 
-/// Counts the panics of threads named `name` while `act` runs: other tests' threads have other names.
+/// Counts the panics of tasks that outlive their runtime while `act` runs; a test beside this one that fails is
+/// not counted.
 fn panics_while(act: impl FnOnce()) -> usize {
     let count = Arc::new(AtomicUsize::new(0));
     let counter = count.clone();
