@@ -91,7 +91,9 @@ fn numbered(words: &str) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(words.len() * 16));
     for (row, chunk) in words.chunks(6).enumerate() {
         for (column, word) in chunk.iter().enumerate() {
-            text.push_str(&format!("{:>4} {word:<8}", row * 6 + column + 1));
+            // BIP-39 words have 8 letters at most.
+            let width = if column + 1 < chunk.len() { 8 } else { 0 };
+            text.push_str(&format!("{:>4} {word:<width$}", row * 6 + column + 1));
         }
         text.push('\n');
     }
@@ -137,9 +139,7 @@ mod tests {
 
     #[test]
     fn rows_of_words_are_numbered() {
-        assert_eq!(
-            numbered("a b c d e f g").as_str(),
-            "   1 a          2 b          3 c          4 d          5 e          6 f       \n   7 g       \n"
-        );
+        let rows = "   1 a          2 b          3 c          4 d          5 e          6 f\n   7 g\n";
+        assert_eq!(numbered("a b c d e f g").as_str(), rows);
     }
 }
