@@ -8,12 +8,16 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::bootstrap::BootstrapError;
 
 /// Our lock file, beside Arti's files.
 const LOCK_FILE: &str = "autonomy.lock";
+/// A client that was dropped lets go when its last background task has ended: some milliseconds later.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The locked state folder. The lock is the operating system's: it goes when this value is dropped, and also
 /// when the process is killed.
@@ -24,7 +28,18 @@ pub(crate) struct StateDir {
 }
 
 impl StateDir {
-    pub(crate) fn lock(path: &Path) -> Result<Self, BootstrapError> {
+    /// Locks the folder; waits a second for a predecessor that is just ending.
+    pub(crate) async fn lock_soon(path: &Path) -> Result<Self, BootstrapError> {
+        for _ in 0..LOCK_TRIES {
+            match Self::lock(path) {
+                Err(BootstrapError::Locked { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
+                other => return other,
+            }
+        }
+        Self::lock(path)
+    }
+
+    fn lock(path: &Path) -> Result<Self, BootstrapError> {
         private_dir(path)?;
         let at = |source| BootstrapError::Folder { path: path.to_owned(), source };
         let mut options = File::options();

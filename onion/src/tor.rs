@@ -53,7 +53,7 @@ impl Tor {
         progress: impl Fn(BootstrapProgress),
     ) -> Result<Tor, BootstrapError> {
         bootstrap::install_crypto_provider();
-        let state = StateDir::lock(&config.state_dir)?;
+        let state = StateDir::lock_soon(&config.state_dir).await?;
         private_dir(&config.cache_dir)?;
         let client = bootstrap::start(config.to_arti()?, config.bootstrap_limit, progress).await?;
         let inner = Inner {
