@@ -159,6 +159,13 @@ mod tests {
         assert!(matches!(Setup::read(io::repeat(0x41)), Err(SetupError::NotASetup(_))));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_reading_panic(bytes: Vec<u8>) {
+            let _ = Setup::read(bytes.as_slice());
+        }
+    }
+
     #[test]
     fn debug_shows_no_secret() {
         let text = format!("{:?}", setup());

@@ -1,10 +1,13 @@
 //! From the errors of the library to what a command says.
 
+use autonomy_shards::DealError;
+
 use super::{Exit, Failure};
 use crate::{
     agent::start::StartError,
     client::{
-        ConnectError, DeviceError, Distrust, ProfileError, ProvisionError, files::FileError, tor::LinkError,
+        ConnectError, DeviceError, Distrust, ProfileError, ProvisionError, decks::DeckError,
+        files::FileError, tor::LinkError,
     },
     pod::PodError,
     store::{CreateError, OpenError},
@@ -24,6 +27,8 @@ impl From<DeviceError> for Failure {
             DeviceError::Profile(error) => error.into(),
             DeviceError::File(error) => error.into(),
             DeviceError::Intent(error) => Self::usage(error),
+            DeviceError::NameTaken { .. }
+            | DeviceError::Decks(DeckError::Name(_) | DeckError::Deal(DealError::SameName(_))) => Self::usage(error),
             DeviceError::NoPod => super::context::no_pod(),
             DeviceError::NoPaymentKey { .. } => Self::other("no-payment-key", error)
                 .help("do this on the device that was made with `autonomy init`"),

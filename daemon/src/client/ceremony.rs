@@ -63,6 +63,10 @@ impl Device {
     /// # Errors
     /// [`DeviceError`]; whatever fails, no address was shown, and the offer is burnt.
     pub async fn create_account(&mut self, wish: &AccountWish, now: u64) -> Result<NewAccount, DeviceError> {
+        decks::check_names(&wish.name, &wish.holders)?;
+        if self.profile.accounts().any(|held| held.map.name() == wish.name) {
+            return Err(DeviceError::NameTaken { name: wish.name.clone() });
+        }
         self.status().await?;
         self.settle_pending().await?;
         let offer =

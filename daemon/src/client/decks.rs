@@ -47,6 +47,21 @@ pub fn deal(
     }
 }
 
+/// Checks the names of an account and its holders, before anything is begun with them.
+///
+/// # Errors
+/// A name that cannot be one, or two holders of one name.
+pub fn check_names(account: &str, holders: &[String; HOLDERS]) -> Result<(), DeckError> {
+    Name::new(account)?;
+    for (number, holder) in holders.iter().enumerate() {
+        let name = Name::new(holder)?;
+        if holders[..number].contains(holder) {
+            return Err(DealError::SameName(name).into());
+        }
+    }
+    Ok(())
+}
+
 /// The files of an account's decks.
 pub fn paths(dir: &Path, map: &AccountMap) -> [PathBuf; HOLDERS] {
     let id = map.id().to_string();

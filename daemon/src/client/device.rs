@@ -186,6 +186,12 @@ pub enum DeviceError {
         /// What it was to do.
         what: &'static str,
     },
+    /// Two accounts of one name could be taken for each other.
+    #[error("there is an account called {name} already: choose another name")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
     /// The pod has an account whose map this device does not hold, so it can check nothing.
     #[error("this device does not hold the map of account {id}")]
     UnknownAccount {

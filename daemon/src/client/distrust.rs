@@ -1,5 +1,7 @@
 //! What a pod says and a device does not believe.
 
+use std::borrow::Cow;
+
 use autonomy_wallet::{account::AccountError, bitcoin::Txid, check::Refusal};
 
 /// Why this device refuses what its pod said. Nothing was signed, shown or kept.
@@ -126,11 +128,14 @@ impl Distrust {
     }
 
     /// What to do.
-    pub fn help(&self) -> &'static str {
-        match self {
-            Self::OlderState { .. } => {
-                "if you restored it yourself, compare its devices and payments, then run `autonomy pod reconcile` there; \
-                 otherwise do not use it"
+    pub fn help(&self) -> Cow<'static, str> {
+        let help = match self {
+            Self::OlderState { seen, .. } => {
+                return format!(
+                    "if you restored it yourself, compare its devices and payments, then run `autonomy pod reconcile \
+                     --epoch {seen}` on its machine; otherwise do not use it"
+                )
+                .into();
             }
             Self::AnotherPod { .. } | Self::AnotherNetwork { .. } => {
                 "check --profile-dir and --pod-socket: profile and pod do not belong together"
@@ -143,6 +148,7 @@ impl Distrust {
             }
             Self::Offer { field: "birthday", .. } => "check the clocks of this machine and of the pod's",
             _ => "do not use it. Look at the pod's machine: it may be broken or taken over",
-        }
+        };
+        help.into()
     }
 }

@@ -80,7 +80,9 @@ impl Profile {
         if let Some(seed) = &birth.payment_seed {
             rows.push(rows::put(rows::PAYMENT, &Zeroizing::new(seed.entropy().to_vec())));
         }
-        let store = Store::create_with(Self::path(dir), unlock, &rows)?;
+        let store = Store::create_with(Self::path(dir), unlock, &rows);
+        rows::wipe(rows);
+        let store = store?;
         let Birth { auth_seed, payment_seed, .. } = birth;
         Ok(Self {
             store,
@@ -186,7 +188,7 @@ impl Profile {
     /// When it cannot be written.
     pub fn see_epoch(&mut self, epoch: u64) -> Result<(), ProfileError> {
         if epoch > self.state_epoch {
-            self.store.commit(&[rows::put(rows::EPOCH, &epoch)])?;
+            self.commit(vec![rows::put(rows::EPOCH, &epoch)])?;
             self.state_epoch = epoch;
         }
         Ok(())
@@ -202,13 +204,15 @@ impl Profile {
     /// # Errors
     /// When it cannot be written.
     pub fn set_event_cursor(&mut self, id: u64) -> Result<(), ProfileError> {
-        self.commit(&[rows::put(rows::CURSOR, &id)])?;
+        self.commit(vec![rows::put(rows::CURSOR, &id)])?;
         self.event_cursor = Some(id);
         Ok(())
     }
 
-    fn commit(&self, rows: &[RowChange]) -> Result<(), ProfileError> {
-        Ok(self.store.commit(rows)?)
+    fn commit(&self, rows: Vec<RowChange>) -> Result<(), ProfileError> {
+        let outcome = self.store.commit(&rows);
+        rows::wipe(rows);
+        Ok(outcome?)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use autonomy_daemon::{
     api::types::AccountOffer,
-    client::{DeviceError, Distrust},
+    client::{AccountWish, DeviceError, Distrust},
     node::offer_message,
 };
 use autonomy_messaging::SigningKey;
@@ -119,7 +119,8 @@ async fn an_index_is_never_used_twice() {
     world.account().await;
     let change = signed(&world, |offer| offer.account_index = 0);
     world.change("POST", "/v1/accounts", change);
-    let error = world.device.create_account(&World::wish(), now()).await.unwrap_err();
+    let second = AccountWish { name: "second".into(), ..World::wish() };
+    let error = world.device.create_account(&second, now()).await.unwrap_err();
     assert!(matches!(error, DeviceError::Distrust(Distrust::Offer { field: "index", .. })), "{error}");
 }
 
@@ -179,4 +180,21 @@ async fn a_ceremony_that_never_reached_the_pod_is_forgotten_with_its_decks() {
         assert_eq!(std::fs::read_dir(folder.unwrap().path()).unwrap().count(), 0);
     }
     assert_eq!(world.account().await.map.account().to_u32(), 1, "the first index is burnt");
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_are_refused_before_an_offer_is_burnt() {
+    let mut world = World::new().await;
+    let wish = |name: &str, holders: [&str; 3]| AccountWish {
+        name: name.into(),
+        holders: holders.map(str::to_owned),
+        ..World::wish()
+    };
+    for wish in [wish("", ["a", "b", "c"]), wish("x\u{1b}[2J", ["a", "b", "c"]), wish("x", ["a", "b", "a"])] {
+        let error = world.device.create_account(&wish, now()).await.unwrap_err();
+        assert!(matches!(error, DeviceError::Decks(_)), "{error}");
+    }
+    assert_eq!(world.account().await.map.account().to_u32(), 0, "no index was used up");
+    let error = world.device.create_account(&World::wish(), now()).await.unwrap_err();
+    assert!(matches!(error, DeviceError::NameTaken { .. }), "{error}");
 }

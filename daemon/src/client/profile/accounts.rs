@@ -77,7 +77,7 @@ impl Profile {
     pub fn begin_account(&mut self, map: AccountMap, decks: PathBuf) -> Result<(), ProfileError> {
         let key = rows::key(rows::PENDING, &map.id().to_bytes());
         let row = PendingRow { map, decks };
-        self.commit(&[rows::put(key, &row)])?;
+        self.commit(vec![rows::put(key, &row)])?;
         let PendingRow { map, decks } = row;
         self.pending.push(PendingAccount { map, decks });
         Ok(())
@@ -91,7 +91,7 @@ impl Profile {
         let id = map.id();
         let view = self.accounts.get(&id).map(|account| account.view).unwrap_or_default();
         let row = AccountRow { map, view };
-        self.commit(&[
+        self.commit(vec![
             rows::put(rows::key(rows::ACCOUNT, &id.to_bytes()), &row),
             RowChange::remove(rows::key(rows::PENDING, &id.to_bytes())),
         ])?;
@@ -105,7 +105,7 @@ impl Profile {
     /// # Errors
     /// When it cannot be written.
     pub fn forget_pending(&mut self, id: &AccountId) -> Result<(), ProfileError> {
-        self.commit(&[RowChange::remove(rows::key(rows::PENDING, &id.to_bytes()))])?;
+        self.commit(vec![RowChange::remove(rows::key(rows::PENDING, &id.to_bytes()))])?;
         self.pending.retain(|pending| pending.map.id() != *id);
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Profile {
         used.iter().for_each(|(keychain, index)| view.learn(*keychain, *index));
         if view != account.view {
             let row = AccountRow { map: account.map.clone(), view };
-            self.commit(&[rows::put(rows::key(rows::ACCOUNT, &id.to_bytes()), &row)])?;
+            self.commit(vec![rows::put(rows::key(rows::ACCOUNT, &id.to_bytes()), &row)])?;
         }
         if let Some(account) = self.accounts.get_mut(id) {
             account.view = view;

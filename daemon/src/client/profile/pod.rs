@@ -173,7 +173,7 @@ impl Profile {
             changes.push(rows::put(rows::EPOCH, &0_u64));
             changes.push(crate::store::RowChange::remove(rows::CURSOR));
         }
-        self.commit(&changes)?;
+        self.commit(changes)?;
         if another {
             (self.state_epoch, self.event_cursor) = (0, None);
         }

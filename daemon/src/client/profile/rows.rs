@@ -50,11 +50,20 @@ impl IdentityRow {
     }
 }
 
+/// Room for any row of a profile but the largest account maps: a vector that grows leaves copies of keys behind.
+const ROOM: usize = 4_096;
+
 /// The change that writes a value.
 pub(super) fn put(key: impl Into<Vec<u8>>, value: &impl Serialize) -> RowChange {
-    let mut bytes = vec![VERSION];
+    let mut bytes = Vec::with_capacity(ROOM);
+    bytes.push(VERSION);
     ciborium::into_writer(value, &mut bytes).expect("rows are plain values, written to memory");
-    RowChange::put(key, bytes)
+    RowChange { key: key.into(), value: Some(bytes) }
+}
+
+/// Erases what was written, keys and all.
+pub(super) fn wipe(rows: Vec<RowChange>) {
+    rows.into_iter().filter_map(|row| row.value).for_each(|mut value| value.zeroize());
 }
 
 /// Key of one entity's row.
@@ -110,5 +119,42 @@ impl RowFault {
 
     pub(super) fn missing(what: &str) -> Self {
         Self::Damaged { what: format!("{what} (missing)") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rows(key: &[u8], value: Vec<u8>) -> Rows {
+        Rows::from([(key.to_vec(), Zeroizing::new(value))])
+    }
+
+    #[test]
+    fn what_was_written_reads_back_and_what_a_newer_program_wrote_is_named() {
+        let change = put(EPOCH, &7_u64);
+        let mut value = change.value.unwrap();
+        assert_eq!(take(&rows(EPOCH, value.clone()), EPOCH), Ok(Some(7_u64)));
+        value[0] = VERSION + 1;
+        let newer = RowFault::Newer { what: "state-epoch".into(), version: 2 };
+        assert_eq!(take::<u64>(&rows(EPOCH, value), EPOCH), Err(newer));
+        assert_eq!(take::<u64>(&rows(EPOCH, vec![]), EPOCH), Err(RowFault::new("state-epoch")));
+        assert_eq!(take::<u64>(&Rows::new(), EPOCH), Ok(None));
+    }
+
+    #[test]
+    fn the_id_behind_a_prefix_is_not_told() {
+        let key = key(ACCOUNT, &[0xab; 16]);
+        let fault = take_all::<u64>(&rows(&key, vec![VERSION, 0xff]), ACCOUNT).unwrap_err();
+        assert_eq!(fault, RowFault::new("account"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_reading_panic(bytes: Vec<u8>) {
+            let _ = take::<IdentityRow>(&rows(IDENTITY, bytes), IDENTITY);
+        }
     }
 }
