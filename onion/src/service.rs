@@ -1,19 +1,16 @@
 //! Onion services of this process: launch, change who may find them, launch again.
 
+mod arti;
+
 use std::{
-    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use futures::{Stream, stream::BoxStream};
-use tokio::{sync::mpsc, time::sleep};
+use futures::Stream;
+use tokio::sync::mpsc;
 use tor_config::Reconfigure;
-use tor_hsservice::{
-    HsNickname, OnionServiceConfig, RendRequest, RunningOnionService, config::OnionServiceConfigBuilder,
-    config::restricted_discovery::HsClientNickname,
-};
+use tor_hsservice::{HsNickname, RendRequest, RunningOnionService};
 
 use crate::{
     DescriptorPublicKey, DescriptorSecret, OnionAddress, OnionKey, OnionStream, PortTaken, Tor, chain,
@@ -24,14 +21,8 @@ use crate::{
 
 /// Most clients of a restricted service. About 160 fit the descriptor of 50 kB; one is our own self-check.
 pub const MAX_DESCRIPTOR_KEYS: usize = 159;
-/// Streams one circuit may have open, beyond which Tor closes the circuit. A device needs one, a libp2p peer one
-/// for each connection; twice [`MAX_WAITING`](door::MAX_WAITING), so that a full queue is met first.
-const STREAMS_PER_CIRCUIT: u32 = 128;
 /// Arti's number of introduction points, and the number that makes it publish a new descriptor.
 const INTRODUCTION_POINTS: [u8; 2] = [3, 4];
-/// A dropped service lets go of its state within about 250 ms.
-const RELEASE_TRIES: u32 = 50;
-const RELEASE_PAUSE: Duration = Duration::from_millis(100);
 /// Doors of earlier launches kept open for callers who are still inside.
 const MAX_OLD_DOORS: usize = 4;
 
@@ -82,6 +73,9 @@ pub enum LaunchError {
     /// The echo port is taken.
     #[error(transparent)]
     Port(#[from] PortTaken),
+    /// The operating system gives no randomness.
+    #[error("no randomness from the operating system: {0}")]
+    Randomness(String),
     /// Arti refused.
     #[error("Tor did not launch the service: {0}")]
     Arti(String),
@@ -124,13 +118,13 @@ impl Tor {
     /// Launches an onion service. It is reachable once its descriptor is published, usually within seconds;
     /// [`watch`](crate::reachability::watch) tells when.
     pub async fn launch(&self, config: ServiceConfig) -> Result<OnionService, LaunchError> {
-        let nickname = nickname(&config.nickname)?;
+        let nickname = arti::nickname(&config.nickname)?;
         let address = config.key.address();
         let ports = Arc::new(Ports::default());
         let echo = config.echo_port.map(|port| ports.listen(port)).transpose()?;
         let self_check = match &config.access {
             Access::Open => None,
-            Access::Restricted(_) => Some(self.new_self_check(&address)?),
+            Access::Restricted(_) => Some(arti::new_secret()?),
         };
         let life = Life {
             access: config.access,
@@ -139,7 +133,7 @@ impl Tor {
             door: None,
             old_doors: Vec::new(),
         };
-        let arti = arti_config(&nickname, &life, self_check.as_ref())?;
+        let arti = arti::config(&nickname, &life, self_check.as_ref())?;
         let (running, requests) = self.launch_arti(arti, &config.nickname, config.key).await?;
         let service = OnionService(Arc::new(Inner {
             tor: self.clone(),
@@ -151,55 +145,11 @@ impl Tor {
             _echo: echo.map(|streams| OwnedTask::spawn(echo::serve(streams))),
         }));
         service.0.open(running, requests);
+        if let Some(secret) = &service.0.self_check {
+            self.add_discovery_key(&address, secret).map_err(|e| LaunchError::Arti(e.to_string()))?;
+        }
         tracing::info!(service = %config.nickname, address = %address.scrubbed(), "onion service launched");
         Ok(service)
-    }
-
-    fn new_self_check(&self, address: &OnionAddress) -> Result<DescriptorSecret, LaunchError> {
-        let secret = DescriptorSecret::generate(&mut rand_core::OsRng);
-        self.add_discovery_key(address, &secret).map_err(|e| LaunchError::Arti(e.to_string()))?;
-        Ok(secret)
-    }
-
-    /// The first launch of a nickname in this process hands over the key; later ones find it in the keystore.
-    async fn launch_arti(
-        &self,
-        config: OnionServiceConfig,
-        nickname: &str,
-        key: OnionKey,
-    ) -> Result<(Arc<RunningOnionService>, BoxStream<'static, RendRequest>), LaunchError> {
-        let address = key.address();
-        let known = self.launched().get(nickname).copied();
-        match known {
-            Some(other) if other != address => return Err(LaunchError::NicknameTaken(nickname.to_owned())),
-            Some(_) => return self.launch_again(config).await,
-            None => {}
-        }
-        let forgotten = self.state().forget_introduction_points(nickname);
-        forgotten.map_err(|e| LaunchError::Arti(format!("cannot clear the state of an earlier run: {e}")))?;
-        let launched = self.client().launch_onion_service_with_hsid(config, key.hs_keypair());
-        let (service, requests) = launched.map_err(|e| LaunchError::Arti(chain(&e)))?.ok_or_else(disabled)?;
-        self.launched().insert(nickname.to_owned(), address);
-        Ok((service, Box::pin(requests)))
-    }
-
-    /// Launches a service whose key the keystore holds, waiting for its predecessor to let go.
-    async fn launch_again(
-        &self,
-        config: OnionServiceConfig,
-    ) -> Result<(Arc<RunningOnionService>, BoxStream<'static, RendRequest>), LaunchError> {
-        use arti_client::{ErrorKind, HasKind as _};
-        for _ in 0..RELEASE_TRIES {
-            match self.client().launch_onion_service(config.clone()) {
-                Ok(launched) => {
-                    let (service, requests) = launched.ok_or_else(disabled)?;
-                    return Ok((service, Box::pin(requests)));
-                }
-                Err(e) if e.kind() == ErrorKind::LocalResourceAlreadyInUse => sleep(RELEASE_PAUSE).await,
-                Err(e) => return Err(LaunchError::Arti(chain(&e))),
-            }
-        }
-        Err(LaunchError::Running(config.nickname().to_string()))
     }
 }
 
@@ -261,7 +211,7 @@ impl OnionService {
             let mut life = self.0.life();
             life.running = None;
             life.introduction_points = INTRODUCTION_POINTS[0];
-            arti_config(&self.0.nickname, &life, self.0.self_check.as_ref())?
+            arti::config(&self.0.nickname, &life, self.0.self_check.as_ref())?
         };
         let (running, requests) = self.0.tor.launch_again(config).await?;
         self.0.open(running, requests);
@@ -287,13 +237,24 @@ impl Inner {
     }
 
     fn reconfigure(&self, life: &Life) -> Result<(), LaunchError> {
-        let config = arti_config(&self.nickname, life, self.self_check.as_ref())?;
+        let config = arti::config(&self.nickname, life, self.self_check.as_ref())?;
         let Some(running) = &life.running else { return Ok(()) };
         running.reconfigure(config, Reconfigure::AllOrNothing).map_err(|e| LaunchError::Arti(chain(&e)))
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Before the service itself goes: a successor's key is added only after that.
+        if self.self_check.is_some()
+            && let Err(error) = self.tor.remove_discovery_key(&self.address)
+        {
+            tracing::debug!(%error, "the self-check key of an onion service stays");
+        }
     }
 }
 
@@ -329,44 +290,4 @@ impl fmt::Debug for OnionService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OnionService").field("address", &self.0.address).finish_non_exhaustive()
     }
-}
-
-fn nickname(text: &str) -> Result<HsNickname, LaunchError> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    let bad = || LaunchError::Nickname(text.chars().take(64).collect());
-    if text.is_empty() || text.len() > 32 || !text.chars().all(allowed) {
-        return Err(bad());
-    }
-    HsNickname::new(text.to_owned()).map_err(|_| bad())
-}
-
-fn arti_config(
-    nickname: &HsNickname,
-    life: &Life,
-    self_check: Option<&DescriptorSecret>,
-) -> Result<OnionServiceConfig, LaunchError> {
-    let mut config = OnionServiceConfigBuilder::default();
-    config
-        .nickname(nickname.clone())
-        .num_intro_points(life.introduction_points)
-        .max_concurrent_streams_per_circuit(STREAMS_PER_CIRCUIT);
-    if let (Access::Restricted(keys), Some(self_check)) = (&life.access, self_check) {
-        let keys: BTreeSet<_> = keys.iter().copied().collect();
-        if keys.len() > MAX_DESCRIPTOR_KEYS {
-            return Err(LaunchError::TooManyKeys(keys.len()));
-        }
-        let restricted = config.restricted_discovery();
-        restricted.enabled(true);
-        let clients = restricted.static_keys().access();
-        for (i, key) in keys.into_iter().chain([self_check.public()]).enumerate() {
-            let name: HsClientNickname =
-                format!("client-{i}").parse().map_err(|e| LaunchError::Arti(format!("{e}")))?;
-            clients.push((name, key.hs_key()));
-        }
-    }
-    config.build().map_err(|e| LaunchError::Arti(chain(&e)))
-}
-
-fn disabled() -> LaunchError {
-    LaunchError::Arti("the service is disabled by its configuration".to_owned())
 }

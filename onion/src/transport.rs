@@ -46,11 +46,11 @@ use crate::{AddressError, DialError, DialPolicy, OnionAddress, OnionStream, Port
 const HANDSHAKE_ALLOWANCE: Duration = Duration::from_secs(15);
 /// Idle connections are kept: a warm one saves its next user some seconds.
 const IDLE_LIMIT: Duration = Duration::from_secs(3600);
-/// libp2p's ping overlooks the first failure, so a dead circuit is found after about the interval and twice
-/// the timeout: 4 + 2 × 5 = 14 s.
+/// libp2p's ping overlooks the first failure, so a dead circuit is found after about the interval, twice the
+/// timeout and two seconds of its own: 4 + 2 × 4 + 2 = 14 s.
 const PING_INTERVAL: Duration = Duration::from_secs(4);
-/// See [`PING_INTERVAL`].
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than the round trip of a slow circuit; where one is slower still, the price is a reconnection.
+const PING_TIMEOUT: Duration = Duration::from_secs(4);
 /// Substreams of one connection; a request takes one, and 32 fill a circuit.
 const MAX_SUBSTREAMS: usize = 128;
 
