@@ -31,11 +31,14 @@ const POLL: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_secs(2);
 /// Polls between two looks at fee estimates: 120 half seconds are a minute.
 const POLLS_PER_FEES: u32 = 120;
-/// A new pod starts so many blocks below the tip, so that a reorganisation right after its birth finds its fork.
-/// Deeper ones than 6 have not been seen on mainnet since 2013; twice that costs a second to read.
-const ANCHOR_DEPTH: u32 = 12;
-/// Transactions handed over at most in one event, so that a first look at a full mempool comes in bites.
+/// Blocks below the tip that a new pod is told of, so that a reorganisation right after its birth finds its fork: as
+/// many as the node keeps. Only their headers are asked for, since there is no account yet they could concern.
+const ANCHOR_DEPTH: u32 = 143;
+/// Transactions handed over at most in one event, so that a first look at a full mempool comes in bites, with room
+/// for orders and blocks between.
 const MEMPOOL_BITE: usize = 200;
+/// Orders that wait while the source is asked something. The node gives an order again that finds no room.
+const MAX_ORDERS: usize = 64;
 
 /// Where bitcoind listens, and how to log in.
 #[derive(Debug, Clone)]
@@ -70,7 +73,7 @@ pub type Watched = Arc<Mutex<BTreeSet<Txid>>>;
 /// A running chain source. Dropping it ends its thread.
 #[derive(Debug)]
 pub struct ChainSource {
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::SyncSender<Order>,
 }
 
 /// What the source is asked to do.
@@ -95,7 +98,7 @@ impl ChainSource {
         watched: Watched,
         deliver: Deliver,
     ) -> std::io::Result<Self> {
-        let (orders, inbox) = mpsc::channel();
+        let (orders, inbox) = mpsc::sync_channel(MAX_ORDERS);
         let last = checkpoint(cursor);
         let follower = Follower {
             config,
@@ -113,8 +116,8 @@ impl ChainSource {
 
     /// Hands a transaction to bitcoind; the outcome comes back as [`Input::Broadcast`].
     pub fn broadcast(&self, txid: Txid, transaction: Box<Transaction>) {
-        // The thread lives as long as `self`; were it gone, the node would try again after a while.
-        let _ = self.orders.send(Order::Broadcast(txid, transaction));
+        // Where there is no room, the node tries again after a while.
+        let _ = self.orders.try_send(Order::Broadcast(txid, transaction));
     }
 }
 
@@ -134,6 +137,12 @@ struct Follower {
 /// The node's listener is gone: time to end.
 struct Gone;
 
+/// Whether there is more to read at once.
+enum More {
+    Now,
+    Later,
+}
+
 impl Follower {
     fn run(mut self, inbox: &mpsc::Receiver<Order>) {
         let mut pause = Duration::ZERO;
@@ -151,7 +160,8 @@ impl Follower {
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
             pause = match self.poll() {
-                Ok(Ok(())) => POLL,
+                Ok(Ok(More::Now)) => Duration::ZERO,
+                Ok(Ok(More::Later)) => POLL,
                 Ok(Err(trouble)) => {
                     if self.tell(SourceState::Away(trouble.to_string())).is_err() {
                         return;
@@ -163,8 +173,8 @@ impl Follower {
         }
     }
 
-    /// One look at the source: blocks, then mempool, then fees.
-    fn poll(&mut self) -> Result<Result<(), Trouble>, Gone> {
+    /// One look at the source: blocks, then a bite of the mempool, then fees.
+    fn poll(&mut self) -> Result<Result<More, Trouble>, Gone> {
         let client = match rpc::client(&self.config) {
             Ok(client) => client,
             Err(trouble) => return Ok(Err(trouble)),
@@ -176,9 +186,10 @@ impl Follower {
         if let Err(trouble) = self.follow_blocks(&client, height)? {
             return Ok(Err(trouble));
         }
-        if let Err(trouble) = self.follow_mempool(&client)? {
-            return Ok(Err(trouble));
-        }
+        let more = match self.follow_mempool(&client)? {
+            Ok(more) => more,
+            Err(trouble) => return Ok(Err(trouble)),
+        };
         if self.polls.is_multiple_of(POLLS_PER_FEES) {
             let fees = rpc::fee_estimates(&client);
             if !fees.is_empty() {
@@ -186,16 +197,17 @@ impl Follower {
             }
         }
         self.polls = self.polls.wrapping_add(1);
-        Ok(Ok(()))
+        Ok(Ok(more))
     }
 
     fn follow_blocks(&mut self, client: &Client, source_height: u32) -> Result<Result<(), Trouble>, Gone> {
         let last = match &self.last {
             Some(last) => last.clone(),
-            None => match rpc::block_at(client, source_height.saturating_sub(ANCHOR_DEPTH)) {
-                Ok(anchor) => {
-                    self.deliver(Input::Chain(ChainEvent::Anchor(anchor)))?;
-                    CheckPoint::new(BlockId { height: anchor.height, hash: anchor.hash })
+            None => match rpc::last_blocks(client, source_height, ANCHOR_DEPTH) {
+                Ok(points) => {
+                    let Some(last) = checkpoint(&points) else { return Ok(Ok(())) };
+                    self.deliver(Input::Chain(ChainEvent::Anchor(points)))?;
+                    last
                 }
                 Err(trouble) => return Ok(Err(trouble)),
             },
@@ -223,30 +235,25 @@ impl Follower {
         }
     }
 
-    fn follow_mempool(&mut self, client: &Client) -> Result<Result<(), Trouble>, Gone> {
+    fn follow_mempool(&mut self, client: &Client) -> Result<Result<More, Trouble>, Gone> {
         let tip = self.last.as_ref().map_or(BlockHash::all_zeros(), CheckPoint::hash);
         let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        loop {
-            match self.mempool.look(client, tip, &watched, MEMPOOL_BITE) {
-                Ok(news) => {
-                    let more = news.more;
-                    if !news.seen.is_empty() || !news.evicted.is_empty() {
-                        let event = ChainEvent::Mempool { seen: news.seen, evicted: news.evicted };
-                        self.deliver(Input::Chain(event))?;
-                    }
-                    if !more {
-                        return Ok(Ok(()));
-                    }
+        match self.mempool.look(client, tip, &watched, MEMPOOL_BITE) {
+            Ok(news) => {
+                if !news.seen.is_empty() || !news.evicted.is_empty() {
+                    let event = ChainEvent::Mempool { seen: news.seen, evicted: news.evicted };
+                    self.deliver(Input::Chain(event))?;
                 }
-                Err(trouble) => return Ok(Err(trouble)),
+                Ok(Ok(if news.more { More::Now } else { More::Later }))
             }
+            Err(trouble) => Ok(Err(trouble)),
         }
     }
 
     fn broadcast(&self, transaction: &Transaction) -> BroadcastOutcome {
         match rpc::client(&self.config) {
             Ok(client) => rpc::broadcast(&client, transaction),
-            Err(trouble) => BroadcastOutcome::Away(trouble.to_string()),
+            Err(trouble) => BroadcastOutcome::Waits(trouble.to_string()),
         }
     }
 

@@ -4,7 +4,7 @@
 //! transaction, carries the effects out, and only then gives the reply: what was acknowledged cannot be forgotten.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     io,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use zeroize::Zeroize as _;
 
 use crate::{
-    api::types::Event,
+    api::types::{AccessLevel, Event},
     chain::Watched,
     node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Step, Timestamp},
     store::{BackupError, RowChange, Store},
@@ -68,8 +68,8 @@ enum Message {
 /// Who may enter now.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Admitted {
-    /// Keys for the TLS gate.
-    pub devices: BTreeSet<DeviceKey>,
+    /// Keys for the TLS gate, and how far each may go.
+    pub devices: BTreeMap<DeviceKey, AccessLevel>,
     /// x25519 keys for restricted discovery.
     pub descriptor_keys: Vec<[u8; 32]>,
     /// Whom the pod belongs to, once it has an owner.
@@ -126,7 +126,8 @@ impl Handle {
         let mut stopped = self.stopped.clone();
         match stopped.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
-            Err(_) => Ok(()),
+            // The thread is gone without a word: a fault of the program. The rows are safe; a new start reads them.
+            Err(_) => Err(StoreFailed("its thread ended by a fault of the program".into())),
         }
     }
 }
@@ -251,8 +252,13 @@ impl Driver {
 pub fn commit(store: &Store, rows: &[Row]) -> Result<(), StoreFailed> {
     let mut changes = changes(rows);
     let outcome = store.commit(&changes).map_err(|error| StoreFailed(error.to_string()));
-    changes.iter_mut().filter_map(|change| change.value.as_mut()).for_each(|value| value.zeroize());
+    wipe(&mut changes);
     outcome
+}
+
+/// Wipes the bytes of rows that are written: some are secrets.
+pub fn wipe(changes: &mut [RowChange]) {
+    changes.iter_mut().filter_map(|change| change.value.as_mut()).for_each(|value| value.zeroize());
 }
 
 /// The rows as they lie in the store.

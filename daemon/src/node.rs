@@ -82,6 +82,8 @@ struct Outside {
     source: SourceState,
     fees: Vec<FeeBucket>,
     last_broadcast: Timestamp,
+    /// Why the source's blocks no longer connect to ours, while they do not.
+    detached: Option<String>,
 }
 
 impl Node {

@@ -68,7 +68,20 @@ impl PodDir {
     fn create(&self) -> Result<(), PodError> {
         use std::os::unix::fs::DirBuilderExt as _;
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
-        made.map_err(|error| PodError::Folder { path: self.0.clone(), why: error.to_string() })
+        made.map_err(|error| PodError::Folder { path: self.0.clone(), why: error.to_string() })?;
+        self.check_private()
+    }
+
+    /// The socket in it makes whoever reaches it the pod's owner.
+    fn check_private(&self) -> Result<(), PodError> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let metadata = std::fs::metadata(&self.0);
+        let metadata =
+            metadata.map_err(|error| PodError::Folder { path: self.0.clone(), why: error.to_string() })?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            return Err(PodError::Exposed { path: self.0.clone() });
+        }
+        Ok(())
     }
 }
 
@@ -82,6 +95,12 @@ pub enum PodError {
         path: PathBuf,
         /// Why.
         why: String,
+    },
+    /// Others on this machine can enter the data folder.
+    #[error("{path} can be entered by others on this machine; run: chmod 700 {path}")]
+    Exposed {
+        /// The folder.
+        path: PathBuf,
     },
     /// There is a pod already.
     #[error("there is a pod in {0} already; choose another --data-dir, or move that one away")]
@@ -144,7 +163,10 @@ pub fn init(dir: &PodDir, unlock: &Unlock, network: Network) -> Result<PodReques
     let identity = Identity::draw(&network.to_string(), &mut rand::rngs::OsRng, driver::now());
     let (node, rows) = Node::create(identity);
     // In one piece: a store without a pod in it would be refused by the next `init` and by everything else.
-    Store::create_with(dir.store(), unlock, &driver::changes(&rows))?;
+    let mut changes = driver::changes(&rows);
+    let created = Store::create_with(dir.store(), unlock, &changes);
+    driver::wipe(&mut changes);
+    drop(created?);
     Ok(node.pod_request())
 }
 
@@ -208,6 +230,7 @@ fn open(dir: &PodDir, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>), Pod
     if !dir.store().exists() {
         return Err(PodError::Missing(dir.path().to_owned()));
     }
+    dir.check_private()?;
     open_store(&dir.store(), unlock)
 }
 
@@ -218,6 +241,6 @@ fn open_store(path: &Path, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>)
         let (key, value) = row?;
         rows.push(Row::decode(&key, &value)?);
     }
-    let (node, effects) = Node::restore(rows, driver::now())?;
+    let (node, effects) = Node::restore(rows)?;
     Ok((node, store, effects))
 }

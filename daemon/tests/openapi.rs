@@ -16,7 +16,10 @@ fn the_committed_document_is_the_served_one() {
         fs::write(&path, &served).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap();
-    assert!(committed == served, "docs/openapi.json is not what the pod serves: set {WRITE}=1 and run this test");
+    assert!(
+        committed == served,
+        "docs/openapi.json is not what the pod serves: set {WRITE}=1 and run this test"
+    );
 }
 
 #[test]

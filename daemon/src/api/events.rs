@@ -72,7 +72,7 @@ impl Follow {
         let mut admitted = self.handle.admitted();
         loop {
             if let Caller::Device(key) = self.caller
-                && !admitted.borrow_and_update().devices.contains(&key)
+                && !admitted.borrow_and_update().devices.contains_key(&key)
             {
                 return None;
             }

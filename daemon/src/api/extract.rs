@@ -1,5 +1,7 @@
 //! The checked edge: nothing unparsed, unbounded or anonymous goes further.
 
+use std::time::Duration;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
@@ -7,14 +9,20 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::types::Problem;
-use crate::node::Caller;
+use super::{
+    routes::ApiState,
+    types::{AccessLevel, Problem},
+};
+use crate::node::{Caller, Refusal};
 
 /// Largest body but for a signed payment, bytes: the longest command is a certificate in hexadecimal with names,
 /// about 1 kB; a payment to 100 recipients about 12 kB.
 pub const MAX_BODY: usize = 64 * 1024;
 /// Largest body of a signed payment, bytes: a PSBT of the wallet's 4 MiB in base64 (4/3), and some JSON around it.
 pub const MAX_SIGNED_BODY: usize = 6 * 1024 * 1024;
+
+/// How long a body may take. The largest needs 20 s at the 0.3 MB/s that Tor gives on most days.
+const BODY_LIMIT: Duration = Duration::from_secs(120);
 
 /// JSON of type `T`, refused with a problem that says where it goes wrong.
 #[derive(Debug)]
@@ -28,7 +36,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             let detail = "send JSON with `Content-Type: application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not JSON", detail));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(too_large)?;
+        let read = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, state)).await;
+        let bytes = read.map_err(|_| too_slow())?.map_err(too_large)?;
         // serde_json stops at 128 levels of nesting by itself.
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", error.to_string())
@@ -39,6 +48,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 fn is_json(request: &Request) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"))
+}
+
+fn too_slow() -> Problem {
+    let detail = format!("the body did not arrive within {} seconds", BODY_LIMIT.as_secs());
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The body came too slowly", detail)
 }
 
 fn too_large(rejection: BytesRejection) -> Problem {
@@ -65,6 +79,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
                 "the listener named no caller",
             )
         })
+    }
+}
+
+/// A caller with full access, told apart before the body is read: megabytes are taken from nobody else. The node
+/// checks again.
+#[derive(Debug, Clone, Copy)]
+pub struct FullCaller(pub Caller);
+
+impl FromRequestParts<ApiState> for FullCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let has = match caller {
+            Caller::Owner => Some(AccessLevel::Full),
+            Caller::Device(key) => state.handle.admitted().borrow().devices.get(&key).copied(),
+        };
+        match has {
+            Some(AccessLevel::Full) => Ok(Self(caller)),
+            Some(has) => Err(Refusal::AccessTooLow { needed: AccessLevel::Full, has }.into()),
+            None => Err(Refusal::NotAdmitted.into()),
+        }
     }
 }
 

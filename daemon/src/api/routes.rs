@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     events::stream_events,
-    extract::{IdempotencyKey, Json, MAX_BODY, MAX_SIGNED_BODY},
+    extract::{FullCaller, IdempotencyKey, Json, MAX_BODY, MAX_SIGNED_BODY},
     openapi,
     types::{
         Account, AccountOffer, Accounts, AddDevice, Adopt, ApprovePayment, BackUp, BeginAccount, ChainStatus,
@@ -404,7 +404,7 @@ pub(super) async fn payment(
     responses((status = 200, body = Payment), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn approve_payment(
     State(state): State<ApiState>,
-    caller: Caller,
+    FullCaller(caller): FullCaller,
     key: IdempotencyKey,
     Path(payment): Path<String>,
     Json(body): Json<ApprovePayment>,

@@ -18,8 +18,17 @@ use crate::node::{BroadcastOutcome, ChainPoint};
 const FEE_TARGETS: [u16; 6] = [1, 2, 3, 6, 12, 144];
 /// RPC_VERIFY_ALREADY_IN_UTXO_SET (bitcoin: src/rpc/protocol.h): it is mined already.
 const ALREADY_IN_CHAIN: i32 = -27;
-/// RPC_VERIFY_REJECTED and RPC_VERIFY_ERROR: the network's rules refuse it.
-const REJECTED: [i32; 2] = [-26, -25];
+/// Reasons of bitcoind (`src/validation.cpp`, `src/policy/policy.cpp`) that no waiting mends. All others may pass: a
+/// full mempool, a parent that is not there yet, a rate that is too low today.
+const FINAL_REASONS: [&str; 7] = [
+    "mandatory-script-verify-flag",
+    "non-mandatory-script-verify-flag",
+    "mempool-script-verify-flag",
+    "bad-txns-in-belowout",
+    "dust",
+    "scriptpubkey",
+    "tx-size",
+];
 
 /// Why the source cannot be followed, in words for the owner.
 #[derive(Debug)]
@@ -68,25 +77,31 @@ pub(super) fn check_chain(
     Ok(u32::try_from(info.blocks).unwrap_or(u32::MAX))
 }
 
-/// Refuses a source that knows none of the blocks this pod knows. Without this check a chain that began anew
-/// would be read from its first block, as if all coins had been reorganised away.
+/// Refuses a source whose best chain has none of the blocks this pod knows. Without this check a chain that began
+/// anew would be read from its first block, as if all coins had been reorganised away.
 fn knows_any(client: &Client, last: &CheckPoint) -> Result<(), Trouble> {
     for point in last.iter() {
         match client.get_block_header_info(&point.hash()) {
-            Ok(_) => return Ok(()),
+            // Negative for a block beside the best chain.
+            Ok(header) if header.confirmations >= 0 => return Ok(()),
+            Ok(_) => {}
             Err(error) if error.is_not_found_error() => {}
             Err(error) => return Err(Trouble::rpc("asking bitcoind", &error)),
         }
     }
     Err(Trouble(format!(
-        "bitcoind is on another chain: it knows none of the blocks this pod has seen up to height {}. Nothing is \
-         changed; point `bitcoind.url` at the node used before",
+        "bitcoind is on another chain: its best chain has none of the blocks this pod has seen up to height {}. Nothing \
+         is changed; point `bitcoind.url` at the node used before",
         last.height()
     )))
 }
 
-/// The block of the best chain at a height.
-pub(super) fn block_at(client: &Client, height: u32) -> Result<ChainPoint, Trouble> {
+/// The block of the best chain at `height` and the `depth` blocks below it, oldest first.
+pub(super) fn last_blocks(client: &Client, height: u32, depth: u32) -> Result<Vec<ChainPoint>, Trouble> {
+    (height.saturating_sub(depth)..=height).map(|height| block_at(client, height)).collect()
+}
+
+fn block_at(client: &Client, height: u32) -> Result<ChainPoint, Trouble> {
     let trouble = |error| Trouble::rpc("reading a block's header", &error);
     let hash = client.get_block_hash(height.into()).map_err(trouble)?;
     let header = client.get_block_header_info(&hash).map_err(trouble)?;
@@ -108,17 +123,22 @@ pub(super) fn broadcast(client: &Client, transaction: &Transaction) -> Broadcast
         Ok(_) => BroadcastOutcome::Accepted,
         Err(error) => match rpc_code(&error) {
             Some(ALREADY_IN_CHAIN) => BroadcastOutcome::Accepted,
-            Some(code) if REJECTED.contains(&code) => refusal(client, transaction, &error),
-            _ => BroadcastOutcome::Away(explain(&error)),
+            Some(_) => refusal(client, transaction, &error),
+            None => BroadcastOutcome::Waits(explain(&error)),
         },
     }
 }
 
-/// Some "refusals" are of a transaction the mempool has already.
+/// Some refusals are of a transaction the mempool has already; few are for good.
 fn refusal(client: &Client, transaction: &Transaction, error: &bitcoincore_rpc::Error) -> BroadcastOutcome {
-    match client.get_mempool_entry(&transaction.compute_txid()) {
-        Ok(_) => BroadcastOutcome::Accepted,
-        Err(_) => BroadcastOutcome::Refused(explain(error)),
+    if client.get_mempool_entry(&transaction.compute_txid()).is_ok() {
+        return BroadcastOutcome::Accepted;
+    }
+    let reason = explain(error);
+    if FINAL_REASONS.iter().any(|last| reason.starts_with(last)) {
+        BroadcastOutcome::Invalid(reason)
+    } else {
+        BroadcastOutcome::Waits(reason)
     }
 }
 

@@ -38,13 +38,13 @@ impl Node {
 impl Turn<'_> {
     pub(super) fn chain_event(&mut self, event: ChainEvent) {
         match event {
-            ChainEvent::Anchor(point) => {
-                if self.node.chain.is_empty() {
-                    self.put(Row::Chain(vec![point]));
+            ChainEvent::Anchor(points) => {
+                if self.node.chain.is_empty() && points.len() <= KEPT_POINTS {
+                    self.put(Row::Chain(points));
                 }
             }
             ChainEvent::Block { block, height } => self.block(&block, height),
-            ChainEvent::Mempool { seen, evicted } => self.mempool(seen, &evicted),
+            ChainEvent::Mempool { seen, evicted } => self.mempool(&seen, &evicted),
             ChainEvent::Source(state) => self.source(state),
             ChainEvent::Fees(fees) => self.node.outside.fees = fees.into_iter().filter_map(bucket).collect(),
         }
@@ -62,8 +62,13 @@ impl Turn<'_> {
     fn block(&mut self, block: &Block, height: u32) {
         if !self.connects(block, height) {
             tracing::warn!(height, "a block that does not connect was left aside");
+            self.node.outside.detached = Some(format!(
+                "block {height} of bitcoind does not connect to the blocks this pod knows: a reorganisation deeper than \
+                 {KEPT_POINTS} blocks. Nothing is changed; let bitcoind return to its chain, or restore a backup"
+            ));
             return;
         }
+        self.node.outside.detached = None;
         let mut points = self.node.chain.clone();
         points.retain(|point| point.height < height);
         points.push(ChainPoint { height, hash: block.block_hash(), time: block.header.time.into() });
@@ -96,11 +101,17 @@ impl Turn<'_> {
         below.is_some_and(|point| point.hash == block.header.prev_blockhash)
     }
 
-    fn mempool(&mut self, seen: Vec<(Transaction, u64)>, evicted: &[Txid]) {
+    fn mempool(&mut self, seen: &[(Transaction, u64)], evicted: &[Txid]) {
+        let evicted: Vec<Txid> =
+            evicted.iter().copied().filter(|txid| !self.payment_left_mempool(*txid)).collect();
         for id in self.account_ids() {
             let Some(account) = self.node.accounts.get_mut(&id) else { continue };
-            let news = account.ledger.apply_unconfirmed(seen.iter().cloned());
-            let gone = account.ledger.apply_evicted(evicted.iter().map(|txid| (*txid, self.now)));
+            // A second apart, since the later of the two counts: what comes back in the second it was evicted in is back,
+            // whatever time bitcoind remembers for it.
+            let gone =
+                account.ledger.apply_evicted(evicted.iter().map(|txid| (*txid, self.now.saturating_sub(1))));
+            let seen = seen.iter().map(|(transaction, at)| (transaction.clone(), self.now.max(*at)));
+            let news = account.ledger.apply_unconfirmed(seen);
             if !news.relevant.is_empty() || !gone.relevant.is_empty() {
                 self.ledger_changed(id);
             }
@@ -201,9 +212,6 @@ fn standing(payment: &PaymentRecord, state: HistoryState) -> Option<(PaymentStat
         HistoryState::Replaced { by } => {
             Some((PaymentState::Failed, Some(format!("its coins were spent by another transaction, {by}"))))
         }
-        HistoryState::Dropped if payment.state == PaymentState::Failed => None,
-        // It is ours and it is signed: it is sent again until the network has it or refuses it.
-        HistoryState::Dropped => Some((PaymentState::Signed, None)),
         _ => None,
     }
 }

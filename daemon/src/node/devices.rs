@@ -121,8 +121,10 @@ impl Node {
 
     pub(super) fn status(&self) -> NodeStatus {
         let (chain_state, chain_detail, source_height) = match &self.outside.source {
+            _ if self.outside.detached.is_some() => ("away", self.outside.detached.clone(), None),
             SourceState::Away(why) => ("away", Some(why.clone()), None),
             SourceState::Syncing(height) => ("syncing", None, Some(*height)),
+            SourceState::Synced(height) if *height > self.tip_height() => ("syncing", None, Some(*height)),
             SourceState::Synced(height) => ("synced", None, Some(*height)),
         };
         let owner = self.owner.as_ref().and_then(|owner| RootPublic::from_bytes(&owner.root).ok());
@@ -138,6 +140,14 @@ impl Node {
             source_height,
             devices: self.devices.len() as u32,
             accounts: self.accounts.len() as u32,
+        }
+    }
+
+    /// How far a caller may go; `None` for one who may not enter.
+    pub(super) fn access(&self, caller: Caller) -> Option<AccessLevel> {
+        match caller {
+            Caller::Owner => Some(AccessLevel::Full),
+            Caller::Device(key) => self.devices.get(&key).map(|device| device.access),
         }
     }
 
@@ -159,7 +169,7 @@ impl Node {
     pub(super) fn admission(&self) -> Effect {
         let used = self.devices.values().map(|device| device.descriptor_key);
         Effect::Admit {
-            devices: self.devices.keys().copied().collect(),
+            devices: self.devices.iter().map(|(key, device)| (*key, device.access)).collect(),
             descriptor_keys: used.chain(self.spare_keys()).collect(),
         }
     }
@@ -185,7 +195,9 @@ impl Turn<'_> {
         self.put(Row::Owner(owner));
         let device = bundle.device_certificate();
         let key = Id(*device.subject().as_bytes());
-        self.let_in(key, &device, FIRST_DEVICE, *bundle.descriptor_key().as_bytes());
+        let known = self.node.devices.get(&key).map(|device| device.name.clone());
+        let name = known.as_deref().unwrap_or(FIRST_DEVICE);
+        self.let_in(key, &device, name, *bundle.descriptor_key().as_bytes());
         self.effect(Effect::Adopted);
         Ok(Answer::Adopted)
     }

@@ -3,7 +3,7 @@
 use bdk_wallet::bitcoin::{Transaction, Txid};
 
 use super::id::DeviceKey;
-use crate::api::types::Event;
+use crate::api::types::{AccessLevel, Event};
 
 /// Something to do after the rows of a step are safe on disk. Each can be derived again from the rows, and doing
 /// it twice does no harm.
@@ -15,8 +15,8 @@ pub enum Effect {
     Notify(Event),
     /// Exactly these devices may enter, and these x25519 keys open the descriptor of the app service.
     Admit {
-        /// Keys for the TLS gate.
-        devices: Vec<DeviceKey>,
+        /// Keys for the TLS gate, and how far each may go.
+        devices: Vec<(DeviceKey, AccessLevel)>,
         /// Keys for restricted discovery, spare ones included.
         descriptor_keys: Vec<[u8; 32]>,
     },

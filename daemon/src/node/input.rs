@@ -141,8 +141,8 @@ pub struct ChainPoint {
 /// What the chain source saw.
 #[derive(Debug, Clone)]
 pub enum ChainEvent {
-    /// The tip a new pod starts from: what lies before it cannot concern an account of this pod.
-    Anchor(ChainPoint),
+    /// The last blocks when a new pod starts, oldest first: what lies before cannot concern an account of this pod.
+    Anchor(Vec<ChainPoint>),
     /// A block that connects to one the node knows; a lower height than the tip's means a reorganisation.
     Block {
         /// The whole block.
@@ -180,7 +180,7 @@ pub enum BroadcastOutcome {
     /// In the source's mempool, or known to it already.
     Accepted,
     /// The network's rules refuse it for good; says why.
-    Refused(String),
-    /// The source did not answer: to be tried again.
-    Away(String),
+    Invalid(String),
+    /// Not taken now, or the source did not answer: to be tried again. Says why.
+    Waits(String),
 }

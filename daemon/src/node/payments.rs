@@ -17,17 +17,25 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, BroadcastOutcome, Effect, Node, PaymentId, Refusal, Reply, Row, Timestamp,
+    Answer, BroadcastOutcome, Caller, Effect, Node, PaymentId, Refusal, Reply, Row, Timestamp,
     accounts::{check_text, place},
     chain::fee_rate,
     turn::Turn,
 };
-use crate::api::types::{self, ApprovePayment, EventKind, NewPayment, PaymentState, Payments, Recipient};
+use crate::api::types::{
+    self, AccessLevel, ApprovePayment, EventKind, NewPayment, PaymentState, Payments, Recipient,
+};
 
 /// How long a draft holds its coins, seconds: a day.
 const DRAFT_SECONDS: u64 = 24 * 60 * 60;
 /// Drafts of one account at once. Each holds coins, and a PSBT of up to 4 MiB in memory and on disk.
 const MAX_DRAFTS: usize = 16;
+/// Drafts of one account that a device without full access may have open at once: it must not hold every coin.
+const MAX_DRAFTS_LIMITED: usize = 4;
+/// Cancelled drafts of one account that are still shown; the oldest goes first.
+const MAX_CANCELLED: usize = 16;
+/// Payments in one list, newest first: a year of one a day.
+const MAX_LISTED: usize = 366;
 /// Longest note, bytes.
 const MAX_NOTE: usize = 256;
 /// Seconds between two tries to send.
@@ -42,6 +50,8 @@ const TEST_FEE_RATE: FeeRate = FeeRate::from_sat_per_kwu(500);
 pub struct PaymentRecord {
     /// Who pays.
     pub account: AccountId,
+    /// Who asked for it.
+    pub by: Caller,
     /// Where it stands.
     pub state: PaymentState,
     /// Word of the owner.
@@ -57,7 +67,7 @@ pub struct PaymentRecord {
     /// The draft (BIP-174), until it is signed.
     #[serde(with = "serde_bytes")]
     pub psbt: Option<Vec<u8>>,
-    /// The signed transaction, until it is confirmed for good.
+    /// The signed transaction: kept, since a reorganisation may ask for it again.
     #[serde(with = "serde_bytes")]
     pub transaction: Option<Vec<u8>>,
     /// When it was drafted.
@@ -70,6 +80,10 @@ impl PaymentRecord {
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         let waits = matches!(self.state, PaymentState::Draft | PaymentState::Cancelled);
         waits.then(|| self.created_at.saturating_add(DRAFT_SECONDS))
+    }
+
+    fn is_sent(&self) -> bool {
+        matches!(self.state, PaymentState::Signed | PaymentState::Seen)
     }
 
     /// Sends the signed transaction; nothing where there is none.
@@ -92,8 +106,10 @@ impl Node {
         let mut of_account: Vec<_> =
             self.payments.iter().filter(|(_, payment)| payment.account == *account).collect();
         of_account.sort_by_key(|(_, payment)| std::cmp::Reverse(payment.created_at));
-        let payments = of_account.into_iter().map(|(id, payment)| self.describe(*id, payment)).collect();
-        Ok(Payments { payments })
+        // Without drafts' PSBTs, which have megabytes: whoever wants to sign asks for the one.
+        let listed = |(id, payment)| types::Payment { psbt: None, ..self.describe(id, payment) };
+        let newest = of_account.into_iter().take(MAX_LISTED).map(|(id, payment)| (*id, payment));
+        Ok(Payments { payments: newest.map(listed).collect() })
     }
 
     pub(super) fn describe_payment(&self, id: &PaymentId) -> Result<types::Payment, Refusal> {
@@ -134,17 +150,20 @@ impl Node {
     }
 
     pub(super) fn unsent_effects(&self) -> Vec<Effect> {
-        self.unsent().filter_map(|(_, payment)| payment.broadcast()).collect()
+        // Oldest first: a later one may spend the change of an earlier one.
+        let mut unsent: Vec<_> = self.unsent().map(|(_, payment)| payment).collect();
+        unsent.sort_by_key(|payment| payment.created_at);
+        unsent.into_iter().filter_map(PaymentRecord::broadcast).collect()
     }
 
     pub(super) fn next_broadcast(&self) -> Option<Timestamp> {
         self.unsent().next().map(|_| self.outside.last_broadcast.saturating_add(BROADCAST_SECONDS))
     }
 
-    fn drafts(&self, account: AccountId) -> usize {
+    fn drafts(&self, account: AccountId, counts: impl Fn(&PaymentRecord) -> bool) -> usize {
         let draft =
             |payment: &&PaymentRecord| payment.account == account && payment.state == PaymentState::Draft;
-        self.payments.values().filter(draft).count()
+        self.payments.values().filter(draft).filter(|payment| counts(payment)).count()
     }
 
     /// What is wanted, each recipient checked for this network.
@@ -179,16 +198,13 @@ impl Node {
 }
 
 impl Turn<'_> {
-    pub(super) fn new_payment(&mut self, id: AccountId, body: &NewPayment) -> Reply {
+    pub(super) fn new_payment(&mut self, caller: Caller, id: AccountId, body: &NewPayment) -> Reply {
         self.node.account(&id)?;
         if let Some(note) = &body.note {
             check_text("note", note, MAX_NOTE)?;
         }
         let intent = self.node.intent(body)?;
-        if self.node.drafts(id) >= MAX_DRAFTS {
-            let remedy = "cancel or approve one of them";
-            return Err(Refusal::Full { what: "drafts of an account", limit: MAX_DRAFTS, remedy });
-        }
+        self.check_room_for_draft(caller, id)?;
         let drafted = self.draft(id, &intent);
         // Also after a refusal: looking for change may have moved the ledger on.
         self.take_ledger_rows(id);
@@ -197,6 +213,7 @@ impl Turn<'_> {
         let inputs: Vec<OutPoint> = summary.inputs.iter().map(|input| input.outpoint).collect();
         let record = PaymentRecord {
             account: id,
+            by: caller,
             state: PaymentState::Draft,
             note: body.note.clone(),
             fee_sat: summary.fee.to_sat(),
@@ -216,6 +233,19 @@ impl Turn<'_> {
         self.put(Row::Payment(payment, Some(record)));
         self.tell_payment(payment);
         Ok(Answer::Payment(self.node.describe_payment(&payment)?))
+    }
+
+    fn check_room_for_draft(&self, caller: Caller, id: AccountId) -> Result<(), Refusal> {
+        let remedy = "cancel or approve one of them";
+        let full = |limit| Refusal::Full { what: "drafts of an account", limit, remedy };
+        if self.node.drafts(id, |_| true) >= MAX_DRAFTS {
+            return Err(full(MAX_DRAFTS));
+        }
+        let limited = self.node.access(caller) < Some(AccessLevel::Full);
+        if limited && self.node.drafts(id, |payment| payment.by == caller) >= MAX_DRAFTS_LIMITED {
+            return Err(full(MAX_DRAFTS_LIMITED));
+        }
+        Ok(())
     }
 
     /// Builds a draft, and holds it against the rules that it will meet again.
@@ -286,8 +316,12 @@ impl Turn<'_> {
         Ok(self.node.gordian()?.account_key(Role::G, self.node.network(), account))
     }
 
-    pub(super) fn cancel_payment(&mut self, id: PaymentId) -> Reply {
+    pub(super) fn cancel_payment(&mut self, caller: Caller, id: PaymentId) -> Reply {
         let payment = self.node.payment(&id)?;
+        let has = self.node.access(caller).unwrap_or(AccessLevel::Minimal);
+        if has < AccessLevel::Full && payment.by != caller {
+            return Err(Refusal::AccessTooLow { needed: AccessLevel::Full, has });
+        }
         match payment.state {
             PaymentState::Draft => self.give_up(id),
             PaymentState::Cancelled => {}
@@ -307,7 +341,20 @@ impl Turn<'_> {
         }
         self.take_ledger_rows(payment.account);
         self.put(Row::Payment(id, Some(PaymentRecord { psbt: None, ..payment })));
+        let account = self.node.payments.get(&id).map(|payment| payment.account);
         self.set_payment_state(id, PaymentState::Cancelled, None);
+        account.into_iter().for_each(|account| self.forget_cancelled(account));
+    }
+
+    /// Keeps cancelled drafts of an account within their bound.
+    fn forget_cancelled(&mut self, account: AccountId) {
+        let cancelled =
+            |payment: &PaymentRecord| payment.account == account && payment.state == PaymentState::Cancelled;
+        let mut ids: Vec<_> = self.node.payments.iter().filter(|(_, payment)| cancelled(payment)).collect();
+        ids.sort_by_key(|(_, payment)| payment.created_at);
+        let surplus = ids.len().saturating_sub(MAX_CANCELLED);
+        let surplus: Vec<PaymentId> = ids.into_iter().take(surplus).map(|(id, _)| *id).collect();
+        surplus.into_iter().for_each(|id| self.put(Row::Payment(id, None)));
     }
 
     pub(super) fn expire_drafts(&mut self) {
@@ -333,9 +380,8 @@ impl Turn<'_> {
     pub(super) fn broadcast_outcome(&mut self, txid: Txid, outcome: BroadcastOutcome) {
         match outcome {
             BroadcastOutcome::Accepted => self.payment_seen(txid),
-            BroadcastOutcome::Refused(why) => self.payment_refused(txid, why),
-            // The node tries again when it is due, or when the source is back.
-            BroadcastOutcome::Away(why) => tracing::debug!("a payment could not be sent: {why}"),
+            BroadcastOutcome::Invalid(why) => self.payment_refused(txid, why),
+            BroadcastOutcome::Waits(why) => self.payment_waits(txid, &why),
         }
     }
 
@@ -344,6 +390,28 @@ impl Turn<'_> {
         for id in self.unsent_with(txid) {
             self.set_payment_state(id, PaymentState::Seen, None);
         }
+    }
+
+    /// Not taken yet: it keeps its coins, is sent again when it is due, and its owner can see why it waits.
+    fn payment_waits(&mut self, txid: Txid, why: &str) {
+        for id in self.unsent_with(txid) {
+            let detail = format!("not taken by the network yet, and sent again every minute: {why}");
+            if self.node.payments.get(&id).is_some_and(|payment| payment.detail.as_ref() != Some(&detail)) {
+                self.set_payment_state(id, PaymentState::Signed, Some(detail));
+            }
+        }
+    }
+
+    /// One of our own has left the mempool. It is signed and may come back at any time, so its coins stay spent;
+    /// it is sent again. Gives whether it was one of ours.
+    pub(super) fn payment_left_mempool(&mut self, txid: Txid) -> bool {
+        let ours = self.node.payments.iter().find(|(_, payment)| payment.txid == txid && payment.is_sent());
+        let Some((id, state)) = ours.map(|(id, payment)| (*id, payment.state)) else { return false };
+        if state == PaymentState::Seen {
+            let detail = "it left the mempool, and is sent again".to_owned();
+            self.set_payment_state(id, PaymentState::Signed, Some(detail));
+        }
+        true
     }
 
     fn payment_refused(&mut self, txid: Txid, why: String) {

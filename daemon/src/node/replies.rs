@@ -85,8 +85,15 @@ impl Replies {
     }
 
     /// Rows that keep `answer`, and let go of what is over the bound for this caller.
+    ///
+    /// Of a payment only what names it is kept: its draft has megabytes, and a repeat is answered with the payment as
+    /// it stands then.
     pub(super) fn keep(&self, key: ReplyKey, command: &Command, answer: &Answer, now: Timestamp) -> Vec<Row> {
-        let stored = StoredReply { command: command_digest(command), at: now, answer: answer.clone() };
+        let mut answer = answer.clone();
+        if let Answer::Payment(payment) = &mut answer {
+            payment.psbt = None;
+        }
+        let stored = StoredReply { command: command_digest(command), at: now, answer };
         let mut rows = vec![Row::Reply(key, Some(stored))];
         let mut of_caller: Vec<_> =
             self.0.iter().filter(|(other, _)| other.caller == key.caller && **other != key).collect();

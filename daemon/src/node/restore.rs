@@ -6,7 +6,7 @@ use autonomy_wallet::{account::Keychain, ledger::LoadError};
 
 use super::{
     AccountId, AccountRecord, Counters, Effect, Events, Identity, Node, Outside, Replies, Row, SourceState,
-    Timestamp, accounts::Account, row::RowError,
+    accounts::Account, row::RowError,
 };
 
 /// Keys and values of one account's ledger.
@@ -46,10 +46,7 @@ impl Node {
     ///
     /// # Errors
     /// Rows are not trusted: one that cannot be read, or does not fit the others, is refused.
-    pub fn restore(
-        rows: impl IntoIterator<Item = Row>,
-        now: Timestamp,
-    ) -> Result<(Self, Vec<Effect>), RestoreError> {
+    pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<(Self, Vec<Effect>), RestoreError> {
         let mut identity = None;
         let mut accounts: BTreeMap<AccountId, AccountRecord> = BTreeMap::new();
         let mut ledgers: BTreeMap<AccountId, LedgerRows> = BTreeMap::new();
@@ -74,7 +71,7 @@ impl Node {
         if let Some(account) = ledgers.into_keys().next() {
             return Err(RestoreError::NoAccount(account));
         }
-        let effects = node.undone(now);
+        let effects = node.undone();
         Ok((node, effects))
     }
 
@@ -94,16 +91,17 @@ impl Node {
                 source: SourceState::Away("not asked yet".into()),
                 fees: Vec::new(),
                 last_broadcast: 0,
+                detached: None,
             },
         }
     }
 
     /// Effects that a crash may have swallowed; doing them twice does no harm.
-    fn undone(&mut self, now: Timestamp) -> Vec<Effect> {
+    fn undone(&self) -> Vec<Effect> {
         let mut effects = vec![self.admission()];
         effects.extend(self.owner.is_some().then_some(Effect::Adopted));
+        // Sent again at once, and once more with the first input: the chain source may not run yet.
         effects.extend(self.unsent_effects());
-        self.outside.last_broadcast = now;
         effects
     }
 }

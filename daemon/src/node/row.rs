@@ -25,7 +25,7 @@ const VALUE_VERSION: u8 = 1;
 pub enum Row {
     /// The pod's own secrets; written once.
     Identity(Identity),
-    /// Whom the pod belongs to; written once.
+    /// Whom the pod belongs to.
     Owner(Owner),
     /// Counters that only grow.
     Counters(Counters),
@@ -158,7 +158,9 @@ fn fixed<const N: usize>(name: &[u8]) -> Result<[u8; N], String> {
 }
 
 fn pack<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = vec![VALUE_VERSION];
+    // Room for every row that holds a secret, so that growing leaves no copy of one behind.
+    let mut bytes = Vec::with_capacity(1024);
+    bytes.push(VALUE_VERSION);
     ciborium::into_writer(value, &mut bytes).expect("rows are plain data, and a vector takes every byte");
     bytes
 }

@@ -116,15 +116,13 @@ impl Pod {
         (self.told)(RunEvent::SocketReady);
         let tor = self.config.tor(&self.dir.tor())?;
         let parts = (self.pod_seed.clone(), self.config.tor.echo, self.told.clone());
-        let (told, stopping_too) = (self.told.clone(), stopping.clone());
+        let stopping_too = stopping.clone();
         let on_tor = handle.clone();
         tasks.push(spawn(async move {
             let Some(owner) = owner(&on_tor, &parts.2, stopping_too.clone()).await else { return };
             let Some(tor) = services::start_tor(tor, &onion, stopping_too.clone()).await else { return };
             let parts = Parts { pod_seed: parts.0, owner, echo: parts.1 };
-            if let Err(error) = services::run(tor, parts, on_tor, routes, &onion, stopping_too).await {
-                told(RunEvent::Warning(error.to_string()));
-            }
+            services::keep_running(tor, &parts, &on_tor, &routes, &onion, stopping_too).await;
         }));
         let outcome = until_told_to_end(&handle).await;
         (self.told)(RunEvent::Stopping);

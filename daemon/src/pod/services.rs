@@ -70,17 +70,37 @@ pub(super) async fn start_tor(
     }
 }
 
-/// Launches both services and runs them until `stop` turns true.
-pub(super) async fn run(
+/// Launches both services and runs them, again and again if it must, until `stop` turns true.
+pub(super) async fn keep_running(
     tor: Tor,
-    parts: Parts,
-    handle: Handle,
+    parts: &Parts,
+    handle: &Handle,
+    router: &Router,
+    onion: &watch::Sender<OnionState>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        match run(&tor, parts, handle, router.clone(), onion, stop.clone()).await {
+            Ok(()) => return,
+            Err(error) => onion.send_modify(|state| state.warnings = vec![error.to_string()]),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TOR_RETRY) => onion.send_modify(|state| state.warnings.clear()),
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+async fn run(
+    tor: &Tor,
+    parts: &Parts,
+    handle: &Handle,
     router: Router,
     onion: &watch::Sender<OnionState>,
     stop: watch::Receiver<bool>,
 ) -> Result<(), PodError> {
     let failed = |error: &dyn std::fmt::Display| PodError::system("launching the onion services", error);
-    let app = launch_app(&tor, &parts, &handle).await?;
+    let app = launch_app(tor, parts, handle).await?;
     let peer_config = ServiceConfig {
         nickname: "peer".into(),
         key: OnionKey::from_seed(*parts.owner.peer_seed),
@@ -89,12 +109,12 @@ pub(super) async fn run(
     };
     let peer = tor.launch(peer_config).await.map_err(|error| failed(&error))?;
     let swarm =
-        peers::swarm(&tor, peer.listen(peers::PEER_PORT).map_err(|error| failed(&error))?, &parts.pod_seed)
+        peers::swarm(tor, peer.listen(peers::PEER_PORT).map_err(|error| failed(&error))?, &parts.pod_seed)
             .map_err(|error| failed(&error))?;
     let identity = TlsIdentity::from_seed(&parts.pod_seed).map_err(|error| failed(&error))?;
     let listener = app.listen(APP_PORT).map_err(|error| failed(&error))?;
     let streams = stream::unfold(listener, async |mut listener| Some((listener.accept().await?, listener)));
-    let tls = OnionTlsListener::new(streams, &identity, gate(&handle)).map_err(|error| failed(&error))?;
+    let tls = OnionTlsListener::new(streams, &identity, gate(handle)).map_err(|error| failed(&error))?;
 
     let watches = [reachability::watch(app.clone()), reachability::watch(peer.clone())];
     tell(onion, &app, &peer, &watches);
@@ -129,7 +149,7 @@ async fn launch_app(tor: &Tor, parts: &Parts, handle: &Handle) -> Result<OnionSe
 /// Who may finish a TLS handshake now. Each request is checked by the node again.
 fn gate(handle: &Handle) -> ClientGate {
     let admitted = handle.admitted();
-    Arc::new(move |key| admitted.borrow().devices.contains(&Id(*key)))
+    Arc::new(move |key| admitted.borrow().devices.contains_key(&Id(*key)))
 }
 
 async fn serve_app(listener: OnionTlsListener, router: Router, mut stop: watch::Receiver<bool>) {

@@ -248,7 +248,7 @@ impl World {
         let genesis = genesis_block(Network::Regtest).block_hash();
         self.chain.push((0, genesis));
         let point = ChainPoint { height: 0, hash: genesis, time: now() - 600 };
-        self.tell(ChainEvent::Anchor(point)).await;
+        self.tell(ChainEvent::Anchor(vec![point])).await;
         self.tell(ChainEvent::Source(SourceState::Synced(0))).await;
         self.mine(vec![]).await;
     }

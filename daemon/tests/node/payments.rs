@@ -2,8 +2,9 @@
 
 use autonomy_daemon::{
     api::types::{ApprovePayment, EventKind, NewPayment, PaymentState, Recipient},
-    node::{Answer, BroadcastOutcome, Caller, Command, Effect, Input, Refusal},
+    node::{Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effect, Id, Input, Refusal},
 };
+use autonomy_messaging::{Access, SigningKey};
 use autonomy_wallet::bitcoin::{OutPoint, Psbt, ScriptBuf};
 use data_encoding::BASE64;
 
@@ -62,10 +63,10 @@ fn a_payment_that_the_network_refuses_fails_and_frees_its_coins() {
     world.approve(&payment, psbt).unwrap();
     let txid = payment.txid.parse().unwrap();
     world.now += 1;
-    world.give(Input::Broadcast(txid, BroadcastOutcome::Refused("min relay fee not met".into())));
+    world.give(Input::Broadcast(txid, BroadcastOutcome::Invalid("dust".into())));
     let failed = world.payment(&payment);
     assert_eq!(failed.state, PaymentState::Failed);
-    assert!(failed.detail.unwrap().contains("min relay fee"));
+    assert!(failed.detail.unwrap().contains("dust"));
     assert_eq!(world.balance(&account).total_sat, 1_000_000);
     world.effects.clear();
     world.restart();
@@ -240,6 +241,61 @@ fn a_reorganised_payment_is_confirmed_again() {
     world.mine(sent);
     assert_eq!(world.payment(&payment).state, PaymentState::Confirmed);
     assert!(world.effects.iter().all(|effect| !matches!(effect, Effect::Broadcast(..))));
+}
+
+#[test]
+fn a_payment_that_the_mempool_lets_go_keeps_its_coins_and_is_sent_again() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let payment = world.draft(&account, 250_000).unwrap();
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt).unwrap();
+    let sent = world.sent();
+    let txid = sent[0].compute_txid();
+    world.give(Input::Broadcast(txid, BroadcastOutcome::Accepted));
+    world.now += 61;
+    world.give(Input::Chain(ChainEvent::Mempool { seen: vec![], evicted: vec![txid] }));
+    assert_eq!(world.payment(&payment).state, PaymentState::Signed);
+    assert!(world.sent().iter().any(|again| *again == sent[0]));
+    let change = world.balance(&account).total_sat;
+    assert_eq!(change, 1_000_000 - 250_000 - payment.fee_sat, "the coin is spent as far as we are concerned");
+
+    let full = BroadcastOutcome::Waits("mempool min fee not met".into());
+    world.give(Input::Broadcast(txid, full));
+    let waiting = world.payment(&payment);
+    assert_eq!(waiting.state, PaymentState::Signed);
+    assert!(waiting.detail.unwrap().contains("min fee"));
+    world.mine(sent);
+    assert_eq!(world.payment(&payment).state, PaymentState::Confirmed);
+}
+
+#[test]
+fn a_device_with_limited_access_cannot_tie_up_or_cancel_the_owners_drafts() {
+    let mut world = World::adopted();
+    let account = world.account();
+    for _ in 0..6 {
+        let address = world.receive(&account);
+        let coin = world.paid_in(&address, 100_000);
+        world.mine(vec![coin]);
+    }
+    let owners = world.draft(&account, 50_000).unwrap();
+    let laptop = SigningKey::from_bytes(&[20; 32]);
+    let newcomer = world.newcomer(&laptop, Access::Limited);
+    world.device_asks(Command::AddDevice(newcomer)).unwrap();
+    let caller = Caller::Device(Id(laptop.verifying_key().to_bytes()));
+    let cancel = Command::CancelPayment(owners.id.parse().unwrap());
+    assert!(matches!(world.refused(caller, cancel), Refusal::AccessTooLow { .. }));
+    let body = NewPayment {
+        recipients: vec![Recipient { address: OUTSIDE.into(), amount_sat: 10_000 }],
+        fee_rate: Some(2.0),
+        note: None,
+    };
+    let draft = Command::NewPayment(account.id.parse().unwrap(), body);
+    for _ in 0..4 {
+        world.ask(caller, draft.clone()).unwrap();
+    }
+    assert!(matches!(world.refused(caller, draft), Refusal::Full { limit: 4, .. }));
+    assert!(world.draft(&account, 50_000).is_ok());
 }
 
 fn epoch(world: &mut World) -> u64 {

@@ -90,7 +90,7 @@ impl World {
         let genesis = autonomy_wallet::bitcoin::constants::genesis_block(Network::Regtest);
         world.chain.push((0, genesis.block_hash()));
         let point = ChainPoint { height: 0, hash: genesis.block_hash(), time: START };
-        world.give(Input::Chain(ChainEvent::Anchor(point)));
+        world.give(Input::Chain(ChainEvent::Anchor(vec![point])));
         world.give(Input::Chain(ChainEvent::Source(SourceState::Synced(0))));
         world.mine(vec![]);
         world
@@ -149,7 +149,7 @@ impl World {
     /// The pod after a restart, and what it would do first.
     pub(crate) fn restored(&self) -> (Node, Vec<Effect>) {
         let rows = self.rows.iter().map(|(key, value)| Row::decode(key, value).unwrap());
-        Node::restore(rows, self.now).unwrap()
+        Node::restore(rows).unwrap()
     }
 
     pub(crate) fn restart(&mut self) {
