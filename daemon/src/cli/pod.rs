@@ -3,6 +3,7 @@
 use std::{io::Write, path::Path, sync::Arc};
 
 use autonomy_messaging::provision::PodRequest;
+use autonomy_onion::OnionAddress;
 use autonomy_wallet::bitcoin;
 use serde_json::{Value, json};
 
@@ -159,10 +160,19 @@ fn sentence(event: &RunEvent) -> String {
         RunEvent::SocketReady => "the pod runs and answers at its socket".to_owned(),
         RunEvent::Bootstrap(percent) => format!("starting Tor: {percent} %"),
         RunEvent::WaitsForOwner => "the pod waits for its owner: `autonomy pod adopt BUNDLE`".to_owned(),
-        RunEvent::Service { name, address, state } => format!("{name} onion {address} is {state}"),
+        RunEvent::Service { name, address, state } => {
+            format!("{name} onion {} is {state}", scrubbed(address))
+        }
         RunEvent::Warning(warning) => format!("warning: {warning}"),
         RunEvent::Stopping => "the pod ends".to_owned(),
     }
+}
+
+/// Under a service manager this line goes to a log, where an onion address has no place; `pod status` tells it.
+fn scrubbed(address: &str) -> String {
+    address
+        .parse()
+        .map_or_else(|_| "without address".to_owned(), |onion: OnionAddress| onion.scrubbed().to_string())
 }
 
 fn json_of(event: &RunEvent) -> Value {
@@ -175,5 +185,19 @@ fn json_of(event: &RunEvent) -> Value {
         }
         RunEvent::Warning(warning) => json!({ "event": "warning", "text": warning }),
         RunEvent::Stopping => json!({ "event": "stopping" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_end_in_a_log_does_not_tell_where_the_pod_lives() {
+        let address = OnionAddress::from_public_key([7; 32]).to_string();
+        let event = RunEvent::Service { name: "app", address: address.clone(), state: "reachable".into() };
+        let text = sentence(&event);
+        assert!(text.starts_with("app onion […]") && text.ends_with("is reachable"), "{text}");
+        assert!(!text.contains(&address[..20]));
     }
 }

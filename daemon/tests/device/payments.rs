@@ -1,8 +1,8 @@
 //! Payments: what was checked is what is signed, and nothing else.
 
 use autonomy_daemon::{
-    api::types::PaymentState,
-    client::{CheckedDraft, DeviceError, Distrust},
+    api::types::{AccountKind, PaymentState},
+    client::{AccountWish, CheckedDraft, DeviceError, Distrust},
 };
 use autonomy_wallet::{
     account::AccountId,
@@ -12,7 +12,7 @@ use autonomy_wallet::{
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use crate::world::{OUTSIDE, THIEF, World};
+use crate::world::{OUTSIDE, THIEF, World, now};
 
 #[tokio::test]
 async fn a_payment_is_drafted_checked_approved_and_signed_by_both() {
@@ -25,6 +25,17 @@ async fn a_payment_is_drafted_checked_approved_and_signed_by_both() {
     assert_eq!((payment.state, payment.txid), (PaymentState::Signed, txid.to_string()));
     let view = world.reopen().await.device.profile.account(&id).unwrap().view;
     assert_eq!(view.internal, Some(0), "the change address is remembered");
+}
+
+#[tokio::test]
+async fn the_time_locked_kind_pays_by_device_and_pod_all_the_same() {
+    let mut world = World::new().await;
+    let wish = AccountWish { kind: AccountKind::TwoOfThreeOrRecovery, ..World::wish() };
+    let id = world.device.create_account(&wish, now()).await.unwrap().map.id();
+    let address = world.device.receive(&id, false).await.unwrap().address;
+    world.fund(&address, 100_000_000).await;
+    let draft = world.device.draft(&id, &World::pays(25_000_000)).await.unwrap();
+    assert_eq!(world.device.approve(draft).await.unwrap().state, PaymentState::Signed);
 }
 
 #[tokio::test]

@@ -1,0 +1,167 @@
+//! Devices, pods, the agent between them, and what they tell.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// How many words the payment key has
+    #[arg(long, default_value = "24", value_parser = ["12", "24"], conflicts_with = "restore")]
+    pub words: String,
+    /// Enter the words of an earlier profile: payment key on the first line, identity on the second
+    #[arg(long)]
+    pub restore: bool,
+    /// What this device calls itself
+    #[arg(long, default_value = "my device")]
+    pub name: String,
+}
+
+/// `provision`.
+#[derive(Debug, Args)]
+pub struct Provision {
+    /// The pod's request: its text, `@FILE`, or `-` for standard input
+    pub request: String,
+    /// A name for the pod
+    #[arg(long, default_value = "pod")]
+    pub name: String,
+    /// Also write the bundle to a file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// Do not ask before a pod that this profile already has is replaced
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `device …`.
+#[derive(Debug, Subcommand)]
+pub enum DeviceVerb {
+    /// On a new device: print a request to be let in
+    Request {
+        /// What the owner will call this device
+        #[arg(long)]
+        name: String,
+    },
+    /// On a device that is in: let a new one in, and print its grant
+    Add {
+        /// The new device's request: its text, `@FILE`, or `-`
+        request: String,
+        /// What to call it in place of the name it asks for
+        #[arg(long)]
+        name: Option<String>,
+        /// How far it may go
+        #[arg(long, value_enum, default_value = "limited")]
+        access: Access,
+    },
+    /// On the new device: take the grant
+    Join {
+        /// The grant: its text, `@FILE`, or `-`
+        grant: String,
+    },
+    /// List the devices that may enter
+    List,
+    /// Shut a device out
+    Revoke {
+        /// Its name, or its id
+        device: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// How far a device may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Access {
+    /// Sees whether the pod is well
+    Minimal,
+    /// Sees accounts, asks for addresses, proposes payments
+    Limited,
+    /// Everything
+    Full,
+}
+
+/// `events`.
+#[derive(Debug, Args)]
+pub struct Events {
+    /// Wait for more until interrupted
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Begin after this event in place of the last one this device saw
+    #[arg(long, value_name = "ID")]
+    pub after: Option<u64>,
+}
+
+/// `pod …`.
+#[derive(Debug, Subcommand)]
+pub enum PodVerb {
+    /// Make a pod on this machine, and print the request for `provision`
+    Init {
+        /// Which Bitcoin network
+        #[arg(long, value_enum, default_value = "bitcoin")]
+        network: Network,
+    },
+    /// Print the request again
+    Request,
+    /// Take the bundle that `provision` printed
+    Adopt {
+        /// The bundle: its text, `@FILE`, or `-`
+        bundle: String,
+    },
+    /// Run the pod until it is told to end
+    Run,
+    /// How the pod on this machine is
+    Status,
+    /// Write a sealed copy of all that the pod must keep
+    Backup {
+        /// A new file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Let a pod from an old backup cosign again, once you have compared what it knows
+    Reconcile {
+        /// The highest state epoch your devices have seen of it; the refusal names it
+        #[arg(long)]
+        epoch: u64,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Bring a sealed copy back into an empty data folder
+    Restore {
+        /// A file that `pod backup` wrote
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+}
+
+/// A Bitcoin network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Network {
+    /// The real one
+    Bitcoin,
+    /// Public test network
+    Testnet,
+    /// Public test network with signed blocks
+    Signet,
+    /// A network of one's own
+    Regtest,
+}
+
+/// `agent`.
+#[derive(Debug, Args)]
+pub struct Agent {
+    /// What to do with it; serve where absent
+    #[command(subcommand)]
+    pub verb: Option<AgentVerb>,
+}
+
+/// `agent …`.
+#[derive(Debug, Subcommand)]
+pub enum AgentVerb {
+    /// Tell the agent of this profile to end
+    Stop,
+    /// How the agent of this profile is
+    Status,
+}
