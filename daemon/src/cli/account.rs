@@ -15,9 +15,7 @@ use super::{
 };
 use crate::{
     api::types::{Account, AccountKind, HistoryEntry},
-    client::{
-        AccountWish, Device, ListedAccount, NewAccount, PodClient, Profile, decks::USUAL_HOLDERS, printable,
-    },
+    client::{AccountWish, Device, ListedAccount, NewAccount, Profile, decks::USUAL_HOLDERS, printable},
 };
 
 /// Carries out a verb of `account`.
@@ -217,8 +215,8 @@ pub(super) async fn receive(context: &Context, wish: &Receive) -> Result<Answer,
 pub(super) async fn history(context: &Context, wish: &History) -> Result<Answer, Failure> {
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wish.account.as_deref())?;
-    let pod = pod_of(&session);
-    let history = context.spinner.during("asking the pod", pod.history(&account.told.id, wish.limit)).await?;
+    let asked = session.pod().history(&account.told.id, wish.limit);
+    let history = context.spinner.during("asking the pod", asked).await?;
     let rows: Vec<Vec<String>> = history.entries.iter().map(history_row).collect();
     let text = match rows.is_empty() {
         true => "nothing yet".to_owned(),
@@ -286,11 +284,4 @@ pub(super) fn account_id(account: &ListedAccount) -> Result<AccountId, Failure> 
 fn no_account(detail: impl std::fmt::Display) -> Failure {
     Failure::other("no-account", detail)
         .help("`autonomy account create` makes one, `autonomy account list` shows them")
-}
-
-fn pod_of(session: &Session) -> &PodClient {
-    match session {
-        Session::Device(device) => &device.pod,
-        Session::Owner(pod) => pod,
-    }
 }

@@ -32,6 +32,16 @@ pub(super) enum Session {
     Owner(PodClient),
 }
 
+impl Session {
+    /// The pod, for what needs no checking.
+    pub(super) fn pod(&self) -> &PodClient {
+        match self {
+            Self::Device(device) => &device.pod,
+            Self::Owner(pod) => pod,
+        }
+    }
+}
+
 impl Context {
     /// Reads the settings and lays the flags over them.
     pub(super) fn new(flags: Global) -> Result<Self, Failure> {

@@ -7,12 +7,12 @@ use super::{
     Failure,
     args::{Access, DeviceVerb},
     ask,
-    context::{Context, Session, now},
+    context::{Context, now},
     output::{Answer, table, time},
 };
 use crate::{
     api::types::{self, AccessLevel},
-    client::{PodClient, Profile, printable, profile::Birth},
+    client::{Profile, printable, profile::Birth},
 };
 
 /// Carries out a verb of `device`.
@@ -76,8 +76,8 @@ async fn join(context: &Context, grant: &str) -> Result<Answer, Failure> {
 }
 
 async fn list(context: &Context) -> Result<Answer, Failure> {
-    let pod = pod_of(context).await?;
-    let devices = context.spinner.during("asking the pod", pod.devices()).await?;
+    let session = context.session().await?;
+    let devices = context.spinner.during("asking the pod", session.pod().devices()).await?;
     let rows: Vec<Vec<String>> = devices.devices.iter().map(row).collect();
     let text = format!(
         "{}\n{} descriptor key(s) are left for further devices",
@@ -100,8 +100,8 @@ fn row(device: &types::Device) -> Vec<String> {
 }
 
 async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Failure> {
-    let pod = pod_of(context).await?;
-    let devices = context.spinner.during("asking the pod", pod.devices()).await?.devices;
+    let session = context.session().await?;
+    let devices = context.spinner.during("asking the pod", session.pod().devices()).await?.devices;
     let named: Vec<_> =
         devices.iter().filter(|device| device.id == wanted || device.name == wanted).collect();
     let device = match named.as_slice() {
@@ -116,13 +116,6 @@ async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Fa
     let name = printable(&device.name);
     let own = if device.this_device { " This is the device you are using." } else { "" };
     ask::confirm(&format!("Shut out {name}?{own} It cannot come back without a new grant."), yes)?;
-    context.spinner.during("telling the pod", pod.revoke_device(&device.id)).await?;
+    context.spinner.during("telling the pod", session.pod().revoke_device(&device.id)).await?;
     Ok(Answer::new(&json!({ "revoked": device.id, "name": device.name }), format!("{name} is shut out")))
-}
-
-async fn pod_of(context: &Context) -> Result<PodClient, Failure> {
-    Ok(match context.session().await? {
-        Session::Device(device) => device.pod,
-        Session::Owner(pod) => pod,
-    })
 }

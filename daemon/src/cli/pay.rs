@@ -11,12 +11,12 @@ use super::{
     amount::{Sat, btc},
     args::{Pay, PaymentVerb},
     ask,
-    context::{Context, Session},
+    context::Context,
     output::{Answer, pairs, table, time},
 };
 use crate::{
     api::types::{Payment, PaymentState, Recipient},
-    client::{CallError, CheckedDraft, Device, PaymentWish, PodClient, printable},
+    client::{CallError, CheckedDraft, Device, PaymentWish, printable},
 };
 
 /// Time for the network to take a signed payment before the command ends; the pod goes on trying.
@@ -121,14 +121,14 @@ pub(super) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Answ
     match verb {
         PaymentVerb::List { account } => list(context, account.as_deref()).await,
         PaymentVerb::Show { payment } => {
-            let pod = pod_of(context).await?;
-            let payment = context.spinner.during("asking the pod", pod.payment(&payment)).await?;
+            let session = context.session().await?;
+            let payment = context.spinner.during("asking the pod", session.pod().payment(&payment)).await?;
             Ok(Answer::new(&payment, told(&payment)))
         }
         PaymentVerb::Cancel { payment, yes } => {
-            let pod = pod_of(context).await?;
+            let session = context.session().await?;
             ask::confirm("Give up this draft?", yes)?;
-            context.spinner.during("telling the pod", pod.cancel_payment(&payment)).await?;
+            context.spinner.during("telling the pod", session.pod().cancel_payment(&payment)).await?;
             Ok(Answer::new(&json!({ "cancelled": payment }), "the draft is given up; its coins are free"))
         }
     }
@@ -137,11 +137,7 @@ pub(super) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Answ
 async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wanted)?;
-    let pod = match &session {
-        Session::Device(device) => &device.pod,
-        Session::Owner(pod) => pod,
-    };
-    let payments = context.spinner.during("asking the pod", pod.payments(&account.told.id)).await?;
+    let payments = context.spinner.during("asking the pod", session.pod().payments(&account.told.id)).await?;
     let row = |payment: &Payment| {
         let amount: u64 =
             payment.recipients.iter().map(|recipient| recipient.amount_sat).fold(0, u64::saturating_add);
@@ -154,13 +150,6 @@ async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
         false => table(&["drafted", "BTC", "state", "id", "note"], &rows),
     };
     Ok(Answer::new(&json!({ "account": account.told.id, "payments": payments.payments }), text))
-}
-
-async fn pod_of(context: &Context) -> Result<PodClient, Failure> {
-    Ok(match context.session().await? {
-        Session::Device(device) => device.pod,
-        Session::Owner(pod) => pod,
-    })
 }
 
 fn told(payment: &Payment) -> String {
