@@ -1,5 +1,6 @@
 //! `testnet`: a private Tor network and a regtest bitcoind to run pods on.
 
+mod demo;
 mod stop;
 
 use std::fmt::Write as _;
@@ -28,6 +29,8 @@ enum Verb {
     ///
     /// Several worlds run side by side. A second start in the same folder ends the first and starts anew.
     Up(Up),
+    /// Play the main job: real pods, devices, Tor and bitcoin, step by step
+    Demo(demo::Demo),
 }
 
 /// `up`.
@@ -64,18 +67,32 @@ fn relays(text: &str) -> Result<usize, String> {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     stop::on_signals();
-    let Verb::Up(up) = cli.verb;
-    let steps = Steps::new(if up.json { Format::Json } else { Format::Text });
-    let outcome = run(&up, &steps);
+    let json = match &cli.verb {
+        Verb::Up(up) => up.json,
+        Verb::Demo(demo) => demo.json,
+    };
+    let steps = Steps::new(if json { Format::Json } else { Format::Text });
+    let ok = match &cli.verb {
+        Verb::Up(up) => run(up, &steps).is_ok(),
+        Verb::Demo(demo) => play(demo, &steps),
+    };
     let interrupted = clock::interrupted();
-    steps.done(outcome.is_ok());
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    steps.done(ok);
+    match ok {
+        true => ExitCode::SUCCESS,
         // As a shell reports an end by ctrl-c.
-        Err(_) if interrupted => ExitCode::from(130),
+        false if interrupted => ExitCode::from(130),
         // The failed step has said why.
-        Err(_) => ExitCode::FAILURE,
+        false => ExitCode::FAILURE,
     }
+}
+
+fn play(demo: &demo::Demo, steps: &Steps) -> bool {
+    let outcome = demo::run(demo, steps, |world| start(world, None, steps), |world| stay(world, steps));
+    if let Err(error) = &outcome {
+        steps.say(&format!("{error}"));
+    }
+    outcome.is_ok()
 }
 
 /// How often the world is looked after while it is up.

@@ -77,6 +77,11 @@ impl Autonomy {
         }
     }
 
+    /// The program's file.
+    pub fn path(&self) -> &Path {
+        self.program().executable()
+    }
+
     /// The program at `path`.
     pub fn at(path: &Path) -> Self {
         Self(Program::new(path))
