@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`args`] | every verb and flag |
 //! | `run`, `context` | from arguments to a verb, with settings, passphrase and a way to the pod |
-//! | `setup`, `status`, `device`, `account`, `pay`, `events`, `pod`, `agent`, `shell` | the verbs |
+//! | `setup`, `status`, `device`, `account`, `pay`, `events`, `pod`, `agent`, `probe`, `shell` | the verbs |
 //! | [`amount`], [`bip21`] | what people type for money |
 //! | [`output`], [`qr`], [`wait`], [`ask`] | text and JSON, QR codes, spinners, questions |
 //! | [`failure`], `causes` | what is wrong, what to do, exit status |
@@ -27,6 +27,7 @@ pub mod failure;
 pub mod output;
 mod pay;
 mod pod;
+mod probe;
 pub mod qr;
 mod run;
 mod setup;

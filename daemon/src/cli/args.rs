@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use self::{
-    machines::{Access, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Provision},
+    machines::{Access, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Probe, ProbeAs, Provision},
     money::{AccountVerb, CreateAccount, ExportFormat, History, Kind, Pay, PaymentVerb, Receive},
 };
 
@@ -101,6 +101,9 @@ pub enum Verb {
     /// The background helper that keeps Tor warm
     #[command(hide = true)]
     Agent(Agent),
+    /// Measure connections to the pod, or see how it turns strangers away
+    #[command(hide = true)]
+    Probe(Probe),
     /// Print a completion script for a shell
     Completions {
         /// The shell.

@@ -16,7 +16,7 @@ use super::{
     context::Context,
     device, events,
     output::Answer,
-    pay, pod, setup, shell, status,
+    pay, pod, probe, setup, shell, status,
 };
 
 /// Threads for everything that waits.
@@ -115,6 +115,7 @@ async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure
             Some(AgentVerb::Stop) => agent::stop(context).await?,
             Some(AgentVerb::Status) => agent::status(context).await?,
         },
+        Verb::Probe(wish) => probe::probe(context, &wish).await?,
         // Carried out before there was a runtime.
         Verb::Completions { .. } | Verb::Man { .. } => return Ok(None),
     };

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use autonomy_onion::OnionAddress;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 /// `init`.
@@ -164,4 +165,46 @@ pub enum AgentVerb {
     Stop,
     /// How the agent of this profile is
     Status,
+}
+
+/// `probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// The app onion of the pod [default: that of the profile's pod]
+    #[arg(long, value_name = "ADDRESS")]
+    pub onion: Option<OnionAddress>,
+    /// The pod's key, 64 hex digits [default: that of the profile's pod]
+    #[arg(long, value_name = "HEX", value_parser = key)]
+    pub pod_key: Option<[u8; 32]>,
+    /// Who calls
+    #[arg(long = "as", value_enum, default_value = "profile")]
+    pub identity: ProbeAs,
+    /// Cold calls: each over new circuits, until the first answer
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAX_PROBES))]
+    pub count: u32,
+    /// Warm calls on the last connection
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=MAX_PROBES))]
+    pub warm: u32,
+    /// Round trips of 512 bytes to the pod's echo, if it has one
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=MAX_PROBES))]
+    pub echo: u32,
+}
+
+/// Most calls of a kind in one probe.
+const MAX_PROBES: i64 = 10_000;
+
+/// As whom a probe calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProbeAs {
+    /// As this device
+    Profile,
+    /// Without a descriptor key, with a new certificate
+    Stranger,
+    /// With this device's descriptor key, but a new certificate
+    Foreign,
+}
+
+fn key(text: &str) -> Result<[u8; 32], String> {
+    let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes());
+    bytes.ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| "a key has 64 hex digits".to_owned())
 }
