@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rand_core::{OsRng, RngCore};
+use rustix::fs::OFlags;
+
 /// Makes a folder for its owner alone, parents included. One that exists is left as it is.
 ///
 /// # Errors
@@ -22,19 +25,21 @@ pub fn private_dir(path: &Path) -> Result<(), FileError> {
 /// [`FileError`] with the file's path. Nothing is left behind but, after a crash, a file ending in `.part`.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let part = part_of(path);
-    let written =
-        write_part(&part, bytes).and_then(|()| fs::rename(&part, path)).and_then(|()| sync_dir_of(path));
-    written.map_err(|source| {
-        // The first error is the one to tell; a leftover is harmless.
+    let mut file = new_file(&part).map_err(|source| failed(path, source))?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let there = written.and_then(|()| fs::rename(&part, path)).and_then(|()| sync_dir_of(path));
+    there.map_err(|source| {
+        // The first error is the one to tell; a leftover is harmless. The file is ours: we made it.
         let _ = fs::remove_file(&part);
         failed(path, source)
     })
 }
 
-fn write_part(part: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+/// Opens a file that was not there. In a folder that others may write to, somebody could have put a file or a link
+/// in its place, to read along or to have another file overwritten: neither is followed.
+fn new_file(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(flags).open(path)
 }
 
 /// A rename is durable once its folder is synced.
@@ -45,9 +50,10 @@ fn sync_dir_of(path: &Path) -> io::Result<()> {
     }
 }
 
+/// A name beside `path` that nobody can guess: 64 random bits.
 fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".part");
+    name.push(format!(".{:016x}.part", OsRng.next_u64()));
     name.into()
 }
 
@@ -84,6 +90,19 @@ mod tests {
         assert_eq!(fs::read(&file).unwrap(), b"two");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_or_link_that_somebody_put_there_is_not_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        fs::write(&target, "theirs").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(new_file(&target).is_err() && new_file(&link).is_err());
+        write_private(&link, b"ours").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"theirs", "the link is replaced, not followed");
+        assert_eq!(fs::read(&link).unwrap(), b"ours");
+        assert_ne!(part_of(&target), part_of(&target));
     }
 
     #[test]
