@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use http::{HeaderName, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use tokio::sync::{Notify, watch};
 
@@ -22,7 +22,7 @@ use crate::{
     api::types::Problem,
     client::{
         Transport,
-        call::{LOST, NOT_ADMITTED, UNREACHABLE, WRONG_POD},
+        call::{FROM_AGENT, LOST, NOT_ADMITTED, UNREACHABLE, WRONG_POD},
         transport::Trouble,
     },
 };
@@ -38,7 +38,8 @@ const TO_POD: [HeaderName; 4] = [
     HeaderName::from_static("last-event-id"),
 ];
 
-/// Headers passed back; the connection's own are made anew.
+/// Headers passed back; the connection's own are made anew. The agent's mark ([`FROM_AGENT`]) is not among them: a pod
+/// cannot speak in the agent's name.
 const FROM_POD: [HeaderName; 3] = [header::CONTENT_TYPE, header::CACHE_CONTROL, header::CONTENT_LENGTH];
 
 /// Time that a failed agent stays, so that the command that started it can read why.
@@ -207,8 +208,8 @@ fn no_answer(trouble: Trouble, why: String) -> Response {
     problem(kind, title, status, why)
 }
 
+/// An answer of the agent's own, marked as such.
 fn problem(kind: &str, title: &str, status: StatusCode, detail: String) -> Response {
-    let kind = format!("https://autonomy.invalid/problems/{kind}");
-    let problem = Problem { kind, title: title.to_owned(), status: status.as_u16(), detail };
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(problem)).into_response()
+    let mark = [(HeaderName::from_static(FROM_AGENT), HeaderValue::from_static("1"))];
+    (mark, Problem::new(status, kind, title, detail)).into_response()
 }

@@ -33,7 +33,7 @@ const LAST_WORDS: usize = 400;
 /// # Errors
 /// [`StartError`]: Tor does not start, the program cannot be run, or the agent ended at once.
 pub async fn ensure(setup: &Setup, progress: impl Fn(&Progress)) -> Result<Transport, StartError> {
-    let transport = Transport::socket(&setup.socket);
+    let transport = Transport::agent(&setup.socket);
     let mut child = match status(&transport).await {
         Ok(status) if status.setup == setup.fingerprint() && status.phase != Phase::Failed => None,
         Ok(_) => {

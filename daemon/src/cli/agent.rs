@@ -51,5 +51,5 @@ pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
 }
 
 fn transport(context: &Context) -> Transport {
-    Transport::socket(&agent_socket(&context.profile_dir()))
+    Transport::agent(&agent_socket(&context.profile_dir()))
 }

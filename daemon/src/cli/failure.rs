@@ -18,6 +18,8 @@ pub enum Exit {
     Unreachable = 4,
     /// The pod said no.
     PodRefused = 5,
+    /// It may have been done, or not: to be found out before anything is repeated.
+    InDoubt = 6,
 }
 
 /// A command that failed.
@@ -84,15 +86,19 @@ impl Failure {
     }
 }
 
+/// What to do when nothing was done.
+const REACH: &str = "check that the pod runs (`autonomy pod status` there) and that this machine is online";
+
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let detail = error.to_string();
         match error {
-            CallError::Unreachable { .. } => Self::new(Exit::Unreachable, "unreachable", detail)
-                .help("check that the pod runs (`autonomy pod status` there) and that this machine is online"),
-            CallError::TooSlow { .. } => {
-                Self::new(Exit::Unreachable, "timeout", detail).help("see `autonomy status`, then repeat the command")
-            }
+            CallError::Unreachable { .. } => Self::new(Exit::Unreachable, "unreachable", detail).help(REACH),
+            CallError::TooSlow { .. } => Self::new(Exit::Unreachable, "timeout", detail).help(REACH),
+            CallError::Unanswered { .. } => Self::new(Exit::InDoubt, "unanswered", detail).help(
+                "look what became of it before you do it again: `autonomy account list`, `autonomy payment list`, \
+                 `autonomy device list`",
+            ),
             CallError::NotAdmitted { .. } => Self::new(Exit::PodRefused, "not-admitted", detail)
                 .help("it was revoked or never added: let a device with full access run `autonomy device add`"),
             CallError::WrongPod => Self::check("wrong-pod", detail)
@@ -128,6 +134,8 @@ mod tests {
             detail: "d".into(),
         };
         assert_eq!(Failure::from(unreachable).exit as u8, 4);
+        let unanswered = CallError::Unanswered { what: "POST /v1/accounts".into(), why: "lost".into() };
+        assert_eq!(Failure::from(unanswered).exit as u8, 6);
         let refused = Failure::from(refused);
         assert_eq!((refused.exit as u8, refused.kind.as_ref()), (5, "gap-limit"));
         assert_eq!(Failure::usage("x").exit as u8, 2);

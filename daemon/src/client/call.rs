@@ -26,8 +26,12 @@ const MAX_PROBLEM: usize = 16 * 1024;
 /// Longest text of a pod that reaches a person.
 const MAX_SHOWN: usize = 2_000;
 
-/// The problem kinds by which an agent says why it got no answer. A pod says [`NOT_ADMITTED`] too, to a device that
-/// was revoked while its connection was open.
+/// The header of an agent's own answers, which no pod can send through it.
+pub(crate) const FROM_AGENT: &str = "autonomy-agent";
+
+/// The problem kinds by which an agent says why it got no answer. They count from an agent only: a pod that calls
+/// itself unreachable would have this device believe that nothing was done. [`NOT_ADMITTED`] a pod says too, to a
+/// device that was revoked while its connection was open.
 pub(crate) const UNREACHABLE: &str = "pod-unreachable";
 pub(crate) const LOST: &str = "connection-lost";
 pub(crate) const NOT_ADMITTED: &str = "not-admitted";
@@ -81,30 +85,45 @@ impl Call {
 
     /// Sends it, and again with the same key when the connection breaks, then reads the whole answer.
     pub(crate) async fn send_for_bytes(&self, transport: &Transport) -> Result<Bytes, CallError> {
-        tokio::time::timeout(CALL_LIMIT, self.exchange(transport))
-            .await
-            .map_err(|_| CallError::TooSlow { seconds: CALL_LIMIT.as_secs() })?
+        let answer = tokio::time::timeout(CALL_LIMIT, self.exchange(transport)).await;
+        let answer = answer.unwrap_or(Err(CallError::TooSlow { seconds: CALL_LIMIT.as_secs() }));
+        answer.map_err(|error| self.in_doubt(error))
+    }
+
+    /// What changes something and got no answer may have been done all the same; what only asks changed nothing.
+    fn in_doubt(&self, error: CallError) -> CallError {
+        match error {
+            CallError::Unreachable { never_sent: false, .. } | CallError::TooSlow { .. }
+                if self.method != Method::GET =>
+            {
+                CallError::Unanswered { what: self.name(), why: error.to_string() }
+            }
+            error => error,
+        }
     }
 
     async fn exchange(&self, transport: &Transport) -> Result<Bytes, CallError> {
         let mut attempt = 1;
         loop {
             let outcome = match transport.send(self.request()?).await {
-                Ok(response) => self.read(response).await,
+                Ok(response) => self.read(transport, response).await,
                 Err(error) => Err(no_answer(transport, error)),
             };
             match outcome {
                 Err(CallError::Unreachable { never_sent: false, .. }) if attempt < ATTEMPTS => attempt += 1,
+                // This time nothing was sent; the time before it was.
+                Err(CallError::Unreachable { detail, .. }) if attempt > 1 => {
+                    return Err(CallError::Unreachable { detail, never_sent: false });
+                }
                 done => return done,
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn read(&self, response: Response<Incoming>) -> Result<Bytes, CallError> {
-        let status = response.status();
-        if !status.is_success() {
-            return Err(refusal(response, self.name()).await);
+    async fn read(&self, transport: &Transport, response: Response<Incoming>) -> Result<Bytes, CallError> {
+        if !response.status().is_success() {
+            return Err(refusal(transport, response, self.name()).await);
         }
         read_capped(response, self.max_answer, &self.name()).await
     }
@@ -136,30 +155,30 @@ async fn read_capped(response: Response<Incoming>, max: usize, what: &str) -> Re
 }
 
 /// Turns an answer that is not a success into an error.
-pub(crate) async fn refusal(response: Response<Incoming>, what: String) -> CallError {
+pub(crate) async fn refusal(transport: &Transport, response: Response<Incoming>, what: String) -> CallError {
     let status = response.status();
+    let by_agent = transport.is_agent() && response.headers().contains_key(FROM_AGENT);
     let body = match read_capped(response, MAX_PROBLEM, &what).await {
         Ok(body) => body,
         Err(error) => return error,
     };
     match serde_json::from_slice::<Problem>(&body) {
-        Ok(problem) => refused(problem, status),
+        Ok(problem) => refused(problem, status, by_agent),
         Err(_) => CallError::Misshapen { what, why: format!("status {status} without a problem document") },
     }
 }
 
-fn refused(problem: Problem, status: StatusCode) -> CallError {
+fn refused(problem: Problem, status: StatusCode, by_agent: bool) -> CallError {
     let kind: String = problem.kind.rsplit('/').next().unwrap_or_default().chars().take(64).collect();
     let kind: String = kind.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     let detail = printable(&problem.detail);
     match kind.as_str() {
-        UNREACHABLE => return CallError::Unreachable { detail, never_sent: true },
-        LOST => return CallError::Unreachable { detail, never_sent: false },
-        NOT_ADMITTED => return CallError::NotAdmitted { detail },
-        WRONG_POD => return CallError::WrongPod,
-        _ => {}
+        UNREACHABLE if by_agent => CallError::Unreachable { detail, never_sent: true },
+        LOST if by_agent => CallError::Unreachable { detail, never_sent: false },
+        WRONG_POD if by_agent => CallError::WrongPod,
+        NOT_ADMITTED => CallError::NotAdmitted { detail },
+        _ => CallError::Refused { kind, status: status.as_u16(), title: printable(&problem.title), detail },
     }
-    CallError::Refused { kind, status: status.as_u16(), title: printable(&problem.title), detail }
 }
 
 pub(crate) fn no_answer(transport: &Transport, error: SendError) -> CallError {
@@ -201,11 +220,19 @@ pub enum CallError {
     /// Somebody else answers at the pod's address.
     #[error("whoever answers at the pod's address does not have the pod's key; nothing was sent there")]
     WrongPod,
-    /// No whole answer in time. The pod may have acted; the same command may be repeated.
+    /// No whole answer in time to a question that changes nothing.
     #[error("the pod did not answer within {seconds} s")]
     TooSlow {
         /// The limit.
         seconds: u64,
+    },
+    /// No whole answer to a request that changes something: the pod may have acted on it, or may still.
+    #[error("no answer came to {what}, and the pod may have acted on it: {why}")]
+    Unanswered {
+        /// The route.
+        what: String,
+        /// What kept the answer away.
+        why: String,
     },
     /// More bytes than this route ever needs.
     #[error("the pod's answer to {what} is longer than {max} bytes; nothing of it was used")]
@@ -277,7 +304,22 @@ mod tests {
             status: 409,
             detail: "too many".into(),
         };
-        let error = refused(problem, StatusCode::CONFLICT);
+        let error = refused(problem, StatusCode::CONFLICT, false);
         assert!(matches!(error, CallError::Refused { kind, .. } if kind == "gap-limit1m"));
+    }
+
+    #[test]
+    fn only_an_agent_can_say_that_the_pod_was_not_reached() {
+        let said = |kind: &str, by_agent| {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, kind, "No", "no");
+            refused(problem, StatusCode::SERVICE_UNAVAILABLE, by_agent)
+        };
+        assert!(matches!(said(UNREACHABLE, true), CallError::Unreachable { never_sent: true, .. }));
+        assert!(matches!(said(LOST, true), CallError::Unreachable { never_sent: false, .. }));
+        assert_eq!(said(WRONG_POD, true), CallError::WrongPod);
+        for kind in [UNREACHABLE, LOST, WRONG_POD] {
+            assert!(matches!(said(kind, false), CallError::Refused { status: 503, .. }), "{kind}");
+        }
+        assert!(matches!(said(NOT_ADMITTED, false), CallError::NotAdmitted { .. }));
     }
 }

@@ -59,7 +59,7 @@ impl Device {
         Ok(Self { profile, pod: PodClient::new(transport) })
     }
 
-    /// Reaches the pod by a Unix socket: the pod's own, or an agent's.
+    /// Reaches the pod by its own Unix socket.
     pub fn at_socket(profile: Profile, socket: &Path) -> Self {
         Self { profile, pod: PodClient::new(Transport::socket(socket)) }
     }

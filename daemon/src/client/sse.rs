@@ -47,7 +47,7 @@ impl EventStream {
             .map_err(|_| CallError::TooSlow { seconds: BEGIN.as_secs() })?
             .map_err(|error| no_answer(transport, error))?;
         if !response.status().is_success() {
-            return Err(refusal(response, "GET /v1/events".to_owned()).await);
+            return Err(refusal(transport, response, "GET /v1/events".to_owned()).await);
         }
         Ok(Self { body: response.into_body(), lines: Lines::default() })
     }

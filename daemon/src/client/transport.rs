@@ -41,14 +41,29 @@ enum Way {
 struct Socket {
     client: Client<SocketConnector, Full<Bytes>>,
     path: PathBuf,
+    agent: bool,
 }
 
 impl Transport {
-    /// Over a Unix socket: the pod's own on its machine, or that of this user's agent.
+    /// Over the pod's own Unix socket, on its machine.
     pub fn socket(path: &Path) -> Self {
+        Self::over_socket(path, false)
+    }
+
+    /// Over the Unix socket of this user's agent, which is believed when it says that it did not reach the pod.
+    pub fn agent(path: &Path) -> Self {
+        Self::over_socket(path, true)
+    }
+
+    fn over_socket(path: &Path, agent: bool) -> Self {
         let connector = SocketConnector { path: path.to_owned() };
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Self { way: Way::Socket(Box::new(Socket { client, path: path.to_owned() })) }
+        Self { way: Way::Socket(Box::new(Socket { client, path: path.to_owned(), agent })) }
+    }
+
+    /// Whether an agent is at the other end.
+    pub(crate) fn is_agent(&self) -> bool {
+        matches!(&self.way, Way::Socket(socket) if socket.agent)
     }
 
     /// Over Tor, to the pod's app onion service.

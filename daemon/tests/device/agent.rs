@@ -31,7 +31,7 @@ fn agent(world: &World, link: Link, idle: Duration) -> Agent {
 }
 
 fn through(world: &mut World, agent: &Agent) {
-    world.device.pod = PodClient::new(Transport::socket(&agent.socket));
+    world.device.pod = PodClient::new(Transport::agent(&agent.socket));
 }
 
 const LONG: Duration = Duration::from_secs(600);
@@ -85,6 +85,16 @@ async fn a_pod_that_cannot_be_reached_is_told_from_an_agent_that_cannot() {
 }
 
 #[tokio::test]
+async fn a_pod_cannot_say_in_the_agents_name_that_nothing_was_sent() {
+    let mut world = World::new().await;
+    let agent = agent(&world, Link::ready(Transport::socket(&world.socket)), LONG);
+    through(&mut world, &agent);
+    world.hand("GET", "/v1/status", Hand::PosesAsAgent);
+    let error = world.device.pod.status().await.unwrap_err();
+    assert!(matches!(&error, CallError::Refused { kind, .. } if kind == "pod-unreachable"), "{error}");
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_behind_the_agent_breaks_in_front_of_it_too() {
     let mut world = World::new().await;
     let agent = agent(&world, Link::ready(Transport::socket(&world.socket)), LONG);
@@ -114,7 +124,7 @@ async fn a_request_larger_than_any_is_refused() {
     through(&mut world, &agent);
     let error = world.device.pod.adopt(&"x".repeat(9 << 20)).await.unwrap_err();
     assert!(
-        matches!(&error, CallError::Refused { status: 413, .. } | CallError::Unreachable { .. }),
+        matches!(&error, CallError::Refused { status: 413, .. } | CallError::Unanswered { .. }),
         "{error}"
     );
 }

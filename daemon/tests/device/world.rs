@@ -47,6 +47,8 @@ pub(crate) enum Hand {
     Answer(Vec<u8>),
     /// Answers with a status in the pod's place, before the pod hears of it.
     Refuse(u16),
+    /// Answers as an agent does that cannot reach the pod, header and all.
+    PosesAsAgent,
     /// Lets the pod act, then breaks the connection within the answer, so many times.
     Break(u32),
 }
@@ -188,7 +190,12 @@ async fn between(State(plan): State<Plan>, request: HttpRequest, next: Next) -> 
         let mut plan = plan.lock().unwrap();
         plan.iter_mut().find(|wanted| fits(wanted)).map(|(_, _, hand)| match hand {
             Hand::Answer(bytes) => Ok(json(bytes.clone())),
-            Hand::Refuse(status) => Ok(refusal(*status)),
+            Hand::Refuse(status) => Ok(refusal(*status, "busy")),
+            Hand::PosesAsAgent => {
+                let mut response = refusal(503, "pod-unreachable");
+                response.headers_mut().insert("autonomy-agent", "1".parse().unwrap());
+                Ok(response)
+            }
             Hand::Change(_) => Err(Todo::Change),
             Hand::Break(0) => Err(Todo::Nothing),
             Hand::Break(left) => {
@@ -235,8 +242,9 @@ fn json(bytes: Vec<u8>) -> Response {
     Response::builder().header("content-type", "application/json").body(Body::from(bytes)).unwrap()
 }
 
-fn refusal(status: u16) -> Response {
-    let problem = serde_json::json!({ "type": "https://autonomy.invalid/problems/busy", "title": "Busy", "status": status, "detail": "later" });
+fn refusal(status: u16, kind: &str) -> Response {
+    let kind = format!("https://autonomy.invalid/problems/{kind}");
+    let problem = serde_json::json!({ "type": kind, "title": "Busy", "status": status, "detail": "later" });
     let mut response = json(problem.to_string().into_bytes());
     *response.status_mut() = status.try_into().unwrap();
     response
