@@ -3,7 +3,7 @@
 //! A diagnosis with a Tor of its own in a folder that is gone afterwards: nothing is warm, and a stranger has
 //! nothing of this device but the addresses. It tells refusals apart, which a command for everyday use need not.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, path::Path, time::Duration};
 
 use autonomy_onion::{
     DescriptorSecret, DialError, DialErrorKind, DialPolicy, OnionAddress, Role, Tor,
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{client::APP_PORT, pod::ECHO_PORT};
 
-/// Bytes of one echo: they fit two relay cells, as a small request does.
+/// Bytes of one echo: two relay cells, of which each carries at most 498 bytes.
 const ECHO_LEN: usize = 512;
 /// Largest status read; a real one has about a kilobyte.
 const MAX_STATUS: usize = 64 * 1024;
@@ -66,11 +66,10 @@ enum Refused {
     Echo(String),
 }
 
-/// Measures as `wish` says, or tells how the pod refused.
-pub(super) async fn probe(context: &Context, wish: &Probe) -> Result<Answer, Failure> {
+/// Measures as `wish` says, or tells how the pod refused. Tor keeps its state in `folder`.
+pub(super) async fn probe(context: &Context, wish: &Probe, folder: &Path) -> Result<Answer, Failure> {
     let plan = plan(context, wish).await?;
-    let folder = tempfile::tempdir().map_err(|error| Failure::other("system", error))?;
-    let config = context.config.tor(folder.path()).map_err(|error| Failure::usage(error.to_string()))?;
+    let config = context.config.tor(folder).map_err(|error| Failure::usage(error.to_string()))?;
     let mut figures = Figures::default();
     let start = Instant::now();
     let start_tor = Box::pin(Tor::bootstrap(config, |_| {}));

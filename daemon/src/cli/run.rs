@@ -80,20 +80,32 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
             return shell::man(&dir).and_then(|answer| print(&Context::new(cli.global)?, &answer));
         }
         Verb::Pod(PodVerb::Run) => return pod::run(&Context::new(cli.global)?),
+        Verb::Probe(wish) => {
+            let context = Context::new(cli.global)?;
+            // Tor writes its last words when the runtime ends; its folder goes after that.
+            let folder = tempfile::tempdir().map_err(|error| Failure::other("system", error))?;
+            let answer = wait_for(probe::probe(&context, &wish, folder.path()))??;
+            return print(&context, &answer);
+        }
         _ => {}
     }
     let context = Context::new(cli.global)?;
+    match wait_for(answer(&context, cli.verb))?? {
+        Some(answer) => print(&context, &answer),
+        None => Ok(()),
+    }
+}
+
+/// Runs `work` with a runtime around it, which is gone when this returns.
+fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
         .map_err(|error| Failure::other("system", format!("cannot start: {error}")))?;
-    let outcome = runtime.block_on(Box::pin(answer(&context, cli.verb)));
+    let outcome = runtime.block_on(Box::pin(work));
     runtime.shutdown_timeout(LAST_WORDS);
-    match outcome? {
-        Some(answer) => print(&context, &answer),
-        None => Ok(()),
-    }
+    Ok(outcome)
 }
 
 /// Carries out a verb. Verbs that print as they go give no answer at the end.
@@ -115,9 +127,8 @@ async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure
             Some(AgentVerb::Stop) => agent::stop(context).await?,
             Some(AgentVerb::Status) => agent::status(context).await?,
         },
-        Verb::Probe(wish) => probe::probe(context, &wish).await?,
-        // Carried out before there was a runtime.
-        Verb::Completions { .. } | Verb::Man { .. } => return Ok(None),
+        // Carried out before.
+        Verb::Probe(_) | Verb::Completions { .. } | Verb::Man { .. } => return Ok(None),
     };
     Ok(Some(answer))
 }
