@@ -13,10 +13,12 @@
 //! | [`provision`] | how a device gets its pod, and lets others in |
 //! | [`device`] | status, accounts, receive addresses, compared |
 //! | [`ceremony`], [`decks`] | the making of an account |
-//! | [`payment`] | drafts checked, approved, signed |
+//! | [`payment`] | drafts checked |
+//! | [`approval`] | approved, signed, and found again when an answer gets lost |
 //! | [`distrust`] | what is refused, and why |
 //! | [`files`] | files that are whole or absent |
 
+pub mod approval;
 pub mod call;
 pub mod ceremony;
 pub mod connect;
@@ -32,6 +34,7 @@ pub mod sse;
 pub mod tor;
 pub mod transport;
 
+pub use approval::Paid;
 pub use call::{CallError, printable};
 pub use ceremony::{AccountWish, NewAccount};
 pub use connect::ConnectError;

@@ -32,9 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         device.give_up(draft.id()).await;
         return Ok(());
     }
-    let payment = draft.id().to_owned();
-    device.approve(draft).await?;
-    let payment = device.follow_payment(&payment, Duration::from_secs(15)).await?;
+    let paid = device.approve(draft).await?;
+    let payment = device.follow_payment(&paid.payment, Duration::from_secs(15)).await?;
     println!("{} is {:?}", payment.txid, payment.state);
     Ok(())
 }

@@ -37,6 +37,13 @@ impl From<DeviceError> for Failure {
             DeviceError::UnknownAccount { .. } => Self::check("unknown-account", error).help(
                 "take its map from the device that made it: `autonomy account export` there, `autonomy account import` here",
             ),
+            DeviceError::MaybePaid { ref payment, .. } => {
+                let help = format!(
+                    "do NOT pay again before you know: see `autonomy payment show {payment}`, and look for the \
+                     transaction elsewhere too. A draft ends by `autonomy payment cancel {payment}`"
+                );
+                Self::new(Exit::InDoubt, "maybe-paid", error).help(help)
+            }
             DeviceError::Entropy(_) | DeviceError::Decks(_) => Self::check("ceremony", error),
             DeviceError::Account(_) | DeviceError::Key(_) => Self::check("unsafe-account", error),
         }

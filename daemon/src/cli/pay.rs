@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::types::{Payment, PaymentState, Recipient},
-    client::{CallError, CheckedDraft, Device, PaymentWish, printable},
+    client::{CheckedDraft, Device, DeviceError, PaymentWish, printable},
 };
 
 /// Time for the network to take a signed payment before the command ends; the pod goes on trying.
@@ -34,42 +34,40 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
         PaymentWish { recipients: vec![recipient], fee_rate: wish.fee_rate, note: wish.note.clone() };
     let drafting = Box::pin(device.draft(&id, &payment));
     let draft = context.spinner.during("the pod drafts, this device checks", drafting).await?;
-    let (summary, shown) = (json_of(draft.summary()), text_of(&account.told.name, draft.summary()));
+    let name = device.profile.account(&id).map_or("", |held| held.map.name());
+    let (summary, shown) = (json_of(draft.summary()), text_of(name, draft.summary()));
     context.out.note(&shown);
     if let Err(refused) = ask::confirm("Pay this?", wish.yes) {
         device.give_up(draft.id()).await;
         return Err(refused);
     }
-    let payment = sign_and_send(context, &mut device, draft).await?;
+    let (payment, warning) = sign_and_send(context, &mut device, draft).await?;
     let mut json = serde_json::to_value(&payment).unwrap_or(Value::Null);
     json["checked"] = summary;
-    Ok(Answer::new(&json, told(&payment)))
+    let mut text = told(&payment);
+    if let Some(warning) = warning {
+        json["warning"] = warning.clone().into();
+        let _ = writeln!(text, "warning: the payment is made, but {warning}");
+    }
+    Ok(Answer::new(&json, text))
 }
 
 async fn sign_and_send(
     context: &Context,
     device: &mut Device,
     draft: CheckedDraft,
-) -> Result<Payment, Failure> {
-    let id = draft.id().to_owned();
+) -> Result<(Payment, Option<String>), Failure> {
     let approving = Box::pin(device.approve(draft));
-    let approved = context.spinner.during("signing, here and at the pod", approving).await?;
-    let following = device.follow_payment(&id, TAKEN_WITHIN);
+    let paid = context.spinner.during("signing, here and at the pod", approving).await?;
+    let following = device.follow_payment(&paid.payment, TAKEN_WITHIN);
     let payment = match context.spinner.during("handing it to the network", following).await {
         Ok(payment) => payment,
         // It is signed: that the last question got no answer changes nothing.
-        Err(CallError::Unreachable { .. } | CallError::TooSlow { .. }) => approved,
+        Err(DeviceError::Call(_)) => paid.payment,
         Err(error) => return Err(error.into()),
     };
-    if payment.state == PaymentState::Failed {
-        let why = payment.detail.as_deref().map_or_else(|| "no reason given".to_owned(), printable);
-        return Err(Failure::new(
-            Exit::PodRefused,
-            "payment-failed",
-            format!("the network refused the payment: {why}"),
-        ));
-    }
-    Ok(payment)
+    let warning = paid.warning.map(|warning| warning.to_string());
+    if payment.state == PaymentState::Failed { Err(failed(&payment)) } else { Ok((payment, warning)) }
 }
 
 fn amount_of(wish: &Pay) -> Result<Sat, Failure> {
@@ -84,6 +82,16 @@ fn amount_of(wish: &Pay) -> Result<Sat, Failure> {
         (Some(amount), _) | (None, Some(amount)) => Ok(amount),
         (None, None) => Err(Failure::usage("how much? Write it with its unit: `0.25 BTC` or `25000 sat`")),
     }
+}
+
+/// The end of a payment that the pod says failed. It is the pod's word: who pays again may pay twice.
+fn failed(payment: &Payment) -> Failure {
+    let why = payment.detail.as_deref().map_or_else(|| "no reason given".to_owned(), printable);
+    let detail = format!("the network refused the payment: {why}");
+    Failure::new(Exit::PodRefused, "payment-failed", detail).help(format!(
+        "look for transaction {} elsewhere before you pay again: this is the pod's word",
+        payment.txid
+    ))
 }
 
 /// What a person approves: parsed by this device, nothing of it from the pod's words.

@@ -2,6 +2,7 @@
 
 use autonomy_wallet::{
     account::{AccountError, AccountId, AccountMap, GAP_LIMIT, Keychain},
+    bitcoin::Txid,
     keys::{EntropyError, KeyError},
     payment::IntentError,
 };
@@ -114,13 +115,19 @@ impl Device {
             return Err(Distrust::Address { index: told.index, told: told_address, ours }.into());
         }
         let last = held.view.external;
-        if told.index > last.map_or(GAP_LIMIT - 1, |last| last.saturating_add(GAP_LIMIT)) && !trust_index {
+        if !within_reach(last, told.index) && !trust_index {
             let last = last.map_or_else(|| "none".to_owned(), |last| last.to_string());
             return Err(Distrust::AddressTooFar { index: told.index, last }.into());
         }
         self.profile.learn(id, &[(Keychain::External, told.index)])?;
         Ok(ReceiveAddress { index: told.index, address: ours })
     }
+}
+
+/// Whether a restored wallet, which looks [`GAP_LIMIT`] addresses past the `last` in use, would find this one.
+pub(super) fn within_reach(last: Option<u32>, index: u32) -> bool {
+    let free_from = last.map_or(0, |last| last.saturating_add(1));
+    index < free_from.saturating_add(GAP_LIMIT)
 }
 
 /// Compares the pod's account with the map this device built.
@@ -191,6 +198,16 @@ pub enum DeviceError {
     NameTaken {
         /// The name.
         name: String,
+    },
+    /// This device signed, and cannot tell what the pod did with the signature.
+    #[error("payment {payment} may have been sent, as transaction {txid}: {cause}")]
+    MaybePaid {
+        /// The pod's id of the payment.
+        payment: String,
+        /// The transaction; its id does not change by signing.
+        txid: Txid,
+        /// What kept the truth away.
+        cause: Box<DeviceError>,
     },
     /// The pod has an account whose map this device does not hold, so it can check nothing.
     #[error("this device does not hold the map of account {id}")]

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use autonomy_wallet::{account::AccountError, bitcoin::Txid, check::Refusal};
 
-/// Why this device refuses what its pod said. Nothing was signed, shown or kept.
+/// Why this device refuses what its pod said. Nothing of it was shown or kept. Nothing was signed either, unless it
+/// comes as the cause of a [`MaybePaid`](super::DeviceError::MaybePaid).
 #[derive(Debug, thiserror::Error)]
 pub enum Distrust {
     /// The pod forgot something this device knows.
@@ -97,6 +98,15 @@ pub enum Distrust {
     /// The draft comes without its PSBT.
     #[error("the pod sent a draft without the transaction to check")]
     NoDraft,
+    /// The pod answers about something else.
+    #[error("the pod was asked about one payment and answers about another: {told}")]
+    AnotherPayment {
+        /// What it answers about.
+        told: String,
+    },
+    /// The pod was given this device's signature, and says that it has not signed.
+    #[error("the pod took the approval and says that the payment is a draft, or given up")]
+    TakenBack,
     /// The pod answers an approval with something else.
     #[error("the pod took the approval and answers with transaction {told}; approved was {approved}")]
     AnotherTransaction {
@@ -123,6 +133,8 @@ impl Distrust {
             Self::AddressTooFar { .. } => "address-too-far",
             Self::Payment(_) => "unsafe-payment",
             Self::NoDraft => "no-draft",
+            Self::AnotherPayment { .. } => "another-payment",
+            Self::TakenBack => "taken-back",
             Self::AnotherTransaction { .. } => "another-transaction",
         }
     }
@@ -143,7 +155,7 @@ impl Distrust {
             Self::AddressTooFar { .. } => {
                 "if other devices of yours used many addresses, repeat it with --trust-index"
             }
-            Self::Payment(_) | Self::NoDraft | Self::AnotherTransaction { .. } => {
+            Self::Payment(_) | Self::NoDraft => {
                 "nothing was signed. Look at the pod's machine before you try again: it may be broken or taken over"
             }
             Self::Offer { field: "birthday", .. } => "check the clocks of this machine and of the pod's",

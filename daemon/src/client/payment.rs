@@ -5,21 +5,22 @@
 //! ```
 //!
 //! What is checked is what is shown, and what is shown is what is signed: [`CheckedDraft`] holds the one copy.
+//! [`approval`](super::approval) goes on from there.
 
 use autonomy_wallet::{
     account::{AccountId, Keychain},
     bitcoin::{Amount, FeeRate},
-    check::{DeviceView, Owner, Proposal, Summary, Unchecked},
+    check::{DeviceView, Proposal, Summary, Unchecked},
     payment::{Intent, IntentError, parse_address},
     policy::FeeLimits,
 };
-use data_encoding::BASE64;
 
-use super::{CallError, Device, DeviceError, Distrust, printable};
-use crate::api::types::{ApprovePayment, NewPayment, Payment, PaymentState, Recipient};
+use super::{Device, DeviceError, Distrust};
+use crate::api::types::{NewPayment, Payment, PaymentState, Recipient};
 
-/// Receive addresses that the pod's word may add to those this device knows, for recognising coins to spend. A wrong
-/// word costs nothing: spending from an address far out loses no coin. A year of an address every five minutes.
+/// Receive addresses that the pod may say were given out, for recognising coins to spend: other devices ask for
+/// addresses too. A year of one every five minutes. The word counts for one check only. It is never remembered: it
+/// would move the place up to which this device takes receive addresses, and coins beyond it might not be found again.
 const MAX_TOLD_ADDRESSES: u32 = 100_000;
 
 /// Satoshi for 1,000 weight units in a satoshi for a virtual byte (4 units).
@@ -38,10 +39,11 @@ pub struct PaymentWish {
 
 /// A draft that this device has checked, ready to be shown.
 pub struct CheckedDraft {
-    payment: Payment,
-    proposal: Proposal,
-    account: AccountId,
-    epoch: u64,
+    /// As this device checked it; of the pod's words only its id and time.
+    pub(super) payment: Payment,
+    pub(super) proposal: Proposal,
+    pub(super) account: AccountId,
+    pub(super) epoch: u64,
 }
 
 impl CheckedDraft {
@@ -85,7 +87,10 @@ impl Device {
         };
         let payment = self.pod.draft_payment(&account.to_string(), &new).await?;
         match self.check(account, wish, &payment, told.revealed) {
-            Ok(proposal) => Ok(CheckedDraft { payment, proposal, account: *account, epoch }),
+            Ok(proposal) => {
+                let payment = checked(&payment, wish, proposal.summary());
+                Ok(CheckedDraft { payment, proposal, account: *account, epoch })
+            }
             Err(error) => {
                 self.give_up(&payment.id).await;
                 Err(error)
@@ -115,66 +120,30 @@ impl Device {
         Ok(proposal.map_err(Distrust::Payment)?)
     }
 
-    /// Signs what was shown with P, and hands it to the pod, which checks again and signs with G.
-    ///
-    /// # Errors
-    /// The pod's refusal, or [`Distrust::AnotherTransaction`] when its answer is about something else.
-    pub async fn approve(&mut self, draft: CheckedDraft) -> Result<Payment, DeviceError> {
-        let CheckedDraft { payment, proposal, account, epoch } = draft;
-        let summary = proposal.summary().clone();
-        let held = self
-            .profile
-            .account(&account)
-            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
-        let key = self.payment_key(held.map.account(), "pay")?;
-        self.profile.learn(&account, &addresses_in(&summary))?;
-        let approved = proposal.approve(&summary.digest()).map_err(Distrust::Payment)?;
-        let signed = approved.sign(&key).map_err(Distrust::Payment)?;
-        let psbt = BASE64.encode(&signed.to_bytes());
-        let approval = ApprovePayment { psbt, state_epoch: epoch.max(self.profile.state_epoch()) };
-        let answer = self.pod.approve_payment(&payment.id, &approval).await?;
-        if answer.txid != summary.txid.to_string() {
-            let told = printable(&answer.txid);
-            return Err(Distrust::AnotherTransaction { approved: summary.txid, told }.into());
-        }
-        // The debit moved the pod's state on; a pod that forgets it later is found out.
-        match self.status().await {
-            Ok(_) | Err(DeviceError::Call(_)) => Ok(answer),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Gives up a draft at the pod, which frees its coins. It lapses by itself where the pod cannot be told.
     pub async fn give_up(&self, payment: &str) {
         let _ = self.pod.cancel_payment(payment).await;
     }
-
-    /// Waits until a payment is past `Signed`: the network has it, or has refused it. Gives it as it is after `limit`.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn follow_payment(&self, id: &str, limit: std::time::Duration) -> Result<Payment, CallError> {
-        let pause = std::time::Duration::from_millis(500);
-        let mut waited = std::time::Duration::ZERO;
-        loop {
-            let payment = self.pod.payment(id).await?;
-            if payment.state != PaymentState::Signed || waited >= limit {
-                return Ok(payment);
-            }
-            tokio::time::sleep(pause).await;
-            waited += pause;
-        }
-    }
 }
 
-/// Addresses of ours that a payment shows to be in use: those it spends from, and its change.
-fn addresses_in(summary: &Summary) -> Vec<(Keychain, u32)> {
-    let spent = summary.inputs.iter().map(|input| (input.keychain, input.index));
-    let change = summary.outputs.iter().filter_map(|output| match output.owner {
-        Owner::Own { keychain, index } => Some((keychain, index)),
-        Owner::Other => None,
-    });
-    spent.chain(change).collect()
+/// The payment in this device's own words: the checker has found the wish in the draft, exactly.
+fn checked(told: &Payment, wish: &PaymentWish, summary: &Summary) -> Payment {
+    Payment {
+        id: told.id.clone(),
+        account: summary.account.to_string(),
+        state: PaymentState::Draft,
+        recipients: wish.recipients.clone(),
+        fee_sat: summary.fee.to_sat(),
+        fee_rate: summary.fee_rate().to_sat_per_kwu() as f64 / KWU_PER_VB,
+        txid: summary.txid.to_string(),
+        psbt: None,
+        note: wish.note.clone(),
+        created_at: told.created_at,
+        confirmed_height: None,
+        confirmations: 0,
+        estimated_minutes: None,
+        detail: None,
+    }
 }
 
 /// The wish as the checker compares it.

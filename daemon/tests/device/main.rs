@@ -6,6 +6,7 @@
 mod accounts;
 mod agent;
 mod answers;
+mod approvals;
 mod devices;
 mod payments;
 mod receiving;

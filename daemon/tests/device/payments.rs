@@ -21,8 +21,9 @@ async fn a_payment_is_drafted_checked_approved_and_signed_by_both() {
     let draft = world.device.draft(&id, &World::pays(25_000_000)).await.unwrap();
     assert_eq!(draft.summary().paid(), Amount::from_sat(25_000_000));
     let txid = draft.summary().txid;
-    let payment = world.device.approve(draft).await.unwrap();
-    assert_eq!((payment.state, payment.txid), (PaymentState::Signed, txid.to_string()));
+    let paid = world.device.approve(draft).await.unwrap();
+    assert_eq!((paid.payment.state, &paid.payment.txid), (PaymentState::Signed, &txid.to_string()));
+    assert!(paid.warning.is_none(), "{:?}", paid.warning);
     let view = world.reopen().await.device.profile.account(&id).unwrap().view;
     assert_eq!(view.internal, Some(0), "the change address is remembered");
 }
@@ -35,7 +36,7 @@ async fn the_time_locked_kind_pays_by_device_and_pod_all_the_same() {
     let address = world.device.receive(&id, false).await.unwrap().address;
     world.fund(&address, 100_000_000).await;
     let draft = world.device.draft(&id, &World::pays(25_000_000)).await.unwrap();
-    assert_eq!(world.device.approve(draft).await.unwrap().state, PaymentState::Signed);
+    assert_eq!(world.device.approve(draft).await.unwrap().payment.state, PaymentState::Signed);
 }
 
 #[tokio::test]
@@ -177,16 +178,6 @@ async fn a_draft_of_ten_megabytes_is_not_even_read_to_its_end() {
         matches!(error, DeviceError::Call(autonomy_daemon::client::CallError::TooLarge { .. })),
         "{error}"
     );
-}
-
-#[tokio::test]
-async fn an_answer_about_another_transaction_is_told() {
-    let mut world = World::new().await;
-    let id = world.funded(100_000_000).await.map.id();
-    let checked = draft(&mut world, &id).await.unwrap();
-    world.change("POST", "/approve", |payment| payment["txid"] = json!("00".repeat(32)));
-    let error = world.device.approve(checked).await.unwrap_err();
-    assert!(matches!(error, DeviceError::Distrust(Distrust::AnotherTransaction { .. })), "{error}");
 }
 
 #[tokio::test]
