@@ -3,8 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    extract::{Query, State},
-    http::HeaderMap,
+    extract::State,
     response::sse::{self, KeepAlive, Sse},
 };
 use futures::{Stream, StreamExt as _, stream};
@@ -12,7 +11,8 @@ use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{
-    routes::{ApiState, ask},
+    extract::{LastEventId, Query},
+    routes::{ApiState, ask, bad_query},
     types::{Event, Problem},
 };
 use crate::{
@@ -36,16 +36,17 @@ pub struct EventsQuery {
     params(("Last-Event-ID" = Option<u64>, Header, description = "The last event seen; those after it come first"),
            ("follow" = Option<bool>, Query, description = "`false` ends the stream once all that is kept was told")),
     responses((status = 200, description = "`text/event-stream`; each `data` is an Event", body = Event, content_type = "text/event-stream"),
-              (status = 403, description = "Not admitted, or access too low", body = Problem)))]
+              (status = 403, description = "Not admitted, or access too low", body = Problem),
+              (status = 422, description = "`Last-Event-ID` is no number", body = Problem)))]
 pub async fn stream_events(
     State(state): State<ApiState>,
     caller: Caller,
-    Query(query): Query<EventsQuery>,
-    headers: HeaderMap,
+    query: Result<Query<EventsQuery>, QueryRejection>,
+    LastEventId(last): LastEventId,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
+    let Query(query) = query.map_err(bad_query)?;
     // Subscribed before the backlog is read, so that nothing falls between the two.
     let live = state.handle.events();
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let backlog = match last {
         Some(after) => backlog(&state.handle, caller, after).await?,
         // Asked all the same: it is the check that this caller may listen.

@@ -1,10 +1,10 @@
 //! The checked edge: nothing unparsed, unbounded or anonymous goes further.
 
-use std::time::Duration;
+use std::{fmt::Display, str::FromStr, time::Duration};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    extract::{self, FromRequest, FromRequestParts, Request, rejection::BytesRejection},
     http::{StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use super::{
     routes::ApiState,
     types::{AccessLevel, Problem},
 };
-use crate::node::{Caller, Refusal};
+use crate::node::{Caller, MAX_KEY_LEN, Refusal};
 
 /// Largest body but for a signed payment, bytes: the longest command is a certificate in hexadecimal with names,
 /// about 1 kB; a payment to 100 recipients about 12 kB.
@@ -112,11 +112,66 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let key = parts.headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-        key.map(|key| Self(key.to_owned())).ok_or_else(|| {
+        let Some(key) = parts.headers.get("idempotency-key") else {
             let detail =
                 "send a fresh random `Idempotency-Key` header, and the same one when you repeat this request";
-            Problem::new(StatusCode::BAD_REQUEST, "idempotency-key", "Idempotency-Key missing", detail)
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "idempotency-key",
+                "Idempotency-Key missing",
+                detail,
+            ));
+        };
+        let fits = |key: &&str| (1..=MAX_KEY_LEN).contains(&key.len()) && !key.contains(' ');
+        let key = key.to_str().ok().filter(fits);
+        key.map(|key| Self(key.to_owned())).ok_or_else(|| {
+            Refusal::invalid("Idempotency-Key", format!("1 to {MAX_KEY_LEN} printable characters")).into()
         })
+    }
+}
+
+/// The id in a path.
+#[derive(Debug)]
+pub struct PathId<T>(pub T);
+
+impl<T: FromStr<Err: Display>, S: Send + Sync> FromRequestParts<S> for PathId<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let refused = |why: String| Problem::from(Refusal::invalid("id", why));
+        let extract::Path(text) = extract::Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| refused(rejection.body_text()))?;
+        text.parse().map(Self).map_err(|error: T::Err| refused(error.to_string()))
+    }
+}
+
+/// What stands behind the `?` of a path.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match extract::Query::from_request_parts(parts, state).await {
+            Ok(extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(Refusal::invalid("query", rejection.body_text()).into()),
+        }
+    }
+}
+
+/// The `Last-Event-ID` of a listener that comes again.
+#[derive(Debug)]
+pub struct LastEventId(pub Option<u64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(id) = parts.headers.get("last-event-id") else { return Ok(Self(None)) };
+        let id = id.to_str().ok().and_then(|id| id.parse().ok());
+        let wrong = || Refusal::invalid("Last-Event-ID", "the `id` of an event, a whole number");
+        id.map(|id| Self(Some(id))).ok_or_else(|| wrong().into())
     }
 }

@@ -1,10 +1,10 @@
 //! One small function a route: parse, ask the node, answer.
 
-use std::{path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Path, Query, State},
+    extract::{DefaultBodyLimit, State},
     http::StatusCode,
     routing::{delete, get, post},
 };
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     events::stream_events,
-    extract::{FullCaller, IdempotencyKey, Json, MAX_BODY, MAX_SIGNED_BODY},
+    extract::{FullCaller, IdempotencyKey, Json, MAX_BODY, MAX_SIGNED_BODY, PathId, Query},
     openapi,
     types::{
         Account, AccountOffer, Accounts, AddDevice, Adopt, ApprovePayment, BackUp, BeginAccount, ChainStatus,
@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     driver::{self, Handle},
-    node::{Answer, Caller, Command, HistoryPage, Id, NodeStatus, Request, Timestamp},
+    node::{
+        AccountId, Answer, Caller, CeremonyId, Command, DeviceKey, HistoryPage, NodeStatus, PaymentId,
+        Refusal, Request, Timestamp,
+    },
 };
 
 /// What every route needs.
@@ -80,6 +83,8 @@ pub fn router(state: ApiState) -> Router {
             post(approve_payment).layer(DefaultBodyLimit::max(MAX_SIGNED_BODY)),
         )
         .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .method_not_allowed_fallback(no_such_method)
         .with_state(state)
 }
 
@@ -110,15 +115,25 @@ fn unexpected(answer: &Answer) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of the program", detail)
 }
 
-fn id<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|error: T::Err| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Not an id", error.to_string())
-    })
-}
-
 async fn no_such_route() -> Problem {
     let detail = "this pod has no such route; `GET /v1/openapi.json` lists them";
     Problem::new(StatusCode::NOT_FOUND, "route", "No such route", detail)
+}
+
+/// What is wrong with a query, as a problem.
+pub(super) fn bad_query(rejection: QueryRejection) -> Problem {
+    let detail = rejection.body_text();
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field breaks a rule", detail)
+}
+
+async fn no_such_method() -> Problem {
+    let detail = "this route does not take that method; the `Allow` header lists those it takes";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "No such method", detail)
+}
+
+async fn no_such_method() -> Problem {
+    let detail = "this route does not take this method; `GET /v1/openapi.json` lists what each takes";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Not this method", detail)
 }
 
 /// How the pod is.
@@ -192,13 +207,8 @@ pub(super) async fn back_up(
     on_the_machine(caller)?;
     let file = PathBuf::from(body.file);
     if !file.is_absolute() {
-        let detail = "`file`: an absolute path; the pod's working folder is not the caller's";
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid",
-            "A field breaks a rule",
-            detail,
-        ));
+        let rule = "an absolute path; the pod's working folder is not the caller's";
+        return Err(Refusal::invalid("file", rule).into());
     }
     state.handle.back_up(file).await?.map_err(|error| {
         Problem::new(
@@ -264,9 +274,8 @@ pub(super) async fn revoke_device(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Path(device): Path<String>,
+    PathId(device): PathId<DeviceKey>,
 ) -> Result<StatusCode, Problem> {
-    let device: Id<32> = id(&device)?;
     ask(&state.handle, caller, Some(key), Command::RevokeDevice(device)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -299,10 +308,10 @@ pub(super) async fn complete_account(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Path(ceremony): Path<String>,
+    PathId(ceremony): PathId<CeremonyId>,
     Json(body): Json<CompleteAccount>,
 ) -> Answered<Account> {
-    let command = Command::CompleteAccount(id(&ceremony)?, body);
+    let command = Command::CompleteAccount(ceremony, body);
     expect!(ask(&state.handle, caller, Some(key), command).await?, Account)
 }
 
@@ -312,9 +321,9 @@ pub(super) async fn complete_account(
 pub(super) async fn account(
     State(state): State<ApiState>,
     caller: Caller,
-    Path(account): Path<String>,
+    PathId(account): PathId<AccountId>,
 ) -> Answered<Account> {
-    expect!(ask(&state.handle, caller, None, Command::Account(id(&account)?)).await?, Account)
+    expect!(ask(&state.handle, caller, None, Command::Account(account)).await?, Account)
 }
 
 /// Receive addresses revealed so far.
@@ -323,9 +332,9 @@ pub(super) async fn account(
 pub(super) async fn addresses(
     State(state): State<ApiState>,
     caller: Caller,
-    Path(account): Path<String>,
+    PathId(account): PathId<AccountId>,
 ) -> Answered<Vec<ReceiveAddress>> {
-    expect!(ask(&state.handle, caller, None, Command::Addresses(id(&account)?)).await?, Addresses)
+    expect!(ask(&state.handle, caller, None, Command::Addresses(account)).await?, Addresses)
 }
 
 /// A fresh receive address, at most 20 beyond the last one used.
@@ -336,9 +345,9 @@ pub(super) async fn new_address(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Path(account): Path<String>,
+    PathId(account): PathId<AccountId>,
 ) -> Answered<ReceiveAddress> {
-    expect!(ask(&state.handle, caller, Some(key), Command::NewAddress(id(&account)?)).await?, Address)
+    expect!(ask(&state.handle, caller, Some(key), Command::NewAddress(account)).await?, Address)
 }
 
 #[derive(Debug, Deserialize)]
@@ -354,11 +363,15 @@ pub(super) struct HistoryQuery {
 pub(super) async fn history(
     State(state): State<ApiState>,
     caller: Caller,
-    Path(account): Path<String>,
-    Query(query): Query<HistoryQuery>,
+    PathId(account): PathId<AccountId>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Answered<History> {
-    let limit = query.limit.unwrap_or(HISTORY_DEFAULT).clamp(1, HISTORY_MAX);
-    let command = Command::History(id(&account)?, HistoryPage { limit });
+    let Query(query) = query.map_err(bad_query)?;
+    let limit = query.limit.unwrap_or(HISTORY_DEFAULT);
+    if !(1..=HISTORY_MAX).contains(&limit) {
+        return Err(Refusal::invalid("limit", format!("1 to {HISTORY_MAX}")).into());
+    }
+    let command = Command::History(account, HistoryPage { limit });
     expect!(ask(&state.handle, caller, None, command).await?, History)
 }
 
@@ -368,9 +381,9 @@ pub(super) async fn history(
 pub(super) async fn payments(
     State(state): State<ApiState>,
     caller: Caller,
-    Path(account): Path<String>,
+    PathId(account): PathId<AccountId>,
 ) -> Answered<Payments> {
-    expect!(ask(&state.handle, caller, None, Command::Payments(id(&account)?)).await?, Payments)
+    expect!(ask(&state.handle, caller, None, Command::Payments(account)).await?, Payments)
 }
 
 /// Builds a payment for the device to check and sign.
@@ -381,10 +394,10 @@ pub(super) async fn new_payment(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Path(account): Path<String>,
+    PathId(account): PathId<AccountId>,
     Json(body): Json<NewPayment>,
 ) -> Answered<Payment> {
-    expect!(ask(&state.handle, caller, Some(key), Command::NewPayment(id(&account)?, body)).await?, Payment)
+    expect!(ask(&state.handle, caller, Some(key), Command::NewPayment(account, body)).await?, Payment)
 }
 
 /// One payment.
@@ -393,9 +406,9 @@ pub(super) async fn new_payment(
 pub(super) async fn payment(
     State(state): State<ApiState>,
     caller: Caller,
-    Path(payment): Path<String>,
+    PathId(payment): PathId<PaymentId>,
 ) -> Answered<Payment> {
-    expect!(ask(&state.handle, caller, None, Command::Payment(id(&payment)?)).await?, Payment)
+    expect!(ask(&state.handle, caller, None, Command::Payment(payment)).await?, Payment)
 }
 
 /// Takes the device's signatures, checks again, signs, and sends.
@@ -406,10 +419,10 @@ pub(super) async fn approve_payment(
     State(state): State<ApiState>,
     FullCaller(caller): FullCaller,
     key: IdempotencyKey,
-    Path(payment): Path<String>,
+    PathId(payment): PathId<PaymentId>,
     Json(body): Json<ApprovePayment>,
 ) -> Answered<Payment> {
-    let command = Command::ApprovePayment(id(&payment)?, body);
+    let command = Command::ApprovePayment(payment, body);
     expect!(ask(&state.handle, caller, Some(key), command).await?, Payment)
 }
 
@@ -421,7 +434,7 @@ pub(super) async fn cancel_payment(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Path(payment): Path<String>,
+    PathId(payment): PathId<PaymentId>,
 ) -> Answered<Payment> {
-    expect!(ask(&state.handle, caller, Some(key), Command::CancelPayment(id(&payment)?)).await?, Payment)
+    expect!(ask(&state.handle, caller, Some(key), Command::CancelPayment(payment)).await?, Payment)
 }
