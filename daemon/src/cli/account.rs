@@ -258,7 +258,8 @@ pub(super) async fn listed_by_device(
     Ok((device, accounts))
 }
 
-/// The account that is meant, by name or id; the only one where none is named.
+/// The account that is meant, by name or id; the only one where none is named. Accounts that this device holds go
+/// first: their names are known here, and a pod could call another one the same.
 pub(super) fn choose<'a>(
     accounts: &'a [ListedAccount],
     wanted: Option<&str>,
@@ -266,7 +267,8 @@ pub(super) fn choose<'a>(
     let fits = |account: &&ListedAccount| {
         wanted.is_none_or(|wanted| account.told.name == wanted || account.told.id == wanted)
     };
-    let found: Vec<&ListedAccount> = accounts.iter().filter(fits).collect();
+    let (held, others): (Vec<_>, Vec<_>) = accounts.iter().filter(fits).partition(|account| account.verified);
+    let found = if held.is_empty() { others } else { held };
     match found.as_slice() {
         [account] => Ok(account),
         [] if accounts.is_empty() => Err(no_account("there is no account yet")),
@@ -284,4 +286,38 @@ pub(super) fn account_id(account: &ListedAccount) -> Result<AccountId, Failure> 
 fn no_account(detail: impl std::fmt::Display) -> Failure {
     Failure::other("no-account", detail)
         .help("`autonomy account create` makes one, `autonomy account list` shows them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::types::Balance;
+
+    fn account(id: &str, name: &str, verified: bool) -> ListedAccount {
+        let told = Account {
+            id: id.into(),
+            name: name.into(),
+            kind: AccountKind::TwoOfThree,
+            descriptor: String::new(),
+            first_address: String::new(),
+            birthday_height: 0,
+            birthday_time: 0,
+            account_index: 0,
+            balance: Balance::default(),
+            revealed: 0,
+        };
+        ListedAccount { told, verified }
+    }
+
+    #[test]
+    fn an_account_of_the_pods_own_cannot_take_the_place_of_one_held_here() {
+        let accounts = [account("11", "main", false), account("22", "main", true), account("33", "b", false)];
+        let chosen = |wanted| choose(&accounts, wanted).map(|account| account.told.id.as_str());
+        assert_eq!(chosen(Some("main")).unwrap(), "22");
+        assert_eq!(chosen(None).unwrap(), "22");
+        assert_eq!((chosen(Some("11")).unwrap(), chosen(Some("b")).unwrap()), ("11", "33"));
+        assert_eq!(chosen(Some("c")).unwrap_err().kind, "no-account");
+        let both = [account("11", "a", true), account("22", "b", true)];
+        assert!(choose(&both, None).is_err());
+    }
 }

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 
 use autonomy_wallet::{
     account::{AccountMap, Birthday, Plan, THRESHOLD},
+    bitcoin::{Network, constants::genesis_block},
     keys::{AccountIndex, AccountKey, MemberKey, RecoveryKey, Role},
+    ledger::MAX_HEIGHT,
 };
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -32,6 +34,13 @@ use crate::{
 
 /// How far a block's time may lie ahead of this clock: the network's own rule.
 const MAX_AHEAD: u64 = 2 * 60 * 60;
+
+/// How far the chain's tip may lie behind this clock. Blocks of the public networks come within hours.
+const MAX_BEHIND: u64 = 2 * 24 * 60 * 60;
+
+/// Seconds a block on the average since the first one, at the fastest. Bitcoin has needed 578; testnet, with its
+/// storms of easy blocks, about 100.
+const FASTEST_BLOCKS: u64 = 60;
 
 /// What the owner wants.
 #[derive(Debug, Clone)]
@@ -121,7 +130,8 @@ impl Device {
 
     fn make(&self, wish: &AccountWish, offer: &AccountOffer, now: u64) -> Result<Made, DeviceError> {
         let pod = self.profile.pod().ok_or(DeviceError::NoPod)?;
-        let entropy = check_offer(offer, pod.pod_key().as_bytes(), now)?;
+        let entropy = check_offer(offer, pod.pod_key().as_bytes())?;
+        check_birthday(offer, pod.network(), now)?;
         let index = AccountIndex::new(offer.account_index)
             .map_err(|_| Distrust::Offer { field: "index", rule: "is out of range" })?;
         if self.held_indices().any(|used| used == index) {
@@ -171,18 +181,31 @@ struct Made {
 }
 
 /// Checks who signed the offer and what cannot be checked by rebuilding. Gives the pod's entropy.
-fn check_offer(offer: &AccountOffer, pod_key: &[u8; 32], now: u64) -> Result<[u8; 32], Distrust> {
+fn check_offer(offer: &AccountOffer, pod_key: &[u8; 32]) -> Result<[u8; 32], Distrust> {
     let signature: Option<[u8; 64]> = decode(&offer.signature);
     let signature = Signature::from_bytes(&signature.ok_or(Distrust::OfferSignature)?);
     let key = VerifyingKey::from_bytes(pod_key).map_err(|_| Distrust::OfferSignature)?;
     key.verify_strict(&offer_message(offer), &signature).map_err(|_| Distrust::OfferSignature)?;
-    if offer.birthday_time > now.saturating_add(MAX_AHEAD) {
-        return Err(Distrust::Offer {
-            field: "birthday",
-            rule: "lies in the future: later searches would miss coins",
-        });
-    }
     decode(&offer.entropy).ok_or(Distrust::Offer { field: "entropy", rule: "is not 32 bytes" })
+}
+
+/// Checks that the birthday is about now, as far as can be told without a chain: whoever restores the account one day
+/// searches from there on.
+fn check_birthday(offer: &AccountOffer, network: Network, now: u64) -> Result<(), Distrust> {
+    let wrong = |rule| Err(Distrust::Offer { field: "birthday", rule });
+    if offer.birthday_time > now.saturating_add(MAX_AHEAD) {
+        return wrong("lies in the future: later searches would miss coins");
+    }
+    // On a network of one's own, blocks come when their owner wants them.
+    if network != Network::Regtest && offer.birthday_time < now.saturating_sub(MAX_BEHIND) {
+        return wrong("lies more than two days back: the pod has not caught up with the chain");
+    }
+    let age = now.saturating_sub(genesis_block(network).header.time.into());
+    let highest = (age / FASTEST_BLOCKS).min(MAX_HEIGHT.into());
+    if u64::from(offer.birthday_height) > highest {
+        return wrong("is a block that cannot exist yet: later searches would miss coins");
+    }
+    Ok(())
 }
 
 fn decode<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
@@ -190,4 +213,48 @@ fn decode<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
         return None;
     }
     HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 23 November 2026; bitcoin's tip is somewhere near block 976,000.
+    const NOW: u64 = 1_795_442_527;
+
+    fn born(network: Network, height: u32, time: u64) -> Result<(), Distrust> {
+        let offer = AccountOffer {
+            ceremony: String::new(),
+            account_index: 0,
+            pod_member_key: String::new(),
+            entropy: String::new(),
+            signature: String::new(),
+            birthday_height: height,
+            birthday_time: time,
+        };
+        check_birthday(&offer, network, NOW)
+    }
+
+    #[test]
+    fn a_birthday_is_about_now() {
+        for (network, height) in
+            [(Network::Bitcoin, 976_000), (Network::Testnet, 4_900_000), (Network::Signet, 330_000)]
+        {
+            assert!(born(network, height, NOW - 3_600).is_ok());
+            assert!(born(network, height, NOW + MAX_AHEAD).is_ok());
+            assert!(born(network, height, NOW + MAX_AHEAD + 1).is_err());
+            assert!(born(network, height, NOW - MAX_BEHIND).is_ok());
+            assert!(born(network, height, NOW - MAX_BEHIND - 1).is_err());
+        }
+        assert!(born(Network::Regtest, 101, 1_296_688_602).is_ok(), "a chain that stood still for years");
+    }
+
+    #[test]
+    fn a_block_that_cannot_exist_yet_is_no_birthday() {
+        for network in [Network::Bitcoin, Network::Testnet, Network::Signet, Network::Regtest] {
+            for height in [10_000_000, MAX_HEIGHT, MAX_HEIGHT + 1, u32::MAX] {
+                assert!(matches!(born(network, height, NOW), Err(Distrust::Offer { field: "birthday", .. })));
+            }
+        }
+    }
 }

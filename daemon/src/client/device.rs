@@ -1,5 +1,7 @@
 //! A device and its pod: every answer is held against what the device knows on its own.
 
+use std::mem::discriminant;
+
 use autonomy_wallet::{
     account::{AccountError, AccountId, AccountMap, GAP_LIMIT, Keychain},
     bitcoin::Txid,
@@ -10,7 +12,10 @@ use autonomy_wallet::{
 use super::{
     CallError, Distrust, PodClient, Profile, ProfileError, decks::DeckError, files::FileError, printable,
 };
-use crate::api::types::{Account, ReceiveAddress, Status};
+use crate::{
+    api::types::{Account, ReceiveAddress, Status},
+    node::wallet_kind,
+};
 
 /// How far a pod's state may move on between two looks: a million debits and changes, decades of use.
 const MAX_EPOCH_LEAP: u64 = 1 << 20;
@@ -97,24 +102,30 @@ impl Device {
 
     /// A fresh receive address, derived here again. It is remembered as used before it is returned.
     ///
-    /// `trust_index` takes an address of ours that lies further out than this device has seen in use.
+    /// `trust_index` takes an address of ours that lies further out than this device has seen in use. A pod that has
+    /// forgotten something is not asked: it would give addresses away a second time.
     ///
     /// # Errors
-    /// [`Distrust::Address`], [`Distrust::AddressTooFar`], or the call's own.
+    /// [`Distrust::Address`], [`Distrust::AddressTooFar`], [`Distrust::AddressNotFresh`], or the call's own.
     pub async fn receive(
         &mut self,
         id: &AccountId,
         trust_index: bool,
     ) -> Result<ReceiveAddress, DeviceError> {
-        let held =
-            self.profile.account(id).ok_or_else(|| DeviceError::UnknownAccount { id: id.to_string() })?;
+        let unknown = || DeviceError::UnknownAccount { id: id.to_string() };
+        self.profile.account(id).ok_or_else(unknown)?;
+        self.status().await?;
         let told = self.pod.new_address(&id.to_string()).await?;
+        let held = self.profile.account(id).ok_or_else(unknown)?;
         let ours = held.map.address(Keychain::External, told.index).map_err(Distrust::Account)?.to_string();
         if ours != told.address {
             let told_address = printable(&told.address);
             return Err(Distrust::Address { index: told.index, told: told_address, ours }.into());
         }
         let last = held.view.external;
+        if last.is_some_and(|last| told.index <= last) {
+            return Err(Distrust::AddressNotFresh { index: told.index }.into());
+        }
         if !within_reach(last, told.index) && !trust_index {
             let last = last.map_or_else(|| "none".to_owned(), |last| last.to_string());
             return Err(Distrust::AddressTooFar { index: told.index, last }.into());
@@ -130,7 +141,7 @@ pub(super) fn within_reach(last: Option<u32>, index: u32) -> bool {
     index < free_from.saturating_add(GAP_LIMIT)
 }
 
-/// Compares the pod's account with the map this device built.
+/// Compares the pod's account with the map this device built: all of it but what is in it.
 pub(super) fn agree(map: &AccountMap, told: &Account) -> Result<(), Distrust> {
     let differs = |field| Distrust::AccountDiffers { field, account: map.id().to_string() };
     if told.descriptor != map.descriptor() {
@@ -142,8 +153,18 @@ pub(super) fn agree(map: &AccountMap, told: &Account) -> Result<(), Distrust> {
     if told.first_address != map.first_address().to_string() {
         return Err(differs("first address"));
     }
-    if told.birthday_height > map.birthday().height {
+    if (told.birthday_height, told.birthday_time) != (map.birthday().height, map.birthday().time) {
         return Err(differs("birthday"));
+    }
+    if told.account_index != map.account().to_u32() {
+        return Err(differs("index"));
+    }
+    // Names are how people choose an account: another's name on it could make them pay from the wrong one.
+    if told.name != map.name() {
+        return Err(differs("name"));
+    }
+    if discriminant(&wallet_kind(told.kind)) != discriminant(&map.kind()) {
+        return Err(differs("kind"));
     }
     Ok(())
 }

@@ -81,6 +81,12 @@ pub enum Distrust {
         /// What this device derived.
         ours: String,
     },
+    /// The address is ours, and this device has seen one in use that was given out later.
+    #[error("the pod gives receive address {index} as a fresh one; this device has seen it given out before")]
+    AddressNotFresh {
+        /// Its number.
+        index: u32,
+    },
     /// The address is ours, and so far out that a restored wallet would not look there.
     #[error(
         "the pod gives receive address {index}; this device has seen none in use beyond {last}. A restored wallet looks \
@@ -130,6 +136,7 @@ impl Distrust {
             Self::Account(_) => "unsafe-account",
             Self::AccountDiffers { .. } => "account-differs",
             Self::Address { .. } => "wrong-address",
+            Self::AddressNotFresh { .. } => "address-not-fresh",
             Self::AddressTooFar { .. } => "address-too-far",
             Self::Payment(_) => "unsafe-payment",
             Self::NoDraft => "no-draft",
@@ -152,13 +159,22 @@ impl Distrust {
             Self::AnotherPod { .. } | Self::AnotherNetwork { .. } => {
                 "check --profile-dir and --pod-socket: profile and pod do not belong together"
             }
+            Self::AddressNotFresh { index } => {
+                return format!(
+                    "whoever pays to it again links both payments. If that does not matter, `autonomy receive --index \
+                     {index}` shows it; if it happens again, look at the pod's machine"
+                )
+                .into();
+            }
             Self::AddressTooFar { .. } => {
                 "if other devices of yours used many addresses, repeat it with --trust-index"
             }
             Self::Payment(_) | Self::NoDraft => {
                 "nothing was signed. Look at the pod's machine before you try again: it may be broken or taken over"
             }
-            Self::Offer { field: "birthday", .. } => "check the clocks of this machine and of the pod's",
+            Self::Offer { field: "birthday", .. } => {
+                "check the clocks of this machine and of the pod's, and whether the pod is synced (`autonomy status`)"
+            }
             _ => "do not use it. Look at the pod's machine: it may be broken or taken over",
         };
         help.into()

@@ -131,6 +131,10 @@ async fn an_account_that_the_pod_keeps_otherwise_is_not_used() {
         ("first_address", json!(crate::world::THIEF)),
         ("id", json!("00".repeat(16))),
         ("birthday_height", json!(900_000)),
+        ("birthday_time", json!(1)),
+        ("account_index", json!(1)),
+        ("name", json!("savings")),
+        ("kind", json!("two_of_three_or_recovery")),
     ] {
         let mut world = World::new().await;
         world.change("POST", "/complete", move |account| account[field] = value.clone());

@@ -36,6 +36,32 @@ async fn an_own_address_under_another_number_is_not_shown() {
 }
 
 #[tokio::test]
+async fn an_address_that_was_given_out_before_is_not_shown_as_a_fresh_one() {
+    let mut world = World::new().await;
+    let id = world.account().await.map.id();
+    let first = world.device.receive(&id, false).await.unwrap();
+    let old = serde_json::to_value(&first).unwrap();
+    world.change("POST", "/addresses", move |answer| *answer = old.clone());
+    let mut world = world.reopen().await;
+    for trust_index in [false, true] {
+        let error = world.device.receive(&id, trust_index).await.unwrap_err();
+        assert!(matches!(error, DeviceError::Distrust(Distrust::AddressNotFresh { index: 0 })), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_forgot_something_is_not_asked_for_addresses() {
+    let mut world = World::new().await;
+    let id = world.account().await.map.id();
+    world.device.status().await.unwrap();
+    world.change("GET", "/v1/status", |status| status["state_epoch"] = json!(0));
+    let error = world.device.receive(&id, false).await.unwrap_err();
+    assert!(matches!(error, DeviceError::Distrust(Distrust::OlderState { .. })), "{error}");
+    world.honest();
+    assert_eq!(world.device.receive(&id, false).await.unwrap().index, 0, "none was used up");
+}
+
+#[tokio::test]
 async fn an_own_address_far_out_is_taken_only_when_the_owner_says_so() {
     let mut world = World::new().await;
     let made = world.account().await;
