@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{
     extract::{LastEventId, Query},
-    routes::{ApiState, ask, bad_query},
+    routes::{ApiState, ask},
     types::{Event, Problem},
 };
 use crate::{
@@ -41,10 +41,9 @@ pub struct EventsQuery {
 pub async fn stream_events(
     State(state): State<ApiState>,
     caller: Caller,
-    query: Result<Query<EventsQuery>, QueryRejection>,
+    Query(query): Query<EventsQuery>,
     LastEventId(last): LastEventId,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
-    let Query(query) = query.map_err(bad_query)?;
     // Subscribed before the backlog is read, so that nothing falls between the two.
     let live = state.handle.events();
     let backlog = match last {

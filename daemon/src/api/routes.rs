@@ -84,7 +84,6 @@ pub fn router(state: ApiState) -> Router {
         )
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
-        .method_not_allowed_fallback(no_such_method)
         .with_state(state)
 }
 
@@ -118,17 +117,6 @@ fn unexpected(answer: &Answer) -> Problem {
 async fn no_such_route() -> Problem {
     let detail = "this pod has no such route; `GET /v1/openapi.json` lists them";
     Problem::new(StatusCode::NOT_FOUND, "route", "No such route", detail)
-}
-
-/// What is wrong with a query, as a problem.
-pub(super) fn bad_query(rejection: QueryRejection) -> Problem {
-    let detail = rejection.body_text();
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field breaks a rule", detail)
-}
-
-async fn no_such_method() -> Problem {
-    let detail = "this route does not take that method; the `Allow` header lists those it takes";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "No such method", detail)
 }
 
 async fn no_such_method() -> Problem {
@@ -364,9 +352,8 @@ pub(super) async fn history(
     State(state): State<ApiState>,
     caller: Caller,
     PathId(account): PathId<AccountId>,
-    query: Result<Query<HistoryQuery>, QueryRejection>,
+    Query(query): Query<HistoryQuery>,
 ) -> Answered<History> {
-    let Query(query) = query.map_err(bad_query)?;
     let limit = query.limit.unwrap_or(HISTORY_DEFAULT);
     if !(1..=HISTORY_MAX).contains(&limit) {
         return Err(Refusal::invalid("limit", format!("1 to {HISTORY_MAX}")).into());

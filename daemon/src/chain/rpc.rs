@@ -80,7 +80,8 @@ pub(super) fn check_chain(
 /// Refuses a source whose best chain has none of the blocks this pod knows. Without this check a chain that began
 /// anew would be read from its first block, as if all coins had been reorganised away.
 fn knows_any(client: &Client, last: &CheckPoint) -> Result<(), Trouble> {
-    for point in last.iter() {
+    // All chains of a network share their first block: it tells nothing.
+    for point in last.iter().filter(|point| point.height() > 0 || last.height() == 0) {
         match client.get_block_header_info(&point.hash()) {
             // Negative for a block beside the best chain.
             Ok(header) if header.confirmations >= 0 => return Ok(()),

@@ -1,0 +1,9 @@
+//! A real pod process against a real bitcoind: killed, starved, misled and lied to. Tor never starts here: the pod's
+//! Unix socket serves the same routes, and must work without it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod api;
+mod chain;
+mod home;
+mod life;
