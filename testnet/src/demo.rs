@@ -2,13 +2,14 @@
 //!
 //! An act is a list of steps; each step does one thing a person would do and checks what a person would look at.
 
+mod figures;
 mod pay;
 mod stage;
 
 use autonomy_testnet::{
     bitcoind::BitcoindError,
-    clock::NotYet,
-    party::{CommandError, PartyError, PodError},
+    clock::{self, NotYet},
+    party::{Autonomy, CommandError, PartyError, PodError},
     steps::Steps,
     world::{World, WorldConfig, WorldError},
 };
@@ -79,21 +80,45 @@ pub(crate) enum DemoError {
     Wrong(String),
 }
 
-/// Plays the acts; with `--keep` then leaves the world to `stay`.
+/// Plays the acts on a world that `start` starts; with `--keep` then leaves it to `stay`. After a failure the
+/// logs stay.
 pub(crate) fn run(
     demo: &Demo,
     steps: &Steps,
     start: impl FnOnce(&World) -> Result<(), WorldError>,
     stay: impl FnOnce(&World),
 ) -> Result<(), DemoError> {
-    let world = World::fresh(WorldConfig::default())?;
-    start(&world)?;
-    let stage = Stage::set(&world, steps)?;
+    let (mut world, autonomy) = steps.run("folder and programs", |step| {
+        let autonomy = Autonomy::find()?;
+        step.figure("autonomy", autonomy.path().display().to_string());
+        let world = World::fresh(WorldConfig::default())?;
+        step.figure("dir", world.folder().path().display().to_string());
+        Ok::<_, DemoError>((world, autonomy))
+    })?;
+    let outcome = play(demo, steps, &world, autonomy, start, stay);
+    if outcome.is_err() && !clock::interrupted() {
+        world.keep_folder();
+        let dir = world.folder().path().display();
+        steps.say(&format!("logs and the output of every command are in {dir} until the next start"));
+    }
+    outcome
+}
+
+fn play(
+    demo: &Demo,
+    steps: &Steps,
+    world: &World,
+    autonomy: Autonomy,
+    start: impl FnOnce(&World) -> Result<(), WorldError>,
+    stay: impl FnOnce(&World),
+) -> Result<(), DemoError> {
+    start(world)?;
+    let stage = steps.run("folders of pod and device", |_| Stage::set(world, autonomy, steps))?;
     let acts = if demo.acts.is_empty() { &Act::ALL[..] } else { &demo.acts };
     acts.iter().try_for_each(|act| act.play(&stage))?;
     if demo.keep {
-        steps.say(&stage.instructions());
-        stay(&world);
+        stage.hand_over();
+        stay(world);
     }
     Ok(())
 }

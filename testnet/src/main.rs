@@ -88,11 +88,8 @@ fn main() -> ExitCode {
 }
 
 fn play(demo: &demo::Demo, steps: &Steps) -> bool {
-    let outcome = demo::run(demo, steps, |world| start(world, None, steps), |world| stay(world, steps));
-    if let Err(error) = &outcome {
-        steps.say(&format!("{error}"));
-    }
-    outcome.is_ok()
+    // The failed step has said why.
+    demo::run(demo, steps, |world| start(world, None, steps), |world| stay(world, steps)).is_ok()
 }
 
 /// How often the world is looked after while it is up.

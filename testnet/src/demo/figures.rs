@@ -1,0 +1,88 @@
+//! Figures that a step adds to its line.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Seconds with two decimals.
+pub(super) fn seconds(took: Duration) -> f64 {
+    rounded(took.as_secs_f64(), 2)
+}
+
+/// Bytes as megabytes (10^6) with one decimal.
+#[expect(clippy::cast_precision_loss, reason = "exact far beyond the size of any program")]
+pub(super) fn megabytes(bytes: u64) -> f64 {
+    rounded(bytes as f64 / 1e6, 1)
+}
+
+/// Median and 95th percentile of a list of times, by nearest rank, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spread {
+    pub(super) p50_ms: f64,
+    pub(super) p95_ms: f64,
+}
+
+impl Spread {
+    /// Reads a JSON list of seconds. `None` when it is empty or no list of numbers.
+    pub(super) fn of(list: &Value) -> Option<Self> {
+        let mut times: Vec<f64> = list.as_array()?.iter().map(Value::as_f64).collect::<Option<_>>()?;
+        times.sort_by(f64::total_cmp);
+        let at = |percent: usize| {
+            let rank = (times.len() * percent).div_ceil(100);
+            times.get(rank.checked_sub(1)?).map(|seconds| rounded(seconds * 1e3, 1))
+        };
+        Some(Self { p50_ms: at(50)?, p95_ms: at(95)? })
+    }
+}
+
+/// How many times longer `one` takes than `other`, by their medians.
+pub(super) fn ratio(one: Spread, other: Spread) -> f64 {
+    rounded(one.p50_ms / other.p50_ms.max(0.1), 2)
+}
+
+/// Resident memory of process `pid`, in megabytes. `None` when it has ended.
+pub(super) fn resident(pid: u32) -> Option<f64> {
+    resident_in(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+}
+
+fn resident_in(status: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(megabytes(kibibytes * 1024))
+}
+
+fn rounded(value: f64, decimals: i32) -> f64 {
+    let scale = 10_f64.powi(decimals);
+    (value * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_spread_takes_the_nearest_rank() {
+        let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        let spread = Spread::of(&json!(hundred)).unwrap();
+        assert_eq!(spread, Spread { p50_ms: 50_000.0, p95_ms: 95_000.0 });
+        let two = Spread::of(&json!([0.2, 0.1])).unwrap();
+        assert_eq!(two, Spread { p50_ms: 100.0, p95_ms: 200.0 });
+        assert_eq!(ratio(spread, two), 500.0);
+    }
+
+    #[test]
+    fn of_nothing_there_is_no_spread() {
+        for list in [json!([]), json!(null), json!(["a"]), json!([1.0, null])] {
+            assert_eq!(Spread::of(&list), None, "{list}");
+        }
+    }
+
+    #[test]
+    fn memory_is_read_as_the_kernel_writes_it() {
+        assert_eq!(resident_in("Name:\tautonomy\nVmRSS:\t   57344 kB\nRssAnon:\t1 kB\n"), Some(58.7));
+        assert_eq!(resident_in("Name:\tkthreadd\n"), None);
+        assert!(resident(std::process::id()).unwrap() > 0.5);
+    }
+}
