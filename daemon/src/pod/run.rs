@@ -6,8 +6,10 @@ use std::{
 };
 
 use autonomy_wallet::bitcoin::Network;
+use axum::{Router, body::Body, http::header, middleware::map_response, response::Response};
+use futures::{StreamExt as _, future::join_all};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinHandle,
 };
@@ -20,7 +22,7 @@ use super::{
 };
 use crate::{
     api::{ApiState, router, routes::OnionState},
-    chain::{ChainSource, Watched},
+    chain::{BitcoindConfig, ChainSource, Watched},
     config::Config,
     driver::{self, Broadcaster, Handle},
     node::{ChainPoint, Owner},
@@ -101,20 +103,23 @@ struct Pod {
 
 impl Pod {
     async fn serve(self, handle: Handle) -> Result<(), PodError> {
+        // First what can be wrong or come too early: nothing is served by then that would have to be taken down.
+        let signals = Signals::listen()?;
+        let tor = self.config.tor(&self.dir.tor())?;
+        let bitcoind = self.config.bitcoind(self.network)?;
         let (stop, stopping) = watch::channel(false);
         let (onion, onion_seen) = watch::channel(OnionState::default());
         let onion = Arc::new(onion);
         let state = ApiState { handle: handle.clone(), onion: onion_seen.clone(), started_at: driver::now() };
-        let routes = router(state);
+        let routes = ending(router(state), stopping.clone());
         let listener = Socket::bind(&self.dir.socket()).await;
         let listener = listener.map_err(|error| PodError::system("opening the pod's socket", error))?;
-        self.follow_chain(&handle)?;
+        self.follow_chain(bitcoind, &handle)?;
         let mut tasks = vec![
             spawn(socket::serve(listener, routes.clone(), stopping.clone())),
             spawn(report(onion_seen, self.told.clone(), stopping.clone())),
         ];
         (self.told)(RunEvent::SocketReady);
-        let tor = self.config.tor(&self.dir.tor())?;
         let parts = (self.pod_seed.clone(), self.config.tor.echo, self.told.clone());
         let stopping_too = stopping.clone();
         let on_tor = handle.clone();
@@ -124,19 +129,16 @@ impl Pod {
             let parts = Parts { pod_seed: parts.0, owner, echo: parts.1 };
             services::keep_running(tor, &parts, &on_tor, &routes, &onion, stopping_too).await;
         }));
-        let outcome = until_told_to_end(&handle).await;
+        let outcome = signals.until_told_to_end(&handle).await;
         (self.told)(RunEvent::Stopping);
         stop.send_replace(true);
-        for task in tasks {
-            // A task that hangs must not keep the pod from ending: its runtime is shut down after.
-            let _ = tokio::time::timeout(LAST_WORDS, task).await;
-        }
+        // A task that hangs must not keep the pod from ending: its runtime is shut down after.
+        let _ = tokio::time::timeout(LAST_WORDS, join_all(tasks)).await;
         *self.broadcaster.write().unwrap_or_else(PoisonError::into_inner) = None;
         outcome
     }
 
-    fn follow_chain(&self, handle: &Handle) -> Result<(), PodError> {
-        let bitcoind = self.config.bitcoind(self.network)?;
+    fn follow_chain(&self, bitcoind: BitcoindConfig, handle: &Handle) -> Result<(), PodError> {
         let deliver = {
             let handle = handle.clone();
             Box::new(move |input| handle.deliver_blocking(input))
@@ -153,6 +155,22 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(task)
 }
 
+/// Ends event streams when the pod ends. Its listeners would hold it else, and so they know at once that they have to
+/// come again.
+fn ending(router: Router, stop: watch::Receiver<bool>) -> Router {
+    router.layer(map_response(move |response: Response| {
+        let mut stop = stop.clone();
+        async move {
+            let kind = response.headers().get(header::CONTENT_TYPE);
+            if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+                return response;
+            }
+            let stopped = Box::pin(async move { drop(stop.wait_for(|stop| *stop).await) });
+            response.map(|body| Body::from_stream(body.into_data_stream().take_until(stopped)))
+        }
+    }))
+}
+
 /// Waits until the pod has an owner.
 async fn owner(handle: &Handle, told: &Told, mut stop: watch::Receiver<bool>) -> Option<Owner> {
     let mut admitted = handle.admitted();
@@ -167,13 +185,24 @@ async fn owner(handle: &Handle, told: &Told, mut stop: watch::Receiver<bool>) ->
     }
 }
 
-async fn until_told_to_end(handle: &Handle) -> Result<(), PodError> {
-    let listen = |kind| signal(kind).map_err(|error| PodError::system("listening for signals", error));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        stopped = handle.stopped() => Ok(stopped?),
+/// What tells a pod to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, PodError> {
+        let listen = |kind| signal(kind).map_err(|error| PodError::system("listening for signals", error));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn until_told_to_end(mut self, handle: &Handle) -> Result<(), PodError> {
+        tokio::select! {
+            _ = self.terminate.recv() => Ok(()),
+            _ = self.interrupt.recv() => Ok(()),
+            stopped = handle.stopped() => Ok(stopped?),
+        }
     }
 }
 

@@ -21,18 +21,29 @@ pub(super) async fn serve(listener: Socket, router: Router, mut stop: watch::Rec
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    let served = axum::serve(listener.listener, router).with_graceful_shutdown(stopped).await;
+    let Socket { listener, place: _place } = listener;
+    let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
     if let Err(error) = served {
         tracing::error!("the pod's socket failed: {error}");
     }
-    let _ = std::fs::remove_file(&listener.path);
 }
 
-/// A bound socket.
+/// A bound socket. Dropping it removes it.
 #[derive(Debug)]
 pub(super) struct Socket {
     listener: UnixListener,
-    path: PathBuf,
+    place: Place,
+}
+
+/// Where a socket lies.
+#[derive(Debug)]
+struct Place(PathBuf);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Where it cannot be removed, the next pod replaces it.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Socket {
@@ -49,7 +60,8 @@ impl Socket {
             std::fs::remove_file(path)?;
         }
         let listener = UnixListener::bind(path)?;
+        let place = Place(path.to_owned());
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener, place })
     }
 }
