@@ -97,17 +97,20 @@ async fn without_a_connection_nothing_was_signed_away() {
 /// Answers to an approval that are about something else, or take it back.
 #[tokio::test]
 async fn a_lying_answer_does_not_undo_the_approval() {
-    let lies: [(&str, Value, fn(&Distrust) -> bool); 4] = [
-        ("txid", json!("00".repeat(32)), |error| matches!(error, Distrust::AnotherTransaction { .. })),
-        ("id", json!("00".repeat(16)), |error| matches!(error, Distrust::AnotherPayment { .. })),
-        ("state", json!("draft"), |error| matches!(error, Distrust::TakenBack)),
-        ("state", json!("cancelled"), |error| matches!(error, Distrust::TakenBack)),
+    let lies = [
+        ("txid", json!("00".repeat(32)), "another-transaction"),
+        ("id", json!("00".repeat(16)), "another-payment"),
+        ("state", json!("draft"), "taken-back"),
+        ("state", json!("cancelled"), "taken-back"),
     ];
     for (field, value, expected) in lies {
         let (mut world, _, draft) = drafted().await;
         world.change("POST", "/approve", move |payment| payment[field] = value.clone());
         let cause = cause(world.device.approve(draft).await);
-        assert!(matches!(&cause, DeviceError::Distrust(error) if expected(error)), "{field}: {cause}");
+        assert!(
+            matches!(&cause, DeviceError::Distrust(error) if error.kind() == expected),
+            "{field}: {cause}"
+        );
     }
 }
 
