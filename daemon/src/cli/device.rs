@@ -1,5 +1,7 @@
 //! `device …`: who may enter.
 
+use std::fmt::Write as _;
+
 use autonomy_messaging as messaging;
 use serde_json::json;
 
@@ -56,8 +58,19 @@ async fn add(
     };
     let work = device.let_in(&request, name, access, now());
     let let_in = context.spinner.during("telling the pod", work).await?;
-    let text = format!("{}\n\nNext, on the new device: `autonomy device join GRANT`.", let_in.grant);
-    let json = json!({ "id": let_in.id, "name": let_in.name, "grant": let_in.grant });
+    let mut text = format!("{}\n\nNext, on the new device: `autonomy device join GRANT`.", let_in.grant);
+    if !let_in.left_out.is_empty() {
+        let names: Vec<String> = let_in.left_out.iter().map(|name| printable(name)).collect();
+        let _ = write!(
+            text,
+            "\nThe grant has no room for the maps of these accounts: {}.\nCarry each over: `autonomy account export \
+             NAME` here, `autonomy account import @FILE` there.",
+            names.join(", ")
+        );
+    }
+    let json = json!({
+        "id": let_in.id, "name": let_in.name, "grant": let_in.grant, "left_out": let_in.left_out,
+    });
     Ok(Answer::new(&json, text).with_qr(let_in.grant.to_ascii_uppercase()))
 }
 

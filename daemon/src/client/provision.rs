@@ -4,7 +4,7 @@ use autonomy_messaging::{
     Access, BadName, CertificateError, DescriptorSecret, Name, Network, PublicKey, RoleKind, SealingSecret,
     TextError, Validity,
     provision::{
-        AnswerError, BadGrant, Bundle, BundleTerms, DeviceRequest, Grant, GrantTerms, PodRequest,
+        AnswerError, BadGrant, Bundle, BundleTerms, DeviceRequest, Grant, GrantTerms, MAX_MAPS, PodRequest,
         RequestError, SealedGrant,
     },
 };
@@ -112,6 +112,9 @@ pub struct LetIn {
     pub name: String,
     /// The sealed grant, to be carried to it.
     pub grant: String,
+    /// Names of the accounts whose maps did not fit into the grant, oldest first: it has room for [`MAX_MAPS`]. The
+    /// new device cannot check them until it has their maps.
+    pub left_out: Vec<String>,
 }
 
 impl Device {
@@ -130,7 +133,8 @@ impl Device {
         let name = name.map_or_else(|| Ok(request.name().clone()), Name::new)?;
         self.status().await?;
         let devices = self.pod.devices().await.map_err(DeviceError::from)?;
-        let grant = self.grant(&request, access, &devices.spare_descriptor_keys, now)?;
+        let (maps, left_out) = self.maps_to_give();
+        let grant = self.grant(&request, access, &devices.spare_descriptor_keys, maps, now)?;
         let device = AddDevice {
             certificate: HEXLOWER.encode(&grant.device_certificate().to_bytes()),
             name: name.as_str().to_owned(),
@@ -143,7 +147,17 @@ impl Device {
             id: request.device_key().to_string(),
             name: name.as_str().to_owned(),
             grant: grant.seal(seed, &request, &mut OsRng).to_text(),
+            left_out,
         })
+    }
+
+    /// The newest account maps, as many as a grant takes, and the names of the others.
+    fn maps_to_give(&self) -> (Vec<Vec<u8>>, Vec<String>) {
+        let mut maps: Vec<&AccountMap> = self.profile.accounts().map(|held| &held.map).collect();
+        maps.sort_by_key(|map| (map.birthday().height, map.account()));
+        let (others, newest) = maps.split_at(maps.len().saturating_sub(MAX_MAPS));
+        let names = others.iter().map(|map| map.name().to_owned()).collect();
+        (newest.iter().map(|map| map.to_bytes()).collect(), names)
     }
 
     fn grant(
@@ -151,6 +165,7 @@ impl Device {
         request: &DeviceRequest,
         access: Access,
         spare: &[String],
+        account_maps: Vec<Vec<u8>>,
         now: u64,
     ) -> Result<Grant, ProvisionError> {
         let seed = self.profile.auth_seed().ok_or(ProvisionError::NoAuthSeed)?;
@@ -167,7 +182,7 @@ impl Device {
             onion_epoch: pod.onion_epoch(),
             spare_index,
             network: messaging_network(pod.network()),
-            account_maps: self.profile.accounts().map(|held| held.map.to_bytes()).collect(),
+            account_maps,
         };
         Ok(Grant::new(seed, request, terms)?)
     }

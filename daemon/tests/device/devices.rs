@@ -4,6 +4,11 @@ use autonomy_daemon::client::{
     Device, DeviceError, PodClient, Profile, ProvisionError, Transport, profile::Birth,
 };
 use autonomy_messaging::Access;
+use autonomy_wallet::{
+    account::{AccountMap, Birthday, Kind, Plan, THRESHOLD},
+    bitcoin::Network,
+    keys::{AccountIndex, RecoveryKey, Role, Seed},
+};
 
 use crate::world::{World, key, now};
 
@@ -31,6 +36,38 @@ async fn a_new_device_gets_the_maps_and_checks_addresses_but_cannot_pay() {
     let request = laptop.profile.device_request().unwrap();
     let error = laptop.let_in(&request, None, Access::Full, now()).await.unwrap_err();
     assert!(matches!(error, ProvisionError::NoAuthSeed), "{error}");
+}
+
+/// A map of the owner's own, as if the account had been made long ago.
+fn old_map(index: u32) -> AccountMap {
+    let (network, account) = (Network::Regtest, AccountIndex::new(index).unwrap());
+    let own = *Seed::from_entropy(&[3; 32]).unwrap().account_key(Role::P, network, account).public();
+    let gordian = *Seed::from_entropy(&[9; 32]).unwrap().account_key(Role::G, network, account).public();
+    let recovery = RecoveryKey::from_parts(&[5; 32], &[6; 32]).unwrap().public(network, account);
+    let plan = Plan {
+        name: format!("account {index}"),
+        kind: Kind::TwoOfThree,
+        threshold: THRESHOLD,
+        network,
+        account,
+        birthday: Birthday { height: 100 + index, time: 1_700_000_000 },
+    };
+    AccountMap::rebuild(plan, &[own, recovery, gordian], &own).unwrap()
+}
+
+#[tokio::test]
+async fn a_grant_takes_the_newest_maps_and_names_those_left_out() {
+    let mut world = World::new().await;
+    for index in (0..18).rev() {
+        world.device.profile.keep_account(old_map(index)).unwrap();
+    }
+    let mut laptop = newcomer(&world);
+    let request = laptop.device_request().unwrap();
+    let let_in = world.device.let_in(&request, None, Access::Limited, now()).await.unwrap();
+    assert_eq!(let_in.left_out, ["account 0", "account 1"]);
+    laptop.join(&let_in.grant, now()).unwrap();
+    assert_eq!(laptop.accounts().count(), 16);
+    assert!(laptop.account(&old_map(17).id()).is_some() && laptop.account(&old_map(1).id()).is_none());
 }
 
 #[tokio::test]
