@@ -229,6 +229,12 @@ fn account_maps_go_in_and_out_without_a_pod_and_a_changed_one_does_not() {
     let core = home.json(&["account", "export", "main", "--format", "core"]);
     assert_eq!(core["importdescriptors"], map.core_import());
 
+    let (status, kind, _) = home.failure(&["receive", "--index", "0"]);
+    assert_eq!((status, kind.as_str()), (3, "address-not-seen"));
+    let shown = home.json(&["receive", "--index", "0", "--trust-index", "--amount", "25000", "sat"]);
+    assert_eq!(string(&shown, "address"), map.first_address().to_string());
+    assert_eq!(home.failure(&["receive", "--index", "2147483648"]).0, 2);
+
     let changed = text(&map.to_bytes()).replace("sortedmulti(2", "sortedmulti(1");
     std::fs::write(&file, changed).unwrap();
     let (status, kind, _) = home.failure(&["account", "import", &argument]);

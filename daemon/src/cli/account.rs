@@ -14,8 +14,11 @@ use super::{
     output::{Answer, pairs, table, time},
 };
 use crate::{
-    api::types::{Account, AccountKind, HistoryEntry},
-    client::{AccountWish, Device, ListedAccount, NewAccount, Profile, decks::USUAL_HOLDERS, printable},
+    api::types::{Account, AccountKind, HistoryEntry, ReceiveAddress},
+    client::{
+        AccountWish, CallError, Device, DeviceError, ListedAccount, NewAccount, Profile,
+        decks::USUAL_HOLDERS, printable,
+    },
 };
 
 /// Carries out a verb of `account`.
@@ -178,37 +181,61 @@ async fn import(context: &Context, text: &str) -> Result<Answer, Failure> {
     Ok(Answer::new(&json, text))
 }
 
-/// A fresh address, derived on this device too before it is shown.
+/// An address to be paid at, derived on this device before it is shown: a fresh one, or one given out before.
 pub(super) async fn receive(context: &Context, wish: &Receive) -> Result<Answer, Failure> {
     let amount = match wish.amount.join(" ").as_str() {
         "" => None,
         text => Some(text.parse::<Sat>().map_err(Failure::usage)?),
     };
+    if let Some(index) = wish.index {
+        let profile = context.profile().await?;
+        let map = held(&profile, wish.account.as_deref())?;
+        let address = profile.address_again(&map.id(), index, wish.trust_index)?;
+        return Ok(to_pay(&map.id().to_string(), map.name(), &address, amount, true));
+    }
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wish.account.as_deref())?;
-    let id = account_id(account)?;
-    let (address, verified) = match session {
+    let Account { id, name, .. } = &account.told;
+    match session {
         Session::Device(mut device) => {
-            let work = device.receive(&id, wish.trust_index);
-            (context.spinner.during("asking the pod for an address", work).await?, true)
+            let account = account_id(account)?;
+            let work = device.receive(&account, wish.trust_index);
+            let fresh = context.spinner.during("asking the pod for an address", work).await;
+            Ok(to_pay(id, name, &fresh.map_err(none_fresh)?, amount, true))
         }
-        Session::Owner(pod) => (
-            context
-                .spinner
-                .during("asking the pod for an address", pod.new_address(&account.told.id))
-                .await?,
-            false,
-        ),
-    };
+        Session::Owner(pod) => {
+            let fresh = context.spinner.during("asking the pod for an address", pod.new_address(id)).await?;
+            Ok(to_pay(id, name, &fresh, amount, false))
+        }
+    }
+}
+
+/// A pod that gives out no further address, since so many wait to be paid, names one to use again.
+fn none_fresh(error: DeviceError) -> Failure {
+    let gap = matches!(&error, DeviceError::Call(CallError::Refused { status: 409, .. }));
+    let failure = Failure::from(error);
+    match gap {
+        true => failure.help("`autonomy receive --index N` shows an address again that was given out before"),
+        false => failure,
+    }
+}
+
+fn to_pay(
+    account: &str,
+    name: &str,
+    address: &ReceiveAddress,
+    amount: Option<Sat>,
+    verified: bool,
+) -> Answer {
     let uri = bip21::uri(&printable(&address.address), amount);
     let json = json!({
-        "account": account.told.id, "address": address.address, "index": address.index, "uri": uri, "verified": verified,
+        "account": account, "address": address.address, "index": address.index, "uri": uri, "verified": verified,
     });
-    let mut text = format!("{uri}\naddress {} of account {}", address.index, printable(&account.told.name));
+    let mut text = format!("{uri}\naddress {} of account {}", address.index, printable(name));
     if !verified {
         text.push_str("\nThis is what the pod says; no device has checked it.");
     }
-    Ok(Answer::new(&json, text).with_qr(uri))
+    Answer::new(&json, text).with_qr(uri)
 }
 
 /// What came in and went out, as the pod's own chain source saw it.

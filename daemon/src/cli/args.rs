@@ -22,7 +22,7 @@ pub use self::{
 #[command(after_help = "A first payment: `autonomy init`, then `autonomy pod init` on the pod's machine, \
 `autonomy provision REQUEST`, `autonomy pod adopt BUNDLE`, `autonomy pod run`, `autonomy account create`, \
 `autonomy receive`.\n\nExit status: 0 done, 1 failed, 2 wrong usage, 3 refused by a check, 4 pod not reachable, \
-5 refused by the pod.")]
+5 refused by the pod, 6 perhaps done: find out before it is repeated.")]
 pub struct Cli {
     /// What holds for every verb.
     #[command(flatten)]

@@ -37,6 +37,8 @@ impl From<DeviceError> for Failure {
             DeviceError::UnknownAccount { .. } => Self::check("unknown-account", error).help(
                 "take its map from the device that made it: `autonomy account export` there, `autonomy account import` here",
             ),
+            DeviceError::AddressNotSeen { .. } => Self::check("address-not-seen", error)
+                .help("where another device of yours has given it out, repeat it with --trust-index"),
             DeviceError::MaybePaid { ref payment, .. } => {
                 let help = format!(
                     "do NOT pay again before you know: see `autonomy payment show {payment}`, and look for the \

@@ -127,12 +127,37 @@ impl Device {
             return Err(Distrust::AddressNotFresh { index: told.index }.into());
         }
         if !within_reach(last, told.index) && !trust_index {
-            let last = last.map_or_else(|| "none".to_owned(), |last| last.to_string());
-            return Err(Distrust::AddressTooFar { index: told.index, last }.into());
+            return Err(Distrust::AddressTooFar { index: told.index, last: in_words(last) }.into());
         }
         self.profile.learn(id, &[(Keychain::External, told.index)])?;
         Ok(ReceiveAddress { index: told.index, address: ours })
     }
+}
+
+impl Profile {
+    /// A receive address that was given out before, derived from the account map alone: no pod is asked.
+    ///
+    /// `trust_index` takes one that this device has not seen given out: another device may have.
+    ///
+    /// # Errors
+    /// [`DeviceError::AddressNotSeen`]: nobody might look for money there.
+    pub fn address_again(
+        &self,
+        id: &AccountId,
+        index: u32,
+        trust_index: bool,
+    ) -> Result<ReceiveAddress, DeviceError> {
+        let held = self.account(id).ok_or_else(|| DeviceError::UnknownAccount { id: id.to_string() })?;
+        if !trust_index && held.view.external.is_none_or(|last| index > last) {
+            return Err(DeviceError::AddressNotSeen { index, last: in_words(held.view.external) });
+        }
+        let address = held.map.address(Keychain::External, index)?.to_string();
+        Ok(ReceiveAddress { index, address })
+    }
+}
+
+fn in_words(last: Option<u32>) -> String {
+    last.map_or_else(|| "none".to_owned(), |last| last.to_string())
 }
 
 /// Whether a restored wallet, which looks [`GAP_LIMIT`] addresses past the `last` in use, would find this one.
@@ -229,6 +254,14 @@ pub enum DeviceError {
         txid: Txid,
         /// What kept the truth away.
         cause: Box<DeviceError>,
+    },
+    /// This device has not seen an address of that number given out.
+    #[error("this device has not seen receive address {index} given out; the last it has seen is {last}")]
+    AddressNotSeen {
+        /// Its number.
+        index: u32,
+        /// The last one seen, in words.
+        last: String,
     },
     /// The pod has an account whose map this device does not hold, so it can check nothing.
     #[error("this device does not hold the map of account {id}")]

@@ -50,6 +50,25 @@ async fn an_address_that_was_given_out_before_is_not_shown_as_a_fresh_one() {
 }
 
 #[tokio::test]
+async fn when_too_many_wait_to_be_paid_an_old_address_is_shown_again_without_the_pod() {
+    let mut world = World::new().await;
+    let id = world.account().await.map.id();
+    let first = world.device.receive(&id, false).await.unwrap();
+    for _ in 1..20 {
+        world.device.receive(&id, false).await.unwrap();
+    }
+    let error = world.device.receive(&id, false).await.unwrap_err();
+    assert!(error.to_string().contains("the oldest unpaid one, number 0"), "{error}");
+
+    let profile = &world.device.profile;
+    assert_eq!(profile.address_again(&id, 0, false).unwrap(), first);
+    assert_eq!(profile.address_again(&id, 19, false).unwrap().index, 19);
+    let error = profile.address_again(&id, 20, false).unwrap_err();
+    assert!(matches!(error, DeviceError::AddressNotSeen { index: 20, .. }), "{error}");
+    assert_eq!(profile.address_again(&id, 20, true).unwrap().index, 20);
+}
+
+#[tokio::test]
 async fn a_pod_that_forgot_something_is_not_asked_for_addresses() {
     let mut world = World::new().await;
     let id = world.account().await.map.id();

@@ -6,6 +6,9 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::cli::bip21::Payee;
 
+/// The last address of a branch: from 2^31 on, BIP-32's numbers mean hardened steps.
+const MAX_INDEX: i64 = (1 << 31) - 1;
+
 /// `account …`.
 #[derive(Debug, Subcommand)]
 pub enum AccountVerb {
@@ -78,6 +81,9 @@ pub struct Receive {
     /// Ask for this amount in the QR code, such as `0.25 BTC`
     #[arg(long, num_args = 1..=3, value_name = "AMOUNT")]
     pub amount: Vec<String>,
+    /// Show this address again, in place of a fresh one; no pod is asked
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MAX_INDEX))]
+    pub index: Option<u32>,
     /// Take an address of this account that lies further out than this device has seen in use
     #[arg(long)]
     pub trust_index: bool,
