@@ -11,7 +11,7 @@ fn a_payment_outlives_a_power_cut_after_every_step() {
     let world = chain();
     let node = world.bitcoind().unwrap();
     let mut home = Home::adopted(node);
-    let mut cut = |home: &mut Home| {
+    let cut = |home: &mut Home| {
         home.kill();
         home.start();
     };
