@@ -16,8 +16,6 @@ use super::{Program, ProvisionError};
 use crate::clock::Progress;
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/// Asked when the machine's own configuration names no mirror of Debian's main archive.
-const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian/";
 /// Dependencies of dependencies that no program run from a folder has a use for: the service manager and
 /// the dialogue of package configuration. Together 70 MB unpacked.
 const LEFT_OUT: [&str; 4] = ["systemd", "libsystemd-shared", "debconf", "adduser"];
@@ -141,7 +139,7 @@ impl Making<'_> {
             fs::create_dir_all(self.work.join(folder))?;
         }
         fs::write(self.work.join("status"), "")?;
-        let source = format!("deb [signed-by={KEYRING}] {} sid main\n", mirror());
+        let source = format!("deb [signed-by={KEYRING}] {} sid main\n", mirror()?);
         fs::write(self.work.join("sources.list"), source)?;
         fs::write(self.work.join("apt.conf"), self.configuration())
     }
@@ -207,11 +205,16 @@ fn percent(report: &str) -> Option<f32> {
 }
 
 /// The mirror of Debian's main archive that this machine uses.
-fn mirror() -> String {
+fn mirror() -> io::Result<String> {
     let output = Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]).output();
     let known = output.ok().and_then(|output| successful(output).ok()).unwrap_or_default();
     let main = known.lines().find(|uri| uri.trim_end_matches('/').ends_with("/debian"));
-    main.unwrap_or(DEFAULT_MIRROR).to_owned()
+    main.map(str::to_owned).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            "apt's sources name no mirror of Debian's main archive: add one",
+        )
+    })
 }
 
 #[cfg(test)]
