@@ -235,7 +235,8 @@ pub enum ProvisionError {
     NoAuthSeed,
     /// All keys that the pod knows in advance are used up.
     #[error(
-        "the pod has no spare descriptor key left: revoke a device that is no longer used, or provision the pod anew"
+        "this pod has used up its four spare descriptor keys, one for each further device, those shut out included; a \
+         new pod (`autonomy pod init`, then `autonomy provision`) has four again"
     )]
     NoSpareKey,
     /// The profile cannot be read or written.
