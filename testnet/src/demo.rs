@@ -6,9 +6,12 @@ mod figures;
 mod pay;
 mod stage;
 
+use std::{fs, path::PathBuf, process};
+
 use autonomy_testnet::{
     bitcoind::BitcoindError,
     clock::{self, NotYet},
+    folder,
     party::{Autonomy, CommandError, PartyError, PodError},
     steps::Steps,
     world::{World, WorldConfig, WorldError},
@@ -80,28 +83,36 @@ pub(crate) enum DemoError {
     Wrong(String),
 }
 
-/// Plays the acts on a world that `start` starts; with `--keep` then leaves it to `stay`. After a failure the
-/// logs stay.
+/// Plays the acts on a world that `start` starts; with `--keep` then leaves it to `stay`. Everything started is
+/// stopped in any case; after a failure the logs stay.
 pub(crate) fn run(
     demo: &Demo,
     steps: &Steps,
     start: impl FnOnce(&World) -> Result<(), WorldError>,
     stay: impl FnOnce(&World),
 ) -> Result<(), DemoError> {
-    let (mut world, autonomy) = steps.run("folder and programs", |step| {
+    let (world, autonomy) = steps.run("folder and programs", |step| {
         let autonomy = Autonomy::find()?;
         step.figure("autonomy", autonomy.path().display().to_string());
-        let world = World::fresh(WorldConfig::default())?;
+        let world = World::named(&own_folder()?, WorldConfig::default())?;
         step.figure("dir", world.folder().path().display().to_string());
         Ok::<_, DemoError>((world, autonomy))
     })?;
+    let dir = world.folder().path().to_owned();
     let outcome = play(demo, steps, &world, autonomy, start, stay);
+    drop(world);
     if outcome.is_err() && !clock::interrupted() {
-        world.keep_folder();
-        let dir = world.folder().path().display();
-        steps.say(&format!("logs and the output of every command are in {dir} until the next start"));
+        steps.say(&format!("logs and the output of every command are in {}", dir.display()));
+    } else {
+        // What cannot be removed is swept when the next world starts in a fresh folder.
+        let _ = fs::remove_dir_all(dir);
     }
     outcome
+}
+
+/// Where worlds lie, under a name of this process.
+fn own_folder() -> Result<PathBuf, WorldError> {
+    Ok(folder::base()?.join(format!("demo-{}", process::id())))
 }
 
 fn play(

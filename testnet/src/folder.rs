@@ -128,12 +128,6 @@ impl Folder {
         &self.path
     }
 
-    /// Leaves a fresh folder where it is when dropped, for someone to read logs in. The next fresh one of this
-    /// user removes it.
-    pub fn keep(&mut self) {
-        self.remove_at_end = false;
-    }
-
     /// A folder inside, readable by its owner only, made if missing.
     ///
     /// # Errors
@@ -249,23 +243,6 @@ mod tests {
         drop(one);
         assert!(!path.exists());
         assert!(two.path().exists());
-    }
-
-    #[test]
-    fn a_fresh_folder_outlives_its_owner_only_when_kept() {
-        // Elsewhere than fresh ones are, where other tests clean up.
-        let base = tempfile::tempdir().unwrap();
-        for keep in [false, true] {
-            let path = base.path().join(keep.to_string());
-            fs::create_dir(&path).unwrap();
-            let lock = try_lock(&path).unwrap().unwrap();
-            let mut folder = Folder::owned(path.clone(), lock, true).unwrap();
-            if keep {
-                folder.keep();
-            }
-            drop(folder);
-            assert_eq!(path.exists(), keep);
-        }
     }
 
     #[test]

@@ -133,11 +133,6 @@ impl World {
         &self.folder
     }
 
-    /// Keeps the folder when the world ends, for someone to read logs in; see [`Folder::keep`].
-    pub fn keep_folder(&mut self) {
-        self.folder.keep();
-    }
-
     /// Names of processes that run no more, whoever ended them.
     pub fn ended(&self) -> Vec<String> {
         let tor = self.tor.get().map(TorNetwork::ended).unwrap_or_default();
