@@ -371,6 +371,8 @@ impl Turn<'_> {
     }
 
     pub(super) fn broadcast_again(&mut self) {
+        // A clock that was set back must not hold a payment for as long.
+        self.node.outside.last_broadcast = self.node.outside.last_broadcast.min(self.now);
         if self.node.next_broadcast().is_some_and(|due| due <= self.now) {
             self.node.outside.last_broadcast = self.now;
             self.node.unsent_effects().into_iter().for_each(|effect| self.effect(effect));

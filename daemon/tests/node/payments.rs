@@ -270,6 +270,25 @@ fn a_payment_that_the_mempool_lets_go_keeps_its_coins_and_is_sent_again() {
 }
 
 #[test]
+fn a_clock_that_is_off_by_a_day_delays_no_payment_and_shuts_nobody_out() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    world.now += 86_400;
+    let payment = world.draft(&account, 250_000).unwrap();
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt).unwrap();
+    let sent = world.sent();
+    world.now -= 2 * 86_400;
+    world.give(Input::Wake);
+    assert!(world.device_asks(Command::Status).is_ok());
+    world.now += 61;
+    world.give(Input::Wake);
+    assert!(world.sent().iter().any(|again| *again == sent[0]), "sent again within a minute");
+    world.mine(sent);
+    assert_eq!(world.payment(&payment).state, PaymentState::Confirmed);
+}
+
+#[test]
 fn a_device_with_limited_access_cannot_tie_up_or_cancel_the_owners_drafts() {
     let mut world = World::adopted();
     let account = world.account();
