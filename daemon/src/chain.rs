@@ -179,11 +179,11 @@ impl Follower {
             Ok(client) => client,
             Err(trouble) => return Ok(Err(trouble)),
         };
-        let height = match rpc::check_chain(&client, self.network, self.last.as_ref()) {
-            Ok(height) => height,
+        let source = match rpc::check_chain(&client, self.network, self.last.as_ref()) {
+            Ok(source) => source,
             Err(trouble) => return Ok(Err(trouble)),
         };
-        if let Err(trouble) = self.follow_blocks(&client, height)? {
+        if let Err(trouble) = self.follow_blocks(&client, source)? {
             return Ok(Err(trouble));
         }
         let more = match self.follow_mempool(&client)? {
@@ -200,10 +200,14 @@ impl Follower {
         Ok(Ok(more))
     }
 
-    fn follow_blocks(&mut self, client: &Client, source_height: u32) -> Result<Result<(), Trouble>, Gone> {
+    fn follow_blocks(
+        &mut self,
+        client: &Client,
+        source: rpc::SourceHeight,
+    ) -> Result<Result<(), Trouble>, Gone> {
         let last = match &self.last {
             Some(last) => last.clone(),
-            None => match rpc::last_blocks(client, source_height, ANCHOR_DEPTH) {
+            None => match rpc::last_blocks(client, source.blocks, ANCHOR_DEPTH) {
                 Ok(points) => {
                     let Some(last) = checkpoint(&points) else { return Ok(Ok(())) };
                     self.deliver(Input::Chain(ChainEvent::Anchor(points)))?;
@@ -220,14 +224,16 @@ impl Follower {
             match emitter.next_block() {
                 Ok(Some(event)) => {
                     height = event.block_height();
-                    if source_height > height {
-                        self.tell(SourceState::Syncing(source_height))?;
+                    if source.blocks > height {
+                        self.tell(SourceState::Syncing(source.blocks))?;
                     }
                     self.last = Some(bounded(&event.checkpoint));
                     self.deliver(Input::Chain(ChainEvent::Block { block: Box::new(event.block), height }))?;
                 }
                 Ok(None) => {
-                    self.tell(SourceState::Synced(height))?;
+                    let state =
+                        source.catching_up_to.map_or(SourceState::Synced(height), SourceState::Syncing);
+                    self.tell(state)?;
                     return Ok(Ok(()));
                 }
                 Err(error) => return Ok(Err(Trouble::rpc("reading blocks", &error))),

@@ -58,12 +58,12 @@ pub(super) fn client(config: &BitcoindConfig) -> Result<Client, Trouble> {
     Client::new(&config.url, auth).map_err(|error| Trouble::rpc("logging in to bitcoind", &error))
 }
 
-/// Whether this is the chain the pod has been following; gives the source's height.
+/// Whether this is the chain the pod has been following; gives how far the source is.
 pub(super) fn check_chain(
     client: &Client,
     network: Network,
     last: Option<&CheckPoint>,
-) -> Result<u32, Trouble> {
+) -> Result<SourceHeight, Trouble> {
     let info = client.get_blockchain_info().map_err(|error| Trouble::rpc("asking bitcoind", &error))?;
     if info.chain != network {
         return Err(Trouble(format!(
@@ -74,7 +74,19 @@ pub(super) fn check_chain(
     if let Some(last) = last {
         knows_any(client, last)?;
     }
-    Ok(u32::try_from(info.blocks).unwrap_or(u32::MAX))
+    let number = |height: u64| u32::try_from(height).unwrap_or(u32::MAX);
+    // Test chains may rest for days, which bitcoind takes for catching up.
+    let catches_up = info.initial_block_download && info.headers > info.blocks;
+    Ok(SourceHeight { blocks: number(info.blocks), catching_up_to: catches_up.then(|| number(info.headers)) })
+}
+
+/// How far the source is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SourceHeight {
+    /// Blocks it has.
+    pub(super) blocks: u32,
+    /// The height it is on its way to, while it has only headers of what comes.
+    pub(super) catching_up_to: Option<u32>,
 }
 
 /// Refuses a source whose best chain has none of the blocks this pod knows. Without this check a chain that began
