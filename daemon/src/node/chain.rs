@@ -217,10 +217,19 @@ fn standing(payment: &PaymentRecord, state: HistoryState) -> Option<(PaymentStat
 }
 
 /// The highest block below `height` that both know.
+///
+/// What the ledger knows from before the oldest block remembered counts: a block whose parent is not remembered is
+/// refused, so no reorganisation reaches below. A new account's ledger knows one block only, its first, and that is
+/// forgotten here with the next block.
 fn common_block(chain: &[ChainPoint], ledger: &Ledger, height: u32) -> Option<BlockId> {
-    let below = chain.iter().rev().filter(|point| point.height < height);
-    let common = below.into_iter().find(|point| ledger.block_hash(point.height) == Some(point.hash))?;
-    Some(BlockId { height: common.height, hash: common.hash })
+    let oldest = chain.first()?.height;
+    let mut below = chain.iter().rev().filter(|point| point.height < height);
+    let common = below.find(|point| ledger.block_hash(point.height) == Some(point.hash));
+    let common = common.map(|point| BlockId { height: point.height, hash: point.hash });
+    common.or_else(|| {
+        let checkpoint = ledger.checkpoint().iter().find(|block| block.height() < oldest.min(height))?;
+        Some(checkpoint.block_id())
+    })
 }
 
 /// An estimate of the source, in satoshi a virtual byte; nonsense is left out.

@@ -134,6 +134,28 @@ fn the_block_an_account_was_born_in_may_be_reorganised_away() {
 }
 
 #[test]
+fn an_account_made_late_in_a_long_chain_sees_its_very_first_block_and_reorganisations() {
+    let mut world = World::adopted();
+    // More than the pod remembers: the block an account's ledger begins with is forgotten with the next one.
+    world.mine_empty(200);
+    let account = world.funded(5_000);
+    assert_eq!(world.balance(&account).confirmed_sat, 5_000);
+    world.reorganise(1);
+    assert_eq!(world.balance(&account).unconfirmed_sat, 5_000);
+
+    let mut world = World::adopted();
+    world.mine_empty(200);
+    let account = world.account();
+    world.mine_empty(2);
+    world.reorganise(10);
+    let address = world.receive(&account);
+    let transaction = world.paid_in(&address, 7_000);
+    world.mine(vec![transaction]);
+    world.mine_empty(150);
+    assert_eq!(world.balance(&account).confirmed_sat, 7_000);
+}
+
+#[test]
 fn a_coin_that_leaves_the_mempool_is_told_and_gone() {
     let mut world = World::adopted();
     let account = world.account();
