@@ -1,58 +1,25 @@
 //! A pod that is killed, ended, copied, damaged, and runs out of room: what it acknowledged is there again.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
+    process::Command,
+};
 
 use autonomy_testnet::clock;
+use serde_json::json;
 
-use crate::home::{Home, PATIENCE, chain};
+use crate::home::{Home, PATIENCE, argument, bitcoind, text};
 
 #[test]
-fn a_payment_outlives_a_power_cut_after_every_step() {
-    let world = chain();
-    let node = world.bitcoind().unwrap();
+fn the_door_is_for_the_machines_owner_only_and_closes_in_order() {
+    let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
-    let cut = |home: &mut Home| {
-        home.kill();
-        home.start();
-    };
-    let account = home.device(&["account", "create"])["id"].clone();
-    cut(&mut home);
-    assert_eq!(home.device(&["account", "list"])["accounts"][0]["id"], account);
-    let first = home.device(&["receive"]);
-    cut(&mut home);
-    let second = home.device(&["receive"]);
-    assert_eq!(
-        second["index"].as_u64(),
-        first["index"].as_u64().map(|index| index + 1),
-        "never the same again"
-    );
-    let address = first["address"].as_str().unwrap();
-    node.send_to(address, 1_000_000).unwrap();
-    node.mine(1).unwrap();
-    home.wait_for_balance("confirmed_sat", 1_000_000);
-    cut(&mut home);
-    let outside = node.address().unwrap();
-    let paid = home.device(&["pay", &outside, "250000 sat", "--yes"]);
-    let txid = paid["txid"].as_str().or(paid["checked"]["txid"].as_str()).unwrap().to_owned();
-    cut(&mut home);
-    let there = clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&txid)));
-    assert!(there.is_ok(), "{txid} is not in the mempool");
-    node.mine(1).unwrap();
-    let confirmed = clock::wait_until(PATIENCE, || {
-        home.device(&["payment", "list"])["payments"][0]["state"] == "confirmed"
-    });
-    assert!(confirmed.is_ok());
-    cut(&mut home);
-    assert_eq!(home.device(&["history"])["entries"].as_array().unwrap().len(), 2);
-}
-
-#[test]
-fn the_pod_ends_in_order_and_leaves_no_door_open() {
-    let world = chain();
-    let mut home = Home::adopted(world.bitcoind().unwrap());
-    let mode = fs::metadata(home.socket()).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode, 0o600);
-    assert!(home.failure(&["pod", "run"]).contains("another"), "a second pod on one folder");
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(home.socket()), mode(home.path("pod"))), (0o600, 0o700));
+    assert_eq!(mode(home.path("pod/pod.redb")), 0o600);
+    assert!(home.failure(&["pod", "run"]).contains("in use by another process"), "a second pod on one folder");
+    home.get("/v1/status");
     assert!(home.terminate(), "{}", home.log());
     assert!(!home.socket().exists());
     fs::set_permissions(home.path("pod"), fs::Permissions::from_mode(0o755)).unwrap();
@@ -60,88 +27,198 @@ fn the_pod_ends_in_order_and_leaves_no_door_open() {
 }
 
 #[test]
-fn tor_that_does_not_start_is_told_of_and_stops_nothing_else() {
-    let world = chain();
-    let mut home = Home::adopted(world.bitcoind().unwrap());
-    home.device(&["account", "create"]);
-    let status = home.wait("it answers", |_| true);
-    assert_ne!(status["onion"]["app"]["state"], "reachable", "{status}");
+fn the_socket_of_a_killed_pod_is_replaced() {
+    let (_chain, node) = bitcoind();
+    let mut home = Home::adopted(node);
+    home.kill();
+    assert!(home.socket().exists(), "nobody took it away");
+    home.start();
+}
+
+#[test]
+fn a_service_manager_hears_when_the_pod_is_ready_and_when_it_ends() {
+    let (_chain, node) = bitcoind();
+    let mut home = Home::new(node, "regtest");
+    let path = home.path("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = home.autonomy(&["pod", "run"]);
+    command.env("NOTIFY_SOCKET", &path);
+    home.spawn(command);
+    let hears = |word: &str| {
+        let mut message = [0; 1024];
+        loop {
+            let length = manager.recv(&mut message).unwrap_or_else(|error| panic!("{word}: {error}"));
+            if text(&message[..length]).lines().any(|line| line == word) {
+                break;
+            }
+        }
+    };
+    hears("READY=1");
+    home.get("/v1/status");
+    home.signal_end();
+    hears("STOPPING=1");
+    assert!(home.ends().success());
+}
+
+#[test]
+fn tor_that_does_not_start_is_told_of_and_holds_up_nothing() {
+    let (_chain, node) = bitcoind();
+    let mut home = Home::adopted(node);
+    let status = home.wait("it warns", |status| {
+        status["warnings"].as_array().is_some_and(|warnings| {
+            warnings.iter().any(|warning| warning.as_str().is_some_and(|text| text.starts_with("Tor")))
+        })
+    });
+    assert!(status["onion"]["bootstrap_percent"].as_u64().is_some_and(|percent| percent < 100), "{status}");
+    assert_ne!(status["onion"]["app"]["state"], "reachable");
+    home.account();
+    let begun = clock::now();
     assert!(home.terminate(), "{}", home.log());
+    assert!(begun.elapsed() < PATIENCE / 3);
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_named_before_anything_is_served() {
+    let (_chain, node) = bitcoind();
+    let mut home = Home::adopted(node);
+    home.kill();
+    home.start();
+    assert!(home.terminate(), "{}", home.log());
+    fs::write(home.path("network.toml"), "[[authority]]\nv3ident = \"short\"\n").unwrap();
+    assert!(home.failure(&["pod", "run"]).contains("network.toml"));
+    assert!(!home.socket().exists());
+    fs::remove_file(home.path("network.toml")).unwrap();
+    assert!(home.failure(&["pod", "run"]).contains("network.toml"));
 }
 
 #[test]
 fn a_backup_of_a_running_pod_is_the_pod() {
-    let world = chain();
-    let mut home = Home::adopted(world.bitcoind().unwrap());
-    let account = home.device(&["account", "create"])["id"].clone();
-    let copy = home.path("copy").to_str().unwrap().to_owned();
+    let (_chain, node) = bitcoind();
+    let mut home = Home::adopted(node);
+    let account = home.account();
+    let copy = argument(&home.path("copy"));
     home.json(&["pod", "backup", &copy]);
     assert!(home.failure(&["pod", "backup", &copy]).contains("exist"), "never over an existing file");
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     home.kill();
     fs::rename(home.path("pod"), home.path("lost")).unwrap();
     home.json(&["pod", "restore", &copy]);
     home.start();
-    assert_eq!(home.device(&["account", "list"])["accounts"][0]["id"], account);
+    assert_eq!(home.get("/v1/accounts")["accounts"][0]["id"], account.id.as_str());
     assert!(home.failure(&["pod", "restore", &copy]).contains("already"));
 }
 
 #[test]
-fn a_wrong_passphrase_and_a_damaged_database_are_told_apart() {
-    let world = chain();
-    let mut home = Home::adopted(world.bitcoind().unwrap());
+fn half_a_backup_is_no_pod_and_leaves_nothing_behind() {
+    let (_chain, node) = bitcoind();
+    let home = Home::new(node, "regtest");
+    let copy = home.path("copy");
+    home.json(&["pod", "backup", &argument(&copy)]);
+    let whole = fs::read(&copy).unwrap();
+    let other = argument(&home.path("other"));
+    for half in [&whole[..whole.len() / 2], &whole[..1000], b""] {
+        fs::write(&copy, half).unwrap();
+        home.failure(&["pod", "restore", &argument(&copy), "--data-dir", &other]);
+        let left: Vec<_> = fs::read_dir(&other).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    home.failure(&["pod", "restore", "/nowhere/copy", "--data-dir", &other]);
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
+    fs::write(&copy, &whole).unwrap();
+    home.json(&["pod", "restore", &argument(&copy), "--data-dir", &other]);
+}
+
+#[test]
+fn the_wrong_key_and_a_damaged_database_are_told_apart() {
+    let (_chain, node) = bitcoind();
+    let mut home = Home::adopted(node);
+    home.account();
     home.kill();
-    let wrong = home
-        .command(env!("CARGO_BIN_EXE_autonomy"), &["pod", "run"])
-        .env("AUTONOMY_PASSPHRASE", "wrong horse")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
-    assert!(!wrong.status.success() && said.contains("passphrase"), "{said}");
+    fs::write(home.path("key"), [8; 32]).unwrap();
+    assert!(home.failure(&["pod", "run"]).contains("the key file does not open"));
+    fs::remove_file(home.path("key")).unwrap();
+    assert!(home.failure(&["pod", "run"]).contains("key"));
+    fs::write(home.path("key"), [7; 32]).unwrap();
 
     let file = home.path("pod/pod.redb");
     let whole = fs::read(&file).unwrap();
-    fs::write(&file, &whole[..whole.len() / 2]).unwrap();
-    let truncated = home.failure(&["pod", "run"]);
-    let mut flipped = whole.clone();
-    for byte in flipped.iter_mut().skip(4096).step_by(97) {
-        *byte ^= 1;
+    let request = home.json(&["pod", "request"]);
+    for length in [0, 1, 1000, whole.len() / 2, whole.len() - 1] {
+        fs::write(&file, &whole[..length]).unwrap();
+        home.failure(&["pod", "run"]);
+        assert!(!home.socket().exists() || fs::remove_file(home.socket()).is_ok());
     }
-    fs::write(&file, &flipped).unwrap();
-    let damaged = home.failure(&["pod", "run"]);
-    for said in [truncated, damaged] {
-        assert!(said.contains("backup") && !said.contains("panicked"), "{said}");
+    // A flipped bit is found, or lies where nothing is kept.
+    for position in (0..whole.len()).step_by(whole.len() / 40) {
+        let mut flipped = whole.clone();
+        flipped[position] ^= 0x10;
+        fs::write(&file, &flipped).unwrap();
+        let output = home.run(&["pod", "request"]);
+        let said = text(&output.stderr);
+        assert!(!said.contains("panicked"), "at {position}: {said}");
+        if output.status.success() {
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap(), request);
+        } else {
+            assert!(said.contains("pod.redb"), "at {position}: {said}");
+        }
     }
     fs::write(&file, &whole).unwrap();
     home.start();
+    assert_eq!(home.get("/v1/accounts")["accounts"].as_array().unwrap().len(), 1);
 }
 
 #[test]
 fn a_full_disk_stops_the_pod_and_loses_nothing_it_acknowledged() {
-    let world = chain();
-    let mut home = Home::adopted(world.bitcoind().unwrap());
-    home.device(&["account", "create"]);
-    home.kill();
-    let blocks = fs::metadata(home.path("pod/pod.redb")).unwrap().len() / 1024 + 8;
-    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" pod run");
-    home.start_with("bash", &["-c", &script, env!("CARGO_BIN_EXE_autonomy")]);
+    let (_chain, node) = bitcoind();
+    let mut home = Home::adopted(node);
+    let account = home.funded(node, 1_000_000);
+    assert!(home.terminate(), "{}", home.log());
+    let kilobytes = fs::metadata(home.path("pod/pod.redb")).unwrap().len() / 1024;
+    let script = format!("trap '' XFSZ; ulimit -f {kilobytes}; exec \"$0\" pod run");
+    home.spawn(home.command("bash", &["-c", &script, env!("CARGO_BIN_EXE_autonomy")]));
     home.wait("it answers", |_| true);
-    // Offers and their stored answers, until there is no room.
-    let body = br#"{"name":"full","kind":"two_of_three"}"#;
-    let mut acknowledged = 0;
-    let full = (0..20_000).any(|number| {
-        let key = format!("Idempotency-Key: n{number}");
-        let (status, answer) =
-            home.ask("POST", "/v1/accounts", &["Content-Type: application/json", &key], body);
-        acknowledged = answer["account_index"].as_u64().unwrap_or(0).max(acknowledged);
-        status == 0 || status == 503
+    // Drafts that are given up again: their answers are kept, until there is no room.
+    let mut acknowledged = Vec::new();
+    let stopped = (0..5_000).any(|number| {
+        let draft = home.draft(&account, &format!("d{number}"), 10_000 + number);
+        let Some(id) = draft.status.eq(&200).then(|| draft.json()["id"].as_str().unwrap().to_owned()) else {
+            assert!(draft.status == 0 || draft.status == 503, "{draft:?}");
+            return true;
+        };
+        acknowledged.push((id.clone(), "draft"));
+        let key = format!("Idempotency-Key: c{number}");
+        let cancelled = home.ask("DELETE", &format!("/v1/payments/{id}"), &[&key], b"");
+        if cancelled.status == 200 {
+            acknowledged.pop();
+            acknowledged.push((id, "cancelled"));
+        }
+        cancelled.status != 200
     });
-    if full {
-        assert!(!home.ends().success(), "a pod that cannot write ends");
-        assert!(home.log().contains("database"), "{}", home.log());
-    } else {
-        home.kill();
-    }
+    assert!(stopped, "the disk never became full");
+    assert!(!home.ends().success(), "a pod that cannot write ends");
+    assert!(home.log().contains("no room left on the disk"), "{}", home.log());
+    assert!(!home.log().contains("panicked"), "{}", home.log());
+    assert!(!home.socket().exists());
     home.start();
-    home.wait("the chain is synced", |status| status["chain"]["state"] == "synced");
-    assert_eq!(home.device(&["account", "list"])["accounts"].as_array().unwrap().len(), 1);
+    home.synced(node);
+    assert_eq!(home.balance("confirmed_sat"), 1_000_000);
+    let (id, state) = acknowledged.pop().unwrap();
+    let found = home.get(&format!("/v1/payments/{id}"));
+    assert_eq!(found["state"], json!(state), "the last one that was acknowledged");
+}
+
+#[test]
+fn a_disk_without_room_for_a_backup_leaves_no_half_of_one() {
+    let (_chain, node) = bitcoind();
+    let home = Home::new(node, "regtest");
+    let copy = home.path("copies");
+    fs::create_dir(&copy).unwrap();
+    let copy = argument(&copy.join("copy"));
+    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" pod backup \"$1\" --json";
+    let line = ["-c", script, env!("CARGO_BIN_EXE_autonomy"), &copy];
+    let mut command: Command = home.command("bash", &line);
+    let said = text(&command.output().unwrap().stderr);
+    assert!(said.contains("full"), "{said}");
+    assert_eq!(fs::read_dir(home.path("copies")).unwrap().count(), 0);
 }

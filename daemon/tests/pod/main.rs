@@ -3,7 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../common/cosigner.rs"]
+mod cosigner;
+
 mod api;
 mod chain;
+mod cuts;
+mod events;
 mod home;
+mod http;
 mod life;
+mod owner;

@@ -1,0 +1,47 @@
+//! The owner's half of an account, as an honest device computes it.
+
+use autonomy_daemon::api::types::{Account, AccountOffer, CompleteAccount, Payment};
+use autonomy_wallet::{
+    account::{AccountMap, Birthday, Kind, Plan, THRESHOLD},
+    bitcoin::Network,
+    check::{DeviceView, Unchecked},
+    keys::{AccountIndex, MemberKey, RecoveryKey, Role, Seed},
+    policy::FeeLimits,
+};
+use data_encoding::BASE64;
+
+/// What an honest device answers to an offer of an account of the plain kind, and the map it keeps.
+pub(crate) fn complete(payer: &Seed, offer: &AccountOffer) -> (CompleteAccount, AccountMap) {
+    let index = AccountIndex::new(offer.account_index).unwrap();
+    let device = *payer.account_key(Role::P, Network::Regtest, index).public();
+    let recovery = RecoveryKey::draw(&std::array::from_fn(|i| i as u8), &[]).unwrap();
+    let recovery = recovery.public(Network::Regtest, index);
+    let pod = MemberKey::parse(Role::G, &offer.pod_member_key).unwrap();
+    let plan = Plan {
+        name: "main".into(),
+        kind: Kind::TwoOfThree,
+        threshold: THRESHOLD,
+        network: Network::Regtest,
+        account: index,
+        birthday: Birthday { height: offer.birthday_height, time: offer.birthday_time },
+    };
+    let map = AccountMap::rebuild(plan, &[device, recovery, pod], &device).unwrap();
+    let body = CompleteAccount {
+        device_member_key: device.to_string(),
+        recovery_member_key: recovery.to_string(),
+        descriptor: map.descriptor().to_owned(),
+        first_address: map.first_address().to_string(),
+    };
+    (body, map)
+}
+
+/// The draft with P's signatures, as an honest device makes it (base64).
+pub(crate) fn sign(payer: &Seed, account: &Account, payment: &Payment) -> String {
+    let birthday = Birthday { height: account.birthday_height, time: account.birthday_time };
+    let map = AccountMap::from_descriptor(&account.descriptor, "main", Network::Regtest, birthday).unwrap();
+    let unchecked = Unchecked::from_base64(payment.psbt.as_deref().unwrap()).unwrap();
+    let proposal = unchecked.check(&map, &DeviceView::default(), &FeeLimits::default(), None).unwrap();
+    let shown = proposal.summary().digest();
+    let key = payer.account_key(Role::P, Network::Regtest, map.account());
+    BASE64.encode(&proposal.approve(&shown).unwrap().sign(&key).unwrap().to_bytes())
+}

@@ -1,0 +1,58 @@
+//! The event stream: live, broken off, resumed, and ended with the pod.
+
+use autonomy_testnet::clock;
+
+use crate::{
+    home::{Home, PATIENCE, bitcoind},
+    http::{Listener, ids},
+};
+
+#[test]
+fn a_listener_hears_what_happens_and_resumes_where_it_left() {
+    let (_chain, node) = bitcoind();
+    let mut home = Home::adopted(node);
+    let mut live = Listener::open(&home.socket(), "", &[]);
+    let account = home.account();
+    let heard = live.until("event: account_created\n");
+    assert!(heard.contains(&account.id), "{heard}");
+    drop(live);
+
+    node.send_to(&account.first_address, 5_000).unwrap();
+    home.wait_for_balance("unconfirmed_sat", 5_000);
+    let last = ids(&heard).pop().unwrap();
+    let resumed = |home: &Home, last: u64| {
+        let header = format!("Last-Event-ID: {last}");
+        Listener::open(&home.socket(), "?follow=false", &[&header]).to_end()
+    };
+    let missed = resumed(&home, last);
+    assert!(missed.contains("event: transaction_seen\n") && !missed.contains("account_created"), "{missed}");
+    home.cut();
+    assert_eq!(ids(&resumed(&home, last))[0], last + 1, "across a power cut");
+    let all = ids(&resumed(&home, 0));
+    assert_eq!(all[0], 1);
+    assert!(all.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{all:?}");
+    assert_eq!(ids(&resumed(&home, u64::MAX)), [0; 0]);
+}
+
+#[test]
+fn a_place_to_resume_from_is_a_number() {
+    let (_chain, node) = bitcoind();
+    let home = Home::adopted(node);
+    for id in ["-1", "x", "1.5", "", "18446744073709551616", "\u{e9}"] {
+        let header = format!("Last-Event-ID: {id}");
+        home.ask("GET", "/v1/events?follow=false", &[&header], b"").refused(422, "invalid");
+    }
+    home.ask("GET", "/v1/events?follow=maybe", &[], b"").refused(422, "invalid");
+}
+
+#[test]
+fn a_pod_that_ends_ends_its_streams_and_takes_its_socket_away() {
+    let (_chain, node) = bitcoind();
+    let mut home = Home::adopted(node);
+    let listeners: Vec<Listener> = (0..3).map(|_| Listener::open(&home.socket(), "", &[])).collect();
+    let begun = clock::now();
+    assert!(home.terminate(), "{}", home.log());
+    assert!(begun.elapsed() < PATIENCE / 2);
+    assert!(!home.socket().exists());
+    listeners.into_iter().for_each(|listener| drop(listener.to_end()));
+}
