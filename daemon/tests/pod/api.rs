@@ -154,7 +154,9 @@ fn broken_off_and_foreign_talk_leaves_the_door_open_for_others() {
     let home = Home::adopted(node);
     let before = state(&home);
     let tls = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03garbage";
-    for nonsense in [&tls[..], b"\r\n\r\n", b"GET", b"GET / HTTP/9.9\r\n\r\n", b"POST /v1/accounts HTTP/1.1\r\n\r\n"] {
+    for nonsense in
+        [&tls[..], b"\r\n\r\n", b"GET", b"GET / HTTP/9.9\r\n\r\n", b"POST /v1/accounts HTTP/1.1\r\n\r\n"]
+    {
         let mut stream = UnixStream::connect(home.socket()).unwrap();
         stream.write_all(nonsense).unwrap();
     }

@@ -48,7 +48,8 @@ fn a_bitcoind_that_hangs_holds_up_nobody_but_the_chain() {
 fn a_login_that_bitcoind_refuses_is_told_as_such() {
     let (_chain, node) = bitcoind();
     let mut home = Home::new(node, "regtest");
-    let section = format!("[bitcoind]\nurl = {}\nuser = \"me\"\npassword = \"hunter2\"\n", json!(node.rpc_url()));
+    let section =
+        format!("[bitcoind]\nurl = {}\nuser = \"me\"\npassword = \"hunter2\"\n", json!(node.rpc_url()));
     home.settings(&section);
     home.start();
     let told = home.away("login")["chain"]["detail"].to_string();
@@ -115,7 +116,8 @@ fn a_payment_that_is_replaced_by_another_counts_once() {
     let home = Home::adopted(node);
     let account = home.account();
     let miner = node.rpc().wallet("miner");
-    let payment = json!({"address": account.first_address, "amount": "0.0009", "fee_rate": 2, "replaceable": true});
+    let payment =
+        json!({"address": account.first_address, "amount": "0.0009", "fee_rate": 2, "replaceable": true});
     let txid = miner.call("sendtoaddress", &payment).unwrap();
     home.wait_for_balance("unconfirmed_sat", 90_000);
     let dearer = miner.call("bumpfee", &json!([txid, {"fee_rate": 30}])).unwrap()["txid"].clone();
@@ -138,11 +140,13 @@ fn a_payment_in_flight_survives_a_bitcoind_that_is_away_when_it_is_sent() {
     let draft = as_type(home.draft(&account, "draft", 250_000).ok());
     node.stop();
     home.away("bitcoind");
-    let signed: autonomy_daemon::api::types::Payment = as_type(home.approve(&account, "approve", &draft).ok());
+    let signed: autonomy_daemon::api::types::Payment =
+        as_type(home.approve(&account, "approve", &draft).ok());
     assert_eq!(signed.txid, draft.txid);
     home.cut();
     node.restart().unwrap();
-    let there = clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&signed.txid)));
+    let there =
+        clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&signed.txid)));
     assert!(there.is_ok(), "{:?}", home.payment(&signed.id));
     node.mine(1).unwrap();
     home.wait_for_balance("confirmed_sat", 750_000 - signed.fee_sat);

@@ -87,7 +87,8 @@ fn payments_are_made_once_whenever_the_power_goes() {
         assert_eq!(signed.txid, draft.txid);
         epoch += 1;
         assert_eq!(home.get("/v1/status")["state_epoch"], epoch, "one debit");
-        let there = clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&signed.txid)));
+        let there =
+            clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&signed.txid)));
         assert!(there.is_ok(), "{:?}", home.payment(&signed.id));
         node.mine(1).unwrap();
         confirmed -= 1_000_000 + signed.fee_sat;

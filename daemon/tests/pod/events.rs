@@ -22,7 +22,7 @@ fn a_listener_hears_what_happens_and_resumes_where_it_left() {
     let last = ids(&heard).pop().unwrap();
     let resumed = |home: &Home, last: u64| {
         let header = format!("Last-Event-ID: {last}");
-        Listener::open(&home.socket(), "?follow=false", &[&header]).to_end()
+        Listener::open(&home.socket(), "?follow=false", &[&header]).read_out()
     };
     let missed = resumed(&home, last);
     assert!(missed.contains("event: transaction_seen\n") && !missed.contains("account_created"), "{missed}");
@@ -54,5 +54,5 @@ fn a_pod_that_ends_ends_its_streams_and_takes_its_socket_away() {
     assert!(home.terminate(), "{}", home.log());
     assert!(begun.elapsed() < PATIENCE / 2);
     assert!(!home.socket().exists());
-    listeners.into_iter().for_each(|listener| drop(listener.to_end()));
+    listeners.into_iter().for_each(|listener| drop(listener.read_out()));
 }

@@ -105,7 +105,7 @@ impl Listener {
     }
 
     /// Reads until the pod ends the stream; gives all since the beginning.
-    pub(crate) fn to_end(mut self) -> String {
+    pub(crate) fn read_out(mut self) -> String {
         while self.more() {}
         String::from_utf8_lossy(&self.heard).into_owned()
     }

@@ -4,11 +4,7 @@ use autonomy_daemon::api::types::{Account, AccountOffer, Payment};
 use autonomy_testnet::bitcoind::Bitcoind;
 use serde_json::{Value, json};
 
-use crate::{
-    cosigner,
-    home::Home,
-    http::Answer,
-};
+use crate::{cosigner, home::Home, http::Answer};
 
 /// An address outside, on regtest.
 pub(crate) const OUTSIDE: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
