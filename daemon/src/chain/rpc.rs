@@ -4,7 +4,10 @@ use std::fmt;
 
 use bdk_bitcoind_rpc::{
     BitcoindRpcErrorExt as _,
-    bitcoincore_rpc::{self, Auth, Client, RpcApi as _, jsonrpc},
+    bitcoincore_rpc::{
+        self, Auth, Client, RpcApi as _,
+        jsonrpc::{self, simple_http},
+    },
 };
 use bdk_wallet::{
     bitcoin::{Network, Transaction},
@@ -166,7 +169,12 @@ fn explain(error: &bitcoincore_rpc::Error) -> String {
     match error {
         bitcoincore_rpc::Error::JsonRpc(jsonrpc::Error::Rpc(rpc)) => rpc.message.clone(),
         bitcoincore_rpc::Error::JsonRpc(jsonrpc::Error::Transport(transport)) => {
-            format!("bitcoind does not answer ({transport})")
+            match transport.downcast_ref::<simple_http::Error>() {
+                Some(simple_http::Error::HttpErrorCode(401 | 403)) => {
+                    "bitcoind refuses the login; compare the `[bitcoind]` settings with bitcoind's own".into()
+                }
+                _ => format!("bitcoind does not answer ({transport})"),
+            }
         }
         other => other.to_string(),
     }

@@ -343,16 +343,18 @@ impl Turn<'_> {
         self.put(Row::Payment(id, Some(PaymentRecord { psbt: None, ..payment })));
         let account = self.node.payments.get(&id).map(|payment| payment.account);
         self.set_payment_state(id, PaymentState::Cancelled, None);
-        account.into_iter().for_each(|account| self.forget_cancelled(account));
+        account.into_iter().for_each(|account| self.forget_cancelled(account, id));
     }
 
-    /// Keeps cancelled drafts of an account within their bound.
-    fn forget_cancelled(&mut self, account: AccountId) {
-        let cancelled =
-            |payment: &PaymentRecord| payment.account == account && payment.state == PaymentState::Cancelled;
-        let mut ids: Vec<_> = self.node.payments.iter().filter(|(_, payment)| cancelled(payment)).collect();
+    /// Keeps cancelled drafts of an account within their bound. The one just cancelled stays: its answer is still to
+    /// be given, and all may be of the same second.
+    fn forget_cancelled(&mut self, account: AccountId, newest: PaymentId) {
+        let others = |(id, payment): &(&PaymentId, &PaymentRecord)| {
+            payment.account == account && payment.state == PaymentState::Cancelled && **id != newest
+        };
+        let mut ids: Vec<_> = self.node.payments.iter().filter(others).collect();
         ids.sort_by_key(|(_, payment)| payment.created_at);
-        let surplus = ids.len().saturating_sub(MAX_CANCELLED);
+        let surplus = (ids.len() + 1).saturating_sub(MAX_CANCELLED);
         let surplus: Vec<PaymentId> = ids.into_iter().take(surplus).map(|(id, _)| *id).collect();
         surplus.into_iter().for_each(|id| self.put(Row::Payment(id, None)));
     }

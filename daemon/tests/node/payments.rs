@@ -323,3 +323,19 @@ fn epoch(world: &mut World) -> u64 {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn every_draft_that_is_given_up_is_told_as_such_however_many_there_were() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    for _ in 0..40 {
+        let payment = world.draft(&account, 10_000).unwrap();
+        let cancelled = world.device_asks(Command::CancelPayment(payment.id.parse().unwrap()));
+        let Ok(Answer::Payment(cancelled)) = cancelled else { panic!("{cancelled:?}") };
+        assert_eq!(cancelled.state, PaymentState::Cancelled);
+    }
+    let Ok(Answer::Payments(list)) = world.device_asks(Command::Payments(account.id.parse().unwrap())) else {
+        panic!()
+    };
+    assert_eq!(list.payments.len(), 16, "the last ones");
+}
