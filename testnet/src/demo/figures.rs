@@ -16,23 +16,33 @@ pub(super) fn megabytes(bytes: u64) -> f64 {
     rounded(bytes as f64 / 1e6, 1)
 }
 
-/// Median and 95th percentile of a list of times, by nearest rank, in milliseconds.
+/// Times that were measured, in seconds.
+#[derive(Debug, Default)]
+pub(super) struct Times(Vec<f64>);
+
+/// Median and 95th percentile, by nearest rank.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spread {
     pub(super) p50_ms: f64,
     pub(super) p95_ms: f64,
 }
 
-impl Spread {
-    /// Reads a JSON list of seconds. `None` when it is empty or no list of numbers.
-    pub(super) fn of(list: &Value) -> Option<Self> {
-        let mut times: Vec<f64> = list.as_array()?.iter().map(Value::as_f64).collect::<Option<_>>()?;
-        times.sort_by(f64::total_cmp);
+impl Times {
+    /// Adds a JSON list of seconds. `None` when it is no list of numbers.
+    pub(super) fn add(&mut self, list: &Value) -> Option<()> {
+        let more: Vec<f64> = list.as_array()?.iter().map(Value::as_f64).collect::<Option<_>>()?;
+        self.0.extend(more);
+        Some(())
+    }
+
+    /// `None` when nothing was measured.
+    pub(super) fn spread(mut self) -> Option<Spread> {
+        self.0.sort_by(f64::total_cmp);
         let at = |percent: usize| {
-            let rank = (times.len() * percent).div_ceil(100);
-            times.get(rank.checked_sub(1)?).map(|seconds| rounded(seconds * 1e3, 1))
+            let rank = (self.0.len() * percent).div_ceil(100);
+            self.0.get(rank.checked_sub(1)?).map(|seconds| rounded(seconds * 1e3, 1))
         };
-        Some(Self { p50_ms: at(50)?, p95_ms: at(95)? })
+        Some(Spread { p50_ms: at(50)?, p95_ms: at(95)? })
     }
 }
 
@@ -62,20 +72,27 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn spread(lists: &[Value]) -> Option<Spread> {
+        let mut times = Times::default();
+        lists.iter().try_for_each(|list| times.add(list))?;
+        times.spread()
+    }
+
     #[test]
-    fn a_spread_takes_the_nearest_rank() {
+    fn a_spread_takes_the_nearest_rank_over_all_lists() {
         let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
-        let spread = Spread::of(&json!(hundred)).unwrap();
-        assert_eq!(spread, Spread { p50_ms: 50_000.0, p95_ms: 95_000.0 });
-        let two = Spread::of(&json!([0.2, 0.1])).unwrap();
+        let (high, low) = hundred.split_at(50);
+        let all = spread(&[json!(high), json!(low)]).unwrap();
+        assert_eq!(all, Spread { p50_ms: 50_000.0, p95_ms: 95_000.0 });
+        let two = spread(&[json!([0.2, 0.1])]).unwrap();
         assert_eq!(two, Spread { p50_ms: 100.0, p95_ms: 200.0 });
-        assert_eq!(ratio(spread, two), 500.0);
+        assert_eq!(ratio(all, two), 500.0);
     }
 
     #[test]
     fn of_nothing_there_is_no_spread() {
         for list in [json!([]), json!(null), json!(["a"]), json!([1.0, null])] {
-            assert_eq!(Spread::of(&list), None, "{list}");
+            assert_eq!(spread(std::slice::from_ref(&list)), None, "{list}");
         }
     }
 
