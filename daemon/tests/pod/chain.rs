@@ -54,9 +54,9 @@ fn a_login_that_bitcoind_refuses_is_told_as_such() {
     home.start();
     let told = home.away("login")["chain"]["detail"].to_string();
     assert!(!told.contains("hunter2"), "{told}");
-    home.settings(&section.replace("password", "# password"));
-    assert!(home.failure(&["pod", "run"]).contains("log in"));
     home.kill();
+    home.settings(&section.replace("password", "# password"));
+    assert!(home.failure(&["pod", "run"]).contains("log in"), "half a login is none");
     home.point_at(node);
     home.start();
     home.synced(node);
@@ -112,7 +112,7 @@ fn a_reorganisation_and_a_forgetful_mempool_are_followed() {
 
 #[test]
 fn a_payment_that_is_replaced_by_another_counts_once() {
-    let (_chain, node) = bitcoind();
+    let (_chain, node) = bitcoind_alone();
     let home = Home::adopted(node);
     let account = home.account();
     let miner = node.rpc().wallet("miner");

@@ -18,7 +18,7 @@ fn a_listener_hears_what_happens_and_resumes_where_it_left() {
     drop(live);
 
     node.send_to(&account.first_address, 5_000).unwrap();
-    home.wait_for_balance("unconfirmed_sat", 5_000);
+    home.wait_for_balance("total_sat", 5_000);
     let last = ids(&heard).pop().unwrap();
     let resumed = |home: &Home, last: u64| {
         let header = format!("Last-Event-ID: {last}");

@@ -1,10 +1,14 @@
 //! The owner's device, as far as these stories need one: it answers offers and signs drafts.
 
-use autonomy_daemon::api::types::{Account, AccountOffer, Payment};
-use autonomy_testnet::bitcoind::Bitcoind;
+use autonomy_daemon::api::types::{Account, AccountOffer, Payment, PaymentState};
+use autonomy_testnet::{bitcoind::Bitcoind, clock};
 use serde_json::{Value, json};
 
-use crate::{cosigner, home::Home, http::Answer};
+use crate::{
+    cosigner,
+    home::{Home, PATIENCE},
+    http::Answer,
+};
 
 /// An address outside, on regtest.
 pub(crate) const OUTSIDE: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -50,6 +54,12 @@ impl Home {
         let psbt = cosigner::sign(self.payer.as_ref().unwrap(), account, draft);
         let body = json!({"psbt": psbt, "state_epoch": 0});
         self.post(&format!("/v1/payments/{}/approve", draft.id), key, &body)
+    }
+
+    /// Waits until the network has a payment.
+    pub(crate) fn wait_until_sent(&self, id: &str) {
+        let sent = || matches!(self.payment(id).state, PaymentState::Seen | PaymentState::Confirmed);
+        assert!(clock::wait_until(PATIENCE, sent).is_ok(), "{:?}\n{}", self.payment(id), self.log());
     }
 
     pub(crate) fn payment(&self, id: &str) -> Payment {
