@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 ///
 /// Checked when made: a point of the curve in its one canonical form (RFC 8032, section 5.1.3) and not one of
 /// the few of small order, for which one signature fits many messages. Printed as 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
 /// The bytes or digits are no usable public key.

@@ -33,13 +33,16 @@
 mod armour;
 mod certificate;
 mod codec;
+pub mod frame;
 mod identity;
 mod keys;
 mod name;
 mod network;
+pub mod place;
 pub mod provision;
 mod role;
 mod validity;
+pub mod wire;
 
 pub use armour::{Kind, TextError};
 pub use certificate::{
