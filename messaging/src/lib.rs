@@ -36,6 +36,7 @@ mod codec;
 pub mod frame;
 mod identity;
 mod keys;
+pub mod lane;
 mod name;
 mod network;
 pub mod place;
