@@ -38,6 +38,7 @@ mod keys;
 mod name;
 mod network;
 pub mod provision;
+pub mod ratchet;
 mod role;
 mod validity;
 
