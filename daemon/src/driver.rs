@@ -18,7 +18,7 @@ use zeroize::Zeroize as _;
 use crate::{
     api::types::{AccessLevel, Event},
     chain::Watched,
-    node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Step, Timestamp},
+    node::{DeviceKey, Effect, Input, NoRows, Node, Owner, Reply, Request, Row, Step, Timestamp},
     store::{BackupError, RowChange, Store},
 };
 
@@ -202,7 +202,7 @@ impl Driver {
 
     /// Commit, then act, then answer.
     fn step(&mut self, input: Input, answer: Option<oneshot::Sender<Reply>>) -> Result<(), StoreFailed> {
-        let step = self.node.handle(now(), &mut rand::rngs::OsRng, input);
+        let step = self.node.handle(now(), &mut rand::rngs::OsRng, &NoRows, input);
         let Step { rows, effects, reply } = step;
         if !rows.is_empty() {
             commit(&self.store, &rows)?;

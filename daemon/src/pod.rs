@@ -25,7 +25,7 @@ use crate::{
     config::ConfigError,
     driver::{self, StoreFailed},
     node::{
-        Answer, Caller, Command, Effect, Identity, Input, Node, Refusal, Request, RestoreError, Row,
+        Answer, Caller, Command, Effect, Identity, Input, NoRows, Node, Refusal, Request, RestoreError, Row,
         RowError, Step,
     },
     store::{self, Store, Unlock},
@@ -187,7 +187,7 @@ pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError
     let (mut node, store, _) = open(dir, unlock)?;
     let command = Command::Adopt(bundle.to_owned());
     let request = Request { caller: Caller::Owner, idempotency_key: None, command };
-    let step = node.handle(driver::now(), &mut rand::rngs::OsRng, Input::Request(request));
+    let step = node.handle(driver::now(), &mut rand::rngs::OsRng, &NoRows, Input::Request(request));
     let Step { rows, effects: _, reply } = step; // The effects are derived again when the pod starts.
     match reply {
         Some(Ok(Answer::Adopted)) => Ok(driver::commit(&store, &rows)?),
@@ -239,7 +239,9 @@ fn open_store(path: &Path, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>)
     let mut rows = Vec::new();
     for row in store.rows()? {
         let (key, value) = row?;
-        rows.push(Row::decode(&key, &value)?);
+        if !Row::is_cold_key(&key) {
+            rows.push(Row::decode(&key, &value)?);
+        }
     }
     let (node, effects) = Node::restore(rows)?;
     Ok((node, store, effects))

@@ -39,6 +39,7 @@ mod name;
 mod network;
 pub mod provision;
 mod role;
+mod rows;
 mod validity;
 
 pub use armour::{Kind, TextError};
@@ -51,4 +52,5 @@ pub use keys::{BadKey, DescriptorPublic, DescriptorSecret, PublicKey, SealingPub
 pub use name::{BadName, MAX_NAME_LEN, Name};
 pub use network::{Network, UnknownNetwork};
 pub use role::{Access, Role, RoleKind};
+pub use rows::{NoRows, Rows};
 pub use validity::{CLOCK_SKEW, EmptyValidity, Validity};
