@@ -25,8 +25,7 @@ use crate::{
     config::ConfigError,
     driver::{self, StoreFailed},
     node::{
-        Answer, Caller, Command, Effect, Identity, Input, NoRows, Node, Refusal, Request, RestoreError, Row,
-        RowError, Step,
+        Answer, Caller, Command, Effect, Identity, Input, Node, Refusal, Request, RestoreError, Row, RowError,
     },
     store::{self, Store, Unlock},
 };
@@ -187,10 +186,8 @@ pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError
     let (mut node, store, _) = open(dir, unlock)?;
     let command = Command::Adopt(bundle.to_owned());
     let request = Request { caller: Caller::Owner, idempotency_key: None, command };
-    let step = node.handle(driver::now(), &mut rand::rngs::OsRng, &NoRows, Input::Request(request));
-    let Step { rows, effects: _, reply } = step; // The effects are derived again when the pod starts.
-    match reply {
-        Some(Ok(Answer::Adopted)) => Ok(driver::commit(&store, &rows)?),
+    match driver::step(&mut node, &store, Input::Request(request))? {
+        Some(Ok(Answer::Adopted)) => Ok(()),
         Some(Ok(_)) | None => Err(PodError::system("adopting", "the node gave no answer")),
         Some(Err(refusal)) => Err(refusal.into()),
     }

@@ -161,6 +161,20 @@ impl Store {
         read().map_err(|fault| fault.reading(&self.path))
     }
 
+    /// Commits since the store was made. Of two copies of a store the one with more is the later.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its tally was altered.
+    pub fn commits(&self) -> Result<u64, ReadError> {
+        let read = || -> Result<_, Fault> {
+            let header = self.database.begin_read()?.open_table(HEADER)?;
+            let sealed = header.get(HEADER_TALLY)?;
+            let tally = sealed.and_then(|sealed| self.keys.open_tally(sealed.value()));
+            Ok(tally.ok_or(Fault::Tally)?.commits)
+        };
+        read().map_err(|fault| fault.reading(&self.path))
+    }
+
     /// Writes all `changes` or none, in order; returns when they are on disk.
     ///
     /// # Errors
