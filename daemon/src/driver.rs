@@ -219,7 +219,7 @@ impl Driver {
                     // The copy holds all that came before, and its asker hears after them.
                     self.finish(mem::take(&mut batch))?;
                     // Whoever asked may have hung up; the copy is made all the same.
-                    drop(answer.send(self.store.backup(&file)));
+                    drop(answer.send(self.store.backup(&file, Row::is_in_backup)));
                 }
             }
             next = if batch.has_room() { inbox.try_recv().ok() } else { None };

@@ -11,6 +11,8 @@ mod peers;
 mod run;
 mod services;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -199,7 +201,7 @@ pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError
 /// The pod cannot be opened, or the file not be written; an existing file is never overwritten.
 pub fn backup(dir: &PodDir, unlock: &Unlock, file: &Path) -> Result<(), PodError> {
     let (_, store, _) = open(dir, unlock)?;
-    Ok(store.backup(file)?)
+    Ok(store.backup(file, Row::is_in_backup)?)
 }
 
 /// Brings a sealed copy into a folder without a pod, after checking that it opens and makes a pod.
