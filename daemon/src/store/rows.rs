@@ -46,7 +46,7 @@ impl<'a> Rows<'a> {
 
     /// A tally of no rows yet, for a copy of this store: as many commits made it.
     pub(super) fn empty_tally(&self) -> Tally {
-        Tally { commits: self.expected.commits, ..Tally::default() }
+        self.expected.emptied()
     }
 
     /// The next row, with what lies on disk, after it was opened and found sound.
