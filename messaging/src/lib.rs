@@ -43,6 +43,7 @@ pub mod place;
 pub mod provision;
 pub mod ratchet;
 mod role;
+mod rows;
 mod validity;
 pub mod wire;
 
@@ -56,4 +57,5 @@ pub use keys::{BadKey, DescriptorPublic, DescriptorSecret, PublicKey, SealingPub
 pub use name::{BadName, MAX_NAME_LEN, Name};
 pub use network::{Network, UnknownNetwork};
 pub use role::{Access, Role, RoleKind};
+pub use rows::{NoRows, Rows};
 pub use validity::{CLOCK_SKEW, EmptyValidity, Validity};
