@@ -40,6 +40,7 @@ mod network;
 pub mod provision;
 mod role;
 mod validity;
+mod window;
 
 pub use armour::{Kind, TextError};
 pub use certificate::{
@@ -52,3 +53,4 @@ pub use name::{BadName, MAX_NAME_LEN, Name};
 pub use network::{Network, UnknownNetwork};
 pub use role::{Access, Role, RoleKind};
 pub use validity::{CLOCK_SKEW, EmptyValidity, Validity};
+pub use window::{Arrival, WINDOW_BYTES, WINDOW_LEN, Window};
