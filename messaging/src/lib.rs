@@ -46,6 +46,7 @@ mod role;
 mod rows;
 mod validity;
 pub mod wire;
+mod window;
 
 pub use armour::{Kind, TextError};
 pub use certificate::{
@@ -59,3 +60,4 @@ pub use network::{Network, UnknownNetwork};
 pub use role::{Access, Role, RoleKind};
 pub use rows::{NoRows, Rows};
 pub use validity::{CLOCK_SKEW, EmptyValidity, Validity};
+pub use window::{Arrival, WINDOW_BYTES, WINDOW_LEN, Window};
