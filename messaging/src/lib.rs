@@ -34,16 +34,21 @@ mod armour;
 mod certificate;
 mod codec;
 pub mod frame;
+mod courier;
 mod identity;
+mod inbox;
 mod keys;
 pub mod lane;
 mod name;
 mod network;
 pub mod place;
+mod outbox;
+mod part;
 pub mod provision;
 pub mod ratchet;
 mod role;
 mod rows;
+mod transfer;
 mod validity;
 pub mod wire;
 mod window;
@@ -52,12 +57,24 @@ pub use armour::{Kind, TextError};
 pub use certificate::{
     CERTIFICATE_LEN, Certificate, CertificateError, MalformedCertificate, UnverifiedCertificate,
 };
+pub use courier::{
+    ACK_DELAY, BACK_OFF_DIRECT, BACK_OFF_RELAY, Budget, COPIES, Courier, DIRECT_WAIT, ITEM_BYTES, MAX_CALLS,
+    MAX_IN_FLIGHT, MAX_PLACES, Outcome, Pending, RELAY_WAITS, RESUME_SPREAD, Route, SHIPMENT_BYTES,
+    SUSPECT_AFTER, SUSPECT_MISSING, Shipment, Watch,
+};
 pub use ed25519_dalek::SigningKey;
 pub use identity::{AuthSeed, BadDid, OnionSeed, OnionService, RootKey, RootPublic};
+pub use inbox::{Accepted, Inbox, MAX_INCARNATIONS, Released, Shape, Verdict};
 pub use keys::{BadKey, DescriptorPublic, DescriptorSecret, PublicKey, SealingPublic, SealingSecret};
 pub use name::{BadName, MAX_NAME_LEN, Name};
 pub use network::{Network, UnknownNetwork};
+pub use outbox::{MAX_QUEUED_PARTS, Outbox, PartRef, QueueError, Settled};
+pub use part::{BadRecord, Forged, MAX_MESSAGE_LEN, MAX_PART, MAX_PARTS, Origin};
 pub use role::{Access, Role, RoleKind};
 pub use rows::{NoRows, Rows};
+pub use transfer::{
+    CHUNK_LEN, ChunkVerdict, FileContent, Incoming, MAX_CHUNKS_UNDERWAY, MAX_FILE, MAX_TRANSFERS, Outgoing,
+    TransferError, TransferId, Transfers,
+};
 pub use validity::{CLOCK_SKEW, EmptyValidity, Validity};
 pub use window::{Arrival, WINDOW_BYTES, WINDOW_LEN, Window};
