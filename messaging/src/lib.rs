@@ -41,6 +41,7 @@ mod name;
 mod network;
 pub mod place;
 pub mod provision;
+pub mod queue;
 pub mod ratchet;
 mod role;
 mod rows;
