@@ -45,6 +45,7 @@ pub mod place;
 mod outbox;
 mod part;
 pub mod provision;
+pub mod queue;
 pub mod ratchet;
 mod role;
 mod rows;
