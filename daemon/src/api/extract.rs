@@ -38,6 +38,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         }
         let read = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, state)).await;
         let bytes = read.map_err(|_| too_slow())?.map_err(too_large)?;
+        // A list would be read as an object whose fields come in order.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            let detail = "the body is no JSON object";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", detail));
+        }
         // serde_json stops at 128 levels of nesting by itself.
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", error.to_string())

@@ -62,6 +62,16 @@ impl Call {
         Self { method: Method::POST, body, ..Self::delete(path, max_answer) }
     }
 
+    /// A PUT with a JSON body.
+    pub(crate) fn put(path: impl Into<String>, body: &impl Serialize, max_answer: usize) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, body, max_answer) }
+    }
+
+    /// A PATCH with a JSON body.
+    pub(crate) fn patch(path: impl Into<String>, body: &impl Serialize, max_answer: usize) -> Self {
+        Self { method: Method::PATCH, ..Self::post(path, body, max_answer) }
+    }
+
     fn request(&self) -> Result<Request<Full<Bytes>>, CallError> {
         let mut request = Request::builder().method(self.method.clone()).uri(self.path.as_str());
         request = request.header(header::ACCEPT, "application/json, application/problem+json");
@@ -194,10 +204,15 @@ pub(crate) fn no_answer(transport: &Transport, error: SendError) -> CallError {
 /// Text from outside, made safe for a terminal: no control characters (an escape sequence could redraw what a
 /// person is about to approve), no characters that reorder text, no more than a screen of it.
 pub fn printable(text: &str) -> String {
-    let reorders =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let safe = text.chars().map(|c| if c.is_control() || reorders(c) { ' ' } else { c });
-    safe.take(MAX_SHOWN).collect::<String>().trim().to_owned()
+    harmless(text).chars().take(MAX_SHOWN).collect::<String>().trim().to_owned()
+}
+
+/// The same for one line of a text that a person wants to read whole.
+pub fn harmless(text: &str) -> String {
+    let reorders = |c: char| {
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if c.is_control() || reorders(c) { ' ' } else { c }).collect()
 }
 
 /// Why a call to the pod failed.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::types::{
-    AccessLevel, Account, AccountOffer, Accounts, Device, Devices, Event, History, Payment, Payments,
-    ReceiveAddress,
+    AccessLevel, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, History, Invite,
+    Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage, ReceiveAddress, Relays, Safety,
 };
 
 /// The node's reply to a request.
@@ -27,6 +27,16 @@ pub enum Answer {
     Payments(Payments),
     Payment(Payment),
     Events(Vec<Event>),
+    MailStatus(MailStatus),
+    Profile(Profile),
+    Invite(Invite),
+    Invites(Invites),
+    Contact(Contact),
+    Contacts(Contacts),
+    Safety(Safety),
+    Messages(Messages),
+    Queued(QueuedMessage),
+    Relays(Relays),
     Done,
 }
 
