@@ -151,6 +151,11 @@ impl Inbox {
         &self.arrived
     }
 
+    /// Numbers of the parts whose bytes are kept outside.
+    pub fn kept(&self) -> impl Iterator<Item = u64> + '_ {
+        self.held.keys().copied()
+    }
+
     /// The present incarnation.
     #[must_use]
     pub fn incarnation(&self) -> [u8; 16] {

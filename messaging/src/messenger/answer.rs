@@ -4,7 +4,7 @@ use super::{ContactId, ContactState, Direction, EntryState, InviteId, InviteStat
 use crate::{Name, RootPublic, SafetyNumber, invite::Invite, payload::Payload, place::Place};
 
 /// What a command gives back.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each variant is the answer its payload type documents")]
 pub enum Answer {
     Done,
@@ -54,7 +54,7 @@ pub struct Tally {
 }
 
 /// An invite as its owner sees it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct InviteView {
     /// Names it.
     pub id: InviteId,

@@ -161,6 +161,8 @@ pub(super) struct ContactOutside {
     pub(super) opening: u32,
     /// What they say our relays took, against what we collected there.
     pub(super) watches: BTreeMap<QueueId, Watch>,
+    /// Whether our card for them was looked at since something in it may have changed.
+    pub(super) card_looked_at: bool,
     /// The hello or reset that waits for their answer.
     pub(super) first_flight: FirstFlight,
     /// When we last answered a stale reset with one of our own.

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     courier::{Outcome as Ending, Pending, Shipment},
-    envelope::Envelope,
+    envelope::{Envelope, Ratchet},
     frame::{DepositId, Frame},
     lane::{Lane, LaneRole, Unreached},
-    packet::{Acks, Item, Packet, Part},
+    packet::{Acks, Item, MAX_ITEMS, Packet, Part},
     place::QueueAddress,
     ratchet::{Incarnation, OwnKeyPackage, Session},
     wire::{Refusal, Request, Response},
@@ -103,7 +103,8 @@ impl Turn<'_> {
     /// Seals one shipment and sends it.
     fn ship(&mut self, id: ContactId, shipment: &Due) -> Option<()> {
         let address = self.messenger.contacts.get(&id)?.address(shipment.place)?;
-        let items: Vec<Item> = shipment.keys.iter().filter_map(|ware| self.item(id, *ware)).collect();
+        let keys = &shipment.keys[..shipment.keys.len().min(MAX_ITEMS)];
+        let items: Vec<Item> = keys.iter().filter_map(|ware| self.item(id, *ware)).collect();
         let content = self.seal_packet(id, items)?;
         let contact = self.messenger.contacts.get_mut(&id)?;
         let seals = contact.record.keys.as_ref()?.seals();
@@ -118,7 +119,7 @@ impl Turn<'_> {
         let call = self.call(address.place, deposit_lane(id), Request::Deposit(frame), what);
         let now = self.now;
         let contact = self.messenger.contacts.get_mut(&id)?;
-        contact.outside.courier.sent(call.0, shipment.place, shipment.keys.clone(), now);
+        contact.outside.courier.sent(call.0, shipment.place, keys.to_vec(), now);
         Some(())
     }
 
@@ -144,12 +145,12 @@ impl Turn<'_> {
     fn seal_packet(&mut self, id: ContactId, items: Vec<Item>) -> Option<Vec<u8>> {
         let may_commit = !items.is_empty();
         let acks = self.acks(id)?;
-        let packet = Packet { acks, items }.to_bytes();
+        let packet = Packet { acks, items }.to_bytes().ok()?;
         let mut session = self.take_session(id)?;
         let sealed = session.seal(self.rng, &packet, may_commit);
         self.keep_session(id, session);
         let sealed = sealed.ok()?;
-        Some(Envelope::Ratchet { commit: sealed.commit, message: sealed.message }.to_bytes())
+        Envelope::Ratchet(Ratchet { commit: sealed.commit, message: sealed.message }).to_bytes().ok()
     }
 
     /// What we have of this contact's.

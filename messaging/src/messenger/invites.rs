@@ -15,10 +15,10 @@ use crate::{
     card::UnverifiedCard,
     envelope::{Envelope, Hello},
     frame::Blob,
-    invite::{Invite, InviteTerms},
+    invite::Invite,
     lane::{Lane, LaneRole, Unreached},
     ratchet::{OwnKeyPackage, Psk, Session},
-    wire::{Notice as PlaceNotice, Request, Response, Ticket},
+    wire::{Notice as PlaceNotice, Request, Response},
 };
 
 /// Most invites that are open at a time.
@@ -72,7 +72,7 @@ pub(super) struct InviteRecord {
 
 impl InviteRecord {
     pub(super) fn invite(&self) -> Invite {
-        Invite::parse(&self.bytes).expect("checked when the record was made or read")
+        Invite::from_bytes(&self.bytes).expect("checked when the record was made or read")
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -80,7 +80,7 @@ impl InviteRecord {
     }
 
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        let expiry = self.is_open().then(|| self.invite().expires_at().saturating_add(1));
+        let expiry = self.is_open().then(|| self.invite().expires().saturating_add(1));
         let due = (self.state == InviteState::Publishing && !self.calling).then_some(self.due);
         expiry.into_iter().chain(due).min()
     }
@@ -114,18 +114,14 @@ impl Turn<'_> {
             return Err(RefusedBecause::Invalid { field: "valid_for", rule });
         }
         self.make_room_for_invite()?;
-        let package = OwnKeyPackage::generate(self.rng, self.now, own.root.as_bytes())
+        let package = OwnKeyPackage::generate(self.rng, own.root.as_bytes())
             .map_err(|error| RefusedBecause::Conflict(error.to_string()))?;
         let place = self.messenger.best_relay().unwrap_or(own.place);
         let at_home = place == own.place;
         let queue = OwnQueue::generate(place, at_home, self.rng);
-        let terms = InviteTerms {
-            root: own.root,
-            expires_at: self.now + valid_for,
-            key_package: package.hash(),
-            queue: queue.address(),
-        };
-        let invite = Invite::new(terms, self.rng);
+        let mut psk = [0; 32];
+        self.rng.fill_bytes(&mut psk);
+        let invite = Invite::new(self.now + valid_for, own.root, psk, package.hash(), queue.address());
         let mut id = InviteId([0; 8]);
         self.rng.fill_bytes(&mut id.0);
         let record = InviteRecord {
@@ -181,12 +177,12 @@ impl Turn<'_> {
     }
 
     pub(super) fn look_after_invites(&mut self) {
-        let due: Vec<_> = self.messenger.invites.iter().filter(|(_, record)| {
-            record.next_wake().is_some_and(|at| at <= self.now)
-        });
+        let now = self.now;
+        let is_due = |record: &InviteRecord| record.next_wake().is_some_and(|at| at <= now);
+        let due = self.messenger.invites.iter().filter(|(_, record)| is_due(record));
         let due: Vec<InviteId> = due.map(|(id, _)| *id).collect();
         for id in due {
-            let expires_at = self.messenger.invites[&id].invite().expires_at();
+            let expires_at = self.messenger.invites[&id].invite().expires();
             if self.now > expires_at {
                 self.end_invite(id, InviteState::Expired);
             } else {
@@ -200,7 +196,7 @@ impl Turn<'_> {
         record.calling = true;
         let (queue, invite) = (record.queue.clone(), record.invite());
         let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
-        let sealed = invite.seal_notice(package.public(), self.rng);
+        let Ok(sealed) = invite.seal_notice(package.public(), self.rng) else { return };
         let request = Request::Open {
             queue: queue.id(),
             deposit: queue.deposit().hash(),
@@ -246,7 +242,7 @@ impl Turn<'_> {
         let record = self.messenger.invites.get(&id).filter(|record| record.state == InviteState::Ready)?;
         let package = OwnKeyPackage::from_bytes(&record.package).ok()?;
         let invite = record.invite();
-        Some(invite.seal_notice(package.public(), self.rng))
+        invite.seal_notice(package.public(), self.rng).ok()
     }
 
     /// A frame in the queue of an invite: somebody introduces themselves.
@@ -262,7 +258,7 @@ impl Turn<'_> {
             self.messenger.outside.refused.malformed += 1;
             return;
         };
-        if self.meet(id, &package, &Psk::from_bytes(*invite.mls_psk()), &hello).is_none() {
+        if self.meet(id, &package, &invite.mls_psk(), &hello).is_none() {
             self.messenger.outside.refused.malformed += 1;
         }
     }
@@ -275,7 +271,7 @@ impl Turn<'_> {
         let card = UnverifiedCard::parse(&card_bytes).ok()?;
         let root = card.claimed_root();
         let card = card.verify(&root, self.now).ok()?;
-        if root == own.root || card.leaf_key() != &session.peer_leaf_key() {
+        if root == own.root || card.leaf_key() != session.peer_leaf_key() {
             return None;
         }
         let contact = ContactId::of(&root);

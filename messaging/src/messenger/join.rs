@@ -15,7 +15,7 @@ use crate::{
     frame::{DepositId, Frame},
     invite::Invite,
     lane::{Lane, LaneRole, Unreached},
-    ratchet::{OwnKeyPackage, PeerKeyPackage, Psk, Session},
+    ratchet::{OwnKeyPackage, PeerKeyPackage, Session},
     wire::{Refusal, Request, Response},
 };
 
@@ -75,10 +75,10 @@ impl Turn<'_> {
     pub(super) fn accept(&mut self, invite: &Invite, name: Option<Name>) -> Outcome {
         let own = self.own()?;
         invite.check(self.now).map_err(|error| RefusedBecause::Invalid { field: "invite", rule: error.to_string() })?;
-        if invite.root() == &own.root {
+        if invite.root() == own.root {
             return Err(RefusedBecause::Conflict("this is an invite of your own: give it to somebody else".into()));
         }
-        let id = ContactId::of(invite.root());
+        let id = ContactId::of(&invite.root());
         let known = match self.messenger.contacts.get(&id) {
             None => {
                 self.messenger.check_room_for_contact()?;
@@ -86,7 +86,7 @@ impl Turn<'_> {
             }
             Some(known) => match known.record.state {
                 ContactState::Known => Some((known.record.name.clone(), known.record.verified)),
-                ContactState::Joining if known.record.joining.as_ref().is_some_and(|j| j.invite == invite.to_bytes()) => {
+                ContactState::Joining if known.record.joining.as_ref().is_some_and(|j| j.invite == *invite.to_bytes()) => {
                     return self.view(id);
                 }
                 ContactState::Joining => return Err(conflict("an invite of this person is being redeemed")),
@@ -94,9 +94,9 @@ impl Turn<'_> {
                 ContactState::Active | ContactState::Blocked => return Err(conflict("this person is a contact already")),
             },
         };
-        let package = OwnKeyPackage::generate(self.rng, self.now, own.root.as_bytes())
+        let package = OwnKeyPackage::generate(self.rng, own.root.as_bytes())
             .map_err(|error| RefusedBecause::Conflict(error.to_string()))?;
-        let mut record = self.messenger.new_record(invite.root(), ContactState::Joining, self.now);
+        let mut record = self.messenger.new_record(&invite.root(), ContactState::Joining, self.now);
         if let Some((name, verified)) = known {
             record.name = name;
             record.verified = verified;
@@ -118,27 +118,27 @@ impl Turn<'_> {
         let Some(joining) = contact.record.joining.clone() else { return };
         let flight = contact.outside.first_flight;
         let waits_for_queues = contact.outside.opening > 0;
-        let Ok(invite) = Invite::parse(&joining.invite) else { return };
+        let Ok(invite) = Invite::from_bytes(&joining.invite) else { return };
         match joining.step {
             JoinStep::Left(_, at) if now > at.saturating_add(CONFIRM_WAIT) => {
                 self.join_failed(id, "the inviter did not confirm within 30 days");
             }
-            JoinStep::Redeem | JoinStep::Queues(..) if now > invite.expires_at() => {
+            JoinStep::Redeem | JoinStep::Queues(..) if now > invite.expires() => {
                 self.join_failed(id, "the invite ran out before its place was reached");
             }
             JoinStep::Redeem if flight.in_flight == 0 && flight.due <= now => {
-                let request = Request::Redeem { queue: *invite.queue(), deposit: invite.deposit().clone() };
+                let request = Request::Redeem { queue: invite.address().queue, deposit: invite.address().deposit.clone() };
                 self.first_flight(id, &invite, request);
             }
             JoinStep::Queues(package, since) if !waits_for_queues || now >= since + QUEUES_WAIT => {
                 self.introduce(id, &invite, &package);
             }
             JoinStep::Leave(hello) | JoinStep::Left(hello, _) if flight.in_flight == 0 && flight.due <= now => {
-                let Ok(blob) = invite.hello_key().seal(invite.queue(), &hello, self.rng) else { return };
+                let Ok(blob) = invite.hello_key().seal(&invite.address().queue, &hello, self.rng) else { return };
                 let frame = Frame {
                     deposit: DepositId::generate(self.rng),
-                    queue: *invite.queue(),
-                    capability: invite.deposit().clone(),
+                    queue: invite.address().queue,
+                    capability: invite.address().deposit.clone(),
                     blob,
                 };
                 self.first_flight(id, &invite, Request::Deposit(frame));
@@ -165,7 +165,7 @@ impl Turn<'_> {
             contact.outside.first_flight.in_flight = 1;
         }
         let lane = Lane { role: LaneRole::Deposit, party: id.0 };
-        self.call(*invite.place(), lane, request, Call::Join(id));
+        self.call(invite.address().place, lane, request, Call::Join(id));
     }
 
     /// What the place of the invite answered.
@@ -178,11 +178,11 @@ impl Turn<'_> {
         let Some(joining) = contact.record.joining.clone() else { return };
         match (joining.step, outcome) {
             (JoinStep::Redeem, Ok(Response::Notice(notice))) => {
-                let Ok(invite) = Invite::parse(&joining.invite) else { return };
+                let Ok(invite) = Invite::from_bytes(&joining.invite) else { return };
                 *flight = FirstFlight::default();
                 match invite.open_notice(&notice) {
-                    Some(package) if PeerKeyPackage::parse(&package).is_ok() => {
-                        self.join_step(id, JoinStep::Queues(package.to_vec(), now));
+                    Ok(package) if PeerKeyPackage::parse(&package).is_ok() => {
+                        self.join_step(id, JoinStep::Queues(package, now));
                     }
                     _ => self.join_failed(id, "what waits at the invite's place is not what the invite says"),
                 }
@@ -233,11 +233,11 @@ impl Turn<'_> {
         let contact = self.messenger.contacts.get(&id)?;
         let own = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
         let peer = PeerKeyPackage::parse(package).ok()?;
-        let psk = Psk::from_bytes(*invite.mls_psk());
+        let psk = invite.mls_psk();
         let (mut session, welcome) = Session::create(self.rng, &own, &peer, &psk).ok()?;
         let sealed = session.seal(self.rng, &card, false).ok()?;
         let hello = Envelope::Hello(Hello { welcome, message: sealed.message });
-        Some((session, hello.to_bytes()))
+        Some((session, hello.to_bytes().ok()?))
     }
 
     fn join_failed(&mut self, id: ContactId, why: &str) {

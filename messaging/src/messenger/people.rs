@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     Name, RootPublic, SafetyNumber,
-    card::{Card, CardPlace, SignedCard},
+    card::{Card, CardPlace},
     courier::{Courier, Route},
     inbox::Inbox,
     outbox::Outbox,
@@ -80,6 +81,7 @@ impl Contact {
             open_tries: 0,
             opening: 0,
             watches: BTreeMap::new(),
+            card_looked_at: false,
             first_flight: FirstFlight::default(),
             last_reset: 0,
         };
@@ -230,7 +232,9 @@ impl Turn<'_> {
         self.put(Key::Name, &name.as_str());
         self.messenger.name = Some(name);
         let ids: Vec<_> = self.messenger.contacts.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.touch(id));
+        for id in ids {
+            self.look_at_card(id);
+        }
         Ok(Answer::Done)
     }
 
@@ -254,7 +258,7 @@ impl Turn<'_> {
         self.set_wake(id);
     }
 
-    fn set_wake(&mut self, id: ContactId) {
+    pub(super) fn set_wake(&mut self, id: ContactId) {
         let next = [self.next_join(id), self.next_opening(id), self.next_reset(id), self.next_delivery(id)];
         let next = next.into_iter().flatten().min().map(|at| at.max(self.now + 1));
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
@@ -273,9 +277,9 @@ impl Turn<'_> {
         let contact = self.messenger.contacts.get(&id)?;
         let version = contact.record.card_version.max(1);
         let card = self.card_for(contact, version)?;
-        let own = self.messenger.own.as_ref()?;
-        let digest = digest(&card);
-        let bytes = SignedCard::sign(&card, &own.pod_key).to_bytes();
+        let own = self.messenger.own.as_ref()?.clone();
+        let digest = digest(&self.card_for(contact, 0)?, &own.pod_key)?;
+        let bytes = card.sign(&own.pod_key).ok()?.into_bytes();
         let contact = self.messenger.contacts.get_mut(&id)?;
         contact.record.card_version = version;
         contact.record.card_digest = digest;
@@ -292,11 +296,25 @@ impl Turn<'_> {
         Card::new(version, name, own.certificate, package.leaf_key(), places.collect(), package.public().to_vec()).ok()
     }
 
+    /// Our card may say something else now.
+    pub(super) fn look_at_card(&mut self, id: ContactId) {
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.outside.card_looked_at = false;
+        }
+        self.touch(id);
+    }
+
     /// Sends our card where the one they have no longer says what is so.
     fn refresh_card(&mut self, id: ContactId) {
+        let Ok(own) = self.own() else { return };
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        if std::mem::replace(&mut contact.outside.card_looked_at, true) {
+            return;
+        }
         let Some(contact) = self.messenger.contacts.get(&id) else { return };
-        let Some(card) = self.card_for(contact, 0) else { return };
-        if digest(&card) == contact.record.card_digest || !contact.has_room_for_card() {
+        let now = self.card_for(contact, 0).and_then(|card| digest(&card, &own.pod_key));
+        let unchanged = now.is_none_or(|now| now == contact.record.card_digest);
+        if unchanged || !contact.has_room_for_card() {
             return;
         }
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
@@ -316,7 +334,7 @@ impl Turn<'_> {
     }
 }
 
-/// What a card says, whatever its version.
-fn digest(card: &Card) -> [u8; 32] {
-    Sha256::digest(card.content_without_version()).into()
+/// What a card says: of version 0, so that only the rest counts.
+fn digest(card: &Card, pod_key: &SigningKey) -> Option<[u8; 32]> {
+    Some(Sha256::digest(card.sign(pod_key).ok()?.as_bytes()).into())
 }

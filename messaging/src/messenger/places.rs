@@ -105,6 +105,8 @@ impl Turn<'_> {
                 contact.record.queues.push(OwnQueue::generate(place, place == own.place, self.rng));
             }
         }
+        // On cards the pod comes first.
+        contact.record.queues.sort_by_key(|queue| queue.place != own.place);
         contact.outside.open_at = self.now;
         for queue in &contact.record.queues {
             self.messenger.outside.queues.insert(queue.id(), Inlet::Contact(id));

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{ContactId, ContactState, EntryState, Notice, row::Key, turn::Turn};
 use crate::{
     card::UnverifiedCard,
-    envelope::Envelope,
+    envelope::{Envelope, Ratchet},
     frame::Blob,
     inbox::{Shape, Verdict},
     outbox::Settled,
@@ -33,7 +33,7 @@ impl Turn<'_> {
         };
         contact.outside.watches.entry(queue).or_default().collected(now);
         match Envelope::parse(&content) {
-            Ok(Envelope::Ratchet { commit, message }) => self.open_message(id, commit.as_deref(), &message),
+            Ok(Envelope::Ratchet(Ratchet { commit, message })) => self.open_message(id, commit.as_deref(), &message),
             Ok(Envelope::Reset(reset)) => self.reset_arrived(id, &reset),
             Ok(Envelope::Hello(_)) | Err(_) => self.messenger.outside.refused.malformed += 1,
         }
@@ -201,7 +201,7 @@ impl Turn<'_> {
             let replaces = |old: &crate::card::Card| {
                 card.version() > old.version() && card.certificate().replaces(old.certificate()).is_ok()
             };
-            card.leaf_key() == &leaf && contact.card.as_ref().is_none_or(replaces)
+            card.leaf_key() == leaf && contact.card.as_ref().is_none_or(replaces)
         });
         let Some(card) = newer else {
             self.messenger.outside.refused.malformed += 1;

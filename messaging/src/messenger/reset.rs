@@ -13,7 +13,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    envelope::{Envelope, Reset, ResetTerms},
+    envelope::{Envelope, Reset, VerifiedReset},
     frame::{DepositId, Frame},
     lane::Unreached,
     packet::Packet,
@@ -69,10 +69,11 @@ impl Turn<'_> {
         let generation = self.now.max(contact.record.generation + 1);
         self.drop_session(id);
         let Some((session, reset)) = self.make_reset(id, generation) else { return };
+        let Ok(reset) = Envelope::Reset(Box::new(reset)).to_bytes() else { return };
         let now = self.now;
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
             contact.record.generation = generation;
-            contact.record.pending_reset = Some(Envelope::Reset(reset).to_bytes());
+            contact.record.pending_reset = Some(reset);
             contact.outside.first_flight = FirstFlight::default();
             contact.outside.unreadable = None;
             contact.outside.last_reset = now;
@@ -92,10 +93,9 @@ impl Turn<'_> {
         let mut acks = self.acks(id)?;
         acks.incarnation = session.incarnation();
         acks.messages = crate::Window::new();
-        let packet = Packet { acks, items: Vec::new() }.to_bytes();
+        let packet = Packet { acks, items: Vec::new() }.to_bytes().ok()?;
         let message = session.seal(self.rng, &packet, false).ok()?.message;
-        let terms = ResetTerms { generation, certificate: own.certificate, welcome, message };
-        let reset = Reset::sign(terms, &own.root, &peer_root, &own.pod_key);
+        let reset = Reset::sign(&own.pod_key, &own.certificate, &peer_root, generation, welcome, message);
         Some((session, reset))
     }
 
@@ -155,20 +155,20 @@ impl Turn<'_> {
         let current = contact.card.as_ref().map(|card| *card.certificate());
         let Some(verified) = verified
             .ok()
-            .filter(|reset| current.is_none_or(|current| reset.certificate().replaces(&current).is_ok()))
+            .filter(|reset| current.is_none_or(|current| reset.certificate.replaces(&current).is_ok()))
         else {
             self.messenger.outside.refused.foreign += 1;
             return;
         };
         let known = contact.record.generation;
         let ours_waits = contact.record.pending_reset.is_some();
-        let theirs_wins = verified.generation() > known
-            || verified.generation() == known && ours_waits && peer_root.as_bytes() < own.root.as_bytes();
+        let theirs_wins = verified.generation > known
+            || verified.generation == known && ours_waits && peer_root.as_bytes() < own.root.as_bytes();
         if theirs_wins {
-            if self.take_reset(id, verified.generation(), reset).is_none() {
+            if self.take_reset(id, &verified).is_none() {
                 self.messenger.outside.refused.unreadable += 1;
             }
-        } else if verified.generation() == known && !ours_waits {
+        } else if verified.generation == known && !ours_waits {
             // The one in use: they did not hear our answer.
             contact.outside.courier.owe_receipt(now);
             self.touch(id);
@@ -178,19 +178,19 @@ impl Turn<'_> {
         }
     }
 
-    fn take_reset(&mut self, id: ContactId, generation: u64, reset: &Reset) -> Option<()> {
+    fn take_reset(&mut self, id: ContactId, reset: &VerifiedReset) -> Option<()> {
         let contact = self.messenger.contacts.get(&id)?;
         let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
         let psk = Psk::from_bytes(&contact.record.keys.as_ref()?.reset_psk);
-        let mut session = Session::join(&package, reset.welcome(), &psk).ok()?;
-        if contact.card.as_ref()?.leaf_key() != &session.peer_leaf_key() {
+        let mut session = Session::join(&package, &reset.welcome, &psk).ok()?;
+        if contact.card.as_ref()?.leaf_key() != session.peer_leaf_key() {
             return None;
         }
-        let packet = session.open(None, reset.message()).ok()?;
+        let packet = session.open(None, &reset.message).ok()?;
         self.drop_session(id);
         let now = self.now;
         let contact = self.messenger.contacts.get_mut(&id)?;
-        contact.record.generation = generation;
+        contact.record.generation = reset.generation;
         contact.record.pending_reset = None;
         contact.outside.first_flight = FirstFlight::default();
         contact.outside.courier.owe_receipt(now);

@@ -55,7 +55,7 @@ impl Messenger {
                 }
                 Key::Invite(id) => {
                     let record: InviteRecord = unpack(value).map_err(bad)?;
-                    Invite::parse(&record.bytes).map_err(|_| bad("its invite is none"))?;
+                    Invite::from_bytes(&record.bytes).map_err(|_| bad("its invite is none"))?;
                     messenger.invites.insert(id, record);
                 }
                 Key::Contact(id) => pieces.entry(id).or_default().record = Some(unpack(value).map_err(bad)?),
@@ -99,7 +99,7 @@ impl Pieces {
             None
         } else {
             let card = UnverifiedCard::parse(&record.card).map_err(|_| RestoreError::Thread("the card is none"))?;
-            Some(card.verified_before(&root).ok_or(RestoreError::Thread("the card is another's"))?)
+            Some(card.verify_kept(&root).map_err(|_| RestoreError::Thread("the card is another's"))?)
         };
         let inbox = Inbox::restore(&thread.inbox).map_err(|_| RestoreError::Thread("the inbox is damaged"))?;
         let messages = self.queued.iter().map(|(number, (_, record))| (*number, record.as_slice()));

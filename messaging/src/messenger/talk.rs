@@ -81,7 +81,7 @@ impl Turn<'_> {
 
     /// Puts a payload into the conversation and the outbox.
     pub(super) fn queue_payload(&mut self, id: ContactId, payload: &Payload) -> Option<u64> {
-        let bytes = payload.to_bytes();
+        let bytes = payload.to_bytes().to_vec();
         let now = self.now;
         let contact = self.messenger.contacts.get_mut(&id)?;
         let number = contact.thread.next_entry;

@@ -143,6 +143,9 @@ impl<'a> Turn<'a> {
 
     /// The record of this contact has changed.
     pub(super) fn record_changed(&mut self, id: ContactId) {
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.outside.card_looked_at = false;
+        }
         self.changed.insert(id);
         self.touched.insert(id);
     }
