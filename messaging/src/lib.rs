@@ -31,16 +31,21 @@
 //! [`verify`]: UnverifiedCertificate::verify
 
 mod armour;
+pub mod card;
 mod certificate;
 mod codec;
+pub mod envelope;
 pub mod frame;
 mod courier;
 mod identity;
 mod inbox;
+pub mod invite;
 mod keys;
 pub mod lane;
 mod name;
 mod network;
+pub mod packet;
+pub mod payload;
 pub mod place;
 mod outbox;
 mod part;
@@ -51,8 +56,8 @@ mod role;
 mod rows;
 mod transfer;
 mod validity;
-pub mod wire;
 mod window;
+pub mod wire;
 
 pub use armour::{Kind, TextError};
 pub use certificate::{
