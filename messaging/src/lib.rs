@@ -32,6 +32,7 @@
 
 mod armour;
 pub mod card;
+pub mod carrier;
 mod certificate;
 mod codec;
 pub mod envelope;
@@ -54,8 +55,10 @@ pub mod queue;
 pub mod ratchet;
 mod role;
 mod rows;
+pub mod safety;
 mod transfer;
 mod validity;
+pub mod vcard;
 mod window;
 pub mod wire;
 
