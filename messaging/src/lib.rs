@@ -31,16 +31,22 @@
 //! [`verify`]: UnverifiedCertificate::verify
 
 mod armour;
+pub mod card;
+pub mod carrier;
 mod certificate;
 mod codec;
+pub mod envelope;
 pub mod frame;
 mod courier;
 mod identity;
 mod inbox;
+pub mod invite;
 mod keys;
 pub mod lane;
 mod name;
 mod network;
+pub mod packet;
+pub mod payload;
 pub mod place;
 mod outbox;
 mod part;
@@ -49,10 +55,12 @@ pub mod queue;
 pub mod ratchet;
 mod role;
 mod rows;
+pub mod safety;
 mod transfer;
 mod validity;
-pub mod wire;
+pub mod vcard;
 mod window;
+pub mod wire;
 
 pub use armour::{Kind, TextError};
 pub use certificate::{
