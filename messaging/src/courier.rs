@@ -80,6 +80,8 @@ pub struct Route {
     pub own: bool,
     /// Its index before the card changed; `None` for a new place.
     pub was: Option<usize>,
+    /// Frames that a new place had accepted by the last record; a count that is behind harms nothing.
+    pub accepted: u32,
 }
 
 /// Something that the contact has not acknowledged.
@@ -122,7 +124,8 @@ impl<K: Copy + Ord> Courier<K> {
     /// For a contact with these places, of which at most [`MAX_PLACES`] are used.
     #[must_use]
     pub fn new(places: &[Route], spread: usize) -> Self {
-        let lanes = places.iter().take(MAX_PLACES).map(|route| Lane::new(route.own)).collect();
+        let lanes =
+            places.iter().take(MAX_PLACES).map(|route| Lane::new(route.own, route.accepted)).collect();
         Self {
             lanes,
             spread,
@@ -233,29 +236,32 @@ impl<K: Copy + Ord> Courier<K> {
         self.receipt = Some(Receipt { number: self.receipts, trip });
     }
 
-    /// A sign of life of the contact: places that were given up for a while are tried again soon.
+    /// A sign of life of the contact: its pod is tried again soon, and so are relays if there was nothing but failure.
+    /// What it still does not acknowledge after a while is sent everywhere again, though relays said they have it.
     pub fn heard_from(&mut self, now: u64) {
         self.start = self.start.min(now);
-        self.lanes.iter_mut().for_each(Lane::heard_from);
+        let cut_off = !self.lanes.iter().any(Lane::is_up);
+        self.lanes.iter_mut().filter(|lane| cut_off || lane.is_own()).for_each(Lane::heard_from);
+        self.trips.values_mut().for_each(|trip| trip.heard_from(now));
     }
 
     /// The contact's card changed. What is on its way to a place that stayed still counts.
     pub fn change_places(&mut self, places: &[Route]) {
         let places = &places[..places.len().min(MAX_PLACES)];
         let moved = |old: usize| places.iter().position(|route| route.was == Some(old));
-        let kept = |route: &Route| route.was.and_then(|was| self.lanes.get(was).copied());
-        let lanes = places
-            .iter()
-            .map(|route| kept(route).map_or(Lane::new(route.own), |lane| lane.with_own(route.own)))
-            .collect();
+        let lane = |(place, route): (usize, &Route)| {
+            let was = route.was.filter(|was| moved(*was) == Some(place));
+            let kept = was.and_then(|was| self.lanes.get(was).copied());
+            kept.map_or(Lane::new(route.own, route.accepted), |lane| lane.with_own(route.own))
+        };
+        let lanes = places.iter().enumerate().map(lane).collect();
         let receipt = self.receipt.iter_mut().map(|receipt| &mut receipt.trip);
         self.trips.values_mut().chain(receipt).for_each(|trip| trip.change_places(&moved));
         self.calls.values_mut().for_each(|call| call.place = call.place.and_then(moved));
         self.lanes = lanes;
     }
 
-    /// Frames that a place has accepted: what the contact compares with what it collects there. Counted since this
-    /// courier was made.
+    /// Frames that a place has accepted: what the contact compares with what it collects there.
     #[must_use]
     pub fn accepted(&self, place: usize) -> u32 {
         self.lanes.get(place).map_or(0, Lane::count)

@@ -34,7 +34,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(own: bool) -> Self {
+    pub(super) fn new(own: bool, accepted: u32) -> Self {
         Self {
             own,
             in_flight: 0,
@@ -42,7 +42,7 @@ impl Lane {
             failures: 0,
             failed_at: 0,
             not_before: 0,
-            accepted: 0,
+            accepted,
             oldest: None,
         }
     }
@@ -80,6 +80,11 @@ impl Lane {
     /// Calls that files may start: a quarter is kept for messages.
     pub(super) fn room_for_bulk(&self) -> usize {
         if self.is_up() { (self.slots - self.slots / 4).saturating_sub(self.in_flight) } else { 1 }
+    }
+
+    /// It answers, and without delay.
+    pub(super) fn is_well(&self, now: u64) -> bool {
+        self.is_up() && !self.is_stalled(now)
     }
 
     /// A call has been on its way for longer than one should take.
