@@ -37,6 +37,9 @@ pub const ITEM_BYTES: usize = 36;
 /// A receipt waits so long for something to ride with, in seconds.
 pub const ACK_DELAY: u64 = 1;
 
+/// What is repeated so many seconds after a receipt for it left was not sent along with it to another place.
+const MISSED_AFTER: u64 = 30;
+
 /// After a restart a courier waits up to so many seconds, so that 1,000 contacts are not called at once.
 pub const RESUME_SPREAD: u64 = 10;
 
@@ -54,6 +57,8 @@ pub struct Courier<K> {
     trips: BTreeMap<K, Trip>,
     receipt: Option<Receipt>,
     receipts: u64,
+    /// When a receipt last left.
+    told_at: Option<u64>,
     calls: BTreeMap<u64, Call<K>>,
 }
 
@@ -133,6 +138,7 @@ impl<K: Copy + Ord> Courier<K> {
             trips: BTreeMap::new(),
             receipt: None,
             receipts: 0,
+            told_at: None,
             calls: BTreeMap::new(),
         }
     }
@@ -191,6 +197,7 @@ impl<K: Copy + Ord> Courier<K> {
         let Some(lane) = self.lanes.get_mut(place) else { return };
         lane.sent(now);
         let own = lane.is_own();
+        self.told_at = Some(now);
         for key in &keys {
             if let Some(trip) = self.trips.get_mut(key) {
                 trip.sent(place, own, now);
@@ -226,14 +233,18 @@ impl<K: Copy + Ord> Courier<K> {
         }
     }
 
-    /// The contact sent something that wants a receipt (a part or chunk, new or repeated; not a mere receipt).
-    pub fn owe_receipt(&mut self, now: u64) {
-        if self.receipt.as_ref().is_some_and(|receipt| !receipt.trip.was_sent()) {
+    /// The contact sent something that wants a receipt: a part or chunk, not a mere receipt. If it is `repeated`, and a
+    /// receipt left a while ago, that one went missing: the next goes to more places.
+    pub fn owe_receipt(&mut self, now: u64, repeated: bool) {
+        let missed = repeated && self.told_at.is_some_and(|at| now > at + MISSED_AFTER);
+        if self.receipt.as_ref().is_some_and(|receipt| !receipt.trip.was_sent()) && !missed {
             return;
         }
         self.receipts += 1;
-        let trip = Trip::new(now + ACK_DELAY, self.spread, COPIES);
-        self.receipt = Some(Receipt { number: self.receipts, trip });
+        let turn = self.spread.wrapping_add(usize::try_from(self.receipts).unwrap_or(0));
+        let copies = if missed { MAX_PLACES } else { COPIES };
+        self.receipt =
+            Some(Receipt { number: self.receipts, trip: Trip::new(now + ACK_DELAY, turn, copies) });
     }
 
     /// A sign of life of the contact: its pod is tried again soon, and so are relays if there was nothing but failure.
