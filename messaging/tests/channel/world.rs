@@ -10,21 +10,21 @@ use crate::peer::{Frame, Out, Peer};
 
 /// How bad the link is: chances of 0 to 1.
 #[derive(Clone, Copy)]
-pub struct Link {
+pub(crate) struct Link {
     /// A call goes nowhere, or its answer does.
-    pub loss: f64,
+    pub(crate) loss: f64,
     /// A frame is pushed twice.
-    pub twice: f64,
+    pub(crate) twice: f64,
     /// Longest way, in seconds: frames overtake each other.
-    pub delay: u64,
+    pub(crate) delay: u64,
 }
 
-pub const GOOD: Link = Link { loss: 0.0, twice: 0.0, delay: 1 };
-pub const BAD: Link = Link { loss: 0.25, twice: 0.2, delay: 20 };
+pub(crate) const GOOD: Link = Link { loss: 0.0, twice: 0.0, delay: 1 };
+pub(crate) const BAD: Link = Link { loss: 0.25, twice: 0.2, delay: 20 };
 
 /// Where frames for one peer are left.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Its own pod: there when it is.
     Own,
     /// Keeps frames for it.
@@ -43,17 +43,19 @@ struct Place {
     calls: usize,
 }
 
+type Deed = Box<dyn FnOnce(&mut World, usize)>;
+
 enum Event {
     Arrives { from: usize, out: Out },
     Ends { from: usize, call: u64, outcome: Outcome },
     Pushed { to: usize, frame: Frame },
     Wakes(usize),
-    Does(usize, Box<dyn FnOnce(&mut World, usize)>),
+    Does(usize, Deed),
 }
 
-pub struct World {
-    pub now: u64,
-    pub peers: [Peer; 2],
+pub(crate) struct World {
+    pub(crate) now: u64,
+    pub(crate) peers: [Peer; 2],
     rng: StdRng,
     link: Link,
     online: [bool; 2],
@@ -65,13 +67,13 @@ pub struct World {
     count: u64,
 }
 
-pub fn routes(kinds: &[Kind], own: bool) -> Vec<Route> {
+pub(crate) fn routes(kinds: &[Kind], own: bool) -> Vec<Route> {
     (0..kinds.len()).map(|place| Route { own: own && place == 0, was: None, accepted: 0 }).collect()
 }
 
 impl World {
     /// Both peers have places of these kinds; the first is their own pod if `own`.
-    pub fn new(seed: u64, link: Link, kinds: &[Kind], own: bool) -> Self {
+    pub(crate) fn new(seed: u64, link: Link, kinds: &[Kind], own: bool) -> Self {
         let place = |kind: &Kind| Place { kind: *kind, stored: Vec::new(), calls: 0 };
         Self {
             now: 1_000,
@@ -87,20 +89,20 @@ impl World {
     }
 
     /// Something that happens to a peer at a moment.
-    pub fn plan(&mut self, at: u64, peer: usize, what: impl FnOnce(&mut Self, usize) + 'static) {
+    pub(crate) fn plan(&mut self, at: u64, peer: usize, what: impl FnOnce(&mut Self, usize) + 'static) {
         self.at(at, Event::Does(peer, Box::new(what)));
     }
 
-    pub fn say(&mut self, peer: usize, log: u64, body: &[u8]) {
+    pub(crate) fn say(&mut self, peer: usize, log: u64, body: &[u8]) {
         self.peers[peer].say(log, body);
     }
 
-    pub fn crash(&mut self, peer: usize) {
+    pub(crate) fn crash(&mut self, peer: usize) {
         let Self { peers, now, rng, .. } = self;
         peers[peer].crash(*now, rng);
     }
 
-    pub fn set_online(&mut self, peer: usize, online: bool) {
+    pub(crate) fn set_online(&mut self, peer: usize, online: bool) {
         self.online[peer] = online;
         for place in 0..self.places[peer].len() {
             self.push(peer, place);
@@ -108,12 +110,12 @@ impl World {
     }
 
     /// Calls that were made to a place of this peer.
-    pub fn calls(&self, peer: usize, place: usize) -> usize {
+    pub(crate) fn calls(&self, peer: usize, place: usize) -> usize {
         self.places[peer][place].calls
     }
 
     /// Goes on until nothing waits at either side, or the time is over.
-    pub fn run(&mut self, until: u64) {
+    pub(crate) fn run(&mut self, until: u64) {
         while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= until) {
             let ((now, _), event) = entry.remove_entry();
             self.now = now;
