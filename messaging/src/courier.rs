@@ -9,6 +9,7 @@
 
 mod budget;
 mod lane;
+mod load;
 mod trip;
 mod watch;
 
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand_core::RngCore;
 
 use lane::{Lane, jitter};
+use load::Load;
 use trip::Trip;
 
 pub use budget::{Budget, MAX_CALLS};
@@ -54,6 +56,8 @@ pub struct Courier<K> {
     spread: usize,
     /// Nothing is sent before.
     start: u64,
+    /// The time of the last plan.
+    clock: u64,
     trips: BTreeMap<K, Trip>,
     receipt: Option<Receipt>,
     receipts: u64,
@@ -135,6 +139,7 @@ impl<K: Copy + Ord> Courier<K> {
             lanes,
             spread,
             start: 0,
+            clock: 0,
             trips: BTreeMap::new(),
             receipt: None,
             receipts: 0,
@@ -152,16 +157,20 @@ impl<K: Copy + Ord> Courier<K> {
     /// What is due now, given all that is unacknowledged. Nothing counts as sent before [`sent`](Self::sent): what the
     /// owner leaves is due again at the next call.
     pub fn next(&mut self, now: u64, rng: &mut dyn RngCore, pending: &[Pending<K>]) -> Vec<Shipment<K>> {
+        self.follow_clock(now);
         self.keep_only(pending);
         self.note_stalls();
+        for item in pending.iter().filter(|item| !self.trips.contains_key(&item.key)).collect::<Vec<_>>() {
+            let (after, copies) = if item.bulk { (self.trips.len(), 1) } else { (0, COPIES) };
+            let trip = Trip::new(now.max(self.start), self.spread.wrapping_add(after), copies);
+            self.trips.insert(item.key, trip);
+        }
         if now < self.start {
             return Vec::new();
         }
         let mut plan: Vec<Load<K>> = self.lanes.iter().map(|lane| Load::new(lane.free(now))).collect();
         for item in pending {
-            let turn = if item.bulk { self.spread.wrapping_add(self.trips.len()) } else { self.spread };
-            let copies = if item.bulk { 1 } else { COPIES };
-            let trip = self.trips.entry(item.key).or_insert_with(|| Trip::new(now, turn, copies));
+            let Some(trip) = self.trips.get_mut(&item.key) else { continue };
             trip.advance(now, &self.lanes, rng);
             for place in trip.wants(now, &self.lanes) {
                 plan[place].add(item, self.lanes[place].room_for_bulk());
@@ -290,6 +299,20 @@ impl<K: Copy + Ord> Courier<K> {
         self.calls.len()
     }
 
+    /// A clock that was set back takes all moments with it: what was a minute away still is.
+    fn follow_clock(&mut self, now: u64) {
+        let back = self.clock.saturating_sub(now);
+        self.clock = now;
+        if back > 0 {
+            let times = self.calls.values_mut().map(|call| &mut call.at);
+            let times = times.chain([&mut self.start]).chain(&mut self.told_at);
+            times.for_each(|time| *time = time.saturating_sub(back));
+            self.lanes.iter_mut().for_each(|lane| lane.set_back(back));
+            let receipt = self.receipt.iter_mut().map(|receipt| &mut receipt.trip);
+            self.trips.values_mut().chain(receipt).for_each(|trip| trip.set_back(back));
+        }
+    }
+
     fn keep_only(&mut self, pending: &[Pending<K>]) {
         let keys: BTreeSet<K> = pending.iter().map(|item| item.key).collect();
         self.trips.retain(|key, _| keys.contains(key));
@@ -301,49 +324,6 @@ impl<K: Copy + Ord> Courier<K> {
             if let Some(lane) = call.place.and_then(|place| self.lanes.get_mut(place)) {
                 lane.oldest = Some(lane.oldest.map_or(call.at, |oldest| oldest.min(call.at)));
             }
-        }
-    }
-}
-
-/// What one lane takes along this time.
-struct Load<K> {
-    bundles: Vec<Bundle<K>>,
-    free: usize,
-    /// An item found no room: those after it wait too, to keep the order.
-    full: bool,
-}
-
-struct Bundle<K> {
-    keys: Vec<K>,
-    bytes: usize,
-}
-
-impl<K: Copy> Load<K> {
-    fn new(free: usize) -> Self {
-        Self { bundles: Vec::new(), free, full: false }
-    }
-
-    fn add(&mut self, item: &Pending<K>, room_for_bulk: usize) {
-        let bytes = item.len + ITEM_BYTES;
-        if self.full {
-            return;
-        }
-        if let Some(last) = self.bundles.last_mut().filter(|last| last.bytes + bytes <= SHIPMENT_BYTES) {
-            last.keys.push(item.key);
-            last.bytes += bytes;
-        } else if item.bulk && self.bundles.len() >= room_for_bulk {
-            // Messages may still come.
-        } else if self.bundles.len() < self.free {
-            self.bundles.push(Bundle { keys: vec![item.key], bytes });
-        } else {
-            self.full = true;
-        }
-    }
-
-    /// Receipts ride with anything; alone if there is nothing else.
-    fn add_receipt(&mut self) {
-        if self.bundles.is_empty() && self.free > 0 {
-            self.bundles.push(Bundle { keys: Vec::new(), bytes: 0 });
         }
     }
 }

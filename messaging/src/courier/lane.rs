@@ -124,6 +124,12 @@ impl Lane {
         self.not_before = later(now, back_off, rng).max(now.saturating_add(wait.min(most)));
     }
 
+    pub(super) fn set_back(&mut self, seconds: u64) {
+        for time in [&mut self.failed_at, &mut self.not_before] {
+            *time = time.saturating_sub(seconds);
+        }
+    }
+
     pub(super) fn heard_from(&mut self) {
         self.not_before = self.not_before.min(self.failed_at.saturating_add(RETRY_WHEN_HEARD));
     }

@@ -153,6 +153,12 @@ impl Trip {
         self.flying.0 | self.held.0 != 0
     }
 
+    pub(super) fn set_back(&mut self, seconds: u64) {
+        for time in [&mut self.since, &mut self.round_ends].into_iter().chain(&mut self.direct_at) {
+            *time = time.saturating_sub(seconds);
+        }
+    }
+
     pub(super) fn change_places(&mut self, moved: &dyn Fn(usize) -> Option<usize>) {
         for set in [&mut self.flying, &mut self.held] {
             let old = std::mem::take(set);

@@ -1,11 +1,11 @@
 //! When a courier turns to which place.
 
 use autonomy_messaging::{
-    BACK_OFF_DIRECT, Courier, DIRECT_WAIT, ITEM_BYTES, MAX_IN_FLIGHT, Outcome, Pending, RESUME_SPREAD, Route,
-    SHIPMENT_BYTES, Shipment,
+    BACK_OFF_DIRECT, Courier, DIRECT_WAIT, FileContent, ITEM_BYTES, Incoming, MAX_IN_FLIGHT, Outcome,
+    Outgoing, Pending, RESUME_SPREAD, Route, SHIPMENT_BYTES, Shipment,
 };
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 const NOW: u64 = 1_000;
 
@@ -275,8 +275,71 @@ fn after_a_restart_everything_is_due_soon() {
         let mut courier = Courier::resumed(&routes, 0, NOW, &mut rng);
         assert_eq!(courier.accepted(0), 7);
         courier.outcome(55, Outcome::Accepted, NOW, &mut rng);
-        (NOW..).find(|now| !courier.next(*now, &mut rng, &[part(3, 10)]).is_empty()).unwrap()
+        let first = courier.next(NOW, &mut rng, &[part(3, 10)]);
+        let start = courier.next_wake(NOW).unwrap_or(NOW);
+        assert_eq!(first.is_empty(), start > NOW);
+        (start..).find(|now| !courier.next(*now, &mut rng, &[part(3, 10)]).is_empty()).unwrap()
     });
     let starts: std::collections::BTreeSet<u64> = starts.collect();
     assert!(starts.len() > 5 && *starts.last().unwrap() <= NOW + RESUME_SPREAD);
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_nothing() {
+    let mut desk = Desk::new(1, 3);
+    let items = [part(0, 100)];
+    let direct = desk.ship(NOW * 1_000, &items);
+    desk.end_all(&direct, Outcome::Unreached, NOW * 1_000);
+    let relays = desk.ship(NOW * 1_000, &items);
+    desk.end_all(&relays, Outcome::Accepted, NOW * 1_000);
+    // A day and more earlier.
+    assert_eq!(desk.ship(NOW, &items), []);
+    assert_eq!(places(&desk.ship(NOW + 3, &items)), [0]);
+    assert_eq!(places(&desk.ship(NOW + 95, &items)), [3]);
+}
+
+/// A file of 20 MB and some messages, while every call may get lost, over the pod or relays.
+#[test]
+fn a_file_and_messages_share_the_way() {
+    for own in [1, 0] {
+        let mut desk = Desk::new(own, 2);
+        let content = FileContent { size: 20_000_000, sha256: [0; 32] };
+        let mut file = Outgoing::new(content, content.size).unwrap();
+        let mut arrived = Incoming::new(content, content.size).unwrap();
+        let (mut now, mut sent, mut message) = (NOW, 0, true);
+        while !file.is_complete() {
+            let chunks = file.unacknowledged().map(|index| {
+                let bytes = content.chunk(index).unwrap();
+                Pending { key: 1 + u64::from(index), len: (bytes.end - bytes.start) as usize, bulk: true }
+            });
+            let items: Vec<Pending<u64>> =
+                message.then_some(part(0, 100)).into_iter().chain(chunks).collect();
+            let shipped = desk.ship(now, &items);
+            now += 1;
+            for (call, shipment) in shipped {
+                sent += shipment.keys.len();
+                shipment.keys.iter().filter(|key| **key > 0).for_each(|key| {
+                    file.mark_sent(*key as u32 - 1);
+                });
+                if desk.rng.gen_bool(0.2) {
+                    desk.end(call, Outcome::Unreached, now);
+                    continue;
+                }
+                for key in shipment.keys {
+                    match key.checked_sub(1).map(|index| index as u32) {
+                        None => message = false,
+                        Some(index) => {
+                            let bytes = content.chunk(index).unwrap();
+                            let _ = arrived.accept(index, (bytes.end - bytes.start) as usize);
+                        }
+                    }
+                }
+                desk.end(call, Outcome::Accepted, now);
+            }
+            assert!(!message || now < NOW + 100, "the message waits behind the file");
+            file.acknowledge(arrived.receipt()).unwrap();
+        }
+        assert!(arrived.is_complete() && sent < 2 * 1_740, "{sent} items for 1,740 chunks");
+        assert!(now < NOW + 3_000, "{} s", now - NOW);
+    }
 }
