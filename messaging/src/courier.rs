@@ -246,14 +246,15 @@ impl<K: Copy + Ord> Courier<K> {
     /// receipt left a while ago, that one went missing: the next goes to more places.
     pub fn owe_receipt(&mut self, now: u64, repeated: bool) {
         let missed = repeated && self.told_at.is_some_and(|at| now > at + MISSED_AFTER);
-        if self.receipt.as_ref().is_some_and(|receipt| !receipt.trip.was_sent()) && !missed {
+        let waiting = self.receipt.as_ref().map(|receipt| &receipt.trip).filter(|trip| !trip.was_sent());
+        if waiting.is_some() && !missed {
             return;
         }
+        let since = waiting.map_or(now + ACK_DELAY, |trip| trip.since);
         self.receipts += 1;
         let turn = self.spread.wrapping_add(usize::try_from(self.receipts).unwrap_or(0));
         let copies = if missed { MAX_PLACES } else { COPIES };
-        self.receipt =
-            Some(Receipt { number: self.receipts, trip: Trip::new(now + ACK_DELAY, turn, copies) });
+        self.receipt = Some(Receipt { number: self.receipts, trip: Trip::new(since, turn, copies) });
     }
 
     /// A sign of life of the contact: its pod is tried again soon, and so are relays if there was nothing but failure.

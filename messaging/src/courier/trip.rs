@@ -99,6 +99,9 @@ impl Trip {
             1 => self.copies.saturating_sub(self.relay_copies(now, lanes)),
             _ => lanes.len(),
         };
+        if relays == 0 {
+            return wanted;
+        }
         // Those that answer come first; the others fill up.
         let (well, ill): (Vec<_>, Vec<_>) =
             self.relays(lanes).filter(open).partition(|place| lanes[*place].is_well(now));
@@ -186,7 +189,8 @@ impl Trip {
     /// Relays that have it, or will soon: one that does not answer counts no more.
     fn relay_copies(&self, now: u64, lanes: &[Lane]) -> usize {
         let soon = |place: usize| self.flying.has(place) && !lanes[place].is_stalled(now);
-        self.relays(lanes).filter(|place| self.held.has(*place) || soon(*place)).count()
+        let relays = (0..lanes.len()).filter(|place| !lanes[*place].is_own());
+        relays.filter(|place| self.held.has(*place) || soon(*place)).count()
     }
 
     /// Relays in this item's order.

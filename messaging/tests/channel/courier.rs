@@ -217,6 +217,23 @@ fn a_receipt_goes_to_relays_when_the_pod_is_away() {
 }
 
 #[test]
+fn a_receipt_that_went_missing_goes_to_all_relays() {
+    let mut desk = Desk::new(0, 3);
+    desk.courier.owe_receipt(NOW, false);
+    let shipped = desk.ship(NOW + 1, &[]);
+    assert_eq!(shipped.len(), 2);
+    desk.end_all(&shipped, Outcome::Accepted, NOW + 1);
+    // The copy that came by the second relay is no sign of that.
+    desk.courier.owe_receipt(NOW + 20, true);
+    let shipped = desk.ship(NOW + 21, &[]);
+    assert_eq!(shipped.len(), 2);
+    desk.end_all(&shipped, Outcome::Accepted, NOW + 21);
+    // A stream of repeats does not put it off.
+    (0..2).for_each(|after| desk.courier.owe_receipt(NOW + 100 + after, true));
+    assert_eq!(places(&desk.ship(NOW + 101, &[])), [0, 1, 2]);
+}
+
+#[test]
 fn news_that_came_while_a_receipt_was_on_its_way_need_another() {
     let mut desk = Desk::new(1, 0);
     desk.courier.owe_receipt(NOW, false);
