@@ -1,4 +1,5 @@
 //! What a session costs: in time, in bytes of a store, in bytes of a wire.
+#![expect(clippy::print_stdout, reason = "figures in bytes are printed beside the times")]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -66,10 +67,13 @@ fn pair(rng: &mut StdRng) -> [Side; 2] {
 
 /// The joiner says something, and the creator answers: two epochs.
 fn turn([creator, joiner]: &mut [Side; 2], rng: &mut StdRng, len: usize) {
-    for (from, to) in [(&mut *joiner, &mut *creator), (creator, joiner)] {
-        let sealed = from.session.seal(rng, &vec![1; len], true).expect("sealed");
-        to.session.open(sealed.commit.as_deref(), &sealed.message).expect("opened");
-    }
+    say(joiner, creator, rng, len);
+    say(creator, joiner, rng, len);
+}
+
+fn say(from: &mut Side, to: &mut Side, rng: &mut StdRng, len: usize) {
+    let sealed = from.session.seal(rng, &vec![1; len], true).expect("sealed");
+    to.session.open(sealed.commit.as_deref(), &sealed.message).expect("opened");
 }
 
 fn beginning(c: &mut Criterion) {
@@ -129,8 +133,7 @@ fn written(sides: &mut [Side; 2], rng: &mut StdRng) {
     for _ in 0..ROUNDS {
         let [creator, joiner] = &mut *sides;
         for place in [0, 2] {
-            let sealed = joiner.session.seal(rng, &[1; 1_024], true).expect("sealed");
-            creator.session.open(sealed.commit.as_deref(), &sealed.message).expect("opened");
+            say(joiner, creator, rng, 1_024);
             sums[place] += joiner.store();
             sums[place + 1] += creator.store();
         }

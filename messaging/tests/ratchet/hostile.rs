@@ -1,130 +1,17 @@
 //! What a network might try, or a contact with another program.
 
 use autonomy_messaging::ratchet::{
-    JoinError, KeyPackageError, MAX_COMMIT, OpenError, OwnKeyPackage, PeerKeyPackage, Psk, Sealed, Session,
+    JoinError, KeyPackageError, MAX_COMMIT, OpenError, PeerKeyPackage, Sealed, Session,
 };
-use ed25519_dalek::{Signer as _, SigningKey};
-use openmls::group::{GroupId, PURE_PLAINTEXT_WIRE_FORMAT_POLICY};
-use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
-use openmls::prelude::{
-    BasicCredential, Capabilities, Ciphersuite, CredentialWithKey, KeyPackage, KeyPackageIn,
-    LeafNodeParameters, MlsGroup, MlsMessageIn, MlsMessageOut, NewSignerBundle, OpenMlsProvider as _,
-    PreSharedKeyProposal, ProcessedMessageContent, Proposal, ProtocolVersion, WireFormatPolicy,
-};
-use openmls::schedule::{ExternalPsk, PreSharedKeyId, Psk as MlsPsk};
+use ed25519_dalek::SigningKey;
+use openmls::group::PURE_PLAINTEXT_WIRE_FORMAT_POLICY;
+use openmls::prelude::tls_codec::Serialize as _;
+use openmls::prelude::{Ciphersuite, KeyPackage, LeafNodeParameters, NewSignerBundle, WireFormatPolicy};
 use openmls_libcrux_crypto::Provider;
-use openmls_traits::signatures::{Signer, SignerError};
-use openmls_traits::types::SignatureScheme;
 use proptest::prelude::*;
 
+use super::raw::{PSK_ID, Raw, RawSigner, SUITE};
 use super::{Side, key_package, pair, psk};
-
-const SUITE: Ciphersuite = Ciphersuite::MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519;
-const PSK_ID: &[u8] = b"autonomy invite v1";
-
-struct RawSigner(SigningKey);
-
-impl Signer for RawSigner {
-    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Ok(self.0.sign(payload).to_bytes().to_vec())
-    }
-
-    fn signature_scheme(&self) -> SignatureScheme {
-        SignatureScheme::ED25519
-    }
-}
-
-impl RawSigner {
-    fn credential(&self, name: &[u8]) -> CredentialWithKey {
-        CredentialWithKey {
-            credential: BasicCredential::new(name.to_vec()).into(),
-            signature_key: self.0.verifying_key().to_bytes().to_vec().into(),
-        }
-    }
-}
-
-/// A contact with a program that speaks MLS and knows no rules of ours.
-struct Raw {
-    provider: Provider,
-    signer: RawSigner,
-    group: MlsGroup,
-}
-
-impl Raw {
-    fn new(policy: WireFormatPolicy) -> Self {
-        let provider = Provider::new().unwrap();
-        let signer = RawSigner(SigningKey::from_bytes(&[3; 32]));
-        let group = MlsGroup::builder()
-            .with_group_id(GroupId::from_slice(&[5; 16]))
-            .ciphersuite(SUITE)
-            .with_wire_format_policy(policy)
-            .with_capabilities(Capabilities::new(None, Some(&[SUITE]), None, None, None))
-            .build(&provider, &signer, signer.credential(b"raw"))
-            .unwrap();
-        Self { provider, signer, group }
-    }
-
-    fn psk(&self, id: &[u8], psk: &Psk) -> Proposal {
-        let id = MlsPsk::External(ExternalPsk::new(id.to_vec()));
-        let id = PreSharedKeyId::new(SUITE, self.provider.rand(), id).unwrap();
-        id.store(&self.provider, psk.as_bytes()).unwrap();
-        Proposal::PreSharedKey(Box::new(PreSharedKeyProposal::new(id)))
-    }
-
-    /// Adds those to the group; gives the Welcome.
-    fn add(&mut self, packages: &[&OwnKeyPackage], psks: Vec<Proposal>) -> Vec<u8> {
-        let packages: Vec<KeyPackage> = packages.iter().map(|own| parsed(own)).collect();
-        let bundle = self
-            .group
-            .commit_builder()
-            .propose_adds(packages)
-            .add_proposals(psks)
-            .load_psks(self.provider.storage())
-            .unwrap()
-            .use_ratchet_tree_extension(true)
-            .build(self.provider.rand(), self.provider.crypto(), &self.signer, |_| true)
-            .unwrap()
-            .stage_commit(&self.provider)
-            .unwrap();
-        self.group.merge_pending_commit(&self.provider).unwrap();
-        bundle.into_welcome_msg().unwrap().to_bytes().unwrap()
-    }
-
-    /// A commit with these proposals, and a message after it.
-    fn commit(&mut self, proposals: Vec<Proposal>) -> Sealed {
-        let bundle = self
-            .group
-            .commit_builder()
-            .force_self_update(true)
-            .add_proposals(proposals)
-            .load_psks(self.provider.storage())
-            .unwrap()
-            .build(self.provider.rand(), self.provider.crypto(), &self.signer, |_| true)
-            .unwrap()
-            .stage_commit(&self.provider)
-            .unwrap();
-        self.after(bundle.into_commit())
-    }
-
-    fn after(&mut self, commit: MlsMessageOut) -> Sealed {
-        self.group.merge_pending_commit(&self.provider).unwrap();
-        let message = self.group.create_message(&self.provider, &self.signer, b"after").unwrap();
-        Sealed { commit: Some(commit.to_bytes().unwrap()), message: message.to_bytes().unwrap() }
-    }
-
-    fn take_commit(&mut self, sealed: &Sealed) {
-        let commit = MlsMessageIn::tls_deserialize_exact(sealed.commit.as_ref().unwrap()).unwrap();
-        let commit = commit.try_into_protocol_message().unwrap();
-        let processed = self.group.process_message(&self.provider, commit).unwrap().into_content();
-        let ProcessedMessageContent::StagedCommitMessage(staged) = processed else { panic!("a commit") };
-        self.group.merge_staged_commit(&self.provider, *staged).unwrap();
-    }
-}
-
-fn parsed(own: &OwnKeyPackage) -> KeyPackage {
-    let package = KeyPackageIn::tls_deserialize_exact(own.public()).unwrap();
-    package.validate(Provider::new().unwrap().crypto(), ProtocolVersion::Mls10).unwrap()
-}
 
 /// A session with such a contact, whose turn it is.
 fn with_raw() -> (Raw, Side) {
@@ -214,6 +101,8 @@ fn a_commit_out_of_turn_is_refused() {
     side.seal(b"on it goes");
 }
 
+type Trick<'a> = &'a dyn Fn(&mut Raw) -> Sealed;
+
 #[test]
 fn a_commit_that_does_more_than_renew_is_refused() {
     let third = key_package(3);
@@ -242,7 +131,7 @@ fn a_commit_that_does_more_than_renew_is_refused() {
         let bundle = raw.group.self_update(&raw.provider, &raw.signer, parameters).unwrap();
         raw.after(bundle.into_commit())
     };
-    let tricks: [(&str, &dyn Fn(&mut Raw) -> Sealed); 5] = [
+    let tricks: [(&str, Trick); 5] = [
         ("a third member", &add),
         ("removing us", &remove),
         ("another key of the invite", &another_psk),
@@ -254,22 +143,6 @@ fn a_commit_that_does_more_than_renew_is_refused() {
         let sealed = trick(&mut raw);
         assert!(sealed.commit.as_ref().unwrap().len() <= MAX_COMMIT, "{what} is not just too long");
         assert_refused(&mut side, &sealed, OpenError::Foreign);
-    }
-}
-
-impl Raw {
-    fn commit_adding(&mut self, other: &OwnKeyPackage) -> Sealed {
-        let bundle = self
-            .group
-            .commit_builder()
-            .propose_adds([parsed(other)])
-            .load_psks(self.provider.storage())
-            .unwrap()
-            .build(self.provider.rand(), self.provider.crypto(), &self.signer, |_| true)
-            .unwrap()
-            .stage_commit(&self.provider)
-            .unwrap();
-        self.after(bundle.into_commit())
     }
 }
 

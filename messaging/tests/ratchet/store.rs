@@ -8,9 +8,9 @@ use super::{Side, key_package, pair};
 fn talk(creator: &mut Side, joiner: &mut Side, turns: usize) {
     for _ in 0..turns {
         let there = joiner.seal(b"there");
-        creator.open(&there).unwrap();
+        creator.open(&there).expect("it opens");
         let back = creator.seal(b"back");
-        joiner.open(&back).unwrap();
+        joiner.open(&back).expect("it opens");
     }
 }
 
@@ -57,7 +57,8 @@ fn a_message_writes_little() {
             in_turn.push(creator.store());
         }
         talk(&mut creator, &mut joiner, 1);
-        (creator.store(), joiner.store());
+        creator.store();
+        joiner.store();
     }
     let mean = |all: &[usize]| all.iter().sum::<usize>() / all.len();
     let size = creator.rows.values().map(Vec::len).sum::<usize>();
