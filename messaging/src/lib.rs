@@ -24,9 +24,10 @@
 //! | derive keys of onion services and descriptors | [`AuthSeed::onion_seed`], [`AuthSeed::spare_descriptor_key`] |
 //! | say and check who speaks for whom | [`RootKey::certify`], [`UnverifiedCertificate`], [`Certificate`] |
 //! | make a pod one's own, let a device in | [`provision`] |
+//! | talk to a contact | [`ratchet`] |
 //!
 //! The crate is pure: no files, no network, and both the time (`now`: seconds since 1970, UTC) and randomness
-//! are arguments.
+//! are arguments; the one exception is named in [`ratchet`].
 //!
 //! [`verify`]: UnverifiedCertificate::verify
 
