@@ -29,12 +29,12 @@ pub enum RestoreError {
         /// What is wrong.
         why: LoadError,
     },
-    /// An account under the name of another.
-    #[error("the account {0} has the name of another; restore the pod from a backup")]
-    Misnamed(AccountId),
     /// A ledger without an account.
     #[error("the account {0} of a ledger is missing; restore the pod from a backup")]
     NoAccount(AccountId),
+    /// An account under the name of another.
+    #[error("the account {0} has the name of another; restore the pod from a backup")]
+    Misnamed(AccountId),
 }
 
 impl Node {

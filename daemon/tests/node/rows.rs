@@ -87,8 +87,10 @@ fn cold_rows_are_known_by_their_keys_and_are_not_held() {
         assert_eq!(row.is_cold(), matches!(row, Row::Ratchet(..) | Row::Letter(..)));
         assert_eq!(Row::is_in_backup(&key), !matches!(row, Row::Ratchet(..)));
     }
-    let (with, _) = Node::restore(rows()).unwrap();
-    let (without, _) = Node::restore(rows().into_iter().filter(|row| !row.is_cold())).unwrap();
+    let readable = |row: &Row| !matches!(row, Row::Mail(..));
+    let rows = rows().into_iter().filter(readable);
+    let (with, _) = Node::restore(rows.clone()).unwrap();
+    let (without, _) = Node::restore(rows.filter(|row| !row.is_cold())).unwrap();
     assert!(with == without);
 }
 
