@@ -36,6 +36,9 @@ pub enum RestoreError {
     /// A ledger without an account.
     #[error("the account {0} of a ledger is missing; restore the pod from a backup")]
     NoAccount(AccountId),
+    /// An account under the name of another.
+    #[error("the account {0} has the name of another; restore the pod from a backup")]
+    Misnamed(AccountId),
 }
 
 impl Node {
@@ -71,6 +74,9 @@ impl Node {
         let mut node = Self::empty(identity.ok_or(RestoreError::NoIdentity)?);
         others.iter().for_each(|row| node.apply(row));
         for (id, record) in accounts {
+            if record.map.id() != id {
+                return Err(RestoreError::Misnamed(id));
+            }
             let rows = ledgers.remove(&id).unwrap_or_default();
             let account =
                 Account::load(record, rows).map_err(|why| RestoreError::Ledger { account: id, why })?;
