@@ -9,7 +9,7 @@ use autonomy_messaging::{
 };
 use data_encoding::HEXLOWER;
 
-use super::{Answer, Id, Timestamp};
+use super::{Answer, Id, Timestamp, turn::Turn};
 use crate::{
     api::types::{
         Contact, ContactState, Contacts, Direction, EventKind, Invite, InviteState, Invites, MailStatus,
@@ -60,8 +60,15 @@ pub(super) fn safety(view: &ContactView) -> Safety {
     }
 }
 
+impl Turn<'_> {
+    /// Tells the owner what the messenger has to tell.
+    pub(super) fn mail_notice(&mut self, notice: &Notice) {
+        self.notify(event(notice));
+    }
+}
+
 /// What a listener hears of a notice.
-pub(super) fn event(notice: &Notice) -> EventKind {
+fn event(notice: &Notice) -> EventKind {
     match notice {
         Notice::InviteReady(id) => EventKind::InviteReady { invite: invite_id(id) },
         Notice::InviteFailed(id, why) => {

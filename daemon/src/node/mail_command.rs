@@ -177,7 +177,9 @@ impl Turn<'_> {
     pub(super) fn mail_command(&mut self, command: &MailCommand) -> Reply {
         let mut answer = messenger::Answer::Done;
         for step in command.steps()? {
-            answer = self.mail(step).map_err(|because| refusal(because, command))?;
+            if let Some(answered) = self.mail(messenger::Input::Command(step)) {
+                answer = answered.map_err(|because| refusal(because, command))?;
+            }
         }
         Ok(match (command, answer) {
             (MailCommand::Profile | MailCommand::SetProfile(_), messenger::Answer::Status(status)) => {
