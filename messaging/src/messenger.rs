@@ -42,16 +42,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use ed25519_dalek::SigningKey;
 use rand_core::CryptoRngCore;
 
-use self::{contact::Contact, invites::InviteRecord, relays::Relay, turn::Turn};
 pub use self::{
     answer::{Answer, ContactView, EntryView, InviteView, MessengerStatus, RefusedBecause, RelayView},
     contact::{ContactId, ContactState, Direction, EntryState},
     effect::{Effect, Notice},
-    input::{Command, Input},
-    invites::{InviteId, InviteState},
-    relays::RelayState,
+    input::{Command, Input, MAX_INVITE_VALIDITY},
+    invites::{InviteId, InviteState, MAX_INVITES},
+    relays::{ACTIVE_RELAYS, MAX_RELAYS, RelayState},
     restore::RestoreError,
-    row::{MailRow, RowClass},
+    row::{BadRow, MailRow, RowClass},
+    talk::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
+};
+use self::{
+    contact::{Contact, FirstFlight},
+    invites::InviteRecord,
+    relays::Relay,
+    turn::Turn,
 };
 use crate::{
     Certificate, Name, RootPublic, Rows,
@@ -123,6 +129,8 @@ struct Outside {
     serving: Option<Vec<QueueId>>,
     /// Whether queues came, went or opened since the last two were told.
     queues_changed: bool,
+    /// Invites on their way to their places.
+    publishing: BTreeMap<InviteId, FirstFlight>,
     /// Acknowledgements owed to places.
     acks: places::AckBook,
     /// Calls with frames, shared out among contacts.
@@ -193,9 +201,8 @@ impl Messenger {
             return Some(0);
         }
         let contacts = self.outside.wakes.first().map(|(at, _)| *at);
-        let invites = self.invites.values().filter_map(InviteRecord::next_wake).min();
         let relays = self.relays.values().filter_map(Relay::next_wake).min();
-        [contacts, invites, relays].into_iter().flatten().min()
+        [contacts, self.next_invite(), relays].into_iter().flatten().min()
     }
 }
 

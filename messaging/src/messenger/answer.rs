@@ -1,7 +1,7 @@
 //! What a messenger answers its owner.
 
 use super::{ContactId, ContactState, Direction, EntryState, InviteId, InviteState, RelayState, Timestamp};
-use crate::{Name, RootPublic, SafetyNumber, invite::Invite, payload::Payload, place::Place};
+use crate::{Name, RootPublic, invite::Invite, payload::Payload, place::Place, safety::SafetyNumber};
 
 /// What a command gives back.
 #[derive(Debug, Clone)]

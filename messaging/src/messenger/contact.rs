@@ -130,6 +130,8 @@ pub(super) struct ThreadRecord {
     pub(super) inbox: Vec<u8>,
     /// The outbox, but for the messages in it.
     pub(super) outbox: Vec<u8>,
+    /// For our queues at relays: frames that they say were taken there, and frames we collected there.
+    pub(super) counts: Vec<([u8; 32], u32, u32)>,
 }
 
 /// A contact in memory.
@@ -183,7 +185,8 @@ impl ContactId {
     /// The contact that this person is.
     #[must_use]
     pub fn of(root: &RootPublic) -> Self {
-        let digest = Sha256::new().chain_update("autonomy contact v1\0").chain_update(root.as_bytes()).finalize();
+        let digest =
+            Sha256::new().chain_update("autonomy contact v1\0").chain_update(root.as_bytes()).finalize();
         Self(*digest.first_chunk().expect("SHA-256 has 32 bytes"))
     }
 }
@@ -268,6 +271,9 @@ impl fmt::Debug for ContactRecord {
 
 impl fmt::Debug for Contact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Contact").field("record", &self.record).field("thread", &self.thread).finish_non_exhaustive()
+        f.debug_struct("Contact")
+            .field("record", &self.record)
+            .field("thread", &self.thread)
+            .finish_non_exhaustive()
     }
 }

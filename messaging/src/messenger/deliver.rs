@@ -1,12 +1,7 @@
 //! Frames out: what the courier of a contact finds due, sealed and handed to places.
 
 use super::{
-    ContactId, ContactState, Timestamp,
-    contact::Contact,
-    places::Call,
-    row::Key,
-    talk::Entry,
-    turn::Turn,
+    ContactId, ContactState, Timestamp, contact::Contact, places::Call, row::Key, talk::Entry, turn::Turn,
 };
 use crate::{
     courier::{Outcome as Ending, Pending, Shipment},
@@ -43,7 +38,9 @@ impl Contact {
     }
 
     fn can_ship(&self) -> bool {
-        self.record.state == ContactState::Active && self.record.pending_reset.is_none() && self.card.is_some()
+        self.record.state == ContactState::Active
+            && self.record.pending_reset.is_none()
+            && self.card.is_some()
     }
 
     fn address(&self, place: usize) -> Option<QueueAddress> {
@@ -210,7 +207,9 @@ impl Turn<'_> {
         self.touch(id);
         let ending = match outcome {
             Ok(Response::Done) => Ending::Accepted,
-            Ok(Response::Refused(Refusal::Busy { retry_after })) => Ending::Refused { wait: u64::from(*retry_after) },
+            Ok(Response::Refused(Refusal::Busy { retry_after })) => {
+                Ending::Refused { wait: u64::from(*retry_after) }
+            }
             Ok(_) => Ending::Refused { wait: 0 },
             Err(_) => Ending::Unreached,
         };

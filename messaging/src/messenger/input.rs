@@ -5,8 +5,8 @@ use crate::{
     Name,
     frame::Blob,
     invite::Invite,
-    payload::Text,
     lane::{CallId, Unreached},
+    payload::Text,
     place::{Capability, Place, QueueId},
     wire::{Request, Response},
 };

@@ -9,18 +9,18 @@ use super::{
     Answer, ContactId, ContactState, ContactView, MAX_CONTACTS, Messenger, MessengerStatus, RefusedBecause,
     Timestamp,
     contact::{Contact, ContactOutside, ContactRecord, FirstFlight, ThreadRecord},
-    places::Inlet,
     row::Key,
     turn::{Outcome, Turn},
 };
 use crate::{
-    Name, RootPublic, SafetyNumber,
+    Name, RootPublic,
     card::{Card, CardPlace},
     courier::{Courier, Route},
     inbox::Inbox,
     outbox::Outbox,
     payload::Payload,
     ratchet::{OwnKeyPackage, Session},
+    safety::SafetyNumber,
 };
 
 impl Messenger {
@@ -53,7 +53,8 @@ impl Messenger {
     }
 
     pub(super) fn status(&self) -> MessengerStatus {
-        let count = |state| self.contacts.values().filter(|contact| contact.record.state == state).count() as u32;
+        let count =
+            |state| self.contacts.values().filter(|contact| contact.record.state == state).count() as u32;
         MessengerStatus {
             name: self.name.clone(),
             contacts: count(ContactState::Active),
@@ -86,17 +87,21 @@ impl Contact {
             last_reset: 0,
         };
         let (outbox, inbox) = (Outbox::new([0; 16]), Inbox::new([0; 16]));
-        let mut contact = Self { record, thread, outbox, inbox, queued_at: BTreeMap::new(), card: None, outside };
+        let mut contact =
+            Self { record, thread, outbox, inbox, queued_at: BTreeMap::new(), card: None, outside };
         contact.take_card(card);
         contact
     }
 
     /// Takes their card into use. Places that stay keep what is known of them.
     pub(super) fn take_card(&mut self, card: Option<Card>) {
-        let before: Vec<_> = self.card.iter().flat_map(|card| card.places()).map(|place| place.address.queue).collect();
+        let before: Vec<_> =
+            self.card.iter().flat_map(|card| card.places()).map(|place| place.address.queue).collect();
         let was = |queue| before.iter().position(|before| *before == queue);
         let places = card.iter().flat_map(|card| card.places());
-        let routes: Vec<Route> = places.map(|place| Route { own: place.own, was: was(place.address.queue) }).collect();
+        let routes: Vec<Route> = places
+            .map(|place| Route { own: place.own, was: was(place.address.queue), accepted: 0 })
+            .collect();
         if before.is_empty() {
             let spread = usize::from(self.record.root[0]);
             self.outside.courier = Courier::new(&routes, spread);
@@ -129,7 +134,12 @@ impl Contact {
             safety_number: SafetyNumber::between(own, &root),
             created_at: self.record.created_at,
             heard_at: self.thread.heard_at,
-            places: self.card.iter().flat_map(|card| card.places()).map(|place| place.address.place).collect(),
+            places: self
+                .card
+                .iter()
+                .flat_map(|card| card.places())
+                .map(|place| place.address.place)
+                .collect(),
             queued: self.queued_at.len() as u32,
             unread: self.thread.unread,
             next_entry: self.thread.next_entry,
@@ -222,7 +232,9 @@ impl Turn<'_> {
                 self.make_queues(id);
             }
             (ContactState::Blocked, true) | (ContactState::Active, false) => {}
-            _ => return Err(RefusedBecause::Conflict("only a contact can be blocked; remove this one".into())),
+            _ => {
+                return Err(RefusedBecause::Conflict("only a contact can be blocked; remove this one".into()));
+            }
         }
         self.record_changed(id);
         self.view(id)
@@ -293,7 +305,15 @@ impl Turn<'_> {
         let open = contact.record.queues.iter().filter(|queue| queue.open);
         let places = open.map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
         let name = self.messenger.name.clone().unwrap_or_else(|| own.name.clone());
-        Card::new(version, name, own.certificate, package.leaf_key(), places.collect(), package.public().to_vec()).ok()
+        Card::new(
+            version,
+            name,
+            own.certificate,
+            package.leaf_key(),
+            places.collect(),
+            package.public().to_vec(),
+        )
+        .ok()
     }
 
     /// Our card may say something else now.
@@ -322,14 +342,6 @@ impl Turn<'_> {
         }
         if let Some(card) = self.sign_card(id) {
             self.queue_payload(id, &Payload::Card(card));
-        }
-    }
-
-    /// Remembers which queues lead to this contact.
-    pub(super) fn index_queues(&mut self, id: ContactId) {
-        let Some(contact) = self.messenger.contacts.get(&id) else { return };
-        for queue in &contact.record.queues {
-            self.messenger.outside.queues.insert(queue.id(), Inlet::Contact(id));
         }
     }
 }

@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 
 use super::{
-    ContactId, ContactState, Effect, InviteId, Messenger,
-    contact::OwnQueue,
-    effect::Collection,
-    invites::invite_lane,
-    turn::Turn,
+    ContactId, ContactState, Effect, InviteId, Messenger, contact::OwnQueue, effect::Collection,
+    invites::invite_lane, turn::Turn,
 };
 use crate::{
+    Watch,
     frame::Blob,
     lane::{CallId, Lane, LaneRole, Unreached},
     place::{Place, QueueId},
@@ -64,7 +62,10 @@ pub(super) type AckBook = HashMap<QueueId, Collected>;
 
 /// Whether a place may answer otherwise later.
 pub(super) fn is_passing(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::Busy { .. } | Refusal::WorkNeeded { .. } | Refusal::PlaceFull | Refusal::QueueFull)
+    matches!(
+        refusal,
+        Refusal::Busy { .. } | Refusal::WorkNeeded { .. } | Refusal::PlaceFull | Refusal::QueueFull
+    )
 }
 
 impl Messenger {
@@ -82,7 +83,8 @@ impl Messenger {
     }
 
     fn own_queues(&self) -> impl Iterator<Item = (&OwnQueue, Lane)> {
-        let of_contacts = self.contacts.values().filter(|contact| contact.record.state != ContactState::Blocked);
+        let of_contacts =
+            self.contacts.values().filter(|contact| contact.record.state != ContactState::Blocked);
         let of_contacts = of_contacts.flat_map(|contact| &contact.record.queues);
         let of_contacts = of_contacts.map(|queue| (queue, self.collect_lane(queue)));
         let of_invites = self.invites.iter().filter(|(_, record)| record.is_open());
@@ -150,6 +152,7 @@ impl Turn<'_> {
     }
 
     fn opened(&mut self, id: ContactId, queue: QueueId, outcome: Result<Response, Unreached>) {
+        let now = self.now;
         self.touch(id);
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         contact.outside.opening = contact.outside.opening.saturating_sub(1);
@@ -159,6 +162,7 @@ impl Turn<'_> {
             Ok(Response::Done) => {
                 own.open = true;
                 contact.outside.open_tries = 0;
+                contact.outside.watches.entry(queue).or_insert_with(|| Watch::new(now));
                 self.messenger.outside.queues_changed = true;
                 self.record_changed(id);
             }

@@ -15,7 +15,8 @@ const BOB: usize = 1;
 const HOUR: u64 = 60 * 60;
 
 fn invite(world: &mut World, by: usize) -> Invite {
-    let Answer::Invite(view) = world.command(by, Command::Invite { note: None, valid_for: 7 * 24 * HOUR }) else {
+    let Answer::Invite(view) = world.command(by, Command::Invite { note: None, valid_for: 7 * 24 * HOUR })
+    else {
         panic!()
     };
     view.invite
