@@ -17,6 +17,7 @@
 //! | `contact` | one contact: who it is, its queues, the conversation |
 //! | `invites`, `join` | how two people become contacts |
 //! | `deliver`, `receive` | frames out, frames in |
+//! | `files` | files out, files in |
 //! | `reset` | a new group where the old one is lost |
 //! | `relays` | places of one's own beside the pod |
 
@@ -24,6 +25,7 @@ mod answer;
 mod contact;
 mod deliver;
 mod effect;
+mod files;
 mod input;
 mod invites;
 mod join;
@@ -43,9 +45,12 @@ use ed25519_dalek::SigningKey;
 use rand_core::CryptoRngCore;
 
 pub use self::{
-    answer::{Answer, ContactView, EntryView, InviteView, MessengerStatus, RefusedBecause, RelayView},
+    answer::{
+        Answer, ContactView, EntryView, FileView, InviteView, MessengerStatus, RefusedBecause, RelayView,
+    },
     contact::{ContactId, ContactState, Direction, EntryState},
     effect::{Effect, Notice},
+    files::{DEFAULT_FILE_LIMIT, FileState, MAX_FILES, MAX_LOADED},
     input::{Command, Input, MAX_INVITE_VALIDITY},
     invites::{InviteId, InviteState, MAX_INVITES},
     relays::{ACTIVE_RELAYS, MAX_RELAYS, RelayState},
