@@ -83,6 +83,7 @@ pub use outbox::{MAX_QUEUED_PARTS, Outbox, PartRef, QueueError, Settled};
 pub use part::{BadRecord, Forged, MAX_MESSAGE_LEN, MAX_PART, MAX_PARTS, Origin};
 pub use role::{Access, Role, RoleKind};
 pub use rows::{NoRows, Rows};
+pub use safety::SafetyNumber;
 pub use transfer::{
     CHUNK_LEN, ChunkVerdict, FileContent, Incoming, MAX_CHUNKS_UNDERWAY, MAX_FILE, MAX_TRANSFERS, Outgoing,
     TransferError, TransferId, Transfers,
