@@ -33,6 +33,7 @@ pub const MAX_ACKS: usize =
 pub const PART_OVERHEAD: usize = 1 + 8 + 1 + (16 + 8) + 2;
 
 const _: () = assert!(MAX_ACKS == 318 && PART_OVERHEAD == 36);
+const _: () = assert!(MAX_DEPOSITED == crate::courier::MAX_PLACES);
 // Version, acknowledgements, number of items, and one part of full length.
 const _: () = assert!(1 + MAX_ACKS + 1 + PART_OVERHEAD + MAX_PART <= MAX_PACKET);
 const _: () = assert!(MAX_PACKET + OVERHEAD + MAX_COMMIT + 16 < MAX_CONTENT);
