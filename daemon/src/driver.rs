@@ -1,11 +1,16 @@
 //! The one place where effects happen.
 //!
-//! A thread owns the node and the store. It takes one input after the other, commits the rows of each step in one
-//! transaction, carries the effects out, and only then gives the reply: what was acknowledged cannot be forgotten.
+//! A thread owns the node and the store. It takes whatever inputs wait, one after the other, commits the rows of
+//! their steps in one transaction, carries the effects out in order, and only then gives the replies: what was
+//! acknowledged cannot be forgotten. An input that comes alone is committed alone, and waits for nobody.
+
+mod batch;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
-    io,
+    io, mem,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
     thread,
@@ -15,10 +20,11 @@ use std::{
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use zeroize::Zeroize as _;
 
+use self::batch::{Batch, Committed};
 use crate::{
     api::types::{AccessLevel, Event},
     chain::Watched,
-    node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Step, Timestamp},
+    node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Timestamp},
     store::{BackupError, RowChange, Store},
 };
 
@@ -33,7 +39,7 @@ const LONGEST_NAP: Duration = Duration::from_secs(30);
 /// The store failed: the pod stops rather than run ahead of its disk.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "the pod's database cannot be written ({0}); nothing of the last step was kept. Make room or mend the disk, then start the pod again"
+    "the pod's database failed ({0}); nothing of the last steps was kept. Make room or mend the disk, then start the pod again"
 )]
 pub struct StoreFailed(String);
 
@@ -88,6 +94,12 @@ impl Handle {
         let (answer, reply) = oneshot::channel();
         self.inbox.send(Message::Asked(request, answer)).await.map_err(|_| AskError::Stopped)?;
         reply.await.map_err(|_| AskError::NoAnswer)
+    }
+
+    /// Delivers an input. False when the node has ended.
+    #[must_use]
+    pub async fn deliver(&self, input: Input) -> bool {
+        self.inbox.send(Message::Happened(input)).await.is_ok()
     }
 
     /// Delivers an input from a thread that may block. False when the node has ended.
@@ -183,16 +195,36 @@ impl Driver {
         loop {
             let nap = self.nap();
             match runtime.block_on(async { tokio::time::timeout(nap, inbox.recv()).await }) {
-                Ok(Some(Message::Happened(input))) => self.step(input, None)?,
-                Ok(Some(Message::Asked(request, answer))) => {
-                    self.step(Input::Request(request), Some(answer))?
-                }
-                // Whoever asked may have hung up; the copy is made all the same.
-                Ok(Some(Message::BackUp(file, answer))) => drop(answer.send(self.store.backup(&file))),
+                Ok(Some(message)) => self.work(message, &mut inbox)?,
                 Ok(None) => return Ok(()),
-                Err(_) => self.step(Input::Wake, None)?,
+                Err(_) => self.work(Message::Happened(Input::Wake), &mut inbox)?,
             }
         }
+    }
+
+    /// Works on a message and on whatever else waits by now, as far as one commit may take it.
+    fn work(&mut self, first: Message, inbox: &mut mpsc::Receiver<Message>) -> Result<(), StoreFailed> {
+        let mut batch = Batch::default();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Happened(input) => drop(batch.work(&mut self.node, &self.store, input)?),
+                Message::Asked(request, answer) => {
+                    let reply = batch.work(&mut self.node, &self.store, Input::Request(request))?;
+                    if let Some(reply) = reply {
+                        batch.reply_later(answer, reply);
+                    }
+                }
+                Message::BackUp(file, answer) => {
+                    // The copy holds all that came before, and its asker hears after them.
+                    self.finish(mem::take(&mut batch))?;
+                    // Whoever asked may have hung up; the copy is made all the same.
+                    drop(answer.send(self.store.backup(&file, Row::is_in_backup)));
+                }
+            }
+            next = if batch.has_room() { inbox.try_recv().ok() } else { None };
+        }
+        self.finish(batch)
     }
 
     fn nap(&self) -> Duration {
@@ -201,15 +233,13 @@ impl Driver {
     }
 
     /// Commit, then act, then answer.
-    fn step(&mut self, input: Input, answer: Option<oneshot::Sender<Reply>>) -> Result<(), StoreFailed> {
-        let step = self.node.handle(now(), &mut rand::rngs::OsRng, input);
-        let Step { rows, effects, reply } = step;
-        if !rows.is_empty() {
-            commit(&self.store, &rows)?;
+    fn finish(&mut self, batch: Batch) -> Result<(), StoreFailed> {
+        let Committed { changed, effects, replies } = batch.commit(&self.store)?;
+        if changed {
             self.refresh_watched();
         }
         self.carry_out(effects);
-        if let (Some(answer), Some(reply)) = (answer, reply) {
+        for (answer, reply) in replies {
             // The caller may have hung up; the step is done all the same.
             let _ = answer.send(reply);
         }
@@ -245,12 +275,27 @@ impl Driver {
     }
 }
 
+/// Lets a node that no driver runs take one input, and commits the step. Its effects are not carried out: they are
+/// derived again when the pod starts.
+///
+/// # Errors
+/// The store failed: nothing of the step was kept, and the node is to be thrown away.
+pub fn step(node: &mut Node, store: &Store, input: Input) -> Result<Option<Reply>, StoreFailed> {
+    let mut batch = Batch::default();
+    let reply = batch.work(node, store, input)?;
+    let _derived_again = batch.commit(store)?;
+    Ok(reply)
+}
+
 /// Writes rows in one durable transaction, and wipes the bytes they were written from.
 ///
 /// # Errors
 /// The store failed: nothing of it was kept.
 pub fn commit(store: &Store, rows: &[Row]) -> Result<(), StoreFailed> {
-    let mut changes = changes(rows);
+    write(store, changes(rows))
+}
+
+fn write(store: &Store, mut changes: Vec<RowChange>) -> Result<(), StoreFailed> {
     let outcome = store.commit(&changes).map_err(|error| StoreFailed(error.to_string()));
     wipe(&mut changes);
     outcome

@@ -53,6 +53,7 @@ pub use self::{
     row::{Counters, Row, RowError},
     step::Step,
 };
+pub use autonomy_messaging::{NoRows, Rows};
 pub use autonomy_wallet::account::AccountId;
 use autonomy_wallet::estimate::FeeBucket;
 
@@ -87,9 +88,16 @@ struct Outside {
 }
 
 impl Node {
-    /// Takes one thing that happened.
-    pub fn handle(&mut self, now: Timestamp, rng: &mut dyn CryptoRngCore, input: Input) -> Step {
-        let mut turn = Turn::new(self, now, rng);
+    /// Takes one thing that happened. `rows` reads cold rows ([`Row::is_cold`]) by their encoded keys, as the steps
+    /// before this one left them.
+    pub fn handle(
+        &mut self,
+        now: Timestamp,
+        rng: &mut dyn CryptoRngCore,
+        rows: &dyn Rows,
+        input: Input,
+    ) -> Step {
+        let mut turn = Turn::new(self, now, rng, rows);
         match input {
             Input::Request(request) => turn.request(request),
             Input::Chain(event) => turn.chain_event(event),
@@ -148,6 +156,8 @@ impl Node {
             Row::Reply(id, value) => self.replies.apply(*id, value.as_ref()),
             // An account comes to life with its ledger, and a ledger changes before its rows are taken.
             Row::Account(..) | Row::Ledger(..) => {}
+            // The messenger changes before its rows are taken, and holds no cold ones.
+            Row::Mail(..) | Row::Ratchet(..) | Row::Letter(..) => {}
         }
     }
 }

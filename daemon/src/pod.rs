@@ -11,6 +11,8 @@ mod peers;
 mod run;
 mod services;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -25,8 +27,7 @@ use crate::{
     config::ConfigError,
     driver::{self, StoreFailed},
     node::{
-        Answer, Caller, Command, Effect, Identity, Input, Node, Refusal, Request, RestoreError, Row,
-        RowError, Step,
+        Answer, Caller, Command, Effect, Identity, Input, Node, Refusal, Request, RestoreError, Row, RowError,
     },
     store::{self, Store, Unlock},
 };
@@ -187,10 +188,8 @@ pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError
     let (mut node, store, _) = open(dir, unlock)?;
     let command = Command::Adopt(bundle.to_owned());
     let request = Request { caller: Caller::Owner, idempotency_key: None, command };
-    let step = node.handle(driver::now(), &mut rand::rngs::OsRng, Input::Request(request));
-    let Step { rows, effects: _, reply } = step; // The effects are derived again when the pod starts.
-    match reply {
-        Some(Ok(Answer::Adopted)) => Ok(driver::commit(&store, &rows)?),
+    match driver::step(&mut node, &store, Input::Request(request))? {
+        Some(Ok(Answer::Adopted)) => Ok(()),
         Some(Ok(_)) | None => Err(PodError::system("adopting", "the node gave no answer")),
         Some(Err(refusal)) => Err(refusal.into()),
     }
@@ -202,7 +201,7 @@ pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError
 /// The pod cannot be opened, or the file not be written; an existing file is never overwritten.
 pub fn backup(dir: &PodDir, unlock: &Unlock, file: &Path) -> Result<(), PodError> {
     let (_, store, _) = open(dir, unlock)?;
-    Ok(store.backup(file)?)
+    Ok(store.backup(file, Row::is_in_backup)?)
 }
 
 /// Brings a sealed copy into a folder without a pod, after checking that it opens and makes a pod.
@@ -239,7 +238,9 @@ fn open_store(path: &Path, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>)
     let mut rows = Vec::new();
     for row in store.rows()? {
         let (key, value) = row?;
-        rows.push(Row::decode(&key, &value)?);
+        if !Row::is_cold_key(&key) {
+            rows.push(Row::decode(&key, &value)?);
+        }
     }
     let (node, effects) = Node::restore(rows)?;
     Ok((node, store, effects))

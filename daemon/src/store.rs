@@ -161,6 +161,20 @@ impl Store {
         read().map_err(|fault| fault.reading(&self.path))
     }
 
+    /// Commits since the store was made. Of two copies of a store the one with more is the later.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its tally was altered.
+    pub fn commits(&self) -> Result<u64, ReadError> {
+        let read = || -> Result<_, Fault> {
+            let header = self.database.begin_read()?.open_table(HEADER)?;
+            let sealed = header.get(HEADER_TALLY)?;
+            let tally = sealed.and_then(|sealed| self.keys.open_tally(sealed.value()));
+            Ok(tally.ok_or(Fault::Tally)?.commits)
+        };
+        read().map_err(|fault| fault.reading(&self.path))
+    }
+
     /// Writes all `changes` or none, in order; returns when they are on disk.
     ///
     /// # Errors
@@ -178,31 +192,37 @@ impl Store {
         write().map_err(|fault| fault.committing(&self.path))
     }
 
-    /// Writes a copy of the store as it is now to `path`, which opens with the same passphrase or key file. The
-    /// store may be in use meanwhile. Every row is checked on the way: a damaged store gives no backup.
+    /// Writes a copy of the store as it is now to `path`, which opens with the same passphrase or key file. It holds
+    /// the rows whose names `keep` takes, and a tally of them. The store may be in use meanwhile. Every row is
+    /// checked on the way, left out or not: a damaged store gives no backup.
     ///
     /// # Errors
     /// Something lies at `path` already, this store is damaged, or the disk cannot take the copy. Then nothing is
     /// left at `path`.
-    pub fn backup(&self, path: impl AsRef<Path>) -> Result<(), BackupError> {
+    pub fn backup(&self, path: impl AsRef<Path>, keep: impl Fn(&[u8]) -> bool) -> Result<(), BackupError> {
         let path = path.as_ref();
         let mut rows = self.rows()?;
-        let [wrap, tally] = rows.header();
+        let wrap = rows.wrap();
+        let mut kept = rows.empty_tally();
         let mut reading = Ok(());
         let built = file::build(path, |transaction| {
-            let mut header = transaction.open_table(HEADER)?;
-            header.insert(HEADER_WRAP, wrap.as_slice())?;
-            header.insert(HEADER_TALLY, tally.as_slice())?;
             let mut copy = transaction.open_table(ROWS)?;
             while let Some(row) = rows.next_sealed() {
                 match row {
-                    Ok((id, sealed)) => drop(copy.insert(id, sealed.as_slice())?),
+                    Ok(row) if keep(&row.name) => {
+                        kept.add(&self.keys.mark(&row.id, &row.sealed));
+                        copy.insert(row.id, row.sealed.as_slice())?;
+                    }
+                    Ok(_) => {}
                     Err(error) => {
                         reading = Err(error);
                         return Err(Fault::Tally);
                     }
                 }
             }
+            let mut header = transaction.open_table(HEADER)?;
+            header.insert(HEADER_WRAP, wrap.as_slice())?;
+            header.insert(HEADER_TALLY, self.keys.seal_tally(&kept).as_slice())?;
             Ok(())
         });
         reading?;

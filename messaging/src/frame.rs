@@ -2,8 +2,14 @@
 
 use std::fmt;
 
+use chacha20poly1305::aead::{AeadInPlace as _, KeyInit as _};
+use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
 use rand_core::CryptoRngCore;
+use sha2::Sha256;
+use zeroize::Zeroizing;
 
+use crate::codec::Reader;
 use crate::place::{Capability, QueueId};
 
 /// Bytes of every frame on the wire.
@@ -12,6 +18,18 @@ pub const FRAME_LEN: usize = 16 * 1024;
 pub const HEADER_LEN: usize = 4 + 16 + 32 + 32;
 /// The sealed rest. With its key and page header it just fits four pages of the relay's database.
 pub const BLOB_LEN: usize = FRAME_LEN - HEADER_LEN;
+
+const NONCE_LEN: usize = 24;
+const TAG_LEN: usize = 16;
+/// What is sealed: the content behind its length, and zeros up to here, so that every blob has one size.
+const PLAIN_LEN: usize = BLOB_LEN - NONCE_LEN - TAG_LEN;
+/// Longest content of a frame: the blob without nonce (24), tag (16) and length (2), 16,258 bytes.
+pub const MAX_CONTENT: usize = PLAIN_LEN - 2;
+
+const _: () = assert!(MAX_CONTENT == 16_300 - 24 - 16 - 2);
+
+const MAGIC: &[u8; 2] = b"af";
+const VERSION: u8 = 1;
 
 /// Names one act of depositing: a repeat after a lost answer carries the same name and is stored once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -32,6 +50,147 @@ pub struct Frame {
     pub capability: Capability,
     /// What it carries.
     pub blob: Blob,
+}
+
+/// Why bytes are no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedFrame {
+    /// Another length than [`FRAME_LEN`].
+    #[error("a frame has {FRAME_LEN} bytes, this has {0}")]
+    Length(usize),
+    /// Something else.
+    #[error("this is not a frame")]
+    NotAFrame,
+    /// A format this program does not know.
+    #[error("frame format {0} is not known here: a newer program wrote it, update this one")]
+    Version(u8),
+}
+
+/// The content does not fit into a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a frame takes {MAX_CONTENT} bytes, these are {0}")]
+pub struct TooLong(pub usize);
+
+/// Seals what goes to one queue and opens what comes from it (XChaCha20-Poly1305).
+///
+/// It hides from places what the ratchet shows of itself, and makes all frames look alike. That it stays the same for
+/// long does not weaken what the ratchet protects. Wiped when dropped, never printed.
+#[derive(Clone)]
+pub struct QueueKey(Zeroizing<[u8; 32]>);
+
+impl Frame {
+    /// The bytes on the wire: magic, version, zero (4), deposit id (16), queue (32), capability (32), blob.
+    #[must_use]
+    pub fn to_bytes(&self) -> Box<[u8; FRAME_LEN]> {
+        let mut bytes = Vec::with_capacity(FRAME_LEN);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&[VERSION, 0]);
+        bytes.extend_from_slice(self.deposit.as_bytes());
+        bytes.extend_from_slice(self.queue.as_bytes());
+        bytes.extend_from_slice(self.capability.as_bytes());
+        bytes.extend_from_slice(self.blob.as_bytes());
+        bytes.try_into().expect("the parts of a frame add up to its length")
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else.
+    pub fn parse(bytes: &[u8]) -> Result<Self, MalformedFrame> {
+        if bytes.len() != FRAME_LEN {
+            return Err(MalformedFrame::Length(bytes.len()));
+        }
+        let (head, rest) = bytes.split_at(4);
+        if !head.starts_with(MAGIC) || head[3] != 0 {
+            return Err(MalformedFrame::NotAFrame);
+        }
+        if head[2] != VERSION {
+            return Err(MalformedFrame::Version(head[2]));
+        }
+        Self::read(&mut Reader::new(rest)).ok_or(MalformedFrame::Length(bytes.len()))
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            deposit: DepositId(reader.array()?),
+            queue: QueueId::from_bytes(reader.array()?),
+            capability: Capability::from_bytes(reader.array()?),
+            blob: Blob::from_slice(reader.take(BLOB_LEN)?)?,
+        })
+    }
+}
+
+impl QueueKey {
+    /// Takes 32 secret bytes, from a store.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The key for one purpose of a shared secret: HKDF-SHA256(salt "autonomy queue key v1", secret, label). Both ends
+    /// name the direction in the label, so that each has a key of its own.
+    #[must_use]
+    pub fn derive(secret: &[u8; 32], label: &str) -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(Some(b"autonomy queue key v1"), secret)
+            .expand(label.as_bytes(), key.as_mut_slice())
+            .expect("32 bytes are within what HKDF gives");
+        Self(key)
+    }
+
+    /// The 32 bytes, to be stored.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Seals `content` for `queue`: the same content never gives the same blob.
+    pub fn seal(
+        &self,
+        queue: &QueueId,
+        content: &[u8],
+        rng: &mut dyn CryptoRngCore,
+    ) -> Result<Blob, TooLong> {
+        let too_long = TooLong(content.len());
+        let len = u16::try_from(content.len()).map_err(|_| too_long)?;
+        if content.len() > MAX_CONTENT {
+            return Err(too_long);
+        }
+        let mut blob = vec![0; BLOB_LEN];
+        let (nonce, rest) = blob.split_at_mut(NONCE_LEN);
+        let (plain, tag) = rest.split_at_mut(PLAIN_LEN);
+        rng.fill_bytes(nonce);
+        plain[..2].copy_from_slice(&len.to_be_bytes());
+        plain[2..2 + content.len()].copy_from_slice(content);
+        let made = self
+            .cipher()
+            .encrypt_in_place_detached(XNonce::from_slice(nonce), queue.as_bytes(), plain)
+            .expect("far below the 256 GiB that the cipher takes");
+        tag.copy_from_slice(&made);
+        Ok(Blob(blob.try_into().expect("made with this length")))
+    }
+
+    /// Opens a blob that came from `queue`. `None` when it was sealed with another key, for another queue, or was
+    /// changed.
+    #[must_use]
+    pub fn open(&self, queue: &QueueId, blob: &Blob) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, rest) = blob.0.split_at(NONCE_LEN);
+        let (sealed, tag) = rest.split_at(PLAIN_LEN);
+        let mut plain = Zeroizing::new(sealed.to_vec());
+        self.cipher()
+            .decrypt_in_place_detached(
+                XNonce::from_slice(nonce),
+                queue.as_bytes(),
+                &mut plain,
+                Tag::from_slice(tag),
+            )
+            .ok()?;
+        let mut reader = Reader::new(&plain);
+        let content = reader.long()?.len();
+        let padded = plain[2 + content..].iter().all(|byte| *byte == 0);
+        padded.then(|| Zeroizing::new(plain[2..2 + content].to_vec()))
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(self.0.as_slice().into())
+    }
 }
 
 impl DepositId {
@@ -74,5 +233,11 @@ impl Blob {
 impl fmt::Debug for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Blob(..)")
+    }
+}
+
+impl fmt::Debug for QueueKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QueueKey(..)")
     }
 }

@@ -36,13 +36,18 @@ mod codec;
 pub mod frame;
 mod identity;
 mod keys;
+pub mod lane;
 mod name;
 mod network;
 pub mod place;
 pub mod provision;
+pub mod queue;
+pub mod ratchet;
 mod role;
+mod rows;
 mod validity;
 pub mod wire;
+mod window;
 
 pub use armour::{Kind, TextError};
 pub use certificate::{
@@ -54,4 +59,6 @@ pub use keys::{BadKey, DescriptorPublic, DescriptorSecret, PublicKey, SealingPub
 pub use name::{BadName, MAX_NAME_LEN, Name};
 pub use network::{Network, UnknownNetwork};
 pub use role::{Access, Role, RoleKind};
+pub use rows::{NoRows, Rows};
 pub use validity::{CLOCK_SKEW, EmptyValidity, Validity};
+pub use window::{Arrival, WINDOW_BYTES, WINDOW_LEN, Window};

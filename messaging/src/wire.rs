@@ -1,7 +1,14 @@
 //! What is said between a pod and a place that holds queues.
 //!
 //! One request opens one stream; its response ends it. Only [`Request::Subscribe`] stays: after [`Response::Done`] the
-//! place pushes frames, oldest first, until the stream ends.
+//! place pushes frames, oldest first, until the stream ends. The name of the protocol carries the version; a change of
+//! any encoding is another name.
+
+mod codec;
+mod work;
+
+pub use codec::{MAX_REQUEST, MAX_RESPONSE, MalformedMessage};
+pub use work::{MAX_WORK_BITS, is_worked, work, work_within};
 
 use crate::frame::{Blob, Frame};
 use crate::place::{Capability, CapabilityHash, QueueId};

@@ -42,7 +42,8 @@ impl Node {
         (Self::empty(identity), rows)
     }
 
-    /// Rebuilds the node from its rows, and returns the effects that may not have been carried out.
+    /// Rebuilds the node from its rows, and returns the effects that may not have been carried out. Cold rows
+    /// ([`Row::is_cold`]) may be left out: they are not held.
     ///
     /// # Errors
     /// Rows are not trusted: one that cannot be read, or does not fit the others, is refused.
@@ -57,6 +58,7 @@ impl Node {
                 Row::Account(id, record) => drop(accounts.insert(id, *record)),
                 Row::Ledger(id, key, Some(value)) => ledgers.entry(id).or_default().push((key, value)),
                 Row::Ledger(_, _, None) => {}
+                cold if cold.is_cold() => {}
                 other => others.push(other),
             }
         }

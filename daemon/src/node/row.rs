@@ -1,7 +1,16 @@
 //! The rows of a pod: one entity's latest state each, under its key.
 //!
 //! On disk a row is `(key, value)`: the key is a tag byte and the entity's name, the value a version byte and
-//! CBOR. Memory and disk change by the same row, so there is no log to replay or compact.
+//! CBOR. Memory and disk change by the same row, so there is no log to replay or compact. Rows of the wallet and of
+//! the messenger are opaque: what stands behind the tag (and account) is theirs.
+//!
+//! Most rows are held in memory too. Cold ones are large and many, and are read when they are needed:
+//!
+//! | row | held in memory | in backups |
+//! |---|---|---|
+//! | `Ratchet` | no | no: a ratchet that went back would use a key twice |
+//! | `Letter` | no | yes |
+//! | all others | yes | yes |
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -45,6 +54,12 @@ pub enum Row {
     Event(u64, Option<Event>),
     /// The answer to a command with an idempotency key.
     Reply(ReplyKey, Option<StoredReply>),
+    /// A row of the messenger; key and value are its own.
+    Mail(Vec<u8>, Option<Vec<u8>>),
+    /// A page of a ratchet, by the messenger's own key. Cold, and never part of a backup.
+    Ratchet(Vec<u8>, Option<Vec<u8>>),
+    /// The body of a message or a chunk of a file, by the messenger's own key. Cold.
+    Letter(Vec<u8>, Option<Vec<u8>>),
 }
 
 /// Counters that only grow.
@@ -80,6 +95,9 @@ mod tag {
     pub(super) const PAYMENT: u8 = 8;
     pub(super) const EVENT: u8 = 9;
     pub(super) const REPLY: u8 = 10;
+    pub(super) const MAIL: u8 = 11;
+    pub(super) const RATCHET: u8 = 12;
+    pub(super) const LETTER: u8 = 13;
 }
 
 impl Row {
@@ -102,7 +120,29 @@ impl Row {
             Self::Payment(id, value) => (key(tag::PAYMENT, &id.0), value.as_ref().map(pack)),
             Self::Event(id, value) => (key(tag::EVENT, &id.to_be_bytes()), value.as_ref().map(pack)),
             Self::Reply(id, value) => (key(tag::REPLY, &id.to_bytes()), value.as_ref().map(pack)),
+            Self::Mail(name, value) => (key(tag::MAIL, name), value.clone()),
+            Self::Ratchet(name, value) => (key(tag::RATCHET, name), value.clone()),
+            Self::Letter(name, value) => (key(tag::LETTER, name), value.clone()),
         }
+    }
+
+    /// Whether the row is large and one of many, so that it is read when it is needed and not held.
+    #[must_use]
+    pub fn is_cold(&self) -> bool {
+        matches!(self, Self::Ratchet(..) | Self::Letter(..))
+    }
+
+    /// Whether an encoded key is that of a cold row: such rows need not be decoded when a pod starts.
+    #[must_use]
+    pub fn is_cold_key(row_key: &[u8]) -> bool {
+        matches!(row_key.first(), Some(&(tag::RATCHET | tag::LETTER)))
+    }
+
+    /// Whether the row under an encoded key belongs into a backup. A ratchet does not: put back to an older day it
+    /// would encrypt two messages with one key.
+    #[must_use]
+    pub fn is_in_backup(row_key: &[u8]) -> bool {
+        row_key.first() != Some(&tag::RATCHET)
     }
 
     /// Reads a row as [`Row::encode`] wrote it.
@@ -141,6 +181,9 @@ impl Row {
                 let id = ReplyKey::from_bytes(name).ok_or_else(|| refused("its key is malformed".into()))?;
                 Self::Reply(id, unpack(value).map_err(refused)?)
             }
+            tag::MAIL => Self::Mail(name.to_vec(), Some(value.to_vec())),
+            tag::RATCHET => Self::Ratchet(name.to_vec(), Some(value.to_vec())),
+            tag::LETTER => Self::Letter(name.to_vec(), Some(value.to_vec())),
             _ => return Err(refused("a newer version of the program may have written it".into())),
         })
     }

@@ -3,7 +3,7 @@
 use rand_core::CryptoRngCore;
 
 use super::{
-    Answer, Caller, Command, Counters, Effect, Node, Refusal, Reply, Request, Row, Step, Timestamp,
+    Answer, Caller, Command, Counters, Effect, Node, Refusal, Reply, Request, Row, Rows, Step, Timestamp,
     replies::ReplyKey,
 };
 use crate::api::types::{Event, EventKind};
@@ -18,12 +18,20 @@ pub(super) struct Turn<'a> {
     pub(super) node: &'a mut Node,
     pub(super) now: Timestamp,
     pub(super) rng: &'a mut dyn CryptoRngCore,
+    /// Cold rows, read when they are needed.
+    #[expect(dead_code, reason = "the messenger is the first to have cold rows")]
+    pub(super) rows: &'a dyn Rows,
     step: Step,
 }
 
 impl<'a> Turn<'a> {
-    pub(super) fn new(node: &'a mut Node, now: Timestamp, rng: &'a mut dyn CryptoRngCore) -> Self {
-        Self { node, now, rng, step: Step::default() }
+    pub(super) fn new(
+        node: &'a mut Node,
+        now: Timestamp,
+        rng: &'a mut dyn CryptoRngCore,
+        rows: &'a dyn Rows,
+    ) -> Self {
+        Self { node, now, rng, rows, step: Step::default() }
     }
 
     pub(super) fn finish(self) -> Step {

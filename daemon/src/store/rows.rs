@@ -12,17 +12,17 @@ use super::{
 /// After the last row the tally is compared, and a mismatch is the last item. After an error it ends.
 pub struct Rows<'a> {
     store: &'a Store,
-    header: [Vec<u8>; 2],
+    wrap: Vec<u8>,
     expected: Tally,
     seen: Tally,
     range: Option<Range<'static, [u8; 32], &'static [u8]>>,
 }
 
 /// A row that opened, as it lies on disk and as what it says.
-struct Walked {
-    id: RowId,
-    sealed: Vec<u8>,
-    name: Vec<u8>,
+pub(super) struct Walked {
+    pub(super) id: RowId,
+    pub(super) sealed: Vec<u8>,
+    pub(super) name: Vec<u8>,
     value: Zeroizing<Vec<u8>>,
 }
 
@@ -33,23 +33,24 @@ impl<'a> Rows<'a> {
         let field = |name| -> Result<_, Fault> {
             Ok(table.get(name)?.map(|bytes| bytes.value().to_vec()).unwrap_or_default())
         };
-        let header = [field(HEADER_WRAP)?, field(HEADER_TALLY)?];
-        let expected = store.keys.open_tally(&header[1]).ok_or(Fault::Tally)?;
+        let wrap = field(HEADER_WRAP)?;
+        let expected = store.keys.open_tally(&field(HEADER_TALLY)?).ok_or(Fault::Tally)?;
         let range = transaction.open_table(ROWS)?.range::<[u8; 32]>(..)?;
-        Ok(Self { store, header, expected, seen: Tally::default(), range: Some(range) })
+        Ok(Self { store, wrap, expected, seen: Tally::default(), range: Some(range) })
     }
 
-    /// The wrapped data key and the sealed tally that belong to these rows.
-    pub(super) fn header(&self) -> [Vec<u8>; 2] {
-        self.header.clone()
+    /// The wrapped data key that opens these rows.
+    pub(super) fn wrap(&self) -> Vec<u8> {
+        self.wrap.clone()
     }
 
-    /// The next row as it lies on disk, after it was opened and found sound.
-    pub(super) fn next_sealed(&mut self) -> Option<Result<(RowId, Vec<u8>), ReadError>> {
-        Some(self.walk()?.map(|row| (row.id, row.sealed)))
+    /// A tally of no rows yet, for a copy of this store: as many commits made it.
+    pub(super) fn empty_tally(&self) -> Tally {
+        self.expected.emptied()
     }
 
-    fn walk(&mut self) -> Option<Result<Walked, ReadError>> {
+    /// The next row, with what lies on disk, after it was opened and found sound.
+    pub(super) fn next_sealed(&mut self) -> Option<Result<Walked, ReadError>> {
         let step = match self.range.as_mut()?.next() {
             Some(entry) => {
                 entry.map_err(Fault::from).and_then(|(id, sealed)| self.check(id.value(), sealed.value()))
@@ -80,7 +81,7 @@ impl Iterator for Rows<'_> {
     type Item = Result<(Vec<u8>, Zeroizing<Vec<u8>>), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.walk()?.map(|row| (row.name, row.value)))
+        Some(self.next_sealed()?.map(|row| (row.name, row.value)))
     }
 }
 

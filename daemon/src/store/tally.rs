@@ -18,6 +18,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// As many commits, no row yet: for a copy of the store.
+    pub(super) fn emptied(&self) -> Self {
+        Self { commits: self.commits, ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, mark: &Mark) {
         self.rows += 1;
         self.toggle(mark);

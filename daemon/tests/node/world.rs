@@ -125,7 +125,7 @@ impl World {
 
     /// Gives the node an input, commits, and checks that a restored node is the same.
     pub(crate) fn give(&mut self, input: Input) -> Option<Reply> {
-        let Step { rows, effects, reply } = self.node.handle(self.now, &mut self.rng, input);
+        let Step { rows, effects, reply } = self.node.handle(self.now, &mut self.rng, &self.rows, input);
         self.commit(&rows);
         self.effects.extend(effects);
         assert!(self.restored().0 == self.node, "a restored pod differs from the one that kept running");

@@ -1,6 +1,8 @@
 //! Plain helpers of the tests.
 #![allow(dead_code, reason = "each test file uses some of them")]
 
+pub(crate) mod wire;
+
 use autonomy_messaging::provision::{Bundle, BundleTerms, DeviceRequest, Grant, GrantTerms, PodRequest};
 use autonomy_messaging::{
     Access, AuthSeed, DescriptorPublic, DescriptorSecret, Name, Network, PublicKey, Role, SealingPublic,

@@ -1,0 +1,208 @@
+//! A driver with many inputs at once, with few, and with a disk that fills up.
+
+mod full;
+
+use autonomy_messaging::{
+    AuthSeed, DescriptorSecret, Name, PublicKey, Role, SigningKey, Validity,
+    provision::{Bundle, BundleTerms},
+};
+use data_encoding::HEXLOWER;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    api::types::{AddDevice, EventKind},
+    node::{Answer, Caller, Command, Identity},
+    store::Unlock,
+};
+
+/// A driver that a test runs by hand, of a pod that has an owner.
+struct Place {
+    dir: TempDir,
+    driver: Driver,
+    heard: broadcast::Receiver<Event>,
+}
+
+/// Asked, and not answered yet.
+type Waits = oneshot::Receiver<Reply>;
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut node, rows) = Node::create(Identity::draw("regtest", &mut rand::rngs::OsRng, now()));
+        let store = Store::create(dir.path().join("pod.redb"), &key()).unwrap();
+        commit(&store, &rows).unwrap();
+        let adopt = request(Command::Adopt(bundle(&node)));
+        assert_eq!(step(&mut node, &store, Input::Request(adopt)).unwrap(), Some(Ok(Answer::Adopted)));
+        let (driver, heard) = driver(node, store);
+        Self { dir, driver, heard }
+    }
+
+    fn commits(&self) -> u64 {
+        self.driver.store.commits().unwrap()
+    }
+
+    /// Names of the devices that listeners heard of, in order.
+    fn told(&mut self) -> Vec<String> {
+        let mut told = Vec::new();
+        while let Ok(event) = self.heard.try_recv() {
+            let EventKind::DeviceAdded { name, .. } = event.kind else { panic!("{event:?}") };
+            told.push(name);
+        }
+        told
+    }
+}
+
+/// A driver that no thread runs yet.
+fn driver(node: Node, store: Store) -> (Driver, broadcast::Receiver<Event>) {
+    let (events, heard) = broadcast::channel(EVENT_BUFFER);
+    let (admitted, _) = watch::channel(Admitted::default());
+    let (broadcaster, watched) = (Broadcaster::default(), Watched::default());
+    (Driver { node, store, broadcaster, watched, events, admitted }, heard)
+}
+
+fn key() -> Unlock {
+    Unlock::key([7; 32])
+}
+
+fn owner() -> AuthSeed {
+    AuthSeed::from_bytes(&[1; 32])
+}
+
+fn bundle(node: &Node) -> String {
+    let terms = BundleTerms {
+        pod_name: Name::new("home").unwrap(),
+        device_key: PublicKey::from(&SigningKey::from_bytes(&[2; 32])),
+        descriptor_key: DescriptorSecret::from_bytes(&[9; 32]).public(),
+        epoch: 1,
+        onion_epoch: 0,
+        validity: Validity::lasting(now(), 86_400),
+    };
+    let request = node.pod_request();
+    Bundle::new(&owner(), &request, terms).seal(&owner(), &request, &mut rand::rngs::OsRng).to_text()
+}
+
+/// Lets in the device that has this number for a name.
+fn add(number: u8) -> Command {
+    let key = PublicKey::from(&SigningKey::from_bytes(&[number + 10; 32]));
+    let role = Role::Device { access: autonomy_messaging::Access::Full };
+    let certificate = owner().root_key().certify(role, &key, 1, Validity::lasting(now(), 86_400));
+    Command::AddDevice(AddDevice {
+        certificate: HEXLOWER.encode(&certificate.to_bytes()),
+        name: number.to_string(),
+        descriptor_key: HEXLOWER.encode(DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
+    })
+}
+
+fn request(command: Command) -> Request {
+    Request { caller: Caller::Owner, idempotency_key: None, command }
+}
+
+fn ask(inbox: &mpsc::Sender<Message>, command: Command) -> Waits {
+    let (answer, waits) = oneshot::channel();
+    inbox.try_send(Message::Asked(request(command), answer)).unwrap();
+    waits
+}
+
+/// The state epoch of the pod in a store.
+fn epoch(store: &Store) -> u64 {
+    restored(store).1
+}
+
+fn restored(store: &Store) -> (Node, u64) {
+    let rows = store.rows().unwrap().map(|row| {
+        let (key, value) = row.unwrap();
+        Row::decode(&key, &value).unwrap()
+    });
+    let rows: Vec<_> = rows.collect();
+    let epoch = rows.iter().find_map(|row| match row {
+        Row::Counters(counters) => Some(counters.state_epoch),
+        _ => None,
+    });
+    (Node::restore(rows).unwrap().0, epoch.unwrap())
+}
+
+#[test]
+fn what_waits_together_is_committed_once_and_answered_in_order() {
+    let mut place = Place::new();
+    let (inbox, waiting) = mpsc::channel(INBOX);
+    let asked: Vec<_> = (0..5).map(|n| (n, ask(&inbox, add(n)), ask(&inbox, Command::Status))).collect();
+    drop(inbox);
+    let before = place.commits();
+    place.driver.run(waiting).unwrap();
+    assert_eq!(place.commits(), before + 1, "ten inputs, one commit");
+    for (number, mut added, mut status) in asked {
+        let Ok(Answer::Device(device)) = added.try_recv().unwrap() else { panic!("not added") };
+        assert_eq!(device.name, number.to_string());
+        let Ok(Answer::Status(status)) = status.try_recv().unwrap() else { panic!("no status") };
+        assert_eq!(status.devices, u32::from(number) + 2, "a later input sees what the earlier ones did");
+    }
+    assert_eq!(place.told(), ["0", "1", "2", "3", "4"]);
+    assert!(restored(&place.driver.store).0 == place.driver.node);
+}
+
+#[test]
+fn more_than_a_batch_is_committed_in_several() {
+    let mut place = Place::new();
+    let count = 2 * batch::MAX_BATCH as u64 + 2;
+    let (inbox, waiting) = mpsc::channel(count as usize);
+    let first = epoch(&place.driver.store) + 1;
+    // Each goes on above the epoch that the one before it reached.
+    let seen = (0..count).map(|n| Command::Reconcile { seen: first + 2 * n });
+    let asked: Vec<_> = seen.map(|command| ask(&inbox, command)).collect();
+    drop(inbox);
+    let before = place.commits();
+    place.driver.run(waiting).unwrap();
+    assert_eq!(place.commits(), before + 3);
+    assert!(asked.into_iter().all(|mut waits| waits.try_recv().unwrap() == Ok(Answer::Done)));
+    assert_eq!(epoch(&place.driver.store), first + 2 * (count - 1) + 1);
+}
+
+#[test]
+fn inputs_that_change_nothing_cost_no_commit() {
+    let mut place = Place::new();
+    let (inbox, waiting) = mpsc::channel(INBOX);
+    let mut status = ask(&inbox, Command::Status);
+    let mut refused = ask(&inbox, Command::Reconcile { seen: 0 });
+    drop(inbox);
+    let before = place.commits();
+    place.driver.run(waiting).unwrap();
+    assert_eq!(place.commits(), before);
+    assert!(status.try_recv().unwrap().is_ok());
+    assert!(refused.try_recv().unwrap().is_err());
+}
+
+#[test]
+fn a_lone_input_waits_for_nobody() {
+    let mut place = Place::new();
+    let before = place.commits();
+    let (inbox, waiting) = mpsc::channel(INBOX);
+    let runs = thread::Builder::new().spawn(move || {
+        place.driver.run(waiting).unwrap();
+        place
+    });
+    // Each is answered while the inbox stays open and nothing else comes.
+    for number in 0..3 {
+        assert!(ask(&inbox, add(number)).blocking_recv().unwrap().is_ok());
+    }
+    drop(inbox);
+    assert_eq!(runs.unwrap().join().unwrap().commits(), before + 3);
+}
+
+#[test]
+fn a_backup_holds_what_came_before_it_and_nothing_after() {
+    let mut place = Place::new();
+    let copy = place.dir.path().join("copy.redb");
+    let seen = epoch(&place.driver.store) + 10;
+    let (inbox, waiting) = mpsc::channel(INBOX);
+    let mut before = ask(&inbox, Command::Reconcile { seen });
+    let (answer, mut copied) = oneshot::channel();
+    inbox.try_send(Message::BackUp(copy.clone(), answer)).unwrap();
+    let mut after = ask(&inbox, Command::Reconcile { seen: seen + 10 });
+    drop(inbox);
+    place.driver.run(waiting).unwrap();
+    assert!(copied.try_recv().unwrap().is_ok());
+    assert!([&mut before, &mut after].into_iter().all(|waits| waits.try_recv().unwrap().is_ok()));
+    assert_eq!(epoch(&Store::open(copy, &key()).unwrap()), seen + 1);
+    assert_eq!(epoch(&place.driver.store), seen + 11);
+}

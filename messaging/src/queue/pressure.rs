@@ -1,0 +1,106 @@
+//! Who may make a queue at a place, the harder the fuller it is.
+
+use std::fmt;
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::QueueLimits;
+use crate::place::{Capability, CapabilityHash, QueueId};
+use crate::wire::{MAX_WORK_BITS, Refusal, Ticket, is_worked};
+
+/// Seconds for which a challenge is given out; it is taken for as long again. Enough for a slow machine and Tor.
+const CHALLENGE_PERIOD: u64 = 600;
+
+/// Work asked for when half of the queues are in use: 2^12 hashes, some milliseconds.
+const LEAST_BITS: u8 = 12;
+/// Steps of one bit from there to the last queue: the work doubles with each sixteenth, up to 2^20 hashes, half a second.
+const STEPS: u8 = 8;
+
+const _: () = assert!(LEAST_BITS + STEPS <= MAX_WORK_BITS);
+
+/// Decides about tickets. Keeps nothing: a challenge follows from a secret of the place and the time.
+pub struct Pressure {
+    secret: Zeroizing<[u8; 32]>,
+    tokens: Vec<CapabilityHash>,
+    strangers: bool,
+}
+
+impl Pressure {
+    /// `secret` makes challenges that nobody can foresee; `tokens` are the hashes of the operator's invitation tokens;
+    /// `strangers` says whether anybody without one may come too.
+    #[must_use]
+    pub fn new(secret: [u8; 32], tokens: Vec<CapabilityHash>, strangers: bool) -> Self {
+        Self { secret: Zeroizing::new(secret), tokens, strangers }
+    }
+
+    /// Whether one more queue is made, where there are `queues` already. The only exception to all rules is none: at
+    /// the cap nobody gets one.
+    pub fn admit(
+        &self,
+        now: u64,
+        queues: u64,
+        limits: &QueueLimits,
+        queue: &QueueId,
+        ticket: &Ticket,
+    ) -> Result<(), Refusal> {
+        if queues >= limits.max_queues {
+            return Err(Refusal::TooManyQueues);
+        }
+        match ticket {
+            Ticket::Token(token) if self.knows(token) => Ok(()),
+            Ticket::Token(_) => Err(Refusal::BadTicket),
+            _ if !self.strangers => Err(Refusal::BadTicket),
+            _ if work_bits(queues, limits) == 0 => Ok(()),
+            Ticket::Open => Err(self.work_needed(now, queues, limits)),
+            Ticket::Work { challenge, nonce } => {
+                if ![now, now.saturating_sub(CHALLENGE_PERIOD)]
+                    .map(|at| self.challenge(at))
+                    .contains(challenge)
+                {
+                    return Err(self.work_needed(now, queues, limits));
+                }
+                // A step is granted: the place may have filled while they worked.
+                let bits = work_bits(queues, limits) - 1;
+                is_worked(challenge, queue, *nonce, bits).then_some(()).ok_or(Refusal::BadTicket)
+            }
+        }
+    }
+
+    /// Looks at every token, whichever it is.
+    fn knows(&self, token: &Capability) -> bool {
+        self.tokens.iter().fold(false, |known, hash| known | hash.admits(token))
+    }
+
+    fn work_needed(&self, now: u64, queues: u64, limits: &QueueLimits) -> Refusal {
+        Refusal::WorkNeeded { challenge: self.challenge(now), bits: work_bits(queues, limits) }
+    }
+
+    fn challenge(&self, now: u64) -> [u8; 32] {
+        let mut challenge = [0; 32];
+        Hkdf::<Sha256>::new(Some(b"autonomy queue challenge v1"), self.secret.as_slice())
+            .expand(&(now / CHALLENGE_PERIOD).to_be_bytes(), &mut challenge)
+            .expect("32 bytes are within what HKDF gives");
+        challenge
+    }
+}
+
+/// Work a stranger has to do for one more queue, where there are `queues` already: none while half of them are free.
+#[must_use]
+pub fn work_bits(queues: u64, limits: &QueueLimits) -> u8 {
+    let half = limits.max_queues / 2;
+    let Some(over) = queues.checked_sub(half) else { return 0 };
+    let range = u128::from((limits.max_queues - half).max(1));
+    let step = u128::from(over) * u128::from(STEPS) / range;
+    LEAST_BITS + u8::try_from(step).unwrap_or(STEPS).min(STEPS)
+}
+
+impl fmt::Debug for Pressure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pressure")
+            .field("tokens", &self.tokens.len())
+            .field("strangers", &self.strangers)
+            .finish_non_exhaustive()
+    }
+}

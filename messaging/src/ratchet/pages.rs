@@ -1,0 +1,229 @@
+//! Cuts a state into pages, so that a small change of it writes few bytes.
+//!
+//! A state of some 40 kB changes with every message, in a few dozen bytes; and what is inserted moves all that
+//! stands behind it. So the cuts are made where the *content* says so (a rolling hash over the last bytes, as in
+//! FastCDC): behind an insertion the same cuts are found again, and the pages there stay what they were. An
+//! index, rewritten with every change, lists the pages in order and seals them with a digest: pages of two
+//! different states are never taken for one.
+
+use std::collections::HashMap;
+
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::LoadError;
+use crate::codec::Reader;
+
+/// Rows of a store: a key relative to the contact, and the new value, or none where the row is to go.
+pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// No page is shorter, but the last. With one byte in 2^10 a cut behind it, a page has some 1.3 KiB.
+const MIN_PAGE: usize = 256;
+const CUT_MASK: u64 = ((1 << 10) - 1) << 22;
+/// No page is longer.
+const MAX_PAGE: usize = 4096;
+/// A state is never larger: 9 epochs of at most 2 ratchets with 256 kept keys of 48 B, 3 kB of members and
+/// 1 kB of the rest are 260 kB, the tree and an unacknowledged commit 10 kB.
+const MAX_STATE: usize = 512 * 1024;
+const MAX_PAGES: usize = MAX_STATE / MIN_PAGE;
+
+const INDEX_KEY: [u8; 1] = [0];
+const PAGE: u8 = 1;
+const VERSION: u8 = 1;
+const DIGEST_LEN: usize = 16;
+
+type Digest = [u8; DIGEST_LEN];
+
+/// What the store holds of a state: where each page is, and what is in it.
+#[derive(Default)]
+pub(super) struct Pages(Vec<Page>);
+
+#[derive(Clone, Copy)]
+struct Page {
+    id: u16,
+    digest: Digest,
+}
+
+impl Pages {
+    /// Reads a state from the store.
+    pub(super) fn load(
+        read: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
+    ) -> Result<(Self, Zeroizing<Vec<u8>>), LoadError> {
+        let index = read(&INDEX_KEY).ok_or(LoadError::Missing)?;
+        let (ids, seal) = read_index(&index).ok_or(LoadError::Malformed("the index of its pages"))?;
+        let mut pages = Self::default();
+        let mut state = Zeroizing::new(Vec::new());
+        for id in ids {
+            let page = read(&page_key(id)).map(Zeroizing::new).ok_or(LoadError::Missing)?;
+            if page.is_empty() || page.len() > MAX_PAGE || state.len() + page.len() > MAX_STATE {
+                return Err(LoadError::Malformed("the length of a page"));
+            }
+            pages.0.push(Page { id, digest: digest(&page) });
+            state.extend_from_slice(&page);
+        }
+        if pages.seal() != seal {
+            return Err(LoadError::Malformed("its pages do not belong together"));
+        }
+        Ok((pages, state))
+    }
+
+    /// Takes the new state, and says what has to be written.
+    ///
+    /// # Panics
+    /// With a state larger than any can be; see [`MAX_STATE`].
+    pub(super) fn update(&mut self, state: &[u8]) -> Changes {
+        let mut kept: HashMap<Digest, u16> = self.0.iter().map(|page| (page.digest, page.id)).collect();
+        let cut: Vec<(Digest, &[u8])> = Cuts(state).map(|page| (digest(page), page)).collect();
+        assert!(cut.len() <= MAX_PAGES, "the state is bounded by what it consists of");
+        kept.retain(|digest, _| cut.iter().any(|(found, _)| found == digest));
+
+        let mut free = FreeIds::beside(kept.values().copied());
+        let mut changes = Changes::new();
+        let mut pages = Vec::with_capacity(cut.len());
+        for (digest, page) in cut {
+            let id = *kept.entry(digest).or_insert_with(|| {
+                let id = free.take();
+                changes.push((page_key(id).to_vec(), Some(page.to_vec())));
+                id
+            });
+            pages.push(Page { id, digest });
+        }
+        let unused = self.0.iter().map(|page| page.id).filter(|id| !free.is_used(*id));
+        changes.extend(unused.map(|id| (page_key(id).to_vec(), None)));
+        self.0 = pages;
+        changes.push((INDEX_KEY.to_vec(), Some(self.index())));
+        changes
+    }
+
+    /// Every row there is.
+    pub(super) fn keys(&self) -> Vec<Vec<u8>> {
+        let mut keys: Vec<Vec<u8>> = self.0.iter().map(|page| page_key(page.id).to_vec()).collect();
+        keys.push(INDEX_KEY.to_vec());
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    fn index(&self) -> Vec<u8> {
+        let mut index = vec![VERSION];
+        index.extend_from_slice(&self.seal());
+        index.extend(self.0.iter().flat_map(|page| page.id.to_be_bytes()));
+        index
+    }
+
+    fn seal(&self) -> Digest {
+        let mut hash = Sha256::new();
+        self.0.iter().for_each(|page| hash.update(page.digest));
+        truncated(hash)
+    }
+}
+
+fn read_index(bytes: &[u8]) -> Option<(Vec<u16>, Digest)> {
+    if bytes.len() > 1 + DIGEST_LEN + 2 * MAX_PAGES {
+        return None;
+    }
+    let mut reader = Reader::new(bytes);
+    if reader.u8()? != VERSION {
+        return None;
+    }
+    let seal = reader.array()?;
+    let mut ids = Vec::new();
+    while !reader.is_empty() {
+        let id = u16::from_be_bytes(reader.array()?);
+        if usize::from(id) >= MAX_PAGES {
+            return None;
+        }
+        ids.push(id);
+    }
+    Some((ids, seal))
+}
+
+fn page_key(id: u16) -> [u8; 3] {
+    let [high, low] = id.to_be_bytes();
+    [PAGE, high, low]
+}
+
+fn digest(page: &[u8]) -> Digest {
+    truncated(Sha256::new_with_prefix(page))
+}
+
+fn truncated(hash: Sha256) -> Digest {
+    let full = hash.finalize();
+    let mut digest = [0; DIGEST_LEN];
+    digest.copy_from_slice(&full[..DIGEST_LEN]);
+    digest
+}
+
+/// The smallest ids that are not in use: a changed page takes the row of one that went.
+struct FreeIds {
+    used: Vec<bool>,
+    next: usize,
+}
+
+impl FreeIds {
+    fn beside(ids: impl Iterator<Item = u16>) -> Self {
+        let mut used = vec![false; MAX_PAGES];
+        ids.for_each(|id| used[usize::from(id)] = true);
+        Self { used, next: 0 }
+    }
+
+    fn take(&mut self) -> u16 {
+        while self.used[self.next] {
+            self.next += 1;
+        }
+        self.used[self.next] = true;
+        u16::try_from(self.next).expect("there are fewer pages than ids")
+    }
+
+    fn is_used(&self, id: u16) -> bool {
+        self.used[usize::from(id)]
+    }
+}
+
+/// The pages of a state, in order.
+struct Cuts<'a>(&'a [u8]);
+
+impl<'a> Iterator for Cuts<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (page, rest) = self.0.split_at(next_cut(self.0));
+        self.0 = rest;
+        Some(page)
+    }
+}
+
+/// Where the first page of `bytes` ends.
+fn next_cut(bytes: &[u8]) -> usize {
+    let end = bytes.len().min(MAX_PAGE);
+    let mut hash = 0_u64;
+    // The hash forgets a byte after 64 more: what it says behind MIN_PAGE depends on the content near by only.
+    for (at, byte) in bytes.iter().enumerate().take(end).skip(MIN_PAGE - 64) {
+        hash = (hash << 1).wrapping_add(GEAR[usize::from(*byte)]);
+        if at >= MIN_PAGE && hash & CUT_MASK == 0 {
+            return at + 1;
+        }
+    }
+    end
+}
+
+/// A random number for each byte: splitmix64 from a seed of zero.
+const GEAR: [u64; 256] = {
+    let mut table = [0; 256];
+    let mut seed = 0_u64;
+    let mut at = 0;
+    while at < table.len() {
+        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        table[at] = mixed ^ (mixed >> 31);
+        at += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests;
