@@ -25,7 +25,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Clock, Relay, RelayConfig, RelayError, file_in, metrics::Snapshot};
+use super::{Clock, Relay, RelayError, file_in, metrics::Snapshot};
 use crate::{
     config::{Config, ConfigError},
     driver,

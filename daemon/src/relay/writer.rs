@@ -98,8 +98,13 @@ impl Writer {
             answers.filled.clear();
         }
         answers.filled.iter().for_each(|queue| self.ears.filled(queue));
-        answers.requests.into_iter().for_each(|(to, response)| drop(to.send(response)));
-        answers.sweeps.into_iter().for_each(|(to, more)| drop(to.send(more)));
+        // Whoever asked may have gone.
+        for (to, response) in answers.requests {
+            let _ = to.send(response);
+        }
+        for (to, more) in answers.sweeps {
+            let _ = to.send(more);
+        }
         written
     }
 
