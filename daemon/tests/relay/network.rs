@@ -1,7 +1,7 @@
 //! The network shell over streams within this process.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -92,6 +92,8 @@ struct Node {
     lines: Arc<Lines>,
     network: NetworkHandle,
     events: mpsc::Receiver<NetworkEvent>,
+    frames: VecDeque<u64>,
+    subscriptions: VecDeque<(Place, bool)>,
 }
 
 impl Node {
@@ -99,24 +101,39 @@ impl Node {
         let (network, events) = peers::start(&tokio::runtime::Handle::current());
         let lines = Arc::new(Lines::default());
         network.attach(Some(lines.clone()));
-        Self { lines, network, events }
+        Self { lines, network, events, frames: VecDeque::new(), subscriptions: VecDeque::new() }
     }
 
     async fn event(&mut self) -> NetworkEvent {
         timeout(PATIENCE, self.events.recv()).await.expect("something happens").unwrap()
     }
 
+    /// The next frame. That a subscription came up may be told before it or after.
     async fn frame(&mut self) -> u64 {
-        match self.event().await {
-            NetworkEvent::Collected { blob, .. } => u64::from_be_bytes(*blob.as_bytes().first_chunk().unwrap()),
-            other => panic!("not a frame: {other:?}"),
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                return frame;
+            }
+            self.learn().await;
         }
     }
 
     async fn becomes(&mut self, place: Place, up: bool) {
+        loop {
+            if let Some(told) = self.subscriptions.pop_front() {
+                return assert_eq!(told, (place, up));
+            }
+            self.learn().await;
+        }
+    }
+
+    async fn learn(&mut self) {
         match self.event().await {
-            NetworkEvent::Subscribed { place: at, up: is } => assert_eq!((at, is), (place, up)),
-            other => panic!("not a subscription: {other:?}"),
+            NetworkEvent::Collected { blob, .. } => {
+                self.frames.push_back(u64::from_be_bytes(*blob.as_bytes().first_chunk().unwrap()));
+            }
+            NetworkEvent::Subscribed { place, up } => self.subscriptions.push_back((place, up)),
+            other => panic!("neither a frame nor a subscription: {other:?}"),
         }
     }
 }
@@ -249,10 +266,12 @@ async fn more_queues_than_a_subscription_takes_are_collected_in_several() {
     for own in &boxes {
         relay.handle(own.frame(1)).await;
     }
-    let mut collected = std::collections::BTreeSet::new();
+    let mut collected = BTreeSet::new();
     while collected.len() < 150 {
-        let NetworkEvent::Collected { queue, .. } = node.event().await else { panic!() };
-        collected.insert(queue);
+        match node.event().await {
+            NetworkEvent::Collected { queue, .. } => collected.insert(queue),
+            other => panic!("not a frame: {other:?}"),
+        };
     }
     assert_eq!(node.lines.dials.load(SeqCst), 3, "64, 64 and 22");
 }
