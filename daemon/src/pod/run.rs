@@ -26,6 +26,7 @@ use crate::{
     config::Config,
     driver::{self, Broadcaster, Handle},
     node::{ChainPoint, Owner},
+    relay::{self, Relay},
     store::Unlock,
 };
 
@@ -121,12 +122,16 @@ impl Pod {
         ];
         (self.told)(RunEvent::SocketReady);
         let parts = (self.pod_seed.clone(), self.config.tor.echo, self.told.clone());
+        let relay = self.relay()?;
+        if let Some(relay) = relay.clone() {
+            tasks.push(spawn(relay::service::keep(relay, stopping.clone())));
+        }
         let stopping_too = stopping.clone();
         let on_tor = handle.clone();
         tasks.push(spawn(async move {
             let Some(owner) = owner(&on_tor, &parts.2, stopping_too.clone()).await else { return };
             let Some(tor) = services::start_tor(tor, &onion, stopping_too.clone()).await else { return };
-            let parts = Parts { pod_seed: parts.0, owner, echo: parts.1 };
+            let parts = Parts { pod_seed: parts.0, owner, echo: parts.1, network: None, relay };
             services::keep_running(tor, &parts, &on_tor, &routes, &onion, stopping_too).await;
         }));
         let outcome = signals.until_told_to_end(&handle).await;
@@ -136,6 +141,16 @@ impl Pod {
         let _ = tokio::time::timeout(LAST_WORDS, join_all(tasks)).await;
         *self.broadcaster.write().unwrap_or_else(PoisonError::into_inner) = None;
         outcome
+    }
+
+    /// The relay beside the pod, where the settings want one. Its file has nothing to do with the pod's.
+    fn relay(&self) -> Result<Option<Relay>, PodError> {
+        if !self.config.relay.enabled {
+            return Ok(None);
+        }
+        let file = relay::file_in(self.dir.path());
+        let relay = Relay::open(&file, self.config.relay(), relay::service::clock());
+        relay.map(Some).map_err(|error| PodError::system("opening the relay", error))
     }
 
     fn follow_chain(&self, bitcoind: BitcoindConfig, handle: &Handle) -> Result<(), PodError> {
