@@ -49,7 +49,7 @@ pub use self::{
         Answer, ContactView, EntryView, FileView, InviteView, MessengerStatus, RefusedBecause, RelayView,
     },
     contact::{ContactId, ContactState, Direction, EntryState},
-    effect::{Effect, Notice},
+    effect::{Collection, Effect, Notice},
     files::{DEFAULT_FILE_LIMIT, FileState, MAX_FILES, MAX_LOADED},
     input::{Command, Input, MAX_INVITE_VALIDITY},
     invites::{InviteId, InviteState, MAX_INVITES},
@@ -129,7 +129,7 @@ struct Outside {
     /// Whether the sessions were looked for since the start.
     checked: bool,
     /// The last set of collections that was asked for.
-    collecting: Option<Vec<effect::Collection>>,
+    collecting: Option<Vec<Collection>>,
     /// The last set of own queues that was told.
     serving: Option<Vec<QueueId>>,
     /// Whether queues came, went or opened since the last two were told.
@@ -184,6 +184,7 @@ impl Messenger {
             Input::Called { call, outcome } => turn.called(call, outcome),
             Input::Collected { place, queue, number, blob } => turn.collected(place, queue, number, &blob),
             Input::Subscribed { place, up } => turn.subscribed(place, up),
+            Input::Missing { place, queue } => turn.missing(place, queue),
             Input::Asked { ticket, request } => turn.asked(ticket, request),
             Input::Wake => {}
         }

@@ -155,7 +155,13 @@ async fn a_file_with_torn_pages_gives_errors_and_no_false_frame() {
     }
     drop(file);
     match site.try_open() {
-        Err(error) => assert!(matches!(error, RelayError::Damaged { .. } | RelayError::NotARelay { .. } | RelayError::Disk { .. }), "{error}"),
+        Err(error) => assert!(
+            matches!(
+                error,
+                RelayError::Damaged { .. } | RelayError::NotARelay { .. } | RelayError::Disk { .. }
+            ),
+            "{error}"
+        ),
         Ok(relay) => {
             let answer = relay.handle(own.frame(100)).await;
             let spoilt = matches!(answer, Response::Refused(Refusal::Busy { .. }))

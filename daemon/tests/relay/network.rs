@@ -316,6 +316,9 @@ async fn nonsense_on_a_stream_is_answered_or_dropped_and_counted() {
     let malformed = Response::Refused(Refusal::Malformed).to_bytes();
     assert_eq!(says[0][4..], malformed);
     assert_eq!(says[1][4..], malformed);
-    assert!(says[2].is_empty() && says[3].is_empty(), "a length that lies, and a message that ends, get nothing");
+    assert!(
+        says[2].is_empty() && says[3].is_empty(),
+        "a length that lies, and a message that ends, get nothing"
+    );
     assert_eq!(relay.snapshot().await.refused["malformed"], 2);
 }

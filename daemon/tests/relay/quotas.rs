@@ -65,14 +65,19 @@ async fn a_relay_that_fills_asks_for_work_and_at_its_cap_for_nothing_more() {
         Box::at(&relay).await;
     }
     let own = Box::draw();
-    let Response::Refused(Refusal::WorkNeeded { challenge, bits }) = relay.handle(own.open(Ticket::Open)).await
+    let Response::Refused(Refusal::WorkNeeded { challenge, bits }) =
+        relay.handle(own.open(Ticket::Open)).await
     else {
         panic!("no work asked for");
     };
     let nonce = work(&challenge, &own.queue, bits).unwrap();
     let ticket = Ticket::Work { challenge, nonce };
     let thief = Box::draw();
-    assert_eq!(relay.handle(thief.open(ticket.clone())).await, refused(Refusal::BadTicket), "work for another");
+    assert_eq!(
+        relay.handle(thief.open(ticket.clone())).await,
+        refused(Refusal::BadTicket),
+        "work for another"
+    );
     assert_eq!(relay.handle(own.open(ticket)).await, Response::Done);
     let mut last = Box::draw();
     loop {
@@ -150,7 +155,8 @@ async fn many_that_are_too_old_go_in_bounded_steps() {
     let site = Site::new();
     let relay = site.open();
     let boxes: Vec<Box> = (0..1_300).map(|_| Box::draw()).collect();
-    let opened = futures::future::join_all(boxes.iter().map(|own| relay.handle(own.open(Ticket::Open)))).await;
+    let opened =
+        futures::future::join_all(boxes.iter().map(|own| relay.handle(own.open(Ticket::Open)))).await;
     assert!(opened.iter().all(|opened| *opened == Response::Done));
     site.pass(91 * DAY);
     assert!(relay.sweep().await, "one sweep does not do it all");

@@ -1,7 +1,7 @@
 //! One contact: who it is, its queues, and how the conversation stands.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
 };
 
@@ -172,6 +172,8 @@ pub(super) struct ContactOutside {
     pub(super) open_tries: u32,
     /// Queues being opened.
     pub(super) opening: u32,
+    /// Queues that their places have lost: to be opened again under the same names.
+    pub(super) lost: BTreeSet<QueueId>,
     /// What they say our relays took, against what we collected there.
     pub(super) watches: BTreeMap<QueueId, Watch>,
     /// Whether our card for them was looked at since something in it may have changed.

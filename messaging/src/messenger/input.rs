@@ -42,6 +42,13 @@ pub enum Input {
         /// Whether it works now.
         up: bool,
     },
+    /// A place says that it has no such queue of ours: it lost it.
+    Missing {
+        /// The place.
+        place: Place,
+        /// The queue.
+        queue: QueueId,
+    },
     /// Somebody deposits in a queue of the pod's own, or redeems an invite there. The answer is an effect.
     Asked {
         /// Names the caller for the answer.

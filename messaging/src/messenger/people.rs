@@ -1,6 +1,6 @@
 //! Contacts: made, seen, named, compared, shut out, forgotten; and the card each of them has of us.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
@@ -84,6 +84,7 @@ impl Contact {
             open_at: 0,
             open_tries: 0,
             opening: 0,
+            lost: BTreeSet::new(),
             watches: BTreeMap::new(),
             card_looked_at: false,
             first_flight: FirstFlight::default(),
