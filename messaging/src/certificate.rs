@@ -152,7 +152,11 @@ impl UnverifiedCertificate {
 
     /// As [`verify`](Self::verify), without a look at the time: for a certificate read back from a store, whose time
     /// was looked at when it came.
-    pub fn verify_kept(&self, root: &RootPublic, expected: RoleKind) -> Result<Certificate, CertificateError> {
+    pub fn verify_kept(
+        &self,
+        root: &RootPublic,
+        expected: RoleKind,
+    ) -> Result<Certificate, CertificateError> {
         let fields = self.0;
         if fields.root != *root {
             return Err(CertificateError::WrongRoot { expected: *root, found: fields.root });

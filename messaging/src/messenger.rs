@@ -17,6 +17,7 @@
 //! | `contact` | one contact: who it is, its queues, the conversation |
 //! | `invites`, `join` | how two people become contacts |
 //! | `deliver`, `receive` | frames out, frames in |
+//! | `files` | files out, files in |
 //! | `reset` | a new group where the old one is lost |
 //! | `relays` | places of one's own beside the pod |
 
@@ -24,6 +25,7 @@ mod answer;
 mod contact;
 mod deliver;
 mod effect;
+mod files;
 mod input;
 mod invites;
 mod join;
@@ -42,16 +44,25 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use ed25519_dalek::SigningKey;
 use rand_core::CryptoRngCore;
 
-use self::{contact::Contact, invites::InviteRecord, relays::Relay, turn::Turn};
 pub use self::{
-    answer::{Answer, ContactView, EntryView, InviteView, MessengerStatus, RefusedBecause, RelayView},
+    answer::{
+        Answer, ContactView, EntryView, FileView, InviteView, MessengerStatus, RefusedBecause, RelayView,
+    },
     contact::{ContactId, ContactState, Direction, EntryState},
-    effect::{Effect, Notice},
-    input::{Command, Input},
-    invites::{InviteId, InviteState},
-    relays::RelayState,
+    effect::{Collection, Effect, Notice},
+    files::{DEFAULT_FILE_LIMIT, FileState, MAX_FILES, MAX_LOADED},
+    input::{Command, Input, MAX_INVITE_VALIDITY},
+    invites::{InviteId, InviteState, MAX_INVITES},
+    relays::{ACTIVE_RELAYS, MAX_RELAYS, RelayState},
     restore::RestoreError,
-    row::{MailRow, RowClass},
+    row::{BadRow, MailRow, RowClass},
+    talk::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
+};
+use self::{
+    contact::{Contact, FirstFlight},
+    invites::InviteRecord,
+    relays::Relay,
+    turn::Turn,
 };
 use crate::{
     Certificate, Name, RootPublic, Rows,
@@ -118,11 +129,13 @@ struct Outside {
     /// Whether the sessions were looked for since the start.
     checked: bool,
     /// The last set of collections that was asked for.
-    collecting: Option<Vec<effect::Collection>>,
+    collecting: Option<Vec<Collection>>,
     /// The last set of own queues that was told.
     serving: Option<Vec<QueueId>>,
     /// Whether queues came, went or opened since the last two were told.
     queues_changed: bool,
+    /// Invites on their way to their places.
+    publishing: BTreeMap<InviteId, FirstFlight>,
     /// Acknowledgements owed to places.
     acks: places::AckBook,
     /// Calls with frames, shared out among contacts.
@@ -171,6 +184,7 @@ impl Messenger {
             Input::Called { call, outcome } => turn.called(call, outcome),
             Input::Collected { place, queue, number, blob } => turn.collected(place, queue, number, &blob),
             Input::Subscribed { place, up } => turn.subscribed(place, up),
+            Input::Missing { place, queue } => turn.missing(place, queue),
             Input::Asked { ticket, request } => turn.asked(ticket, request),
             Input::Wake => {}
         }
@@ -193,9 +207,8 @@ impl Messenger {
             return Some(0);
         }
         let contacts = self.outside.wakes.first().map(|(at, _)| *at);
-        let invites = self.invites.values().filter_map(InviteRecord::next_wake).min();
         let relays = self.relays.values().filter_map(Relay::next_wake).min();
-        [contacts, invites, relays].into_iter().flatten().min()
+        [contacts, self.next_invite(), relays].into_iter().flatten().min()
     }
 }
 

@@ -109,7 +109,7 @@ pub enum Verb {
     /// Exchange messages with contacts
     #[command(subcommand)]
     Message(MessageVerb),
-    /// Relays, which hold your messages while your pod is away
+    /// Relays, which hold your messages while your pod is away; and a relay of your own for others
     #[command(subcommand)]
     Relay(RelayVerb),
     /// Who you are to your contacts

@@ -1,5 +1,7 @@
 //! `relay …`: where messages wait while the pod is away.
 
+mod host;
+
 use std::fmt::Write as _;
 
 use serde_json::json;
@@ -16,7 +18,9 @@ use crate::{
     place,
 };
 
-/// Carries out a verb of `relay`.
+pub(super) use self::host::run;
+
+/// Carries out a verb of `relay`, all but `run`.
 pub(super) async fn relay(context: &Context, verb: RelayVerb) -> Result<Answer, Failure> {
     match verb {
         RelayVerb::Add { place, name, token } => add(context, place, name, token).await,
@@ -27,6 +31,10 @@ pub(super) async fn relay(context: &Context, verb: RelayVerb) -> Result<Answer, 
             Ok(listed(&relays))
         }
         RelayVerb::Status => status(context).await,
+        RelayVerb::Place => host::place(context),
+        RelayVerb::Metrics => host::metrics(context).await,
+        // Runs without the runtime of this command.
+        RelayVerb::Run => Err(Failure::usage("`relay run` takes no part here")),
     }
 }
 

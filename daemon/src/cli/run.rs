@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     Exit, Failure, account, agent,
-    args::{AgentVerb, Cli, MessageVerb, PodVerb, Verb},
+    args::{AgentVerb, Cli, MessageVerb, PodVerb, RelayVerb, Verb},
     contact,
     context::Context,
     device, events, message,
@@ -61,7 +61,7 @@ fn not_understood(error: &clap::Error, json: bool) -> ExitCode {
 
 /// A pod and an agent tell what they do; other commands only what goes wrong.
 fn start_log(cli: &Cli) {
-    let serves = matches!(cli.verb, Verb::Pod(PodVerb::Run) | Verb::Agent(_));
+    let serves = matches!(cli.verb, Verb::Pod(PodVerb::Run) | Verb::Relay(RelayVerb::Run) | Verb::Agent(_));
     let usual = match (cli.global.verbose, serves) {
         (0, false) => "error",
         // Arti's directory code warns of every small network, each second.
@@ -81,6 +81,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
             return shell::man(&dir).and_then(|answer| print(&Context::new(cli.global)?, &answer));
         }
         Verb::Pod(PodVerb::Run) => return pod::run(&Context::new(cli.global)?),
+        Verb::Relay(RelayVerb::Run) => return relay::run(&Context::new(cli.global)?),
         Verb::Probe(wish) => {
             let context = Context::new(cli.global)?;
             // Tor writes its last words when the runtime ends; its folder goes after that.

@@ -1,14 +1,17 @@
 //! One contact: who it is, its queues, and how the conversation stands.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{Timestamp, deliver::Ware};
+use super::{Timestamp, deliver::Ware, files::FileRecord};
 use crate::{
-    RootPublic,
+    RootPublic, TransferId,
     card::Card,
     courier::{Courier, Watch},
     frame::QueueKey,
@@ -93,6 +96,8 @@ pub(super) struct ContactRecord {
     /// A new group of ours that they have not answered yet.
     #[zeroize(skip)]
     pub(super) pending_reset: Option<Vec<u8>>,
+    /// Longest file taken from them, bytes.
+    pub(super) file_limit: u64,
 }
 
 /// Keys that last as long as the contact: they come from the first group, and are in backups.
@@ -130,6 +135,8 @@ pub(super) struct ThreadRecord {
     pub(super) inbox: Vec<u8>,
     /// The outbox, but for the messages in it.
     pub(super) outbox: Vec<u8>,
+    /// For our queues at relays: frames that they say were taken there, and frames we collected there.
+    pub(super) counts: Vec<([u8; 32], u32, u32)>,
 }
 
 /// A contact in memory.
@@ -140,6 +147,8 @@ pub(super) struct Contact {
     pub(super) inbox: Inbox,
     /// When the messages in the outbox were queued, but for those given up.
     pub(super) queued_at: BTreeMap<u64, Timestamp>,
+    /// Files to and from them.
+    pub(super) files: BTreeMap<TransferId, FileRecord>,
     /// Their card, read from the record.
     pub(super) card: Option<Card>,
     pub(super) outside: ContactOutside,
@@ -152,6 +161,10 @@ pub(super) struct ContactOutside {
     pub(super) session: Option<Box<Session>>,
     /// When this contact is to be looked at next.
     pub(super) wake: Option<Timestamp>,
+    /// Files of which chunks came lately, the newest last: their receipts ride along.
+    pub(super) chunks_from: VecDeque<TransferId>,
+    /// Chunks of files that nobody offered: since when.
+    pub(super) stray_chunks: BTreeMap<TransferId, Timestamp>,
     /// Frames in a row that could not be opened, and since when.
     pub(super) unreadable: Option<(Timestamp, u32)>,
     /// When queues that are not open yet are asked for again.
@@ -159,6 +172,8 @@ pub(super) struct ContactOutside {
     pub(super) open_tries: u32,
     /// Queues being opened.
     pub(super) opening: u32,
+    /// Queues that their places have lost: to be opened again under the same names.
+    pub(super) lost: BTreeSet<QueueId>,
     /// What they say our relays took, against what we collected there.
     pub(super) watches: BTreeMap<QueueId, Watch>,
     /// Whether our card for them was looked at since something in it may have changed.
@@ -183,7 +198,8 @@ impl ContactId {
     /// The contact that this person is.
     #[must_use]
     pub fn of(root: &RootPublic) -> Self {
-        let digest = Sha256::new().chain_update("autonomy contact v1\0").chain_update(root.as_bytes()).finalize();
+        let digest =
+            Sha256::new().chain_update("autonomy contact v1\0").chain_update(root.as_bytes()).finalize();
         Self(*digest.first_chunk().expect("SHA-256 has 32 bytes"))
     }
 }
@@ -268,6 +284,9 @@ impl fmt::Debug for ContactRecord {
 
 impl fmt::Debug for Contact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Contact").field("record", &self.record).field("thread", &self.thread).finish_non_exhaustive()
+        f.debug_struct("Contact")
+            .field("record", &self.record)
+            .field("thread", &self.thread)
+            .finish_non_exhaustive()
     }
 }

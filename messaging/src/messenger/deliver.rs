@@ -1,14 +1,10 @@
 //! Frames out: what the courier of a contact finds due, sealed and handed to places.
 
 use super::{
-    ContactId, ContactState, Timestamp,
-    contact::Contact,
-    places::Call,
-    row::Key,
-    talk::Entry,
-    turn::Turn,
+    ContactId, ContactState, Timestamp, contact::Contact, places::Call, row::Key, talk::Entry, turn::Turn,
 };
 use crate::{
+    TransferId,
     courier::{Outcome as Ending, Pending, Shipment},
     envelope::{Envelope, Ratchet},
     frame::{DepositId, Frame},
@@ -28,6 +24,8 @@ const LIVE_SESSIONS: usize = 32;
 pub(super) enum Ware {
     /// A part of a message.
     Part(u64),
+    /// A chunk of a file.
+    Chunk(TransferId, u32),
 }
 
 /// A shipment that was found due.
@@ -39,11 +37,13 @@ impl Contact {
             let len = self.outbox.part(seq).map_or(0, |part| part.len as usize);
             Pending { key: Ware::Part(seq), len, bulk: false }
         };
-        self.outbox.unacknowledged().map(part).collect()
+        self.outbox.unacknowledged().map(part).chain(self.pending_chunks()).collect()
     }
 
     fn can_ship(&self) -> bool {
-        self.record.state == ContactState::Active && self.record.pending_reset.is_none() && self.card.is_some()
+        self.record.state == ContactState::Active
+            && self.record.pending_reset.is_none()
+            && self.card.is_some()
     }
 
     fn address(&self, place: usize) -> Option<QueueAddress> {
@@ -124,7 +124,10 @@ impl Turn<'_> {
     }
 
     fn item(&mut self, id: ContactId, ware: Ware) -> Option<Item> {
-        let Ware::Part(seq) = ware;
+        let seq = match ware {
+            Ware::Part(seq) => seq,
+            Ware::Chunk(transfer, index) => return self.chunk(id, transfer, index),
+        };
         let contact = self.messenger.contacts.get_mut(&id)?;
         let part = contact.outbox.part(seq)?;
         if contact.outbox.mark_sent(seq) {
@@ -161,7 +164,7 @@ impl Turn<'_> {
         Some(Acks {
             incarnation: Incarnation(contact.inbox.incarnation()),
             messages: *contact.inbox.receipt(),
-            transfers: Vec::new(),
+            transfers: contact.chunk_receipts(),
             deposited: (0..places).map(|place| contact.outside.courier.accepted(place)).collect(),
             card: card.map_or(0, |card| card.version()),
         })
@@ -210,7 +213,9 @@ impl Turn<'_> {
         self.touch(id);
         let ending = match outcome {
             Ok(Response::Done) => Ending::Accepted,
-            Ok(Response::Refused(Refusal::Busy { retry_after })) => Ending::Refused { wait: u64::from(*retry_after) },
+            Ok(Response::Refused(Refusal::Busy { retry_after })) => {
+                Ending::Refused { wait: u64::from(*retry_after) }
+            }
             Ok(_) => Ending::Refused { wait: 0 },
             Err(_) => Ending::Unreached,
         };

@@ -61,13 +61,6 @@ pub(super) struct InviteRecord {
     pub(super) queue: OwnQueue,
     /// The key package that waits at the place, with its private parts.
     package: Vec<u8>,
-    /// When publishing is due, while it is not published: not kept.
-    #[serde(skip)]
-    due: Timestamp,
-    #[serde(skip)]
-    tries: u32,
-    #[serde(skip)]
-    calling: bool,
 }
 
 impl InviteRecord {
@@ -78,15 +71,21 @@ impl InviteRecord {
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, InviteState::Publishing | InviteState::Ready)
     }
-
-    pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        let expiry = self.is_open().then(|| self.invite().expires().saturating_add(1));
-        let due = (self.state == InviteState::Publishing && !self.calling).then_some(self.due);
-        expiry.into_iter().chain(due).min()
-    }
 }
 
 impl Messenger {
+    /// When an invite is to be looked at next.
+    pub(super) fn next_invite(&self) -> Option<Timestamp> {
+        self.invites.iter().filter_map(|(id, record)| self.next_of_invite(id, record)).min()
+    }
+
+    fn next_of_invite(&self, id: &InviteId, record: &InviteRecord) -> Option<Timestamp> {
+        let expiry = record.is_open().then(|| record.invite().expires().saturating_add(1));
+        let flight = self.outside.publishing.get(id).copied().unwrap_or_default();
+        let due = (record.state == InviteState::Publishing && flight.in_flight == 0).then_some(flight.due);
+        expiry.into_iter().chain(due).min()
+    }
+
     pub(super) fn invite_list(&self) -> Vec<InviteView> {
         self.invites.iter().map(|(id, record)| view(*id, record)).collect()
     }
@@ -131,9 +130,6 @@ impl Turn<'_> {
             created_at: self.now,
             queue,
             package: package.to_bytes().to_vec(),
-            due: self.now,
-            tries: 0,
-            calling: false,
         };
         self.messenger.outside.queues.insert(record.queue.id(), Inlet::Invite(id));
         self.messenger.outside.queues_changed = true;
@@ -151,7 +147,8 @@ impl Turn<'_> {
         let over = self.messenger.invites.iter().filter(|(_, record)| !record.is_open());
         let oldest = over.min_by_key(|(_, record)| record.created_at).map(|(id, _)| *id);
         let remedy = "cancel one that is no longer needed";
-        let oldest = oldest.ok_or(RefusedBecause::Full { what: "open invites", limit: MAX_INVITES, remedy })?;
+        let oldest =
+            oldest.ok_or(RefusedBecause::Full { what: "open invites", limit: MAX_INVITES, remedy })?;
         self.messenger.invites.remove(&oldest);
         self.remove(Key::Invite(oldest));
         Ok(())
@@ -170,6 +167,7 @@ impl Turn<'_> {
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
         record.state = state;
         let record = record.clone();
+        self.messenger.outside.publishing.remove(&id);
         self.messenger.outside.queues.remove(&record.queue.id());
         self.messenger.outside.queues_changed = true;
         self.put(Key::Invite(id), &record);
@@ -178,8 +176,11 @@ impl Turn<'_> {
 
     pub(super) fn look_after_invites(&mut self) {
         let now = self.now;
-        let is_due = |record: &InviteRecord| record.next_wake().is_some_and(|at| at <= now);
-        let due = self.messenger.invites.iter().filter(|(_, record)| is_due(record));
+        let messenger = &*self.messenger;
+        let due = messenger
+            .invites
+            .iter()
+            .filter(|(id, record)| messenger.next_of_invite(id, record).is_some_and(|at| at <= now));
         let due: Vec<InviteId> = due.map(|(id, _)| *id).collect();
         for id in due {
             let expires_at = self.messenger.invites[&id].invite().expires();
@@ -192,8 +193,7 @@ impl Turn<'_> {
     }
 
     fn publish(&mut self, id: InviteId) {
-        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
-        record.calling = true;
+        let Some(record) = self.messenger.invites.get(&id) else { return };
         let (queue, invite) = (record.queue.clone(), record.invite());
         let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
         let Ok(sealed) = invite.seal_notice(package.public(), self.rng) else { return };
@@ -204,13 +204,25 @@ impl Turn<'_> {
             ticket: self.messenger.ticket_for(&queue.place),
             notice: Some(sealed),
         };
+        self.messenger.outside.publishing.entry(id).or_default().in_flight = 1;
         self.call(queue.place, invite_lane(id), request, Call::Publish(id));
+    }
+
+    /// The place of an invite has lost it.
+    pub(super) fn publish_again(&mut self, id: InviteId) {
+        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
+        if record.state == InviteState::Ready {
+            record.state = InviteState::Publishing;
+            let record = record.clone();
+            self.put(Key::Invite(id), &record);
+        }
     }
 
     pub(super) fn published(&mut self, id: InviteId, outcome: Result<Response, Unreached>) {
         let now = self.now;
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
-        record.calling = false;
+        let flight = self.messenger.outside.publishing.entry(id).or_default();
+        flight.in_flight = 0;
         if record.state != InviteState::Publishing {
             return;
         }
@@ -231,8 +243,8 @@ impl Turn<'_> {
                 self.notify(Notice::InviteFailed(id, refusal.to_string()));
             }
             _ => {
-                record.due = now + (FIRST_PAUSE << record.tries.min(8)).min(LONGEST_PAUSE);
-                record.tries += 1;
+                flight.due = now + (FIRST_PAUSE << flight.tries.min(8)).min(LONGEST_PAUSE);
+                flight.tries += 1;
             }
         }
     }
@@ -338,6 +350,9 @@ pub(super) fn invite_lane(id: InviteId) -> Lane {
 
 impl std::fmt::Debug for InviteRecord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InviteRecord").field("state", &self.state).field("note", &self.note).finish_non_exhaustive()
+        f.debug_struct("InviteRecord")
+            .field("state", &self.state)
+            .field("note", &self.note)
+            .finish_non_exhaustive()
     }
 }

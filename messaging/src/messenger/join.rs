@@ -61,7 +61,8 @@ pub(super) enum Side {
 
 /// The lasting keys of a pair, from its first group.
 pub(super) fn pair_keys(session: &Session, side: Side) -> PairKeys {
-    let (mut by_creator, mut by_joiner) = (*session.export("seal by creator"), *session.export("seal by joiner"));
+    let (mut by_creator, mut by_joiner) =
+        (*session.export("seal by creator"), *session.export("seal by joiner"));
     let (seal_in, seal_out) = match side {
         Side::Creator => (by_joiner, by_creator),
         Side::Joiner => (by_creator, by_joiner),
@@ -74,9 +75,13 @@ pub(super) fn pair_keys(session: &Session, side: Side) -> PairKeys {
 impl Turn<'_> {
     pub(super) fn accept(&mut self, invite: &Invite, name: Option<Name>) -> Outcome {
         let own = self.own()?;
-        invite.check(self.now).map_err(|error| RefusedBecause::Invalid { field: "invite", rule: error.to_string() })?;
+        invite
+            .check(self.now)
+            .map_err(|error| RefusedBecause::Invalid { field: "invite", rule: error.to_string() })?;
         if invite.root() == own.root {
-            return Err(RefusedBecause::Conflict("this is an invite of your own: give it to somebody else".into()));
+            return Err(RefusedBecause::Conflict(
+                "this is an invite of your own: give it to somebody else".into(),
+            ));
         }
         let id = ContactId::of(&invite.root());
         let known = match self.messenger.contacts.get(&id) {
@@ -86,12 +91,18 @@ impl Turn<'_> {
             }
             Some(known) => match known.record.state {
                 ContactState::Known => Some((known.record.name.clone(), known.record.verified)),
-                ContactState::Joining if known.record.joining.as_ref().is_some_and(|j| j.invite == *invite.to_bytes()) => {
+                ContactState::Joining
+                    if known.record.joining.as_ref().is_some_and(|j| j.invite == *invite.to_bytes()) =>
+                {
                     return self.view(id);
                 }
                 ContactState::Joining => return Err(conflict("an invite of this person is being redeemed")),
-                ContactState::Asking => return Err(conflict("this person waits to be confirmed: confirm them")),
-                ContactState::Active | ContactState::Blocked => return Err(conflict("this person is a contact already")),
+                ContactState::Asking => {
+                    return Err(conflict("this person waits to be confirmed: confirm them"));
+                }
+                ContactState::Active | ContactState::Blocked => {
+                    return Err(conflict("this person is a contact already"));
+                }
             },
         };
         let package = OwnKeyPackage::generate(self.rng, own.root.as_bytes())
@@ -127,14 +138,21 @@ impl Turn<'_> {
                 self.join_failed(id, "the invite ran out before its place was reached");
             }
             JoinStep::Redeem if flight.in_flight == 0 && flight.due <= now => {
-                let request = Request::Redeem { queue: invite.address().queue, deposit: invite.address().deposit.clone() };
+                let request = Request::Redeem {
+                    queue: invite.address().queue,
+                    deposit: invite.address().deposit.clone(),
+                };
                 self.first_flight(id, &invite, request);
             }
             JoinStep::Queues(package, since) if !waits_for_queues || now >= since + QUEUES_WAIT => {
                 self.introduce(id, &invite, &package);
             }
-            JoinStep::Leave(hello) | JoinStep::Left(hello, _) if flight.in_flight == 0 && flight.due <= now => {
-                let Ok(blob) = invite.hello_key().seal(&invite.address().queue, &hello, self.rng) else { return };
+            JoinStep::Leave(hello) | JoinStep::Left(hello, _)
+                if flight.in_flight == 0 && flight.due <= now =>
+            {
+                let Ok(blob) = invite.hello_key().seal(&invite.address().queue, &hello, self.rng) else {
+                    return;
+                };
                 let frame = Frame {
                     deposit: DepositId::generate(self.rng),
                     queue: invite.address().queue,
@@ -191,11 +209,13 @@ impl Turn<'_> {
                 *flight = FirstFlight { due: now + HELLO_AGAIN, ..FirstFlight::default() };
                 self.join_step(id, JoinStep::Left(hello, now));
             }
-            (step, Ok(Response::Refused(Refusal::UnknownQueue))) if flight.tries + 1 >= GONE_AFTER => match step {
-                // Left before: the inviter may have closed the queue because they confirmed us.
-                JoinStep::Left(..) => flight.due = now + HELLO_AGAIN,
-                _ => self.join_failed(id, "the invite was used, taken back or has run out"),
-            },
+            (step, Ok(Response::Refused(Refusal::UnknownQueue))) if flight.tries + 1 >= GONE_AFTER => {
+                match step {
+                    // Left before: the inviter may have closed the queue because they confirmed us.
+                    JoinStep::Left(..) => flight.due = now + HELLO_AGAIN,
+                    _ => self.join_failed(id, "the invite was used, taken back or has run out"),
+                }
+            }
             _ => {
                 flight.due = now + (FIRST_PAUSE << flight.tries.min(8)).min(LONGEST_PAUSE);
                 flight.tries += 1;

@@ -1,26 +1,26 @@
 //! Contacts: made, seen, named, compared, shut out, forgotten; and the card each of them has of us.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Answer, ContactId, ContactState, ContactView, MAX_CONTACTS, Messenger, MessengerStatus, RefusedBecause,
-    Timestamp,
+    Answer, ContactId, ContactState, ContactView, DEFAULT_FILE_LIMIT, MAX_CONTACTS, Messenger,
+    MessengerStatus, RefusedBecause, Timestamp,
     contact::{Contact, ContactOutside, ContactRecord, FirstFlight, ThreadRecord},
-    places::Inlet,
     row::Key,
     turn::{Outcome, Turn},
 };
 use crate::{
-    Name, RootPublic, SafetyNumber,
+    Name, RootPublic,
     card::{Card, CardPlace},
     courier::{Courier, Route},
     inbox::Inbox,
     outbox::Outbox,
     payload::Payload,
     ratchet::{OwnKeyPackage, Session},
+    safety::SafetyNumber,
 };
 
 impl Messenger {
@@ -49,11 +49,13 @@ impl Messenger {
             invite: None,
             joining: None,
             pending_reset: None,
+            file_limit: DEFAULT_FILE_LIMIT,
         }
     }
 
     pub(super) fn status(&self) -> MessengerStatus {
-        let count = |state| self.contacts.values().filter(|contact| contact.record.state == state).count() as u32;
+        let count =
+            |state| self.contacts.values().filter(|contact| contact.record.state == state).count() as u32;
         MessengerStatus {
             name: self.name.clone(),
             contacts: count(ContactState::Active),
@@ -76,27 +78,42 @@ impl Contact {
             courier: Courier::new(&[], 0),
             session: None,
             wake: None,
+            chunks_from: VecDeque::new(),
+            stray_chunks: BTreeMap::new(),
             unreadable: None,
             open_at: 0,
             open_tries: 0,
             opening: 0,
+            lost: BTreeSet::new(),
             watches: BTreeMap::new(),
             card_looked_at: false,
             first_flight: FirstFlight::default(),
             last_reset: 0,
         };
         let (outbox, inbox) = (Outbox::new([0; 16]), Inbox::new([0; 16]));
-        let mut contact = Self { record, thread, outbox, inbox, queued_at: BTreeMap::new(), card: None, outside };
+        let mut contact = Self {
+            record,
+            thread,
+            outbox,
+            inbox,
+            queued_at: BTreeMap::new(),
+            files: BTreeMap::new(),
+            card: None,
+            outside,
+        };
         contact.take_card(card);
         contact
     }
 
     /// Takes their card into use. Places that stay keep what is known of them.
     pub(super) fn take_card(&mut self, card: Option<Card>) {
-        let before: Vec<_> = self.card.iter().flat_map(|card| card.places()).map(|place| place.address.queue).collect();
+        let before: Vec<_> =
+            self.card.iter().flat_map(|card| card.places()).map(|place| place.address.queue).collect();
         let was = |queue| before.iter().position(|before| *before == queue);
         let places = card.iter().flat_map(|card| card.places());
-        let routes: Vec<Route> = places.map(|place| Route { own: place.own, was: was(place.address.queue) }).collect();
+        let routes: Vec<Route> = places
+            .map(|place| Route { own: place.own, was: was(place.address.queue), accepted: 0 })
+            .collect();
         if before.is_empty() {
             let spread = usize::from(self.record.root[0]);
             self.outside.courier = Courier::new(&routes, spread);
@@ -129,8 +146,14 @@ impl Contact {
             safety_number: SafetyNumber::between(own, &root),
             created_at: self.record.created_at,
             heard_at: self.thread.heard_at,
-            places: self.card.iter().flat_map(|card| card.places()).map(|place| place.address.place).collect(),
+            places: self
+                .card
+                .iter()
+                .flat_map(|card| card.places())
+                .map(|place| place.address.place)
+                .collect(),
             queued: self.queued_at.len() as u32,
+            file_limit: self.record.file_limit,
             unread: self.thread.unread,
             next_entry: self.thread.next_entry,
         }
@@ -163,6 +186,7 @@ impl Turn<'_> {
         parts.into_iter().for_each(|seq| self.remove(Key::Part(id, seq)));
         given_up.into_iter().for_each(|number| self.remove(Key::Queued(id, number)));
         waiting.into_iter().for_each(|number| self.keep_queued(id, number));
+        self.restart_files(id);
         self.thread_moved(id);
     }
 
@@ -184,6 +208,9 @@ impl Turn<'_> {
         }
         for seq in contact.inbox.kept() {
             self.remove(Key::Part(id, seq));
+        }
+        for (transfer, file) in &contact.files {
+            self.remove_chunks(id, *transfer, file);
         }
         self.remove(Key::Thread(id));
         self.remove(Key::Contact(id));
@@ -222,7 +249,11 @@ impl Turn<'_> {
                 self.make_queues(id);
             }
             (ContactState::Blocked, true) | (ContactState::Active, false) => {}
-            _ => return Err(RefusedBecause::Conflict("only a contact can be blocked; remove this one".into())),
+            _ => {
+                return Err(RefusedBecause::Conflict(
+                    "only a contact can be blocked; remove this one".into(),
+                ));
+            }
         }
         self.record_changed(id);
         self.view(id)
@@ -250,6 +281,7 @@ impl Turn<'_> {
                 self.open_queues(id);
                 self.refresh_card(id);
                 self.expire(id);
+                self.look_after_files(id);
                 self.look_after_reset(id);
                 self.pump(id);
             }
@@ -259,7 +291,13 @@ impl Turn<'_> {
     }
 
     pub(super) fn set_wake(&mut self, id: ContactId) {
-        let next = [self.next_join(id), self.next_opening(id), self.next_reset(id), self.next_delivery(id)];
+        let next = [
+            self.next_join(id),
+            self.next_opening(id),
+            self.next_reset(id),
+            self.next_delivery(id),
+            self.next_file(id),
+        ];
         let next = next.into_iter().flatten().min().map(|at| at.max(self.now + 1));
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let before = std::mem::replace(&mut contact.outside.wake, next);
@@ -293,7 +331,15 @@ impl Turn<'_> {
         let open = contact.record.queues.iter().filter(|queue| queue.open);
         let places = open.map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
         let name = self.messenger.name.clone().unwrap_or_else(|| own.name.clone());
-        Card::new(version, name, own.certificate, package.leaf_key(), places.collect(), package.public().to_vec()).ok()
+        Card::new(
+            version,
+            name,
+            own.certificate,
+            package.leaf_key(),
+            places.collect(),
+            package.public().to_vec(),
+        )
+        .ok()
     }
 
     /// Our card may say something else now.
@@ -322,14 +368,6 @@ impl Turn<'_> {
         }
         if let Some(card) = self.sign_card(id) {
             self.queue_payload(id, &Payload::Card(card));
-        }
-    }
-
-    /// Remembers which queues lead to this contact.
-    pub(super) fn index_queues(&mut self, id: ContactId) {
-        let Some(contact) = self.messenger.contacts.get(&id) else { return };
-        for queue in &contact.record.queues {
-            self.messenger.outside.queues.insert(queue.id(), Inlet::Contact(id));
         }
     }
 }

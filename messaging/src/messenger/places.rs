@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use super::{
     ContactId, ContactState, Effect, InviteId, Messenger,
-    contact::OwnQueue,
+    contact::{Contact, OwnQueue},
     effect::Collection,
     invites::invite_lane,
     turn::Turn,
 };
 use crate::{
+    Watch,
     frame::Blob,
     lane::{CallId, Lane, LaneRole, Unreached},
     place::{Place, QueueId},
@@ -64,7 +65,10 @@ pub(super) type AckBook = HashMap<QueueId, Collected>;
 
 /// Whether a place may answer otherwise later.
 pub(super) fn is_passing(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::Busy { .. } | Refusal::WorkNeeded { .. } | Refusal::PlaceFull | Refusal::QueueFull)
+    matches!(
+        refusal,
+        Refusal::Busy { .. } | Refusal::WorkNeeded { .. } | Refusal::PlaceFull | Refusal::QueueFull
+    )
 }
 
 impl Messenger {
@@ -82,7 +86,8 @@ impl Messenger {
     }
 
     fn own_queues(&self) -> impl Iterator<Item = (&OwnQueue, Lane)> {
-        let of_contacts = self.contacts.values().filter(|contact| contact.record.state != ContactState::Blocked);
+        let of_contacts =
+            self.contacts.values().filter(|contact| contact.record.state != ContactState::Blocked);
         let of_contacts = of_contacts.flat_map(|contact| &contact.record.queues);
         let of_contacts = of_contacts.map(|queue| (queue, self.collect_lane(queue)));
         let of_invites = self.invites.iter().filter(|(_, record)| record.is_open());
@@ -90,7 +95,37 @@ impl Messenger {
     }
 }
 
+impl Contact {
+    /// Queues that their places do not have.
+    fn unopened(&self) -> impl Iterator<Item = &OwnQueue> {
+        self.record.queues.iter().filter(|queue| !queue.open || self.outside.lost.contains(&queue.id()))
+    }
+}
+
 impl Turn<'_> {
+    /// A place has lost a queue of ours: it is made anew, under its name, so that contacts need not be told.
+    pub(super) fn missing(&mut self, place: Place, queue: QueueId) {
+        match self.messenger.outside.queues.get(&queue).copied() {
+            Some(Inlet::Contact(id)) => {
+                let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+                if contact.record.queues.iter().any(|own| own.id() == queue && own.place == place) {
+                    contact.outside.lost.insert(queue);
+                    self.touch(id);
+                }
+            }
+            Some(Inlet::Invite(id)) => self.publish_again(id),
+            None => {}
+        }
+    }
+
+    /// The place has it again: the subscription starts over.
+    fn collect_again(&mut self, queue: QueueId) {
+        // The place counts anew, and so do we.
+        self.messenger.outside.acks.remove(&queue);
+        self.messenger.outside.collecting = None;
+        self.messenger.outside.queues_changed = true;
+    }
+
     /// Makes a queue for a contact at every place of ours that has none, and asks relays to open theirs.
     pub(super) fn make_queues(&mut self, id: ContactId) {
         let Ok(own) = self.own() else { return };
@@ -122,7 +157,7 @@ impl Turn<'_> {
     pub(super) fn open_queues(&mut self, id: ContactId) {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let closed: Vec<_> = contact.record.queues.iter().filter(|queue| !queue.open).cloned().collect();
+        let closed: Vec<_> = contact.unopened().cloned().collect();
         if closed.is_empty() || contact.outside.opening > 0 || contact.outside.open_at > now {
             return;
         }
@@ -145,11 +180,12 @@ impl Turn<'_> {
     /// When queues that are not open yet are to be asked for again.
     pub(super) fn next_opening(&self, id: ContactId) -> Option<u64> {
         let contact = self.messenger.contacts.get(&id)?;
-        let waits = contact.outside.opening == 0 && contact.record.queues.iter().any(|queue| !queue.open);
+        let waits = contact.outside.opening == 0 && contact.unopened().next().is_some();
         waits.then_some(contact.outside.open_at)
     }
 
     fn opened(&mut self, id: ContactId, queue: QueueId, outcome: Result<Response, Unreached>) {
+        let now = self.now;
         self.touch(id);
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         contact.outside.opening = contact.outside.opening.saturating_sub(1);
@@ -157,8 +193,13 @@ impl Turn<'_> {
         let place = own.place;
         match outcome {
             Ok(Response::Done) => {
-                own.open = true;
+                let was_lost = contact.outside.lost.remove(&queue);
                 contact.outside.open_tries = 0;
+                if was_lost && own.open {
+                    return self.collect_again(queue);
+                }
+                own.open = true;
+                contact.outside.watches.entry(queue).or_insert_with(|| Watch::new(now));
                 self.messenger.outside.queues_changed = true;
                 self.record_changed(id);
             }

@@ -31,9 +31,14 @@ impl Turn<'_> {
             self.messenger.outside.refused.foreign += 1;
             return;
         };
-        contact.outside.watches.entry(queue).or_default().collected(now);
+        if let Some(watch) = contact.outside.watches.get_mut(&queue) {
+            watch.collected(now);
+            self.thread_moved_quietly(id);
+        }
         match Envelope::parse(&content) {
-            Ok(Envelope::Ratchet(Ratchet { commit, message })) => self.open_message(id, commit.as_deref(), &message),
+            Ok(Envelope::Ratchet(Ratchet { commit, message })) => {
+                self.open_message(id, commit.as_deref(), &message)
+            }
             Ok(Envelope::Reset(reset)) => self.reset_arrived(id, &reset),
             Ok(Envelope::Hello(_)) | Err(_) => self.messenger.outside.refused.malformed += 1,
         }
@@ -80,8 +85,7 @@ impl Turn<'_> {
         for item in packet.items {
             match item {
                 Item::Part(part) => self.part(id, part),
-                // No file was offered that this could belong to.
-                Item::Chunk(_) => self.messenger.outside.refused.malformed += 1,
+                Item::Chunk(chunk) => self.chunk_arrived(id, &chunk),
             }
         }
     }
@@ -107,12 +111,17 @@ impl Turn<'_> {
             match contact.outbox.acknowledge(&acks.messages) {
                 Ok(settled) => {
                     for Settled { log, void } in settled {
-                        if void { self.remove(Key::Queued(id, log)) } else { self.settle(id, log, EntryState::Delivered(now)) }
+                        if void {
+                            self.remove(Key::Queued(id, log))
+                        } else {
+                            self.settle(id, log, EntryState::Delivered(now))
+                        }
                     }
                 }
                 Err(_) => self.messenger.outside.refused.forged_receipts += 1,
             }
         }
+        self.file_receipts(id, &acks.transfers);
         self.compare_deposits(id, acks);
     }
 
@@ -126,7 +135,7 @@ impl Turn<'_> {
         let open = contact.record.queues.iter().filter(|queue| queue.open);
         let mut lying = None;
         for (queue, claimed) in open.zip(&acks.deposited) {
-            let watch = contact.outside.watches.entry(queue.id()).or_default();
+            let Some(watch) = contact.outside.watches.get_mut(&queue.id()) else { continue };
             watch.claimed(*claimed, now);
             if watch.is_suspect(now) {
                 lying = Some(queue.place);
@@ -145,9 +154,10 @@ impl Turn<'_> {
         let shape = Shape { first, last, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), origin };
         let accepted = contact.inbox.accept(seq, shape);
         match accepted.verdict {
-            Verdict::New | Verdict::Repeat => contact.outside.courier.owe_receipt(now),
+            Verdict::New => contact.outside.courier.owe_receipt(now, false),
+            Verdict::Repeat => contact.outside.courier.owe_receipt(now, true),
             Verdict::Malformed => {
-                contact.outside.courier.owe_receipt(now);
+                contact.outside.courier.owe_receipt(now, false);
                 self.messenger.outside.refused.malformed += 1;
             }
             Verdict::TooFar => {}
@@ -162,15 +172,23 @@ impl Turn<'_> {
         {
             self.put(Key::Part(id, seq), &bytes);
         }
-        let messages: Vec<Vec<u8>> =
-            accepted.released.iter().filter_map(|message| self.assemble(id, &message.seqs, in_hand.as_ref())).collect();
+        let messages: Vec<Vec<u8>> = accepted
+            .released
+            .iter()
+            .filter_map(|message| self.assemble(id, &message.seqs, in_hand.as_ref()))
+            .collect();
         accepted.forget.into_iter().for_each(|seq| self.remove(Key::Part(id, seq)));
         self.thread_moved(id);
         messages.into_iter().for_each(|payload| self.payload(id, payload));
     }
 
     /// The bytes of a message from its parts, the last of which may be in hand.
-    fn assemble(&self, id: ContactId, seqs: &Range<u64>, in_hand: Option<&(u64, Vec<u8>)>) -> Option<Vec<u8>> {
+    fn assemble(
+        &self,
+        id: ContactId,
+        seqs: &Range<u64>,
+        in_hand: Option<&(u64, Vec<u8>)>,
+    ) -> Option<Vec<u8>> {
         let mut message = Vec::new();
         for seq in seqs.clone() {
             match in_hand.filter(|(number, _)| *number == seq) {
@@ -184,6 +202,11 @@ impl Turn<'_> {
     fn payload(&mut self, id: ContactId, bytes: Vec<u8>) {
         match Payload::parse(&bytes) {
             Ok(Payload::Card(card)) => self.card(id, &card),
+            Ok(Payload::FileCancel(transfer)) => self.file_cancelled(id, transfer),
+            Ok(Payload::FileOffer(offer)) => {
+                self.receive_entry(id, bytes);
+                self.file_offered(id, offer);
+            }
             Ok(_) => self.receive_entry(id, bytes),
             Err(_) => self.messenger.outside.refused.malformed += 1,
         }
@@ -196,7 +219,8 @@ impl Turn<'_> {
         self.keep_session(id, session);
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let card = UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&contact.record.root(), now).ok());
+        let card =
+            UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&contact.record.root(), now).ok());
         let newer = card.filter(|card| {
             let replaces = |old: &crate::card::Card| {
                 card.version() > old.version() && card.certificate().replaces(old.certificate()).is_ok()

@@ -1,6 +1,6 @@
 //! Relays: places of other people's where our frames wait while the pod is away.
 //!
-//! The first [`ACTIVE`] that do their work hold queues for every contact; the others are spare. One that is dead for
+//! The first [`ACTIVE_RELAYS`] that do their work hold queues for every contact; the others are spare. One that is dead for
 //! long, or takes frames and does not give them out, changes places with a spare, and contacts get a new card through
 //! those that still work.
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Relays in use at a time: with the pod itself four places, so a card stays within one frame.
-pub const ACTIVE: usize = 3;
+pub const ACTIVE_RELAYS: usize = 3;
 /// Relays of a pod, spare ones included.
 pub const MAX_RELAYS: usize = 16;
 /// How long a relay may be away before a spare takes its place, seconds. Senders go around it at once; this is about
@@ -119,15 +119,21 @@ impl Messenger {
 impl Turn<'_> {
     pub(super) fn add_relay(&mut self, place: Place, name: &Name, token: Option<Capability>) -> Outcome {
         if place == self.own()?.place {
-            return Err(RefusedBecause::Conflict("this is the pod itself: it holds queues for its contacts anyway".into()));
+            return Err(RefusedBecause::Conflict(
+                "this is the pod itself: it holds queues for its contacts anyway".into(),
+            ));
         }
         let room = self.messenger.relays.contains_key(&place) || self.messenger.relays.len() < MAX_RELAYS;
         if !room {
-            return Err(RefusedBecause::Full { what: "relays", limit: MAX_RELAYS, remedy: "remove one first" });
+            return Err(RefusedBecause::Full {
+                what: "relays",
+                limit: MAX_RELAYS,
+                remedy: "remove one first",
+            });
         }
         let state = match self.messenger.relays.get(&place) {
             Some(known) if known.record.state == RelayState::Active => RelayState::Active,
-            _ if self.messenger.active_relays().len() < ACTIVE => RelayState::Active,
+            _ if self.messenger.active_relays().len() < ACTIVE_RELAYS => RelayState::Active,
             _ => RelayState::Spare,
         };
         let record = RelayRecord {
@@ -175,7 +181,9 @@ impl Turn<'_> {
         for contact in self.messenger.contacts.values_mut() {
             let queues = contact.record.queues.iter().filter(|queue| queue.place == place && queue.open);
             for queue in queues {
-                contact.outside.watches.entry(queue.id()).or_default().connected(up, now);
+                if let Some(watch) = contact.outside.watches.get_mut(&queue.id()) {
+                    watch.connected(up, now);
+                }
             }
         }
     }
@@ -191,7 +199,8 @@ impl Turn<'_> {
 
     /// Replaces relays that were away too long.
     pub(super) fn look_after_relays(&mut self) {
-        let due = self.messenger.relays.values().find(|relay| relay.next_wake().is_some_and(|at| at <= self.now));
+        let due =
+            self.messenger.relays.values().find(|relay| relay.next_wake().is_some_and(|at| at <= self.now));
         let Some(place) = due.map(|relay| relay.record.place) else { return };
         self.retire_relay(place, RelayState::Dead, "it was away too long");
     }
@@ -238,7 +247,8 @@ impl Turn<'_> {
     }
 
     fn promote_spare(&mut self) -> Option<Place> {
-        let spare = self.messenger.relays.values_mut().find(|relay| relay.record.state == RelayState::Spare)?;
+        let spare =
+            self.messenger.relays.values_mut().find(|relay| relay.record.state == RelayState::Spare)?;
         spare.record.state = RelayState::Active;
         let record = spare.record.clone();
         self.put(Key::Relay(record.place), &record);

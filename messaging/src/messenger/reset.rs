@@ -6,10 +6,7 @@
 //! outboxes is numbered anew and sent again.
 
 use super::{
-    ContactId, ContactState, Notice, Timestamp,
-    contact::FirstFlight,
-    deliver::deposit_lane,
-    places::Call,
+    ContactId, ContactState, Notice, Timestamp, contact::FirstFlight, deliver::deposit_lane, places::Call,
     turn::Turn,
 };
 use crate::{
@@ -45,6 +42,8 @@ impl Turn<'_> {
             }
             self.make_queues(id);
             if !self.has_session(id) {
+                // A pod put back to an older day has not counted all that it collected.
+                self.messenger.contacts.get_mut(&id).expect("listed above").outside.watches.clear();
                 self.start_reset(id);
             }
         }
@@ -108,7 +107,8 @@ impl Turn<'_> {
             return;
         }
         let Some(seals) = contact.record.keys.as_ref().map(|keys| keys.seals()) else { return };
-        let places: Vec<_> = contact.card.iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
+        let places: Vec<_> =
+            contact.card.iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
         contact.outside.first_flight.in_flight = places.len() as u32;
         contact.outside.first_flight.left = false;
         for address in places {
@@ -170,7 +170,7 @@ impl Turn<'_> {
             }
         } else if verified.generation == known && !ours_waits {
             // The one in use: they did not hear our answer.
-            contact.outside.courier.owe_receipt(now);
+            contact.outside.courier.owe_receipt(now, true);
             self.touch(id);
         } else if !ours_waits && now >= contact.outside.last_reset + CALM {
             // Older than what we have, and yet theirs: they were put back further than their clock tells.
@@ -193,7 +193,7 @@ impl Turn<'_> {
         contact.record.generation = reset.generation;
         contact.record.pending_reset = None;
         contact.outside.first_flight = FirstFlight::default();
-        contact.outside.courier.owe_receipt(now);
+        contact.outside.courier.owe_receipt(now, false);
         self.begin_group(id, Box::new(session));
         self.record_changed(id);
         self.packet(id, &packet);

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use super::{
     ContactId, Messenger, Own,
     contact::{Contact, ContactRecord, ThreadRecord},
+    files::FileRecord,
     invites::InviteRecord,
     places::Inlet,
     relays::{Relay, RelayRecord},
     row::{BadRow, Key, unpack},
     talk::QueuedRow,
 };
-use crate::{Name, RootPublic, card::UnverifiedCard, inbox::Inbox, invite::Invite, outbox::Outbox};
+use crate::{
+    Name, RootPublic, TransferId, Watch, card::UnverifiedCard, inbox::Inbox, invite::Invite, outbox::Outbox,
+    place::QueueId,
+};
 
 /// Why a messenger cannot be brought back from its rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +33,7 @@ struct Pieces {
     record: Option<ContactRecord>,
     thread: Option<ThreadRecord>,
     queued: BTreeMap<u64, QueuedRow>,
+    files: BTreeMap<TransferId, FileRecord>,
 }
 
 impl Messenger {
@@ -64,7 +69,12 @@ impl Messenger {
                     let row = unpack(value).map_err(bad)?;
                     pieces.entry(id).or_default().queued.insert(number, row);
                 }
-                Key::Entry(..) | Key::Part(..) => {}
+                Key::Sending(id, transfer) | Key::Taking(id, transfer) => {
+                    let record: FileRecord = unpack(value).map_err(bad)?;
+                    record.check().map_err(bad)?;
+                    pieces.entry(id).or_default().files.insert(transfer, record);
+                }
+                Key::Entry(..) | Key::Part(..) | Key::Chunk(..) => {}
             }
         }
         for (id, pieces) in pieces {
@@ -91,24 +101,34 @@ impl Pieces {
     fn assemble(self, id: ContactId) -> Result<Contact, RestoreError> {
         let record = self.record.ok_or(RestoreError::Thread("the contact itself is missing"))?;
         let thread = self.thread.ok_or(RestoreError::Thread("its state is missing"))?;
-        let root = RootPublic::from_bytes(&record.root).map_err(|_| RestoreError::Thread("the root is no key"))?;
+        let root =
+            RootPublic::from_bytes(&record.root).map_err(|_| RestoreError::Thread("the root is no key"))?;
         if ContactId::of(&root) != id {
             return Err(RestoreError::Thread("it lies under another's name"));
         }
         let card = if record.card.is_empty() {
             None
         } else {
-            let card = UnverifiedCard::parse(&record.card).map_err(|_| RestoreError::Thread("the card is none"))?;
+            let card =
+                UnverifiedCard::parse(&record.card).map_err(|_| RestoreError::Thread("the card is none"))?;
             Some(card.verify_kept(&root).map_err(|_| RestoreError::Thread("the card is another's"))?)
         };
-        let inbox = Inbox::restore(&thread.inbox).map_err(|_| RestoreError::Thread("the inbox is damaged"))?;
+        let inbox =
+            Inbox::restore(&thread.inbox).map_err(|_| RestoreError::Thread("the inbox is damaged"))?;
         let messages = self.queued.iter().map(|(number, (_, record))| (*number, record.as_slice()));
         let outbox = Outbox::restore(&thread.outbox, messages);
         let outbox = outbox.map_err(|_| RestoreError::Thread("the outbox is damaged"))?;
         let mut contact = Contact::new(record, thread, card);
+        let seen = contact.thread.heard_at.unwrap_or_default();
+        let watch = |(queue, claimed, collected): &([u8; 32], u32, u32)| {
+            (QueueId::from_bytes(*queue), Watch::resume(*claimed, *collected, seen))
+        };
+        contact.outside.watches = contact.thread.counts.iter().map(watch).collect();
+        contact.files = self.files;
         contact.inbox = inbox;
         contact.outbox = outbox;
-        contact.queued_at = self.queued.into_iter().filter_map(|(number, (at, _))| Some((number, at?))).collect();
+        contact.queued_at =
+            self.queued.into_iter().filter_map(|(number, (at, _))| Some((number, at?))).collect();
         Ok(contact)
     }
 }
@@ -116,7 +136,9 @@ impl Pieces {
 /// Equal in everything that rows hold: what a restart keeps.
 impl PartialEq for Messenger {
     fn eq(&self, other: &Self) -> bool {
-        let relays = |messenger: &Self| messenger.relays.values().map(|relay| relay.record.clone()).collect::<Vec<_>>();
+        let relays = |messenger: &Self| {
+            messenger.relays.values().map(|relay| relay.record.clone()).collect::<Vec<_>>()
+        };
         self.name == other.name
             && self.contacts == other.contacts
             && self.invites == other.invites
@@ -131,5 +153,6 @@ impl PartialEq for Contact {
             && self.outbox == other.outbox
             && self.inbox == other.inbox
             && self.queued_at == other.queued_at
+            && self.files == other.files
     }
 }

@@ -53,6 +53,15 @@ impl Contact {
 
 impl Turn<'_> {
     pub(super) fn send(&mut self, id: ContactId, text: Text) -> Outcome {
+        self.check_can_send(id)?;
+        let number = self.queue_payload(id, &Payload::Text(text));
+        number
+            .map(Answer::Queued)
+            .ok_or_else(|| RefusedBecause::Conflict("the message cannot be queued".into()))
+    }
+
+    /// Whether something can be said to this contact now.
+    pub(super) fn check_can_send(&mut self, id: ContactId) -> Result<(), RefusedBecause> {
         let contact = self.contact(id)?;
         match contact.record.state {
             ContactState::Active => {}
@@ -67,16 +76,21 @@ impl Turn<'_> {
                 return Err(RefusedBecause::Conflict("this contact is blocked; unblock it first".into()));
             }
             ContactState::Known => {
-                return Err(RefusedBecause::Conflict("this person is known only by a card; invite them first".into()));
+                return Err(RefusedBecause::Conflict(
+                    "this person is known only by a card; invite them first".into(),
+                ));
             }
         }
         if !contact.has_room_for_message() {
             let remedy = "wait until some are delivered";
             let limit = crate::outbox::MAX_QUEUED_PARTS as usize;
-            return Err(RefusedBecause::Full { what: "parts of messages that wait for this contact", limit, remedy });
+            return Err(RefusedBecause::Full {
+                what: "parts of messages that wait for this contact",
+                limit,
+                remedy,
+            });
         }
-        let number = self.queue_payload(id, &Payload::Text(text));
-        number.map(Answer::Queued).ok_or_else(|| RefusedBecause::Conflict("the message cannot be queued".into()))
+        Ok(())
     }
 
     /// Puts a payload into the conversation and the outbox.
@@ -87,7 +101,8 @@ impl Turn<'_> {
         let number = contact.thread.next_entry;
         contact.outbox.queue(number, u32::try_from(bytes.len()).ok()?).ok()?;
         contact.queued_at.insert(number, now);
-        let entry = Entry { direction: Direction::Outgoing, at: now, state: EntryState::Queued, payload: bytes };
+        let entry =
+            Entry { direction: Direction::Outgoing, at: now, state: EntryState::Queued, payload: bytes };
         self.write_entry(id, number, &entry);
         self.keep_queued(id, number);
         self.next_entry(id);
@@ -99,7 +114,8 @@ impl Turn<'_> {
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let number = contact.thread.next_entry;
         contact.thread.unread += 1;
-        let entry = Entry { direction: Direction::Incoming, at: self.now, state: EntryState::Received, payload };
+        let entry =
+            Entry { direction: Direction::Incoming, at: self.now, state: EntryState::Received, payload };
         self.write_entry(id, number, &entry);
         self.next_entry(id);
         self.notify(Notice::Received(id, number));
@@ -135,8 +151,8 @@ impl Turn<'_> {
             contact.queued_at.remove(&number);
         }
         let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { return };
-        if matches!(Payload::parse(&entry.payload), Ok(Payload::Card(_))) {
-            // Cards are no part of the conversation that people see.
+        if matches!(Payload::parse(&entry.payload), Ok(Payload::Card(_) | Payload::FileCancel(_))) {
+            // These are no part of the conversation that people see.
             self.remove(Key::Entry(id, number));
             return;
         }
@@ -173,7 +189,7 @@ impl Turn<'_> {
             }
             let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { continue };
             let Ok(payload) = Payload::parse(&entry.payload) else { continue };
-            if matches!(payload, Payload::Card(_)) {
+            if matches!(payload, Payload::Card(_) | Payload::FileCancel(_)) {
                 continue;
             }
             let Entry { direction, at, state, .. } = entry;

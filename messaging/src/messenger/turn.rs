@@ -69,6 +69,13 @@ impl<'a> Turn<'a> {
             if let Some(contact) = self.messenger.contacts.get_mut(&id) {
                 contact.thread.inbox = contact.inbox.record();
                 contact.thread.outbox = contact.outbox.head();
+                let watches = contact.outside.watches.iter();
+                contact.thread.counts = watches
+                    .map(|(queue, watch)| {
+                        let (claimed, collected) = watch.counts();
+                        (*queue.as_bytes(), claimed, collected)
+                    })
+                    .collect();
                 let row = MailRow::put(Key::Thread(id), &contact.thread);
                 self.step.rows.push(row);
             }
@@ -88,7 +95,9 @@ impl<'a> Turn<'a> {
             Command::SetName(name) => self.set_name(name),
             Command::Invite { note, valid_for } => self.invite(note, valid_for),
             Command::Invites => Ok(Answer::Invites(self.messenger.invite_list())),
-            Command::InviteById(id) => self.messenger.invite_view(&id).map(|view| Answer::Invite(Box::new(view))),
+            Command::InviteById(id) => {
+                self.messenger.invite_view(&id).map(|view| Answer::Invite(Box::new(view)))
+            }
             Command::CancelInvite(id) => self.cancel_invite(id),
             Command::Accept { invite, name } => self.accept(&invite, name),
             Command::Confirm(id) => self.confirm(id),
@@ -104,6 +113,17 @@ impl<'a> Turn<'a> {
             Command::AddRelay { place, name, token } => self.add_relay(place, &name, token),
             Command::RemoveRelay(place) => self.remove_relay(place),
             Command::Relays => Ok(Answer::Relays(self.messenger.relay_list())),
+            Command::OfferFile { contact, name, content } => self.offer_file(contact, name, content),
+            Command::LoadFile { contact, transfer, first, bytes } => {
+                self.load_file(contact, transfer, first, &bytes)
+            }
+            Command::Files(id) => self.files(id),
+            Command::File(id, transfer) => self.file(id, transfer),
+            Command::ReadFile { contact, transfer, first, count } => {
+                self.read_file(contact, transfer, first, count)
+            }
+            Command::RemoveFile(id, transfer) => self.remove_file(id, transfer),
+            Command::SetFileLimit(id, limit) => self.set_file_limit(id, limit),
         }
     }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod files;
 mod world;
 
 use autonomy_messaging::{
@@ -15,7 +16,8 @@ const BOB: usize = 1;
 const HOUR: u64 = 60 * 60;
 
 fn invite(world: &mut World, by: usize) -> Invite {
-    let Answer::Invite(view) = world.command(by, Command::Invite { note: None, valid_for: 7 * 24 * HOUR }) else {
+    let Answer::Invite(view) = world.command(by, Command::Invite { note: None, valid_for: 7 * 24 * HOUR })
+    else {
         panic!()
     };
     view.invite

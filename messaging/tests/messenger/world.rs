@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use autonomy_messaging::{
-    AuthSeed, Name, PublicKey, Role, Rows, SigningKey, Validity,
+    AuthSeed, Name, PublicKey, Role, SigningKey, Validity,
     lane::{CallId, Unreached},
     messenger::{
         Answer, Command, ContactId, Effect, Input, Messenger, Notice, Own, RefusedBecause, RowClass, Step,
@@ -86,7 +86,9 @@ impl World {
         it.assert_restores();
         for effect in effects {
             match effect {
-                Effect::Call { call, place, request, .. } => self.calls.push_back((pod, call, place, request)),
+                Effect::Call { call, place, request, .. } => {
+                    self.calls.push_back((pod, call, place, request))
+                }
                 Effect::Collect(collections) => {
                     let it = &mut self.pods[pod];
                     it.collects = collections.into_iter().map(|c| (c.place, c.queue, c.capability)).collect();
@@ -118,6 +120,15 @@ impl World {
         panic!("the world does not come to rest");
     }
 
+    /// Carries out so many calls and no more.
+    pub(crate) fn step_calls(&mut self, calls: usize) {
+        for _ in 0..calls {
+            let Some((pod, call, place, request)) = self.calls.pop_front() else { return };
+            let outcome = self.ask(place, request);
+            self.handle(pod, Input::Called { call, outcome });
+        }
+    }
+
     /// Time passes, second by second where somebody has something to do.
     pub(crate) fn pass(&mut self, seconds: u64) {
         let end = self.now + seconds;
@@ -127,7 +138,9 @@ impl World {
             let next = online.filter_map(|pod| pod.messenger.next_wake()).min().unwrap_or(end);
             self.now = next.max(self.now + 1).min(end);
             for pod in 0..self.pods.len() {
-                if self.pods[pod].online && self.pods[pod].messenger.next_wake().is_some_and(|at| at <= self.now) {
+                if self.pods[pod].online
+                    && self.pods[pod].messenger.next_wake().is_some_and(|at| at <= self.now)
+                {
                     self.handle(pod, Input::Wake);
                 }
             }
@@ -142,7 +155,8 @@ impl World {
         if let Some((_, relay)) = self.relays.iter_mut().find(|(at, _)| *at == place) {
             return if relay.dead { Err(unreached()) } else { Ok(relay.answer(request)) };
         }
-        let pod = self.pods.iter().position(|pod| pod.own.place == place && pod.online).ok_or_else(unreached)?;
+        let pod =
+            self.pods.iter().position(|pod| pod.own.place == place && pod.online).ok_or_else(unreached)?;
         let queue = match &request {
             Request::Deposit(frame) => frame.queue,
             Request::Redeem { queue, .. } => *queue,
@@ -169,7 +183,9 @@ impl World {
         it.assert_restores();
         for effect in step.effects {
             match effect {
-                Effect::Call { call, place, request, .. } => self.calls.push_back((pod, call, place, request)),
+                Effect::Call { call, place, request, .. } => {
+                    self.calls.push_back((pod, call, place, request))
+                }
                 Effect::Notify(notice) => self.pods[pod].notices.push(notice),
                 Effect::Serve(queues) => self.pods[pod].serves = queues.into_iter().collect(),
                 Effect::Collect(collections) => {
@@ -231,13 +247,15 @@ impl World {
     pub(crate) fn texts(&mut self, pod: usize, from: ContactId) -> Vec<String> {
         let command = Command::Messages { contact: from, before: None, limit: 200 };
         let Answer::Messages(entries) = self.command(pod, command) else { panic!() };
-        let incoming = entries.into_iter().filter(|entry| {
-            entry.direction == autonomy_messaging::messenger::Direction::Incoming
-        });
-        incoming.map(|entry| match entry.payload {
-            Payload::Text(text) => text.as_str().to_owned(),
-            other => panic!("{other:?}"),
-        }).collect()
+        let incoming = entries
+            .into_iter()
+            .filter(|entry| entry.direction == autonomy_messaging::messenger::Direction::Incoming);
+        incoming
+            .map(|entry| match entry.payload {
+                Payload::Text(text) => text.as_str().to_owned(),
+                other => panic!("{other:?}"),
+            })
+            .collect()
     }
 
     pub(crate) fn id(&self, pod: usize) -> ContactId {
@@ -316,7 +334,9 @@ impl Relay {
                 _ => Response::Refused(Refusal::UnknownQueue),
             },
             Request::Ack { queue, collect, up_to } => {
-                if let Some(queue) = self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(&collect)) {
+                if let Some(queue) =
+                    self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(&collect))
+                {
                     queue.frames.retain(|number, _| *number > up_to);
                 }
                 Response::Done
@@ -329,7 +349,11 @@ impl Relay {
         }
     }
 
-    fn push(&mut self, queue: QueueId, collect: &Capability) -> Option<(u64, autonomy_messaging::frame::Blob)> {
+    fn push(
+        &mut self,
+        queue: QueueId,
+        collect: &Capability,
+    ) -> Option<(u64, autonomy_messaging::frame::Blob)> {
         let queue = self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(collect))?;
         let (number, blob) = queue.frames.range(queue.pushed + 1..).next()?;
         queue.pushed = *number;
@@ -339,10 +363,4 @@ impl Relay {
 
 fn unreached() -> Unreached {
     Unreached { detail: "it is off".into() }
-}
-
-/// So that a disk of rows can be read.
-#[expect(dead_code, reason = "says what a disk is")]
-fn is_a_disk(disk: &BTreeMap<Vec<u8>, Vec<u8>>) -> &dyn Rows {
-    disk
 }

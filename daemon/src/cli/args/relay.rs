@@ -25,4 +25,10 @@ pub enum RelayVerb {
     List,
     /// How messages flow, and how each relay is
     Status,
+    /// Run a relay on this machine, until it is told to end; --data-dir names its folder, which is made
+    Run,
+    /// Where the relay of this folder is, for whoever wants to use it
+    Place,
+    /// What the relay that runs in this folder has counted
+    Metrics,
 }
