@@ -9,7 +9,7 @@
 //! | [`args`] | every verb and flag |
 //! | `run`, `context` | from arguments to a verb, with settings, passphrase and a way to the pod |
 //! | `setup`, `status`, `device`, `account`, `pay`, `events`, `pod`, `agent`, `probe`, `shell` | the verbs |
-//! | `contact`, `invite`, `message`, `watch`, `relay`, `person` | the verbs about other people |
+//! | `contact`, `invite`, `message`, `watch`, `file`, `relay`, `person` | the verbs about other people |
 //! | [`amount`], [`bip21`] | what people type for money |
 //! | [`output`], [`qr`], [`wait`], [`ask`] | text and JSON, QR codes, spinners, questions |
 //! | [`failure`], `causes` | what is wrong, what to do, exit status |
@@ -26,6 +26,7 @@ mod context;
 mod device;
 mod events;
 pub mod failure;
+mod file;
 mod invite;
 mod message;
 pub mod output;

@@ -42,7 +42,7 @@ pub use ceremony::{AccountWish, NewAccount};
 pub use connect::ConnectError;
 pub use device::{Device, DeviceError, ListedAccount};
 pub use distrust::Distrust;
-pub use mailbox::{Mailbox, Wait};
+pub use mailbox::{FileError as MailFileError, Mailbox, Wait};
 pub use payment::{CheckedDraft, PaymentWish};
 pub use profile::{Profile, ProfileError};
 pub use provision::ProvisionError;

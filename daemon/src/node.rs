@@ -51,7 +51,7 @@ pub use self::{
     input::{
         BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, HistoryPage, Input, Request, SourceState,
     },
-    mail_command::{MailCommand, MessagesPage},
+    mail_command::{ChunksRead, LoadedChunks, MailCommand, MessagesPage},
     payments::PaymentRecord,
     replies::{MAX_KEY_LEN, ReplyKey, StoredReply},
     reply::{Answer, NodeStatus, Refusal, Reply},

@@ -78,7 +78,8 @@ pub fn key_of(peer: &PeerId) -> Option<PublicKey> {
     /// Multihash code of bytes that stand for themselves.
     const IDENTITY: u64 = 0;
     let hash = peer.as_ref();
-    let key = (hash.code() == IDENTITY).then(|| identity::PublicKey::try_decode_protobuf(hash.digest()).ok())??;
+    let key =
+        (hash.code() == IDENTITY).then(|| identity::PublicKey::try_decode_protobuf(hash.digest()).ok())??;
     PublicKey::from_bytes(&key.try_into_ed25519().ok()?.to_bytes()).ok()
 }
 
@@ -114,13 +115,19 @@ mod tests {
         assert_eq!(parse(&onion), Err(BadPlace::Form), "a place without its peer is half a place");
         assert_eq!(parse(&good.replace(":4001", ":4002")), Err(BadPlace::Port(4002)));
         assert_eq!(parse(&format!("{good}/tcp/1")), Err(BadPlace::Onion(AddressError::NotOnionMultiaddr)));
-        assert_eq!(parse(&format!("/ip4/127.0.0.1/p2p/{peer}")), Err(BadPlace::Onion(AddressError::NotOnionMultiaddr)));
+        assert_eq!(
+            parse(&format!("/ip4/127.0.0.1/p2p/{peer}")),
+            Err(BadPlace::Onion(AddressError::NotOnionMultiaddr))
+        );
         assert_eq!(parse(&good[..good.len() - 1]), Err(BadPlace::Form));
         assert_eq!(parse(&"/".repeat(4_000)), Err(BadPlace::Form));
         let rsa = "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N";
         assert_eq!(parse(&format!("{onion}/p2p/{rsa}")), Err(BadPlace::Peer));
         let other = onion.replacen("/onion3/", "/onion3/b", 1);
         let changed: String = other.chars().take(64).chain(":4001".chars()).collect();
-        assert!(matches!(parse(&format!("{changed}/p2p/{peer}")), Err(BadPlace::Onion(AddressError::Invalid(_)))));
+        assert!(matches!(
+            parse(&format!("{changed}/p2p/{peer}")),
+            Err(BadPlace::Onion(AddressError::Invalid(_)))
+        ));
     }
 }

@@ -5,7 +5,7 @@ use utoipa::OpenApi;
 
 use super::{
     events,
-    routes::{self, contacts, mail, money},
+    routes::{self, contacts, files, mail, money},
 };
 
 #[derive(OpenApi)]
@@ -20,10 +20,11 @@ use super::{
         contacts::cancel_invite, contacts::contacts, contacts::accept_invite, contacts::contact,
         contacts::update_contact, contacts::remove_contact, contacts::confirm_contact, contacts::safety, mail::mail,
         mail::profile, mail::set_profile, mail::messages, mail::new_message, mail::mark_read, mail::relays,
-        mail::add_relay, mail::remove_relay, events::stream_events,
+        mail::add_relay, mail::remove_relay, files::files, files::offer_file, files::file, files::remove_file, files::load_file,
+        files::read_file, events::stream_events,
     ),
     tags((name = "pod"), (name = "devices"), (name = "accounts"), (name = "payments"), (name = "contacts"), (name = "messages"),
-         (name = "relays"), (name = "events"))
+         (name = "files"), (name = "relays"), (name = "events"))
 )]
 struct Document;
 

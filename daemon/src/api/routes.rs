@@ -1,7 +1,8 @@
-//! One small function a route: parse, ask the node, answer. Here the pod and its devices; [`money`], [`contacts`] and
-//! [`mail`] hold the others.
+//! One small function a route: parse, ask the node, answer. Here the pod and its devices; [`money`],
+//! [`contacts`], [`mail`] and [`files`] hold the others.
 
 pub(super) mod contacts;
+pub(super) mod files;
 pub(super) mod mail;
 pub(super) mod money;
 
@@ -20,8 +21,8 @@ use super::{
     extract::{IdempotencyKey, Json, MAX_BODY, PathId},
     openapi,
     types::{
-        AddDevice, Adopt, BackUp, ChainStatus, Device, Devices, OnionStatus, Problem, Reconcile, ServiceStatus,
-        Status,
+        AddDevice, Adopt, BackUp, ChainStatus, Device, Devices, OnionStatus, Problem, Reconcile,
+        ServiceStatus, Status,
     },
 };
 use crate::{
@@ -69,8 +70,10 @@ pub fn router(state: ApiState) -> Router {
         .merge(money::routes())
         .merge(contacts::routes())
         .merge(mail::routes())
+        .merge(files::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .merge(money::signed_routes())
+        .merge(files::chunk_routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .with_state(state)

@@ -5,6 +5,7 @@
 
 mod contact;
 mod event;
+mod file;
 mod mail;
 mod message;
 mod money;
@@ -13,7 +14,7 @@ mod private;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use self::{contact::*, event::*, mail::*, message::*, money::*, private::Private};
+pub use self::{contact::*, event::*, file::*, mail::*, message::*, money::*, private::Private};
 
 /// How far a device may go with its pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]

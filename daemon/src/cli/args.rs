@@ -1,6 +1,7 @@
 //! The command line: every verb and flag, and nothing that acts.
 
 mod duration;
+mod files;
 mod machines;
 mod messages;
 mod money;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use self::{
+    files::FileVerb,
     machines::{
         Access, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Probe, ProbeAs, Provision,
     },
@@ -109,6 +111,9 @@ pub enum Verb {
     /// Exchange messages with contacts
     #[command(subcommand)]
     Message(MessageVerb),
+    /// Send files to contacts, and take theirs
+    #[command(subcommand)]
+    File(FileVerb),
     /// Relays, which hold your messages while your pod is away; and a relay of your own for others
     #[command(subcommand)]
     Relay(RelayVerb),
@@ -179,8 +184,13 @@ mod tests {
 
     #[test]
     fn a_message_may_be_typed_with_or_without_quotes() {
-        for line in ["autonomy message send --wait Bob see you at noon", "autonomy message send Bob -- --wait is a flag"] {
-            let Verb::Message(MessageVerb::Send(send)) = parse(line).unwrap().verb else { panic!("no message") };
+        for line in [
+            "autonomy message send --wait Bob see you at noon",
+            "autonomy message send Bob -- --wait is a flag",
+        ] {
+            let Verb::Message(MessageVerb::Send(send)) = parse(line).unwrap().verb else {
+                panic!("no message")
+            };
             assert_eq!((send.contact.as_str(), send.words.len()), ("Bob", 4), "{send:?}");
         }
         assert!(parse("autonomy message send Bob").is_err(), "nothing to say");

@@ -1,6 +1,6 @@
 //! `contact …` but for invites: who they are, and how it stands with them.
 
-use autonomy_messaging::SafetyNumber;
+use autonomy_messaging::safety::{Comparison, SafetyNumber};
 use serde_json::json;
 
 use super::{
@@ -142,7 +142,8 @@ async fn safety(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
     let safety = context.spinner.during("asking the pod", mail.mailbox().safety(&contact)).await?;
-    let compared = if safety.verified { "You have compared them." } else { "You have not compared them yet." };
+    let compared =
+        if safety.verified { "You have compared them." } else { "You have not compared them yet." };
     let text = format!(
         "{}\n\n{}\n\n{} sees the same digits and words, or somebody stands between you.\n{compared}",
         in_rows(&safety.digits, 4),
@@ -190,11 +191,12 @@ fn compare(mail: &Mail, contact: &Contact, scanned: &str) -> Result<(), Failure>
     })?;
     let other = contact.identity.parse().map_err(|error| Failure::check("bad-answer", error))?;
     match SafetyNumber::between(&own, &other).compare(scanned).map_err(Failure::usage)? {
-        autonomy_messaging::Comparison::Same => Ok(()),
-        autonomy_messaging::Comparison::Different => {
+        Comparison::Same => Ok(()),
+        Comparison::Different => {
             let detail = format!("this is not the safety number of you and {}", contact.name);
-            Err(Failure::check("safety-number", detail)
-                .help("somebody stands between you, or another contact's code was scanned: nothing was marked"))
+            Err(Failure::check("safety-number", detail).help(
+                "somebody stands between you, or another contact's code was scanned: nothing was marked",
+            ))
         }
     }
 }
@@ -280,6 +282,7 @@ mod tests {
             heard_at: None,
             queued: 0,
             unread: 0,
+            file_limit: 0,
         }
     }
 
@@ -294,7 +297,9 @@ mod tests {
         assert_eq!(chosen("Bob", Some(ContactState::Active)).unwrap(), "aaaa2222");
         assert_eq!(chosen("Bob", Some(ContactState::Asking)).unwrap(), "aaaa1111");
         assert_eq!((chosen("bbbb", None).unwrap(), chosen("aaaa1", None).unwrap()), ("bbbb3333", "aaaa1111"));
-        for (wanted, says) in [("Bob", "several"), ("aaaa", "several"), ("bbb", "no contact"), ("Eve", "no contact")] {
+        for (wanted, says) in
+            [("Bob", "several"), ("aaaa", "several"), ("bbb", "no contact"), ("Eve", "no contact")]
+        {
             assert!(chosen(wanted, None).unwrap_err().detail.contains(says), "{wanted}");
         }
     }

@@ -133,7 +133,21 @@ fn sentence_of_people(kind: &EventKind) -> String {
         EventKind::MessageExpired { contact, number } => {
             format!("message {number} to {} was given up", who(contact))
         }
-        EventKind::ContactRekeyed { contact } => format!("the conversation with {} has new keys", who(contact)),
+        EventKind::ContactRekeyed { contact } => {
+            format!("the conversation with {} has new keys", who(contact))
+        }
+        EventKind::FileOffered { contact, file } => {
+            format!("{} sends a file, {}", who(contact), who(file))
+        }
+        EventKind::FileReceived { contact, file } => {
+            format!("file {1} of {0} is here: `autonomy file get {0} {1}`", who(contact), who(file))
+        }
+        EventKind::FileDelivered { contact, file } => {
+            format!("file {} is delivered to {}", who(file), who(contact))
+        }
+        EventKind::FileCancelled { contact, file } => {
+            format!("file {} to or from {} was given up", who(file), who(contact))
+        }
         EventKind::RelayTrouble { place, detail } => {
             format!("relay {}: {}", printable(place), printable(detail))
         }

@@ -26,7 +26,8 @@ pub(super) async fn make(context: &Context, wish: NewInvite) -> Result<Answer, F
         true => made,
         false => {
             let following = mailbox.follow_invite(&made, Wait::seconds(wish.timeout));
-            let followed = context.spinner.during("leaving it where it will be looked for", following).await?;
+            let followed =
+                context.spinner.during("leaving it where it will be looked for", following).await?;
             usable(followed, wish.timeout)?
         }
     };
@@ -118,8 +119,9 @@ pub(super) async fn accept(
         contact = context.spinner.during("waiting for their yes", following).await?;
         if contact.state == ContactState::Joining {
             let detail = format!("{} has not confirmed within {seconds} s", contact.name);
-            return Err(Failure::new(Exit::Failed, "not-confirmed-yet", detail)
-                .help("your pod goes on waiting, for 30 days: `autonomy contact list` shows when they have"));
+            return Err(Failure::new(Exit::Failed, "not-confirmed-yet", detail).help(
+                "your pod goes on waiting, for 30 days: `autonomy contact list` shows when they have",
+            ));
         }
     }
     let text = match contact.state {

@@ -37,7 +37,8 @@ async fn send(context: &Context, wish: &SendMessage) -> Result<Answer, Failure> 
     let contact = find(context, &mail, &wish.contact, Some(ContactState::Active)).await?;
     let mailbox = mail.mailbox();
     let queued = context.spinner.during("telling the pod", mailbox.say(&contact.id, &text)).await?;
-    let mut json = json!({ "contact": contact.id, "number": queued.number, "at": queued.at, "state": "queued" });
+    let mut json =
+        json!({ "contact": contact.id, "number": queued.number, "at": queued.at, "state": "queued" });
     if !wish.wait {
         let text = format!("message {} to {} is on its way", queued.number, contact.name);
         return Ok(Answer::new(&json, text));
@@ -81,12 +82,7 @@ fn words(words: &[String]) -> Result<String, Failure> {
     Ok(text.trim_end().to_owned())
 }
 
-async fn list(
-    context: &Context,
-    wanted: &str,
-    before: Option<u64>,
-    limit: u32,
-) -> Result<Answer, Failure> {
+async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
     let asked = mail.mailbox().messages(&contact.id, before, limit);
@@ -132,9 +128,9 @@ pub(super) fn line(contact: &str, message: &Message) -> String {
     let mark = match message.state {
         MessageState::Received => String::new(),
         MessageState::Queued => "  … on its way".to_owned(),
-        MessageState::Delivered => {
-            message.settled_at.map_or_else(|| "  ✓ delivered".to_owned(), |at| format!("  ✓ delivered {}", time(at)))
-        }
+        MessageState::Delivered => message
+            .settled_at
+            .map_or_else(|| "  ✓ delivered".to_owned(), |at| format!("  ✓ delivered {}", time(at))),
         MessageState::Expired => "  ✗ given up".to_owned(),
     };
     format!("{:>4}  {}  {who}: {}{mark}", message.number, time(message.at), words_of(message))

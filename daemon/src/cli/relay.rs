@@ -61,7 +61,9 @@ async fn remove(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let relay = match found.as_slice() {
         [relay] => *relay,
         [] => {
-            return Err(Failure::usage(format!("there is no relay called `{}`", printable(wanted))).help(help));
+            return Err(
+                Failure::usage(format!("there is no relay called `{}`", printable(wanted))).help(help)
+            );
         }
         _ => return Err(Failure::usage("several relays are called so: give the place").help(help)),
     };

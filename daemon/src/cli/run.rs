@@ -15,7 +15,7 @@ use super::{
     args::{AgentVerb, Cli, MessageVerb, PodVerb, RelayVerb, Verb},
     contact,
     context::Context,
-    device, events, message,
+    device, events, file, message,
     output::Answer,
     pay, person, pod, probe, relay, setup, shell, status, watch,
 };
@@ -127,6 +127,7 @@ async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure
             return watch::watch(context, contact.as_deref()).await.map(|()| None);
         }
         Verb::Message(verb) => message::message(context, verb).await?,
+        Verb::File(verb) => file::file(context, verb).await?,
         Verb::Relay(verb) => relay::relay(context, verb).await?,
         Verb::Profile(verb) => person::profile(context, verb).await?,
         Verb::Events(events) => return events::events(context, &events).await.map(|()| None),

@@ -6,12 +6,13 @@
 //! are about what was asked for, and that no word of anybody can redraw a terminal.
 
 mod check;
+mod files;
 mod follow;
 
 use autonomy_messaging::{RootPublic, invite::Invite as ParsedInvite};
 use serde::de::DeserializeOwned;
 
-pub use self::follow::Wait;
+pub use self::{files::FileError, follow::Wait};
 use super::{Device, DeviceError, PodClient, call::Call, routes::id};
 use crate::{
     api::types::{
@@ -219,7 +220,8 @@ impl<'a> Mailbox<'a> {
     /// # Errors
     /// See [`Mailbox::status`].
     pub async fn mark_read(&self, contact: &str, up_to: u64) -> Result<(), DeviceError> {
-        self.act(Call::post(format!("/v1/contacts/{}/read", id(contact)?), &MarkRead { up_to }, MAX_SMALL)).await
+        self.act(Call::post(format!("/v1/contacts/{}/read", id(contact)?), &MarkRead { up_to }, MAX_SMALL))
+            .await
     }
 
     /// All relays.

@@ -1,8 +1,10 @@
 //! What the messenger answers and tells, in the words of the API.
 
 use autonomy_messaging::{
+    TransferId,
     messenger::{
-        self, ContactId, ContactView, EntryView, InviteId, InviteView, MessengerStatus, Notice, RelayView,
+        self, ContactId, ContactView, EntryView, FileView, InviteId, InviteView, MessengerStatus, Notice,
+        RelayView,
     },
     payload::Payload,
     place::Place,
@@ -12,9 +14,9 @@ use data_encoding::HEXLOWER;
 use super::{Answer, Id, Timestamp, turn::Turn};
 use crate::{
     api::types::{
-        Contact, ContactState, Contacts, Direction, EventKind, Invite, InviteState, Invites, MailStatus,
-        Message, MessageKind, MessageState, Messages, OfferedFile, Profile, QueuedMessage, RefusedFrames,
-        Relay, RelayState, Relays, Safety,
+        Contact, ContactState, Contacts, Direction, EventKind, File, FileState, Files, Invite, InviteState,
+        Invites, MailStatus, Message, MessageKind, MessageState, Messages, OfferedFile, Profile,
+        QueuedMessage, RefusedFrames, Relay, RelayState, Relays, Safety,
     },
     place,
 };
@@ -41,6 +43,13 @@ pub(super) fn answer(answer: messenger::Answer, now: Timestamp) -> Answer {
         messenger::Answer::Relays(views) => {
             Answer::Relays(Relays { relays: views.iter().map(relay).collect() })
         }
+        messenger::Answer::File(view) => Answer::File(file(&view)),
+        messenger::Answer::Files(views) => {
+            let mut files: Vec<File> = views.iter().map(file).collect();
+            files.sort_by_key(|file| file.at);
+            Answer::Files(Files { files })
+        }
+        messenger::Answer::Bytes(bytes) => Answer::Bytes(bytes.into()),
     }
 }
 
@@ -76,9 +85,7 @@ fn event(notice: &Notice) -> EventKind {
         }
         Notice::Asked(id) => EventKind::ContactAsked { contact: contact_id(id) },
         Notice::Connected(id) => EventKind::ContactConnected { contact: contact_id(id) },
-        Notice::JoinFailed(id, why) => {
-            EventKind::JoinFailed { contact: contact_id(id), detail: why.clone() }
-        }
+        Notice::JoinFailed(id, why) => EventKind::JoinFailed { contact: contact_id(id), detail: why.clone() },
         Notice::CardChanged(id) => EventKind::ContactChanged { contact: contact_id(id) },
         Notice::Received(id, number) => {
             EventKind::MessageReceived { contact: contact_id(id), number: *number }
@@ -86,10 +93,20 @@ fn event(notice: &Notice) -> EventKind {
         Notice::Delivered(id, number) => {
             EventKind::MessageDelivered { contact: contact_id(id), number: *number }
         }
-        Notice::Expired(id, number) => {
-            EventKind::MessageExpired { contact: contact_id(id), number: *number }
-        }
+        Notice::Expired(id, number) => EventKind::MessageExpired { contact: contact_id(id), number: *number },
         Notice::Rekeyed(id) => EventKind::ContactRekeyed { contact: contact_id(id) },
+        Notice::FileOffered(id, file) => {
+            EventKind::FileOffered { contact: contact_id(id), file: file_id(file) }
+        }
+        Notice::FileReceived(id, file) => {
+            EventKind::FileReceived { contact: contact_id(id), file: file_id(file) }
+        }
+        Notice::FileDelivered(id, file) => {
+            EventKind::FileDelivered { contact: contact_id(id), file: file_id(file) }
+        }
+        Notice::FileCancelled(id, file) => {
+            EventKind::FileCancelled { contact: contact_id(id), file: file_id(file) }
+        }
         Notice::RelayTrouble(place, why) => {
             EventKind::RelayTrouble { place: place::text(place), detail: why.clone() }
         }
@@ -100,6 +117,10 @@ fn event(notice: &Notice) -> EventKind {
 }
 
 fn contact_id(id: &ContactId) -> String {
+    Id(id.0).to_string()
+}
+
+fn file_id(id: &TransferId) -> String {
     Id(id.0).to_string()
 }
 
@@ -165,6 +186,7 @@ fn contact(view: &ContactView) -> Contact {
         heard_at: view.heard_at,
         queued: view.queued,
         unread: view.unread,
+        file_limit: view.file_limit,
     }
 }
 
@@ -178,10 +200,7 @@ fn message(view: &EntryView) -> Message {
     let (kind, text, file) = content(&view.payload);
     Message {
         number: view.number,
-        direction: match view.direction {
-            messenger::Direction::Incoming => Direction::Incoming,
-            messenger::Direction::Outgoing => Direction::Outgoing,
-        },
+        direction: direction(view.direction),
         at: view.at,
         state,
         settled_at,
@@ -198,7 +217,7 @@ fn content(payload: &Payload) -> (MessageKind, Option<&str>, Option<OfferedFile>
         Payload::Card(_) => (MessageKind::Card, None, None),
         Payload::FileOffer(offer) => {
             let file = OfferedFile {
-                transfer: HEXLOWER.encode(&offer.transfer.0),
+                transfer: file_id(&offer.transfer),
                 name: offer.name.to_string(),
                 size: offer.size,
                 sha256: HEXLOWER.encode(&offer.sha256),
@@ -207,6 +226,31 @@ fn content(payload: &Payload) -> (MessageKind, Option<&str>, Option<OfferedFile>
         }
         Payload::FileCancel(_) => (MessageKind::FileCancelled, None, None),
         Payload::Unknown(_) => (MessageKind::Unknown, None, None),
+    }
+}
+
+fn direction(direction: messenger::Direction) -> Direction {
+    match direction {
+        messenger::Direction::Incoming => Direction::Incoming,
+        messenger::Direction::Outgoing => Direction::Outgoing,
+    }
+}
+
+fn file(view: &FileView) -> File {
+    File {
+        id: file_id(&view.transfer),
+        direction: direction(view.direction),
+        name: view.name.to_string(),
+        size: view.content.size,
+        sha256: HEXLOWER.encode(&view.content.sha256),
+        state: match view.state {
+            messenger::FileState::Loading => FileState::Loading,
+            messenger::FileState::Underway => FileState::Underway,
+            messenger::FileState::Complete => FileState::Complete,
+            messenger::FileState::Cancelled => FileState::Cancelled,
+        },
+        done: view.done,
+        at: view.at,
     }
 }
 

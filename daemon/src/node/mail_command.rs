@@ -1,10 +1,10 @@
 //! What a device can want of the pod's messenger: every field is checked here, before the messenger hears of it.
 
 use autonomy_messaging::{
-    Name,
+    FileContent, Name, TransferId,
     invite::Invite,
     messenger::{self, ContactId, InviteId, RefusedBecause},
-    payload::Text,
+    payload::{FileName, Text},
     place::{Capability, Place},
 };
 use data_encoding::HEXLOWER;
@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, Id, Refusal, Reply, mail_answer, turn::Turn};
 use crate::{
     api::types::{
-        AcceptInvite, AccessLevel, AddRelay, MarkRead, NewInvite, NewMessage, SetProfile, UpdateContact,
+        AcceptInvite, AccessLevel, AddRelay, MarkRead, NewInvite, NewMessage, OfferFile, SetProfile,
+        UpdateContact,
     },
     place,
 };
@@ -61,6 +62,18 @@ pub enum MailCommand {
     Messages(Id<16>, MessagesPage),
     /// All up to a message was read.
     MarkRead(Id<16>, MarkRead),
+    /// Files to and from a contact.
+    Files(Id<16>),
+    /// One of them.
+    File(Id<16>, Id<16>),
+    /// Begin to send a file.
+    OfferFile(Id<16>, OfferFile),
+    /// Its next bytes.
+    LoadFile(Id<16>, Id<16>, LoadedChunks),
+    /// Bytes of one that arrived.
+    ReadFile(Id<16>, Id<16>, ChunksRead),
+    /// Give one up and forget it.
+    RemoveFile(Id<16>, Id<16>),
     /// All relays.
     Relays,
     /// Keep queues at a place too.
@@ -81,6 +94,31 @@ pub struct MessagesPage {
     pub limit: Option<u32>,
 }
 
+/// Bytes of a file, on their way to the pod.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadedChunks {
+    /// Number of the first chunk.
+    pub first: u32,
+    /// Whole chunks.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// Which bytes of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunksRead {
+    /// Number of the first chunk.
+    pub first: u32,
+    /// How many chunks.
+    pub count: Option<u32>,
+}
+
+impl std::fmt::Debug for LoadedChunks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedChunks").field("first", &self.first).field("bytes", &self.bytes.len()).finish()
+    }
+}
+
 impl MailCommand {
     /// How far a device must be allowed to go. Who becomes a contact, and where messages wait, is decided with full
     /// access; an invite is a right to ask, so its text is shown to nobody else.
@@ -95,6 +133,12 @@ impl MailCommand {
             | Self::Send(..)
             | Self::Messages(..)
             | Self::MarkRead(..)
+            | Self::Files(_)
+            | Self::File(..)
+            | Self::OfferFile(..)
+            | Self::LoadFile(..)
+            | Self::ReadFile(..)
+            | Self::RemoveFile(..)
             | Self::Relays => AccessLevel::Limited,
             Self::SetProfile(_)
             | Self::Invites
@@ -121,7 +165,13 @@ impl MailCommand {
             | Self::RemoveContact(id)
             | Self::Send(id, _)
             | Self::Messages(id, _)
-            | Self::MarkRead(id, _) => id.to_string(),
+            | Self::MarkRead(id, _)
+            | Self::Files(id)
+            | Self::OfferFile(id, _)
+            | Self::File(_, id)
+            | Self::LoadFile(_, id, _)
+            | Self::ReadFile(_, id, _)
+            | Self::RemoveFile(_, id) => id.to_string(),
             Self::RemoveRelay { place } => place.chars().take(place::MAX_PLACE_TEXT).collect(),
             _ => String::new(),
         }
@@ -154,6 +204,26 @@ impl MailCommand {
             }
             Self::Messages(id, page) => page.command(contact(id))?,
             Self::MarkRead(id, body) => To::MarkRead { contact: contact(id), up_to: body.up_to },
+            Self::Files(id) => To::Files(contact(id)),
+            Self::File(id, file) => To::File(contact(id), TransferId(file.0)),
+            Self::OfferFile(id, body) => To::OfferFile {
+                contact: contact(id),
+                name: parsed("name", FileName::new(&body.name))?,
+                content: FileContent { size: body.size, sha256: bytes32("sha256", &body.sha256)? },
+            },
+            Self::LoadFile(id, file, LoadedChunks { first, bytes }) => To::LoadFile {
+                contact: contact(id),
+                transfer: TransferId(file.0),
+                first: *first,
+                bytes: bytes.clone(),
+            },
+            Self::ReadFile(id, file, wish) => To::ReadFile {
+                contact: contact(id),
+                transfer: TransferId(file.0),
+                first: wish.first,
+                count: wish.count()?,
+            },
+            Self::RemoveFile(id, file) => To::RemoveFile(contact(id), TransferId(file.0)),
             Self::Relays => To::Relays,
             Self::AddRelay(body) => add_relay(body)?,
             Self::RemoveRelay { place } => To::RemoveRelay(parsed("place", place::parse(place))?),
@@ -169,6 +239,16 @@ impl MessagesPage {
             return Err(Refusal::invalid("limit", format!("1 to {MAX_PAGE}")));
         }
         Ok(messenger::Command::Messages { contact, before: self.before, limit })
+    }
+}
+
+impl ChunksRead {
+    fn count(self) -> Result<u32, Refusal> {
+        let count = self.count.unwrap_or(messenger::MAX_LOADED);
+        if !(1..=messenger::MAX_LOADED).contains(&count) {
+            return Err(Refusal::invalid("count", format!("1 to {}", messenger::MAX_LOADED)));
+        }
+        Ok(count)
     }
 }
 
@@ -226,9 +306,13 @@ fn update(contact: ContactId, body: &UpdateContact) -> Result<Vec<messenger::Com
     let verified = body.verified.map(|verified| messenger::Command::SetVerified(contact, verified));
     let renamed = optional_name("name", body.name.as_deref())?;
     let renamed = renamed.map(|name| messenger::Command::Rename(contact, name));
-    let steps: Vec<_> = [blocked, verified, renamed].into_iter().flatten().collect();
+    let limited = body.file_limit.map(|limit| messenger::Command::SetFileLimit(contact, limit));
+    let steps: Vec<_> = [blocked, verified, renamed, limited].into_iter().flatten().collect();
     if steps.is_empty() {
-        return Err(Refusal::invalid("name", "give at least one of `name`, `verified`, `blocked`"));
+        return Err(Refusal::invalid(
+            "name",
+            "give at least one of `name`, `verified`, `blocked`, `file_limit`",
+        ));
     }
     Ok(steps)
 }
@@ -250,7 +334,10 @@ fn short_name(place: &Place) -> Result<Name, Refusal> {
 }
 
 fn token(text: &str) -> Result<Capability, Refusal> {
+    bytes32("token", text).map(Capability::from_bytes)
+}
+
+fn bytes32(field: &'static str, text: &str) -> Result<[u8; 32], Refusal> {
     let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-    let rule = "64 lower-case hexadecimal characters";
-    bytes.map(Capability::from_bytes).ok_or_else(|| Refusal::invalid("token", rule))
+    bytes.ok_or_else(|| Refusal::invalid(field, "64 lower-case hexadecimal characters"))
 }

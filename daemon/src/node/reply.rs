@@ -1,10 +1,12 @@
 //! What the node answers: an answer, or a refusal that names the field and the rule.
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::api::types::{
-    AccessLevel, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, History, Invite,
-    Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage, ReceiveAddress, Relays, Safety,
+    AccessLevel, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, File, Files,
+    History, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage,
+    ReceiveAddress, Relays, Safety,
 };
 
 /// The node's reply to a request.
@@ -37,6 +39,9 @@ pub enum Answer {
     Messages(Messages),
     Queued(QueuedMessage),
     Relays(Relays),
+    File(File),
+    Files(Files),
+    Bytes(ByteBuf),
     Done,
 }
 

@@ -117,6 +117,8 @@ pub struct Contact {
     pub queued: u32,
     /// Messages from them that are not read yet.
     pub unread: u32,
+    /// Longest file taken from them, bytes.
+    pub file_limit: u64,
 }
 
 /// `GET /v1/contacts`.
@@ -139,6 +141,9 @@ pub struct UpdateContact {
     /// Whether to hear nothing from them any more.
     #[serde(default)]
     pub blocked: Option<bool>,
+    /// Longest file to take from them, bytes.
+    #[serde(default)]
+    pub file_limit: Option<u64>,
 }
 
 /// `GET /v1/contacts/{id}/safety`: what two people compare to know that nobody stands between them.

@@ -144,6 +144,34 @@ pub enum EventKind {
         /// With whom.
         contact: String,
     },
+    /// A contact offers a file.
+    FileOffered {
+        /// Who.
+        contact: String,
+        /// The file.
+        file: String,
+    },
+    /// A file from a contact is here.
+    FileReceived {
+        /// From whom.
+        contact: String,
+        /// The file.
+        file: String,
+    },
+    /// A contact has a file.
+    FileDelivered {
+        /// Who.
+        contact: String,
+        /// The file.
+        file: String,
+    },
+    /// A contact does not take a file, or no longer offers it.
+    FileCancelled {
+        /// Who.
+        contact: String,
+        /// The file.
+        file: String,
+    },
     /// A relay does not do what it should.
     RelayTrouble {
         /// Which, `/onion3/…:4001/p2p/…`.

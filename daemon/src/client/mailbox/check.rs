@@ -3,17 +3,18 @@
 use std::fmt::Display;
 
 use autonomy_messaging::{
-    Name, RootPublic, SafetyNumber,
+    MAX_FILE, Name, RootPublic,
     invite::Invite as ParsedInvite,
     messenger::ContactId,
     payload::{FileName, Text},
     place::Place,
+    safety::SafetyNumber,
 };
 use data_encoding::HEXLOWER;
 
 use crate::{
     api::types::{
-        Contact, Direction, Invite, Message, MessageKind, MessageState, Profile, Relay, Safety,
+        Contact, Direction, File, Invite, Message, MessageKind, MessageState, Profile, Relay, Safety,
     },
     client::{DeviceError, Distrust, printable},
     place,
@@ -112,7 +113,8 @@ pub(super) fn safety(
 ) -> Result<Safety, DeviceError> {
     let Some(own) = own else {
         let shown = [&told.digits, &told.words, &told.qr];
-        let plain = |text: &&String| text.len() <= 400 && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+        let plain =
+            |text: &&String| text.len() <= 400 && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
         return match shown.iter().all(plain) {
             true => Ok(told),
             false => Err(broken("safety number", "text", "is none")),
@@ -169,6 +171,17 @@ fn message(told: &Message) -> Result<(), DeviceError> {
         Ok(_) => Ok(()),
         Err(error) => broken("file name", format!("is none: {error}")),
     }
+}
+
+/// Files that a directory can hold: names without paths, and no more bytes done than there are.
+pub(super) fn file(told: File) -> Result<File, DeviceError> {
+    hexadecimal("file", "id", &told.id, 16)?;
+    hexadecimal("file", "hash", &told.sha256, 32)?;
+    FileName::new(&told.name).map_err(|error| broken("file", "name", format!("is none: {error}")))?;
+    if told.done > told.size || told.size > MAX_FILE {
+        return Err(broken("file", "size", "is less than what is done of it, or more than any file has"));
+    }
+    Ok(told)
 }
 
 pub(super) fn relays(told: Vec<Relay>) -> Result<Vec<Relay>, DeviceError> {

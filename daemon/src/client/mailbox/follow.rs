@@ -64,7 +64,7 @@ impl Wait {
         Self { within: Duration::from_secs(seconds) }
     }
 
-    async fn until<T>(
+    pub(super) async fn until<T>(
         self,
         first: T,
         over: impl Fn(&T) -> bool,
