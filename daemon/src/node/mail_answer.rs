@@ -32,7 +32,10 @@ pub(super) fn answer(answer: messenger::Answer, now: Timestamp) -> Answer {
             invites.sort_by_key(|invite| invite.created_at);
             Answer::Invites(Invites { invites })
         }
-        messenger::Answer::Contact(view) => Answer::Contact(contact(&view)),
+        messenger::Answer::Contact(view) => {
+            let safety_number = Some(view.safety_number().to_string());
+            Answer::Contact(Contact { safety_number, ..contact(&view) })
+        }
         messenger::Answer::Contacts(views) => {
             Answer::Contacts(Contacts { contacts: views.iter().map(contact).collect() })
         }
@@ -60,7 +63,7 @@ pub(super) fn profile(status: &MessengerStatus) -> Profile {
 
 /// What to compare with a contact.
 pub(super) fn safety(view: &ContactView) -> Safety {
-    let number = &view.safety_number;
+    let number = view.safety_number();
     Safety {
         digits: number.to_string(),
         words: number.words().join(" "),
@@ -166,6 +169,7 @@ fn invite(view: &InviteView) -> Invite {
     }
 }
 
+/// Without the safety number, which costs milliseconds.
 fn contact(view: &ContactView) -> Contact {
     Contact {
         id: contact_id(&view.id),
@@ -180,7 +184,7 @@ fn contact(view: &ContactView) -> Contact {
             messenger::ContactState::Known => ContactState::Known,
         },
         verified: view.verified,
-        safety_number: Some(view.safety_number.to_string()),
+        safety_number: None,
         places: view.places.iter().map(place::text).collect(),
         created_at: view.created_at,
         heard_at: view.heard_at,

@@ -154,10 +154,18 @@ impl MailCommand {
         }
     }
 
-    /// The name of what it is about, for a refusal.
-    fn subject(&self) -> String {
+    /// The name of the thing of this kind that it is about, for a refusal.
+    fn subject(&self, what: &str) -> String {
         match self {
             Self::Invite(id) | Self::CancelInvite(id) => id.to_string(),
+            Self::File(_, file)
+            | Self::LoadFile(_, file, _)
+            | Self::ReadFile(_, file, _)
+            | Self::RemoveFile(_, file)
+                if what == "file" =>
+            {
+                file.to_string()
+            }
             Self::Confirm(id)
             | Self::Contact(id)
             | Self::Safety(id)
@@ -168,10 +176,10 @@ impl MailCommand {
             | Self::MarkRead(id, _)
             | Self::Files(id)
             | Self::OfferFile(id, _)
-            | Self::File(_, id)
-            | Self::LoadFile(_, id, _)
-            | Self::ReadFile(_, id, _)
-            | Self::RemoveFile(_, id) => id.to_string(),
+            | Self::File(id, _)
+            | Self::LoadFile(id, ..)
+            | Self::ReadFile(id, ..)
+            | Self::RemoveFile(id, _) => id.to_string(),
             Self::RemoveRelay { place } => place.chars().take(place::MAX_PLACE_TEXT).collect(),
             _ => String::new(),
         }
@@ -276,7 +284,7 @@ impl Turn<'_> {
 fn refusal(because: RefusedBecause, command: &MailCommand) -> Refusal {
     match because {
         RefusedBecause::NotAdopted => Refusal::NotAdopted,
-        RefusedBecause::Unknown(what) => Refusal::Unknown { what, id: command.subject() },
+        RefusedBecause::Unknown(what) => Refusal::Unknown { what, id: command.subject(what) },
         RefusedBecause::Conflict(why) => Refusal::Conflict(why),
         RefusedBecause::Full { what, limit, remedy } => Refusal::Full { what, limit, remedy },
         RefusedBecause::Invalid { field, rule } => Refusal::Invalid { field, rule },

@@ -147,7 +147,8 @@ async fn a_change_is_made_whole_or_not_at_all() {
     let world = World::new().await;
     let contact = joining(&world).await;
     let mailbox = world.device.mailbox();
-    let both = UpdateContact { name: Some("Robert".into()), verified: Some(true), ..UpdateContact::default() };
+    let both =
+        UpdateContact { name: Some("Robert".into()), verified: Some(true), ..UpdateContact::default() };
     let changed = mailbox.update(&contact.id, &both).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.verified), ("Robert", true));
     let refused = UpdateContact { name: Some("Rob".into()), blocked: Some(true), ..UpdateContact::default() };

@@ -20,7 +20,6 @@ use crate::{
     outbox::Outbox,
     payload::Payload,
     ratchet::{OwnKeyPackage, Session},
-    safety::SafetyNumber,
 };
 
 impl Messenger {
@@ -143,7 +142,7 @@ impl Contact {
             card_name: self.card.as_ref().map(|card| card.name().clone()),
             state: self.record.state,
             verified: self.record.verified,
-            safety_number: SafetyNumber::between(own, &root),
+            own: *own,
             created_at: self.record.created_at,
             heard_at: self.thread.heard_at,
             places: self
