@@ -148,7 +148,9 @@ impl TryFrom<String> for RelayToken {
 
     fn try_from(text: String) -> Result<Self, String> {
         let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.map(|bytes| Self(Capability::from_bytes(bytes))).ok_or_else(|| "a token has 64 hex digits".into())
+        bytes
+            .map(|bytes| Self(Capability::from_bytes(bytes)))
+            .ok_or_else(|| "a token has 64 hex digits".into())
     }
 }
 

@@ -45,11 +45,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 /// A way to places. Streams of different lanes share nothing that a place could see.
 pub trait Dial: Send + Sync + 'static {
     /// Opens a stream for one request.
-    fn open<'a>(
-        &'a self,
-        place: &'a Place,
-        lane: Lane,
-    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>>;
+    fn open<'a>(&'a self, place: &'a Place, lane: Lane) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>>;
 
     /// Changes when whoever waits for a time should look again: the machine slept.
     fn woken(&self) -> watch::Receiver<u64>;
@@ -138,7 +134,12 @@ pub fn start(runtime: &tokio::runtime::Handle) -> (NetworkHandle, mpsc::Receiver
     let (line, attached) = watch::channel(None);
     let (own, _) = watch::channel(HashSet::new());
     let desk = Arc::new(Desk::new(events.clone()));
-    runtime.spawn(carry_out(orders, Client::new(attached.clone()), Collector::new(attached, events.clone()), events));
+    runtime.spawn(carry_out(
+        orders,
+        Client::new(attached.clone()),
+        Collector::new(attached, events.clone()),
+        events,
+    ));
     (NetworkHandle(Arc::new(Inner { commands, line, own, desk })), told)
 }
 
@@ -199,6 +200,8 @@ impl NetworkHandle {
 
 impl fmt::Debug for NetworkHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NetworkHandle").field("attached", &self.0.line.borrow().is_some()).finish_non_exhaustive()
+        f.debug_struct("NetworkHandle")
+            .field("attached", &self.0.line.borrow().is_some())
+            .finish_non_exhaustive()
     }
 }

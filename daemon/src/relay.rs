@@ -227,12 +227,12 @@ impl Inner {
             Request::Open { queue, ticket, .. } => {
                 let Ok(None) = record(queue) else { return None };
                 let (queues, _) = self.shelf.counts().ok()?;
-                let admitted = self.pressure.admit((self.clock)(), queues, &self.config.limits, queue, ticket);
+                let admitted =
+                    self.pressure.admit((self.clock)(), queues, &self.config.limits, queue, ticket);
                 return admitted.err().and_then(refused);
             }
-            Request::Deposit(frame) => {
-                record(&frame.queue).map(|record| record.is_some_and(|record| record.may_deposit(&frame.capability)))
-            }
+            Request::Deposit(frame) => record(&frame.queue)
+                .map(|record| record.is_some_and(|record| record.may_deposit(&frame.capability))),
             Request::Ack { queue, collect, .. } | Request::Close { queue, collect } => {
                 record(queue).map(|record| record.is_some_and(|record| record.may_collect(collect)))
             }

@@ -111,8 +111,9 @@ impl FromStr for PeerAddress {
     type Err = PeerAddressError;
 
     fn from_str(text: &str) -> Result<Self, PeerAddressError> {
-        let address: Multiaddr =
-            text.parse().map_err(|error: libp2p::multiaddr::Error| PeerAddressError::NotMultiaddr(error.to_string()))?;
+        let address: Multiaddr = text
+            .parse()
+            .map_err(|error: libp2p::multiaddr::Error| PeerAddressError::NotMultiaddr(error.to_string()))?;
         let (onion, port) = OnionAddress::from_multiaddr(&address)?;
         let Some(Protocol::P2p(peer)) = address.iter().nth(1) else { return Err(PeerAddressError::Peer) };
         let key = ed25519_key(&peer).ok_or(PeerAddressError::Peer)?;

@@ -9,7 +9,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use self::{
     machines::{
-        Access, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Probe, ProbeAs, Provision, RelayVerb,
+        Access, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Probe, ProbeAs, Provision,
+        RelayVerb,
     },
     money::{AccountVerb, CreateAccount, ExportFormat, History, Kind, Pay, PaymentVerb, Receive},
 };

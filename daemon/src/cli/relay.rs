@@ -49,8 +49,8 @@ async fn metrics(context: &Context) -> Result<Answer, Failure> {
     let mut answer = String::new();
     stream.take(MAX_ANSWER).read_to_string(&mut answer).await.map_err(failed)?;
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-    let counted: Snapshot =
-        serde_json::from_str(body).map_err(|error| Failure::other("relay", format!("its answer is none: {error}")))?;
+    let counted: Snapshot = serde_json::from_str(body)
+        .map_err(|error| Failure::other("relay", format!("its answer is none: {error}")))?;
     Ok(Answer::new(&counted, text(&counted)))
 }
 

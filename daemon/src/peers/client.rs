@@ -40,11 +40,16 @@ impl Client {
     }
 
     /// Asks and waits for the answer.
-    pub(super) async fn call(&self, place: &Place, lane: Lane, request: &Request) -> Result<Response, Unreached> {
+    pub(super) async fn call(
+        &self,
+        place: &Place,
+        lane: Lane,
+        request: &Request,
+    ) -> Result<Response, Unreached> {
         let answer = Box::pin(self.ask(place, lane, request));
-        timeout(CALL_LIMIT, answer).await.unwrap_or_else(|_| {
-            Err(unreached(format!("no answer within {} s", CALL_LIMIT.as_secs())))
-        })
+        timeout(CALL_LIMIT, answer)
+            .await
+            .unwrap_or_else(|_| Err(unreached(format!("no answer within {} s", CALL_LIMIT.as_secs()))))
     }
 
     async fn ask(&self, place: &Place, lane: Lane, request: &Request) -> Result<Response, Unreached> {

@@ -140,9 +140,13 @@ impl Collector {
         let (alone, mut together): (Queues, Queues) =
             queues.into_iter().partition(|(queue, _)| self.alone.contains(&(place, *queue)));
         let mut grown = Vec::new();
-        for group in self.groups.iter().filter(|group| group.place == place && group.lane == lane && !group.alone) {
+        for group in
+            self.groups.iter().filter(|group| group.place == place && group.lane == lane && !group.alone)
+        {
             let mut kept = lock(&group.queues);
-            while kept.len() < MAX_SUBSCRIBED && let Some((queue, capability)) = together.pop_first() {
+            while kept.len() < MAX_SUBSCRIBED
+                && let Some((queue, capability)) = together.pop_first()
+            {
                 kept.insert(queue, capability);
                 grown.push(group.number);
             }
@@ -218,13 +222,18 @@ impl Collector {
 
     /// Tells places at which collecting began to work, or stopped.
     async fn tell_places(&mut self) {
-        let now: HashSet<Place> = self.groups.iter().filter(|group| group.up).map(|group| group.place).collect();
+        let now: HashSet<Place> =
+            self.groups.iter().filter(|group| group.up).map(|group| group.place).collect();
         let changed: Vec<Place> = now.symmetric_difference(&self.up).copied().collect();
         for place in changed {
             let Ok(seat) = self.events.reserve().await else { return };
             let up = now.contains(&place);
             seat.send(NetworkEvent::Subscribed { place, up });
-            if up { self.up.insert(place) } else { self.up.remove(&place) };
+            if up {
+                self.up.insert(place)
+            } else {
+                self.up.remove(&place)
+            };
         }
     }
 

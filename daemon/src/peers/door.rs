@@ -83,11 +83,7 @@ impl Counter {
 }
 
 /// Pushes until the caller goes.
-async fn push(
-    relay: &Relay,
-    queues: Vec<(QueueId, Capability)>,
-    mut stream: impl Duplex,
-) {
+async fn push(relay: &Relay, queues: Vec<(QueueId, Capability)>, mut stream: impl Duplex) {
     let mut subscription = match relay.subscribe(queues).await {
         Ok(subscription) => subscription,
         Err(refusal) => {

@@ -27,11 +27,7 @@ impl OverTor {
 }
 
 impl Dial for OverTor {
-    fn open<'a>(
-        &'a self,
-        place: &'a Place,
-        lane: Lane,
-    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>> {
+    fn open<'a>(&'a self, place: &'a Place, lane: Lane) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>> {
         Box::pin(async move {
             let stream = self.0.open(&address(place), role(lane)).await;
             let stream = stream.map_err(|error| Unreached { detail: error.to_string() })?;

@@ -12,7 +12,9 @@ use redb::{ReadableTable as _, ReadableTableMetadata as _, Table, WriteTransacti
 
 use super::{
     metrics::Metrics,
-    shelf::{DUE, FRAME_KEY_LEN, FRAMES, Fault, NOTICES, QUEUES, VALUE_LEN, due_key, frame_key, parse, value},
+    shelf::{
+        DUE, FRAME_KEY_LEN, FRAMES, Fault, NOTICES, QUEUES, VALUE_LEN, due_key, frame_key, parse, value,
+    },
 };
 
 const DAY: u64 = 86_400;
@@ -106,7 +108,9 @@ impl<'t> Books<'t> {
 
     fn deposit(&mut self, frame: &Frame) -> Result<Result<(), Refusal>, Fault> {
         let Rules { limits, now, full, metrics, .. } = *self.rules;
-        let Some((mut record, due)) = self.record(&frame.queue)? else { return Ok(Err(Refusal::UnknownQueue)) };
+        let Some((mut record, due)) = self.record(&frame.queue)? else {
+            return Ok(Err(Refusal::UnknownQueue));
+        };
         let at_place = self.frames.len()?;
         let number = match record.deposit(now, &frame.capability, frame.deposit, limits, at_place) {
             Err(refusal) => return Ok(Err(refusal)),

@@ -181,7 +181,10 @@ impl Snapshot {
             let _ = writeln!(page, "# TYPE autonomy_relay_{name} gauge\nautonomy_relay_{name} {value}");
         }
         for (name, value) in sums {
-            let _ = writeln!(page, "# TYPE autonomy_relay_{name}_total counter\nautonomy_relay_{name}_total {value}");
+            let _ = writeln!(
+                page,
+                "# TYPE autonomy_relay_{name}_total counter\nautonomy_relay_{name}_total {value}"
+            );
         }
         let _ = writeln!(page, "# TYPE autonomy_relay_refused_total counter");
         for (reason, value) in &self.refused {

@@ -225,12 +225,8 @@ async fn behind(
     told: &Told,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    let config = ServiceConfig {
-        nickname: "relay".into(),
-        key: keys.onion(),
-        access: Access::Open,
-        echo_port: None,
-    };
+    let config =
+        ServiceConfig { nickname: "relay".into(), key: keys.onion(), access: Access::Open, echo_port: None };
     let service: OnionService = tor.launch(config).await.map_err(|error| error.to_string())?;
     let listener = service.listen(PLACE_PORT).map_err(|error| error.to_string())?;
     let server = PeerServer::start(listener, keys.peer(), PROTOCOL).map_err(|error| error.to_string())?;

@@ -16,7 +16,9 @@ use autonomy_messaging::{
     wire::Notice,
 };
 use rand_core::{OsRng, RngCore as _};
-use redb::{Builder, Database, ReadableDatabase as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction};
+use redb::{
+    Builder, Database, ReadableDatabase as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
+};
 
 /// Pages kept in memory: the upper pages of a million queues' tables (some 300 MB on disk) are a few megabytes, and
 /// what is written and read at the moment lies in the rest.
@@ -32,7 +34,8 @@ const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// Records by queue.
 pub(super) const QUEUES: TableDefinition<'_, [u8; 32], &[u8; VALUE_LEN]> = TableDefinition::new("queues");
 /// Frames by queue and number. With its key and the page's header a blob just fits four pages.
-pub(super) const FRAMES: TableDefinition<'_, [u8; FRAME_KEY_LEN], &[u8; BLOB_LEN]> = TableDefinition::new("frames");
+pub(super) const FRAMES: TableDefinition<'_, [u8; FRAME_KEY_LEN], &[u8; BLOB_LEN]> =
+    TableDefinition::new("frames");
 /// Notices by queue.
 pub(super) const NOTICES: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("notices");
 /// When each queue is looked at next: time and queue. Exactly one entry a queue.
@@ -133,7 +136,9 @@ impl Shelf {
             Ok(meta.get("secret")?.and_then(|secret| secret.value().try_into().ok()))
         };
         let damaged = |what: String| RelayError::Damaged { path: self.path.clone(), what };
-        read().map_err(|fault| damaged(format!("{fault:?}")))?.ok_or_else(|| damaged("its secret is missing".into()))
+        read()
+            .map_err(|fault| damaged(format!("{fault:?}")))?
+            .ok_or_else(|| damaged("its secret is missing".into()))
     }
 
     pub(super) fn record(&self, queue: &QueueId) -> Result<Option<QueueRecord>, Fault> {
@@ -188,7 +193,9 @@ fn open(path: &Path) -> Result<Database, RelayError> {
     }));
     match opened {
         Ok(opened) => opened.map_err(|error| RelayError::of(path, error)),
-        Err(_) => Err(RelayError::Damaged { path: path.to_owned(), what: "its pages do not fit together".into() }),
+        Err(_) => {
+            Err(RelayError::Damaged { path: path.to_owned(), what: "its pages do not fit together".into() })
+        }
     }
 }
 
@@ -227,7 +234,9 @@ fn prepare(database: &Database) -> Result<(), redb::Error> {
 pub(super) fn parse(value: &[u8; VALUE_LEN]) -> Result<(QueueRecord, u64), Fault> {
     let (record, due) = value.split_at(QUEUE_RECORD_LEN);
     let due = due.try_into().map(u64::from_be_bytes).map_err(|_| Fault::Damaged("a queue".into()))?;
-    QueueRecord::from_bytes(record).map(|record| (record, due)).ok_or_else(|| Fault::Damaged("a queue".into()))
+    QueueRecord::from_bytes(record)
+        .map(|record| (record, due))
+        .ok_or_else(|| Fault::Damaged("a queue".into()))
 }
 
 pub(super) fn value(record: &QueueRecord, due: u64) -> [u8; VALUE_LEN] {
@@ -292,4 +301,10 @@ macro_rules! faults {
         }
     )+};
 }
-faults!(redb::StorageError, redb::TableError, redb::TransactionError, redb::CommitError, redb::SetDurabilityError);
+faults!(
+    redb::StorageError,
+    redb::TableError,
+    redb::TransactionError,
+    redb::CommitError,
+    redb::SetDurabilityError
+);

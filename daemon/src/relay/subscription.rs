@@ -40,7 +40,8 @@ impl Ears {
     }
 
     fn listen(&self, queues: &[QueueId]) -> Arc<Ear> {
-        let ear = Arc::new(Ear { notify: Notify::new(), filled: Mutex::new(queues.iter().copied().collect()) });
+        let ear =
+            Arc::new(Ear { notify: Notify::new(), filled: Mutex::new(queues.iter().copied().collect()) });
         let mut ears = self.lock();
         for queue in queues {
             ears.entry(*queue).or_default().push(ear.clone());

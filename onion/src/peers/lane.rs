@@ -95,8 +95,7 @@ impl Lane {
         let wire = self.ground.wire(&keypair, self.role)?;
         let answering = answering::Behaviour::new(answering::Config::new().with_interval(NEVER));
         let behaviour = Behaviour { streams: Streams::new(None), answering };
-        let mut swarm =
-            Swarm::new(wire, behaviour, keypair.public().to_peer_id(), transport::swarm_config());
+        let mut swarm = Swarm::new(wire, behaviour, keypair.public().to_peer_id(), transport::swarm_config());
         let options = DialOpts::peer_id(self.peer)
             .condition(PeerCondition::Always)
             .addresses(vec![self.ground.address(&self.to)])

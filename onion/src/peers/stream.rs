@@ -26,7 +26,12 @@ pub(super) struct Usage {
 impl Usage {
     pub(super) fn new() -> Arc<Self> {
         let zero = || AtomicU64::new(0);
-        Arc::new(Self { since: Instant::now(), streams: AtomicUsize::new(0), last_use: zero(), last_heard: zero() })
+        Arc::new(Self {
+            since: Instant::now(),
+            streams: AtomicUsize::new(0),
+            last_use: zero(),
+            last_heard: zero(),
+        })
     }
 
     /// Streams open.

@@ -45,7 +45,10 @@ struct Memory {
 
 impl Ground for Memory {
     fn wire(&self, keypair: &Keypair, _: Role) -> Result<Wire, PeerError> {
-        assert!(self.identities.lock().unwrap().insert(keypair.public().to_peer_id()), "an identity is used twice");
+        assert!(
+            self.identities.lock().unwrap().insert(keypair.public().to_peer_id()),
+            "an identity is used twice"
+        );
         Ok(memory(keypair))
     }
 

@@ -29,7 +29,8 @@ impl Telling {
         let listener = service.listen(PORT).expect("free");
         let seed = zeroize::Zeroizing::new([seed; 32]);
         let mut bytes = seed.clone();
-        let keypair = libp2p::identity::Keypair::ed25519_from_bytes(&mut *bytes).expect("any 32 bytes are a seed");
+        let keypair =
+            libp2p::identity::Keypair::ed25519_from_bytes(&mut *bytes).expect("any 32 bytes are a seed");
         let key = keypair.public().try_into_ed25519().expect("it is one").to_bytes();
         let address = PeerAddress { onion: service.address(), port: PORT, key };
         let (frozen, freezes) = mpsc::channel();
@@ -88,8 +89,10 @@ fn lanes_share_no_connection_and_each_keeps_its_own() {
         let peers = Peers::new(&world.device, PROTOCOL);
         let (alice, bob) = (Role::DEPOSIT.of([1; 16]), Role::DEPOSIT.of([2; 16]));
         let first = ask(&peers, &telling.address, alice).await;
-        let others =
-            [ask(&peers, &telling.address, bob).await, ask(&peers, &telling.address, Role::COLLECT.of([1; 16])).await];
+        let others = [
+            ask(&peers, &telling.address, bob).await,
+            ask(&peers, &telling.address, Role::COLLECT.of([1; 16])).await,
+        ];
         assert!(!others.contains(&first) && others[0] != others[1], "{first} {others:?}");
         assert_eq!(ask(&peers, &telling.address, alice).await, first, "warm");
         assert_eq!(peers.connections(), 3);

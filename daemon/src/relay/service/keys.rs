@@ -50,7 +50,8 @@ impl RelayKeys {
         OsRng.fill_bytes(bytes.as_mut_slice());
         // Whole or not at all, also after a power cut.
         let unfinished = dir.join(".relay.key.unfinished");
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+        let mut file =
+            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
         file.write_all(bytes.as_slice())?;
         file.sync_all()?;
         std::fs::rename(&unfinished, path)?;
