@@ -2,10 +2,12 @@
 //!
 //! | module | does |
 //! |---|---|
+//! | `mail` | between the node and the network |
 //! | `run` | starts everything in order, and ends it in order |
 //! | `services` | the two onion services: launched, kept current, watched |
 //! | `socket` | the Unix socket for the machine's owner |
 
+mod mail;
 mod run;
 mod services;
 pub(crate) mod socket;

@@ -1,0 +1,141 @@
+use rand_core::RngCore;
+
+use super::later;
+use super::trip::DIRECT_WAIT;
+
+/// Most calls on their way to one place for one contact: at 1 s a call, 32 × 11.5 kB/s = 368 kB/s, what an onion
+/// connection carries.
+pub const MAX_IN_FLIGHT: usize = 32;
+
+/// Longest wait between two tries of a contact's own pod that does not answer, in seconds (jitter comes on top).
+pub const BACK_OFF_DIRECT: u64 = 5 * 60;
+
+/// The same for a relay.
+pub const BACK_OFF_RELAY: u64 = 15 * 60;
+
+/// Calls that a place gets before it has answered any; each success allows one more.
+const FIRST_CALLS: usize = 4;
+
+/// After a sign of life of the contact a place is tried again so many seconds after it failed.
+const RETRY_WHEN_HEARD: u64 = 10;
+
+/// One place of a contact, and how it has been lately.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lane {
+    own: bool,
+    in_flight: usize,
+    slots: usize,
+    failures: u32,
+    failed_at: u64,
+    not_before: u64,
+    accepted: u32,
+    /// When the oldest call on its way left.
+    pub(super) oldest: Option<u64>,
+}
+
+impl Lane {
+    pub(super) fn new(own: bool, accepted: u32) -> Self {
+        Self {
+            own,
+            in_flight: 0,
+            slots: FIRST_CALLS,
+            failures: 0,
+            failed_at: 0,
+            not_before: 0,
+            accepted,
+            oldest: None,
+        }
+    }
+
+    pub(super) fn with_own(self, own: bool) -> Self {
+        Self { own, ..self }
+    }
+
+    pub(super) fn is_own(&self) -> bool {
+        self.own
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.failures == 0
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.accepted
+    }
+
+    /// How many calls may start now: one at a time to a place that failed, and not too soon.
+    pub(super) fn free(&self, now: u64) -> usize {
+        let most = match self.is_up() {
+            true => self.slots,
+            false => usize::from(now >= self.not_before),
+        };
+        most.saturating_sub(self.in_flight)
+    }
+
+    /// Whether it makes sense to turn to it now; one that is up may have to wait for a free call.
+    pub(super) fn can_take(&self, now: u64) -> bool {
+        self.is_up() || self.free(now) > 0
+    }
+
+    /// Calls that files may start: a quarter is kept for messages.
+    pub(super) fn room_for_bulk(&self) -> usize {
+        if self.is_up() { (self.slots - self.slots / 4).saturating_sub(self.in_flight) } else { 1 }
+    }
+
+    /// It answers, and without delay.
+    pub(super) fn is_well(&self, now: u64) -> bool {
+        self.is_up() && !self.is_stalled(now)
+    }
+
+    /// A call has been on its way for longer than one should take.
+    pub(super) fn is_stalled(&self, now: u64) -> bool {
+        self.oldest.is_some_and(|at| now >= at + DIRECT_WAIT)
+    }
+
+    pub(super) fn wakes(&self) -> impl Iterator<Item = u64> + use<> {
+        let probe = (!self.is_up() && self.in_flight == 0).then_some(self.not_before);
+        let stall = self.oldest.map(|at| at + DIRECT_WAIT);
+        [probe, stall].into_iter().flatten()
+    }
+
+    pub(super) fn sent(&mut self, now: u64) {
+        self.in_flight += 1;
+        self.oldest.get_or_insert(now);
+    }
+
+    pub(super) fn accepted(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.accepted = self.accepted.saturating_add(1);
+        let slots = if self.is_up() { self.slots + 1 } else { FIRST_CALLS };
+        self.slots = slots.min(MAX_IN_FLIGHT);
+        self.failures = 0;
+    }
+
+    /// A call that left at `at` failed. Those that were on their way together fail together, and count once.
+    pub(super) fn failed(&mut self, at: u64, now: u64, wait: u64, rng: &mut dyn RngCore) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if !self.is_up() && at <= self.failed_at {
+            return;
+        }
+        let most = if self.own { BACK_OFF_DIRECT } else { BACK_OFF_RELAY };
+        let back_off = 1_u64.checked_shl(self.failures.min(32)).map_or(most, |s| s.min(most));
+        self.failures = self.failures.saturating_add(1);
+        self.failed_at = now;
+        self.not_before = later(now, back_off, rng).max(now.saturating_add(wait.min(most)));
+    }
+
+    pub(super) fn set_back(&mut self, seconds: u64) {
+        for time in [&mut self.failed_at, &mut self.not_before] {
+            *time = time.saturating_sub(seconds);
+        }
+    }
+
+    pub(super) fn heard_from(&mut self) {
+        self.not_before = self.not_before.min(self.failed_at.saturating_add(RETRY_WHEN_HEARD));
+    }
+}
+
+/// Up to half of `seconds`.
+pub(super) fn jitter(seconds: u64, rng: &mut dyn RngCore) -> u64 {
+    rng.next_u64() % (seconds / 2 + 1)
+}

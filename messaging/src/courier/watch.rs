@@ -1,0 +1,93 @@
+/// Frames that may be missing without a word.
+pub const SUSPECT_MISSING: u32 = 3;
+
+/// Seconds a relay has, while it is connected, to hand over what it accepted. It pushes at once; 10 min leave room for
+/// any number of broken circuits.
+pub const SUSPECT_AFTER: u64 = 600;
+
+/// A relay that we did not see for so long (20 days) may have dropped frames by their age.
+const FRAMES_AGE: u64 = 20 * 86_400;
+
+/// Compares what a contact says one of our relays accepted with what we collected there.
+///
+/// All frames of the queue must count on our side, from its first; a contact whose count falls back only weakens the
+/// watch. (A pod that came back from a backup has not counted all: it watches queues that it opens from then on.)
+///
+/// A claim is held against the relay if it stayed connected and did not catch up **with that claim**: however many
+/// frames are on their way, and in whatever order, one that delivers is never suspected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watch {
+    claimed: u32,
+    collected: u32,
+    up_since: Option<u64>,
+    /// When it was last known to be connected.
+    seen: u64,
+    blind: bool,
+    claim: Option<Claim>,
+}
+
+/// From then on the relay should have handed over so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Claim {
+    count: u32,
+    since: u64,
+}
+
+impl Watch {
+    /// Of a queue that was opened now.
+    #[must_use]
+    pub fn new(now: u64) -> Self {
+        Self { claimed: 0, collected: 0, up_since: None, seen: now, blind: false, claim: None }
+    }
+
+    /// After a restart: so many frames were claimed and collected, and the relay was last connected at `seen`.
+    #[must_use]
+    pub fn resume(claimed: u32, collected: u32, seen: u64) -> Self {
+        Self { claimed, collected, ..Self::new(seen) }
+    }
+
+    /// The contact says that so many of its frames were accepted at the relay so far. Claims come in any order.
+    pub fn claimed(&mut self, count: u32, now: u64) {
+        self.claimed = self.claimed.max(count);
+        self.look(now);
+    }
+
+    /// We have collected one more of its frames there, for the first time.
+    pub fn collected(&mut self, now: u64) {
+        self.collected = self.collected.saturating_add(1);
+        self.look(now);
+    }
+
+    /// Our subscription at the relay came up or broke.
+    pub fn connected(&mut self, up: bool, now: u64) {
+        if self.up_since.is_some() {
+            self.seen = now;
+        } else if up {
+            self.blind |= now.saturating_sub(self.seen) >= FRAMES_AGE;
+            self.seen = now;
+        }
+        self.up_since = up.then_some(self.up_since.unwrap_or(now));
+        self.look(now);
+    }
+
+    /// Whether the relay accepted frames and kept them to itself.
+    #[must_use]
+    pub fn is_suspect(&self, now: u64) -> bool {
+        let (Some(claim), Some(up), false) = (self.claim, self.up_since, self.blind) else { return false };
+        now >= claim.since.max(up).saturating_add(SUSPECT_AFTER)
+    }
+
+    /// Frames claimed and collected.
+    #[must_use]
+    pub fn counts(&self) -> (u32, u32) {
+        (self.claimed, self.collected)
+    }
+
+    /// Sets up the next claim when the last one is met.
+    fn look(&mut self, now: u64) {
+        let missing = |count: u32| count.saturating_sub(self.collected) >= SUSPECT_MISSING;
+        if self.claim.is_none_or(|claim| !missing(claim.count)) {
+            self.claim = missing(self.claimed).then_some(Claim { count: self.claimed, since: now });
+        }
+    }
+}

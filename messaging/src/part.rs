@@ -1,0 +1,53 @@
+//! What outbox, inbox and courier of one contact agree on.
+
+use crate::codec::Reader;
+
+/// Most bytes of a message in one part: with its head (36 B), the receipts (318 B) and a commit (4,100 B) beside it, a
+/// part fits one frame.
+pub const MAX_PART: u32 = 11_500;
+
+/// Most bytes of a message.
+pub const MAX_MESSAGE_LEN: u32 = 65_536;
+
+/// Most parts of a message: 65,536 / 11,500, rounded up.
+pub const MAX_PARTS: u64 = (MAX_MESSAGE_LEN as u64).div_ceil(MAX_PART as u64);
+
+pub(crate) const ORIGIN_BYTES: usize = 24;
+
+/// Where a message was first numbered: the group it was queued in, and the number of its last part there.
+///
+/// It names a message for good. One that is sent again in a later group carries it, so that a contact who had the
+/// message already knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin {
+    /// The group (incarnation) in which the message was queued first.
+    pub incarnation: [u8; 16],
+    /// Number of its last part there.
+    pub last: u64,
+}
+
+impl Origin {
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.incarnation);
+        out.extend_from_slice(&self.last.to_be_bytes());
+    }
+
+    pub(crate) fn take(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { incarnation: reader.array()?, last: reader.u64()? })
+    }
+}
+
+/// A record of one's own store does not hold what was written there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the stored record of the {0} is damaged")]
+pub struct BadRecord(pub(crate) &'static str);
+
+/// The peer acknowledges what was never sent to it. Nothing of its receipt was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a receipt for number {claimed}, but only those below {sent} were sent")]
+pub struct Forged {
+    /// The highest number that the receipt names.
+    pub claimed: u64,
+    /// The first number that was not sent.
+    pub sent: u64,
+}
