@@ -17,8 +17,8 @@ use tokio::{
 use super::{Duplex, NetworkHandle, desk::Desk, message};
 use crate::relay::Relay;
 
-/// Requests in service at once, open subscriptions included: about 20 kB each while they are read.
-const MAX_IN_SERVICE: usize = 4096;
+/// Requests in service at once, open subscriptions included. At about 20 kB each while they are read at most 160 MB.
+const MAX_IN_SERVICE: usize = 8192;
 /// A request that is not there by then does not come: 16 KiB over the slowest circuit take a few seconds.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// A caller takes an answer, or a pushed frame, within this time.
