@@ -27,7 +27,7 @@ use std::{fmt, str::FromStr};
 use libp2p::{Multiaddr, PeerId, identity::ed25519, multiaddr::Protocol};
 
 pub use self::{
-    lanes::{KEEP_WARM, MAX_DIALS, MAX_LANES, Peers},
+    lanes::{KEEP_WARM, MAX_DIALS, MAX_LANES, MAX_UNCONNECTED, Peers},
     server::{Arrival, MAX_CONNECTIONS, MAX_STREAMS, PeerServer, PeerServerError},
     stream::PeerStream,
 };
@@ -70,8 +70,8 @@ pub enum PeerError {
     /// The connection ended before the stream was open.
     #[error("the connection ended")]
     Ended,
-    /// All connections are in use.
-    #[error("{MAX_LANES} connections to peers are in use")]
+    /// All connections are in use, or too many are being made.
+    #[error("too many connections to peers are in use or being made")]
     NoRoom,
     /// The key in the address is none.
     #[error("the peer's key is no Ed25519 key")]

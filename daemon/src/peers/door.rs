@@ -99,10 +99,10 @@ async fn push(relay: &Relay, queues: Vec<(QueueId, Capability)>, mut stream: imp
     let (mut from_caller, mut to_caller) = tokio::io::split(stream);
     let gone = async {
         let mut byte = [0];
-        // A caller that only shut its own direction stays; one that is gone gives an error.
-        match from_caller.read(&mut byte).await {
-            Ok(_) => std::future::pending().await,
-            Err(_) => {}
+        // A caller that only shut its own direction stays. One that is gone gives an error; one that goes on speaking
+        // would fill the connection's buffers, which nobody empties.
+        if let Ok(0) = from_caller.read(&mut byte).await {
+            std::future::pending::<()>().await;
         }
     };
     let pushing = async {
