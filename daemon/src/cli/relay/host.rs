@@ -65,12 +65,25 @@ fn text(counted: &Snapshot) -> String {
 pub(in crate::cli) fn run(context: &Context) -> Result<(), Failure> {
     let json = context.out.json;
     let told: service::Told = Arc::new(move |event| {
+        tell_service_manager(&event);
         let line = if json { json_of(&event).to_string() } else { sentence(&event) };
         let mut out = std::io::stdout().lock();
         // A relay runs on when nobody listens.
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     });
     Ok(service::run(&absolute(&context.config.relay_dir()), &context.config, told)?)
+}
+
+/// systemd's readiness protocol; does nothing elsewhere. Without the address: it would end in a log.
+fn tell_service_manager(event: &RelayEvent) {
+    use sd_notify::NotifyState::{Ready, Status, Stopping};
+    let text = sentence(event);
+    let state = match event {
+        RelayEvent::Place(_) => vec![Ready],
+        RelayEvent::Stopping => vec![Stopping, Status(&text)],
+        _ => vec![Status(&text)],
+    };
+    let _ = sd_notify::notify(false, &state);
 }
 
 fn sentence(event: &RelayEvent) -> String {
