@@ -15,11 +15,14 @@
 //! | `input`, `effect`, `answer` | all that can happen, be done, and be answered |
 //! | `row` | all that is remembered |
 //! | `contact` | one contact: who it is, its queues, the conversation |
+//! | `address_book` | contacts as vCards |
 //! | `invites`, `join` | how two people become contacts |
 //! | `deliver`, `receive` | frames out, frames in |
+//! | `parcels` | the same without a network |
 //! | `reset` | a new group where the old one is lost |
 //! | `relays` | places of one's own beside the pod |
 
+mod address_book;
 mod answer;
 mod contact;
 mod deliver;
@@ -27,6 +30,7 @@ mod effect;
 mod input;
 mod invites;
 mod join;
+mod parcels;
 mod people;
 mod places;
 mod receive;
@@ -43,7 +47,10 @@ use ed25519_dalek::SigningKey;
 use rand_core::CryptoRngCore;
 
 pub use self::{
-    answer::{Answer, ContactView, EntryView, InviteView, MessengerStatus, RefusedBecause, RelayView},
+    answer::{
+        Answer, ContactView, EntryView, Imported, InviteView, MessengerStatus, RefusedBecause, RelayView,
+        Tally,
+    },
     contact::{ContactId, ContactState, Direction, EntryState},
     effect::{Effect, Notice},
     input::{Command, Input, MAX_INVITE_VALIDITY},
@@ -138,7 +145,7 @@ struct Outside {
     /// Contacts whose group is in memory, the one used last at the end.
     live: VecDeque<ContactId>,
     /// Frames that led nowhere, by reason.
-    refused: answer::Tally,
+    refused: Tally,
 }
 
 /// The budget of calls with frames.

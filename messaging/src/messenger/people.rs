@@ -21,6 +21,7 @@ use crate::{
     payload::Payload,
     ratchet::{OwnKeyPackage, Session},
     safety::SafetyNumber,
+    vcard::Note,
 };
 
 impl Messenger {
@@ -49,6 +50,9 @@ impl Messenger {
             invite: None,
             joining: None,
             pending_reset: None,
+            note: String::new(),
+            on_record: false,
+            certificate: Vec::new(),
         }
     }
 
@@ -111,7 +115,7 @@ impl Contact {
         self.card = card;
     }
 
-    fn name(&self) -> Name {
+    pub(super) fn name(&self) -> Name {
         let chosen = Name::new(&self.record.name).ok();
         let called = chosen.or_else(|| self.card.as_ref().map(|card| card.name().clone()));
         called.unwrap_or_else(|| {
@@ -130,6 +134,7 @@ impl Contact {
             name: self.name(),
             card_name: self.card.as_ref().map(|card| card.name().clone()),
             state: self.record.state,
+            note: Note::new(&self.record.note).ok(),
             verified: self.record.verified,
             safety_number: SafetyNumber::between(own, &root),
             created_at: self.record.created_at,
@@ -201,8 +206,10 @@ impl Turn<'_> {
     }
 
     pub(super) fn remove_contact(&mut self, id: ContactId) -> Outcome {
-        self.contact(id)?;
-        self.forget_contact(id);
+        match self.contact(id)?.record.state {
+            ContactState::Asking | ContactState::Joining => self.forget_attempt(id),
+            ContactState::Active | ContactState::Blocked | ContactState::Known => self.forget_contact(id),
+        }
         Ok(Answer::Done)
     }
 
@@ -233,7 +240,9 @@ impl Turn<'_> {
             }
             (ContactState::Blocked, true) | (ContactState::Active, false) => {}
             _ => {
-                return Err(RefusedBecause::Conflict("only a contact can be blocked; remove this one".into()));
+                return Err(RefusedBecause::Conflict(
+                    "only a contact can be blocked; remove this one".into(),
+                ));
             }
         }
         self.record_changed(id);

@@ -113,6 +113,11 @@ impl<'a> Turn<'a> {
             Command::AddRelay { place, name, token } => self.add_relay(place, &name, token),
             Command::RemoveRelay(place) => self.remove_relay(place),
             Command::Relays => Ok(Answer::Relays(self.messenger.relay_list())),
+            Command::ExportParcel(id) => self.export_parcel(id),
+            Command::ExportInvite(id) => self.export_invite(id),
+            Command::ImportParcel(parcel) => self.import_parcel(&parcel),
+            Command::ExportCard(id) => self.export_card(id),
+            Command::ImportCard(card) => self.import_card(&card),
         }
     }
 

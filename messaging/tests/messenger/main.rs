@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod address_book;
+mod parcels;
 mod world;
 
 use autonomy_messaging::{
