@@ -18,6 +18,7 @@
 //! | `address_book` | contacts as vCards |
 //! | `invites`, `join` | how two people become contacts |
 //! | `deliver`, `receive` | frames out, frames in |
+//! | `files` | files out, files in |
 //! | `parcels` | the same without a network |
 //! | `reset` | a new group where the old one is lost |
 //! | `relays` | places of one's own beside the pod |
@@ -27,6 +28,7 @@ mod answer;
 mod contact;
 mod deliver;
 mod effect;
+mod files;
 mod input;
 mod invites;
 mod join;
@@ -48,11 +50,12 @@ use rand_core::CryptoRngCore;
 
 pub use self::{
     answer::{
-        Answer, ContactView, EntryView, Imported, InviteView, MessengerStatus, RefusedBecause, RelayView,
-        Tally,
+        Answer, ContactView, EntryView, FileView, Imported, InviteView, MessengerStatus, RefusedBecause,
+        RelayView, Tally,
     },
     contact::{ContactId, ContactState, Direction, EntryState},
-    effect::{Effect, Notice},
+    effect::{Collection, Effect, Notice},
+    files::{DEFAULT_FILE_LIMIT, FileState, MAX_FILES, MAX_LOADED},
     input::{Command, Input, MAX_INVITE_VALIDITY},
     invites::{InviteId, InviteState, MAX_INVITES},
     relays::{ACTIVE_RELAYS, MAX_RELAYS, RelayState},
@@ -131,7 +134,7 @@ struct Outside {
     /// Whether the sessions were looked for since the start.
     checked: bool,
     /// The last set of collections that was asked for.
-    collecting: Option<Vec<effect::Collection>>,
+    collecting: Option<Vec<Collection>>,
     /// The last set of own queues that was told.
     serving: Option<Vec<QueueId>>,
     /// Whether queues came, went or opened since the last two were told.
@@ -186,6 +189,7 @@ impl Messenger {
             Input::Called { call, outcome } => turn.called(call, outcome),
             Input::Collected { place, queue, number, blob } => turn.collected(place, queue, number, &blob),
             Input::Subscribed { place, up } => turn.subscribed(place, up),
+            Input::Missing { place, queue } => turn.missing(place, queue),
             Input::Asked { ticket, request } => turn.asked(ticket, request),
             Input::Wake => {}
         }

@@ -15,6 +15,7 @@ impl ContactRecord {
         self.verified = known.verified;
         self.created_at = known.created_at;
         self.on_record = known.on_record;
+        self.file_limit = known.file_limit;
     }
 }
 

@@ -208,6 +208,16 @@ impl Turn<'_> {
         self.call(queue.place, invite_lane(id), request, Call::Publish(id));
     }
 
+    /// The place of an invite has lost it.
+    pub(super) fn publish_again(&mut self, id: InviteId) {
+        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
+        if record.state == InviteState::Ready {
+            record.state = InviteState::Publishing;
+            let record = record.clone();
+            self.put(Key::Invite(id), &record);
+        }
+    }
+
     pub(super) fn published(&mut self, id: InviteId, outcome: Result<Response, Unreached>) {
         let now = self.now;
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };

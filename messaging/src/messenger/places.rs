@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use super::{
-    ContactId, ContactState, Effect, InviteId, Messenger, contact::OwnQueue, effect::Collection,
-    invites::invite_lane, turn::Turn,
+    ContactId, ContactState, Effect, InviteId, Messenger,
+    contact::{Contact, OwnQueue},
+    effect::Collection,
+    invites::invite_lane,
+    turn::Turn,
 };
 use crate::{
     Watch,
@@ -92,7 +95,37 @@ impl Messenger {
     }
 }
 
+impl Contact {
+    /// Queues that their places do not have.
+    fn unopened(&self) -> impl Iterator<Item = &OwnQueue> {
+        self.record.queues.iter().filter(|queue| !queue.open || self.outside.lost.contains(&queue.id()))
+    }
+}
+
 impl Turn<'_> {
+    /// A place has lost a queue of ours: it is made anew, under its name, so that contacts need not be told.
+    pub(super) fn missing(&mut self, place: Place, queue: QueueId) {
+        match self.messenger.outside.queues.get(&queue).copied() {
+            Some(Inlet::Contact(id)) => {
+                let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+                if contact.record.queues.iter().any(|own| own.id() == queue && own.place == place) {
+                    contact.outside.lost.insert(queue);
+                    self.touch(id);
+                }
+            }
+            Some(Inlet::Invite(id)) => self.publish_again(id),
+            None => {}
+        }
+    }
+
+    /// The place has it again: the subscription starts over.
+    fn collect_again(&mut self, queue: QueueId) {
+        // The place counts anew, and so do we.
+        self.messenger.outside.acks.remove(&queue);
+        self.messenger.outside.collecting = None;
+        self.messenger.outside.queues_changed = true;
+    }
+
     /// Makes a queue for a contact at every place of ours that has none, and asks relays to open theirs.
     pub(super) fn make_queues(&mut self, id: ContactId) {
         let Ok(own) = self.own() else { return };
@@ -124,7 +157,7 @@ impl Turn<'_> {
     pub(super) fn open_queues(&mut self, id: ContactId) {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let closed: Vec<_> = contact.record.queues.iter().filter(|queue| !queue.open).cloned().collect();
+        let closed: Vec<_> = contact.unopened().cloned().collect();
         if closed.is_empty() || contact.outside.opening > 0 || contact.outside.open_at > now {
             return;
         }
@@ -147,7 +180,7 @@ impl Turn<'_> {
     /// When queues that are not open yet are to be asked for again.
     pub(super) fn next_opening(&self, id: ContactId) -> Option<u64> {
         let contact = self.messenger.contacts.get(&id)?;
-        let waits = contact.outside.opening == 0 && contact.record.queues.iter().any(|queue| !queue.open);
+        let waits = contact.outside.opening == 0 && contact.unopened().next().is_some();
         waits.then_some(contact.outside.open_at)
     }
 
@@ -160,8 +193,12 @@ impl Turn<'_> {
         let place = own.place;
         match outcome {
             Ok(Response::Done) => {
-                own.open = true;
+                let was_lost = contact.outside.lost.remove(&queue);
                 contact.outside.open_tries = 0;
+                if was_lost && own.open {
+                    return self.collect_again(queue);
+                }
+                own.open = true;
                 contact.outside.watches.entry(queue).or_insert_with(|| Watch::new(now));
                 self.messenger.outside.queues_changed = true;
                 self.record_changed(id);
