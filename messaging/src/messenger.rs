@@ -15,12 +15,15 @@
 //! | `input`, `effect`, `answer` | all that can happen, be done, and be answered |
 //! | `row` | all that is remembered |
 //! | `contact` | one contact: who it is, its queues, the conversation |
+//! | `address_book` | contacts as vCards |
 //! | `invites`, `join` | how two people become contacts |
 //! | `deliver`, `receive` | frames out, frames in |
 //! | `files` | files out, files in |
+//! | `parcels` | the same without a network |
 //! | `reset` | a new group where the old one is lost |
 //! | `relays` | places of one's own beside the pod |
 
+mod address_book;
 mod answer;
 mod contact;
 mod deliver;
@@ -29,6 +32,7 @@ mod files;
 mod input;
 mod invites;
 mod join;
+mod parcels;
 mod people;
 mod places;
 mod receive;
@@ -46,7 +50,8 @@ use rand_core::CryptoRngCore;
 
 pub use self::{
     answer::{
-        Answer, ContactView, EntryView, FileView, InviteView, MessengerStatus, RefusedBecause, RelayView,
+        Answer, ContactView, EntryView, FileView, Imported, InviteView, MessengerStatus, RefusedBecause,
+        RelayView, Tally,
     },
     contact::{ContactId, ContactState, Direction, EntryState},
     effect::{Collection, Effect, Notice},
@@ -143,7 +148,7 @@ struct Outside {
     /// Contacts whose group is in memory, the one used last at the end.
     live: VecDeque<ContactId>,
     /// Frames that led nowhere, by reason.
-    refused: answer::Tally,
+    refused: Tally,
 }
 
 /// The budget of calls with frames.

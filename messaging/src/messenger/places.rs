@@ -337,7 +337,8 @@ impl Turn<'_> {
         Response::Refused(Refusal::UnknownQueue)
     }
 
-    fn frame(&mut self, queue: QueueId, blob: &Blob) {
+    /// A frame of one of our queues, whichever way it came.
+    pub(super) fn frame(&mut self, queue: QueueId, blob: &Blob) {
         match self.messenger.outside.queues.get(&queue).copied() {
             Some(Inlet::Contact(id)) => self.arrived(id, queue, blob),
             Some(Inlet::Invite(id)) => self.introduced(id, blob),

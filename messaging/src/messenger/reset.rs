@@ -102,10 +102,14 @@ impl Turn<'_> {
     pub(super) fn look_after_reset(&mut self, id: ContactId) {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let Some(content) = contact.record.pending_reset.clone() else { return };
-        if contact.outside.first_flight.in_flight > 0 || contact.outside.first_flight.due > now {
+        if contact.record.pending_reset.is_none()
+            || contact.outside.first_flight.in_flight > 0
+            || contact.outside.first_flight.due > now
+        {
             return;
         }
+        let Some(content) = self.signed_reset(id) else { return };
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let Some(seals) = contact.record.keys.as_ref().map(|keys| keys.seals()) else { return };
         let places: Vec<_> =
             contact.card.iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
@@ -117,6 +121,15 @@ impl Turn<'_> {
             let frame = Frame { deposit, queue: address.queue, capability: address.deposit, blob };
             self.call(address.place, deposit_lane(id), Request::Deposit(frame), Call::Reset(id));
         }
+    }
+
+    /// The reset that waits to be answered, under the certificate of today: the one it was made under may have run out.
+    pub(super) fn signed_reset(&self, id: ContactId) -> Option<Vec<u8>> {
+        let own = self.own().ok()?;
+        let record = &self.messenger.contacts.get(&id)?.record;
+        let Ok(Envelope::Reset(reset)) = Envelope::parse(record.pending_reset.as_ref()?) else { return None };
+        let reset = reset.signed_anew(&own.pod_key, &own.certificate, &record.root());
+        Envelope::Reset(Box::new(reset)).to_bytes().ok()
     }
 
     /// When a reset is to be left again.
@@ -171,6 +184,7 @@ impl Turn<'_> {
         } else if verified.generation == known && !ours_waits {
             // The one in use: they did not hear our answer.
             contact.outside.courier.owe_receipt(now, true);
+            self.messenger.outside.refused.repeats += 1;
             self.touch(id);
         } else if !ours_waits && now >= contact.outside.last_reset + CALM {
             // Older than what we have, and yet theirs: they were put back further than their clock tells.

@@ -124,6 +124,11 @@ impl<'a> Turn<'a> {
             }
             Command::RemoveFile(id, transfer) => self.remove_file(id, transfer),
             Command::SetFileLimit(id, limit) => self.set_file_limit(id, limit),
+            Command::ExportParcel(id) => self.export_parcel(id),
+            Command::ExportInvite(id) => self.export_invite(id),
+            Command::ImportParcel(parcel) => self.import_parcel(&parcel),
+            Command::ExportCard(id) => self.export_card(id),
+            Command::ImportCard(card) => self.import_card(&card),
         }
     }
 
