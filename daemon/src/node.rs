@@ -22,6 +22,7 @@ mod events;
 mod id;
 mod identity;
 mod input;
+mod mail;
 mod payments;
 mod replies;
 mod reply;
@@ -32,6 +33,7 @@ mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use autonomy_messaging::messenger::Messenger;
 use bdk_wallet::bitcoin::Txid;
 use rand_core::CryptoRngCore;
 
@@ -73,6 +75,7 @@ pub struct Node {
     payments: BTreeMap<PaymentId, PaymentRecord>,
     events: Events,
     replies: Replies,
+    messenger: Messenger,
     /// Not in rows: what the chain source said since the process started.
     outside: Outside,
 }
@@ -102,6 +105,7 @@ impl Node {
             Input::Request(request) => turn.request(request),
             Input::Chain(event) => turn.chain_event(event),
             Input::Broadcast(txid, outcome) => turn.broadcast_outcome(txid, outcome),
+            Input::Mail(input) => drop(turn.mail(input)),
             Input::Wake => {}
         }
         turn.do_what_is_due();
@@ -113,7 +117,8 @@ impl Node {
     pub fn next_wake(&self) -> Option<Timestamp> {
         let drafts = self.payments.values().filter_map(PaymentRecord::expires_at);
         let ceremonies = self.ceremonies.values().map(Ceremony::expires_at);
-        drafts.chain(ceremonies).chain(self.replies.next_expiry()).chain(self.next_broadcast()).min()
+        let others = [self.replies.next_expiry(), self.next_broadcast(), self.messenger.next_wake()];
+        drafts.chain(ceremonies).chain(others.into_iter().flatten()).min()
     }
 
     /// Own transactions that should be in the mempool now.

@@ -25,6 +25,12 @@ pub enum Kind {
     DeviceRequest,
     /// The owner's answer to a further device.
     Grant,
+    /// Somebody may become a contact.
+    Invite,
+    /// What two contacts compare.
+    SafetyNumber,
+    /// Sealed messages that travel without a network.
+    Parcel,
 }
 
 /// Why a text is not what was asked for.
@@ -69,7 +75,15 @@ pub enum TextError {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::PodRequest, Self::Bundle, Self::DeviceRequest, Self::Grant];
+    const ALL: [Self; 7] = [
+        Self::PodRequest,
+        Self::Bundle,
+        Self::DeviceRequest,
+        Self::Grant,
+        Self::Invite,
+        Self::SafetyNumber,
+        Self::Parcel,
+    ];
 
     fn prefix(self) -> &'static str {
         match self {
@@ -77,6 +91,9 @@ impl Kind {
             Self::Bundle => "autonomy-bundle",
             Self::DeviceRequest => "autonomy-device-request",
             Self::Grant => "autonomy-grant",
+            Self::Invite => "autonomy-invite",
+            Self::SafetyNumber => "autonomy-safety",
+            Self::Parcel => "autonomy-parcel",
         }
     }
 }
@@ -88,6 +105,9 @@ impl fmt::Display for Kind {
             Self::Bundle => "bundle",
             Self::DeviceRequest => "device request",
             Self::Grant => "grant",
+            Self::Invite => "contact invite",
+            Self::SafetyNumber => "safety number",
+            Self::Parcel => "parcel",
         })
     }
 }

@@ -124,6 +124,11 @@ impl UnverifiedCertificate {
         Fields::read(role, &bytes[6..]).map(Self)
     }
 
+    /// The bytes it was read from.
+    pub(crate) fn to_bytes(self) -> [u8; CERTIFICATE_LEN] {
+        self.0.to_bytes()
+    }
+
     /// Who it says to be from. A claim, for those who do not know a root yet.
     #[must_use]
     pub fn claimed_root(&self) -> RootPublic {
@@ -140,6 +145,18 @@ impl UnverifiedCertificate {
         expected: RoleKind,
         now: u64,
     ) -> Result<Certificate, CertificateError> {
+        let certificate = self.verify_kept(root, expected)?;
+        certificate.0.validity.check(now)?;
+        Ok(certificate)
+    }
+
+    /// As [`verify`](Self::verify), without a look at the time: for a certificate read back from a store, whose time
+    /// was looked at when it came.
+    pub fn verify_kept(
+        &self,
+        root: &RootPublic,
+        expected: RoleKind,
+    ) -> Result<Certificate, CertificateError> {
         let fields = self.0;
         if fields.root != *root {
             return Err(CertificateError::WrongRoot { expected: *root, found: fields.root });
@@ -151,7 +168,6 @@ impl UnverifiedCertificate {
         if found != expected {
             return Err(CertificateError::WrongRole { expected, found });
         }
-        fields.validity.check(now)?;
         Ok(Certificate(fields))
     }
 }
@@ -225,10 +241,7 @@ impl Certificate {
     /// The canonical bytes. Read them again with [`UnverifiedCertificate::parse`].
     #[must_use]
     pub fn to_bytes(&self) -> [u8; CERTIFICATE_LEN] {
-        let mut out = [0; CERTIFICATE_LEN];
-        out[..SIGNED_LEN].copy_from_slice(&self.0.signed_bytes());
-        out[SIGNED_LEN..].copy_from_slice(&self.0.signature);
-        out
+        self.0.to_bytes()
     }
 }
 
@@ -257,6 +270,13 @@ impl Fields {
             root: RootPublic::from_bytes(&root).map_err(|_| MalformedCertificate::Root)?,
             signature,
         })
+    }
+
+    fn to_bytes(self) -> [u8; CERTIFICATE_LEN] {
+        let mut out = [0; CERTIFICATE_LEN];
+        out[..SIGNED_LEN].copy_from_slice(&self.signed_bytes());
+        out[SIGNED_LEN..].copy_from_slice(&self.signature);
+        out
     }
 
     /// All but the signature.

@@ -22,6 +22,14 @@ impl<'a> Reader<'a> {
         Some(self.array::<1>()?[0])
     }
 
+    pub(crate) fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    pub(crate) fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
     }
@@ -34,8 +42,13 @@ impl<'a> Reader<'a> {
 
     /// A byte string behind a length of two bytes.
     pub(crate) fn long(&mut self) -> Option<&'a [u8]> {
-        let len = self.array().map(u16::from_be_bytes)?;
+        let len = self.u16()?;
         self.take(usize::from(len))
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

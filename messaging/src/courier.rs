@@ -9,6 +9,7 @@
 
 mod budget;
 mod lane;
+mod load;
 mod trip;
 mod watch;
 
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand_core::RngCore;
 
 use lane::{Lane, jitter};
+use load::Load;
 use trip::Trip;
 
 pub use budget::{Budget, MAX_CALLS};
@@ -37,6 +39,9 @@ pub const ITEM_BYTES: usize = 36;
 /// A receipt waits so long for something to ride with, in seconds.
 pub const ACK_DELAY: u64 = 1;
 
+/// What is repeated so many seconds after a receipt for it left was not sent along with it to another place.
+const MISSED_AFTER: u64 = 30;
+
 /// After a restart a courier waits up to so many seconds, so that 1,000 contacts are not called at once.
 pub const RESUME_SPREAD: u64 = 10;
 
@@ -51,9 +56,13 @@ pub struct Courier<K> {
     spread: usize,
     /// Nothing is sent before.
     start: u64,
+    /// The time of the last plan.
+    clock: u64,
     trips: BTreeMap<K, Trip>,
     receipt: Option<Receipt>,
     receipts: u64,
+    /// When a receipt last left.
+    told_at: Option<u64>,
     calls: BTreeMap<u64, Call<K>>,
 }
 
@@ -80,6 +89,8 @@ pub struct Route {
     pub own: bool,
     /// Its index before the card changed; `None` for a new place.
     pub was: Option<usize>,
+    /// Frames that a new place had accepted by the last record; a count that is behind harms nothing.
+    pub accepted: u32,
 }
 
 /// Something that the contact has not acknowledged.
@@ -122,14 +133,17 @@ impl<K: Copy + Ord> Courier<K> {
     /// For a contact with these places, of which at most [`MAX_PLACES`] are used.
     #[must_use]
     pub fn new(places: &[Route], spread: usize) -> Self {
-        let lanes = places.iter().take(MAX_PLACES).map(|route| Lane::new(route.own)).collect();
+        let lanes =
+            places.iter().take(MAX_PLACES).map(|route| Lane::new(route.own, route.accepted)).collect();
         Self {
             lanes,
             spread,
             start: 0,
+            clock: 0,
             trips: BTreeMap::new(),
             receipt: None,
             receipts: 0,
+            told_at: None,
             calls: BTreeMap::new(),
         }
     }
@@ -143,16 +157,20 @@ impl<K: Copy + Ord> Courier<K> {
     /// What is due now, given all that is unacknowledged. Nothing counts as sent before [`sent`](Self::sent): what the
     /// owner leaves is due again at the next call.
     pub fn next(&mut self, now: u64, rng: &mut dyn RngCore, pending: &[Pending<K>]) -> Vec<Shipment<K>> {
+        self.follow_clock(now);
         self.keep_only(pending);
         self.note_stalls();
+        for item in pending.iter().filter(|item| !self.trips.contains_key(&item.key)).collect::<Vec<_>>() {
+            let (after, copies) = if item.bulk { (self.trips.len(), 1) } else { (0, COPIES) };
+            let trip = Trip::new(now.max(self.start), self.spread.wrapping_add(after), copies);
+            self.trips.insert(item.key, trip);
+        }
         if now < self.start {
             return Vec::new();
         }
         let mut plan: Vec<Load<K>> = self.lanes.iter().map(|lane| Load::new(lane.free(now))).collect();
         for item in pending {
-            let turn = if item.bulk { self.spread.wrapping_add(self.trips.len()) } else { self.spread };
-            let copies = if item.bulk { 1 } else { COPIES };
-            let trip = self.trips.entry(item.key).or_insert_with(|| Trip::new(now, turn, copies));
+            let Some(trip) = self.trips.get_mut(&item.key) else { continue };
             trip.advance(now, &self.lanes, rng);
             for place in trip.wants(now, &self.lanes) {
                 plan[place].add(item, self.lanes[place].room_for_bulk());
@@ -188,6 +206,7 @@ impl<K: Copy + Ord> Courier<K> {
         let Some(lane) = self.lanes.get_mut(place) else { return };
         lane.sent(now);
         let own = lane.is_own();
+        self.told_at = Some(now);
         for key in &keys {
             if let Some(trip) = self.trips.get_mut(key) {
                 trip.sent(place, own, now);
@@ -223,39 +242,47 @@ impl<K: Copy + Ord> Courier<K> {
         }
     }
 
-    /// The contact sent something that wants a receipt (a part or chunk, new or repeated; not a mere receipt).
-    pub fn owe_receipt(&mut self, now: u64) {
-        if self.receipt.as_ref().is_some_and(|receipt| !receipt.trip.was_sent()) {
+    /// The contact sent something that wants a receipt: a part or chunk, not a mere receipt. If it is `repeated`, and a
+    /// receipt left a while ago, that one went missing: the next goes to more places.
+    pub fn owe_receipt(&mut self, now: u64, repeated: bool) {
+        let missed = repeated && self.told_at.is_some_and(|at| now > at + MISSED_AFTER);
+        let waiting = self.receipt.as_ref().map(|receipt| &receipt.trip).filter(|trip| !trip.was_sent());
+        if waiting.is_some() && !missed {
             return;
         }
+        let since = waiting.map_or(now + ACK_DELAY, |trip| trip.since);
         self.receipts += 1;
-        let trip = Trip::new(now + ACK_DELAY, self.spread, COPIES);
-        self.receipt = Some(Receipt { number: self.receipts, trip });
+        let turn = self.spread.wrapping_add(usize::try_from(self.receipts).unwrap_or(0));
+        let copies = if missed { MAX_PLACES } else { COPIES };
+        self.receipt = Some(Receipt { number: self.receipts, trip: Trip::new(since, turn, copies) });
     }
 
-    /// A sign of life of the contact: places that were given up for a while are tried again soon.
+    /// A sign of life of the contact: its pod is tried again soon, and so are relays if there was nothing but failure.
+    /// What it still does not acknowledge after a while is sent everywhere again, though relays said they have it.
     pub fn heard_from(&mut self, now: u64) {
         self.start = self.start.min(now);
-        self.lanes.iter_mut().for_each(Lane::heard_from);
+        let cut_off = !self.lanes.iter().any(Lane::is_up);
+        self.lanes.iter_mut().filter(|lane| cut_off || lane.is_own()).for_each(Lane::heard_from);
+        self.trips.values_mut().for_each(|trip| trip.heard_from(now));
     }
 
     /// The contact's card changed. What is on its way to a place that stayed still counts.
     pub fn change_places(&mut self, places: &[Route]) {
         let places = &places[..places.len().min(MAX_PLACES)];
         let moved = |old: usize| places.iter().position(|route| route.was == Some(old));
-        let kept = |route: &Route| route.was.and_then(|was| self.lanes.get(was).copied());
-        let lanes = places
-            .iter()
-            .map(|route| kept(route).map_or(Lane::new(route.own), |lane| lane.with_own(route.own)))
-            .collect();
+        let lane = |(place, route): (usize, &Route)| {
+            let was = route.was.filter(|was| moved(*was) == Some(place));
+            let kept = was.and_then(|was| self.lanes.get(was).copied());
+            kept.map_or(Lane::new(route.own, route.accepted), |lane| lane.with_own(route.own))
+        };
+        let lanes = places.iter().enumerate().map(lane).collect();
         let receipt = self.receipt.iter_mut().map(|receipt| &mut receipt.trip);
         self.trips.values_mut().chain(receipt).for_each(|trip| trip.change_places(&moved));
         self.calls.values_mut().for_each(|call| call.place = call.place.and_then(moved));
         self.lanes = lanes;
     }
 
-    /// Frames that a place has accepted: what the contact compares with what it collects there. Counted since this
-    /// courier was made.
+    /// Frames that a place has accepted: what the contact compares with what it collects there.
     #[must_use]
     pub fn accepted(&self, place: usize) -> u32 {
         self.lanes.get(place).map_or(0, Lane::count)
@@ -273,6 +300,20 @@ impl<K: Copy + Ord> Courier<K> {
         self.calls.len()
     }
 
+    /// A clock that was set back takes all moments with it: what was a minute away still is.
+    fn follow_clock(&mut self, now: u64) {
+        let back = self.clock.saturating_sub(now);
+        self.clock = now;
+        if back > 0 {
+            let times = self.calls.values_mut().map(|call| &mut call.at);
+            let times = times.chain([&mut self.start]).chain(&mut self.told_at);
+            times.for_each(|time| *time = time.saturating_sub(back));
+            self.lanes.iter_mut().for_each(|lane| lane.set_back(back));
+            let receipt = self.receipt.iter_mut().map(|receipt| &mut receipt.trip);
+            self.trips.values_mut().chain(receipt).for_each(|trip| trip.set_back(back));
+        }
+    }
+
     fn keep_only(&mut self, pending: &[Pending<K>]) {
         let keys: BTreeSet<K> = pending.iter().map(|item| item.key).collect();
         self.trips.retain(|key, _| keys.contains(key));
@@ -284,49 +325,6 @@ impl<K: Copy + Ord> Courier<K> {
             if let Some(lane) = call.place.and_then(|place| self.lanes.get_mut(place)) {
                 lane.oldest = Some(lane.oldest.map_or(call.at, |oldest| oldest.min(call.at)));
             }
-        }
-    }
-}
-
-/// What one lane takes along this time.
-struct Load<K> {
-    bundles: Vec<Bundle<K>>,
-    free: usize,
-    /// An item found no room: those after it wait too, to keep the order.
-    full: bool,
-}
-
-struct Bundle<K> {
-    keys: Vec<K>,
-    bytes: usize,
-}
-
-impl<K: Copy> Load<K> {
-    fn new(free: usize) -> Self {
-        Self { bundles: Vec::new(), free, full: false }
-    }
-
-    fn add(&mut self, item: &Pending<K>, room_for_bulk: usize) {
-        let bytes = item.len + ITEM_BYTES;
-        if self.full {
-            return;
-        }
-        if let Some(last) = self.bundles.last_mut().filter(|last| last.bytes + bytes <= SHIPMENT_BYTES) {
-            last.keys.push(item.key);
-            last.bytes += bytes;
-        } else if item.bulk && self.bundles.len() >= room_for_bulk {
-            // Messages may still come.
-        } else if self.bundles.len() < self.free {
-            self.bundles.push(Bundle { keys: vec![item.key], bytes });
-        } else {
-            self.full = true;
-        }
-    }
-
-    /// Receipts ride with anything; alone if there is nothing else.
-    fn add_receipt(&mut self) {
-        if self.bundles.is_empty() && self.free > 0 {
-            self.bundles.push(Bundle { keys: Vec::new(), bytes: 0 });
         }
     }
 }

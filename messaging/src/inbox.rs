@@ -7,10 +7,11 @@ use crate::codec::Reader;
 use crate::part::{BadRecord, MAX_MESSAGE_LEN, MAX_PART, MAX_PARTS, Origin};
 use crate::window::{Arrival, WINDOW_BYTES, WINDOW_LEN, Window};
 
-/// Incarnations of which it is remembered how far their messages were released: 8 × 24 B. One is remembered only if a
-/// message was first numbered in it, and each message sent again keeps its own alive: to forget one that still
-/// matters, a contact would have to go through eight groups, get new messages through in each, and never see a receipt.
-pub const MAX_INCARNATIONS: usize = 8;
+/// Incarnations of which it is remembered how far their messages were released: at most 16 × 24 B. One is remembered
+/// only if a message was first numbered in it, and each message sent again keeps its own alive: to forget one that
+/// still matters, a contact would have to go through sixteen groups, get new messages through in each, and never see a
+/// receipt.
+pub const MAX_INCARNATIONS: usize = 16;
 
 /// Parts that can be held: the window ahead, and a message that is not whole yet.
 const MAX_HELD: u64 = WINDOW_LEN + MAX_PARTS;
@@ -151,6 +152,11 @@ impl Inbox {
         &self.arrived
     }
 
+    /// Numbers of the parts whose bytes are kept outside.
+    pub fn kept(&self) -> impl Iterator<Item = u64> + '_ {
+        self.held.keys().copied()
+    }
+
     /// The present incarnation.
     #[must_use]
     pub fn incarnation(&self) -> [u8; 16] {
@@ -235,7 +241,7 @@ impl Inbox {
         let mut out = self.incarnation.to_vec();
         out.extend_from_slice(&self.arrived.to_bytes());
         out.extend_from_slice(&self.open.unwrap_or(u64::MAX).to_be_bytes());
-        out.push(u8::try_from(self.released.len()).expect("at most 8"));
+        out.push(u8::try_from(self.released.len()).expect("at most 16"));
         self.released.iter().for_each(|mark| mark.put(&mut out));
         for (seq, part) in &self.held {
             let ahead = u16::try_from(seq - self.base()).expect("held parts lie within the window");

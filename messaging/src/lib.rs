@@ -24,35 +24,45 @@
 //! | derive keys of onion services and descriptors | [`AuthSeed::onion_seed`], [`AuthSeed::spare_descriptor_key`] |
 //! | say and check who speaks for whom | [`RootKey::certify`], [`UnverifiedCertificate`], [`Certificate`] |
 //! | make a pod one's own, let a device in | [`provision`] |
+//! | talk to a contact | [`ratchet`] |
 //!
 //! The crate is pure: no files, no network, and both the time (`now`: seconds since 1970, UTC) and randomness
-//! are arguments.
+//! are arguments; the one exception is named in [`ratchet`].
 //!
 //! [`verify`]: UnverifiedCertificate::verify
 
 mod armour;
+pub mod card;
+pub mod carrier;
 mod certificate;
 mod codec;
-pub mod frame;
 mod courier;
+pub mod envelope;
+pub mod frame;
 mod identity;
 mod inbox;
+pub mod invite;
 mod keys;
 pub mod lane;
+pub mod messenger;
 mod name;
 mod network;
-pub mod place;
 mod outbox;
+pub mod packet;
 mod part;
+pub mod payload;
+pub mod place;
 pub mod provision;
 pub mod queue;
 pub mod ratchet;
 mod role;
 mod rows;
+pub mod safety;
 mod transfer;
 mod validity;
-pub mod wire;
+pub mod vcard;
 mod window;
+pub mod wire;
 
 pub use armour::{Kind, TextError};
 pub use certificate::{

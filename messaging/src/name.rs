@@ -42,7 +42,7 @@ impl Name {
 
 /// Characters that show nothing, or change what is shown around them: controls, soft hyphen, line and paragraph
 /// separators, zero-width characters, those of bidirectional writing (UAX 9), annotations, and tags.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -8,9 +8,24 @@ mod properties;
 
 use std::path::Path;
 
+use autonomy_messaging::card::UnverifiedCard;
+use autonomy_messaging::carrier::Parcel;
+use autonomy_messaging::envelope::Envelope;
+use autonomy_messaging::frame::Frame;
+use autonomy_messaging::invite::Invite;
+use autonomy_messaging::packet::Packet;
+use autonomy_messaging::payload::Payload;
 use autonomy_messaging::provision::{DeviceRequest, PodRequest, SealedBundle, SealedGrant};
-use autonomy_messaging::{Access, Role, UnverifiedCertificate, Validity};
-use support::{NOW, YEAR, bundle, device_request, grant, person, pod_request, public, sealing};
+use autonomy_messaging::queue::QueueRecord;
+use autonomy_messaging::vcard::VCard;
+use autonomy_messaging::wire::{Request, Response};
+use autonomy_messaging::{Access, Role, UnverifiedCertificate, Validity, Window};
+use support::samples::{
+    sample_envelopes, sample_frame, sample_key, sample_packet, sample_parcel, sample_payloads, sample_queue,
+    sample_requests, sample_responses, sample_vcard, sample_window,
+};
+use support::wire::{card, invite};
+use support::{NOW, YEAR, bundle, device_request, grant, key, person, pod_request, public, sealing};
 
 /// Every file of one target's corpus, by name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -56,6 +71,34 @@ fn answers_hold() {
     }
 }
 
+/// Replays a corpus; what is taken is what is called good.
+fn hold(target: &str, property: impl Fn(&[u8]), taken: impl Fn(&[u8]) -> bool) {
+    for (name, bytes) in corpus(target) {
+        property(&bytes);
+        assert_eq!(taken(&bytes), name.starts_with("good"), "{target}: {name}");
+    }
+}
+
+#[test]
+fn what_goes_over_the_wire_holds() {
+    hold("frame", properties::frame, |bytes| Frame::parse(bytes).is_ok());
+    hold("wire", properties::wire, |bytes| Request::parse(bytes).is_ok() || Response::parse(bytes).is_ok());
+    hold("queue", properties::queue, |bytes| QueueRecord::from_bytes(bytes).is_some());
+    hold("envelope", properties::envelope, |bytes| Envelope::parse(bytes).is_ok());
+    hold("packet", properties::packet, |bytes| Packet::parse(bytes).is_ok());
+    hold("payload", properties::payload, |bytes| Payload::parse(bytes).is_ok());
+    let window = |bytes: &[u8]| bytes.try_into().is_ok_and(|bytes| Window::from_bytes(bytes).is_some());
+    hold("window", properties::window, window);
+}
+
+#[test]
+fn what_people_carry_holds() {
+    hold("card", properties::card, |bytes| UnverifiedCard::parse(bytes).is_ok());
+    hold("invite", properties::invite, |bytes| Invite::from_text(&String::from_utf8_lossy(bytes)).is_ok());
+    hold("parcel", properties::parcel, |bytes| Parcel::parse(bytes).is_ok());
+    hold("vcard", properties::vcard, |bytes| VCard::from_text(&String::from_utf8_lossy(bytes)).is_ok());
+}
+
 /// The good seeds were written by the first version, byte for byte. Another encoding has to be another version,
 /// and these files stay.
 #[test]
@@ -74,4 +117,33 @@ fn the_formats_of_version_1_never_change() {
     let answer = text(seed("answer", "grant"));
     let opened = SealedGrant::from_text(&answer).unwrap().open(&sealing(41), &device_request(), NOW).unwrap();
     assert_eq!(opened.account_maps(), grant().account_maps());
+}
+
+/// The same for what pods say to each other and to places.
+#[test]
+fn the_formats_of_messages_of_version_1_never_change() {
+    for (name, request) in sample_requests() {
+        assert_eq!(request.to_bytes(), seed("wire", name), "{name}");
+    }
+    for (name, response) in sample_responses() {
+        assert_eq!(response.to_bytes(), seed("wire", name), "{name}");
+    }
+    for (name, payload) in sample_payloads() {
+        assert_eq!(payload.to_bytes().to_vec(), seed("payload", name), "{name}");
+    }
+    for (name, envelope) in sample_envelopes() {
+        assert_eq!(envelope.to_bytes().unwrap(), seed("envelope", name), "{name}");
+    }
+    assert_eq!(sample_queue().to_bytes().to_vec(), seed("queue", "good"));
+    assert_eq!(sample_packet().to_bytes().unwrap().to_vec(), seed("packet", "good"));
+    assert_eq!(sample_window().to_bytes().to_vec(), seed("window", "good"));
+    assert_eq!(sample_parcel().to_bytes(), seed("parcel", "good"));
+    assert_eq!(sample_vcard().to_text(), text(seed("vcard", "good")));
+    assert_eq!(card().sign(&key(20)).unwrap().into_bytes(), seed("card", "good"));
+    assert_eq!(invite().to_text(), text(seed("invite", "good")));
+
+    // A blob is never sealed the same way twice; what was sealed by the first version still opens.
+    let frame = Frame::parse(&seed("frame", "good")).unwrap();
+    assert_eq!(frame.queue, sample_frame().queue);
+    assert_eq!(sample_key().open(&frame.queue, &frame.blob).unwrap().as_slice(), b"hello");
 }

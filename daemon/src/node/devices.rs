@@ -193,6 +193,7 @@ impl Turn<'_> {
             spare_descriptor_keys: bundle.spare_keys().iter().map(|key| *key.as_bytes()).collect(),
         };
         self.put(Row::Owner(owner));
+        self.introduce_owner();
         let device = bundle.device_certificate();
         let key = Id(*device.subject().as_bytes());
         let known = self.node.devices.get(&key).map(|device| device.name.clone());

@@ -1,5 +1,6 @@
 //! What a pod can do to the world. To learn all of it, read this enum.
 
+use autonomy_messaging::messenger;
 use bdk_wallet::bitcoin::{Transaction, Txid};
 
 use super::id::DeviceKey;
@@ -20,6 +21,8 @@ pub enum Effect {
         /// Keys for restricted discovery, spare ones included.
         descriptor_keys: Vec<[u8; 32]>,
     },
+    /// Ask a place something, collect queues, serve own ones, answer a peer. Never a notice: those are events.
+    Mail(messenger::Effect),
     /// The pod has an owner now: its onion services can be launched.
     Adopted,
 }

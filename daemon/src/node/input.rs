@@ -1,5 +1,6 @@
 //! What can happen to a pod. Nothing reaches the node but as one of these.
 
+use autonomy_messaging::messenger;
 use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid};
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use super::{
 use crate::api::types::{AccessLevel, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, NewPayment};
 
 /// One thing that happened.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Input {
     /// Somebody asks for something.
     Request(Request),
@@ -18,6 +19,8 @@ pub enum Input {
     Chain(ChainEvent),
     /// What became of a transaction that was handed to the chain source.
     Broadcast(Txid, BroadcastOutcome),
+    /// A place answered, a frame came, or somebody asks at the peer service.
+    Mail(messenger::Input),
     /// Time has passed: look for what is due.
     Wake,
 }

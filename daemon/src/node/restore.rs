@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use autonomy_messaging::messenger::{self, Messenger};
 use autonomy_wallet::{account::Keychain, ledger::LoadError};
 
 use super::{
@@ -29,9 +30,15 @@ pub enum RestoreError {
         /// What is wrong.
         why: LoadError,
     },
+    /// Contacts or their mail.
+    #[error("{0}; restore the pod from a backup")]
+    Mail(#[from] messenger::RestoreError),
     /// A ledger without an account.
     #[error("the account {0} of a ledger is missing; restore the pod from a backup")]
     NoAccount(AccountId),
+    /// An account under the name of another.
+    #[error("the account {0} has the name of another; restore the pod from a backup")]
+    Misnamed(AccountId),
 }
 
 impl Node {
@@ -51,6 +58,7 @@ impl Node {
         let mut identity = None;
         let mut accounts: BTreeMap<AccountId, AccountRecord> = BTreeMap::new();
         let mut ledgers: BTreeMap<AccountId, LedgerRows> = BTreeMap::new();
+        let mut mail = Vec::new();
         let mut others = Vec::new();
         for row in rows {
             match row {
@@ -58,6 +66,7 @@ impl Node {
                 Row::Account(id, record) => drop(accounts.insert(id, *record)),
                 Row::Ledger(id, key, Some(value)) => ledgers.entry(id).or_default().push((key, value)),
                 Row::Ledger(_, _, None) => {}
+                Row::Mail(key, Some(value)) => mail.push((key, value)),
                 cold if cold.is_cold() => {}
                 other => others.push(other),
             }
@@ -65,6 +74,9 @@ impl Node {
         let mut node = Self::empty(identity.ok_or(RestoreError::NoIdentity)?);
         others.iter().for_each(|row| node.apply(row));
         for (id, record) in accounts {
+            if record.map.id() != id {
+                return Err(RestoreError::Misnamed(id));
+            }
             let rows = ledgers.remove(&id).unwrap_or_default();
             let account =
                 Account::load(record, rows).map_err(|why| RestoreError::Ledger { account: id, why })?;
@@ -73,6 +85,9 @@ impl Node {
         if let Some(account) = ledgers.into_keys().next() {
             return Err(RestoreError::NoAccount(account));
         }
+        let own = node.owner.as_ref().and_then(|owner| node.own_card(owner));
+        let mail = mail.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        node.messenger = Messenger::restore(mail, own)?;
         let effects = node.undone();
         Ok((node, effects))
     }
@@ -89,6 +104,7 @@ impl Node {
             payments: BTreeMap::new(),
             events: Events::default(),
             replies: Replies::default(),
+            messenger: Messenger::default(),
             outside: Outside {
                 source: SourceState::Away("not asked yet".into()),
                 fees: Vec::new(),
@@ -122,6 +138,7 @@ impl PartialEq for Node {
             payments,
             events,
             replies,
+            messenger,
             outside: _,
         } = self;
         *identity == other.identity
@@ -134,6 +151,7 @@ impl PartialEq for Node {
             && *payments == other.payments
             && *events == other.events
             && *replies == other.replies
+            && *messenger == other.messenger
     }
 }
 

@@ -84,6 +84,7 @@ pub struct RowError {
 }
 
 mod tag {
+    // One of a kind, up to CHAIN: the tag is the whole key.
     pub(super) const IDENTITY: u8 = 0;
     pub(super) const OWNER: u8 = 1;
     pub(super) const COUNTERS: u8 = 2;
@@ -153,6 +154,9 @@ impl Row {
         let (&tag, name) =
             row_key.split_first().ok_or(RowError { tag: u8::MAX, why: "its key is empty".into() })?;
         let refused = |why: String| RowError { tag, why };
+        if tag <= tag::CHAIN && !name.is_empty() {
+            return Err(refused("there is one of its kind, and it has a name".into()));
+        }
         Ok(match tag {
             tag::IDENTITY => Self::Identity(unpack(value).map_err(refused)?),
             tag::OWNER => Self::Owner(unpack(value).map_err(refused)?),
@@ -210,7 +214,10 @@ fn pack<T: Serialize>(value: &T) -> Vec<u8> {
 
 fn unpack<T: DeserializeOwned>(value: &[u8]) -> Result<T, String> {
     match value.split_first() {
-        Some((&VALUE_VERSION, body)) => ciborium::from_reader(body).map_err(|error| error.to_string()),
+        Some((&VALUE_VERSION, mut body)) => {
+            let value = ciborium::from_reader(&mut body).map_err(|error| error.to_string())?;
+            if body.is_empty() { Ok(value) } else { Err(format!("{} bytes stand behind it", body.len())) }
+        }
         Some((version, _)) => Err(format!("it has version {version}, this program reads {VALUE_VERSION}")),
         None => Err("it is empty".into()),
     }

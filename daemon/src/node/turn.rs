@@ -1,5 +1,6 @@
 //! One input being worked on: the node, the moment, and the step that grows.
 
+use autonomy_messaging::messenger;
 use rand_core::CryptoRngCore;
 
 use super::{
@@ -19,7 +20,6 @@ pub(super) struct Turn<'a> {
     pub(super) now: Timestamp,
     pub(super) rng: &'a mut dyn CryptoRngCore,
     /// Cold rows, read when they are needed.
-    #[expect(dead_code, reason = "the messenger is the first to have cold rows")]
     pub(super) rows: &'a dyn Rows,
     step: Step,
 }
@@ -160,5 +160,8 @@ impl<'a> Turn<'a> {
         self.expire_ceremonies();
         self.expire_drafts();
         self.broadcast_again();
+        if self.node.messenger.next_wake().is_some_and(|due| due <= self.now) {
+            self.mail(messenger::Input::Wake);
+        }
     }
 }

@@ -3,8 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../common/cosigner.rs"]
+mod cosigner;
+
 mod accounts;
 mod devices;
+mod machine;
 mod payments;
 mod repeats;
+mod rows;
 mod world;

@@ -17,17 +17,17 @@ use autonomy_messaging::{
     provision::{Bundle, BundleTerms},
 };
 use autonomy_wallet::{
-    account::{AccountMap, Birthday, Plan, THRESHOLD},
+    account::AccountMap,
     bitcoin::{
         Amount, Block, BlockHash, CompactTarget, Network, OutPoint, ScriptBuf, Sequence, Transaction, TxIn,
         TxMerkleNode, TxOut, Txid, Witness, absolute, block, hashes::Hash as _, transaction,
     },
-    check::{DeviceView, Unchecked},
-    keys::{AccountIndex, MemberKey, RecoveryKey, Role, Seed},
-    policy::FeeLimits,
+    keys::Seed,
 };
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 use rand::{SeedableRng as _, rngs::StdRng};
+
+use crate::cosigner;
 
 /// When the story begins: 2026-01-01.
 pub(crate) const START: Timestamp = 1_767_225_600;
@@ -125,10 +125,16 @@ impl World {
 
     /// Gives the node an input, commits, and checks that a restored node is the same.
     pub(crate) fn give(&mut self, input: Input) -> Option<Reply> {
+        let reply = self.give_unchecked(input);
+        assert!(self.restored().0 == self.node, "a restored pod differs from the one that kept running");
+        reply
+    }
+
+    /// Gives the node an input and commits.
+    pub(crate) fn give_unchecked(&mut self, input: Input) -> Option<Reply> {
         let Step { rows, effects, reply } = self.node.handle(self.now, &mut self.rng, &self.rows, input);
         self.commit(&rows);
         self.effects.extend(effects);
-        assert!(self.restored().0 == self.node, "a restored pod differs from the one that kept running");
         reply
     }
 
@@ -277,29 +283,7 @@ impl World {
 
     /// What an honest device answers to an offer, and the map it keeps.
     pub(crate) fn complete(&self, offer: &AccountOffer) -> (CompleteAccount, AccountMap) {
-        let index = AccountIndex::new(offer.account_index).unwrap();
-        let device = self.device.payer.account_key(Role::P, Network::Regtest, index);
-        let device = *device.public();
-        let recovery = RecoveryKey::draw(&std::array::from_fn(|i| i as u8), &[])
-            .unwrap()
-            .public(Network::Regtest, index);
-        let pod = MemberKey::parse(Role::G, &offer.pod_member_key).unwrap();
-        let plan = Plan {
-            name: "main".into(),
-            kind: autonomy_wallet::account::Kind::TwoOfThree,
-            threshold: THRESHOLD,
-            network: Network::Regtest,
-            account: index,
-            birthday: Birthday { height: offer.birthday_height, time: offer.birthday_time },
-        };
-        let map = AccountMap::rebuild(plan, &[device, recovery, pod], &device).unwrap();
-        let body = CompleteAccount {
-            device_member_key: device.to_string(),
-            recovery_member_key: recovery.to_string(),
-            descriptor: map.descriptor().to_owned(),
-            first_address: map.first_address().to_string(),
-        };
-        (body, map)
+        cosigner::complete(&self.device.payer, offer)
     }
 
     /// An account with one confirmed coin of `sat`.
@@ -330,15 +314,7 @@ impl World {
 
     /// The draft with P's signatures, as an honest device makes it.
     pub(crate) fn sign(&self, account: &Account, payment: &Payment) -> String {
-        let birthday = Birthday { height: account.birthday_height, time: account.birthday_time };
-        let map =
-            AccountMap::from_descriptor(&account.descriptor, "main", Network::Regtest, birthday).unwrap();
-        let view = DeviceView::default();
-        let unchecked = Unchecked::from_base64(payment.psbt.as_deref().unwrap()).unwrap();
-        let proposal = unchecked.check(&map, &view, &FeeLimits::default(), None).unwrap();
-        let shown = proposal.summary().digest();
-        let key = self.device.payer.account_key(Role::P, Network::Regtest, map.account());
-        BASE64.encode(&proposal.approve(&shown).unwrap().sign(&key).unwrap().to_bytes())
+        cosigner::sign(&self.device.payer, account, payment)
     }
 
     pub(crate) fn approve(&mut self, payment: &Payment, psbt: String) -> Result<Payment, Refusal> {

@@ -34,7 +34,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(own: bool) -> Self {
+    pub(super) fn new(own: bool, accepted: u32) -> Self {
         Self {
             own,
             in_flight: 0,
@@ -42,7 +42,7 @@ impl Lane {
             failures: 0,
             failed_at: 0,
             not_before: 0,
-            accepted: 0,
+            accepted,
             oldest: None,
         }
     }
@@ -82,6 +82,11 @@ impl Lane {
         if self.is_up() { (self.slots - self.slots / 4).saturating_sub(self.in_flight) } else { 1 }
     }
 
+    /// It answers, and without delay.
+    pub(super) fn is_well(&self, now: u64) -> bool {
+        self.is_up() && !self.is_stalled(now)
+    }
+
     /// A call has been on its way for longer than one should take.
     pub(super) fn is_stalled(&self, now: u64) -> bool {
         self.oldest.is_some_and(|at| now >= at + DIRECT_WAIT)
@@ -117,6 +122,12 @@ impl Lane {
         self.failures = self.failures.saturating_add(1);
         self.failed_at = now;
         self.not_before = later(now, back_off, rng).max(now.saturating_add(wait.min(most)));
+    }
+
+    pub(super) fn set_back(&mut self, seconds: u64) {
+        for time in [&mut self.failed_at, &mut self.not_before] {
+            *time = time.saturating_sub(seconds);
+        }
     }
 
     pub(super) fn heard_from(&mut self) {

@@ -9,9 +9,15 @@ pub const DIRECT_WAIT: u64 = 10;
 /// Relays that get a copy at first.
 pub const COPIES: usize = 2;
 
-/// Seconds without a receipt after which everything goes to every place again: the last one over and over. A relay
-/// keeps frames for 21 days, so a contact who is away all that time finds at most 25 copies of a frame at a relay.
+/// Seconds without a receipt after which an item goes again to the contact's own pod and to all relays that do not have
+/// it: the last one over and over.
 pub const RELAY_WAITS: [u64; 5] = [60, 600, 3_600, 21_600, 86_400];
+
+/// Relays get an item again that they accepted, in case they lost it: after this round (7 hours), and then every
+/// [`REPEAT_EVERY`] rounds (a week). They keep frames for 21 days, so one holds at most 4 copies of an item for a contact
+/// who is away: their queues stay free for what is new.
+const REPEAT_FROM: usize = 5;
+const REPEAT_EVERY: usize = 7;
 
 /// Where one item has been: bit `i` of a set stands for place `i`.
 #[derive(Debug, Clone)]
@@ -25,6 +31,9 @@ pub(super) struct Trip {
     /// 0: own pod only. 1: so many relays. Above: everywhere.
     round: usize,
     round_ends: u64,
+    /// The next round begins because the contact shows signs of life: relays get the item again.
+    repeat: bool,
+    repeats: u32,
     flying: Places,
     held: Places,
 }
@@ -49,7 +58,8 @@ fn bit(place: usize) -> u16 {
 impl Trip {
     pub(super) fn new(since: u64, turn: usize, copies: usize) -> Self {
         let (flying, held) = (Places::default(), Places::default());
-        Self { since, turn, copies, direct_at: None, round: 0, round_ends: 0, flying, held }
+        let (repeat, repeats) = (false, 0);
+        Self { since, turn, copies, direct_at: None, round: 0, round_ends: 0, repeat, repeats, flying, held }
     }
 
     /// Begins the next round if it is time.
@@ -60,13 +70,23 @@ impl Trip {
                 self.round_ends = later(now, RELAY_WAITS[0], rng);
             }
         } else if now >= self.round_ends {
-            // Relays that took it in the first round need it no second time so soon.
-            let stay = |place: &usize| self.round == 1 && !lanes[*place].is_own() && self.held.has(*place);
-            let staying = (0..lanes.len()).filter(stay).fold(0, |set, place| set | bit(place));
-            self.held = Places(staying);
             let wait = RELAY_WAITS[self.round.min(RELAY_WAITS.len() - 1)];
             self.round += 1;
             self.round_ends = later(now, wait, rng);
+            let again = self.round.checked_sub(REPEAT_FROM).is_some_and(|past| past % REPEAT_EVERY == 0);
+            let repeat = std::mem::take(&mut self.repeat);
+            self.repeats += u32::from(repeat);
+            let stays = |place: &usize| !again && !repeat && !lanes[*place].is_own() && self.held.has(*place);
+            self.held = Places((0..lanes.len()).filter(stays).fold(0, |set, place| set | bit(place)));
+        }
+    }
+
+    /// The contact is there: a receipt should come within a minute, or twice as long each time it does not.
+    pub(super) fn heard_from(&mut self, now: u64) {
+        let until = now + (RELAY_WAITS[0] << self.repeats.min(10));
+        if self.round > 0 && until < self.round_ends {
+            self.round_ends = until;
+            self.repeat = true;
         }
     }
 
@@ -76,13 +96,16 @@ impl Trip {
         let mut wanted: Vec<usize> = own(lanes).filter(open).collect();
         let relays = match self.round {
             0 => 0,
-            1 => self.copies.saturating_sub(self.relay_copies(lanes)),
+            1 => self.copies.saturating_sub(self.relay_copies(now, lanes)),
             _ => lanes.len(),
         };
+        if relays == 0 {
+            return wanted;
+        }
         // Those that answer come first; the others fill up.
-        let (up, down): (Vec<usize>, Vec<usize>) =
-            self.relays(lanes).filter(open).partition(|p| lanes[*p].is_up());
-        wanted.extend(up.into_iter().chain(down).take(relays));
+        let (well, ill): (Vec<_>, Vec<_>) =
+            self.relays(lanes).filter(open).partition(|place| lanes[*place].is_well(now));
+        wanted.extend(well.into_iter().chain(ill).take(relays));
         wanted
     }
 
@@ -91,7 +114,7 @@ impl Trip {
         let up = |place: &usize| lanes[*place].is_up();
         let mut wanted: Vec<usize> = own(lanes).filter(up).collect();
         if self.needs_relays(now, lanes) {
-            let room = self.copies.saturating_sub(self.relay_copies(lanes));
+            let room = self.copies.saturating_sub(self.relay_copies(now, lanes));
             wanted.extend(self.relays(lanes).filter(|place| up(place) && !self.has_been(*place)).take(room));
         }
         wanted.retain(|place| !self.has_been(*place));
@@ -133,6 +156,12 @@ impl Trip {
         self.flying.0 | self.held.0 != 0
     }
 
+    pub(super) fn set_back(&mut self, seconds: u64) {
+        for time in [&mut self.since, &mut self.round_ends].into_iter().chain(&mut self.direct_at) {
+            *time = time.saturating_sub(seconds);
+        }
+    }
+
     pub(super) fn change_places(&mut self, moved: &dyn Fn(usize) -> Option<usize>) {
         for set in [&mut self.flying, &mut self.held] {
             let old = std::mem::take(set);
@@ -157,8 +186,11 @@ impl Trip {
         self.direct_at.map(|at| at + if safe { RELAY_WAITS[0] } else { DIRECT_WAIT })
     }
 
-    fn relay_copies(&self, lanes: &[Lane]) -> usize {
-        self.relays(lanes).filter(|place| self.has_been(*place)).count()
+    /// Relays that have it, or will soon: one that does not answer counts no more.
+    fn relay_copies(&self, now: u64, lanes: &[Lane]) -> usize {
+        let soon = |place: usize| self.flying.has(place) && !lanes[place].is_stalled(now);
+        let relays = (0..lanes.len()).filter(|place| !lanes[*place].is_own());
+        relays.filter(|place| self.held.has(*place) || soon(*place)).count()
     }
 
     /// Relays in this item's order.

@@ -66,10 +66,10 @@ impl Days {
 
     /// `None` when more are counted than can be.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let newest = reader.array().map(u32::from_be_bytes)?;
+        let newest = reader.u32()?;
         let mut counts = [0; SLOTS];
         for count in &mut counts {
-            *count = reader.array().map(u16::from_be_bytes)?;
+            *count = reader.u16()?;
         }
         let days = Self { newest, counts };
         (days.sum() <= MAX_COUNT).then_some(days)

@@ -1,6 +1,6 @@
 //! Cuts a state into pages, so that a small change of it writes few bytes.
 //!
-//! A state of some 40 kB changes with every message, in a few dozen bytes; and what is inserted moves all that
+//! A state of some 30 kB changes with every message, in a few dozen bytes; and what is inserted moves all that
 //! stands behind it. So the cuts are made where the *content* says so (a rolling hash over the last bytes, as in
 //! FastCDC): behind an insertion the same cuts are found again, and the pages there stay what they were. An
 //! index, rewritten with every change, lists the pages in order and seals them with a digest: pages of two
@@ -17,11 +17,14 @@ use crate::codec::Reader;
 /// Rows of a store: a key relative to the contact, and the new value, or none where the row is to go.
 pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// No page is shorter, but the last. With one byte in 2^10 a cut behind it, a page has some 1.3 KiB.
-const MIN_PAGE: usize = 256;
-const CUT_MASK: u64 = ((1 << 10) - 1) << 22;
+/// No page is shorter, but the last.
+const MIN_PAGE: usize = 128;
+/// One byte in 2^9 has a cut behind it, and one in 2^6 in a page that is long already: some 500 bytes a page.
+const CUT: u64 = ((1 << 9) - 1) << 22;
+const LATE_CUT: u64 = ((1 << 6) - 1) << 22;
+const LONG_PAGE: usize = 768;
 /// No page is longer.
-const MAX_PAGE: usize = 4096;
+const MAX_PAGE: usize = 2048;
 /// A state is never larger: 9 epochs of at most 2 ratchets with 256 kept keys of 48 B, 3 kB of members and
 /// 1 kB of the rest are 260 kB, the tree and an unacknowledged commit 10 kB.
 const MAX_STATE: usize = 512 * 1024;
@@ -203,7 +206,8 @@ fn next_cut(bytes: &[u8]) -> usize {
     // The hash forgets a byte after 64 more: what it says behind MIN_PAGE depends on the content near by only.
     for (at, byte) in bytes.iter().enumerate().take(end).skip(MIN_PAGE - 64) {
         hash = (hash << 1).wrapping_add(GEAR[usize::from(*byte)]);
-        if at >= MIN_PAGE && hash & CUT_MASK == 0 {
+        let mask = if at < LONG_PAGE { CUT } else { LATE_CUT };
+        if at >= MIN_PAGE && hash & mask == 0 {
             return at + 1;
         }
     }

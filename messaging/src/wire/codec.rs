@@ -210,7 +210,7 @@ impl Refusal {
             tag::TOO_MANY_QUEUES => Self::TooManyQueues,
             tag::WORK_NEEDED => Self::WorkNeeded { challenge: reader.array()?, bits: reader.u8()? },
             tag::BAD_TICKET => Self::BadTicket,
-            tag::BUSY => Self::Busy { retry_after: reader.array().map(u32::from_be_bytes)? },
+            tag::BUSY => Self::Busy { retry_after: reader.u32()? },
             tag::MALFORMED => Self::Malformed,
             _ => return None,
         })

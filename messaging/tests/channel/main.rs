@@ -1,4 +1,13 @@
 //! Numbers, receipts, and what is sent when: the channel between two contacts, without its cryptography.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod courier;
+mod inbox;
+mod outbox;
+mod peer;
+mod places;
+mod resets;
+mod talk;
+mod transfer;
 mod window;
+mod world;

@@ -2,6 +2,7 @@
 
 mod adverse;
 mod hostile;
+mod raw;
 mod setup;
 mod store;
 mod turns;

@@ -1,8 +1,8 @@
 //! How a session begins.
 
 use autonomy_messaging::ratchet::{
-    CreateError, JoinError, KeyPackageError, MAX_IDENTITY, MAX_KEY_PACKAGE, MAX_WELCOME, OwnKeyPackage,
-    PeerKeyPackage, Session,
+    CreateError, JoinError, KeyPackageError, MAX_COMMIT, MAX_IDENTITY, MAX_KEY_PACKAGE, MAX_WELCOME,
+    OwnKeyPackage, PeerKeyPackage, Session,
 };
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -88,9 +88,10 @@ fn the_longest_identity_fits_everywhere() {
     assert!(OwnKeyPackage::generate(&mut rng, &[7; MAX_IDENTITY + 1]).is_err());
     assert!(longest.public().len() <= MAX_KEY_PACKAGE);
     let (mut created, welcome) = Session::create(&mut rng, &longest, &public_of(&other), &psk(1)).unwrap();
+    assert!(welcome.len() <= MAX_WELCOME);
     let mut joined = Session::join(&other, &welcome, &psk(1)).unwrap();
     let sealed = joined.seal(&mut rng, b"", true).unwrap();
-    println!("with long names: commit {} B", sealed.commit.as_ref().map_or(0, Vec::len));
+    assert!(sealed.commit.as_ref().unwrap().len() <= MAX_COMMIT);
     created.open(sealed.commit.as_deref(), &sealed.message).unwrap();
 }
 

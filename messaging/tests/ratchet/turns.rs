@@ -88,6 +88,15 @@ fn late_messages_open_within_the_window() {
 }
 
 #[test]
+fn after_too_many_losses_in_a_row_a_message_waits() {
+    let (mut creator, mut joiner) = pair(1);
+    let sealed: Vec<_> = (0..=4_001_u16).map(|n| creator.seal(&n.to_be_bytes())).collect();
+    assert_eq!(joiner.open(&sealed[4_001]), Err(OpenError::Ahead));
+    assert_eq!(joiner.open(&sealed[4_000]).unwrap(), 4_000_u16.to_be_bytes());
+    assert_eq!(joiner.open(&sealed[4_001]).unwrap(), 4_001_u16.to_be_bytes());
+}
+
+#[test]
 fn late_messages_open_for_eight_epochs() {
     let (mut creator, mut joiner) = pair(1);
     let late: Vec<_> = (0..3).map(|_| creator.seal(b"late")).collect();

@@ -1,6 +1,7 @@
 //! Plain helpers of the tests.
 #![allow(dead_code, reason = "each test file uses some of them")]
 
+pub(crate) mod samples;
 pub(crate) mod wire;
 
 use autonomy_messaging::provision::{Bundle, BundleTerms, DeviceRequest, Grant, GrantTerms, PodRequest};

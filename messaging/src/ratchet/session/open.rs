@@ -69,7 +69,12 @@ impl Session {
         if !self.may_commit(self.peer()) {
             return Err(OpenError::Foreign);
         }
-        let ProcessedMessageContent::StagedCommitMessage(staged) = self.process(commit)? else {
+        // A readable commit that cannot be followed does what no commit of ours does.
+        let processed = self.process(commit).map_err(|error| match error {
+            OpenError::Malformed => OpenError::Foreign,
+            error => error,
+        })?;
+        let ProcessedMessageContent::StagedCommitMessage(staged) = processed else {
             return Err(OpenError::Foreign);
         };
         if !self.renews_leaf_only(&staged) {

@@ -1,0 +1,80 @@
+//! The messenger within the node: its rows are rows of the node, its effects effects of the node.
+
+use autonomy_messaging::{
+    Name, OnionSeed, RoleKind, RootPublic, Rows, UnverifiedCertificate,
+    messenger::{self, MailRow, Messenger, Own, RowClass},
+    place::Place,
+};
+
+use super::{Effect, Node, Owner, Row, turn::Turn};
+
+/// The name on cards until the owner chooses one.
+const NAMELESS: &str = "somebody";
+
+/// Cold rows of the node as the messenger names them.
+struct MailRows<'a>(&'a dyn Rows);
+
+impl Rows for MailRows<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let (key, _) = row(MailRow { key: key.to_vec(), value: None }).encode();
+        self.0.get(&key)
+    }
+}
+
+/// A row of the messenger as one of the node.
+fn row(row: MailRow) -> Row {
+    match RowClass::of(&row.key) {
+        RowClass::Hot => Row::Mail(row.key, row.value),
+        RowClass::Cold => Row::Letter(row.key, row.value),
+        RowClass::Ratchet => Row::Ratchet(row.key, row.value),
+    }
+}
+
+impl Node {
+    /// Who the pod is to its contacts; none before it has an owner.
+    pub(super) fn own_card(&self, owner: &Owner) -> Option<Own> {
+        let root = RootPublic::from_bytes(&owner.root).ok()?;
+        let certificate = UnverifiedCertificate::parse(&owner.certificate).ok()?;
+        let certificate = certificate.verify_kept(&root, RoleKind::Pod).ok()?;
+        let pod_key = self.pod_key();
+        let onion = OnionSeed::from_bytes(&owner.peer_seed).public();
+        let place = Place::new(*onion.as_bytes(), (&pod_key).into());
+        let name = Name::new(NAMELESS).ok()?;
+        Some(Own { root, certificate, pod_key, place, name })
+    }
+
+    /// Contacts and their mail.
+    #[must_use]
+    pub fn messenger(&self) -> &Messenger {
+        &self.messenger
+    }
+}
+
+impl Turn<'_> {
+    /// Hands one thing to the messenger, and gives its answer to a command.
+    pub(super) fn mail(
+        &mut self,
+        input: messenger::Input,
+    ) -> Option<Result<messenger::Answer, messenger::RefusedBecause>> {
+        let rows = MailRows(self.rows);
+        let step = self.node.messenger.handle(self.now, self.rng, &rows, input);
+        let messenger::Step { rows, effects, answer } = step;
+        for mail in rows {
+            self.put(row(mail));
+        }
+        for effect in effects {
+            match effect {
+                messenger::Effect::Notify(notice) => self.mail_notice(notice),
+                effect => self.effect(Effect::Mail(effect)),
+            }
+        }
+        answer
+    }
+
+    /// The pod has an owner, or the owner's newer word.
+    pub(super) fn introduce_owner(&mut self) {
+        if let Some(own) = self.node.owner.as_ref().and_then(|owner| self.node.own_card(owner)) {
+            self.node.messenger.adopt(own);
+        }
+    }
+}

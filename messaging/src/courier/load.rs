@@ -1,0 +1,44 @@
+use super::{ITEM_BYTES, Pending, SHIPMENT_BYTES};
+
+/// What one lane takes along this time.
+pub(super) struct Load<K> {
+    pub(super) bundles: Vec<Bundle<K>>,
+    free: usize,
+    /// An item found no room: those after it wait too, to keep the order.
+    full: bool,
+}
+
+pub(super) struct Bundle<K> {
+    pub(super) keys: Vec<K>,
+    bytes: usize,
+}
+
+impl<K: Copy> Load<K> {
+    pub(super) fn new(free: usize) -> Self {
+        Self { bundles: Vec::new(), free, full: false }
+    }
+
+    pub(super) fn add(&mut self, item: &Pending<K>, room_for_bulk: usize) {
+        let bytes = item.len + ITEM_BYTES;
+        if self.full {
+            return;
+        }
+        if let Some(last) = self.bundles.last_mut().filter(|last| last.bytes + bytes <= SHIPMENT_BYTES) {
+            last.keys.push(item.key);
+            last.bytes += bytes;
+        } else if item.bulk && self.bundles.len() >= room_for_bulk {
+            // Messages may still come.
+        } else if self.bundles.len() < self.free {
+            self.bundles.push(Bundle { keys: vec![item.key], bytes });
+        } else {
+            self.full = true;
+        }
+    }
+
+    /// Receipts ride with anything; alone if there is nothing else.
+    pub(super) fn add_receipt(&mut self) {
+        if self.bundles.is_empty() && self.free > 0 {
+            self.bundles.push(Bundle { keys: Vec::new(), bytes: 0 });
+        }
+    }
+}

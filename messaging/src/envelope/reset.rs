@@ -1,0 +1,120 @@
+//! A new session in the place of a lost one, in the name of the contact's pod.
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use sha2::{Digest as _, Sha256};
+
+use super::{read_message, read_welcome};
+use crate::codec::{Reader, put_long};
+use crate::{CERTIFICATE_LEN, Certificate, CertificateError, RoleKind, RootPublic, UnverifiedCertificate};
+
+/// Generation (8), certificate (158), signature (64).
+pub(super) const HEAD_LEN: usize = 8 + CERTIFICATE_LEN + 64;
+
+const DOMAIN: &[u8] = b"autonomy reset v1\0";
+
+/// A new session, as it came: nobody has checked yet who begins it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reset {
+    generation: u64,
+    certificate: UnverifiedCertificate,
+    signature: [u8; 64],
+    welcome: Vec<u8>,
+    message: Vec<u8>,
+}
+
+/// A new session that the contact's pod begins with us.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VerifiedReset {
+    /// Counts the resets between the two: only a higher one than the last counts.
+    pub generation: u64,
+    /// Who the contact's pod is now. Against the one known before, ask [`Certificate::replaces`] too.
+    pub certificate: Certificate,
+    /// The MLS Welcome into the new session.
+    pub welcome: Vec<u8>,
+    /// The first message of it.
+    pub message: Vec<u8>,
+}
+
+/// Why a reset is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ResetError {
+    /// The certificate of the pod does not hold.
+    #[error("the certificate in the reset does not hold: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The pod did not sign it for us.
+    #[error("the pod did not sign this reset for us: it was forged, or meant for somebody else")]
+    BadSignature,
+}
+
+impl Reset {
+    /// Begins the `generation`-th session with the person of `peer_root`, in the name of the pod that `certificate`
+    /// certifies and whose key is `pod`. With another key nobody takes it.
+    #[must_use]
+    pub fn sign(
+        pod: &SigningKey,
+        certificate: &Certificate,
+        peer_root: &RootPublic,
+        generation: u64,
+        welcome: Vec<u8>,
+        message: Vec<u8>,
+    ) -> Self {
+        let signed = signed_bytes(generation, &certificate.root(), peer_root, &welcome);
+        let signature = pod.sign(&signed).to_bytes();
+        Self { generation, certificate: (*certificate).into(), signature, welcome, message }
+    }
+
+    /// Which it says to be. A claim, to drop old ones cheaply.
+    #[must_use]
+    pub fn claimed_generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Checks that the pod of the person of `peer_root` signed it for the person of `own_root`, at `now` (seconds since
+    /// 1970).
+    pub fn verify(
+        &self,
+        peer_root: &RootPublic,
+        own_root: &RootPublic,
+        now: u64,
+    ) -> Result<VerifiedReset, ResetError> {
+        let certificate = self.certificate.verify(peer_root, RoleKind::Pod, now)?;
+        let signed = signed_bytes(self.generation, peer_root, own_root, &self.welcome);
+        if !certificate.subject().signed(&signed, &self.signature) {
+            return Err(ResetError::BadSignature);
+        }
+        Ok(VerifiedReset {
+            generation: self.generation,
+            certificate,
+            welcome: self.welcome.clone(),
+            message: self.message.clone(),
+        })
+    }
+
+    pub(super) fn bytes_len(&self) -> usize {
+        self.welcome.len() + self.message.len()
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.generation.to_be_bytes());
+        out.extend_from_slice(&self.certificate.to_bytes());
+        out.extend_from_slice(&self.signature);
+        put_long(out, &self.welcome);
+        put_long(out, &self.message);
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            generation: reader.u64()?,
+            certificate: UnverifiedCertificate::parse(reader.take(CERTIFICATE_LEN)?).ok()?,
+            signature: reader.array()?,
+            welcome: read_welcome(reader)?,
+            message: read_message(reader)?,
+        })
+    }
+}
+
+/// From whom to whom: neither can a third one pass it on as meant for itself, nor the receiver send it back.
+fn signed_bytes(generation: u64, from: &RootPublic, to: &RootPublic, welcome: &[u8]) -> Vec<u8> {
+    let welcome = Sha256::digest(welcome);
+    [DOMAIN, &generation.to_be_bytes(), from.as_bytes(), to.as_bytes(), &welcome].concat()
+}

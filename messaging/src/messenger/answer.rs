@@ -1,0 +1,164 @@
+//! What a messenger answers its owner.
+
+use super::{ContactId, ContactState, Direction, EntryState, InviteId, InviteState, RelayState, Timestamp};
+use crate::{Name, RootPublic, invite::Invite, payload::Payload, place::Place, safety::SafetyNumber};
+
+/// What a command gives back.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each variant is the answer its payload type documents")]
+pub enum Answer {
+    Done,
+    Status(MessengerStatus),
+    Invite(Box<InviteView>),
+    Invites(Vec<InviteView>),
+    Contact(Box<ContactView>),
+    Contacts(Vec<ContactView>),
+    /// The number of the message in the conversation.
+    Queued(u64),
+    Messages(Vec<EntryView>),
+    Relays(Vec<RelayView>),
+}
+
+/// How it is going.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessengerStatus {
+    /// The name on cards.
+    pub name: Option<Name>,
+    /// Contacts with whom messages go both ways.
+    pub contacts: u32,
+    /// Those who ask.
+    pub asking: u32,
+    /// Messages not yet known to be delivered.
+    pub queued: u32,
+    /// Messages not read yet.
+    pub unread: u32,
+    /// Frames that led nowhere.
+    pub refused: Tally,
+}
+
+/// Frames that led nowhere, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// For a queue that is not ours, or with another capability.
+    pub unknown_queue: u64,
+    /// Not sealed by the contact whose queue it is.
+    pub foreign: u64,
+    /// Sealed right and badly made inside.
+    pub malformed: u64,
+    /// Seen before.
+    pub repeats: u64,
+    /// For keys that are gone or not there yet.
+    pub unreadable: u64,
+    /// Receipts for what was never sent.
+    pub forged_receipts: u64,
+}
+
+/// An invite as its owner sees it.
+#[derive(Debug, Clone)]
+pub struct InviteView {
+    /// Names it.
+    pub id: InviteId,
+    /// What to hand over.
+    pub invite: Invite,
+    /// For whom it was.
+    pub note: Option<Name>,
+    /// How it stands.
+    pub state: InviteState,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A contact as its owner sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContactView {
+    /// Names it.
+    pub id: ContactId,
+    /// The person.
+    pub root: RootPublic,
+    /// What the owner calls them.
+    pub name: Name,
+    /// What they call themselves, once their card is here.
+    pub card_name: Option<Name>,
+    /// How it stands.
+    pub state: ContactState,
+    /// Whether the safety numbers were compared.
+    pub verified: bool,
+    /// What to compare.
+    pub safety_number: SafetyNumber,
+    /// When the contact was made.
+    pub created_at: Timestamp,
+    /// When something last arrived from them.
+    pub heard_at: Option<Timestamp>,
+    /// Where they receive.
+    pub places: Vec<Place>,
+    /// Messages not yet known to be delivered.
+    pub queued: u32,
+    /// Messages not read yet.
+    pub unread: u32,
+    /// The number after the last entry of the conversation.
+    pub next_entry: u64,
+}
+
+/// One entry of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryView {
+    /// Its number in the conversation.
+    pub number: u64,
+    /// Who said it.
+    pub direction: Direction,
+    /// When it was said or arrived.
+    pub at: Timestamp,
+    /// How it stands.
+    pub state: EntryState,
+    /// What was said.
+    pub payload: Payload,
+}
+
+/// A relay as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayView {
+    /// Where.
+    pub place: Place,
+    /// What the owner calls it.
+    pub name: Name,
+    /// How it stands.
+    pub state: RelayState,
+    /// Whether frames are being collected there now.
+    pub connected: bool,
+    /// Queues kept there.
+    pub queues: u32,
+    /// What is wrong, where something is.
+    pub detail: Option<String>,
+}
+
+/// Why a command changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedBecause {
+    /// The pod has no owner yet.
+    #[error("the pod has no owner yet")]
+    NotAdopted,
+    /// Nothing by that name.
+    #[error("there is no {0} by that name")]
+    Unknown(&'static str),
+    /// Something is not so that this can be done.
+    #[error("{0}")]
+    Conflict(String),
+    /// A bound is reached.
+    #[error("no room: at most {limit} {what}; {remedy}")]
+    Full {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A field breaks a rule.
+    #[error("`{field}`: {rule}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// The rule.
+        rule: String,
+    },
+}

@@ -1,0 +1,279 @@
+//! One contact: who it is, its queues, and how the conversation stands.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::{Timestamp, deliver::Ware};
+use crate::{
+    RootPublic,
+    card::Card,
+    courier::{Courier, Watch},
+    frame::QueueKey,
+    inbox::Inbox,
+    outbox::Outbox,
+    place::{Capability, PLACE_LEN, Place, QueueAddress, QueueId},
+    ratchet::Session,
+};
+
+/// Names a contact: the first 16 bytes of SHA-256 of a label and their root key. One person, one contact.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ContactId(pub [u8; 16]);
+
+/// How it stands between us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContactState {
+    /// We redeemed their invite; they have not confirmed us yet.
+    Joining,
+    /// They redeemed our invite; we have not confirmed them yet.
+    Asking,
+    /// Messages go both ways.
+    Active,
+    /// We hear nothing from them.
+    Blocked,
+    /// Known by an imported card, and nothing more.
+    Known,
+}
+
+/// Who said something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// They.
+    Incoming,
+    /// We.
+    Outgoing,
+}
+
+/// How an entry of a conversation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EntryState {
+    /// On its way.
+    Queued,
+    /// Safe at the contact's pod since then.
+    Delivered(Timestamp),
+    /// Given up then; it may or may not have arrived.
+    Expired(Timestamp),
+    /// It arrived.
+    Received,
+}
+
+/// What is remembered of a contact. Changes rarely.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(super) struct ContactRecord {
+    #[zeroize(skip)]
+    pub(super) state: ContactState,
+    pub(super) root: [u8; 32],
+    /// What the owner calls them; empty until they do or a card came.
+    pub(super) name: String,
+    pub(super) verified: bool,
+    pub(super) created_at: Timestamp,
+    /// Own key package for this contact, with its private parts.
+    pub(super) own_package: Vec<u8>,
+    /// Their signed card, checked when it came.
+    pub(super) card: Vec<u8>,
+    /// Version of our last card to them.
+    pub(super) card_version: u32,
+    /// What that card said, so that the next is sent only if it says something else.
+    pub(super) card_digest: [u8; 32],
+    /// Opens what they seal to us, and seals what we send.
+    pub(super) keys: Option<PairKeys>,
+    /// Our queues for them.
+    #[zeroize(skip)]
+    pub(super) queues: Vec<OwnQueue>,
+    /// The newest generation of the group that was accepted or made.
+    pub(super) generation: u64,
+    /// The invite they redeemed, while state is `Asking`.
+    #[zeroize(skip)]
+    pub(super) invite: Option<super::InviteId>,
+    /// The invite we redeem, while state is `Joining`.
+    #[zeroize(skip)]
+    pub(super) joining: Option<super::join::Joining>,
+    /// A new group of ours that they have not answered yet.
+    #[zeroize(skip)]
+    pub(super) pending_reset: Option<Vec<u8>>,
+}
+
+/// Keys that last as long as the contact: they come from the first group, and are in backups.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(super) struct PairKeys {
+    pub(super) seal_in: [u8; 32],
+    pub(super) seal_out: [u8; 32],
+    pub(super) reset_psk: [u8; 32],
+}
+
+/// A queue of ours for one contact at one place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OwnQueue {
+    #[serde(with = "place_bytes")]
+    pub(super) place: Place,
+    id: [u8; 32],
+    deposit: [u8; 32],
+    collect: [u8; 32],
+    /// Whether the place has made it.
+    pub(super) open: bool,
+}
+
+/// How a conversation stands. Changes with every message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ThreadRecord {
+    /// Number of the next entry; entries count from 0.
+    pub(super) next_entry: u64,
+    /// Incoming entries before this one were read.
+    pub(super) read_to: u64,
+    /// Incoming entries from there on.
+    pub(super) unread: u32,
+    /// When something last arrived.
+    pub(super) heard_at: Option<Timestamp>,
+    /// The inbox.
+    pub(super) inbox: Vec<u8>,
+    /// The outbox, but for the messages in it.
+    pub(super) outbox: Vec<u8>,
+    /// For our queues at relays: frames that they say were taken there, and frames we collected there.
+    pub(super) counts: Vec<([u8; 32], u32, u32)>,
+}
+
+/// A contact in memory.
+pub(super) struct Contact {
+    pub(super) record: ContactRecord,
+    pub(super) thread: ThreadRecord,
+    pub(super) outbox: Outbox,
+    pub(super) inbox: Inbox,
+    /// When the messages in the outbox were queued, but for those given up.
+    pub(super) queued_at: BTreeMap<u64, Timestamp>,
+    /// Their card, read from the record.
+    pub(super) card: Option<Card>,
+    pub(super) outside: ContactOutside,
+}
+
+/// What of a contact is true only now.
+pub(super) struct ContactOutside {
+    pub(super) courier: Courier<Ware>,
+    /// The group, while it is in use: written through, so it may be dropped at any time.
+    pub(super) session: Option<Box<Session>>,
+    /// When this contact is to be looked at next.
+    pub(super) wake: Option<Timestamp>,
+    /// Frames in a row that could not be opened, and since when.
+    pub(super) unreadable: Option<(Timestamp, u32)>,
+    /// When queues that are not open yet are asked for again.
+    pub(super) open_at: Timestamp,
+    pub(super) open_tries: u32,
+    /// Queues being opened.
+    pub(super) opening: u32,
+    /// What they say our relays took, against what we collected there.
+    pub(super) watches: BTreeMap<QueueId, Watch>,
+    /// Whether our card for them was looked at since something in it may have changed.
+    pub(super) card_looked_at: bool,
+    /// The hello or reset that waits for their answer.
+    pub(super) first_flight: FirstFlight,
+    /// When we last answered a stale reset with one of our own.
+    pub(super) last_reset: Timestamp,
+}
+
+/// The repeated sending of a hello or a reset.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct FirstFlight {
+    pub(super) in_flight: u32,
+    pub(super) due: Timestamp,
+    pub(super) tries: u32,
+    /// Whether a place took it this time.
+    pub(super) left: bool,
+}
+
+impl ContactId {
+    /// The contact that this person is.
+    #[must_use]
+    pub fn of(root: &RootPublic) -> Self {
+        let digest =
+            Sha256::new().chain_update("autonomy contact v1\0").chain_update(root.as_bytes()).finalize();
+        Self(*digest.first_chunk().expect("SHA-256 has 32 bytes"))
+    }
+}
+
+impl fmt::Debug for ContactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContactId({:02x}{:02x}{:02x}{:02x}…)", self.0[0], self.0[1], self.0[2], self.0[3])
+    }
+}
+
+impl ContactRecord {
+    pub(super) fn root(&self) -> RootPublic {
+        RootPublic::from_bytes(&self.root).expect("checked when the record was made or read")
+    }
+}
+
+impl PairKeys {
+    pub(super) fn opens(&self) -> QueueKey {
+        QueueKey::from_bytes(self.seal_in)
+    }
+
+    pub(super) fn seals(&self) -> QueueKey {
+        QueueKey::from_bytes(self.seal_out)
+    }
+}
+
+impl OwnQueue {
+    pub(super) fn generate(place: Place, open: bool, rng: &mut dyn rand_core::CryptoRngCore) -> Self {
+        Self {
+            place,
+            id: *QueueId::generate(rng).as_bytes(),
+            deposit: *Capability::generate(rng).as_bytes(),
+            collect: *Capability::generate(rng).as_bytes(),
+            open,
+        }
+    }
+
+    pub(super) fn id(&self) -> QueueId {
+        QueueId::from_bytes(self.id)
+    }
+
+    pub(super) fn deposit(&self) -> Capability {
+        Capability::from_bytes(self.deposit)
+    }
+
+    pub(super) fn collect(&self) -> Capability {
+        Capability::from_bytes(self.collect)
+    }
+
+    pub(super) fn address(&self) -> QueueAddress {
+        QueueAddress { place: self.place, queue: self.id(), deposit: self.deposit() }
+    }
+}
+
+/// A place within a row.
+pub(super) mod place_bytes {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+
+    use super::{PLACE_LEN, Place};
+
+    pub(crate) fn serialize<S: Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> {
+        place.to_bytes().as_slice().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Place, D::Error> {
+        let bytes = Vec::<u8>::deserialize(deserializer)?;
+        let bytes: &[u8; PLACE_LEN] =
+            bytes.as_slice().try_into().map_err(|_| D::Error::custom("a place has 64 bytes"))?;
+        Place::from_bytes(bytes).ok_or_else(|| D::Error::custom("not a place"))
+    }
+}
+
+impl fmt::Debug for ContactRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContactRecord")
+            .field("state", &self.state)
+            .field("name", &self.name)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Contact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contact")
+            .field("record", &self.record)
+            .field("thread", &self.thread)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,226 @@
+//! Frames out: what the courier of a contact finds due, sealed and handed to places.
+
+use super::{
+    ContactId, ContactState, Timestamp, contact::Contact, places::Call, row::Key, talk::Entry, turn::Turn,
+};
+use crate::{
+    courier::{Outcome as Ending, Pending, Shipment},
+    envelope::{Envelope, Ratchet},
+    frame::{DepositId, Frame},
+    lane::{Lane, LaneRole, Unreached},
+    packet::{Acks, Item, MAX_ITEMS, Packet, Part},
+    place::QueueAddress,
+    ratchet::{Incarnation, OwnKeyPackage, Session},
+    wire::{Refusal, Request, Response},
+};
+
+/// Groups held in memory for contacts that are being talked to: 32 of some 200 kB are 6 MB. The others are read from
+/// their rows when they are needed.
+const LIVE_SESSIONS: usize = 32;
+
+/// Names a thing that waits to be acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Ware {
+    /// A part of a message.
+    Part(u64),
+}
+
+/// A shipment that was found due.
+type Due = Shipment<Ware>;
+
+impl Contact {
+    fn pending(&self) -> Vec<Pending<Ware>> {
+        let part = |seq| {
+            let len = self.outbox.part(seq).map_or(0, |part| part.len as usize);
+            Pending { key: Ware::Part(seq), len, bulk: false }
+        };
+        self.outbox.unacknowledged().map(part).collect()
+    }
+
+    fn can_ship(&self) -> bool {
+        self.record.state == ContactState::Active
+            && self.record.pending_reset.is_none()
+            && self.card.is_some()
+    }
+
+    fn address(&self, place: usize) -> Option<QueueAddress> {
+        Some(self.card.as_ref()?.places().get(place)?.address.clone())
+    }
+}
+
+impl Turn<'_> {
+    /// Asks for a turn to send, if anything is due for this contact.
+    pub(super) fn pump(&mut self, id: ContactId) {
+        let due = self.shipments(id);
+        let budget = &mut self.messenger.outside.budget;
+        for shipment in &due {
+            budget.ask(id, shipment.probe);
+        }
+    }
+
+    /// Sends for all contacts that asked, one call each in turn, as far as calls in flight allow.
+    pub(super) fn ship_in_turn(&mut self) {
+        let mut due: std::collections::BTreeMap<ContactId, Vec<Due>> = std::collections::BTreeMap::new();
+        while let Some((id, probe)) = self.messenger.outside.budget.grant() {
+            if !due.contains_key(&id) {
+                let shipments = self.shipments(id);
+                due.insert(id, shipments);
+            }
+            let shipments = due.entry(id).or_default();
+            let next = shipments.iter().position(|shipment| shipment.probe == probe);
+            let shipped = next.is_some_and(|next| {
+                let shipment = due.get_mut(&id).expect("just inserted").remove(next);
+                self.ship(id, &shipment).is_some()
+            });
+            if !shipped {
+                self.messenger.outside.budget.release(probe);
+            }
+            let more: Vec<bool> = due[&id].iter().map(|shipment| shipment.probe).collect();
+            more.into_iter().for_each(|probe| self.messenger.outside.budget.ask(id, probe));
+        }
+        due.into_keys().for_each(|id| self.set_wake(id));
+    }
+
+    fn shipments(&mut self, id: ContactId) -> Vec<Due> {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id).filter(|contact| contact.can_ship()) else {
+            return Vec::new();
+        };
+        let pending = contact.pending();
+        contact.outside.courier.next(now, &mut *self.rng, &pending)
+    }
+
+    /// When something is due for this contact again.
+    pub(super) fn next_delivery(&self, id: ContactId) -> Option<Timestamp> {
+        let contact = self.messenger.contacts.get(&id).filter(|contact| contact.can_ship())?;
+        let expiry = contact.next_expiry();
+        contact.outside.courier.next_wake(self.now).into_iter().chain(expiry).min()
+    }
+
+    /// Seals one shipment and sends it.
+    fn ship(&mut self, id: ContactId, shipment: &Due) -> Option<()> {
+        let address = self.messenger.contacts.get(&id)?.address(shipment.place)?;
+        let keys = &shipment.keys[..shipment.keys.len().min(MAX_ITEMS)];
+        let items: Vec<Item> = keys.iter().filter_map(|ware| self.item(id, *ware)).collect();
+        let content = self.seal_packet(id, items)?;
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        let seals = contact.record.keys.as_ref()?.seals();
+        let blob = seals.seal(&address.queue, &content, self.rng).ok()?;
+        let frame = Frame {
+            deposit: DepositId::generate(self.rng),
+            queue: address.queue,
+            capability: address.deposit,
+            blob,
+        };
+        let what = Call::Deposit { contact: id, queue: address.queue, probe: shipment.probe };
+        let call = self.call(address.place, deposit_lane(id), Request::Deposit(frame), what);
+        let now = self.now;
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        contact.outside.courier.sent(call.0, shipment.place, keys.to_vec(), now);
+        Some(())
+    }
+
+    fn item(&mut self, id: ContactId, ware: Ware) -> Option<Item> {
+        let Ware::Part(seq) = ware;
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        let part = contact.outbox.part(seq)?;
+        if contact.outbox.mark_sent(seq) {
+            self.thread_moved_quietly(id);
+        }
+        let bytes = if part.len == 0 {
+            Vec::new()
+        } else {
+            let entry = self.read::<Entry>(Key::Entry(id, part.log))?;
+            let from = part.offset as usize;
+            entry.payload.get(from..from + part.len as usize)?.to_vec()
+        };
+        let origin = part.origin.map(|origin| (Incarnation(origin.incarnation), origin.last));
+        Some(Item::Part(Part { seq, first: part.first, last: part.last, origin, bytes }))
+    }
+
+    /// A packet with these items and the receipts of the moment, encrypted for this contact.
+    fn seal_packet(&mut self, id: ContactId, items: Vec<Item>) -> Option<Vec<u8>> {
+        let may_commit = !items.is_empty();
+        let acks = self.acks(id)?;
+        let packet = Packet { acks, items }.to_bytes().ok()?;
+        let mut session = self.take_session(id)?;
+        let sealed = session.seal(self.rng, &packet, may_commit);
+        self.keep_session(id, session);
+        let sealed = sealed.ok()?;
+        Envelope::Ratchet(Ratchet { commit: sealed.commit, message: sealed.message }).to_bytes().ok()
+    }
+
+    /// What we have of this contact's.
+    pub(super) fn acks(&self, id: ContactId) -> Option<Acks> {
+        let contact = self.messenger.contacts.get(&id)?;
+        let card = contact.card.as_ref();
+        let places = card.map_or(0, |card| card.places().len());
+        Some(Acks {
+            incarnation: Incarnation(contact.inbox.incarnation()),
+            messages: *contact.inbox.receipt(),
+            transfers: Vec::new(),
+            deposited: (0..places).map(|place| contact.outside.courier.accepted(place)).collect(),
+            card: card.map_or(0, |card| card.version()),
+        })
+    }
+
+    /// The group of a contact, to be given back with [`Turn::keep_session`].
+    pub(super) fn take_session(&mut self, id: ContactId) -> Option<Box<Session>> {
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        if let Some(session) = contact.outside.session.take() {
+            return Some(session);
+        }
+        let own = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
+        let mut read = |page: &[u8]| self.page(id, page);
+        Session::load(&mut read, &own).ok().map(Box::new)
+    }
+
+    /// Lets go of groups that were not used lately; their rows have everything.
+    pub(super) fn note_session_use(&mut self, id: ContactId) {
+        let live = &mut self.messenger.outside.live;
+        live.retain(|other| *other != id);
+        live.push_back(id);
+        if live.len() > LIVE_SESSIONS
+            && let Some(oldest) = live.pop_front()
+            && let Some(contact) = self.messenger.contacts.get_mut(&oldest)
+        {
+            contact.outside.session = None;
+        }
+    }
+
+    /// Removes the group of a contact, in memory and in its rows.
+    pub(super) fn drop_session(&mut self, id: ContactId) {
+        if let Some(session) = self.take_session(id) {
+            self.remove_pages(id, session.row_keys());
+        }
+    }
+
+    /// What became of a shipment.
+    pub(super) fn deposited(
+        &mut self,
+        id: ContactId,
+        call: u64,
+        probe: bool,
+        outcome: &Result<Response, Unreached>,
+    ) {
+        self.messenger.outside.budget.release(probe);
+        self.touch(id);
+        let ending = match outcome {
+            Ok(Response::Done) => Ending::Accepted,
+            Ok(Response::Refused(Refusal::Busy { retry_after })) => {
+                Ending::Refused { wait: u64::from(*retry_after) }
+            }
+            Ok(_) => Ending::Refused { wait: 0 },
+            Err(_) => Ending::Unreached,
+        };
+        let now = self.now;
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.outside.courier.outcome(call, ending, now, &mut *self.rng);
+        }
+    }
+}
+
+/// The connection on which frames for a contact leave.
+pub(super) fn deposit_lane(id: ContactId) -> Lane {
+    Lane { role: LaneRole::Deposit, party: id.0 }
+}

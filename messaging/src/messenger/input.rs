@@ -1,0 +1,136 @@
+//! All that can happen to a messenger.
+
+use super::{ContactId, InviteId, Timestamp};
+use crate::{
+    Name,
+    frame::Blob,
+    invite::Invite,
+    lane::{CallId, Unreached},
+    payload::Text,
+    place::{Capability, Place, QueueId},
+    wire::{Request, Response},
+};
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The owner wants something.
+    Command(Command),
+    /// What became of an [`Effect::Call`](super::Effect::Call). Each gets exactly one of these, in any order; none
+    /// comes for calls made before a restart.
+    Called {
+        /// Which call.
+        call: CallId,
+        /// What the place answered, or that it was not reached.
+        outcome: Result<Response, Unreached>,
+    },
+    /// A place pushed a frame of a queue that is collected.
+    Collected {
+        /// The place.
+        place: Place,
+        /// The queue.
+        queue: QueueId,
+        /// The frame's number there.
+        number: u64,
+        /// The frame.
+        blob: Box<Blob>,
+    },
+    /// The collection at a place works, or no longer does.
+    Subscribed {
+        /// The place.
+        place: Place,
+        /// Whether it works now.
+        up: bool,
+    },
+    /// Somebody deposits in a queue of the pod's own, or redeems an invite there. The answer is an effect.
+    Asked {
+        /// Names the caller for the answer.
+        ticket: u64,
+        /// What is asked.
+        request: Request,
+    },
+    /// Time has passed.
+    Wake,
+}
+
+/// What the owner can want. What is in here was checked when it was parsed.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// How is it going?
+    Status,
+    /// Be called so, on cards.
+    SetName(Name),
+    /// Make an invite.
+    Invite {
+        /// For the owner, to remember whom it was for.
+        note: Option<Name>,
+        /// How long it can be redeemed, seconds.
+        valid_for: u64,
+    },
+    /// All invites.
+    Invites,
+    /// One invite.
+    InviteById(InviteId),
+    /// Let nobody redeem this invite any more.
+    CancelInvite(InviteId),
+    /// Redeem an invite.
+    Accept {
+        /// The invite.
+        invite: Box<Invite>,
+        /// What to call the inviter until their card says.
+        name: Option<Name>,
+    },
+    /// Somebody who redeemed an invite is who they say: become contacts.
+    Confirm(ContactId),
+    /// Everybody: contacts, and those who asked or were asked.
+    Contacts,
+    /// One of them.
+    Contact(ContactId),
+    /// Call a contact so.
+    Rename(ContactId, Name),
+    /// The safety numbers were compared, or are in doubt.
+    SetVerified(ContactId, bool),
+    /// Hear nothing from a contact any more, or again.
+    SetBlocked(ContactId, bool),
+    /// Forget a contact and all that was said. Declines one who asks.
+    Remove(ContactId),
+    /// Say something.
+    Send {
+        /// To whom.
+        contact: ContactId,
+        /// What.
+        text: Text,
+    },
+    /// What was said, newest last.
+    Messages {
+        /// With whom.
+        contact: ContactId,
+        /// Only entries before this number.
+        before: Option<u64>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// All up to this entry was read.
+    MarkRead {
+        /// Whose messages.
+        contact: ContactId,
+        /// The last one read.
+        up_to: u64,
+    },
+    /// Keep queues at this place too.
+    AddRelay {
+        /// Where.
+        place: Place,
+        /// What the owner calls it.
+        name: Name,
+        /// The operator's invitation, where one is needed.
+        token: Option<Capability>,
+    },
+    /// Keep no queues there any more.
+    RemoveRelay(Place),
+    /// All relays.
+    Relays,
+}
+
+/// Longest time an invite can be redeemed: 30 days, in seconds.
+pub const MAX_INVITE_VALIDITY: Timestamp = 30 * 24 * 60 * 60;

@@ -1,0 +1,348 @@
+//! Invites of our own: made, published at a place, redeemed by somebody, confirmed or not.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, ContactId, ContactState, InviteView, Messenger, Notice, RefusedBecause, Timestamp,
+    contact::{ContactRecord, OwnQueue},
+    input::MAX_INVITE_VALIDITY,
+    places::{Call, Inlet},
+    row::Key,
+    turn::{Outcome, Turn},
+};
+use crate::{
+    Name,
+    card::UnverifiedCard,
+    envelope::{Envelope, Hello},
+    frame::Blob,
+    invite::Invite,
+    lane::{Lane, LaneRole, Unreached},
+    ratchet::{OwnKeyPackage, Psk, Session},
+    wire::{Notice as PlaceNotice, Request, Response},
+};
+
+/// Most invites that are open at a time.
+pub const MAX_INVITES: usize = 64;
+/// Most people who may wait for confirmation of one invite: each costs a group, about a millisecond and 60 kB on disk.
+const MAX_ASKING: usize = 8;
+/// Pause before publishing is tried again, seconds: doubled each time, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: u64 = 2;
+const LONGEST_PAUSE: u64 = 300;
+
+/// Names an invite: random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InviteId(pub [u8; 8]);
+
+/// How an invite stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InviteState {
+    /// Its place does not have it yet.
+    Publishing,
+    /// It can be redeemed.
+    Ready,
+    /// Somebody redeemed it and was confirmed.
+    Used,
+    /// Its time is over.
+    Expired,
+    /// Its owner took it back.
+    Cancelled,
+    /// Its place does not take it.
+    Failed,
+}
+
+/// What is remembered of an invite.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct InviteRecord {
+    /// The invite as it is handed over.
+    pub(super) bytes: Vec<u8>,
+    pub(super) note: Option<String>,
+    pub(super) state: InviteState,
+    pub(super) created_at: Timestamp,
+    pub(super) queue: OwnQueue,
+    /// The key package that waits at the place, with its private parts.
+    package: Vec<u8>,
+}
+
+impl InviteRecord {
+    pub(super) fn invite(&self) -> Invite {
+        Invite::from_bytes(&self.bytes).expect("checked when the record was made or read")
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, InviteState::Publishing | InviteState::Ready)
+    }
+}
+
+impl Messenger {
+    /// When an invite is to be looked at next.
+    pub(super) fn next_invite(&self) -> Option<Timestamp> {
+        self.invites.iter().filter_map(|(id, record)| self.next_of_invite(id, record)).min()
+    }
+
+    fn next_of_invite(&self, id: &InviteId, record: &InviteRecord) -> Option<Timestamp> {
+        let expiry = record.is_open().then(|| record.invite().expires().saturating_add(1));
+        let flight = self.outside.publishing.get(id).copied().unwrap_or_default();
+        let due = (record.state == InviteState::Publishing && flight.in_flight == 0).then_some(flight.due);
+        expiry.into_iter().chain(due).min()
+    }
+
+    pub(super) fn invite_list(&self) -> Vec<InviteView> {
+        self.invites.iter().map(|(id, record)| view(*id, record)).collect()
+    }
+
+    pub(super) fn invite_view(&self, id: &InviteId) -> Result<InviteView, RefusedBecause> {
+        self.invites.get(id).map(|record| view(*id, record)).ok_or(RefusedBecause::Unknown("invite"))
+    }
+}
+
+fn view(id: InviteId, record: &InviteRecord) -> InviteView {
+    InviteView {
+        id,
+        invite: record.invite(),
+        note: record.note.as_deref().and_then(|note| Name::new(note).ok()),
+        state: record.state,
+        created_at: record.created_at,
+    }
+}
+
+impl Turn<'_> {
+    pub(super) fn invite(&mut self, note: Option<Name>, valid_for: u64) -> Outcome {
+        let own = self.own()?;
+        if valid_for == 0 || valid_for > MAX_INVITE_VALIDITY {
+            let rule = format!("1 to {MAX_INVITE_VALIDITY} seconds");
+            return Err(RefusedBecause::Invalid { field: "valid_for", rule });
+        }
+        self.make_room_for_invite()?;
+        let package = OwnKeyPackage::generate(self.rng, own.root.as_bytes())
+            .map_err(|error| RefusedBecause::Conflict(error.to_string()))?;
+        let place = self.messenger.best_relay().unwrap_or(own.place);
+        let at_home = place == own.place;
+        let queue = OwnQueue::generate(place, at_home, self.rng);
+        let mut psk = [0; 32];
+        self.rng.fill_bytes(&mut psk);
+        let invite = Invite::new(self.now + valid_for, own.root, psk, package.hash(), queue.address());
+        let mut id = InviteId([0; 8]);
+        self.rng.fill_bytes(&mut id.0);
+        let record = InviteRecord {
+            bytes: invite.to_bytes().to_vec(),
+            note: note.map(|note| note.as_str().to_owned()),
+            state: if at_home { InviteState::Ready } else { InviteState::Publishing },
+            created_at: self.now,
+            queue,
+            package: package.to_bytes().to_vec(),
+        };
+        self.messenger.outside.queues.insert(record.queue.id(), Inlet::Invite(id));
+        self.messenger.outside.queues_changed = true;
+        let answer = view(id, &record);
+        self.put(Key::Invite(id), &record);
+        self.messenger.invites.insert(id, record);
+        Ok(Answer::Invite(Box::new(answer)))
+    }
+
+    /// Lets the oldest invite that is over go, where there are too many.
+    fn make_room_for_invite(&mut self) -> Result<(), RefusedBecause> {
+        if self.messenger.invites.len() < MAX_INVITES {
+            return Ok(());
+        }
+        let over = self.messenger.invites.iter().filter(|(_, record)| !record.is_open());
+        let oldest = over.min_by_key(|(_, record)| record.created_at).map(|(id, _)| *id);
+        let remedy = "cancel one that is no longer needed";
+        let oldest =
+            oldest.ok_or(RefusedBecause::Full { what: "open invites", limit: MAX_INVITES, remedy })?;
+        self.messenger.invites.remove(&oldest);
+        self.remove(Key::Invite(oldest));
+        Ok(())
+    }
+
+    pub(super) fn cancel_invite(&mut self, id: InviteId) -> Outcome {
+        let record = self.messenger.invites.get(&id).ok_or(RefusedBecause::Unknown("invite"))?;
+        if record.is_open() {
+            self.end_invite(id, InviteState::Cancelled);
+        }
+        Ok(Answer::Done)
+    }
+
+    /// Closes the queue of an invite; it can be redeemed no more.
+    pub(super) fn end_invite(&mut self, id: InviteId, state: InviteState) {
+        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
+        record.state = state;
+        let record = record.clone();
+        self.messenger.outside.publishing.remove(&id);
+        self.messenger.outside.queues.remove(&record.queue.id());
+        self.messenger.outside.queues_changed = true;
+        self.put(Key::Invite(id), &record);
+        self.close_queue(&record.queue, invite_lane(id));
+    }
+
+    pub(super) fn look_after_invites(&mut self) {
+        let now = self.now;
+        let messenger = &*self.messenger;
+        let due = messenger
+            .invites
+            .iter()
+            .filter(|(id, record)| messenger.next_of_invite(id, record).is_some_and(|at| at <= now));
+        let due: Vec<InviteId> = due.map(|(id, _)| *id).collect();
+        for id in due {
+            let expires_at = self.messenger.invites[&id].invite().expires();
+            if self.now > expires_at {
+                self.end_invite(id, InviteState::Expired);
+            } else {
+                self.publish(id);
+            }
+        }
+    }
+
+    fn publish(&mut self, id: InviteId) {
+        let Some(record) = self.messenger.invites.get(&id) else { return };
+        let (queue, invite) = (record.queue.clone(), record.invite());
+        let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
+        let Ok(sealed) = invite.seal_notice(package.public(), self.rng) else { return };
+        let request = Request::Open {
+            queue: queue.id(),
+            deposit: queue.deposit().hash(),
+            collect: queue.collect().hash(),
+            ticket: self.messenger.ticket_for(&queue.place),
+            notice: Some(sealed),
+        };
+        self.messenger.outside.publishing.entry(id).or_default().in_flight = 1;
+        self.call(queue.place, invite_lane(id), request, Call::Publish(id));
+    }
+
+    pub(super) fn published(&mut self, id: InviteId, outcome: Result<Response, Unreached>) {
+        let now = self.now;
+        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
+        let flight = self.messenger.outside.publishing.entry(id).or_default();
+        flight.in_flight = 0;
+        if record.state != InviteState::Publishing {
+            return;
+        }
+        match outcome {
+            Ok(Response::Done) => {
+                record.state = InviteState::Ready;
+                record.queue.open = true;
+                let record = record.clone();
+                self.put(Key::Invite(id), &record);
+                self.messenger.outside.queues_changed = true;
+                self.notify(Notice::InviteReady(id));
+            }
+            Ok(Response::Refused(refusal)) if !super::places::is_passing(&refusal) => {
+                record.state = InviteState::Failed;
+                let record = record.clone();
+                self.messenger.outside.queues.remove(&record.queue.id());
+                self.put(Key::Invite(id), &record);
+                self.notify(Notice::InviteFailed(id, refusal.to_string()));
+            }
+            _ => {
+                flight.due = now + (FIRST_PAUSE << flight.tries.min(8)).min(LONGEST_PAUSE);
+                flight.tries += 1;
+            }
+        }
+    }
+
+    /// The notice of an invite that waits at our own pod.
+    pub(super) fn notice_of(&mut self, id: InviteId) -> Option<PlaceNotice> {
+        let record = self.messenger.invites.get(&id).filter(|record| record.state == InviteState::Ready)?;
+        let package = OwnKeyPackage::from_bytes(&record.package).ok()?;
+        let invite = record.invite();
+        invite.seal_notice(package.public(), self.rng).ok()
+    }
+
+    /// A frame in the queue of an invite: somebody introduces themselves.
+    pub(super) fn introduced(&mut self, id: InviteId, blob: &Blob) {
+        let Some(record) = self.messenger.invites.get(&id).filter(|record| record.is_open()) else { return };
+        let (invite, queue) = (record.invite(), record.queue.id());
+        let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
+        let Some(content) = invite.hello_key().open(&queue, blob) else {
+            self.messenger.outside.refused.foreign += 1;
+            return;
+        };
+        let Ok(Envelope::Hello(hello)) = Envelope::parse(&content) else {
+            self.messenger.outside.refused.malformed += 1;
+            return;
+        };
+        if self.meet(id, &package, &invite.mls_psk(), &hello).is_none() {
+            self.messenger.outside.refused.malformed += 1;
+        }
+    }
+
+    /// Takes up one who asks. None if what they say does not hold.
+    fn meet(&mut self, invite: InviteId, package: &OwnKeyPackage, psk: &Psk, hello: &Hello) -> Option<()> {
+        let own = self.own().ok()?;
+        let mut session = Session::join(package, &hello.welcome, psk).ok()?;
+        let card_bytes = session.open(None, &hello.message).ok()?;
+        let card = UnverifiedCard::parse(&card_bytes).ok()?;
+        let root = card.claimed_root();
+        let card = card.verify(&root, self.now).ok()?;
+        if root == own.root || card.leaf_key() != session.peer_leaf_key() {
+            return None;
+        }
+        let contact = ContactId::of(&root);
+        let asking = |record: &ContactRecord| record.state == ContactState::Asking;
+        let waiting = self.messenger.contacts.values().filter(|other| other.record.invite == Some(invite));
+        if waiting.filter(|other| asking(&other.record)).count() >= MAX_ASKING {
+            return None;
+        }
+        match self.messenger.contacts.get(&contact) {
+            Some(known) if known.record.state == ContactState::Known => {}
+            // A repeat, or somebody we know already: nothing to do.
+            Some(_) => {
+                self.messenger.outside.refused.repeats += 1;
+                return Some(());
+            }
+            None => self.messenger.check_room_for_contact().ok()?,
+        }
+        let mut record = self.messenger.new_record(&root, ContactState::Asking, self.now);
+        record.invite = Some(invite);
+        record.own_package = package.to_bytes().to_vec();
+        record.card = card_bytes.to_vec();
+        record.keys = Some(super::join::pair_keys(&session, super::join::Side::Joiner));
+        self.insert_contact(contact, record, Some(card));
+        self.begin_group(contact, Box::new(session));
+        self.notify(Notice::Asked(contact));
+        Some(())
+    }
+
+    pub(super) fn confirm(&mut self, id: ContactId) -> Outcome {
+        let invite = {
+            let contact = self.contact(id)?;
+            if contact.record.state != ContactState::Asking {
+                return Err(RefusedBecause::Conflict("this contact does not wait to be confirmed".into()));
+            }
+            contact.record.state = ContactState::Active;
+            contact.record.invite.take()
+        };
+        self.record_changed(id);
+        self.make_queues(id);
+        if let Some(invite) = invite {
+            self.end_invite(invite, InviteState::Used);
+            self.send_away_others(invite);
+        }
+        self.notify(Notice::Connected(id));
+        self.view(id)
+    }
+
+    /// An invite is for one: whoever else redeemed it is declined.
+    fn send_away_others(&mut self, invite: InviteId) {
+        let others = self.messenger.contacts.iter().filter(|(_, other)| other.record.invite == Some(invite));
+        let others: Vec<ContactId> = others.map(|(id, _)| *id).collect();
+        for other in others {
+            self.forget_contact(other);
+        }
+    }
+}
+
+/// The connection of an invite, which is nobody else's.
+pub(super) fn invite_lane(id: InviteId) -> Lane {
+    let mut party = [0; 16];
+    party[..8].copy_from_slice(&id.0);
+    Lane { role: LaneRole::Collect, party }
+}
+
+impl std::fmt::Debug for InviteRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InviteRecord")
+            .field("state", &self.state)
+            .field("note", &self.note)
+            .finish_non_exhaustive()
+    }
+}

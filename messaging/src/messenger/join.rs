@@ -1,0 +1,282 @@
+//! An invite of somebody else's, redeemed: fetch their key package, open queues for them, introduce ourselves, wait.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+use super::{
+    ContactId, ContactState, Notice, RefusedBecause, Timestamp,
+    contact::{FirstFlight, PairKeys},
+    places::Call,
+    turn::{Outcome, Turn},
+};
+use crate::{
+    Name,
+    envelope::{Envelope, Hello},
+    frame::{DepositId, Frame},
+    invite::Invite,
+    lane::{Lane, LaneRole, Unreached},
+    ratchet::{OwnKeyPackage, PeerKeyPackage, Session},
+    wire::{Refusal, Request, Response},
+};
+
+/// How long to wait for our relays to make queues before the introduction goes out without them, seconds.
+const QUEUES_WAIT: u64 = 15;
+/// Pause before the place of the invite is asked again, seconds; doubled each time.
+const FIRST_PAUSE: u64 = 2;
+const LONGEST_PAUSE: u64 = 300;
+/// An introduction that was left is left again after this, seconds: a relay may have lost it. The inviter counts
+/// repeats and ignores them.
+const HELLO_AGAIN: u64 = 6 * 60 * 60;
+/// How long to wait for the inviter to confirm, seconds: 30 days.
+const CONFIRM_WAIT: u64 = 30 * 24 * 60 * 60;
+/// Answers «no such queue» after which an invite is believed to be gone: its place may just not have it yet.
+const GONE_AFTER: u32 = 4;
+
+/// How far the redemption is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Joining {
+    pub(super) invite: Vec<u8>,
+    pub(super) step: JoinStep,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum JoinStep {
+    /// Fetch the inviter's key package.
+    Redeem,
+    /// Wait for our queues to be made, then introduce ourselves with this key package.
+    Queues(Vec<u8>, Timestamp),
+    /// Leave this introduction (an envelope) until it is taken.
+    Leave(Vec<u8>),
+    /// It was left then; wait to be confirmed.
+    Left(Vec<u8>, Timestamp),
+}
+
+/// Who made the first group of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Creator,
+    Joiner,
+}
+
+/// The lasting keys of a pair, from its first group.
+pub(super) fn pair_keys(session: &Session, side: Side) -> PairKeys {
+    let (mut by_creator, mut by_joiner) =
+        (*session.export("seal by creator"), *session.export("seal by joiner"));
+    let (seal_in, seal_out) = match side {
+        Side::Creator => (by_joiner, by_creator),
+        Side::Joiner => (by_creator, by_joiner),
+    };
+    by_creator.zeroize();
+    by_joiner.zeroize();
+    PairKeys { seal_in, seal_out, reset_psk: *session.export("reset") }
+}
+
+impl Turn<'_> {
+    pub(super) fn accept(&mut self, invite: &Invite, name: Option<Name>) -> Outcome {
+        let own = self.own()?;
+        invite
+            .check(self.now)
+            .map_err(|error| RefusedBecause::Invalid { field: "invite", rule: error.to_string() })?;
+        if invite.root() == own.root {
+            return Err(RefusedBecause::Conflict(
+                "this is an invite of your own: give it to somebody else".into(),
+            ));
+        }
+        let id = ContactId::of(&invite.root());
+        let known = match self.messenger.contacts.get(&id) {
+            None => {
+                self.messenger.check_room_for_contact()?;
+                None
+            }
+            Some(known) => match known.record.state {
+                ContactState::Known => Some((known.record.name.clone(), known.record.verified)),
+                ContactState::Joining
+                    if known.record.joining.as_ref().is_some_and(|j| j.invite == *invite.to_bytes()) =>
+                {
+                    return self.view(id);
+                }
+                ContactState::Joining => return Err(conflict("an invite of this person is being redeemed")),
+                ContactState::Asking => {
+                    return Err(conflict("this person waits to be confirmed: confirm them"));
+                }
+                ContactState::Active | ContactState::Blocked => {
+                    return Err(conflict("this person is a contact already"));
+                }
+            },
+        };
+        let package = OwnKeyPackage::generate(self.rng, own.root.as_bytes())
+            .map_err(|error| RefusedBecause::Conflict(error.to_string()))?;
+        let mut record = self.messenger.new_record(&invite.root(), ContactState::Joining, self.now);
+        if let Some((name, verified)) = known {
+            record.name = name;
+            record.verified = verified;
+        }
+        if let Some(name) = name {
+            name.as_str().clone_into(&mut record.name);
+        }
+        record.own_package = package.to_bytes().to_vec();
+        record.joining = Some(Joining { invite: invite.to_bytes().to_vec(), step: JoinStep::Redeem });
+        self.insert_contact(id, record, None);
+        self.make_queues(id);
+        self.view(id)
+    }
+
+    /// Does the next step of a redemption, if it is due.
+    pub(super) fn look_after_joining(&mut self, id: ContactId) {
+        let now = self.now;
+        let Ok(contact) = self.contact(id) else { return };
+        let Some(joining) = contact.record.joining.clone() else { return };
+        let flight = contact.outside.first_flight;
+        let waits_for_queues = contact.outside.opening > 0;
+        let Ok(invite) = Invite::from_bytes(&joining.invite) else { return };
+        match joining.step {
+            JoinStep::Left(_, at) if now > at.saturating_add(CONFIRM_WAIT) => {
+                self.join_failed(id, "the inviter did not confirm within 30 days");
+            }
+            JoinStep::Redeem | JoinStep::Queues(..) if now > invite.expires() => {
+                self.join_failed(id, "the invite ran out before its place was reached");
+            }
+            JoinStep::Redeem if flight.in_flight == 0 && flight.due <= now => {
+                let request = Request::Redeem {
+                    queue: invite.address().queue,
+                    deposit: invite.address().deposit.clone(),
+                };
+                self.first_flight(id, &invite, request);
+            }
+            JoinStep::Queues(package, since) if !waits_for_queues || now >= since + QUEUES_WAIT => {
+                self.introduce(id, &invite, &package);
+            }
+            JoinStep::Leave(hello) | JoinStep::Left(hello, _)
+                if flight.in_flight == 0 && flight.due <= now =>
+            {
+                let Ok(blob) = invite.hello_key().seal(&invite.address().queue, &hello, self.rng) else {
+                    return;
+                };
+                let frame = Frame {
+                    deposit: DepositId::generate(self.rng),
+                    queue: invite.address().queue,
+                    capability: invite.address().deposit.clone(),
+                    blob,
+                };
+                self.first_flight(id, &invite, Request::Deposit(frame));
+            }
+            _ => {}
+        }
+    }
+
+    /// When a redemption is to be looked at next.
+    pub(super) fn next_join(&self, id: ContactId) -> Option<Timestamp> {
+        let contact = self.messenger.contacts.get(&id)?;
+        let joining = contact.record.joining.as_ref()?;
+        let flight = contact.outside.first_flight;
+        let due = (flight.in_flight == 0).then_some(flight.due);
+        match joining.step {
+            JoinStep::Queues(_, since) => Some(since + QUEUES_WAIT),
+            JoinStep::Left(_, at) => due.into_iter().chain([at + CONFIRM_WAIT + 1]).min(),
+            _ => due,
+        }
+    }
+
+    fn first_flight(&mut self, id: ContactId, invite: &Invite, request: Request) {
+        if let Ok(contact) = self.contact(id) {
+            contact.outside.first_flight.in_flight = 1;
+        }
+        let lane = Lane { role: LaneRole::Deposit, party: id.0 };
+        self.call(invite.address().place, lane, request, Call::Join(id));
+    }
+
+    /// What the place of the invite answered.
+    pub(super) fn joined(&mut self, id: ContactId, outcome: Result<Response, Unreached>) {
+        let now = self.now;
+        self.touch(id);
+        let Ok(contact) = self.contact(id) else { return };
+        let flight = &mut contact.outside.first_flight;
+        flight.in_flight = 0;
+        let Some(joining) = contact.record.joining.clone() else { return };
+        match (joining.step, outcome) {
+            (JoinStep::Redeem, Ok(Response::Notice(notice))) => {
+                let Ok(invite) = Invite::from_bytes(&joining.invite) else { return };
+                *flight = FirstFlight::default();
+                match invite.open_notice(&notice) {
+                    Ok(package) if PeerKeyPackage::parse(&package).is_ok() => {
+                        self.join_step(id, JoinStep::Queues(package, now));
+                    }
+                    _ => self.join_failed(id, "what waits at the invite's place is not what the invite says"),
+                }
+            }
+            (JoinStep::Leave(hello) | JoinStep::Left(hello, _), Ok(Response::Done)) => {
+                *flight = FirstFlight { due: now + HELLO_AGAIN, ..FirstFlight::default() };
+                self.join_step(id, JoinStep::Left(hello, now));
+            }
+            (step, Ok(Response::Refused(Refusal::UnknownQueue))) if flight.tries + 1 >= GONE_AFTER => {
+                match step {
+                    // Left before: the inviter may have closed the queue because they confirmed us.
+                    JoinStep::Left(..) => flight.due = now + HELLO_AGAIN,
+                    _ => self.join_failed(id, "the invite was used, taken back or has run out"),
+                }
+            }
+            _ => {
+                flight.due = now + (FIRST_PAUSE << flight.tries.min(8)).min(LONGEST_PAUSE);
+                flight.tries += 1;
+            }
+        }
+    }
+
+    fn join_step(&mut self, id: ContactId, step: JoinStep) {
+        if let Ok(contact) = self.contact(id)
+            && let Some(joining) = &mut contact.record.joining
+        {
+            joining.step = step;
+            self.record_changed(id);
+        }
+    }
+
+    /// Makes the group and the introduction, which carries our card.
+    fn introduce(&mut self, id: ContactId, invite: &Invite, package: &[u8]) {
+        let made = self.make_hello(id, invite, package);
+        match made {
+            Some((session, hello)) => {
+                let keys = pair_keys(&session, Side::Creator);
+                if let Ok(contact) = self.contact(id) {
+                    contact.record.keys = Some(keys);
+                }
+                self.begin_group(id, Box::new(session));
+                self.join_step(id, JoinStep::Leave(hello));
+            }
+            None => self.join_failed(id, "the key package of the invite cannot be used"),
+        }
+    }
+
+    fn make_hello(&mut self, id: ContactId, invite: &Invite, package: &[u8]) -> Option<(Session, Vec<u8>)> {
+        let card = self.sign_card(id)?;
+        let contact = self.messenger.contacts.get(&id)?;
+        let own = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
+        let peer = PeerKeyPackage::parse(package).ok()?;
+        let psk = invite.mls_psk();
+        let (mut session, welcome) = Session::create(self.rng, &own, &peer, &psk).ok()?;
+        let sealed = session.seal(self.rng, &card, false).ok()?;
+        let hello = Envelope::Hello(Hello { welcome, message: sealed.message });
+        Some((session, hello.to_bytes().ok()?))
+    }
+
+    fn join_failed(&mut self, id: ContactId, why: &str) {
+        self.notify(Notice::JoinFailed(id, why.to_owned()));
+        self.forget_contact(id);
+    }
+
+    /// The inviter's card came in the conversation: contacts now.
+    pub(super) fn confirmed(&mut self, id: ContactId) {
+        if let Ok(contact) = self.contact(id) {
+            contact.record.state = ContactState::Active;
+            contact.record.joining = None;
+            contact.outside.first_flight = FirstFlight::default();
+        }
+        self.record_changed(id);
+        self.notify(Notice::Connected(id));
+    }
+}
+
+fn conflict(why: &str) -> RefusedBecause {
+    RefusedBecause::Conflict(why.to_owned())
+}

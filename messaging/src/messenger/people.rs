@@ -1,0 +1,352 @@
+//! Contacts: made, seen, named, compared, shut out, forgotten; and the card each of them has of us.
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::SigningKey;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Answer, ContactId, ContactState, ContactView, MAX_CONTACTS, Messenger, MessengerStatus, RefusedBecause,
+    Timestamp,
+    contact::{Contact, ContactOutside, ContactRecord, FirstFlight, ThreadRecord},
+    row::Key,
+    turn::{Outcome, Turn},
+};
+use crate::{
+    Name, RootPublic,
+    card::{Card, CardPlace},
+    courier::{Courier, Route},
+    inbox::Inbox,
+    outbox::Outbox,
+    payload::Payload,
+    ratchet::{OwnKeyPackage, Session},
+    safety::SafetyNumber,
+};
+
+impl Messenger {
+    pub(super) fn check_room_for_contact(&self) -> Result<(), RefusedBecause> {
+        if self.contacts.len() >= MAX_CONTACTS {
+            let remedy = "remove one that is no longer needed";
+            return Err(RefusedBecause::Full { what: "contacts", limit: MAX_CONTACTS, remedy });
+        }
+        Ok(())
+    }
+
+    pub(super) fn new_record(&self, root: &RootPublic, state: ContactState, now: Timestamp) -> ContactRecord {
+        ContactRecord {
+            state,
+            root: *root.as_bytes(),
+            name: String::new(),
+            verified: false,
+            created_at: now,
+            own_package: Vec::new(),
+            card: Vec::new(),
+            card_version: 0,
+            card_digest: [0; 32],
+            keys: None,
+            queues: Vec::new(),
+            generation: 0,
+            invite: None,
+            joining: None,
+            pending_reset: None,
+        }
+    }
+
+    pub(super) fn status(&self) -> MessengerStatus {
+        let count =
+            |state| self.contacts.values().filter(|contact| contact.record.state == state).count() as u32;
+        MessengerStatus {
+            name: self.name.clone(),
+            contacts: count(ContactState::Active),
+            asking: count(ContactState::Asking),
+            queued: self.contacts.values().map(|contact| contact.queued_at.len() as u32).sum(),
+            unread: self.contacts.values().map(|contact| contact.thread.unread).sum(),
+            refused: self.outside.refused,
+        }
+    }
+
+    pub(super) fn contact_list(&self) -> Vec<ContactView> {
+        let own = self.own.as_ref().map(|own| own.root);
+        self.contacts.iter().filter_map(|(id, contact)| Some(contact.view(*id, &own?))).collect()
+    }
+}
+
+impl Contact {
+    pub(super) fn new(record: ContactRecord, thread: ThreadRecord, card: Option<Card>) -> Self {
+        let outside = ContactOutside {
+            courier: Courier::new(&[], 0),
+            session: None,
+            wake: None,
+            unreadable: None,
+            open_at: 0,
+            open_tries: 0,
+            opening: 0,
+            watches: BTreeMap::new(),
+            card_looked_at: false,
+            first_flight: FirstFlight::default(),
+            last_reset: 0,
+        };
+        let (outbox, inbox) = (Outbox::new([0; 16]), Inbox::new([0; 16]));
+        let mut contact =
+            Self { record, thread, outbox, inbox, queued_at: BTreeMap::new(), card: None, outside };
+        contact.take_card(card);
+        contact
+    }
+
+    /// Takes their card into use. Places that stay keep what is known of them.
+    pub(super) fn take_card(&mut self, card: Option<Card>) {
+        let before: Vec<_> =
+            self.card.iter().flat_map(|card| card.places()).map(|place| place.address.queue).collect();
+        let was = |queue| before.iter().position(|before| *before == queue);
+        let places = card.iter().flat_map(|card| card.places());
+        let routes: Vec<Route> = places
+            .map(|place| Route { own: place.own, was: was(place.address.queue), accepted: 0 })
+            .collect();
+        if before.is_empty() {
+            let spread = usize::from(self.record.root[0]);
+            self.outside.courier = Courier::new(&routes, spread);
+        } else {
+            self.outside.courier.change_places(&routes);
+        }
+        self.card = card;
+    }
+
+    fn name(&self) -> Name {
+        let chosen = Name::new(&self.record.name).ok();
+        let called = chosen.or_else(|| self.card.as_ref().map(|card| card.name().clone()));
+        called.unwrap_or_else(|| {
+            // The middle of a did:key is the same for nobody; 24 characters fit any list.
+            let did = self.record.root().to_string();
+            let short: String = did.chars().skip("did:key:".len()).take(24).collect();
+            Name::new(&short).expect("base58 characters are visible")
+        })
+    }
+
+    pub(super) fn view(&self, id: ContactId, own: &RootPublic) -> ContactView {
+        let root = self.record.root();
+        ContactView {
+            id,
+            root,
+            name: self.name(),
+            card_name: self.card.as_ref().map(|card| card.name().clone()),
+            state: self.record.state,
+            verified: self.record.verified,
+            safety_number: SafetyNumber::between(own, &root),
+            created_at: self.record.created_at,
+            heard_at: self.thread.heard_at,
+            places: self
+                .card
+                .iter()
+                .flat_map(|card| card.places())
+                .map(|place| place.address.place)
+                .collect(),
+            queued: self.queued_at.len() as u32,
+            unread: self.thread.unread,
+            next_entry: self.thread.next_entry,
+        }
+    }
+}
+
+impl Turn<'_> {
+    pub(super) fn view(&mut self, id: ContactId) -> Outcome {
+        let own = self.own()?.root;
+        let view = self.contact(id)?.view(id, &own);
+        Ok(Answer::Contact(Box::new(view)))
+    }
+
+    /// Adds a contact, or replaces one that was only known.
+    pub(super) fn insert_contact(&mut self, id: ContactId, record: ContactRecord, card: Option<Card>) {
+        let contact = Contact::new(record, ThreadRecord::default(), card);
+        self.messenger.contacts.insert(id, contact);
+        self.record_changed(id);
+        self.thread_moved(id);
+    }
+
+    /// Takes a group into use: the first, or one in place of another. Everything that waits is numbered anew.
+    pub(super) fn begin_group(&mut self, id: ContactId, session: Box<Session>) {
+        let incarnation = session.incarnation().0;
+        self.keep_session(id, session);
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let parts = contact.inbox.restart(incarnation);
+        let given_up = contact.outbox.restart(incarnation);
+        let waiting: Vec<u64> = contact.outbox.logs().collect();
+        parts.into_iter().for_each(|seq| self.remove(Key::Part(id, seq)));
+        given_up.into_iter().for_each(|number| self.remove(Key::Queued(id, number)));
+        waiting.into_iter().for_each(|number| self.keep_queued(id, number));
+        self.thread_moved(id);
+    }
+
+    /// Forgets a contact and everything of theirs.
+    pub(super) fn forget_contact(&mut self, id: ContactId) {
+        self.drop_session(id);
+        let Some(contact) = self.messenger.contacts.remove(&id) else { return };
+        for queue in &contact.record.queues {
+            self.drop_queue(queue);
+        }
+        if let Some(at) = contact.outside.wake {
+            self.messenger.outside.wakes.remove(&(at, id));
+        }
+        for number in contact.first_kept_entry()..contact.thread.next_entry {
+            self.remove(Key::Entry(id, number));
+        }
+        for number in contact.outbox.logs() {
+            self.remove(Key::Queued(id, number));
+        }
+        for seq in contact.inbox.kept() {
+            self.remove(Key::Part(id, seq));
+        }
+        self.remove(Key::Thread(id));
+        self.remove(Key::Contact(id));
+        self.messenger.outside.queues_changed = true;
+    }
+
+    pub(super) fn remove_contact(&mut self, id: ContactId) -> Outcome {
+        self.contact(id)?;
+        self.forget_contact(id);
+        Ok(Answer::Done)
+    }
+
+    pub(super) fn rename(&mut self, id: ContactId, name: &Name) -> Outcome {
+        name.as_str().clone_into(&mut self.contact(id)?.record.name);
+        self.record_changed(id);
+        self.view(id)
+    }
+
+    pub(super) fn set_verified(&mut self, id: ContactId, verified: bool) -> Outcome {
+        self.contact(id)?.record.verified = verified;
+        self.record_changed(id);
+        self.view(id)
+    }
+
+    pub(super) fn set_blocked(&mut self, id: ContactId, blocked: bool) -> Outcome {
+        let state = self.contact(id)?.record.state;
+        match (state, blocked) {
+            (ContactState::Active, true) => {
+                let queues = std::mem::take(&mut self.contact(id)?.record.queues);
+                queues.iter().for_each(|queue| self.drop_queue(queue));
+                self.contact(id)?.record.state = ContactState::Blocked;
+                self.messenger.outside.queues_changed = true;
+            }
+            (ContactState::Blocked, false) => {
+                self.contact(id)?.record.state = ContactState::Active;
+                self.make_queues(id);
+            }
+            (ContactState::Blocked, true) | (ContactState::Active, false) => {}
+            _ => {
+                return Err(RefusedBecause::Conflict("only a contact can be blocked; remove this one".into()));
+            }
+        }
+        self.record_changed(id);
+        self.view(id)
+    }
+
+    pub(super) fn set_name(&mut self, name: Name) -> Outcome {
+        self.put(Key::Name, &name.as_str());
+        self.messenger.name = Some(name);
+        let ids: Vec<_> = self.messenger.contacts.keys().copied().collect();
+        for id in ids {
+            self.look_at_card(id);
+        }
+        Ok(Answer::Done)
+    }
+
+    /// Does whatever is due for one contact.
+    pub(super) fn look_after_contact(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        match contact.record.state {
+            ContactState::Joining => {
+                self.open_queues(id);
+                self.look_after_joining(id);
+            }
+            ContactState::Active => {
+                self.open_queues(id);
+                self.refresh_card(id);
+                self.expire(id);
+                self.look_after_reset(id);
+                self.pump(id);
+            }
+            ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
+        }
+        self.set_wake(id);
+    }
+
+    pub(super) fn set_wake(&mut self, id: ContactId) {
+        let next = [self.next_join(id), self.next_opening(id), self.next_reset(id), self.next_delivery(id)];
+        let next = next.into_iter().flatten().min().map(|at| at.max(self.now + 1));
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut contact.outside.wake, next);
+        let wakes = &mut self.messenger.outside.wakes;
+        if let Some(at) = before {
+            wakes.remove(&(at, id));
+        }
+        if let Some(at) = next {
+            wakes.insert((at, id));
+        }
+    }
+
+    /// Our card for this contact, signed.
+    pub(super) fn sign_card(&mut self, id: ContactId) -> Option<Vec<u8>> {
+        let contact = self.messenger.contacts.get(&id)?;
+        let version = contact.record.card_version.max(1);
+        let card = self.card_for(contact, version)?;
+        let own = self.messenger.own.as_ref()?.clone();
+        let digest = digest(&self.card_for(contact, 0)?, &own.pod_key)?;
+        let bytes = card.sign(&own.pod_key).ok()?.into_bytes();
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        contact.record.card_version = version;
+        contact.record.card_digest = digest;
+        self.record_changed(id);
+        Some(bytes)
+    }
+
+    fn card_for(&self, contact: &Contact, version: u32) -> Option<Card> {
+        let own = self.messenger.own.as_ref()?;
+        let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
+        let open = contact.record.queues.iter().filter(|queue| queue.open);
+        let places = open.map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
+        let name = self.messenger.name.clone().unwrap_or_else(|| own.name.clone());
+        Card::new(
+            version,
+            name,
+            own.certificate,
+            package.leaf_key(),
+            places.collect(),
+            package.public().to_vec(),
+        )
+        .ok()
+    }
+
+    /// Our card may say something else now.
+    pub(super) fn look_at_card(&mut self, id: ContactId) {
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.outside.card_looked_at = false;
+        }
+        self.touch(id);
+    }
+
+    /// Sends our card where the one they have no longer says what is so.
+    fn refresh_card(&mut self, id: ContactId) {
+        let Ok(own) = self.own() else { return };
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        if std::mem::replace(&mut contact.outside.card_looked_at, true) {
+            return;
+        }
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        let now = self.card_for(contact, 0).and_then(|card| digest(&card, &own.pod_key));
+        let unchanged = now.is_none_or(|now| now == contact.record.card_digest);
+        if unchanged || !contact.has_room_for_card() {
+            return;
+        }
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.record.card_version += 1;
+        }
+        if let Some(card) = self.sign_card(id) {
+            self.queue_payload(id, &Payload::Card(card));
+        }
+    }
+}
+
+/// What a card says: of version 0, so that only the rest counts.
+fn digest(card: &Card, pod_key: &SigningKey) -> Option<[u8; 32]> {
+    Some(Sha256::digest(card.sign(pod_key).ok()?.as_bytes()).into())
+}

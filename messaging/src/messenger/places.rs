@@ -1,0 +1,310 @@
+//! Own queues at own places: opened, collected, acknowledged, closed; and calls in flight with what they are for.
+
+use std::collections::HashMap;
+
+use super::{
+    ContactId, ContactState, Effect, InviteId, Messenger, contact::OwnQueue, effect::Collection,
+    invites::invite_lane, turn::Turn,
+};
+use crate::{
+    Watch,
+    frame::Blob,
+    lane::{CallId, Lane, LaneRole, Unreached},
+    place::{Place, QueueId},
+    wire::{Refusal, Request, Response, Ticket},
+};
+
+/// Lanes for collecting at one place. With up to 16 queues there each has a connection of its own, and the place cannot
+/// tell that they belong together; beyond that some share one.
+const COLLECT_LANES: u8 = 16;
+/// Pause before a place is asked again to make a queue, seconds; doubled each time.
+const FIRST_PAUSE: u64 = 2;
+const LONGEST_PAUSE: u64 = 900;
+
+/// What a call in flight is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Frames for a contact.
+    Deposit { contact: ContactId, queue: QueueId, probe: bool },
+    /// A step of redeeming an invite.
+    Join(ContactId),
+    /// A reset on its way to one place.
+    Reset(ContactId),
+    /// A queue for a contact.
+    OpenQueue(ContactId, QueueId),
+    /// The queue and notice of an invite.
+    Publish(InviteId),
+    /// Frames of a queue are safe here.
+    Ack(QueueId),
+    /// A queue is needed no more.
+    Close,
+}
+
+/// Where a queue of ours leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inlet {
+    Contact(ContactId),
+    Invite(InviteId),
+}
+
+/// What was collected of a queue and is not yet acknowledged.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Collected {
+    /// The highest number that is safe.
+    safe: u64,
+    /// The highest that the place was told.
+    told: u64,
+    in_flight: bool,
+}
+
+/// Acknowledgements owed to places.
+pub(super) type AckBook = HashMap<QueueId, Collected>;
+
+/// Whether a place may answer otherwise later.
+pub(super) fn is_passing(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Busy { .. } | Refusal::WorkNeeded { .. } | Refusal::PlaceFull | Refusal::QueueFull
+    )
+}
+
+impl Messenger {
+    /// The right to a queue at one of our relays.
+    pub(super) fn ticket_for(&self, place: &Place) -> Ticket {
+        self.relays.get(place).map_or(Ticket::Open, super::relays::Relay::ticket)
+    }
+
+    /// The lane on which a queue is collected.
+    fn collect_lane(&self, queue: &OwnQueue) -> Lane {
+        let mut party = [0; 16];
+        party[0] = queue.id().as_bytes()[0] % COLLECT_LANES;
+        party[1] = 1;
+        Lane { role: LaneRole::Collect, party }
+    }
+
+    fn own_queues(&self) -> impl Iterator<Item = (&OwnQueue, Lane)> {
+        let of_contacts =
+            self.contacts.values().filter(|contact| contact.record.state != ContactState::Blocked);
+        let of_contacts = of_contacts.flat_map(|contact| &contact.record.queues);
+        let of_contacts = of_contacts.map(|queue| (queue, self.collect_lane(queue)));
+        let of_invites = self.invites.iter().filter(|(_, record)| record.is_open());
+        of_contacts.chain(of_invites.map(|(id, record)| (&record.queue, invite_lane(*id))))
+    }
+}
+
+impl Turn<'_> {
+    /// Makes a queue for a contact at every place of ours that has none, and asks relays to open theirs.
+    pub(super) fn make_queues(&mut self, id: ContactId) {
+        let Ok(own) = self.own() else { return };
+        let mut wanted = vec![own.place];
+        wanted.extend(self.messenger.active_relays());
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            contact.record.queues.drain(..).partition(|queue| wanted.contains(&queue.place));
+        contact.record.queues = kept;
+        for place in wanted {
+            if !contact.record.queues.iter().any(|queue| queue.place == place) {
+                contact.record.queues.push(OwnQueue::generate(place, place == own.place, self.rng));
+            }
+        }
+        // On cards the pod comes first.
+        contact.record.queues.sort_by_key(|queue| queue.place != own.place);
+        contact.outside.open_at = self.now;
+        for queue in &contact.record.queues {
+            self.messenger.outside.queues.insert(queue.id(), Inlet::Contact(id));
+        }
+        for queue in &gone {
+            self.drop_queue(queue);
+        }
+        self.messenger.outside.queues_changed = true;
+        self.record_changed(id);
+    }
+
+    /// Asks for queues that are not open yet.
+    pub(super) fn open_queues(&mut self, id: ContactId) {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let closed: Vec<_> = contact.record.queues.iter().filter(|queue| !queue.open).cloned().collect();
+        if closed.is_empty() || contact.outside.opening > 0 || contact.outside.open_at > now {
+            return;
+        }
+        contact.outside.opening = closed.len() as u32;
+        contact.outside.open_at = now + (FIRST_PAUSE << contact.outside.open_tries.min(9)).min(LONGEST_PAUSE);
+        contact.outside.open_tries += 1;
+        for queue in closed {
+            let request = Request::Open {
+                queue: queue.id(),
+                deposit: queue.deposit().hash(),
+                collect: queue.collect().hash(),
+                ticket: self.messenger.ticket_for(&queue.place),
+                notice: None,
+            };
+            let lane = self.messenger.collect_lane(&queue);
+            self.call(queue.place, lane, request, Call::OpenQueue(id, queue.id()));
+        }
+    }
+
+    /// When queues that are not open yet are to be asked for again.
+    pub(super) fn next_opening(&self, id: ContactId) -> Option<u64> {
+        let contact = self.messenger.contacts.get(&id)?;
+        let waits = contact.outside.opening == 0 && contact.record.queues.iter().any(|queue| !queue.open);
+        waits.then_some(contact.outside.open_at)
+    }
+
+    fn opened(&mut self, id: ContactId, queue: QueueId, outcome: Result<Response, Unreached>) {
+        let now = self.now;
+        self.touch(id);
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        contact.outside.opening = contact.outside.opening.saturating_sub(1);
+        let Some(own) = contact.record.queues.iter_mut().find(|own| own.id() == queue) else { return };
+        let place = own.place;
+        match outcome {
+            Ok(Response::Done) => {
+                own.open = true;
+                contact.outside.open_tries = 0;
+                contact.outside.watches.entry(queue).or_insert_with(|| Watch::new(now));
+                self.messenger.outside.queues_changed = true;
+                self.record_changed(id);
+            }
+            Ok(Response::Refused(refusal)) => self.relay_refused(place, &refusal),
+            Ok(_) => self.relay_refused(place, &Refusal::Malformed),
+            Err(_) => {}
+        }
+    }
+
+    /// Takes a queue down, here and at its place.
+    pub(super) fn drop_queue(&mut self, queue: &OwnQueue) {
+        self.messenger.outside.queues.remove(&queue.id());
+        self.messenger.outside.acks.remove(&queue.id());
+        self.messenger.outside.queues_changed = true;
+        let lane = self.messenger.collect_lane(queue);
+        self.close_queue(queue, lane);
+    }
+
+    pub(super) fn close_queue(&mut self, queue: &OwnQueue, lane: Lane) {
+        let at_home = self.messenger.own.as_ref().is_some_and(|own| own.place == queue.place);
+        if !at_home {
+            let request = Request::Close { queue: queue.id(), collect: queue.collect() };
+            self.call(queue.place, lane, request, Call::Close);
+        }
+    }
+
+    /// Tells which queues are to be collected and served, where that changed.
+    pub(super) fn tell_collections(&mut self) {
+        let Ok(own) = self.own() else { return };
+        if !std::mem::take(&mut self.messenger.outside.queues_changed) {
+            return;
+        }
+        let (mut serve, mut collect) = (Vec::new(), Vec::new());
+        for (queue, lane) in self.messenger.own_queues() {
+            if queue.place == own.place {
+                serve.push(queue.id());
+            } else if queue.open {
+                let capability = queue.collect();
+                collect.push(Collection { place: queue.place, lane, queue: queue.id(), capability });
+            }
+        }
+        if self.messenger.outside.serving.as_ref() != Some(&serve) {
+            self.messenger.outside.serving = Some(serve.clone());
+            self.effect(Effect::Serve(serve));
+        }
+        if self.messenger.outside.collecting.as_ref() != Some(&collect) {
+            self.messenger.outside.collecting = Some(collect.clone());
+            self.effect(Effect::Collect(collect));
+        }
+    }
+
+    /// What became of a call.
+    pub(super) fn called(&mut self, call: CallId, outcome: Result<Response, Unreached>) {
+        match self.messenger.outside.calls.remove(&call) {
+            Some(Call::Deposit { contact, probe, .. }) => self.deposited(contact, call.0, probe, &outcome),
+            Some(Call::Join(contact)) => self.joined(contact, outcome),
+            Some(Call::Reset(contact)) => self.reset_left(contact, &outcome),
+            Some(Call::OpenQueue(contact, queue)) => self.opened(contact, queue, outcome),
+            Some(Call::Publish(invite)) => self.published(invite, outcome),
+            Some(Call::Ack(queue)) => self.ack_told(queue),
+            Some(Call::Close) | None => {}
+        }
+    }
+
+    /// A frame of one of our queues at a relay.
+    pub(super) fn collected(&mut self, place: Place, queue: QueueId, number: u64, blob: &Blob) {
+        self.messenger.note_collected(place, queue);
+        self.frame(queue, blob);
+        let book = self.messenger.outside.acks.entry(queue).or_default();
+        book.safe = book.safe.max(number);
+        self.tell_ack(place, queue);
+    }
+
+    /// One acknowledgement a queue is in flight at a time: those that come meanwhile are told together.
+    fn tell_ack(&mut self, place: Place, queue: QueueId) {
+        let Some(capability) = self.capability_of(queue) else { return };
+        let Some(book) = self.messenger.outside.acks.get_mut(&queue) else { return };
+        if book.in_flight || book.told >= book.safe {
+            return;
+        }
+        book.in_flight = true;
+        book.told = book.safe;
+        let up_to = book.safe;
+        let (own_queue, lane) = capability;
+        let request = Request::Ack { queue, collect: own_queue.collect(), up_to };
+        self.call(place, lane, request, Call::Ack(queue));
+    }
+
+    fn ack_told(&mut self, queue: QueueId) {
+        if let Some(book) = self.messenger.outside.acks.get_mut(&queue) {
+            book.in_flight = false;
+        }
+        if let Some((own, _)) = self.capability_of(queue) {
+            self.tell_ack(own.place, queue);
+        }
+    }
+
+    fn capability_of(&self, queue: QueueId) -> Option<(OwnQueue, Lane)> {
+        match self.messenger.outside.queues.get(&queue)? {
+            Inlet::Contact(id) => {
+                let contact = self.messenger.contacts.get(id)?;
+                let own = contact.record.queues.iter().find(|own| own.id() == queue)?;
+                Some((own.clone(), self.messenger.collect_lane(own)))
+            }
+            Inlet::Invite(id) => {
+                let record = self.messenger.invites.get(id)?;
+                Some((record.queue.clone(), invite_lane(*id)))
+            }
+        }
+    }
+
+    /// Somebody asks for a queue of our own at our own pod.
+    pub(super) fn asked(&mut self, ticket: u64, request: Request) {
+        let response = match request {
+            Request::Deposit(frame) => match self.capability_of(frame.queue) {
+                Some((own, _)) if own.deposit() == frame.capability => {
+                    self.frame(frame.queue, &frame.blob);
+                    Response::Done
+                }
+                _ => self.no_such_queue(),
+            },
+            Request::Redeem { queue, deposit } => match self.messenger.outside.queues.get(&queue).copied() {
+                Some(Inlet::Invite(id)) if self.messenger.invites[&id].queue.deposit() == deposit => {
+                    self.notice_of(id).map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
+                }
+                _ => self.no_such_queue(),
+            },
+            _ => self.no_such_queue(),
+        };
+        self.effect(Effect::Answer { ticket, response });
+    }
+
+    fn no_such_queue(&mut self) -> Response {
+        self.messenger.outside.refused.unknown_queue += 1;
+        Response::Refused(Refusal::UnknownQueue)
+    }
+
+    fn frame(&mut self, queue: QueueId, blob: &Blob) {
+        match self.messenger.outside.queues.get(&queue).copied() {
+            Some(Inlet::Contact(id)) => self.arrived(id, queue, blob),
+            Some(Inlet::Invite(id)) => self.introduced(id, blob),
+            None => self.messenger.outside.refused.unknown_queue += 1,
+        }
+    }
+}

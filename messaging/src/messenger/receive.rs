@@ -1,0 +1,235 @@
+//! Frames in: opened, taken apart, put in order, acted on.
+
+use std::ops::Range;
+
+use super::{ContactId, ContactState, EntryState, Notice, row::Key, turn::Turn};
+use crate::{
+    card::UnverifiedCard,
+    envelope::{Envelope, Ratchet},
+    frame::Blob,
+    inbox::{Shape, Verdict},
+    outbox::Settled,
+    packet::{Acks, Item, Packet, Part},
+    part::Origin,
+    payload::Payload,
+    place::QueueId,
+    ratchet::OpenError,
+};
+
+/// Frames in a row that cannot be opened before the group counts as broken, and the least time that takes, seconds:
+/// late frames of an earlier group, or some that came before their commit, must not cause a new one.
+const BROKEN_FRAMES: u32 = 3;
+const BROKEN_AFTER: u64 = 10 * 60;
+
+impl Turn<'_> {
+    /// A frame in a contact's queue.
+    pub(super) fn arrived(&mut self, id: ContactId, queue: QueueId, blob: &Blob) {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let Some(keys) = contact.record.keys.as_ref() else { return };
+        let Some(content) = keys.opens().open(&queue, blob) else {
+            self.messenger.outside.refused.foreign += 1;
+            return;
+        };
+        if let Some(watch) = contact.outside.watches.get_mut(&queue) {
+            watch.collected(now);
+            self.thread_moved_quietly(id);
+        }
+        match Envelope::parse(&content) {
+            Ok(Envelope::Ratchet(Ratchet { commit, message })) => {
+                self.open_message(id, commit.as_deref(), &message)
+            }
+            Ok(Envelope::Reset(reset)) => self.reset_arrived(id, &reset),
+            Ok(Envelope::Hello(_)) | Err(_) => self.messenger.outside.refused.malformed += 1,
+        }
+    }
+
+    fn open_message(&mut self, id: ContactId, commit: Option<&[u8]>, message: &[u8]) {
+        let Some(mut session) = self.take_session(id) else {
+            self.messenger.outside.refused.unreadable += 1;
+            return self.start_reset(id);
+        };
+        let opened = session.open(commit, message);
+        self.keep_session(id, session);
+        match opened {
+            Ok(plaintext) => self.packet(id, &plaintext),
+            Err(OpenError::Repeat) => self.messenger.outside.refused.repeats += 1,
+            Err(OpenError::Malformed) => self.messenger.outside.refused.malformed += 1,
+            Err(OpenError::TooOld) => self.messenger.outside.refused.unreadable += 1,
+            Err(OpenError::Ahead | OpenError::Foreign) => {
+                self.messenger.outside.refused.unreadable += 1;
+                self.note_unreadable(id);
+            }
+        }
+    }
+
+    /// Their frames cannot be opened: where that goes on, the group is broken and a new one is made.
+    fn note_unreadable(&mut self, id: ContactId) {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let (since, count) = contact.outside.unreadable.unwrap_or((now, 0));
+        contact.outside.unreadable = Some((since, count + 1));
+        if count + 1 >= BROKEN_FRAMES && now >= since + BROKEN_AFTER {
+            self.start_reset(id);
+        }
+    }
+
+    /// What a contact said, decrypted.
+    pub(super) fn packet(&mut self, id: ContactId, plaintext: &[u8]) {
+        let Ok(packet) = Packet::parse(plaintext) else {
+            self.messenger.outside.refused.malformed += 1;
+            return;
+        };
+        self.heard(id);
+        self.receipts(id, &packet.acks);
+        for item in packet.items {
+            match item {
+                Item::Part(part) => self.part(id, part),
+                // No file was offered that this could belong to.
+                Item::Chunk(_) => self.messenger.outside.refused.malformed += 1,
+            }
+        }
+    }
+
+    /// A sign of life in the present group.
+    fn heard(&mut self, id: ContactId) {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        contact.outside.unreadable = None;
+        contact.outside.courier.heard_from(now);
+        contact.thread.heard_at = Some(now);
+        let answered = contact.record.pending_reset.take().is_some();
+        if answered {
+            self.record_changed(id);
+        }
+        self.thread_moved(id);
+    }
+
+    fn receipts(&mut self, id: ContactId, acks: &Acks) {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        if acks.incarnation.0 == contact.outbox.incarnation() {
+            match contact.outbox.acknowledge(&acks.messages) {
+                Ok(settled) => {
+                    for Settled { log, void } in settled {
+                        if void {
+                            self.remove(Key::Queued(id, log))
+                        } else {
+                            self.settle(id, log, EntryState::Delivered(now))
+                        }
+                    }
+                }
+                Err(_) => self.messenger.outside.refused.forged_receipts += 1,
+            }
+        }
+        self.compare_deposits(id, acks);
+    }
+
+    /// Holds what they say our relays took against what we collected there.
+    fn compare_deposits(&mut self, id: ContactId, acks: &Acks) {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        if acks.card != contact.record.card_version {
+            return;
+        }
+        let open = contact.record.queues.iter().filter(|queue| queue.open);
+        let mut lying = None;
+        for (queue, claimed) in open.zip(&acks.deposited) {
+            let Some(watch) = contact.outside.watches.get_mut(&queue.id()) else { continue };
+            watch.claimed(*claimed, now);
+            if watch.is_suspect(now) {
+                lying = Some(queue.place);
+            }
+        }
+        if let Some(place) = lying {
+            self.lying_relay(place);
+        }
+    }
+
+    fn part(&mut self, id: ContactId, part: Part) {
+        let now = self.now;
+        let Part { seq, first, last, origin, bytes } = part;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let origin = origin.map(|(incarnation, last)| Origin { incarnation: incarnation.0, last });
+        let shape = Shape { first, last, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), origin };
+        let accepted = contact.inbox.accept(seq, shape);
+        match accepted.verdict {
+            Verdict::New => contact.outside.courier.owe_receipt(now, false),
+            Verdict::Repeat => contact.outside.courier.owe_receipt(now, true),
+            Verdict::Malformed => {
+                contact.outside.courier.owe_receipt(now, false);
+                self.messenger.outside.refused.malformed += 1;
+            }
+            Verdict::TooFar => {}
+        }
+        if accepted.verdict == Verdict::Repeat {
+            self.messenger.outside.refused.repeats += 1;
+            return;
+        }
+        let mut in_hand = Some((seq, bytes));
+        if accepted.keep
+            && let Some((seq, bytes)) = in_hand.take()
+        {
+            self.put(Key::Part(id, seq), &bytes);
+        }
+        let messages: Vec<Vec<u8>> = accepted
+            .released
+            .iter()
+            .filter_map(|message| self.assemble(id, &message.seqs, in_hand.as_ref()))
+            .collect();
+        accepted.forget.into_iter().for_each(|seq| self.remove(Key::Part(id, seq)));
+        self.thread_moved(id);
+        messages.into_iter().for_each(|payload| self.payload(id, payload));
+    }
+
+    /// The bytes of a message from its parts, the last of which may be in hand.
+    fn assemble(
+        &self,
+        id: ContactId,
+        seqs: &Range<u64>,
+        in_hand: Option<&(u64, Vec<u8>)>,
+    ) -> Option<Vec<u8>> {
+        let mut message = Vec::new();
+        for seq in seqs.clone() {
+            match in_hand.filter(|(number, _)| *number == seq) {
+                Some((_, bytes)) => message.extend_from_slice(bytes),
+                None => message.extend_from_slice(&self.read::<Vec<u8>>(Key::Part(id, seq))?),
+            }
+        }
+        Some(message)
+    }
+
+    fn payload(&mut self, id: ContactId, bytes: Vec<u8>) {
+        match Payload::parse(&bytes) {
+            Ok(Payload::Card(card)) => self.card(id, &card),
+            Ok(_) => self.receive_entry(id, bytes),
+            Err(_) => self.messenger.outside.refused.malformed += 1,
+        }
+    }
+
+    /// A contact's new card. What is wrong with it leaves the old one in force.
+    fn card(&mut self, id: ContactId, bytes: &[u8]) {
+        let Some(session) = self.take_session(id) else { return };
+        let leaf = session.peer_leaf_key();
+        self.keep_session(id, session);
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let card =
+            UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&contact.record.root(), now).ok());
+        let newer = card.filter(|card| {
+            let replaces = |old: &crate::card::Card| {
+                card.version() > old.version() && card.certificate().replaces(old.certificate()).is_ok()
+            };
+            card.leaf_key() == leaf && contact.card.as_ref().is_none_or(replaces)
+        });
+        let Some(card) = newer else {
+            self.messenger.outside.refused.malformed += 1;
+            return;
+        };
+        contact.record.card = bytes.to_vec();
+        contact.take_card(Some(card));
+        let joining = contact.record.state == ContactState::Joining;
+        self.record_changed(id);
+        if joining { self.confirmed(id) } else { self.notify(Notice::CardChanged(id)) }
+    }
+}

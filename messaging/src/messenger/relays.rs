@@ -1,0 +1,257 @@
+//! Relays: places of other people's where our frames wait while the pod is away.
+//!
+//! The first [`ACTIVE_RELAYS`] that do their work hold queues for every contact; the others are spare. One that is dead for
+//! long, or takes frames and does not give them out, changes places with a spare, and contacts get a new card through
+//! those that still work.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, ContactId, ContactState, Messenger, Notice, RefusedBecause, RelayView, Timestamp,
+    contact::place_bytes,
+    row::Key,
+    turn::{Outcome, Turn},
+};
+use crate::{
+    Name,
+    place::{Capability, Place, QueueId},
+    wire::{Refusal, Ticket},
+};
+
+/// Relays in use at a time: with the pod itself four places, so a card stays within one frame.
+pub const ACTIVE_RELAYS: usize = 3;
+/// Relays of a pod, spare ones included.
+pub const MAX_RELAYS: usize = 16;
+/// How long a relay may be away before a spare takes its place, seconds. Senders go around it at once; this is about
+/// having enough places again, and a relay that restarts must not cause a move.
+const DEAD_AFTER: u64 = 15 * 60;
+
+/// How a relay stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RelayState {
+    /// Holds queues for every contact.
+    Active,
+    /// Waits to take another's place.
+    Spare,
+    /// Was away too long.
+    Dead,
+    /// Took frames and did not give them out.
+    Lying,
+}
+
+/// What is remembered of a relay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct RelayRecord {
+    #[serde(with = "place_bytes")]
+    pub(super) place: Place,
+    pub(super) name: String,
+    pub(super) token: Option<[u8; 32]>,
+    pub(super) state: RelayState,
+    pub(super) added_at: Timestamp,
+}
+
+/// A relay in memory.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub(super) record: RelayRecord,
+    connected: bool,
+    /// Since when it is away; from the start until it was seen.
+    away_since: Option<Timestamp>,
+    detail: Option<String>,
+    token: Option<Capability>,
+}
+
+impl Relay {
+    pub(super) fn from_record(record: RelayRecord) -> Self {
+        let token = record.token.map(Capability::from_bytes);
+        Self { record, connected: false, away_since: None, detail: None, token }
+    }
+
+    pub(super) fn ticket(&self) -> Ticket {
+        self.token.clone().map_or(Ticket::Open, Ticket::Token)
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        let active = self.record.state == RelayState::Active;
+        self.away_since.filter(|_| active).map(|since| since.saturating_add(DEAD_AFTER))
+    }
+}
+
+impl Messenger {
+    /// The places of relays in use.
+    pub(super) fn active_relays(&self) -> Vec<Place> {
+        let active = self.relays.values().filter(|relay| relay.record.state == RelayState::Active);
+        active.map(|relay| relay.record.place).collect()
+    }
+
+    /// A relay for an invite: one that answers, if any does.
+    pub(super) fn best_relay(&self) -> Option<Place> {
+        let active = self.relays.values().filter(|relay| relay.record.state == RelayState::Active);
+        active.max_by_key(|relay| (relay.connected, relay.detail.is_none())).map(|relay| relay.record.place)
+    }
+
+    pub(super) fn relay_list(&self) -> Vec<RelayView> {
+        let view = |relay: &Relay| RelayView {
+            place: relay.record.place,
+            name: Name::new(&relay.record.name).expect("checked when it was added"),
+            state: relay.record.state,
+            connected: relay.connected,
+            queues: self.queues_at(&relay.record.place),
+            detail: relay.detail.clone(),
+        };
+        self.relays.values().map(view).collect()
+    }
+
+    fn queues_at(&self, place: &Place) -> u32 {
+        let queues = self.contacts.values().flat_map(|contact| &contact.record.queues);
+        queues.filter(|queue| queue.place == *place && queue.open).count() as u32
+    }
+
+    /// Counts a frame that a place gave out.
+    pub(super) fn note_collected(&mut self, place: Place, _queue: QueueId) {
+        if let Some(relay) = self.relays.get_mut(&place) {
+            relay.connected = true;
+            relay.away_since = None;
+        }
+    }
+}
+
+impl Turn<'_> {
+    pub(super) fn add_relay(&mut self, place: Place, name: &Name, token: Option<Capability>) -> Outcome {
+        if place == self.own()?.place {
+            return Err(RefusedBecause::Conflict(
+                "this is the pod itself: it holds queues for its contacts anyway".into(),
+            ));
+        }
+        let room = self.messenger.relays.contains_key(&place) || self.messenger.relays.len() < MAX_RELAYS;
+        if !room {
+            return Err(RefusedBecause::Full {
+                what: "relays",
+                limit: MAX_RELAYS,
+                remedy: "remove one first",
+            });
+        }
+        let state = match self.messenger.relays.get(&place) {
+            Some(known) if known.record.state == RelayState::Active => RelayState::Active,
+            _ if self.messenger.active_relays().len() < ACTIVE_RELAYS => RelayState::Active,
+            _ => RelayState::Spare,
+        };
+        let record = RelayRecord {
+            place,
+            name: name.as_str().to_owned(),
+            token: token.map(|token| *token.as_bytes()),
+            state,
+            added_at: self.now,
+        };
+        self.put(Key::Relay(place), &record);
+        self.messenger.relays.insert(place, Relay::from_record(record));
+        self.spread_queues();
+        Ok(Answer::Relays(self.messenger.relay_list()))
+    }
+
+    pub(super) fn remove_relay(&mut self, place: Place) -> Outcome {
+        self.messenger.relays.remove(&place).ok_or(RefusedBecause::Unknown("relay"))?;
+        self.remove(Key::Relay(place));
+        self.promote_spare();
+        self.spread_queues();
+        Ok(Answer::Relays(self.messenger.relay_list()))
+    }
+
+    /// Gives every contact queues at the relays in use, and takes down those elsewhere.
+    fn spread_queues(&mut self) {
+        let wanting = self.messenger.contacts.iter().filter(|(_, contact)| {
+            matches!(contact.record.state, ContactState::Active | ContactState::Joining)
+        });
+        let wanting: Vec<ContactId> = wanting.map(|(id, _)| *id).collect();
+        for id in wanting {
+            self.make_queues(id);
+        }
+    }
+
+    pub(super) fn subscribed(&mut self, place: Place, up: bool) {
+        let now = self.now;
+        let Some(relay) = self.messenger.relays.get_mut(&place) else { return };
+        relay.connected = up;
+        if up {
+            relay.away_since = None;
+            relay.detail = None;
+        } else {
+            relay.away_since.get_or_insert(now);
+        }
+        for contact in self.messenger.contacts.values_mut() {
+            let queues = contact.record.queues.iter().filter(|queue| queue.place == place && queue.open);
+            for queue in queues {
+                if let Some(watch) = contact.outside.watches.get_mut(&queue.id()) {
+                    watch.connected(up, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn relay_refused(&mut self, place: Place, refusal: &Refusal) {
+        let Some(relay) = self.messenger.relays.get_mut(&place) else { return };
+        let detail = refusal.to_string();
+        if relay.detail.as_ref() != Some(&detail) {
+            relay.detail = Some(detail.clone());
+            self.notify(Notice::RelayTrouble(place, detail));
+        }
+    }
+
+    /// Replaces relays that were away too long.
+    pub(super) fn look_after_relays(&mut self) {
+        let due =
+            self.messenger.relays.values().find(|relay| relay.next_wake().is_some_and(|at| at <= self.now));
+        let Some(place) = due.map(|relay| relay.record.place) else { return };
+        self.retire_relay(place, RelayState::Dead, "it was away too long");
+    }
+
+    /// Takes a relay out of use, if a spare can take its place.
+    pub(super) fn retire_relay(&mut self, place: Place, state: RelayState, why: &str) {
+        let Some(spare) = self.promote_spare_for(place) else {
+            // No better one: it stays, and is looked at again later.
+            let now = self.now;
+            if let Some(relay) = self.messenger.relays.get_mut(&place) {
+                relay.away_since = relay.away_since.map(|_| now);
+            }
+            self.relay_trouble(place, why);
+            return;
+        };
+        if let Some(relay) = self.messenger.relays.get_mut(&place) {
+            relay.record.state = state;
+            relay.detail = Some(why.to_owned());
+            let record = relay.record.clone();
+            self.put(Key::Relay(place), &record);
+        }
+        self.spread_queues();
+        self.notify(Notice::RelayReplaced(place, spare));
+    }
+
+    /// A relay took frames and does not give them out.
+    pub(super) fn lying_relay(&mut self, place: Place) {
+        if self.messenger.relays.contains_key(&place) {
+            self.retire_relay(place, RelayState::Lying, "it takes frames and does not give them out");
+        }
+    }
+
+    fn relay_trouble(&mut self, place: Place, why: &str) {
+        let Some(relay) = self.messenger.relays.get_mut(&place) else { return };
+        if relay.detail.as_deref() != Some(why) {
+            relay.detail = Some(why.to_owned());
+            self.notify(Notice::RelayTrouble(place, why.to_owned()));
+        }
+    }
+
+    fn promote_spare_for(&mut self, place: Place) -> Option<Place> {
+        let active = self.messenger.relays.get(&place)?.record.state == RelayState::Active;
+        if active { self.promote_spare() } else { None }
+    }
+
+    fn promote_spare(&mut self) -> Option<Place> {
+        let spare =
+            self.messenger.relays.values_mut().find(|relay| relay.record.state == RelayState::Spare)?;
+        spare.record.state = RelayState::Active;
+        let record = spare.record.clone();
+        self.put(Key::Relay(record.place), &record);
+        Some(record.place)
+    }
+}

@@ -1,0 +1,203 @@
+//! A new group with a contact, where the old one is lost or broken: after a restore from a backup, or a fault.
+//!
+//! It is made from the key package in their last card and the pair's reset key, signed by the pod key, and numbered by
+//! a generation that only grows. Where both make one at a time, the higher generation wins, and among equals that of
+//! the smaller root key. Nothing else is said until the contact has answered in the new group; what waits in both
+//! outboxes is numbered anew and sent again.
+
+use super::{
+    ContactId, ContactState, Notice, Timestamp, contact::FirstFlight, deliver::deposit_lane, places::Call,
+    turn::Turn,
+};
+use crate::{
+    envelope::{Envelope, Reset, VerifiedReset},
+    frame::{DepositId, Frame},
+    lane::Unreached,
+    packet::Packet,
+    ratchet::{OwnKeyPackage, PeerKeyPackage, Psk, Session},
+    wire::{Request, Response},
+};
+
+/// Pause before a reset that reached no place is sent again, seconds; doubled each time.
+const FIRST_PAUSE: u64 = 2;
+const LONGEST_PAUSE: u64 = 900;
+/// Pause after it reached one, seconds; doubled each time.
+const FIRST_WAIT: u64 = 10 * 60;
+const LONGEST_WAIT: u64 = 24 * 60 * 60;
+/// Resets of our own that answer a stale one come no quicker than this, seconds: stale ones may be replayed.
+const CALM: u64 = 10 * 60;
+
+impl Turn<'_> {
+    /// After a start: whoever's group is not in the rows needs a new one.
+    pub(super) fn look_after_start(&mut self) {
+        if std::mem::replace(&mut self.messenger.outside.checked, true) {
+            return;
+        }
+        let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
+        for id in all {
+            self.touch(id);
+            let contact = &self.messenger.contacts[&id];
+            if contact.record.state != ContactState::Active {
+                continue;
+            }
+            self.make_queues(id);
+            if !self.has_session(id) {
+                // A pod put back to an older day has not counted all that it collected.
+                self.messenger.contacts.get_mut(&id).expect("listed above").outside.watches.clear();
+                self.start_reset(id);
+            }
+        }
+    }
+
+    fn has_session(&mut self, id: ContactId) -> bool {
+        match self.take_session(id) {
+            Some(session) => {
+                self.keep_session(id, session);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Makes a new group with a contact and tells them.
+    pub(super) fn start_reset(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        if contact.record.state != ContactState::Active || contact.record.pending_reset.is_some() {
+            return;
+        }
+        let generation = self.now.max(contact.record.generation + 1);
+        self.drop_session(id);
+        let Some((session, reset)) = self.make_reset(id, generation) else { return };
+        let Ok(reset) = Envelope::Reset(Box::new(reset)).to_bytes() else { return };
+        let now = self.now;
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.record.generation = generation;
+            contact.record.pending_reset = Some(reset);
+            contact.outside.first_flight = FirstFlight::default();
+            contact.outside.unreadable = None;
+            contact.outside.last_reset = now;
+        }
+        self.begin_group(id, Box::new(session));
+        self.record_changed(id);
+    }
+
+    fn make_reset(&mut self, id: ContactId, generation: u64) -> Option<(Session, Reset)> {
+        let own = self.own().ok()?;
+        let contact = self.messenger.contacts.get(&id)?;
+        let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
+        let peer = PeerKeyPackage::parse(contact.card.as_ref()?.key_package()).ok()?;
+        let psk = Psk::from_bytes(&contact.record.keys.as_ref()?.reset_psk);
+        let peer_root = contact.record.root();
+        let (mut session, welcome) = Session::create(self.rng, &package, &peer, &psk).ok()?;
+        let mut acks = self.acks(id)?;
+        acks.incarnation = session.incarnation();
+        acks.messages = crate::Window::new();
+        let packet = Packet { acks, items: Vec::new() }.to_bytes().ok()?;
+        let message = session.seal(self.rng, &packet, false).ok()?.message;
+        let reset = Reset::sign(&own.pod_key, &own.certificate, &peer_root, generation, welcome, message);
+        Some((session, reset))
+    }
+
+    /// Leaves the reset at every place of the contact, again and again until they answer.
+    pub(super) fn look_after_reset(&mut self, id: ContactId) {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let Some(content) = contact.record.pending_reset.clone() else { return };
+        if contact.outside.first_flight.in_flight > 0 || contact.outside.first_flight.due > now {
+            return;
+        }
+        let Some(seals) = contact.record.keys.as_ref().map(|keys| keys.seals()) else { return };
+        let places: Vec<_> =
+            contact.card.iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
+        contact.outside.first_flight.in_flight = places.len() as u32;
+        contact.outside.first_flight.left = false;
+        for address in places {
+            let Ok(blob) = seals.seal(&address.queue, &content, self.rng) else { continue };
+            let deposit = DepositId::generate(self.rng);
+            let frame = Frame { deposit, queue: address.queue, capability: address.deposit, blob };
+            self.call(address.place, deposit_lane(id), Request::Deposit(frame), Call::Reset(id));
+        }
+    }
+
+    /// When a reset is to be left again.
+    pub(super) fn next_reset(&self, id: ContactId) -> Option<Timestamp> {
+        let contact = self.messenger.contacts.get(&id)?;
+        let waits = contact.record.pending_reset.is_some() && contact.outside.first_flight.in_flight == 0;
+        waits.then_some(contact.outside.first_flight.due)
+    }
+
+    /// What became of a reset at one place.
+    pub(super) fn reset_left(&mut self, id: ContactId, outcome: &Result<Response, Unreached>) {
+        let now = self.now;
+        self.touch(id);
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let flight = &mut contact.outside.first_flight;
+        flight.in_flight = flight.in_flight.saturating_sub(1);
+        flight.left |= *outcome == Ok(Response::Done);
+        if flight.in_flight == 0 {
+            let pause = if flight.left {
+                (FIRST_WAIT << flight.tries.min(8)).min(LONGEST_WAIT)
+            } else {
+                (FIRST_PAUSE << flight.tries.min(9)).min(LONGEST_PAUSE)
+            };
+            flight.due = now + pause;
+            flight.tries += 1;
+        }
+    }
+
+    /// A contact made a new group.
+    pub(super) fn reset_arrived(&mut self, id: ContactId, reset: &Reset) {
+        let Ok(own) = self.own() else { return };
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let peer_root = contact.record.root();
+        let verified = reset.verify(&peer_root, &own.root, now);
+        let current = contact.card.as_ref().map(|card| *card.certificate());
+        let Some(verified) = verified
+            .ok()
+            .filter(|reset| current.is_none_or(|current| reset.certificate.replaces(&current).is_ok()))
+        else {
+            self.messenger.outside.refused.foreign += 1;
+            return;
+        };
+        let known = contact.record.generation;
+        let ours_waits = contact.record.pending_reset.is_some();
+        let theirs_wins = verified.generation > known
+            || verified.generation == known && ours_waits && peer_root.as_bytes() < own.root.as_bytes();
+        if theirs_wins {
+            if self.take_reset(id, &verified).is_none() {
+                self.messenger.outside.refused.unreadable += 1;
+            }
+        } else if verified.generation == known && !ours_waits {
+            // The one in use: they did not hear our answer.
+            contact.outside.courier.owe_receipt(now, true);
+            self.touch(id);
+        } else if !ours_waits && now >= contact.outside.last_reset + CALM {
+            // Older than what we have, and yet theirs: they were put back further than their clock tells.
+            self.start_reset(id);
+        }
+    }
+
+    fn take_reset(&mut self, id: ContactId, reset: &VerifiedReset) -> Option<()> {
+        let contact = self.messenger.contacts.get(&id)?;
+        let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
+        let psk = Psk::from_bytes(&contact.record.keys.as_ref()?.reset_psk);
+        let mut session = Session::join(&package, &reset.welcome, &psk).ok()?;
+        if contact.card.as_ref()?.leaf_key() != session.peer_leaf_key() {
+            return None;
+        }
+        let packet = session.open(None, &reset.message).ok()?;
+        self.drop_session(id);
+        let now = self.now;
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        contact.record.generation = reset.generation;
+        contact.record.pending_reset = None;
+        contact.outside.first_flight = FirstFlight::default();
+        contact.outside.courier.owe_receipt(now, false);
+        self.begin_group(id, Box::new(session));
+        self.record_changed(id);
+        self.packet(id, &packet);
+        self.notify(Notice::Rekeyed(id));
+        Some(())
+    }
+}

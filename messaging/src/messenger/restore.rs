@@ -1,0 +1,149 @@
+//! A messenger from its rows, as if it had never stopped.
+
+use std::collections::BTreeMap;
+
+use super::{
+    ContactId, Messenger, Own,
+    contact::{Contact, ContactRecord, ThreadRecord},
+    invites::InviteRecord,
+    places::Inlet,
+    relays::{Relay, RelayRecord},
+    row::{BadRow, Key, unpack},
+    talk::QueuedRow,
+};
+use crate::{
+    Name, RootPublic, Watch, card::UnverifiedCard, inbox::Inbox, invite::Invite, outbox::Outbox,
+    place::QueueId,
+};
+
+/// Why a messenger cannot be brought back from its rows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// A row cannot be read.
+    #[error(transparent)]
+    Row(#[from] BadRow),
+    /// Rows do not fit each other.
+    #[error("the conversation with a contact cannot be read: {0}")]
+    Thread(&'static str),
+}
+
+#[derive(Default)]
+struct Pieces {
+    record: Option<ContactRecord>,
+    thread: Option<ThreadRecord>,
+    queued: BTreeMap<u64, QueuedRow>,
+}
+
+impl Messenger {
+    /// Rebuilds the messenger from its hot rows: key and value of each. Cold ones may be among them; they are passed
+    /// over.
+    pub fn restore<'a>(
+        rows: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+        own: Option<Own>,
+    ) -> Result<Self, RestoreError> {
+        let mut messenger = Self { own, ..Self::default() };
+        let mut pieces: BTreeMap<ContactId, Pieces> = BTreeMap::new();
+        for (key, value) in rows {
+            let tag = key.first().copied().unwrap_or_default();
+            let bad = |why| BadRow { tag, why };
+            if super::RowClass::of(key) != super::RowClass::Hot {
+                continue;
+            }
+            match Key::parse(key).ok_or(bad("its key is malformed"))? {
+                Key::Name => messenger.name = Name::new(&unpack::<String>(value).map_err(bad)?).ok(),
+                Key::Relay(place) => {
+                    let record: RelayRecord = unpack(value).map_err(bad)?;
+                    Name::new(&record.name).map_err(|_| bad("its name is none"))?;
+                    messenger.relays.insert(place, Relay::from_record(record));
+                }
+                Key::Invite(id) => {
+                    let record: InviteRecord = unpack(value).map_err(bad)?;
+                    Invite::from_bytes(&record.bytes).map_err(|_| bad("its invite is none"))?;
+                    messenger.invites.insert(id, record);
+                }
+                Key::Contact(id) => pieces.entry(id).or_default().record = Some(unpack(value).map_err(bad)?),
+                Key::Thread(id) => pieces.entry(id).or_default().thread = Some(unpack(value).map_err(bad)?),
+                Key::Queued(id, number) => {
+                    let row = unpack(value).map_err(bad)?;
+                    pieces.entry(id).or_default().queued.insert(number, row);
+                }
+                Key::Entry(..) | Key::Part(..) => {}
+            }
+        }
+        for (id, pieces) in pieces {
+            messenger.contacts.insert(id, pieces.assemble(id)?);
+        }
+        messenger.index();
+        Ok(messenger)
+    }
+
+    fn index(&mut self) {
+        self.outside.queues_changed = true;
+        for (id, contact) in &self.contacts {
+            for queue in &contact.record.queues {
+                self.outside.queues.insert(queue.id(), Inlet::Contact(*id));
+            }
+        }
+        for (id, record) in self.invites.iter().filter(|(_, record)| record.is_open()) {
+            self.outside.queues.insert(record.queue.id(), Inlet::Invite(*id));
+        }
+    }
+}
+
+impl Pieces {
+    fn assemble(self, id: ContactId) -> Result<Contact, RestoreError> {
+        let record = self.record.ok_or(RestoreError::Thread("the contact itself is missing"))?;
+        let thread = self.thread.ok_or(RestoreError::Thread("its state is missing"))?;
+        let root =
+            RootPublic::from_bytes(&record.root).map_err(|_| RestoreError::Thread("the root is no key"))?;
+        if ContactId::of(&root) != id {
+            return Err(RestoreError::Thread("it lies under another's name"));
+        }
+        let card = if record.card.is_empty() {
+            None
+        } else {
+            let card =
+                UnverifiedCard::parse(&record.card).map_err(|_| RestoreError::Thread("the card is none"))?;
+            Some(card.verify_kept(&root).map_err(|_| RestoreError::Thread("the card is another's"))?)
+        };
+        let inbox =
+            Inbox::restore(&thread.inbox).map_err(|_| RestoreError::Thread("the inbox is damaged"))?;
+        let messages = self.queued.iter().map(|(number, (_, record))| (*number, record.as_slice()));
+        let outbox = Outbox::restore(&thread.outbox, messages);
+        let outbox = outbox.map_err(|_| RestoreError::Thread("the outbox is damaged"))?;
+        let mut contact = Contact::new(record, thread, card);
+        let seen = contact.thread.heard_at.unwrap_or_default();
+        let watch = |(queue, claimed, collected): &([u8; 32], u32, u32)| {
+            (QueueId::from_bytes(*queue), Watch::resume(*claimed, *collected, seen))
+        };
+        contact.outside.watches = contact.thread.counts.iter().map(watch).collect();
+        contact.inbox = inbox;
+        contact.outbox = outbox;
+        contact.queued_at =
+            self.queued.into_iter().filter_map(|(number, (at, _))| Some((number, at?))).collect();
+        Ok(contact)
+    }
+}
+
+/// Equal in everything that rows hold: what a restart keeps.
+impl PartialEq for Messenger {
+    fn eq(&self, other: &Self) -> bool {
+        let relays = |messenger: &Self| {
+            messenger.relays.values().map(|relay| relay.record.clone()).collect::<Vec<_>>()
+        };
+        self.name == other.name
+            && self.contacts == other.contacts
+            && self.invites == other.invites
+            && relays(self) == relays(other)
+    }
+}
+
+impl PartialEq for Contact {
+    fn eq(&self, other: &Self) -> bool {
+        self.record == other.record
+            && self.thread == other.thread
+            && self.outbox == other.outbox
+            && self.inbox == other.inbox
+            && self.queued_at == other.queued_at
+    }
+}

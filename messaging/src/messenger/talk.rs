@@ -1,0 +1,212 @@
+//! Conversations: entries said and received, and what of them still waits to be delivered.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, ContactId, ContactState, Direction, EntryState, EntryView, Notice, RefusedBecause, Timestamp,
+    contact::Contact,
+    row::Key,
+    turn::{Outcome, Turn},
+};
+use crate::payload::{Payload, Text};
+
+/// How long a message is tried, seconds: as long as relays keep frames.
+pub const MESSAGE_TTL: u64 = 21 * 24 * 60 * 60;
+/// Entries kept of a conversation; beyond it the oldest go. Of a typical 200 B they are 2 MB.
+pub const MAX_ENTRIES: u64 = 10_000;
+/// Entries in one answer.
+pub const MAX_LISTED: u32 = 200;
+/// Parts of the outbox that are left for cards when messages have filled it.
+const RESERVED_FOR_CARDS: u64 = 16;
+
+/// One entry of a conversation, as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) direction: Direction,
+    pub(super) at: Timestamp,
+    pub(super) state: EntryState,
+    pub(super) payload: Vec<u8>,
+}
+
+/// A message in the outbox: when it was queued (none once it was given up), and the outbox's record of it.
+pub(super) type QueuedRow = (Option<Timestamp>, Vec<u8>);
+
+impl Contact {
+    /// When the oldest message is given up.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.queued_at.first_key_value().map(|(_, at)| at.saturating_add(MESSAGE_TTL + 1))
+    }
+
+    /// The first entry that may still be kept.
+    pub(super) fn first_kept_entry(&self) -> u64 {
+        self.thread.next_entry.saturating_sub(MAX_ENTRIES)
+    }
+
+    pub(super) fn has_room_for_card(&self) -> bool {
+        self.outbox.queued_parts() < crate::outbox::MAX_QUEUED_PARTS
+    }
+
+    fn has_room_for_message(&self) -> bool {
+        self.outbox.queued_parts() + RESERVED_FOR_CARDS < crate::outbox::MAX_QUEUED_PARTS
+    }
+}
+
+impl Turn<'_> {
+    pub(super) fn send(&mut self, id: ContactId, text: Text) -> Outcome {
+        let contact = self.contact(id)?;
+        match contact.record.state {
+            ContactState::Active => {}
+            ContactState::Joining => {
+                let why = "the inviter has not confirmed you yet; it works once they have";
+                return Err(RefusedBecause::Conflict(why.into()));
+            }
+            ContactState::Asking => {
+                return Err(RefusedBecause::Conflict("confirm this contact first".into()));
+            }
+            ContactState::Blocked => {
+                return Err(RefusedBecause::Conflict("this contact is blocked; unblock it first".into()));
+            }
+            ContactState::Known => {
+                return Err(RefusedBecause::Conflict(
+                    "this person is known only by a card; invite them first".into(),
+                ));
+            }
+        }
+        if !contact.has_room_for_message() {
+            let remedy = "wait until some are delivered";
+            let limit = crate::outbox::MAX_QUEUED_PARTS as usize;
+            return Err(RefusedBecause::Full {
+                what: "parts of messages that wait for this contact",
+                limit,
+                remedy,
+            });
+        }
+        let number = self.queue_payload(id, &Payload::Text(text));
+        number
+            .map(Answer::Queued)
+            .ok_or_else(|| RefusedBecause::Conflict("the message cannot be queued".into()))
+    }
+
+    /// Puts a payload into the conversation and the outbox.
+    pub(super) fn queue_payload(&mut self, id: ContactId, payload: &Payload) -> Option<u64> {
+        let bytes = payload.to_bytes().to_vec();
+        let now = self.now;
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        let number = contact.thread.next_entry;
+        contact.outbox.queue(number, u32::try_from(bytes.len()).ok()?).ok()?;
+        contact.queued_at.insert(number, now);
+        let entry =
+            Entry { direction: Direction::Outgoing, at: now, state: EntryState::Queued, payload: bytes };
+        self.write_entry(id, number, &entry);
+        self.keep_queued(id, number);
+        self.next_entry(id);
+        Some(number)
+    }
+
+    /// An incoming payload becomes an entry.
+    pub(super) fn receive_entry(&mut self, id: ContactId, payload: Vec<u8>) {
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let number = contact.thread.next_entry;
+        contact.thread.unread += 1;
+        let entry =
+            Entry { direction: Direction::Incoming, at: self.now, state: EntryState::Received, payload };
+        self.write_entry(id, number, &entry);
+        self.next_entry(id);
+        self.notify(Notice::Received(id, number));
+    }
+
+    fn next_entry(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        contact.thread.next_entry += 1;
+        let surplus = contact.thread.next_entry.checked_sub(MAX_ENTRIES + 1);
+        let waits = surplus.is_some_and(|number| contact.queued_at.contains_key(&number));
+        if let Some(number) = surplus.filter(|_| !waits) {
+            self.remove(Key::Entry(id, number));
+        }
+        self.thread_moved(id);
+    }
+
+    fn write_entry(&mut self, id: ContactId, number: u64, entry: &Entry) {
+        self.put(Key::Entry(id, number), entry);
+    }
+
+    /// Writes down how a message stands in the outbox.
+    pub(super) fn keep_queued(&mut self, id: ContactId, number: u64) {
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        let Some(record) = contact.outbox.record(number) else { return };
+        let row: QueuedRow = (contact.queued_at.get(&number).copied(), record);
+        self.put(Key::Queued(id, number), &row);
+    }
+
+    /// A message left the outbox.
+    pub(super) fn settle(&mut self, id: ContactId, number: u64, state: EntryState) {
+        self.remove(Key::Queued(id, number));
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.queued_at.remove(&number);
+        }
+        let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { return };
+        if matches!(Payload::parse(&entry.payload), Ok(Payload::Card(_))) {
+            // Cards are no part of the conversation that people see.
+            self.remove(Key::Entry(id, number));
+            return;
+        }
+        self.write_entry(id, number, &Entry { state, ..entry });
+        self.notify(match state {
+            EntryState::Expired(_) => Notice::Expired(id, number),
+            _ => Notice::Delivered(id, number),
+        });
+    }
+
+    /// Gives up messages that waited too long.
+    pub(super) fn expire(&mut self, id: ContactId) {
+        let now = self.now;
+        while let Some(contact) = self.messenger.contacts.get_mut(&id)
+            && let Some((number, at)) = contact.queued_at.first_key_value().map(|(number, at)| (*number, *at))
+            && now > at.saturating_add(MESSAGE_TTL)
+        {
+            contact.outbox.void(number);
+            self.settle(id, number, EntryState::Expired(now));
+            // It keeps its place in the order until the contact has seen that nothing comes there.
+            self.keep_queued(id, number);
+            self.thread_moved(id);
+        }
+    }
+
+    pub(super) fn messages(&mut self, id: ContactId, before: Option<u64>, limit: u32) -> Outcome {
+        let contact = self.contact(id)?;
+        let end = before.unwrap_or(u64::MAX).min(contact.thread.next_entry);
+        let first = contact.first_kept_entry();
+        let mut entries = Vec::new();
+        for number in (first..end).rev() {
+            if entries.len() >= limit.min(MAX_LISTED) as usize {
+                break;
+            }
+            let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { continue };
+            let Ok(payload) = Payload::parse(&entry.payload) else { continue };
+            if matches!(payload, Payload::Card(_)) {
+                continue;
+            }
+            let Entry { direction, at, state, .. } = entry;
+            entries.push(EntryView { number, direction, at, state, payload });
+        }
+        entries.reverse();
+        Ok(Answer::Messages(entries))
+    }
+
+    pub(super) fn mark_read(&mut self, id: ContactId, up_to: u64) -> Outcome {
+        let contact = self.contact(id)?;
+        let (from, end) = (contact.thread.read_to, up_to.saturating_add(1).min(contact.thread.next_entry));
+        if end > from {
+            let incoming = |number: &u64| {
+                let entry = self.read::<Entry>(Key::Entry(id, *number));
+                entry.is_some_and(|entry| entry.direction == Direction::Incoming)
+            };
+            let read = (from..end).filter(incoming).count() as u32;
+            let contact = self.contact(id)?;
+            contact.thread.read_to = end;
+            contact.thread.unread = contact.thread.unread.saturating_sub(read);
+            self.thread_moved(id);
+        }
+        Ok(Answer::Done)
+    }
+}

@@ -1,0 +1,246 @@
+//! One input being worked on: the messenger, the moment, and the step that grows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand_core::CryptoRngCore;
+use serde::Serialize;
+
+use super::{
+    Answer, Command, ContactId, Effect, MailRow, Messenger, Notice, Own, RefusedBecause, Step, Timestamp,
+    contact::Contact,
+    places::Call,
+    row::{Key, unpack},
+};
+use crate::{
+    Rows,
+    lane::{CallId, Lane},
+    place::Place,
+    ratchet::Session,
+    wire::Request,
+};
+
+pub(super) type Outcome = Result<Answer, RefusedBecause>;
+
+/// A turn of the messenger. Commands check everything first and change things after.
+pub(super) struct Turn<'a> {
+    pub(super) messenger: &'a mut Messenger,
+    pub(super) now: Timestamp,
+    pub(super) rng: &'a mut dyn CryptoRngCore,
+    rows: &'a dyn Rows,
+    step: Step,
+    /// Cold rows of this turn, which `rows` does not show yet.
+    fresh: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Contacts whose record changed, and those whose conversation did.
+    changed: BTreeSet<ContactId>,
+    moved: BTreeSet<ContactId>,
+    /// Contacts to be looked at before the turn ends.
+    touched: BTreeSet<ContactId>,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(
+        messenger: &'a mut Messenger,
+        now: Timestamp,
+        rng: &'a mut dyn CryptoRngCore,
+        rows: &'a dyn Rows,
+    ) -> Self {
+        Self {
+            messenger,
+            now,
+            rng,
+            rows,
+            step: Step::default(),
+            fresh: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            moved: BTreeSet::new(),
+            touched: BTreeSet::new(),
+        }
+    }
+
+    /// Writes down what changed, and ends.
+    pub(super) fn finish(mut self) -> Step {
+        for id in std::mem::take(&mut self.changed) {
+            if let Some(contact) = self.messenger.contacts.get(&id) {
+                let row = MailRow::put(Key::Contact(id), &contact.record);
+                self.step.rows.push(row);
+            }
+        }
+        for id in std::mem::take(&mut self.moved) {
+            if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+                contact.thread.inbox = contact.inbox.record();
+                contact.thread.outbox = contact.outbox.head();
+                let watches = contact.outside.watches.iter();
+                contact.thread.counts = watches
+                    .map(|(queue, watch)| {
+                        let (claimed, collected) = watch.counts();
+                        (*queue.as_bytes(), claimed, collected)
+                    })
+                    .collect();
+                let row = MailRow::put(Key::Thread(id), &contact.thread);
+                self.step.rows.push(row);
+            }
+        }
+        self.step
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        let answer = self.carry_out(command);
+        self.step.answer = Some(answer);
+    }
+
+    fn carry_out(&mut self, command: Command) -> Outcome {
+        self.own()?;
+        match command {
+            Command::Status => Ok(Answer::Status(self.messenger.status())),
+            Command::SetName(name) => self.set_name(name),
+            Command::Invite { note, valid_for } => self.invite(note, valid_for),
+            Command::Invites => Ok(Answer::Invites(self.messenger.invite_list())),
+            Command::InviteById(id) => {
+                self.messenger.invite_view(&id).map(|view| Answer::Invite(Box::new(view)))
+            }
+            Command::CancelInvite(id) => self.cancel_invite(id),
+            Command::Accept { invite, name } => self.accept(&invite, name),
+            Command::Confirm(id) => self.confirm(id),
+            Command::Contacts => Ok(Answer::Contacts(self.messenger.contact_list())),
+            Command::Contact(id) => self.view(id),
+            Command::Rename(id, name) => self.rename(id, &name),
+            Command::SetVerified(id, verified) => self.set_verified(id, verified),
+            Command::SetBlocked(id, blocked) => self.set_blocked(id, blocked),
+            Command::Remove(id) => self.remove_contact(id),
+            Command::Send { contact, text } => self.send(contact, text),
+            Command::Messages { contact, before, limit } => self.messages(contact, before, limit),
+            Command::MarkRead { contact, up_to } => self.mark_read(contact, up_to),
+            Command::AddRelay { place, name, token } => self.add_relay(place, &name, token),
+            Command::RemoveRelay(place) => self.remove_relay(place),
+            Command::Relays => Ok(Answer::Relays(self.messenger.relay_list())),
+        }
+    }
+
+    /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.
+    pub(super) fn do_what_is_due(&mut self) {
+        if self.messenger.own.is_none() {
+            return;
+        }
+        self.look_after_start();
+        self.look_after_invites();
+        self.look_after_relays();
+        while let Some((at, id)) = self.messenger.outside.wakes.first().copied() {
+            if at > self.now {
+                break;
+            }
+            self.messenger.outside.wakes.pop_first();
+            if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+                contact.outside.wake = None;
+            }
+            self.touched.insert(id);
+        }
+        while let Some(id) = self.touched.pop_first() {
+            self.look_after_contact(id);
+        }
+        self.ship_in_turn();
+        self.tell_collections();
+    }
+
+    /// Who the pod is.
+    pub(super) fn own(&self) -> Result<Own, RefusedBecause> {
+        self.messenger.own.clone().ok_or(RefusedBecause::NotAdopted)
+    }
+
+    pub(super) fn contact(&mut self, id: ContactId) -> Result<&mut Contact, RefusedBecause> {
+        self.messenger.contacts.get_mut(&id).ok_or(RefusedBecause::Unknown("contact"))
+    }
+
+    /// The record of this contact has changed.
+    pub(super) fn record_changed(&mut self, id: ContactId) {
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.outside.card_looked_at = false;
+        }
+        self.changed.insert(id);
+        self.touched.insert(id);
+    }
+
+    /// The conversation with this contact has moved on.
+    pub(super) fn thread_moved(&mut self, id: ContactId) {
+        self.moved.insert(id);
+        self.touched.insert(id);
+    }
+
+    /// The conversation has moved on, and there is nothing to do about it.
+    pub(super) fn thread_moved_quietly(&mut self, id: ContactId) {
+        self.moved.insert(id);
+    }
+
+    /// Look at this contact before the turn ends.
+    pub(super) fn touch(&mut self, id: ContactId) {
+        self.touched.insert(id);
+    }
+
+    pub(super) fn put<T: Serialize>(&mut self, key: Key, value: &T) {
+        let row = MailRow::put(key, value);
+        self.push(row);
+    }
+
+    pub(super) fn remove(&mut self, key: Key) {
+        self.push(MailRow::remove(key));
+    }
+
+    fn push(&mut self, row: MailRow) {
+        if super::RowClass::of(&row.key) != super::RowClass::Hot {
+            self.fresh.insert(row.key.clone(), row.value.clone());
+        }
+        self.step.rows.push(row);
+    }
+
+    /// A cold row, as this turn has left it.
+    pub(super) fn read<T: serde::de::DeserializeOwned>(&self, key: Key) -> Option<T> {
+        unpack(&self.read_raw(&key.to_bytes())?).ok()
+    }
+
+    fn read_raw(&self, key: &[u8]) -> Option<Vec<u8>> {
+        match self.fresh.get(key) {
+            Some(value) => value.clone(),
+            None => self.rows.get(key),
+        }
+    }
+
+    /// Writes the pages of a group that changed.
+    pub(super) fn keep_session(&mut self, id: ContactId, mut session: Box<Session>) {
+        for (page, value) in session.take_changes() {
+            self.push(MailRow::page(id, &page, value));
+        }
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.outside.session = Some(session);
+            self.note_session_use(id);
+        }
+    }
+
+    /// Reads a page of a contact's group.
+    pub(super) fn page(&self, id: ContactId, page: &[u8]) -> Option<Vec<u8>> {
+        self.read_raw(&super::row::page_key(id, page))
+    }
+
+    /// Removes pages of a contact's group.
+    pub(super) fn remove_pages(&mut self, id: ContactId, pages: impl IntoIterator<Item = Vec<u8>>) {
+        for page in pages {
+            self.push(MailRow::page(id, &page, None));
+        }
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.step.effects.push(effect);
+    }
+
+    pub(super) fn notify(&mut self, notice: Notice) {
+        self.effect(Effect::Notify(notice));
+    }
+
+    /// Asks a place something, and remembers what for.
+    pub(super) fn call(&mut self, place: Place, lane: Lane, request: Request, what: Call) -> CallId {
+        let outside = &mut self.messenger.outside;
+        let call = CallId(outside.next_call);
+        outside.next_call += 1;
+        outside.calls.insert(call, what);
+        self.effect(Effect::Call { call, place, lane, request });
+        call
+    }
+}

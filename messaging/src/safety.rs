@@ -1,0 +1,122 @@
+//! What two contacts compare, face to face or by voice, to know that nobody stands between them.
+//!
+//! The construction is that of Signal's safety numbers (libsignal, `fingerprint.rs`, version 0; "Safety number updates",
+//! signal.org, 2016): each side's key is hashed with SHA-512 5,200 times, 30 digits of each are put together, the smaller
+//! first. Whoever wants another key with the same 30 digits has to try 10^30 · 5,200, about 2^112 hashes.
+//!
+//! It depends on the two roots alone: it stays when a pod, its ratchet or its places are replaced.
+
+use std::fmt;
+
+use bip39::Language;
+use sha2::{Digest as _, Sha512};
+
+use crate::armour::{self, Kind};
+use crate::{RootPublic, TextError};
+
+/// Digits of each side.
+const HALF_DIGITS: usize = 30;
+const GROUP_DIGITS: usize = 5;
+const ITERATIONS: usize = 5_200;
+/// Words of each side: 9 · 11 = 99 bits, as much as 30 digits say.
+const HALF_WORDS: usize = 9;
+/// Bytes of each side in the text that is scanned.
+const HALF_LEN: usize = 32;
+/// Version, and both sides: as text 128 characters, a QR code of version 5.
+const LEN: usize = 1 + 2 * HALF_LEN;
+
+const FORMAT: u8 = 1;
+const DOMAIN: &[u8] = b"autonomy safety number v1\0";
+
+/// The same for both; another for any other two persons.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SafetyNumber {
+    /// The hashes of both sides, the smaller first.
+    halves: [[u8; HALF_LEN]; 2],
+}
+
+/// What comes of comparing a scanned text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Both see the same persons.
+    Same,
+    /// They do not: the contact is not who it seems, or another contact's number was scanned.
+    Different,
+}
+
+impl SafetyNumber {
+    /// The number of two persons; who asks does not matter. Takes 10,400 hashes, some milliseconds.
+    #[must_use]
+    pub fn between(one: &RootPublic, other: &RootPublic) -> Self {
+        let mut halves = [half(one), half(other)];
+        halves.sort_unstable();
+        Self { halves }
+    }
+
+    /// Sixty digits in twelve groups of five.
+    #[must_use]
+    pub fn groups(&self) -> [String; 12] {
+        let digits = self.halves.iter().flat_map(|half| {
+            half.chunks_exact(GROUP_DIGITS).take(HALF_DIGITS / GROUP_DIGITS).map(|bytes| {
+                let number = bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+                format!("{:05}", number % 100_000)
+            })
+        });
+        let groups: Vec<String> = digits.collect();
+        groups.try_into().expect("two halves of six groups")
+    }
+
+    /// Eighteen English words of the BIP-39 list, nine of each side, to be read aloud.
+    #[must_use]
+    pub fn words(&self) -> [&'static str; 18] {
+        let list = Language::English.word_list();
+        let words =
+            self.halves.iter().flat_map(|half| (0..HALF_WORDS).map(|number| list[eleven_bits(half, number)]));
+        let words: Vec<&str> = words.collect();
+        words.try_into().expect("two halves of nine words")
+    }
+
+    /// One line to be shown as a QR code and scanned by the other; in upper case it fits the alphanumeric mode.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        armour::encode(Kind::SafetyNumber, &[&[FORMAT], self.halves.as_flattened()].concat())
+    }
+
+    /// Compares with the line that the other shows. A text that is no safety number, or of another format, is an error:
+    /// it says nothing about the contact.
+    pub fn compare(&self, text: &str) -> Result<Comparison, TextError> {
+        let scanned = armour::decode(Kind::SafetyNumber, text, LEN)?;
+        let Some(halves) = scanned.strip_prefix(&[FORMAT]).filter(|halves| halves.len() == LEN - 1) else {
+            return Err(TextError::Unknown { expected: Kind::SafetyNumber });
+        };
+        let same = halves == self.halves.as_flattened();
+        Ok(if same { Comparison::Same } else { Comparison::Different })
+    }
+}
+
+fn half(root: &RootPublic) -> [u8; HALF_LEN] {
+    let mut hash = Sha512::new().chain_update(DOMAIN).chain_update(root.as_bytes()).finalize();
+    for _ in 0..ITERATIONS {
+        hash = Sha512::new().chain_update(hash).chain_update(root.as_bytes()).finalize();
+    }
+    *hash.first_chunk().expect("SHA-512 has 64 bytes")
+}
+
+/// The `number`-th eleven bits, most significant first.
+fn eleven_bits(bytes: &[u8; HALF_LEN], number: usize) -> usize {
+    let bit = |at: usize| usize::from(bytes[at / 8] >> (7 - at % 8) & 1);
+    (number * 11..number * 11 + 11).fold(0, |word, at| word << 1 | bit(at))
+}
+
+impl fmt::Display for SafetyNumber {
+    /// The groups, with blanks between them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.groups().join(" "))
+    }
+}
+
+impl fmt::Debug for SafetyNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SafetyNumber({self})")
+    }
+}

@@ -1,0 +1,259 @@
+//! A contact as a vCard 4.0 (RFC 6350), so that address books can keep it.
+//!
+//! The identity is in `X-AUTONOMY-ROOT`, as `did:key`. A card that is imported pins the person and no more: there is no
+//! session yet, but an invite of theirs is known to be theirs.
+
+use std::fmt;
+
+use crate::{BadDid, BadName, Name, RootPublic};
+
+/// Longest vCard that is read: those of address books carry pictures, and this is what is looked through for a root.
+pub const MAX_VCARD: usize = 64 * 1024;
+/// Longest note, in bytes.
+pub const MAX_NOTE_LEN: usize = 1_024;
+
+/// Octets of a line before it is folded (RFC 6350, section 3.2).
+const FOLD: usize = 75;
+const ROOT: &str = "X-AUTONOMY-ROOT";
+
+/// What a vCard says about a contact.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VCard {
+    /// What they are called.
+    pub name: Name,
+    /// What the owner noted about them.
+    pub note: Option<Note>,
+    /// Who they are.
+    pub root: RootPublic,
+}
+
+/// Some words about a contact: 1 to [`MAX_NOTE_LEN`] bytes, no controls but line breaks and tabs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Note(String);
+
+/// The text cannot be a note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadNote {
+    /// Empty, or longer than [`MAX_NOTE_LEN`].
+    #[error("a note has 1 to {MAX_NOTE_LEN} bytes, this has {0}")]
+    Length(usize),
+    /// A control character.
+    #[error("a note has no control characters but line breaks and tabs")]
+    Control,
+}
+
+/// Why a text is not taken as a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VCardError {
+    /// Longer than [`MAX_VCARD`].
+    #[error("a vCard has at most {MAX_VCARD} bytes here, this has {0}")]
+    Length(usize),
+    /// It does not begin and end as one.
+    #[error("this is not one vCard: it begins with BEGIN:VCARD and ends with END:VCARD")]
+    NotAVCard,
+    /// Not version 4.0.
+    #[error("this vCard is not of version 4.0")]
+    Version,
+    /// A line that is none.
+    #[error("line {0} of the vCard is malformed")]
+    Line(usize),
+    /// One of our properties twice.
+    #[error("the vCard has more than one {0}")]
+    Repeated(&'static str),
+    /// One of our properties is missing.
+    #[error("the vCard has no {0}")]
+    Missing(&'static str),
+    /// The name is none.
+    #[error("the FN of the vCard cannot be taken: {0}")]
+    Name(#[from] BadName),
+    /// The note is none.
+    #[error("the NOTE of the vCard cannot be taken: {0}")]
+    Note(#[from] BadNote),
+    /// The root is none.
+    #[error("the {ROOT} of the vCard cannot be taken: {0}")]
+    Root(#[from] BadDid),
+}
+
+impl Note {
+    /// Takes words as a person wrote them.
+    pub fn new(text: &str) -> Result<Self, BadNote> {
+        if text.is_empty() || text.len() > MAX_NOTE_LEN {
+            return Err(BadNote::Length(text.len()));
+        }
+        if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+            return Err(BadNote::Control);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The words.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl VCard {
+    /// The text of the vCard, with the line ends and folds of RFC 6350.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut out = String::new();
+        put_line(&mut out, "BEGIN:VCARD");
+        put_line(&mut out, "VERSION:4.0");
+        put_line(&mut out, &format!("FN:{}", escaped(self.name.as_str())));
+        if let Some(note) = &self.note {
+            put_line(&mut out, &format!("NOTE:{}", escaped(note.as_str())));
+        }
+        put_line(&mut out, &format!("{ROOT}:{}", self.root));
+        put_line(&mut out, "END:VCARD");
+        out
+    }
+
+    /// Reads one vCard. Properties that are not ours are passed over; ours may come once, in any case and order, with
+    /// parameters and a group.
+    pub fn from_text(text: &str) -> Result<Self, VCardError> {
+        if text.len() > MAX_VCARD {
+            return Err(VCardError::Length(text.len()));
+        }
+        let lines = unfolded(text);
+        let (first, rest) = lines.split_first().ok_or(VCardError::NotAVCard)?;
+        let (last, inner) = rest.split_last().ok_or(VCardError::NotAVCard)?;
+        if !first.eq_ignore_ascii_case("BEGIN:VCARD") || !last.eq_ignore_ascii_case("END:VCARD") {
+            return Err(VCardError::NotAVCard);
+        }
+        Found::in_lines(inner)?.into_card()
+    }
+}
+
+/// Our properties, as they were written.
+#[derive(Default)]
+struct Found<'a> {
+    version: Option<&'a str>,
+    name: Option<&'a str>,
+    note: Option<&'a str>,
+    root: Option<&'a str>,
+}
+
+impl<'a> Found<'a> {
+    fn in_lines(lines: &'a [String]) -> Result<Self, VCardError> {
+        let mut found = Self::default();
+        for (number, line) in lines.iter().enumerate() {
+            // The first line is BEGIN, and people count from 1.
+            let (property, value) = split(line).ok_or(VCardError::Line(number + 2))?;
+            let (slot, what) = match property.to_ascii_uppercase().as_str() {
+                "BEGIN" | "END" => return Err(VCardError::NotAVCard),
+                "VERSION" => (&mut found.version, "VERSION"),
+                "FN" => (&mut found.name, "FN"),
+                "NOTE" => (&mut found.note, "NOTE"),
+                ROOT => (&mut found.root, ROOT),
+                _ => continue,
+            };
+            if slot.replace(value).is_some() {
+                return Err(VCardError::Repeated(what));
+            }
+        }
+        Ok(found)
+    }
+
+    fn into_card(self) -> Result<VCard, VCardError> {
+        if self.version != Some("4.0") {
+            return Err(VCardError::Version);
+        }
+        let name = Name::new(&unescaped(self.name.ok_or(VCardError::Missing("FN"))?))?;
+        let note = self.note.filter(|note| !note.is_empty()).map(|note| Note::new(&unescaped(note)));
+        let root = self.root.ok_or(VCardError::Missing(ROOT))?.parse()?;
+        Ok(VCard { name, note: note.transpose()?, root })
+    }
+}
+
+/// The name of the property without group and parameters, and its value.
+fn split(line: &str) -> Option<(&str, &str)> {
+    let (head, value) = split_outside_quotes(line)?;
+    let name = head.split(';').next()?;
+    let name = name.rsplit('.').next()?;
+    let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    valid.then_some((name, value))
+}
+
+/// At the first colon that is not within the quotes of a parameter.
+fn split_outside_quotes(line: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let colon = line.bytes().position(|byte| {
+        quoted ^= byte == b'"';
+        byte == b':' && !quoted
+    })?;
+    Some((&line[..colon], &line[colon + 1..]))
+}
+
+/// Whole lines: one that begins with a blank goes on with the line before it. Empty ones at the end do not count.
+fn unfolded(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for line in text.trim_end_matches(['\r', '\n']).split('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        match (line.strip_prefix([' ', '\t']), lines.last_mut()) {
+            (Some(more), Some(last)) => last.push_str(more),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines
+}
+
+fn put_line(out: &mut String, line: &str) {
+    let mut width = 0;
+    for c in line.chars() {
+        // The blank that begins a folded line counts too.
+        if width + c.len_utf8() > FOLD {
+            out.push_str("\r\n ");
+            width = 1;
+        }
+        out.push(c);
+        width += c.len_utf8();
+    }
+    out.push_str("\r\n");
+}
+
+/// RFC 6350, section 3.4.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\\' | ',' | ';' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, c == '\\') {
+            (_, true) => match chars.next() {
+                Some('n' | 'N') => out.push('\n'),
+                Some(other) => out.push(other),
+                None => out.push('\\'),
+            },
+            (c, false) => out.push(c),
+        }
+    }
+    out
+}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Note({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Debug for VCard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VCard")
+            .field("name", &self.name)
+            .field("note", &self.note)
+            .field("root", &self.root)
+            .finish()
+    }
+}

@@ -1,0 +1,362 @@
+//! When a courier turns to which place.
+
+use autonomy_messaging::{
+    BACK_OFF_DIRECT, Courier, DIRECT_WAIT, FileContent, ITEM_BYTES, Incoming, MAX_IN_FLIGHT, Outcome,
+    Outgoing, Pending, RESUME_SPREAD, Route, SHIPMENT_BYTES, Shipment,
+};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+const NOW: u64 = 1_000;
+
+/// A courier whose calls are counted.
+struct Desk {
+    courier: Courier<u64>,
+    rng: StdRng,
+    calls: u64,
+}
+
+impl Desk {
+    fn new(own: usize, relays: usize) -> Self {
+        let route = |place| Route { own: place < own, was: None, accepted: 0 };
+        let routes: Vec<Route> = (0..own + relays).map(route).collect();
+        Self { courier: Courier::new(&routes, 0), rng: StdRng::seed_from_u64(1), calls: 0 }
+    }
+
+    /// Ships what is due; gives each shipment with its call.
+    fn ship(&mut self, now: u64, pending: &[Pending<u64>]) -> Vec<(u64, Shipment<u64>)> {
+        let due = self.courier.next(now, &mut self.rng, pending);
+        let send = |shipment: Shipment<u64>| {
+            self.calls += 1;
+            self.courier.sent(self.calls, shipment.place, shipment.keys.clone(), now);
+            (self.calls, shipment)
+        };
+        due.into_iter().map(send).collect()
+    }
+
+    fn end(&mut self, call: u64, outcome: Outcome, now: u64) {
+        self.courier.outcome(call, outcome, now, &mut self.rng);
+    }
+
+    fn end_all(&mut self, shipped: &[(u64, Shipment<u64>)], outcome: Outcome, now: u64) {
+        shipped.iter().for_each(|(call, _)| self.end(*call, outcome, now));
+    }
+}
+
+fn part(key: u64, len: usize) -> Pending<u64> {
+    Pending { key, len, bulk: false }
+}
+
+fn places(shipped: &[(u64, Shipment<u64>)]) -> Vec<usize> {
+    shipped.iter().map(|(_, shipment)| shipment.place).collect()
+}
+
+#[test]
+fn small_items_ride_together_and_full_ones_alone() {
+    let mut desk = Desk::new(1, 3);
+    let items = [part(0, 100), part(1, 200), part(2, 11_500), part(3, 5_000), part(4, 6_000), part(5, 510)];
+    let shipped = desk.ship(NOW, &items);
+    let keys: Vec<Vec<u64>> = shipped.iter().map(|(_, shipment)| shipment.keys.clone()).collect();
+    assert_eq!(keys, [vec![0, 1], vec![2], vec![3, 4], vec![5]]);
+    assert_eq!(places(&shipped), [0; 4]);
+    const { assert!(5_000 + 6_000 + 510 + 3 * ITEM_BYTES > SHIPMENT_BYTES) };
+    assert_eq!(desk.ship(NOW, &items), []);
+}
+
+#[test]
+fn relays_get_two_copies_when_no_receipt_comes() {
+    let mut desk = Desk::new(1, 3);
+    let items = [part(0, 100)];
+    assert_eq!(places(&desk.ship(NOW, &items)), [0]);
+    assert_eq!(desk.courier.next_wake(NOW), Some(NOW + DIRECT_WAIT));
+    assert_eq!(desk.ship(NOW + DIRECT_WAIT - 1, &items), []);
+    assert_eq!(places(&desk.ship(NOW + DIRECT_WAIT, &items)), [1, 2]);
+}
+
+#[test]
+fn what_the_pod_accepted_waits_longer_for_its_receipt() {
+    let mut desk = Desk::new(1, 3);
+    let items = [part(0, 100)];
+    let shipped = desk.ship(NOW, &items);
+    desk.end_all(&shipped, Outcome::Accepted, NOW + 1);
+    assert_eq!(desk.ship(NOW + 59, &items), []);
+    assert_eq!(places(&desk.ship(NOW + 60, &items)), [1, 2]);
+}
+
+#[test]
+fn a_pod_that_does_not_answer_sends_us_to_relays_at_once_and_then_to_all() {
+    let mut desk = Desk::new(1, 3);
+    let items = [part(0, 100)];
+    let shipped = desk.ship(NOW, &items);
+    desk.end_all(&shipped, Outcome::Unreached, NOW + 3);
+    let relays = desk.ship(NOW + 3, &items);
+    assert_eq!(places(&relays), [1, 2]);
+    desk.end_all(&relays, Outcome::Accepted, NOW + 4);
+    let again = desk.ship(NOW + 100, &items);
+    assert_eq!(places(&again), [0, 3]);
+    assert_eq!(again.iter().map(|(_, shipment)| shipment.probe).collect::<Vec<_>>(), [true, false]);
+    // Both took it. After ten more minutes only the pod is asked again: relays have it.
+    desk.end_all(&again, Outcome::Accepted, NOW + 101);
+    assert_eq!(places(&desk.ship(NOW + 1_100, &items)), [0]);
+}
+
+#[test]
+fn a_relay_that_fails_or_is_silent_is_replaced_by_the_next() {
+    let mut desk = Desk::new(0, 3);
+    let items = [part(0, 100)];
+    let shipped = desk.ship(NOW, &items);
+    assert_eq!(places(&shipped), [0, 1]);
+    desk.end(shipped[0].0, Outcome::Refused { wait: 0 }, NOW + 1);
+    assert_eq!(places(&desk.ship(NOW + 1, &items)), [2]);
+
+    let mut desk = Desk::new(0, 3);
+    desk.ship(NOW, &items);
+    assert_eq!(desk.courier.next_wake(NOW), Some(NOW + DIRECT_WAIT));
+    assert_eq!(places(&desk.ship(NOW + DIRECT_WAIT, &items)), [2]);
+}
+
+#[test]
+fn a_dead_pod_is_asked_with_one_shipment_less_and_less_often() {
+    let mut desk = Desk::new(1, 0);
+    let items: Vec<Pending<u64>> = (0..100).map(|key| part(key, 11_500)).collect();
+    let mut now = NOW;
+    let shipped = desk.ship(now, &items);
+    assert_eq!(shipped.len(), 4, "a place that never answered gets few calls");
+    desk.end_all(&shipped, Outcome::Unreached, now);
+    let mut waits = Vec::new();
+    while waits.len() < 15 {
+        let wake = desk.courier.next_wake(now).unwrap();
+        let probe = desk.ship(wake, &items);
+        if let [(call, shipment)] = &probe[..] {
+            assert!(shipment.probe);
+            waits.push(wake - now);
+            now = wake;
+            desk.end(*call, Outcome::Unreached, now);
+        } else {
+            assert_eq!(probe, []);
+            now = wake;
+        }
+    }
+    assert!(waits[0] <= 2 && waits.iter().all(|wait| *wait <= BACK_OFF_DIRECT * 3 / 2));
+    assert!(*waits.iter().max().unwrap() > 100, "{waits:?}");
+    // A sign of life, and it is asked soon; an answer, and everything goes there.
+    desk.courier.heard_from(now);
+    assert_eq!(desk.ship(now + 9, &items), []);
+    let probe = desk.ship(now + 10, &items);
+    desk.end_all(&probe, Outcome::Accepted, now + 11);
+    assert_eq!(desk.ship(now + 11, &items).len(), 4);
+}
+
+#[test]
+fn calls_grow_with_success_up_to_their_bound() {
+    let mut desk = Desk::new(1, 0);
+    let items: Vec<Pending<u64>> = (0..256).map(|key| part(key, 11_500)).collect();
+    let (mut most, mut underway) = (0, desk.ship(NOW, &items));
+    while let Some((call, _)) = underway.pop() {
+        most = most.max(underway.len() + 1);
+        desk.end(call, Outcome::Accepted, NOW);
+        underway.extend(desk.ship(NOW, &items));
+    }
+    assert_eq!((most, desk.calls), (MAX_IN_FLIGHT, 256));
+    assert_eq!(desk.courier.accepted(0), 256);
+}
+
+#[test]
+fn messages_overtake_files() {
+    let mut desk = Desk::new(1, 0);
+    let mut items: Vec<Pending<u64>> =
+        (100..200).map(|key| Pending { key, len: 11_500, bulk: true }).collect();
+    assert_eq!(desk.ship(NOW, &items).len(), 3);
+    items.insert(0, part(0, 100));
+    let shipped = desk.ship(NOW, &items);
+    assert_eq!((shipped.len(), &shipped[0].1.keys), (1, &vec![0]));
+}
+
+#[test]
+fn chunks_spread_over_relays_and_messages_start_at_one() {
+    let mut desk = Desk::new(0, 3);
+    let chunks: Vec<Pending<u64>> = (0..3).map(|key| Pending { key, len: 11_500, bulk: true }).collect();
+    assert_eq!(places(&desk.ship(NOW, &chunks)), [0, 1, 2]);
+    let routes = [Route { own: false, was: None, accepted: 0 }; 3];
+    for spread in 0..6 {
+        let mut courier = Courier::new(&routes, spread);
+        let shipped = courier.next(NOW, &mut StdRng::seed_from_u64(1), &[part(0, 1)]);
+        let mut expected = [spread % 3, (spread + 1) % 3];
+        expected.sort_unstable();
+        assert_eq!([shipped[0].place, shipped[1].place], expected);
+    }
+}
+
+#[test]
+fn a_receipt_waits_a_second_for_company() {
+    let mut desk = Desk::new(1, 3);
+    desk.courier.owe_receipt(NOW, false);
+    assert_eq!((desk.ship(NOW, &[]), desk.courier.next_wake(NOW)), (vec![], Some(NOW + 1)));
+    let alone = desk.ship(NOW + 1, &[]);
+    assert_eq!((places(&alone), alone[0].1.keys.len()), (vec![0], 0));
+    assert_eq!(desk.ship(NOW + 2, &[]), []);
+    desk.end_all(&alone, Outcome::Accepted, NOW + 2);
+    assert_eq!((desk.ship(NOW + 3, &[]), desk.courier.next_wake(NOW + 3)), (vec![], None));
+
+    desk.courier.owe_receipt(NOW + 4, false);
+    let company = desk.ship(NOW + 4, &[part(0, 10)]);
+    desk.end_all(&company, Outcome::Accepted, NOW + 5);
+    assert_eq!(desk.ship(NOW + 6, &[]), []);
+}
+
+#[test]
+fn a_receipt_goes_to_relays_when_the_pod_is_away() {
+    let mut desk = Desk::new(1, 3);
+    desk.courier.owe_receipt(NOW, false);
+    let shipped = desk.ship(NOW + 1, &[]);
+    desk.end_all(&shipped, Outcome::Unreached, NOW + 2);
+    let relays = desk.ship(NOW + 2, &[]);
+    assert_eq!(places(&relays), [2, 3]);
+    desk.end_all(&relays, Outcome::Accepted, NOW + 3);
+    assert_eq!((desk.ship(NOW + 500, &[]), desk.courier.next_wake(NOW + 500)), (vec![], None));
+}
+
+#[test]
+fn a_receipt_that_went_missing_goes_to_all_relays() {
+    let mut desk = Desk::new(0, 3);
+    desk.courier.owe_receipt(NOW, false);
+    let shipped = desk.ship(NOW + 1, &[]);
+    assert_eq!(shipped.len(), 2);
+    desk.end_all(&shipped, Outcome::Accepted, NOW + 1);
+    // The copy that came by the second relay is no sign of that.
+    desk.courier.owe_receipt(NOW + 20, true);
+    let shipped = desk.ship(NOW + 21, &[]);
+    assert_eq!(shipped.len(), 2);
+    desk.end_all(&shipped, Outcome::Accepted, NOW + 21);
+    // A stream of repeats does not put it off.
+    (0..2).for_each(|after| desk.courier.owe_receipt(NOW + 100 + after, true));
+    assert_eq!(places(&desk.ship(NOW + 101, &[])), [0, 1, 2]);
+}
+
+#[test]
+fn news_that_came_while_a_receipt_was_on_its_way_need_another() {
+    let mut desk = Desk::new(1, 0);
+    desk.courier.owe_receipt(NOW, false);
+    let first = desk.ship(NOW + 1, &[]);
+    desk.courier.owe_receipt(NOW + 1, false);
+    desk.end_all(&first, Outcome::Accepted, NOW + 2);
+    assert_eq!(places(&desk.ship(NOW + 2, &[])), [0]);
+}
+
+#[test]
+fn a_card_without_a_place_moves_what_was_there() {
+    let mut desk = Desk::new(1, 3);
+    let items = [part(0, 100)];
+    let direct = desk.ship(NOW, &items);
+    desk.end_all(&direct, Outcome::Unreached, NOW);
+    let relays = desk.ship(NOW, &items);
+    assert_eq!(places(&relays), [1, 2]);
+    // Relay 1 is gone, a new one came; the rest moved up.
+    let kept = |was, own| Route { own, was: Some(was), accepted: 0 };
+    let new = Route { own: false, was: None, accepted: 0 };
+    desk.courier.change_places(&[kept(0, true), kept(2, false), kept(3, false), new]);
+    assert_eq!(places(&desk.ship(NOW, &items)), [2]);
+    desk.end(relays[0].0, Outcome::Accepted, NOW);
+    desk.end(relays[1].0, Outcome::Accepted, NOW);
+    assert_eq!((0..4).map(|place| desk.courier.accepted(place)).collect::<Vec<_>>(), [0, 1, 0, 0]);
+    assert!(!desk.courier.is_up(0));
+    desk.courier.change_places(&[]);
+    assert_eq!(desk.ship(NOW + 5, &items), []);
+}
+
+#[test]
+fn a_liar_is_not_relied_on_once_the_contact_shows_up() {
+    let mut desk = Desk::new(0, 3);
+    let items = [part(0, 100)];
+    let mut sent = vec![];
+    let mut now = NOW;
+    // 10 hours: everybody has it.
+    while now < NOW + 36_000 {
+        let shipped = desk.ship(now, &items);
+        desk.end_all(&shipped, Outcome::Accepted, now);
+        sent.extend(places(&shipped));
+        now = desk.courier.next_wake(now).unwrap_or(now + 1_000);
+    }
+    assert!((3..=6).contains(&sent.len()));
+    let now = NOW + 36_000;
+    desk.courier.heard_from(now);
+    assert_eq!(desk.ship(now + 59, &items), []);
+    assert_eq!(places(&desk.ship(now + 60, &items)), [0, 1, 2]);
+}
+
+#[test]
+fn after_a_restart_everything_is_due_soon() {
+    let routes = [Route { own: true, was: None, accepted: 7 }];
+    let starts = (0..100).map(|seed| {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut courier = Courier::resumed(&routes, 0, NOW, &mut rng);
+        assert_eq!(courier.accepted(0), 7);
+        courier.outcome(55, Outcome::Accepted, NOW, &mut rng);
+        let first = courier.next(NOW, &mut rng, &[part(3, 10)]);
+        let start = courier.next_wake(NOW).unwrap_or(NOW);
+        assert_eq!(first.is_empty(), start > NOW);
+        (start..).find(|now| !courier.next(*now, &mut rng, &[part(3, 10)]).is_empty()).unwrap()
+    });
+    let starts: std::collections::BTreeSet<u64> = starts.collect();
+    assert!(starts.len() > 5 && *starts.last().unwrap() <= NOW + RESUME_SPREAD);
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_nothing() {
+    let mut desk = Desk::new(1, 3);
+    let items = [part(0, 100)];
+    let direct = desk.ship(NOW * 1_000, &items);
+    desk.end_all(&direct, Outcome::Unreached, NOW * 1_000);
+    let relays = desk.ship(NOW * 1_000, &items);
+    desk.end_all(&relays, Outcome::Accepted, NOW * 1_000);
+    // A day and more earlier.
+    assert_eq!(desk.ship(NOW, &items), []);
+    assert_eq!(places(&desk.ship(NOW + 3, &items)), [0]);
+    assert_eq!(places(&desk.ship(NOW + 95, &items)), [3]);
+}
+
+/// A file of 20 MB and some messages, while every call may get lost, over the pod or relays.
+#[test]
+fn a_file_and_messages_share_the_way() {
+    for own in [1, 0] {
+        let mut desk = Desk::new(own, 2);
+        let content = FileContent { size: 20_000_000, sha256: [0; 32] };
+        let mut file = Outgoing::new(content, content.size).unwrap();
+        let mut arrived = Incoming::new(content, content.size).unwrap();
+        let (mut now, mut sent, mut message) = (NOW, 0, true);
+        while !file.is_complete() {
+            let chunks = file.unacknowledged().map(|index| {
+                let bytes = content.chunk(index).unwrap();
+                Pending { key: 1 + u64::from(index), len: (bytes.end - bytes.start) as usize, bulk: true }
+            });
+            let items: Vec<Pending<u64>> =
+                message.then_some(part(0, 100)).into_iter().chain(chunks).collect();
+            let shipped = desk.ship(now, &items);
+            now += 1;
+            for (call, shipment) in shipped {
+                sent += shipment.keys.len();
+                shipment.keys.iter().filter(|key| **key > 0).for_each(|key| {
+                    file.mark_sent(*key as u32 - 1);
+                });
+                if desk.rng.gen_bool(0.2) {
+                    desk.end(call, Outcome::Unreached, now);
+                    continue;
+                }
+                for key in shipment.keys {
+                    match key.checked_sub(1).map(|index| index as u32) {
+                        None => message = false,
+                        Some(index) => {
+                            let bytes = content.chunk(index).unwrap();
+                            let _ = arrived.accept(index, (bytes.end - bytes.start) as usize);
+                        }
+                    }
+                }
+                desk.end(call, Outcome::Accepted, now);
+            }
+            assert!(!message || now < NOW + 100, "the message waits behind the file");
+            file.acknowledge(arrived.receipt()).unwrap();
+        }
+        assert!(arrived.is_complete() && sent < 2 * 1_740, "{sent} items for 1,740 chunks");
+        assert!(now < NOW + 3_000, "{} s", now - NOW);
+    }
+}

@@ -1,0 +1,363 @@
+//! A small world: pods and relays, and a network that carries everything at once, or not at all.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use autonomy_messaging::{
+    AuthSeed, Name, PublicKey, Role, Rows, SigningKey, Validity,
+    lane::{CallId, Unreached},
+    messenger::{
+        Answer, Command, ContactId, Effect, Input, Messenger, Notice, Own, RefusedBecause, RowClass, Step,
+    },
+    payload::{Payload, Text},
+    place::{Capability, CapabilityHash, Place, QueueId},
+    wire::{Notice as PlaceNotice, Refusal, Request, Response},
+};
+use rand::{SeedableRng as _, rngs::StdRng};
+
+/// When the stories begin: 2026-01-01.
+pub(crate) const START: u64 = 1_767_225_600;
+
+/// A relay that keeps everything it is given.
+#[derive(Default)]
+pub(crate) struct Relay {
+    pub(crate) dead: bool,
+    /// Takes frames and gives none out.
+    pub(crate) lying: bool,
+    queues: BTreeMap<QueueId, Queue>,
+}
+
+struct Queue {
+    deposit: CapabilityHash,
+    collect: CapabilityHash,
+    notice: Option<PlaceNotice>,
+    next: u64,
+    frames: BTreeMap<u64, autonomy_messaging::frame::Blob>,
+    pushed: u64,
+}
+
+/// A pod: its messenger in memory, and its rows on disk.
+pub(crate) struct Pod {
+    pub(crate) messenger: Messenger,
+    pub(crate) disk: BTreeMap<Vec<u8>, Vec<u8>>,
+    own: Own,
+    pub(crate) online: bool,
+    pub(crate) notices: Vec<Notice>,
+    collects: Vec<(Place, QueueId, Capability)>,
+    serves: BTreeSet<QueueId>,
+}
+
+pub(crate) struct World {
+    pub(crate) now: u64,
+    rng: StdRng,
+    pub(crate) pods: Vec<Pod>,
+    pub(crate) relays: Vec<(Place, Relay)>,
+    calls: VecDeque<(usize, CallId, Place, Request)>,
+}
+
+fn place(n: u8) -> Place {
+    Place::new([n; 32], PublicKey::from(&SigningKey::from_bytes(&[n; 32])))
+}
+
+impl World {
+    pub(crate) fn new(pods: u8, relays: u8) -> Self {
+        let mut world = Self {
+            now: START,
+            rng: StdRng::seed_from_u64(7),
+            pods: (0..pods).map(Pod::new).collect(),
+            relays: (0..relays).map(|n| (place(100 + n), Relay::default())).collect(),
+            calls: VecDeque::new(),
+        };
+        for pod in 0..usize::from(pods) {
+            world.handle(pod, Input::Wake);
+        }
+        world
+    }
+
+    /// Lets a pod take one input and carries out what follows; the rows go to its disk first.
+    pub(crate) fn handle(&mut self, pod: usize, input: Input) -> Option<Result<Answer, RefusedBecause>> {
+        let it = &mut self.pods[pod];
+        let Step { rows, effects, answer } = it.messenger.handle(self.now, &mut self.rng, &it.disk, input);
+        for row in rows {
+            match row.value {
+                Some(value) => drop(it.disk.insert(row.key, value)),
+                None => drop(it.disk.remove(&row.key)),
+            }
+        }
+        it.assert_restores();
+        for effect in effects {
+            match effect {
+                Effect::Call { call, place, request, .. } => {
+                    self.calls.push_back((pod, call, place, request))
+                }
+                Effect::Collect(collections) => {
+                    let it = &mut self.pods[pod];
+                    it.collects = collections.into_iter().map(|c| (c.place, c.queue, c.capability)).collect();
+                }
+                Effect::Serve(queues) => self.pods[pod].serves = queues.into_iter().collect(),
+                Effect::Answer { .. } => unreachable!("answered by `asked`"),
+                Effect::Notify(notice) => self.pods[pod].notices.push(notice),
+            }
+        }
+        answer
+    }
+
+    pub(crate) fn command(&mut self, pod: usize, command: Command) -> Answer {
+        self.handle(pod, Input::Command(command)).unwrap().unwrap()
+    }
+
+    /// Carries out calls and pushes until nothing moves.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..10_000 {
+            if let Some((pod, call, place, request)) = self.calls.pop_front() {
+                if self.pods[pod].online {
+                    let outcome = self.ask(place, request);
+                    self.handle(pod, Input::Called { call, outcome });
+                }
+            } else if !self.push_one() {
+                return;
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    /// Time passes, second by second where somebody has something to do.
+    pub(crate) fn pass(&mut self, seconds: u64) {
+        let end = self.now + seconds;
+        self.settle();
+        loop {
+            let online = self.pods.iter().filter(|pod| pod.online);
+            let next = online.filter_map(|pod| pod.messenger.next_wake()).min().unwrap_or(end);
+            self.now = next.max(self.now + 1).min(end);
+            for pod in 0..self.pods.len() {
+                if self.pods[pod].online
+                    && self.pods[pod].messenger.next_wake().is_some_and(|at| at <= self.now)
+                {
+                    self.handle(pod, Input::Wake);
+                }
+            }
+            self.settle();
+            if self.now >= end {
+                return;
+            }
+        }
+    }
+
+    fn ask(&mut self, place: Place, request: Request) -> Result<Response, Unreached> {
+        if let Some((_, relay)) = self.relays.iter_mut().find(|(at, _)| *at == place) {
+            return if relay.dead { Err(unreached()) } else { Ok(relay.answer(request)) };
+        }
+        let pod =
+            self.pods.iter().position(|pod| pod.own.place == place && pod.online).ok_or_else(unreached)?;
+        let queue = match &request {
+            Request::Deposit(frame) => frame.queue,
+            Request::Redeem { queue, .. } => *queue,
+            _ => return Ok(Response::Refused(Refusal::UnknownQueue)),
+        };
+        if !self.pods[pod].serves.contains(&queue) {
+            return Ok(Response::Refused(Refusal::UnknownQueue));
+        }
+        Ok(self.asked(pod, request))
+    }
+
+    fn asked(&mut self, pod: usize, request: Request) -> Response {
+        let it = &mut self.pods[pod];
+        let input = Input::Asked { ticket: 1, request };
+        let mut step = it.messenger.handle(self.now, &mut self.rng, &it.disk, input);
+        let answer = step.effects.iter().position(|effect| matches!(effect, Effect::Answer { .. })).unwrap();
+        let Effect::Answer { response, .. } = step.effects.remove(answer) else { unreachable!() };
+        for row in step.rows {
+            match row.value {
+                Some(value) => drop(it.disk.insert(row.key, value)),
+                None => drop(it.disk.remove(&row.key)),
+            }
+        }
+        it.assert_restores();
+        for effect in step.effects {
+            match effect {
+                Effect::Call { call, place, request, .. } => {
+                    self.calls.push_back((pod, call, place, request))
+                }
+                Effect::Notify(notice) => self.pods[pod].notices.push(notice),
+                Effect::Serve(queues) => self.pods[pod].serves = queues.into_iter().collect(),
+                Effect::Collect(collections) => {
+                    self.pods[pod].collects =
+                        collections.into_iter().map(|c| (c.place, c.queue, c.capability)).collect();
+                }
+                Effect::Answer { .. } => unreachable!("one answer a request"),
+            }
+        }
+        response
+    }
+
+    /// Pushes one frame of a relay to its owner.
+    fn push_one(&mut self) -> bool {
+        for pod in 0..self.pods.len() {
+            if !self.pods[pod].online {
+                continue;
+            }
+            for (place, queue, capability) in self.pods[pod].collects.clone() {
+                let relay = self.relays.iter_mut().find(|(at, _)| *at == place).map(|(_, relay)| relay);
+                let Some(relay) = relay.filter(|relay| !relay.dead && !relay.lying) else { continue };
+                if let Some((number, blob)) = relay.push(queue, &capability) {
+                    self.handle(pod, Input::Collected { place, queue, number, blob: Box::new(blob) });
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    pub(crate) fn off(&mut self, pod: usize) {
+        self.pods[pod].online = false;
+        self.calls.retain(|(of, ..)| *of != pod);
+    }
+
+    /// A pod starts again from its disk.
+    pub(crate) fn on(&mut self, pod: usize) {
+        for (_, relay) in &mut self.relays {
+            relay.queues.values_mut().for_each(|queue| queue.pushed = 0);
+        }
+        let it = &mut self.pods[pod];
+        it.messenger = it.restored();
+        it.online = true;
+        self.handle(pod, Input::Wake);
+    }
+
+    /// The rows a backup holds.
+    pub(crate) fn backup(&self, pod: usize) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let disk = self.pods[pod].disk.clone();
+        disk.into_iter().filter(|(key, _)| RowClass::of(key) != RowClass::Ratchet).collect()
+    }
+
+    pub(crate) fn send(&mut self, from: usize, to: ContactId, text: &str) {
+        let text = Text::new(text).unwrap();
+        self.command(from, Command::Send { contact: to, text });
+    }
+
+    /// All texts that came from a contact, in order.
+    pub(crate) fn texts(&mut self, pod: usize, from: ContactId) -> Vec<String> {
+        let command = Command::Messages { contact: from, before: None, limit: 200 };
+        let Answer::Messages(entries) = self.command(pod, command) else { panic!() };
+        let incoming = entries
+            .into_iter()
+            .filter(|entry| entry.direction == autonomy_messaging::messenger::Direction::Incoming);
+        incoming
+            .map(|entry| match entry.payload {
+                Payload::Text(text) => text.as_str().to_owned(),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    pub(crate) fn id(&self, pod: usize) -> ContactId {
+        ContactId::of(&self.pods[pod].own.root)
+    }
+
+    pub(crate) fn add_relays(&mut self, pod: usize) {
+        for n in 0..self.relays.len() {
+            let (place, name) = (self.relays[n].0, Name::new(&format!("relay {n}")).unwrap());
+            self.command(pod, Command::AddRelay { place, name, token: None });
+        }
+    }
+}
+
+impl Pod {
+    fn new(n: u8) -> Self {
+        let root = AuthSeed::from_bytes(&[n + 1; 32]).root_key();
+        let pod_key = SigningKey::from_bytes(&[n + 50; 32]);
+        let validity = Validity::lasting(START - 10, 10 * 365 * 86_400);
+        let own = Own {
+            root: root.public(),
+            certificate: root.certify(Role::Pod, &PublicKey::from(&pod_key), 1, validity),
+            place: Place::new([n + 1; 32], PublicKey::from(&pod_key)),
+            pod_key,
+            name: Name::new(&format!("person {n}")).unwrap(),
+        };
+        let mut messenger = Messenger::default();
+        messenger.adopt(own.clone());
+        Self {
+            messenger,
+            disk: BTreeMap::new(),
+            own,
+            online: true,
+            notices: Vec::new(),
+            collects: Vec::new(),
+            serves: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn restored(&self) -> Messenger {
+        let rows = self.disk.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        Messenger::restore(rows, Some(self.own.clone())).unwrap()
+    }
+
+    fn assert_restores(&self) {
+        assert!(self.restored() == self.messenger, "what is restored is not what was running");
+    }
+}
+
+impl Relay {
+    fn answer(&mut self, request: Request) -> Response {
+        match request {
+            Request::Open { queue, deposit, collect, notice, .. } => {
+                self.queues.entry(queue).or_insert_with(|| Queue {
+                    deposit,
+                    collect,
+                    notice,
+                    next: 1,
+                    frames: BTreeMap::new(),
+                    pushed: 0,
+                });
+                Response::Done
+            }
+            Request::Deposit(frame) => match self.queues.get_mut(&frame.queue) {
+                Some(queue) if queue.deposit.admits(&frame.capability) => {
+                    queue.frames.insert(queue.next, frame.blob);
+                    queue.next += 1;
+                    Response::Done
+                }
+                _ => Response::Refused(Refusal::UnknownQueue),
+            },
+            Request::Redeem { queue, deposit } => match self.queues.get(&queue) {
+                Some(found) if found.deposit.admits(&deposit) => {
+                    found.notice.clone().map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
+                }
+                _ => Response::Refused(Refusal::UnknownQueue),
+            },
+            Request::Ack { queue, collect, up_to } => {
+                if let Some(queue) =
+                    self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(&collect))
+                {
+                    queue.frames.retain(|number, _| *number > up_to);
+                }
+                Response::Done
+            }
+            Request::Close { queue, .. } => {
+                self.queues.remove(&queue);
+                Response::Done
+            }
+            Request::Subscribe(_) => Response::Refused(Refusal::Malformed),
+        }
+    }
+
+    fn push(
+        &mut self,
+        queue: QueueId,
+        collect: &Capability,
+    ) -> Option<(u64, autonomy_messaging::frame::Blob)> {
+        let queue = self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(collect))?;
+        let (number, blob) = queue.frames.range(queue.pushed + 1..).next()?;
+        queue.pushed = *number;
+        Some((*number, blob.clone()))
+    }
+}
+
+fn unreached() -> Unreached {
+    Unreached { detail: "it is off".into() }
+}
+
+/// So that a disk of rows can be read.
+#[expect(dead_code, reason = "says what a disk is")]
+fn is_a_disk(disk: &BTreeMap<Vec<u8>, Vec<u8>>) -> &dyn Rows {
+    disk
+}
