@@ -45,7 +45,7 @@ use rand_core::CryptoRngCore;
 pub use self::{
     answer::{Answer, ContactView, EntryView, InviteView, MessengerStatus, RefusedBecause, RelayView},
     contact::{ContactId, ContactState, Direction, EntryState},
-    effect::{Effect, Notice},
+    effect::{Collection, Effect, Notice},
     input::{Command, Input, MAX_INVITE_VALIDITY},
     invites::{InviteId, InviteState, MAX_INVITES},
     relays::{ACTIVE_RELAYS, MAX_RELAYS, RelayState},

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use autonomy_messaging::messenger::{ContactId, EntryState, EntryView, Input, MailRow, Messenger, Own, RowClass, Step};
 use autonomy_messaging::place::Place;
-use autonomy_messaging::{AuthSeed, Name, PublicKey, Role, RootPublic, SigningKey, Validity};
+use autonomy_messaging::{AuthSeed, Name, PublicKey, Role, SigningKey, Validity};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
@@ -66,9 +66,6 @@ impl Pod {
         ContactId::of(&self.own.root)
     }
 
-    pub(super) fn root(&self) -> RootPublic {
-        self.own.root
-    }
 
     pub(super) fn is_running(&self) -> bool {
         self.memory.is_some()
@@ -80,8 +77,8 @@ impl Pod {
     }
 
     /// Comes up from its disk.
-    pub(super) fn start(&mut self, now: Millis) -> Result<(), String> {
-        self.memory = Some(self.restored(now)?);
+    pub(super) fn start(&mut self) -> Result<(), String> {
+        self.memory = Some(self.restored()?);
         Ok(())
     }
 
@@ -123,8 +120,8 @@ impl Pod {
     }
 
     /// Whether a pod restored from this one's disk is the same as the one that runs.
-    pub(super) fn equals_restored(&self, now: Millis) -> Result<bool, String> {
-        let restored = self.restored(now)?;
+    pub(super) fn equals_restored(&self) -> Result<bool, String> {
+        let restored = self.restored()?;
         Ok(self.memory.as_ref().is_none_or(|memory| *memory == restored))
     }
 
@@ -156,9 +153,9 @@ impl Pod {
         self.disk.iter().map(|(key, value)| key.len() + value.len()).sum()
     }
 
-    fn restored(&self, now: Millis) -> Result<Messenger, String> {
+    fn restored(&self) -> Result<Messenger, String> {
         let rows = self.disk.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-        Messenger::restore(rows, Some(self.own.clone()), self.clock(now)).map_err(|error| error.to_string())
+        Messenger::restore(rows, Some(self.own.clone())).map_err(|error| error.to_string())
     }
 }
 

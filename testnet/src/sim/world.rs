@@ -500,7 +500,7 @@ impl World {
     /// A pod restored from its rows must equal the one that runs.
     fn compare(&mut self, pod: usize) {
         self.figures.compared += 1;
-        match self.bodies[pod].pod.equals_restored(self.heap.now()) {
+        match self.bodies[pod].pod.equals_restored() {
             Ok(true) => {}
             Ok(false) => self.breach(Some(pod), "restored from its rows it differs from the one that runs".into()),
             Err(error) => self.breach(Some(pod), format!("its rows cannot be read: {error}")),
@@ -556,7 +556,7 @@ impl World {
         self.figures.starts += 1;
         let life = self.bodies[pod].life;
         self.bodies[pod].tell(now, "starts, life", life);
-        if let Err(error) = self.bodies[pod].pod.start(now) {
+        if let Err(error) = self.bodies[pod].pod.start() {
             return self.breach(Some(pod), format!("its rows cannot be read: {error}"));
         }
         self.give(pod, Input::Wake);
