@@ -29,6 +29,7 @@ mod pay;
 mod pod;
 mod probe;
 pub mod qr;
+mod relay;
 mod run;
 mod setup;
 mod shell;

@@ -17,6 +17,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use autonomy_messaging::messenger;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use zeroize::Zeroize as _;
 
@@ -81,6 +82,9 @@ pub struct Admitted {
     /// Whom the pod belongs to, once it has an owner.
     pub owner: Option<Arc<Owner>>,
 }
+
+/// Takes what the messenger wants done to the network. It is not bounded here: calls in flight are, by the messenger.
+pub type Post = mpsc::UnboundedSender<messenger::Effect>;
 
 /// Takes a transaction to the network.
 pub type Broadcaster = Arc<RwLock<Option<crate::chain::ChainSource>>>;
@@ -150,6 +154,7 @@ struct Driver {
     store: Store,
     broadcaster: Broadcaster,
     watched: Watched,
+    post: Post,
     events: broadcast::Sender<Event>,
     admitted: watch::Sender<Admitted>,
 }
@@ -166,13 +171,14 @@ pub fn start(
     effects: Vec<Effect>,
     broadcaster: Broadcaster,
     watched: Watched,
+    post: Post,
 ) -> io::Result<Handle> {
     let (inbox, waiting) = mpsc::channel(INBOX);
     let (events, _) = broadcast::channel(EVENT_BUFFER);
     let (admitted, admitted_seen) = watch::channel(Admitted::default());
     let (stop, stopped) = watch::channel(None);
     let handle = Handle { inbox, events: events.clone(), admitted: admitted_seen, stopped };
-    let mut driver = Driver { node, store, broadcaster, watched, events, admitted };
+    let mut driver = Driver { node, store, broadcaster, watched, post, events, admitted };
     driver.carry_out(effects);
     driver.refresh_watched();
     thread::Builder::new().name("driver".into()).spawn(move || {
@@ -254,6 +260,8 @@ impl Driver {
                         source.broadcast(txid, transaction);
                     }
                 }
+                // The network may have ended before the node: what was meant for it is derived again at the next start.
+                Effect::Mail(effect) => drop(self.post.send(effect)),
                 // Nobody may be listening: events are rows too, and are read later.
                 Effect::Notify(event) => drop(self.events.send(event)),
                 Effect::Admit { devices, descriptor_keys } => {

@@ -5,6 +5,8 @@
 //! | [`node`] | decides: inputs in, rows and effects out | nothing: pure |
 //! | [`driver`] | commits rows, carries effects out, answers | store, clock, randomness |
 //! | [`store`] | rows, encrypted on disk | files |
+//! | [`peers`] | asks places, collects at them, answers for the pod's own | network |
+//! | [`relay`] | a place for others | its own file, network |
 //! | [`chain`] | follows the owner's bitcoind | RPC |
 //! | [`api`] | HTTP in front of the node | the driver's handle |
 //! | [`pod`] | a pod on this machine: made, adopted, run, backed up | all of the above, Tor |
@@ -21,5 +23,7 @@ pub mod client;
 pub mod config;
 pub mod driver;
 pub mod node;
+pub mod peers;
 pub mod pod;
+pub mod relay;
 pub mod store;

@@ -2,15 +2,15 @@
 //!
 //! | module | does |
 //! |---|---|
+//! | `mail` | between the node and the network |
 //! | `run` | starts everything in order, and ends it in order |
 //! | `services` | the two onion services: launched, kept current, watched |
-//! | `peers` | the libp2p swarm behind the peer service |
 //! | `socket` | the Unix socket for the machine's owner |
 
-mod peers;
+mod mail;
 mod run;
 mod services;
-mod socket;
+pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
 

@@ -1,13 +1,28 @@
 //! Who a pod talks to, and how words reach them.
 //!
-//! The first half, *who*, is here: a person's identity, what it certifies, and how a pod and its devices come
-//! to know each other.
-//!
 //! **A person is a root key**, derived with everything else from one [`AuthSeed`] of 32 bytes that lives on
 //! devices only. Contacts pin its public half ([`RootPublic`], a `did:key`). Pods and devices come and go: each
 //! has a key of its own, and the root says for how long, and how far, it speaks for the person
 //! ([`Certificate`]). A higher epoch replaces a lower one, so a lost pod is superseded, not mourned. The onion
 //! addresses follow from the seed too: they survive the pod.
+//!
+//! **People become contacts by an invite** ([`invite`]), one line from one to the other, and exchange cards
+//! ([`card`]): who the pod is, and where it is reached. Whether somebody stands between them is told by a number
+//! they compare ([`safety`]).
+//!
+//! **Words reach them in layers**, each of which hides the one within:
+//!
+//! ```text
+//! payload   what is said: text, receipt, card, file                            65,536 B at most
+//! packet    parts of payloads and chunks of files, and what has arrived here   11,900 B at most
+//! ratchet   encrypted for the contact and this moment (MLS, X-Wing)
+//! envelope  the message, and what the contact needs to open it                 16,258 B at most
+//! frame     sealed for a queue; looks like any other                           16,384 B, always
+//! ```
+//!
+//! A frame is left in a queue at a place ([`place`], [`wire`]): the contact's own pod, or a relay. Both keep the
+//! same rules ([`queue`]), and neither learns who writes to whom. Without any network frames travel as a file or as
+//! QR codes ([`carrier`]).
 //!
 //! **What has been checked is in the type.** [`UnverifiedCertificate`] has only [`verify`], and
 //! [`verify`] is the only way to a [`Certificate`] from outside. A [`PublicKey`] is a usable one. A
@@ -24,6 +39,11 @@
 //! | derive keys of onion services and descriptors | [`AuthSeed::onion_seed`], [`AuthSeed::spare_descriptor_key`] |
 //! | say and check who speaks for whom | [`RootKey::certify`], [`UnverifiedCertificate`], [`Certificate`] |
 //! | make a pod one's own, let a device in | [`provision`] |
+//! | become contacts, keep each other's card | [`invite`], [`card`], [`vcard`], [`safety`] |
+//! | say something | [`payload`], [`packet`], [`ratchet`], [`envelope`] |
+//! | number, acknowledge and order what is said | [`Outbox`], [`Inbox`], [`Courier`], [`Transfers`], [`Window`] |
+//! | leave, keep and fetch frames | [`frame`], [`place`], [`wire`], [`queue`], [`lane`] |
+//! | carry frames without a network | [`carrier`] |
 //! | talk to a contact | [`ratchet`] |
 //!
 //! The crate is pure: no files, no network, and both the time (`now`: seconds since 1970, UTC) and randomness
@@ -83,6 +103,7 @@ pub use outbox::{MAX_QUEUED_PARTS, Outbox, PartRef, QueueError, Settled};
 pub use part::{BadRecord, Forged, MAX_MESSAGE_LEN, MAX_PART, MAX_PARTS, Origin};
 pub use role::{Access, Role, RoleKind};
 pub use rows::{NoRows, Rows};
+pub use safety::SafetyNumber;
 pub use transfer::{
     CHUNK_LEN, ChunkVerdict, FileContent, Incoming, MAX_CHUNKS_UNDERWAY, MAX_FILE, MAX_TRANSFERS, Outgoing,
     TransferError, TransferId, Transfers,

@@ -17,6 +17,7 @@
 //! | `contact` | one contact: who it is, its queues, the conversation |
 //! | `invites`, `join` | how two people become contacts |
 //! | `deliver`, `receive` | frames out, frames in |
+//! | `files` | files out, files in |
 //! | `reset` | a new group where the old one is lost |
 //! | `relays` | places of one's own beside the pod |
 
@@ -24,6 +25,7 @@ mod answer;
 mod contact;
 mod deliver;
 mod effect;
+mod files;
 mod input;
 mod invites;
 mod join;
@@ -43,9 +45,12 @@ use ed25519_dalek::SigningKey;
 use rand_core::CryptoRngCore;
 
 pub use self::{
-    answer::{Answer, ContactView, EntryView, InviteView, MessengerStatus, RefusedBecause, RelayView},
+    answer::{
+        Answer, ContactView, EntryView, FileView, InviteView, MessengerStatus, RefusedBecause, RelayView,
+    },
     contact::{ContactId, ContactState, Direction, EntryState},
     effect::{Collection, Effect, Notice},
+    files::{DEFAULT_FILE_LIMIT, FileState, MAX_FILES, MAX_LOADED},
     input::{Command, Input, MAX_INVITE_VALIDITY},
     invites::{InviteId, InviteState, MAX_INVITES},
     relays::{ACTIVE_RELAYS, MAX_RELAYS, RelayState},
@@ -124,7 +129,7 @@ struct Outside {
     /// Whether the sessions were looked for since the start.
     checked: bool,
     /// The last set of collections that was asked for.
-    collecting: Option<Vec<effect::Collection>>,
+    collecting: Option<Vec<Collection>>,
     /// The last set of own queues that was told.
     serving: Option<Vec<QueueId>>,
     /// Whether queues came, went or opened since the last two were told.
@@ -133,6 +138,8 @@ struct Outside {
     publishing: BTreeMap<InviteId, FirstFlight>,
     /// Acknowledgements owed to places.
     acks: places::AckBook,
+    /// When those that did not reach their place are told again.
+    acks_due: Option<Timestamp>,
     /// Calls with frames, shared out among contacts.
     budget: Calls,
     /// Contacts whose group is in memory, the one used last at the end.
@@ -179,6 +186,7 @@ impl Messenger {
             Input::Called { call, outcome } => turn.called(call, outcome),
             Input::Collected { place, queue, number, blob } => turn.collected(place, queue, number, &blob),
             Input::Subscribed { place, up } => turn.subscribed(place, up),
+            Input::Missing { place, queue } => turn.missing(place, queue),
             Input::Asked { ticket, request } => turn.asked(ticket, request),
             Input::Wake => {}
         }

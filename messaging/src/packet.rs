@@ -11,18 +11,18 @@ use crate::frame::MAX_CONTENT;
 use crate::ratchet::{Incarnation, MAX_COMMIT, OVERHEAD};
 use crate::{WINDOW_BYTES, Window};
 
+pub use crate::transfer::{MAX_TRANSFERS, TransferId};
+
 /// Longest encoded packet. With a commit (4,100 B), what sealing adds (160 B) and the envelope's own bytes it stays within
 /// a frame's content of 16,258 B.
 pub const MAX_PACKET: usize = 11_900;
 /// Longest piece of a payload. The rest of a packet is for acknowledgements and headers: [`MAX_ACKS`] and
 /// [`PART_OVERHEAD`].
-pub const MAX_PART: usize = 11_500;
+pub const MAX_PART: usize = crate::part::MAX_PART as usize;
 /// Length of every chunk of a file but the last.
-pub const CHUNK_LEN: usize = 11_500;
-/// Files acknowledged in one packet.
-pub const MAX_TRANSFERS: usize = 4;
+pub const CHUNK_LEN: usize = crate::transfer::CHUNK_LEN as usize;
 /// Places counted in one packet: as many as a card has.
-pub const MAX_DEPOSITED: usize = 8;
+pub const MAX_DEPOSITED: usize = crate::card::MAX_PLACES;
 /// Items in one packet: as many of the shortest as there is room for would be more work than they are worth.
 pub const MAX_ITEMS: usize = 64;
 
@@ -33,13 +33,10 @@ pub const MAX_ACKS: usize =
 pub const PART_OVERHEAD: usize = 1 + 8 + 1 + (16 + 8) + 2;
 
 const _: () = assert!(MAX_ACKS == 318 && PART_OVERHEAD == 36);
+const _: () = assert!(MAX_DEPOSITED == crate::courier::MAX_PLACES);
 // Version, acknowledgements, number of items, and one part of full length.
 const _: () = assert!(1 + MAX_ACKS + 1 + PART_OVERHEAD + MAX_PART <= MAX_PACKET);
 const _: () = assert!(MAX_PACKET + OVERHEAD + MAX_COMMIT + 16 < MAX_CONTENT);
-
-/// Names one sending of one file. Random.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TransferId(pub [u8; 16]);
 
 /// What goes into one frame.
 #[derive(Clone, PartialEq, Eq, Debug)]

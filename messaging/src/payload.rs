@@ -18,7 +18,7 @@ use crate::codec::Reader;
 use crate::packet::TransferId;
 
 /// Longest encoded payload: six parts. A message of this length is seen whole or not at all.
-pub const MAX_PAYLOAD: usize = 65_536;
+pub const MAX_PAYLOAD: usize = crate::part::MAX_MESSAGE_LEN as usize;
 /// Kind and version.
 const HEADER_LEN: usize = 2 + 1;
 

@@ -29,10 +29,13 @@ const FORMAT: u8 = 1;
 const DOMAIN: &[u8] = b"autonomy safety number v1\0";
 
 /// The same for both; another for any other two persons.
+///
+/// To have one costs nothing; each way to show it takes 10,400 hashes, some milliseconds: too long to do it for a whole
+/// list of contacts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SafetyNumber {
-    /// The hashes of both sides, the smaller first.
-    halves: [[u8; HALF_LEN]; 2],
+    /// Both, the smaller first.
+    roots: [RootPublic; 2],
 }
 
 /// What comes of comparing a scanned text.
@@ -45,18 +48,26 @@ pub enum Comparison {
 }
 
 impl SafetyNumber {
-    /// The number of two persons; who asks does not matter. Takes 10,400 hashes, some milliseconds.
+    /// The number of two persons; who asks does not matter.
     #[must_use]
     pub fn between(one: &RootPublic, other: &RootPublic) -> Self {
-        let mut halves = [half(one), half(other)];
+        let mut roots = [*one, *other];
+        roots.sort_unstable_by_key(|root| *root.as_bytes());
+        Self { roots }
+    }
+
+    /// The hashes of both sides, the smaller first.
+    fn halves(&self) -> [[u8; HALF_LEN]; 2] {
+        let mut halves = self.roots.map(|root| half(&root));
         halves.sort_unstable();
-        Self { halves }
+        halves
     }
 
     /// Sixty digits in twelve groups of five.
     #[must_use]
     pub fn groups(&self) -> [String; 12] {
-        let digits = self.halves.iter().flat_map(|half| {
+        let halves = self.halves();
+        let digits = halves.iter().flat_map(|half| {
             half.chunks_exact(GROUP_DIGITS).take(HALF_DIGITS / GROUP_DIGITS).map(|bytes| {
                 let number = bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
                 format!("{:05}", number % 100_000)
@@ -70,16 +81,16 @@ impl SafetyNumber {
     #[must_use]
     pub fn words(&self) -> [&'static str; 18] {
         let list = Language::English.word_list();
-        let words =
-            self.halves.iter().flat_map(|half| (0..HALF_WORDS).map(|number| list[eleven_bits(half, number)]));
-        let words: Vec<&str> = words.collect();
+        let halves = self.halves();
+        let nine = |half| (0..HALF_WORDS).map(move |number| list[eleven_bits(half, number)]);
+        let words: Vec<&str> = halves.iter().flat_map(nine).collect();
         words.try_into().expect("two halves of nine words")
     }
 
     /// One line to be shown as a QR code and scanned by the other; in upper case it fits the alphanumeric mode.
     #[must_use]
     pub fn to_text(&self) -> String {
-        armour::encode(Kind::SafetyNumber, &[&[FORMAT], self.halves.as_flattened()].concat())
+        armour::encode(Kind::SafetyNumber, &[&[FORMAT], self.halves().as_flattened()].concat())
     }
 
     /// Compares with the line that the other shows. A text that is no safety number, or of another format, is an error:
@@ -89,7 +100,7 @@ impl SafetyNumber {
         let Some(halves) = scanned.strip_prefix(&[FORMAT]).filter(|halves| halves.len() == LEN - 1) else {
             return Err(TextError::Unknown { expected: Kind::SafetyNumber });
         };
-        let same = halves == self.halves.as_flattened();
+        let same = halves == self.halves().as_flattened();
         Ok(if same { Comparison::Same } else { Comparison::Different })
     }
 }
@@ -117,6 +128,6 @@ impl fmt::Display for SafetyNumber {
 
 impl fmt::Debug for SafetyNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SafetyNumber({self})")
+        f.debug_tuple("SafetyNumber").field(&self.roots).finish()
     }
 }

@@ -168,6 +168,11 @@ impl Outgoing {
         Ok(self.acked.merge(receipt))
     }
 
+    /// The contact may have been put back to an older day: what it has is to be learnt anew.
+    pub fn restart(&mut self) {
+        self.acked = Window::new();
+    }
+
     /// What is sent.
     #[must_use]
     pub fn content(&self) -> &FileContent {

@@ -82,7 +82,7 @@ pub enum Ticket {
 }
 
 /// An opaque text left at a queue, at most [`MAX_NOTICE`] bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Notice(Vec<u8>);
 
 /// What a place answers.
@@ -153,5 +153,11 @@ impl Notice {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl std::fmt::Debug for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Notice({} bytes)", self.0.len())
     }
 }

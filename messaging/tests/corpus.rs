@@ -20,6 +20,8 @@ use autonomy_messaging::queue::QueueRecord;
 use autonomy_messaging::vcard::VCard;
 use autonomy_messaging::wire::{Request, Response};
 use autonomy_messaging::{Access, Role, UnverifiedCertificate, Validity, Window};
+use rand::Rng as _;
+use rand::rngs::StdRng;
 use support::samples::{
     sample_envelopes, sample_frame, sample_key, sample_packet, sample_parcel, sample_payloads, sample_queue,
     sample_requests, sample_responses, sample_vcard, sample_window,
@@ -97,6 +99,63 @@ fn what_people_carry_holds() {
     hold("invite", properties::invite, |bytes| Invite::from_text(&String::from_utf8_lossy(bytes)).is_ok());
     hold("parcel", properties::parcel, |bytes| Parcel::parse(bytes).is_ok());
     hold("vcard", properties::vcard, |bytes| VCard::from_text(&String::from_utf8_lossy(bytes)).is_ok());
+}
+
+type Property = fn(&[u8]);
+
+const TARGETS: [(&str, Property); 14] = [
+    ("certificate", properties::certificate),
+    ("request", properties::request),
+    ("answer", properties::answer),
+    ("frame", properties::frame),
+    ("wire", properties::wire),
+    ("queue", properties::queue),
+    ("packet", properties::packet),
+    ("payload", properties::payload),
+    ("envelope", properties::envelope),
+    ("card", properties::card),
+    ("invite", properties::invite),
+    ("parcel", properties::parcel),
+    ("vcard", properties::vcard),
+    ("window", properties::window),
+];
+
+/// What a fuzzer does in its first moments: each seed cut, prolonged, with bits flipped, with bytes of another seed.
+#[test]
+fn changed_seeds_hold() {
+    let mut rng = support::rng(14);
+    for (target, property) in TARGETS {
+        let seeds: Vec<Vec<u8>> = corpus(target).into_iter().map(|(_, bytes)| bytes).collect();
+        for _ in 0..CHANGES {
+            property(&changed(&seeds, &mut rng));
+        }
+    }
+}
+
+/// Changed seeds tried for each target, a second in all.
+const CHANGES: usize = 200;
+
+fn changed(seeds: &[Vec<u8>], rng: &mut StdRng) -> Vec<u8> {
+    let mut bytes = seeds[rng.gen_range(0..seeds.len())].clone();
+    for _ in 0..rng.gen_range(1..4) {
+        let at = rng.gen_range(0..=bytes.len());
+        match rng.gen_range(0..5) {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at, rng.r#gen()),
+            2 => {
+                let other = &seeds[rng.gen_range(0..seeds.len())];
+                let rest = other.get(at..).unwrap_or_default().to_vec();
+                bytes.truncate(at);
+                bytes.extend(rest);
+            }
+            _ => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= 1 << rng.gen_range(0..8);
+                }
+            }
+        }
+    }
+    bytes
 }
 
 /// The good seeds were written by the first version, byte for byte. Another encoding has to be another version,

@@ -61,7 +61,7 @@ fn behind(now: SystemTime, directory_from: SystemTime) -> Option<BootstrapError>
 }
 
 #[expect(clippy::disallowed_methods, reason = "the wall clock itself is what is looked at")]
-fn wall_clock() -> SystemTime {
+pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 

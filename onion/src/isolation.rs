@@ -7,6 +7,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,26 +15,43 @@ use arti_client::IsolationToken;
 
 use crate::OnionAddress;
 
-/// Peers and roles remembered. At 56 bytes each this is about 230 kB; beyond it the map starts over, which
+/// Peers and roles remembered. At 80 bytes each this is about 330 kB; beyond it the map starts over, which
 /// costs each peer one fresh circuit.
 const MAX_GROUPS: usize = 4096;
 
 /// What a connection is for. Connections of different roles never share a circuit, so a relay cannot tell
-/// that who deposits here and who collects there is one person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Role(&'static str);
+/// that who deposits here and who collects there is one person. Nor do connections of one role for different
+/// [parties](Role::of): what is done for one contact says nothing of what is done for another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Role {
+    name: &'static str,
+    party: [u8; 16],
+}
 
 impl Role {
     /// A device that talks to its own pod.
-    pub const APP: Role = Role("app");
+    pub const APP: Role = Role::named("app");
     /// Deposits in someone else's queue.
-    pub const DEPOSIT: Role = Role("deposit");
+    pub const DEPOSIT: Role = Role::named("deposit");
     /// Collects from an own queue.
-    pub const COLLECT: Role = Role("collect");
+    pub const COLLECT: Role = Role::named("collect");
 
     /// A role of the caller's own.
     pub const fn named(name: &'static str) -> Self {
-        Self(name)
+        Self { name, party: [0; 16] }
+    }
+
+    /// The same role for one party: whatever the caller keeps apart.
+    #[must_use]
+    pub const fn of(self, party: [u8; 16]) -> Self {
+        Self { party, ..self }
+    }
+}
+
+/// Without the party, which may name a contact.
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Role").field(&self.name).finish()
     }
 }
 
@@ -95,6 +113,7 @@ mod tests {
         isolation.keep(PEER, Role::DEPOSIT, token);
         assert_eq!(isolation.kept(PEER, Role::DEPOSIT), Some(token));
         assert_eq!(isolation.kept(PEER, Role::COLLECT), None);
+        assert_eq!(isolation.kept(PEER, Role::DEPOSIT.of([1; 16])), None);
     }
 
     #[test]

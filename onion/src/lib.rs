@@ -6,6 +6,7 @@
 //! | [`Tor::launch`] | an [`OnionService`] under the address of an [`OnionKey`], open or restricted to holders of a [descriptor key](DescriptorSecret) |
 //! | [`OnionService::listen`] | the streams callers open to one port |
 //! | [`Tor::connect`] | an [`OnionStream`], or a [`DialError`] that says whether and when to try again |
+//! | [`peers`] | requests to other pods and relays over connections that share nothing, and a door for theirs |
 //! | [`transport`] | libp2p over `/onion3` addresses, dialling and listening |
 //! | [`https`] | HTTPS with both sides known by their Ed25519 keys: a listener for axum, and a client |
 //! | [`reachability`] | whether a service can be reached, found out by dialling it, and healing when it cannot |
@@ -40,6 +41,7 @@ mod isolation;
 mod keys;
 pub mod network;
 mod pace;
+pub mod peers;
 pub mod reachability;
 mod service;
 mod state;

@@ -111,7 +111,7 @@ pub struct PortListener {
     address: OnionAddress,
     port: u16,
     streams: mpsc::Receiver<OnionStream>,
-    _service: OnionService,
+    service: OnionService,
 }
 
 impl Tor {
@@ -167,7 +167,7 @@ impl OnionService {
     /// Listens on a port. Streams to ports nobody listens on are turned away.
     pub fn listen(&self, port: u16) -> Result<PortListener, PortTaken> {
         let streams = self.0.ports.listen(port)?;
-        Ok(PortListener { address: self.0.address, port, streams, _service: self.clone() })
+        Ok(PortListener { address: self.0.address, port, streams, service: self.clone() })
     }
 
     /// Replaces the clients of a restricted service, without a restart.
@@ -272,6 +272,11 @@ impl PortListener {
     /// The port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The service it belongs to.
+    pub fn service(&self) -> &OnionService {
+        &self.service
     }
 }
 

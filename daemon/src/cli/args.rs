@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 pub use self::{
     machines::{
         Access, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Probe, ProbeAs, Provision,
+        RelayVerb,
     },
     money::{AccountVerb, CreateAccount, ExportFormat, History, Kind, Pay, PaymentVerb, Receive},
 };
@@ -100,6 +101,9 @@ pub enum Verb {
     /// The pod on this machine
     #[command(subcommand)]
     Pod(PodVerb),
+    /// A relay on this machine: keeps frames for others
+    #[command(subcommand)]
+    Relay(RelayVerb),
     /// The background helper that keeps Tor warm
     #[command(hide = true)]
     Agent(Agent),

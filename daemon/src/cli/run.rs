@@ -12,11 +12,11 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     Exit, Failure, account, agent,
-    args::{AgentVerb, Cli, PodVerb, Verb},
+    args::{AgentVerb, Cli, PodVerb, RelayVerb, Verb},
     context::Context,
     device, events,
     output::Answer,
-    pay, pod, probe, setup, shell, status,
+    pay, pod, probe, relay, setup, shell, status,
 };
 
 /// Threads for everything that waits.
@@ -60,7 +60,7 @@ fn not_understood(error: &clap::Error, json: bool) -> ExitCode {
 
 /// A pod and an agent tell what they do; other commands only what goes wrong.
 fn start_log(cli: &Cli) {
-    let serves = matches!(cli.verb, Verb::Pod(PodVerb::Run) | Verb::Agent(_));
+    let serves = matches!(cli.verb, Verb::Pod(PodVerb::Run) | Verb::Relay(RelayVerb::Run) | Verb::Agent(_));
     let usual = match (cli.global.verbose, serves) {
         (0, false) => "error",
         // Arti's directory code warns of every small network, each second.
@@ -80,6 +80,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
             return shell::man(&dir).and_then(|answer| print(&Context::new(cli.global)?, &answer));
         }
         Verb::Pod(PodVerb::Run) => return pod::run(&Context::new(cli.global)?),
+        Verb::Relay(RelayVerb::Run) => return relay::run(&Context::new(cli.global)?),
         Verb::Probe(wish) => {
             let context = Context::new(cli.global)?;
             // Tor writes its last words when the runtime ends; its folder goes after that.
@@ -122,6 +123,7 @@ async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure
         Verb::History(history) => account::history(context, &history).await?,
         Verb::Events(events) => return events::events(context, &events).await.map(|()| None),
         Verb::Pod(verb) => pod::pod(context, verb).await?,
+        Verb::Relay(verb) => relay::relay(context, &verb).await?,
         Verb::Agent(agent) => match agent.verb {
             None => return agent::serve().await.map(|()| None),
             Some(AgentVerb::Stop) => agent::stop(context).await?,

@@ -5,18 +5,19 @@ use std::{
     time::Duration,
 };
 
+use autonomy_messaging::messenger;
 use autonomy_wallet::bitcoin::Network;
 use axum::{Router, body::Body, http::header, middleware::map_response, response::Response};
 use futures::{StreamExt as _, future::join_all};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinHandle,
 };
 use zeroize::Zeroizing;
 
 use super::{
-    PodDir, PodError, open,
+    PodDir, PodError, mail, open,
     services::{self, Parts},
     socket::{self, Socket},
 };
@@ -26,6 +27,8 @@ use crate::{
     config::Config,
     driver::{self, Broadcaster, Handle},
     node::{ChainPoint, Owner},
+    peers,
+    relay::{self, Relay},
     store::Unlock,
 };
 
@@ -83,9 +86,10 @@ pub fn run(dir: &PodDir, unlock: &Unlock, config: &Config, told: Told) -> Result
         broadcaster: Arc::new(RwLock::new(None)),
         told,
     };
-    let handle = driver::start(node, store, effects, pod.broadcaster.clone(), pod.watched.clone())
+    let (post, mail) = mpsc::unbounded_channel();
+    let handle = driver::start(node, store, effects, pod.broadcaster.clone(), pod.watched.clone(), post)
         .map_err(|error| PodError::system("starting the node", error))?;
-    let outcome = runtime.block_on(pod.serve(handle));
+    let outcome = runtime.block_on(pod.serve(handle, mail));
     runtime.shutdown_timeout(LAST_WORDS);
     outcome
 }
@@ -102,7 +106,11 @@ struct Pod {
 }
 
 impl Pod {
-    async fn serve(self, handle: Handle) -> Result<(), PodError> {
+    async fn serve(
+        self,
+        handle: Handle,
+        mail: mpsc::UnboundedReceiver<messenger::Effect>,
+    ) -> Result<(), PodError> {
         // First what can be wrong or come too early: nothing is served by then that would have to be taken down.
         let signals = Signals::listen()?;
         let tor = self.config.tor(&self.dir.tor())?;
@@ -121,12 +129,19 @@ impl Pod {
         ];
         (self.told)(RunEvent::SocketReady);
         let parts = (self.pod_seed.clone(), self.config.tor.echo, self.told.clone());
+        let relay = self.relay()?;
+        let (network, network_events) = peers::start(&tokio::runtime::Handle::current());
+        tasks.push(spawn(mail::carry_out(mail, network.clone(), stopping.clone())));
+        tasks.push(spawn(mail::deliver(network_events, handle.clone(), stopping.clone())));
+        if let Some(relay) = relay.clone() {
+            tasks.push(spawn(relay::service::keep(relay, stopping.clone())));
+        }
         let stopping_too = stopping.clone();
         let on_tor = handle.clone();
         tasks.push(spawn(async move {
             let Some(owner) = owner(&on_tor, &parts.2, stopping_too.clone()).await else { return };
             let Some(tor) = services::start_tor(tor, &onion, stopping_too.clone()).await else { return };
-            let parts = Parts { pod_seed: parts.0, owner, echo: parts.1 };
+            let parts = Parts { pod_seed: parts.0, owner, echo: parts.1, network: Some(network), relay };
             services::keep_running(tor, &parts, &on_tor, &routes, &onion, stopping_too).await;
         }));
         let outcome = signals.until_told_to_end(&handle).await;
@@ -136,6 +151,16 @@ impl Pod {
         let _ = tokio::time::timeout(LAST_WORDS, join_all(tasks)).await;
         *self.broadcaster.write().unwrap_or_else(PoisonError::into_inner) = None;
         outcome
+    }
+
+    /// The relay beside the pod, where the settings want one. Its file has nothing to do with the pod's.
+    fn relay(&self) -> Result<Option<Relay>, PodError> {
+        if !self.config.relay.enabled {
+            return Ok(None);
+        }
+        let file = relay::file_in(self.dir.path());
+        let relay = Relay::open(&file, self.config.relay(), relay::service::clock());
+        relay.map(Some).map_err(|error| PodError::system("opening the relay", error))
     }
 
     fn follow_chain(&self, bitcoind: BitcoindConfig, handle: &Handle) -> Result<(), PodError> {

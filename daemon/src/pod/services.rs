@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 
+use autonomy_messaging::{place::PLACE_PORT, wire::PROTOCOL};
 use autonomy_onion::{
     Access, BootstrapProgress, DescriptorPublicKey, OnionKey, OnionService, ServiceConfig, Tor, TorConfig,
     https::{self, ClientGate, OnionTlsListener, TlsIdentity},
+    peers::PeerServer,
     reachability::{self, Reachability, Report},
 };
 use axum::{
@@ -14,12 +16,18 @@ use futures::stream;
 use tokio::{sync::watch, task::JoinSet};
 use zeroize::Zeroizing;
 
-use super::{PodError, peers};
+use super::PodError;
 use crate::{
     api::APP_PORT,
     api::{routes::OnionState, types::ServiceStatus},
     driver::{self, Admitted, Handle},
     node::{Caller, Id, Owner},
+    peers::{
+        NetworkHandle,
+        door::{self, Counter},
+        tor::OverTor,
+    },
+    relay::Relay,
 };
 
 /// The port of the echo, where it is asked for.
@@ -33,6 +41,10 @@ pub(super) struct Parts {
     pub(super) pod_seed: Zeroizing<[u8; 32]>,
     pub(super) owner: Owner,
     pub(super) echo: bool,
+    /// Leads to the node what peers ask, and places what the node asks.
+    pub(super) network: Option<NetworkHandle>,
+    /// Keeps frames for others.
+    pub(super) relay: Option<Relay>,
 }
 
 /// Starts Tor, again and again if it must, until it runs or `stop` turns true.
@@ -108,9 +120,8 @@ async fn run(
         echo_port: None,
     };
     let peer = tor.launch(peer_config).await.map_err(|error| failed(&error))?;
-    let swarm =
-        peers::swarm(tor, peer.listen(peers::PEER_PORT).map_err(|error| failed(&error))?, &parts.pod_seed)
-            .map_err(|error| failed(&error))?;
+    let door = peer.listen(PLACE_PORT).map_err(|error| failed(&error))?;
+    let door = PeerServer::start(door, &parts.pod_seed, PROTOCOL).map_err(|error| failed(&error))?;
     let identity = TlsIdentity::from_seed(&parts.pod_seed).map_err(|error| failed(&error))?;
     let listener = app.listen(APP_PORT).map_err(|error| failed(&error))?;
     let streams = stream::unfold(listener, async |mut listener| Some((listener.accept().await?, listener)));
@@ -120,7 +131,11 @@ async fn run(
     tell(onion, &app, &peer, &watches);
     let mut tasks = JoinSet::new();
     tasks.spawn(serve_app(tls, router, stop.clone()));
-    tasks.spawn(peers::serve(swarm, stop.clone()));
+    let counter = Counter::new(parts.network.as_ref(), parts.relay.clone());
+    tasks.spawn(door::serve(door, counter, stop.clone()));
+    if let Some(network) = &parts.network {
+        network.attach(Some(Arc::new(OverTor::new(tor))));
+    }
     tasks.spawn(keep_current(app.clone(), handle.admitted(), stop.clone()));
     let mut changes = [watches[0].subscribe(), watches[1].subscribe()];
     let mut stop = stop;
@@ -131,6 +146,9 @@ async fn run(
             _ = peer_change.changed() => tell(onion, &app, &peer, &watches),
             _ = stop.wait_for(|stop| *stop) => break,
         }
+    }
+    if let Some(network) = &parts.network {
+        network.attach(None);
     }
     while tasks.join_next().await.is_some() {}
     Ok(())

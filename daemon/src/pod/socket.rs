@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::node::Caller;
 
 /// Serves `router` at `path` until `stop` turns true.
-pub(super) async fn serve(listener: Socket, router: Router, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: Socket, router: Router, mut stop: watch::Receiver<bool>) {
     let router = router.layer(Extension(Caller::Owner));
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
@@ -30,7 +30,7 @@ pub(super) async fn serve(listener: Socket, router: Router, mut stop: watch::Rec
 
 /// A bound socket. Dropping it removes it.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Socket {
     listener: UnixListener,
     place: Place,
 }
@@ -49,7 +49,7 @@ impl Drop for Place {
 impl Socket {
     /// Binds the socket. One that a killed pod left behind is replaced; one that answers is not: the store's
     /// lock has told already that no other pod runs here.
-    pub(super) async fn bind(path: &Path) -> io::Result<Self> {
+    pub(crate) async fn bind(path: &Path) -> io::Result<Self> {
         if path.exists() {
             if UnixStream::connect(path).await.is_ok() {
                 return Err(io::Error::new(

@@ -1,7 +1,15 @@
 //! What a messenger answers its owner.
 
-use super::{ContactId, ContactState, Direction, EntryState, InviteId, InviteState, RelayState, Timestamp};
-use crate::{Name, RootPublic, invite::Invite, payload::Payload, place::Place, safety::SafetyNumber};
+use super::{
+    ContactId, ContactState, Direction, EntryState, FileState, InviteId, InviteState, RelayState, Timestamp,
+};
+use crate::{
+    FileContent, Name, RootPublic, TransferId,
+    invite::Invite,
+    payload::{FileName, Payload},
+    place::Place,
+    safety::SafetyNumber,
+};
 
 /// What a command gives back.
 #[derive(Debug, Clone)]
@@ -17,6 +25,9 @@ pub enum Answer {
     Queued(u64),
     Messages(Vec<EntryView>),
     Relays(Vec<RelayView>),
+    File(FileView),
+    Files(Vec<FileView>),
+    Bytes(Vec<u8>),
 }
 
 /// How it is going.
@@ -93,6 +104,8 @@ pub struct ContactView {
     pub places: Vec<Place>,
     /// Messages not yet known to be delivered.
     pub queued: u32,
+    /// Longest file taken from them, bytes.
+    pub file_limit: u64,
     /// Messages not read yet.
     pub unread: u32,
     /// The number after the last entry of the conversation.
@@ -112,6 +125,25 @@ pub struct EntryView {
     pub state: EntryState,
     /// What was said.
     pub payload: Payload,
+}
+
+/// A file as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileView {
+    /// Names it.
+    pub transfer: TransferId,
+    /// Whether it goes or comes.
+    pub direction: Direction,
+    /// What it is called.
+    pub name: FileName,
+    /// What it is.
+    pub content: FileContent,
+    /// How it stands.
+    pub state: FileState,
+    /// Bytes that were loaded (while it is loaded), or that the one who takes it has.
+    pub done: u64,
+    /// When it was offered.
+    pub at: Timestamp,
 }
 
 /// A relay as its owner sees it.

@@ -1,14 +1,17 @@
 //! One contact: who it is, its queues, and how the conversation stands.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{Timestamp, deliver::Ware};
+use super::{Timestamp, deliver::Ware, files::FileRecord};
 use crate::{
-    RootPublic,
+    RootPublic, TransferId,
     card::Card,
     courier::{Courier, Watch},
     frame::QueueKey,
@@ -93,6 +96,8 @@ pub(super) struct ContactRecord {
     /// A new group of ours that they have not answered yet.
     #[zeroize(skip)]
     pub(super) pending_reset: Option<Vec<u8>>,
+    /// Longest file taken from them, bytes.
+    pub(super) file_limit: u64,
 }
 
 /// Keys that last as long as the contact: they come from the first group, and are in backups.
@@ -142,6 +147,8 @@ pub(super) struct Contact {
     pub(super) inbox: Inbox,
     /// When the messages in the outbox were queued, but for those given up.
     pub(super) queued_at: BTreeMap<u64, Timestamp>,
+    /// Files to and from them.
+    pub(super) files: BTreeMap<TransferId, FileRecord>,
     /// Their card, read from the record.
     pub(super) card: Option<Card>,
     pub(super) outside: ContactOutside,
@@ -154,6 +161,10 @@ pub(super) struct ContactOutside {
     pub(super) session: Option<Box<Session>>,
     /// When this contact is to be looked at next.
     pub(super) wake: Option<Timestamp>,
+    /// Files of which chunks came lately, the newest last: their receipts ride along.
+    pub(super) chunks_from: VecDeque<TransferId>,
+    /// Chunks of files that nobody offered: since when.
+    pub(super) stray_chunks: BTreeMap<TransferId, Timestamp>,
     /// Frames in a row that could not be opened, and since when.
     pub(super) unreadable: Option<(Timestamp, u32)>,
     /// When queues that are not open yet are asked for again.
@@ -161,6 +172,8 @@ pub(super) struct ContactOutside {
     pub(super) open_tries: u32,
     /// Queues being opened.
     pub(super) opening: u32,
+    /// Queues that their places have lost: to be opened again under the same names.
+    pub(super) lost: BTreeSet<QueueId>,
     /// What they say our relays took, against what we collected there.
     pub(super) watches: BTreeMap<QueueId, Watch>,
     /// Whether our card for them was looked at since something in it may have changed.

@@ -4,6 +4,7 @@ use super::{
     ContactId, ContactState, Timestamp, contact::Contact, places::Call, row::Key, talk::Entry, turn::Turn,
 };
 use crate::{
+    TransferId,
     courier::{Outcome as Ending, Pending, Shipment},
     envelope::{Envelope, Ratchet},
     frame::{DepositId, Frame},
@@ -23,6 +24,8 @@ const LIVE_SESSIONS: usize = 32;
 pub(super) enum Ware {
     /// A part of a message.
     Part(u64),
+    /// A chunk of a file.
+    Chunk(TransferId, u32),
 }
 
 /// A shipment that was found due.
@@ -34,7 +37,7 @@ impl Contact {
             let len = self.outbox.part(seq).map_or(0, |part| part.len as usize);
             Pending { key: Ware::Part(seq), len, bulk: false }
         };
-        self.outbox.unacknowledged().map(part).collect()
+        self.outbox.unacknowledged().map(part).chain(self.pending_chunks()).collect()
     }
 
     fn can_ship(&self) -> bool {
@@ -121,7 +124,10 @@ impl Turn<'_> {
     }
 
     fn item(&mut self, id: ContactId, ware: Ware) -> Option<Item> {
-        let Ware::Part(seq) = ware;
+        let seq = match ware {
+            Ware::Part(seq) => seq,
+            Ware::Chunk(transfer, index) => return self.chunk(id, transfer, index),
+        };
         let contact = self.messenger.contacts.get_mut(&id)?;
         let part = contact.outbox.part(seq)?;
         if contact.outbox.mark_sent(seq) {
@@ -158,7 +164,7 @@ impl Turn<'_> {
         Some(Acks {
             incarnation: Incarnation(contact.inbox.incarnation()),
             messages: *contact.inbox.receipt(),
-            transfers: Vec::new(),
+            transfers: contact.chunk_receipts(),
             deposited: (0..places).map(|place| contact.outside.courier.accepted(place)).collect(),
             card: card.map_or(0, |card| card.version()),
         })

@@ -2,6 +2,7 @@
 
 use super::{ContactId, InviteId};
 use crate::{
+    TransferId,
     lane::{CallId, Lane},
     place::{Capability, Place, QueueId},
     wire::{Request, Response},
@@ -74,6 +75,14 @@ pub enum Notice {
     Rekeyed(ContactId),
     /// A relay does not do what it should.
     RelayTrouble(Place, String),
+    /// A contact offers a file that is now being taken; or it is over their limit.
+    FileOffered(ContactId, TransferId),
+    /// A file from a contact is here.
+    FileReceived(ContactId, TransferId),
+    /// A contact has a file.
+    FileDelivered(ContactId, TransferId),
+    /// A contact does not take a file, or no longer offers it.
+    FileCancelled(ContactId, TransferId),
     /// A relay's queues were moved to another.
     RelayReplaced(Place, Place),
 }

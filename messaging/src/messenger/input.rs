@@ -2,11 +2,11 @@
 
 use super::{ContactId, InviteId, Timestamp};
 use crate::{
-    Name,
+    FileContent, Name, TransferId,
     frame::Blob,
     invite::Invite,
     lane::{CallId, Unreached},
-    payload::Text,
+    payload::{FileName, Text},
     place::{Capability, Place, QueueId},
     wire::{Request, Response},
 };
@@ -41,6 +41,13 @@ pub enum Input {
         place: Place,
         /// Whether it works now.
         up: bool,
+    },
+    /// A place says that it has no such queue of ours: it lost it.
+    Missing {
+        /// The place.
+        place: Place,
+        /// The queue.
+        queue: QueueId,
     },
     /// Somebody deposits in a queue of the pod's own, or redeems an invite there. The answer is an effect.
     Asked {
@@ -130,6 +137,45 @@ pub enum Command {
     RemoveRelay(Place),
     /// All relays.
     Relays,
+    /// Offer a file; its bytes follow.
+    OfferFile {
+        /// To whom.
+        contact: ContactId,
+        /// What it is called.
+        name: FileName,
+        /// What it is.
+        content: FileContent,
+    },
+    /// The next bytes of a file that was offered: whole chunks, but for its end.
+    LoadFile {
+        /// To whom it goes.
+        contact: ContactId,
+        /// Which file.
+        transfer: TransferId,
+        /// The first chunk of these: the one after those loaded before.
+        first: u32,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Files to and from a contact.
+    Files(ContactId),
+    /// One of them.
+    File(ContactId, TransferId),
+    /// Chunks of a file.
+    ReadFile {
+        /// Whose.
+        contact: ContactId,
+        /// Which file.
+        transfer: TransferId,
+        /// The first chunk wanted.
+        first: u32,
+        /// How many.
+        count: u32,
+    },
+    /// Stop sending or taking a file, and forget it.
+    RemoveFile(ContactId, TransferId),
+    /// Take files of at most so many bytes from a contact.
+    SetFileLimit(ContactId, u64),
 }
 
 /// Longest time an invite can be redeemed: 30 days, in seconds.

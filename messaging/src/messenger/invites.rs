@@ -169,6 +169,7 @@ impl Turn<'_> {
         let record = record.clone();
         self.messenger.outside.publishing.remove(&id);
         self.messenger.outside.queues.remove(&record.queue.id());
+        self.messenger.outside.acks.remove(&record.queue.id());
         self.messenger.outside.queues_changed = true;
         self.put(Key::Invite(id), &record);
         self.close_queue(&record.queue, invite_lane(id));
@@ -206,6 +207,16 @@ impl Turn<'_> {
         };
         self.messenger.outside.publishing.entry(id).or_default().in_flight = 1;
         self.call(queue.place, invite_lane(id), request, Call::Publish(id));
+    }
+
+    /// The place of an invite has lost it.
+    pub(super) fn publish_again(&mut self, id: InviteId) {
+        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
+        if record.state == InviteState::Ready {
+            record.state = InviteState::Publishing;
+            let record = record.clone();
+            self.put(Key::Invite(id), &record);
+        }
     }
 
     pub(super) fn published(&mut self, id: InviteId, outcome: Result<Response, Unreached>) {

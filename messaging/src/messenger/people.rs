@@ -1,13 +1,13 @@
 //! Contacts: made, seen, named, compared, shut out, forgotten; and the card each of them has of us.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Answer, ContactId, ContactState, ContactView, MAX_CONTACTS, Messenger, MessengerStatus, RefusedBecause,
-    Timestamp,
+    Answer, ContactId, ContactState, ContactView, DEFAULT_FILE_LIMIT, MAX_CONTACTS, Messenger,
+    MessengerStatus, RefusedBecause, Timestamp,
     contact::{Contact, ContactOutside, ContactRecord, FirstFlight, ThreadRecord},
     row::Key,
     turn::{Outcome, Turn},
@@ -49,6 +49,7 @@ impl Messenger {
             invite: None,
             joining: None,
             pending_reset: None,
+            file_limit: DEFAULT_FILE_LIMIT,
         }
     }
 
@@ -77,18 +78,29 @@ impl Contact {
             courier: Courier::new(&[], 0),
             session: None,
             wake: None,
+            chunks_from: VecDeque::new(),
+            stray_chunks: BTreeMap::new(),
             unreadable: None,
             open_at: 0,
             open_tries: 0,
             opening: 0,
+            lost: BTreeSet::new(),
             watches: BTreeMap::new(),
             card_looked_at: false,
             first_flight: FirstFlight::default(),
             last_reset: 0,
         };
         let (outbox, inbox) = (Outbox::new([0; 16]), Inbox::new([0; 16]));
-        let mut contact =
-            Self { record, thread, outbox, inbox, queued_at: BTreeMap::new(), card: None, outside };
+        let mut contact = Self {
+            record,
+            thread,
+            outbox,
+            inbox,
+            queued_at: BTreeMap::new(),
+            files: BTreeMap::new(),
+            card: None,
+            outside,
+        };
         contact.take_card(card);
         contact
     }
@@ -141,6 +153,7 @@ impl Contact {
                 .map(|place| place.address.place)
                 .collect(),
             queued: self.queued_at.len() as u32,
+            file_limit: self.record.file_limit,
             unread: self.thread.unread,
             next_entry: self.thread.next_entry,
         }
@@ -173,6 +186,7 @@ impl Turn<'_> {
         parts.into_iter().for_each(|seq| self.remove(Key::Part(id, seq)));
         given_up.into_iter().for_each(|number| self.remove(Key::Queued(id, number)));
         waiting.into_iter().for_each(|number| self.keep_queued(id, number));
+        self.restart_files(id);
         self.thread_moved(id);
     }
 
@@ -194,6 +208,9 @@ impl Turn<'_> {
         }
         for seq in contact.inbox.kept() {
             self.remove(Key::Part(id, seq));
+        }
+        for (transfer, file) in &contact.files {
+            self.remove_chunks(id, *transfer, file);
         }
         self.remove(Key::Thread(id));
         self.remove(Key::Contact(id));
@@ -233,7 +250,9 @@ impl Turn<'_> {
             }
             (ContactState::Blocked, true) | (ContactState::Active, false) => {}
             _ => {
-                return Err(RefusedBecause::Conflict("only a contact can be blocked; remove this one".into()));
+                return Err(RefusedBecause::Conflict(
+                    "only a contact can be blocked; remove this one".into(),
+                ));
             }
         }
         self.record_changed(id);
@@ -262,6 +281,7 @@ impl Turn<'_> {
                 self.open_queues(id);
                 self.refresh_card(id);
                 self.expire(id);
+                self.look_after_files(id);
                 self.look_after_reset(id);
                 self.pump(id);
             }
@@ -271,7 +291,13 @@ impl Turn<'_> {
     }
 
     pub(super) fn set_wake(&mut self, id: ContactId) {
-        let next = [self.next_join(id), self.next_opening(id), self.next_reset(id), self.next_delivery(id)];
+        let next = [
+            self.next_join(id),
+            self.next_opening(id),
+            self.next_reset(id),
+            self.next_delivery(id),
+            self.next_file(id),
+        ];
         let next = next.into_iter().flatten().min().map(|at| at.max(self.now + 1));
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let before = std::mem::replace(&mut contact.outside.wake, next);

@@ -1,10 +1,13 @@
 //! Own queues at own places: opened, collected, acknowledged, closed; and calls in flight with what they are for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::{
-    ContactId, ContactState, Effect, InviteId, Messenger, contact::OwnQueue, effect::Collection,
-    invites::invite_lane, turn::Turn,
+    ContactId, ContactState, Effect, InviteId, Messenger,
+    contact::{Contact, OwnQueue},
+    effect::Collection,
+    invites::invite_lane,
+    turn::Turn,
 };
 use crate::{
     Watch,
@@ -20,6 +23,9 @@ const COLLECT_LANES: u8 = 16;
 /// Pause before a place is asked again to make a queue, seconds; doubled each time.
 const FIRST_PAUSE: u64 = 2;
 const LONGEST_PAUSE: u64 = 900;
+
+/// Pause before acknowledgements that did not reach their place are told again, seconds: they only keep it tidy.
+const ACK_AGAIN: u64 = 300;
 
 /// What a call in flight is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +64,7 @@ pub(super) struct Collected {
 }
 
 /// Acknowledgements owed to places.
-pub(super) type AckBook = HashMap<QueueId, Collected>;
+pub(super) type AckBook = BTreeMap<QueueId, Collected>;
 
 /// Whether a place may answer otherwise later.
 pub(super) fn is_passing(refusal: &Refusal) -> bool {
@@ -92,7 +98,37 @@ impl Messenger {
     }
 }
 
+impl Contact {
+    /// Queues that their places do not have.
+    fn unopened(&self) -> impl Iterator<Item = &OwnQueue> {
+        self.record.queues.iter().filter(|queue| !queue.open || self.outside.lost.contains(&queue.id()))
+    }
+}
+
 impl Turn<'_> {
+    /// A place has lost a queue of ours: it is made anew, under its name, so that contacts need not be told.
+    pub(super) fn missing(&mut self, place: Place, queue: QueueId) {
+        match self.messenger.outside.queues.get(&queue).copied() {
+            Some(Inlet::Contact(id)) => {
+                let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+                if contact.record.queues.iter().any(|own| own.id() == queue && own.place == place) {
+                    contact.outside.lost.insert(queue);
+                    self.touch(id);
+                }
+            }
+            Some(Inlet::Invite(id)) => self.publish_again(id),
+            None => {}
+        }
+    }
+
+    /// The place has it again: the subscription starts over.
+    fn collect_again(&mut self, queue: QueueId) {
+        // The place counts anew, and so do we.
+        self.messenger.outside.acks.remove(&queue);
+        self.messenger.outside.collecting = None;
+        self.messenger.outside.queues_changed = true;
+    }
+
     /// Makes a queue for a contact at every place of ours that has none, and asks relays to open theirs.
     pub(super) fn make_queues(&mut self, id: ContactId) {
         let Ok(own) = self.own() else { return };
@@ -124,7 +160,7 @@ impl Turn<'_> {
     pub(super) fn open_queues(&mut self, id: ContactId) {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let closed: Vec<_> = contact.record.queues.iter().filter(|queue| !queue.open).cloned().collect();
+        let closed: Vec<_> = contact.unopened().cloned().collect();
         if closed.is_empty() || contact.outside.opening > 0 || contact.outside.open_at > now {
             return;
         }
@@ -147,7 +183,7 @@ impl Turn<'_> {
     /// When queues that are not open yet are to be asked for again.
     pub(super) fn next_opening(&self, id: ContactId) -> Option<u64> {
         let contact = self.messenger.contacts.get(&id)?;
-        let waits = contact.outside.opening == 0 && contact.record.queues.iter().any(|queue| !queue.open);
+        let waits = contact.outside.opening == 0 && contact.unopened().next().is_some();
         waits.then_some(contact.outside.open_at)
     }
 
@@ -160,8 +196,12 @@ impl Turn<'_> {
         let place = own.place;
         match outcome {
             Ok(Response::Done) => {
-                own.open = true;
+                let was_lost = contact.outside.lost.remove(&queue);
                 contact.outside.open_tries = 0;
+                if was_lost && own.open {
+                    return self.collect_again(queue);
+                }
+                own.open = true;
                 contact.outside.watches.entry(queue).or_insert_with(|| Watch::new(now));
                 self.messenger.outside.queues_changed = true;
                 self.record_changed(id);
@@ -222,7 +262,7 @@ impl Turn<'_> {
             Some(Call::Reset(contact)) => self.reset_left(contact, &outcome),
             Some(Call::OpenQueue(contact, queue)) => self.opened(contact, queue, outcome),
             Some(Call::Publish(invite)) => self.published(invite, outcome),
-            Some(Call::Ack(queue)) => self.ack_told(queue),
+            Some(Call::Ack(queue)) => self.ack_told(queue, outcome.is_ok()),
             Some(Call::Close) | None => {}
         }
     }
@@ -251,12 +291,29 @@ impl Turn<'_> {
         self.call(place, lane, request, Call::Ack(queue));
     }
 
-    fn ack_told(&mut self, queue: QueueId) {
-        if let Some(book) = self.messenger.outside.acks.get_mut(&queue) {
-            book.in_flight = false;
-        }
-        if let Some((own, _)) = self.capability_of(queue) {
+    fn ack_told(&mut self, queue: QueueId, reached: bool) {
+        let Some(book) = self.messenger.outside.acks.get_mut(&queue) else { return };
+        book.in_flight = false;
+        if !reached {
+            // It may or may not have got there; until it has, the place gives out the same frames again.
+            book.told = 0;
+            self.messenger.outside.acks_due.get_or_insert(self.now + ACK_AGAIN);
+        } else if let Some((own, _)) = self.capability_of(queue) {
             self.tell_ack(own.place, queue);
+        }
+    }
+
+    /// Tells places again what they did not hear.
+    pub(super) fn look_after_acks(&mut self) {
+        if self.messenger.outside.acks_due.is_none_or(|due| due > self.now) {
+            return;
+        }
+        self.messenger.outside.acks_due = None;
+        let owed = self.messenger.outside.acks.iter().filter(|(_, book)| book.told < book.safe && !book.in_flight);
+        for queue in owed.map(|(queue, _)| *queue).collect::<Vec<_>>() {
+            if let Some((own, _)) = self.capability_of(queue) {
+                self.tell_ack(own.place, queue);
+            }
         }
     }
 

@@ -85,8 +85,7 @@ impl Turn<'_> {
         for item in packet.items {
             match item {
                 Item::Part(part) => self.part(id, part),
-                // No file was offered that this could belong to.
-                Item::Chunk(_) => self.messenger.outside.refused.malformed += 1,
+                Item::Chunk(chunk) => self.chunk_arrived(id, &chunk),
             }
         }
     }
@@ -122,6 +121,7 @@ impl Turn<'_> {
                 Err(_) => self.messenger.outside.refused.forged_receipts += 1,
             }
         }
+        self.file_receipts(id, &acks.transfers);
         self.compare_deposits(id, acks);
     }
 
@@ -202,6 +202,11 @@ impl Turn<'_> {
     fn payload(&mut self, id: ContactId, bytes: Vec<u8>) {
         match Payload::parse(&bytes) {
             Ok(Payload::Card(card)) => self.card(id, &card),
+            Ok(Payload::FileCancel(transfer)) => self.file_cancelled(id, transfer),
+            Ok(Payload::FileOffer(offer)) => {
+                self.receive_entry(id, bytes);
+                self.file_offered(id, offer);
+            }
             Ok(_) => self.receive_entry(id, bytes),
             Err(_) => self.messenger.outside.refused.malformed += 1,
         }

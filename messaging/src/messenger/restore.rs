@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     ContactId, Messenger, Own,
     contact::{Contact, ContactRecord, ThreadRecord},
+    files::FileRecord,
     invites::InviteRecord,
     places::Inlet,
     relays::{Relay, RelayRecord},
@@ -12,7 +13,7 @@ use super::{
     talk::QueuedRow,
 };
 use crate::{
-    Name, RootPublic, Watch, card::UnverifiedCard, inbox::Inbox, invite::Invite, outbox::Outbox,
+    Name, RootPublic, TransferId, Watch, card::UnverifiedCard, inbox::Inbox, invite::Invite, outbox::Outbox,
     place::QueueId,
 };
 
@@ -32,6 +33,7 @@ struct Pieces {
     record: Option<ContactRecord>,
     thread: Option<ThreadRecord>,
     queued: BTreeMap<u64, QueuedRow>,
+    files: BTreeMap<TransferId, FileRecord>,
 }
 
 impl Messenger {
@@ -67,7 +69,12 @@ impl Messenger {
                     let row = unpack(value).map_err(bad)?;
                     pieces.entry(id).or_default().queued.insert(number, row);
                 }
-                Key::Entry(..) | Key::Part(..) => {}
+                Key::Sending(id, transfer) | Key::Taking(id, transfer) => {
+                    let record: FileRecord = unpack(value).map_err(bad)?;
+                    record.check().map_err(bad)?;
+                    pieces.entry(id).or_default().files.insert(transfer, record);
+                }
+                Key::Entry(..) | Key::Part(..) | Key::Chunk(..) => {}
             }
         }
         for (id, pieces) in pieces {
@@ -117,6 +124,7 @@ impl Pieces {
             (QueueId::from_bytes(*queue), Watch::resume(*claimed, *collected, seen))
         };
         contact.outside.watches = contact.thread.counts.iter().map(watch).collect();
+        contact.files = self.files;
         contact.inbox = inbox;
         contact.outbox = outbox;
         contact.queued_at =
@@ -145,5 +153,6 @@ impl PartialEq for Contact {
             && self.outbox == other.outbox
             && self.inbox == other.inbox
             && self.queued_at == other.queued_at
+            && self.files == other.files
     }
 }

@@ -5,12 +5,15 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{ContactId, InviteId};
-use crate::place::{PLACE_LEN, Place};
+use crate::{
+    TransferId,
+    place::{PLACE_LEN, Place},
+};
 
 /// Version byte of every value.
 const VERSION: u8 = 1;
 
-/// How a row is kept. The first byte of its key tells: `e` and `p` are cold, `k` is the ratchet's.
+/// How a row is kept. The first byte of its key tells: `e`, `p` and `f` are cold, `k` is the ratchet's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RowClass {
     /// Small, and held in memory too.
@@ -56,6 +59,12 @@ pub(super) enum Key {
     Entry(ContactId, u64),
     /// A part that waits for those before it (cold).
     Part(ContactId, u64),
+    /// A file to a contact.
+    Sending(ContactId, TransferId),
+    /// A file from a contact.
+    Taking(ContactId, TransferId),
+    /// A chunk of either (cold).
+    Chunk(ContactId, TransferId, u32),
 }
 
 impl RowClass {
@@ -63,7 +72,7 @@ impl RowClass {
     #[must_use]
     pub fn of(key: &[u8]) -> Self {
         match key.first() {
-            Some(b'e' | b'p') => Self::Cold,
+            Some(b'e' | b'p' | b'f') => Self::Cold,
             Some(b'k') => Self::Ratchet,
             _ => Self::Hot,
         }
@@ -81,6 +90,9 @@ impl Key {
             Self::Queued(id, seq) => (b'q', id.0.to_vec(), Some(seq)),
             Self::Entry(id, number) => (b'e', id.0.to_vec(), Some(number)),
             Self::Part(id, seq) => (b'p', id.0.to_vec(), Some(seq)),
+            Self::Sending(id, transfer) => (b's', [id.0, transfer.0].concat(), None),
+            Self::Taking(id, transfer) => (b'o', [id.0, transfer.0].concat(), None),
+            Self::Chunk(id, transfer, index) => (b'f', [id.0, transfer.0].concat(), Some(u64::from(index))),
         };
         let mut key = vec![tag];
         key.extend_from_slice(&name);
@@ -95,6 +107,10 @@ impl Key {
             let (id, number) = name.split_first_chunk::<16>()?;
             Some((ContactId(*id), u64::from_be_bytes(number.try_into().ok()?)))
         };
+        let file = || {
+            let (id, transfer) = name.split_first_chunk::<16>()?;
+            Some((ContactId(*id), TransferId(transfer.try_into().ok()?)))
+        };
         Some(match tag {
             b'n' if name.is_empty() => Self::Name,
             b'r' => Self::Relay(Place::from_bytes(<&[u8; PLACE_LEN]>::try_from(name).ok()?)?),
@@ -104,6 +120,8 @@ impl Key {
             b'q' => numbered().map(|(id, seq)| Self::Queued(id, seq))?,
             b'e' => numbered().map(|(id, number)| Self::Entry(id, number))?,
             b'p' => numbered().map(|(id, seq)| Self::Part(id, seq))?,
+            b's' => file().map(|(id, transfer)| Self::Sending(id, transfer))?,
+            b'o' => file().map(|(id, transfer)| Self::Taking(id, transfer))?,
             _ => return None,
         })
     }

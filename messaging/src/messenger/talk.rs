@@ -65,6 +65,15 @@ impl MailRow {
 
 impl Turn<'_> {
     pub(super) fn send(&mut self, id: ContactId, text: Text) -> Outcome {
+        self.check_can_send(id)?;
+        let number = self.queue_payload(id, &Payload::Text(text));
+        number
+            .map(Answer::Queued)
+            .ok_or_else(|| RefusedBecause::Conflict("the message cannot be queued".into()))
+    }
+
+    /// Whether something can be said to this contact now.
+    pub(super) fn check_can_send(&mut self, id: ContactId) -> Result<(), RefusedBecause> {
         let contact = self.contact(id)?;
         match contact.record.state {
             ContactState::Active => {}
@@ -93,10 +102,7 @@ impl Turn<'_> {
                 remedy,
             });
         }
-        let number = self.queue_payload(id, &Payload::Text(text));
-        number
-            .map(Answer::Queued)
-            .ok_or_else(|| RefusedBecause::Conflict("the message cannot be queued".into()))
+        Ok(())
     }
 
     /// Puts a payload into the conversation and the outbox.
@@ -157,8 +163,8 @@ impl Turn<'_> {
             contact.queued_at.remove(&number);
         }
         let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { return };
-        if matches!(Payload::parse(&entry.payload), Ok(Payload::Card(_))) {
-            // Cards are no part of the conversation that people see.
+        if matches!(Payload::parse(&entry.payload), Ok(Payload::Card(_) | Payload::FileCancel(_))) {
+            // These are no part of the conversation that people see.
             self.remove(Key::Entry(id, number));
             return;
         }
@@ -195,7 +201,7 @@ impl Turn<'_> {
             }
             let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { continue };
             let Ok(payload) = Payload::parse(&entry.payload) else { continue };
-            if matches!(payload, Payload::Card(_)) {
+            if matches!(payload, Payload::Card(_) | Payload::FileCancel(_)) {
                 continue;
             }
             let Entry { direction, at, state, .. } = entry;

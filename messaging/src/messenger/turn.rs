@@ -113,6 +113,17 @@ impl<'a> Turn<'a> {
             Command::AddRelay { place, name, token } => self.add_relay(place, &name, token),
             Command::RemoveRelay(place) => self.remove_relay(place),
             Command::Relays => Ok(Answer::Relays(self.messenger.relay_list())),
+            Command::OfferFile { contact, name, content } => self.offer_file(contact, name, content),
+            Command::LoadFile { contact, transfer, first, bytes } => {
+                self.load_file(contact, transfer, first, &bytes)
+            }
+            Command::Files(id) => self.files(id),
+            Command::File(id, transfer) => self.file(id, transfer),
+            Command::ReadFile { contact, transfer, first, count } => {
+                self.read_file(contact, transfer, first, count)
+            }
+            Command::RemoveFile(id, transfer) => self.remove_file(id, transfer),
+            Command::SetFileLimit(id, limit) => self.set_file_limit(id, limit),
         }
     }
 
@@ -124,6 +135,7 @@ impl<'a> Turn<'a> {
         self.look_after_start();
         self.look_after_invites();
         self.look_after_relays();
+        self.look_after_acks();
         while let Some((at, id)) = self.messenger.outside.wakes.first().copied() {
             if at > self.now {
                 break;

@@ -6,8 +6,10 @@ use crate::packet::{CHUNK_LEN, TransferId};
 
 /// Longest file name in bytes, as on most file systems.
 pub const MAX_FILE_NAME_LEN: usize = 255;
-/// Longest file: as many chunks as can be numbered. What a contact may send is bounded elsewhere, far below.
-pub const MAX_FILE_LEN: u64 = u32::MAX as u64 * CHUNK_LEN as u64;
+/// Longest file that can be offered. What a contact may send is bounded elsewhere, far below.
+pub const MAX_FILE_LEN: u64 = crate::transfer::MAX_FILE;
+
+const _: () = assert!(MAX_FILE_LEN.div_ceil(CHUNK_LEN as u64) <= u32::MAX as u64);
 
 /// The name of a file and nothing else: no path, nothing that hides, 1 to 255 bytes.
 #[derive(Clone, PartialEq, Eq)]

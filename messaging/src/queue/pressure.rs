@@ -35,8 +35,8 @@ impl Pressure {
         Self { secret: Zeroizing::new(secret), tokens, strangers }
     }
 
-    /// Whether one more queue is made, where there are `queues` already. The only exception to all rules is none: at
-    /// the cap nobody gets one.
+    /// Whether one more queue is made, where there are `queues` already. A token stands for work; at the cap nobody
+    /// gets one, token or not.
     pub fn admit(
         &self,
         now: u64,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use autonomy_messaging::{
-    AuthSeed, Name, PublicKey, Role, Rows, SigningKey, Validity,
+    AuthSeed, Name, PublicKey, Role, SigningKey, Validity,
     lane::{CallId, Unreached},
     messenger::{
         Answer, Command, ContactId, Effect, Input, Messenger, Notice, Own, RefusedBecause, RowClass, Step,
@@ -118,6 +118,15 @@ impl World {
             }
         }
         panic!("the world does not come to rest");
+    }
+
+    /// Carries out so many calls and no more.
+    pub(crate) fn step_calls(&mut self, calls: usize) {
+        for _ in 0..calls {
+            let Some((pod, call, place, request)) = self.calls.pop_front() else { return };
+            let outcome = self.ask(place, request);
+            self.handle(pod, Input::Called { call, outcome });
+        }
     }
 
     /// Time passes, second by second where somebody has something to do.
@@ -354,10 +363,4 @@ impl Relay {
 
 fn unreached() -> Unreached {
     Unreached { detail: "it is off".into() }
-}
-
-/// So that a disk of rows can be read.
-#[expect(dead_code, reason = "says what a disk is")]
-fn is_a_disk(disk: &BTreeMap<Vec<u8>, Vec<u8>>) -> &dyn Rows {
-    disk
 }

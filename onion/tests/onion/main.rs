@@ -2,6 +2,7 @@
 
 mod https;
 mod libp2p;
+mod peers;
 mod services;
 mod shutdown;
 mod world;

@@ -63,6 +63,8 @@ pub(super) struct Subscription {
     pub(super) number: u64,
     pub(super) queues: Vec<(QueueId, Capability)>,
     pub(super) up: bool,
+    /// The place does not know one of the queues.
+    pub(super) lacks: bool,
     pub(super) tries: u32,
     /// When the last frame on its way arrives: the next comes after it.
     pub(super) busy_until: Millis,

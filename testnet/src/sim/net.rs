@@ -251,7 +251,7 @@ impl World {
         let mut kept = BTreeMap::new();
         for (key, queues) in wanted {
             let subscription = match present.remove(&key) {
-                Some(same) if same.queues == queues => same,
+                Some(same) if same.queues == queues && !same.lacks => same,
                 other => {
                     if let Some(old) = other {
                         self.leave(pod, &key.0, &old);
@@ -259,7 +259,7 @@ impl World {
                     let number = self.next_subscription(pod);
                     let dial = self.rng.gen_range(SECOND..10 * SECOND);
                     self.heap.after(dial, Event::Connect { pod, number });
-                    Subscription { number, queues, up: false, tries: 0, busy_until: 0 }
+                    Subscription { number, queues, up: false, lacks: false, tries: 0, busy_until: 0 }
                 }
             };
             kept.insert(key, subscription);
@@ -318,27 +318,36 @@ impl World {
             self.heap.after(until, Event::Hangup { pod, number });
         }
         let (now, listener) = (self.seconds(), SubscriptionId { pod, number });
+        let mut lost = Vec::new();
         for (queue, collect) in queues {
             match self.relays[relay].listen(now, queue, &collect, listener) {
                 Ok(frames) => {
                     frames.into_iter().for_each(|number| self.push(relay, &Fresh { listener, queue, number }));
                 }
-                Err(_) => self.queue_is_lost(pod, place, queue),
+                Err(_) => lost.push(queue),
             }
         }
+        if let Some((_, subscription)) = self.subscription(pod, number).filter(|_| !lost.is_empty()) {
+            subscription.lacks = true;
+            // Asked for again by and by, as long as it is wanted.
+            self.heap.after(300 * SECOND, Event::Hangup { pod, number });
+        }
         self.tell_connected(pod, place);
-    }
-
-    /// The relay does not know the queue any more.
-    fn queue_is_lost(&mut self, pod: usize, _place: Place, _queue: QueueId) {
-        let now = self.heap.now();
-        self.bodies[pod].tell(now, "is told that a queue is unknown", 0);
+        let life = self.bodies[pod].life;
+        for queue in lost {
+            if self.bodies[pod].life == life {
+                let now = self.heap.now();
+                self.bodies[pod].tell(now, "is told that a relay lost a queue:", relay as u64);
+                self.give(pod, Input::Missing { place, queue });
+            }
+        }
     }
 
     pub(super) fn hang_up(&mut self, pod: usize, number: u64) {
         let next = self.bodies[pod].next_subscription + 1;
         let Some((place, subscription)) = self.subscription(pod, number).filter(|(_, s)| s.up) else { return };
         subscription.up = false;
+        subscription.lacks = false;
         subscription.number = next;
         let queues: Vec<QueueId> = subscription.queues.iter().map(|(queue, _)| *queue).collect();
         self.bodies[pod].next_subscription = next;
@@ -351,12 +360,12 @@ impl World {
         self.tell_connected(pod, place);
     }
 
-    /// Tells the pod whether it collects at a place, if that changed: all of its subscriptions there have to work.
+    /// Tells the pod whether it collects at a place, if that changed: one of its subscriptions there has to work.
     fn tell_connected(&mut self, pod: usize, place: Place) {
         let body = &mut self.bodies[pod];
         let mut there = body.subscriptions.iter().filter(|(key, _)| key.0 == place);
-        let up = there.all(|(_, subscription)| subscription.up);
-        if body.told_up.insert(place, up) != Some(up) {
+        let up = there.any(|(_, subscription)| subscription.up);
+        if body.told_up.insert(place, up).unwrap_or_default() != up {
             self.give(pod, Input::Subscribed { place, up });
         }
     }

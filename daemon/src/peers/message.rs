@@ -1,0 +1,51 @@
+//! Messages on a stream: a length of four bytes, looked at before anything is read for it, and the body.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+/// Reads one message of at most `most` bytes.
+pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin), most: usize) -> io::Result<Vec<u8>> {
+    let len = stream.read_u32().await? as usize;
+    if len > most {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a message of {len} bytes, where {most} are the most"),
+        ));
+    }
+    let mut body = vec![0; len];
+    stream.read_exact(&mut body).await?;
+    Ok(body)
+}
+
+/// Writes one message, and sends it off.
+pub(super) async fn write(stream: &mut (impl AsyncWrite + Unpin), body: &[u8]) -> io::Result<()> {
+    let len = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut message = Vec::with_capacity(4 + body.len());
+    message.extend_from_slice(&len.to_be_bytes());
+    message.extend_from_slice(body);
+    stream.write_all(&message).await?;
+    stream.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_comes_out_as_it_went_in() {
+        let mut bytes = Vec::new();
+        write(&mut bytes, b"one").await.unwrap();
+        write(&mut bytes, b"").await.unwrap();
+        let mut stream = bytes.as_slice();
+        assert_eq!(read(&mut stream, 3).await.unwrap(), b"one");
+        assert_eq!(read(&mut stream, 3).await.unwrap(), b"");
+        assert_eq!(read(&mut stream, 3).await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn a_length_that_lies_takes_no_memory() {
+        let mut stream: &[u8] = &u32::MAX.to_be_bytes();
+        assert_eq!(read(&mut stream, 16_384).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -1,0 +1,263 @@
+//! One request inside a transaction.
+
+use std::ops::Range;
+
+use autonomy_messaging::{
+    frame::{BLOB_LEN, Frame},
+    place::{Capability, CapabilityHash, QueueId},
+    queue::{Deposited, Expired, Pressure, QueueLimits, QueueRecord},
+    wire::{Notice, Refusal, Request, Response, Ticket},
+};
+use redb::{ReadableTable as _, ReadableTableMetadata as _, Table, WriteTransaction};
+
+use super::{
+    metrics::Metrics,
+    shelf::{
+        DUE, FRAME_KEY_LEN, FRAMES, Fault, NOTICES, QUEUES, VALUE_LEN, due_key, frame_key, parse, value,
+    },
+};
+
+const DAY: u64 = 86_400;
+/// Queues looked at in one sweep.
+const SWEPT_QUEUES: usize = 512;
+/// Frames removed in one sweep before it ends: half a second of writing.
+const SWEPT_FRAMES: u64 = 4_096;
+
+/// The tables of one transaction, and what is done to them.
+pub(super) struct Books<'t> {
+    queues: Table<'t, [u8; 32], &'static [u8; VALUE_LEN]>,
+    frames: Table<'t, [u8; FRAME_KEY_LEN], &'static [u8; BLOB_LEN]>,
+    notices: Table<'t, [u8; 32], &'static [u8]>,
+    due: Table<'t, [u8; FRAME_KEY_LEN], ()>,
+    pub(super) rules: &'t Rules<'t>,
+    /// Queues with a new frame.
+    pub(super) filled: Vec<QueueId>,
+    /// Whether anything was written.
+    pub(super) changed: bool,
+}
+
+/// By what requests are judged.
+pub(super) struct Rules<'t> {
+    pub(super) limits: &'t QueueLimits,
+    pub(super) pressure: &'t Pressure,
+    pub(super) metrics: &'t Metrics,
+    pub(super) now: u64,
+    /// The disk has no room.
+    pub(super) full: bool,
+}
+
+impl<'t> Books<'t> {
+    pub(super) fn open(transaction: &'t WriteTransaction, rules: &'t Rules<'t>) -> Result<Self, Fault> {
+        Ok(Self {
+            queues: transaction.open_table(QUEUES)?,
+            frames: transaction.open_table(FRAMES)?,
+            notices: transaction.open_table(NOTICES)?,
+            due: transaction.open_table(DUE)?,
+            rules,
+            filled: Vec::new(),
+            changed: false,
+        })
+    }
+
+    /// Carries out a request.
+    pub(super) fn apply(&mut self, request: Request) -> Result<Response, Fault> {
+        let outcome = match request {
+            Request::Open { queue, deposit, collect, ticket, notice } => {
+                self.open_queue(queue, [deposit, collect], &ticket, notice)?
+            }
+            Request::Deposit(frame) => self.deposit(&frame)?,
+            Request::Ack { queue, collect, up_to } => self.ack(&queue, &collect, up_to)?,
+            Request::Close { queue, collect } => self.close(&queue, &collect)?,
+            // Answered by reading.
+            Request::Redeem { .. } | Request::Subscribe(_) => Err(Refusal::Malformed),
+        };
+        Ok(outcome.map_or_else(Response::Refused, |()| Response::Done))
+    }
+
+    fn open_queue(
+        &mut self,
+        queue: QueueId,
+        [deposit, collect]: [CapabilityHash; 2],
+        ticket: &Ticket,
+        notice: Option<Notice>,
+    ) -> Result<Result<(), Refusal>, Fault> {
+        let Rules { limits, pressure, now, full, .. } = *self.rules;
+        if let Some((mut record, due)) = self.record(&queue)? {
+            let reopened = record.reopen(&deposit, &collect, now);
+            if reopened.is_ok() {
+                self.put(&queue, &record, due)?;
+            }
+            return Ok(reopened);
+        }
+        if let Err(refusal) = pressure.admit(now, self.queues.len()?, limits, &queue, ticket) {
+            return Ok(Err(refusal));
+        }
+        if full {
+            return Ok(Err(Refusal::PlaceFull));
+        }
+        let record = QueueRecord::open(deposit, collect, notice.is_some(), now);
+        if let Some(notice) = notice {
+            self.notices.insert(*queue.as_bytes(), notice.as_bytes())?;
+        }
+        let due = now.saturating_add(limits.queue_age).saturating_add(1);
+        self.due.insert(due_key(due, &queue), ())?;
+        self.put(&queue, &record, due)?;
+        self.rules.metrics.opened();
+        Ok(Ok(()))
+    }
+
+    fn deposit(&mut self, frame: &Frame) -> Result<Result<(), Refusal>, Fault> {
+        let Rules { limits, now, full, metrics, .. } = *self.rules;
+        let Some((mut record, due)) = self.record(&frame.queue)? else {
+            return Ok(Err(Refusal::UnknownQueue));
+        };
+        let at_place = self.frames.len()?;
+        let number = match record.deposit(now, &frame.capability, frame.deposit, limits, at_place) {
+            Err(refusal) => return Ok(Err(refusal)),
+            Ok(Deposited::Repeat) => {
+                metrics.repeated();
+                return Ok(Ok(()));
+            }
+            Ok(Deposited::New(_)) if full => return Ok(Err(Refusal::PlaceFull)),
+            Ok(Deposited::New(number)) => number,
+        };
+        self.frames.insert(frame_key(&frame.queue, number), frame.blob.as_bytes())?;
+        // The first frame may be due before the queue is.
+        let soonest = due.min(now.saturating_add(limits.frame_age).saturating_add(DAY));
+        self.move_due(&frame.queue, due, soonest)?;
+        self.put(&frame.queue, &record, soonest)?;
+        self.filled.push(frame.queue);
+        metrics.deposited();
+        Ok(Ok(()))
+    }
+
+    fn ack(
+        &mut self,
+        queue: &QueueId,
+        collect: &Capability,
+        up_to: u64,
+    ) -> Result<Result<(), Refusal>, Fault> {
+        let Some((mut record, due)) = self.record(queue)? else { return Ok(Err(Refusal::UnknownQueue)) };
+        let before = record.clone();
+        let gone = match record.ack(self.rules.now, collect, up_to) {
+            Ok(gone) => gone,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        self.rules.metrics.acked(gone.end - gone.start);
+        self.remove_frames(queue, gone)?;
+        if record != before {
+            self.put(queue, &record, due)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn close(&mut self, queue: &QueueId, collect: &Capability) -> Result<Result<(), Refusal>, Fault> {
+        let Some((record, due)) = self.record(queue)? else { return Ok(Err(Refusal::UnknownQueue)) };
+        if !record.may_collect(collect) {
+            return Ok(Err(Refusal::UnknownQueue));
+        }
+        self.due.remove(due_key(due, queue))?;
+        self.remove_queue(queue, &record)?;
+        self.rules.metrics.closed();
+        Ok(Ok(()))
+    }
+
+    /// Notes that the owners of these queues are here.
+    pub(super) fn touch(&mut self, queues: &[QueueId]) -> Result<(), Fault> {
+        for queue in queues {
+            if let Some((mut record, due)) = self.record(queue)?
+                && record.touch(self.rules.now)
+            {
+                self.put(queue, &record, due)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is too old, as far as one sweep goes. True when there may be more.
+    pub(super) fn sweep(&mut self) -> Result<bool, Fault> {
+        let Rules { limits, now, metrics, .. } = *self.rules;
+        let mut removed = 0;
+        for _ in 0..SWEPT_QUEUES {
+            let Some(queue) = self.next_due(now)? else { return Ok(false) };
+            let Some((mut record, due)) = self.record(&queue)? else { continue };
+            let kept = record.kept();
+            match record.expire(now, limits) {
+                Expired::Queue => {
+                    self.remove_queue(&queue, &record)?;
+                    metrics.queue_expired(kept.end - kept.start);
+                    removed += kept.end - kept.start;
+                }
+                Expired::Frames(gone) => {
+                    metrics.frames_expired(gone.end - gone.start);
+                    removed += gone.end - gone.start;
+                    self.remove_frames(&queue, gone)?;
+                    self.look_again(&queue, &record, due)?;
+                }
+                Expired::Nothing => self.look_again(&queue, &record, due)?,
+            }
+            if removed >= SWEPT_FRAMES {
+                return Ok(true);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The queue that is due, with its entry removed.
+    fn next_due(&mut self, now: u64) -> Result<Option<QueueId>, Fault> {
+        let first = self.due.first()?.map(|(key, _)| key.value());
+        let Some(key) = first else { return Ok(None) };
+        let (at, queue) = key.split_at(8);
+        let at = at.try_into().map_or(0, u64::from_be_bytes);
+        if at > now {
+            return Ok(None);
+        }
+        self.due.remove(key)?;
+        self.changed = true;
+        Ok(queue.try_into().ok().map(QueueId::from_bytes))
+    }
+
+    /// A queue with frames is looked at daily; one without, when its owner has not come for too long.
+    fn look_again(&mut self, queue: &QueueId, record: &QueueRecord, _: u64) -> Result<(), Fault> {
+        let Rules { limits, now, .. } = *self.rules;
+        let gone = record.used().saturating_add(limits.queue_age).saturating_add(1);
+        let due = if record.kept().is_empty() { gone } else { gone.min(now.saturating_add(DAY)) };
+        let due = due.max(now.saturating_add(1));
+        self.due.insert(due_key(due, queue), ())?;
+        self.put(queue, record, due)
+    }
+
+    fn move_due(&mut self, queue: &QueueId, from: u64, to: u64) -> Result<(), Fault> {
+        if from != to {
+            self.due.remove(due_key(from, queue))?;
+            self.due.insert(due_key(to, queue), ())?;
+        }
+        Ok(())
+    }
+
+    fn record(&self, queue: &QueueId) -> Result<Option<(QueueRecord, u64)>, Fault> {
+        self.queues.get(*queue.as_bytes())?.map(|found| parse(found.value())).transpose()
+    }
+
+    fn put(&mut self, queue: &QueueId, record: &QueueRecord, due: u64) -> Result<(), Fault> {
+        self.queues.insert(*queue.as_bytes(), &value(record, due))?;
+        self.changed = true;
+        Ok(())
+    }
+
+    fn remove_queue(&mut self, queue: &QueueId, record: &QueueRecord) -> Result<(), Fault> {
+        self.queues.remove(*queue.as_bytes())?;
+        self.notices.remove(*queue.as_bytes())?;
+        self.remove_frames(queue, record.kept())?;
+        self.changed = true;
+        Ok(())
+    }
+
+    fn remove_frames(&mut self, queue: &QueueId, numbers: Range<u64>) -> Result<(), Fault> {
+        for number in numbers {
+            self.frames.remove(frame_key(queue, number))?;
+            self.changed = true;
+        }
+        Ok(())
+    }
+}

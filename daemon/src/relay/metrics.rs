@@ -1,0 +1,195 @@
+//! What a relay counts: sums since its start, and what there is. Nothing about anyone.
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use autonomy_messaging::{frame::BLOB_LEN, wire::Refusal};
+use serde::{Deserialize, Serialize};
+
+/// The counters.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    opened: AtomicU64,
+    closed: AtomicU64,
+    redeemed: AtomicU64,
+    deposits: AtomicU64,
+    repeats: AtomicU64,
+    pushed: AtomicU64,
+    acked: AtomicU64,
+    expired_frames: AtomicU64,
+    expired_queues: AtomicU64,
+    commits: AtomicU64,
+    refused: [AtomicU64; REASONS.len()],
+}
+
+/// Names of refusals, in the order of their counters.
+const REASONS: [&str; 8] = [
+    "unknown_queue",
+    "queue_full",
+    "place_full",
+    "too_many_queues",
+    "work_needed",
+    "bad_ticket",
+    "busy",
+    "malformed",
+];
+
+/// The counters at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Queues there are.
+    pub queues: u64,
+    /// Frames there are.
+    pub frames: u64,
+    /// Queues somebody listens to.
+    pub subscribed: u64,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Queues made.
+    pub opened: u64,
+    /// Queues closed by their owners.
+    pub closed: u64,
+    /// Notices read.
+    pub redeemed: u64,
+    /// Frames stored.
+    pub deposits: u64,
+    /// Bytes of them.
+    pub deposited_bytes: u64,
+    /// Deposits that were there already.
+    pub repeats: u64,
+    /// Frames pushed.
+    pub pushed: u64,
+    /// Frames acknowledged.
+    pub acked: u64,
+    /// Frames that grew too old.
+    pub expired_frames: u64,
+    /// Queues whose owners did not come.
+    pub expired_queues: u64,
+    /// Commits.
+    pub commits: u64,
+    /// Refusals by reason.
+    pub refused: std::collections::BTreeMap<String, u64>,
+}
+
+impl Metrics {
+    pub(super) fn opened(&self) {
+        self.opened.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn closed(&self) {
+        self.closed.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn redeemed(&self) {
+        self.redeemed.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn deposited(&self) {
+        self.deposits.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn repeated(&self) {
+        self.repeats.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn pushed(&self) {
+        self.pushed.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn acked(&self, frames: u64) {
+        self.acked.fetch_add(frames, Relaxed);
+    }
+
+    pub(super) fn frames_expired(&self, frames: u64) {
+        self.expired_frames.fetch_add(frames, Relaxed);
+    }
+
+    pub(super) fn queue_expired(&self, frames: u64) {
+        self.expired_queues.fetch_add(1, Relaxed);
+        self.frames_expired(frames);
+    }
+
+    pub(super) fn committed(&self) {
+        self.commits.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn refused(&self, refusal: &Refusal) {
+        let reason = match refusal {
+            Refusal::UnknownQueue => 0,
+            Refusal::QueueFull => 1,
+            Refusal::PlaceFull => 2,
+            Refusal::TooManyQueues => 3,
+            Refusal::WorkNeeded { .. } => 4,
+            Refusal::BadTicket => 5,
+            Refusal::Busy { .. } => 6,
+            Refusal::Malformed => 7,
+        };
+        self.refused[reason].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn snapshot(&self, queues: u64, frames: u64, subscribed: u64, file_bytes: u64) -> Snapshot {
+        let of = |counter: &AtomicU64| counter.load(Relaxed);
+        let refused = REASONS.iter().zip(&self.refused);
+        Snapshot {
+            queues,
+            frames,
+            subscribed,
+            file_bytes,
+            opened: of(&self.opened),
+            closed: of(&self.closed),
+            redeemed: of(&self.redeemed),
+            deposits: of(&self.deposits),
+            deposited_bytes: of(&self.deposits) * BLOB_LEN as u64,
+            repeats: of(&self.repeats),
+            pushed: of(&self.pushed),
+            acked: of(&self.acked),
+            expired_frames: of(&self.expired_frames),
+            expired_queues: of(&self.expired_queues),
+            commits: of(&self.commits),
+            refused: refused.map(|(reason, counter)| ((*reason).to_owned(), of(counter))).collect(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// As a text page that Prometheus reads.
+    #[must_use]
+    pub fn page(&self) -> String {
+        let mut page = String::new();
+        let gauges = [
+            ("queues", self.queues),
+            ("frames", self.frames),
+            ("subscribed_queues", self.subscribed),
+            ("file_bytes", self.file_bytes),
+        ];
+        let sums = [
+            ("opened", self.opened),
+            ("closed", self.closed),
+            ("redeemed", self.redeemed),
+            ("deposits", self.deposits),
+            ("deposited_bytes", self.deposited_bytes),
+            ("repeats", self.repeats),
+            ("pushed", self.pushed),
+            ("acked", self.acked),
+            ("expired_frames", self.expired_frames),
+            ("expired_queues", self.expired_queues),
+            ("commits", self.commits),
+        ];
+        for (name, value) in gauges {
+            let _ = writeln!(page, "# TYPE autonomy_relay_{name} gauge\nautonomy_relay_{name} {value}");
+        }
+        for (name, value) in sums {
+            let _ = writeln!(
+                page,
+                "# TYPE autonomy_relay_{name}_total counter\nautonomy_relay_{name}_total {value}"
+            );
+        }
+        let _ = writeln!(page, "# TYPE autonomy_relay_refused_total counter");
+        for (reason, value) in &self.refused {
+            let _ = writeln!(page, "autonomy_relay_refused_total{{reason=\"{reason}\"}} {value}");
+        }
+        page
+    }
+}

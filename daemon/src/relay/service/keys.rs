@@ -1,0 +1,81 @@
+//! A relay's keys: the seed of its onion service and that of its libp2p identity, in one file of 64 bytes.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use autonomy_messaging::{SigningKey, place::PLACE_PORT};
+use autonomy_onion::{OnionKey, peers::PeerAddress};
+use rand_core::{OsRng, RngCore as _};
+use zeroize::Zeroizing;
+
+use super::ServiceError;
+
+pub(super) struct RelayKeys {
+    onion: Zeroizing<[u8; 32]>,
+    peer: Zeroizing<[u8; 32]>,
+}
+
+impl RelayKeys {
+    /// Reads the keys in the relay's folder, or draws them.
+    pub(super) fn load_or_make(dir: &Path) -> Result<Self, ServiceError> {
+        let path = dir.join("relay.key");
+        let failed = |path: PathBuf, why: String| ServiceError::Keys { path, why };
+        match File::open(&path) {
+            Ok(file) => Self::read(file).map_err(|error| failed(path, error.to_string())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Self::make(dir, &path).map_err(|error| failed(path, error.to_string()))
+            }
+            Err(error) => Err(failed(path, error.to_string())),
+        }
+    }
+
+    fn read(mut file: File) -> io::Result<Self> {
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            return Err(io::Error::other("others on this machine can read them; run: chmod 600 on the file"));
+        }
+        let mut bytes = Zeroizing::new([0; 64]);
+        file.read_exact(bytes.as_mut_slice())?;
+        if file.read(&mut [0])? != 0 {
+            return Err(io::Error::other("a relay's key file has 64 bytes"));
+        }
+        Ok(Self::split(&bytes))
+    }
+
+    fn make(dir: &Path, path: &Path) -> io::Result<Self> {
+        let mut bytes = Zeroizing::new([0; 64]);
+        OsRng.fill_bytes(bytes.as_mut_slice());
+        // Whole or not at all, also after a power cut.
+        let unfinished = dir.join(".relay.key.unfinished");
+        let mut file =
+            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+        file.write_all(bytes.as_slice())?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)?;
+        File::open(dir)?.sync_all()?;
+        Ok(Self::split(&bytes))
+    }
+
+    fn split(bytes: &[u8; 64]) -> Self {
+        let (mut onion, mut peer) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
+        onion.copy_from_slice(&bytes[..32]);
+        peer.copy_from_slice(&bytes[32..]);
+        Self { onion, peer }
+    }
+
+    pub(super) fn onion(&self) -> OnionKey {
+        OnionKey::from_seed(*self.onion)
+    }
+
+    pub(super) fn peer(&self) -> &Zeroizing<[u8; 32]> {
+        &self.peer
+    }
+
+    pub(super) fn address(&self) -> PeerAddress {
+        let key = SigningKey::from_bytes(&self.peer).verifying_key().to_bytes();
+        PeerAddress { onion: self.onion().address(), port: PLACE_PORT, key }
+    }
+}

@@ -1,0 +1,324 @@
+//! The network shell over streams within this process.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use autonomy_daemon::{
+    peers::{self, Collection, Dial, Duplex, NetworkEvent, NetworkHandle, door::Counter},
+    relay::Relay,
+};
+use autonomy_messaging::{
+    PublicKey, SigningKey,
+    lane::{CallId, Lane, LaneRole, Unreached},
+    place::Place,
+    wire::{Refusal, Request, Response, Ticket},
+};
+use futures::future::BoxFuture;
+use tokio::{
+    io::AsyncWriteExt as _,
+    sync::{mpsc, watch},
+    task::AbortHandle,
+    time::timeout,
+};
+
+use crate::world::{Box, PATIENCE, Site};
+
+/// Places that are reached at once, or not at all.
+#[derive(Default)]
+struct Lines {
+    places: Mutex<HashMap<Place, Counter>>,
+    open: Mutex<Vec<(Place, AbortHandle)>>,
+    dials: AtomicUsize,
+    woken: watch::Sender<u64>,
+}
+
+impl Dial for Lines {
+    fn open<'a>(
+        &'a self,
+        place: &'a Place,
+        _: Lane,
+    ) -> BoxFuture<'a, Result<std::boxed::Box<dyn Duplex>, Unreached>> {
+        std::boxed::Box::pin(async move {
+            self.dials.fetch_add(1, SeqCst);
+            let counter = self.places.lock().unwrap().get(place).cloned();
+            let Some(counter) = counter else { return Err(Unreached { detail: "nobody there".into() }) };
+            let (near, far) = tokio::io::duplex(64 * 1024);
+            let task = tokio::runtime::Handle::current().spawn(async move { counter.serve(far).await });
+            self.open.lock().unwrap().push((*place, task.abort_handle()));
+            Ok(std::boxed::Box::new(near) as std::boxed::Box<dyn Duplex>)
+        })
+    }
+
+    fn woken(&self) -> watch::Receiver<u64> {
+        self.woken.subscribe()
+    }
+}
+
+impl Lines {
+    /// Cuts all connections to a place.
+    fn cut(&self, place: Place) {
+        self.open.lock().unwrap().retain(|(at, task)| {
+            if *at == place {
+                task.abort();
+            }
+            *at != place
+        });
+    }
+
+    fn put(&self, place: Place, relay: &Relay) {
+        self.places.lock().unwrap().insert(place, Counter::new(None, Some(relay.clone())));
+    }
+
+    fn wake(&self) {
+        self.woken.send_modify(|count| *count += 1);
+    }
+}
+
+fn place(n: u8) -> Place {
+    let key = SigningKey::from_bytes(&[n; 32]).verifying_key();
+    Place::new(key.to_bytes(), PublicKey::from_bytes(&key.to_bytes()).unwrap())
+}
+
+fn lane(n: u8) -> Lane {
+    Lane { role: LaneRole::Collect, party: [n; 16] }
+}
+
+struct Node {
+    lines: Arc<Lines>,
+    network: NetworkHandle,
+    events: mpsc::Receiver<NetworkEvent>,
+    frames: VecDeque<u64>,
+    subscriptions: VecDeque<(Place, bool)>,
+}
+
+impl Node {
+    fn start() -> Self {
+        let (network, events) = peers::start(&tokio::runtime::Handle::current());
+        let lines = Arc::new(Lines::default());
+        network.attach(Some(lines.clone()));
+        Self { lines, network, events, frames: VecDeque::new(), subscriptions: VecDeque::new() }
+    }
+
+    async fn event(&mut self) -> NetworkEvent {
+        timeout(PATIENCE, self.events.recv()).await.expect("something happens").unwrap()
+    }
+
+    /// The next frame. That a subscription came up may be told before it or after.
+    async fn frame(&mut self) -> u64 {
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                return frame;
+            }
+            self.learn().await;
+        }
+    }
+
+    async fn becomes(&mut self, place: Place, up: bool) {
+        loop {
+            if let Some(told) = self.subscriptions.pop_front() {
+                return assert_eq!(told, (place, up));
+            }
+            self.learn().await;
+        }
+    }
+
+    async fn learn(&mut self) {
+        match self.event().await {
+            NetworkEvent::Collected { blob, .. } => {
+                self.frames.push_back(u64::from_be_bytes(*blob.as_bytes().first_chunk().unwrap()));
+            }
+            NetworkEvent::Subscribed { place, up } => self.subscriptions.push_back((place, up)),
+            other => panic!("neither a frame nor a subscription: {other:?}"),
+        }
+    }
+}
+
+fn collection(at: Place, own: &Box, n: u8) -> Collection {
+    Collection { place: at, lane: lane(n), queue: own.queue, capability: own.collect.clone() }
+}
+
+#[tokio::test]
+async fn a_call_has_one_outcome_an_answer_or_the_reason_why_not() {
+    let (site, mut node) = (Site::new(), Node::start());
+    node.lines.put(place(1), &site.open());
+    let own = Box::draw();
+    node.network.call(CallId(1), place(1), lane(1), own.open(Ticket::Open));
+    let NetworkEvent::Called { call, outcome } = node.event().await else { panic!() };
+    assert_eq!((call, outcome), (CallId(1), Ok(Response::Done)));
+    node.network.call(CallId(2), place(1), lane(1), Box::draw().frame(1));
+    let NetworkEvent::Called { outcome, .. } = node.event().await else { panic!() };
+    assert_eq!(outcome, Ok(Response::Refused(Refusal::UnknownQueue)));
+    node.network.call(CallId(3), place(2), lane(1), own.frame(1));
+    let NetworkEvent::Called { call, outcome } = node.event().await else { panic!() };
+    assert_eq!((call, outcome.unwrap_err().detail.as_str()), (CallId(3), "nobody there"));
+}
+
+#[tokio::test]
+async fn a_place_that_hangs_delays_no_other() {
+    let (site, mut node) = (Site::new(), Node::start());
+    let relay = site.open();
+    node.lines.put(place(1), &relay);
+    // A pod whose node never answers.
+    let (silent, _events) = peers::start(&tokio::runtime::Handle::current());
+    let own = Box::draw();
+    silent.serve([own.queue]);
+    node.lines.places.lock().unwrap().insert(place(2), Counter::new(Some(&silent), None));
+    for n in 0..100 {
+        node.network.call(CallId(n), place(2), lane(1), own.frame(n));
+    }
+    let open = Box::at(&relay).await;
+    node.network.call(CallId(1_000), place(1), lane(1), open.frame(1));
+    let NetworkEvent::Called { call, outcome } = node.event().await else { panic!() };
+    assert_eq!((call, outcome), (CallId(1_000), Ok(Response::Done)));
+}
+
+#[tokio::test]
+async fn what_lies_at_a_place_comes_and_comes_again_after_a_cut() {
+    let (site, mut node) = (Site::new(), Node::start());
+    let relay = site.open();
+    let own = Box::at(&relay).await;
+    relay.handle(own.frame(1)).await;
+    node.network.collect(vec![collection(place(1), &own, 1)]);
+    // Nobody is there yet.
+    while node.lines.dials.load(SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    node.lines.put(place(1), &relay);
+    node.lines.wake();
+    node.becomes(place(1), true).await;
+    assert_eq!(node.frame().await, 1);
+    relay.handle(own.frame(2)).await;
+    assert_eq!(node.frame().await, 2);
+    node.lines.cut(place(1));
+    node.becomes(place(1), false).await;
+    node.becomes(place(1), true).await;
+    assert_eq!((node.frame().await, node.frame().await), (1, 2), "what was not acknowledged comes again");
+    node.network.collect(Vec::new());
+    node.becomes(place(1), false).await;
+}
+
+#[tokio::test]
+async fn a_queue_the_place_does_not_know_is_told_and_the_others_come() {
+    let (site, mut node) = (Site::new(), Node::start());
+    let relay = site.open();
+    node.lines.put(place(1), &relay);
+    let (known, lost) = (Box::at(&relay).await, Box::draw());
+    relay.handle(known.frame(7)).await;
+    node.network.collect(vec![collection(place(1), &known, 1), collection(place(1), &lost, 1)]);
+    let (mut missing, mut frames) = (None, Vec::new());
+    while missing.is_none() || frames.is_empty() {
+        match node.event().await {
+            NetworkEvent::Missing { place: at, queue } => missing = Some((at, queue)),
+            NetworkEvent::Collected { queue, .. } => frames.push(queue),
+            NetworkEvent::Subscribed { up, .. } => assert!(up),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(missing, Some((place(1), lost.queue)));
+    assert_eq!(frames, [known.queue]);
+}
+
+#[tokio::test]
+async fn a_slow_node_stops_the_reading_and_loses_nothing() {
+    let (site, mut node) = (Site::new(), Node::start());
+    let relay = site.open();
+    node.lines.put(place(1), &relay);
+    let own = Box::at(&relay).await;
+    let deposits = (0..200).map(|n| relay.handle(own.frame(n)));
+    futures::future::join_all(deposits).await;
+    node.network.collect(vec![collection(place(1), &own, 1)]);
+    node.becomes(place(1), true).await;
+    // The node does nothing until the relay has nobody to push to any more.
+    let mut pushed = 0;
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let now = relay.snapshot().await.pushed;
+        if now == pushed && now > 0 {
+            break;
+        }
+        pushed = now;
+    }
+    assert!(pushed < 200, "all of {pushed} frames were read ahead");
+    let mut seen = Vec::new();
+    for _ in 0..200 {
+        seen.push(node.frame().await);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..200).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn more_queues_than_a_subscription_takes_are_collected_in_several() {
+    let (site, mut node) = (Site::new(), Node::start());
+    let relay = site.open();
+    node.lines.put(place(1), &relay);
+    let mut boxes = Vec::new();
+    for _ in 0..150 {
+        boxes.push(Box::at(&relay).await);
+    }
+    node.network.collect(boxes.iter().map(|own| collection(place(1), own, 1)).collect());
+    node.becomes(place(1), true).await;
+    for own in &boxes {
+        relay.handle(own.frame(1)).await;
+    }
+    let mut collected = BTreeSet::new();
+    while collected.len() < 150 {
+        match node.event().await {
+            NetworkEvent::Collected { queue, .. } => collected.insert(queue),
+            other => panic!("not a frame: {other:?}"),
+        };
+    }
+    assert_eq!(node.lines.dials.load(SeqCst), 3, "64, 64 and 22");
+}
+
+#[tokio::test]
+async fn the_nodes_own_queues_are_asked_of_the_node_and_others_of_nobody() {
+    let mut pod = Node::start();
+    let mut caller = Node::start();
+    let own = Box::draw();
+    pod.network.serve([own.queue]);
+    caller.lines.places.lock().unwrap().insert(place(3), Counter::new(Some(&pod.network), None));
+    caller.network.call(CallId(1), place(3), lane(1), own.frame(5));
+    let NetworkEvent::Asked { ticket, request } = pod.event().await else { panic!() };
+    assert!(matches!(request, Request::Deposit(frame) if frame.queue == own.queue));
+    pod.network.answer(ticket, Response::Done);
+    let NetworkEvent::Called { outcome, .. } = caller.event().await else { panic!() };
+    assert_eq!(outcome, Ok(Response::Done));
+    pod.network.answer(ticket, Response::Done);
+    let strange = [Box::draw().frame(1), own.ack(1), own.close(), own.open(Ticket::Open)];
+    for (n, request) in strange.into_iter().enumerate() {
+        caller.network.call(CallId(n as u64), place(3), lane(1), request);
+        let NetworkEvent::Called { outcome, .. } = caller.event().await else { panic!() };
+        assert_eq!(outcome, Ok(Response::Refused(Refusal::UnknownQueue)));
+    }
+}
+
+#[tokio::test]
+async fn nonsense_on_a_stream_is_answered_or_dropped_and_counted() {
+    let site = Site::new();
+    let relay = site.open();
+    let counter = Counter::new(None, Some(relay.clone()));
+    let mut says = Vec::new();
+    for message in [&[0, 0, 0, 1, 99][..], &[0, 0, 0, 0], &[0xff; 64], &[0, 0]] {
+        let (mut near, far) = tokio::io::duplex(64 * 1024);
+        near.write_all(message).await.unwrap();
+        near.shutdown().await.unwrap();
+        timeout(PATIENCE, counter.serve(far)).await.expect("it ends");
+        let mut answer = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut near, &mut answer).await.unwrap();
+        says.push(answer);
+    }
+    let malformed = Response::Refused(Refusal::Malformed).to_bytes();
+    assert_eq!(says[0][4..], malformed);
+    assert_eq!(says[1][4..], malformed);
+    assert!(
+        says[2].is_empty() && says[3].is_empty(),
+        "a length that lies, and a message that ends, get nothing"
+    );
+    assert_eq!(relay.snapshot().await.refused["malformed"], 2);
+}

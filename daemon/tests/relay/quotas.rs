@@ -1,0 +1,167 @@
+//! Everything is bounded, and nothing is kept for ever.
+
+use autonomy_messaging::{
+    place::Capability,
+    queue::QueueLimits,
+    wire::{Refusal, Response, Ticket, work},
+};
+
+use crate::world::{Box, DAY, Site, refused};
+
+#[tokio::test]
+async fn a_full_queue_refuses_until_its_owner_collects() {
+    let site = Site::with(QueueLimits { frames_per_queue: 3, ..QueueLimits::default() });
+    let relay = site.open();
+    let (own, other) = (Box::at(&relay).await, Box::at(&relay).await);
+    for n in 0..3 {
+        relay.handle(own.frame(n)).await;
+    }
+    assert_eq!(relay.handle(own.frame(3)).await, refused(Refusal::QueueFull));
+    assert_eq!(relay.handle(own.frame(2)).await, Response::Done, "a repeat is there already");
+    assert_eq!(relay.handle(other.frame(3)).await, Response::Done, "another queue has room");
+    let content = own.content(&relay, 3).await;
+    relay.handle(own.ack(content[0].0)).await;
+    assert_eq!(relay.handle(own.frame(3)).await, Response::Done);
+}
+
+#[tokio::test]
+async fn a_full_place_refuses_whoever_comes_and_a_collector_makes_room() {
+    let site = Site::with(QueueLimits { max_frames: 4, ..QueueLimits::default() });
+    let relay = site.open();
+    let boxes = [Box::at(&relay).await, Box::at(&relay).await];
+    for n in 0..4 {
+        relay.handle(boxes[n % 2].frame(n as u64)).await;
+    }
+    for own in &boxes {
+        assert_eq!(relay.handle(own.frame(9)).await, refused(Refusal::PlaceFull));
+    }
+    let content = boxes[0].content(&relay, 2).await;
+    relay.handle(boxes[0].ack(content[1].0)).await;
+    assert_eq!(relay.handle(boxes[1].frame(9)).await, Response::Done);
+    assert_eq!(relay.snapshot().await.refused["place_full"], 2);
+}
+
+#[tokio::test]
+async fn a_disk_without_room_takes_nothing_gives_what_it_has_and_does_not_fall_over() {
+    let mut site = Site::new();
+    let own = Box::at(&site.open()).await;
+    site.open().handle(own.frame(1)).await;
+    site.config.free_disk = u64::MAX;
+    let relay = site.open();
+    assert_eq!(relay.handle(own.frame(2)).await, refused(Refusal::PlaceFull));
+    assert_eq!(relay.handle(Box::draw().open(Ticket::Open)).await, refused(Refusal::PlaceFull));
+    let content = own.content(&relay, 1).await;
+    assert_eq!(relay.handle(own.ack(content[0].0)).await, Response::Done);
+    drop(relay);
+    site.config.free_disk = 0;
+    assert_eq!(site.open().handle(own.frame(2)).await, Response::Done);
+}
+
+#[tokio::test]
+async fn a_relay_that_fills_asks_for_work_and_at_its_cap_for_nothing_more() {
+    let site = Site::with(QueueLimits { max_queues: 4, ..QueueLimits::default() });
+    let relay = site.open();
+    for _ in 0..2 {
+        Box::at(&relay).await;
+    }
+    let own = Box::draw();
+    let Response::Refused(Refusal::WorkNeeded { challenge, bits }) =
+        relay.handle(own.open(Ticket::Open)).await
+    else {
+        panic!("no work asked for");
+    };
+    let nonce = work(&challenge, &own.queue, bits).unwrap();
+    let ticket = Ticket::Work { challenge, nonce };
+    let thief = Box::draw();
+    assert_eq!(
+        relay.handle(thief.open(ticket.clone())).await,
+        refused(Refusal::BadTicket),
+        "work for another"
+    );
+    assert_eq!(relay.handle(own.open(ticket)).await, Response::Done);
+    let mut last = Box::draw();
+    loop {
+        match relay.handle(last.open(Ticket::Open)).await {
+            Response::Refused(Refusal::WorkNeeded { challenge, bits }) => {
+                let nonce = work(&challenge, &last.queue, bits).unwrap();
+                assert_eq!(relay.handle(last.open(Ticket::Work { challenge, nonce })).await, Response::Done);
+            }
+            other => break assert_eq!(other, refused(Refusal::TooManyQueues)),
+        }
+        last = Box::draw();
+    }
+    assert_eq!(relay.snapshot().await.queues, 4);
+}
+
+#[tokio::test]
+async fn by_invitation_only_a_token_makes_a_queue() {
+    let mut site = Site::new();
+    let token = Capability::from_bytes([5; 32]);
+    (site.config.tokens, site.config.strangers) = (vec![token.hash()], false);
+    let relay = site.open();
+    let own = Box::draw();
+    assert_eq!(relay.handle(own.open(Ticket::Open)).await, refused(Refusal::BadTicket));
+    let wrong = Ticket::Token(Capability::from_bytes([6; 32]));
+    assert_eq!(relay.handle(own.open(wrong)).await, refused(Refusal::BadTicket));
+    assert_eq!(relay.handle(own.open(Ticket::Token(token))).await, Response::Done);
+    assert_eq!(relay.handle(own.frame(1)).await, Response::Done, "who deposits needs none");
+}
+
+async fn sweep_all(relay: &autonomy_daemon::relay::Relay) {
+    while relay.sweep().await {}
+}
+
+#[tokio::test]
+async fn frames_nobody_collects_go_after_three_weeks_and_younger_ones_stay() {
+    let site = Site::new();
+    let relay = site.open();
+    let own = Box::at(&relay).await;
+    relay.handle(own.frame(1)).await;
+    site.pass(10 * DAY);
+    relay.handle(own.frame(2)).await;
+    site.pass(11 * DAY);
+    sweep_all(&relay).await;
+    assert_eq!(relay.snapshot().await.frames, 2, "a frame may lie a day longer");
+    site.pass(DAY + 1);
+    sweep_all(&relay).await;
+    let frames: Vec<u64> = own.content(&relay, 1).await.into_iter().map(|(_, frame)| frame).collect();
+    assert_eq!(frames, [2]);
+    for _ in 0..12 {
+        site.pass(DAY);
+        sweep_all(&relay).await;
+    }
+    let counted = relay.snapshot().await;
+    assert_eq!((counted.frames, counted.queues, counted.expired_frames), (0, 1, 2));
+}
+
+#[tokio::test]
+async fn a_queue_whose_owner_does_not_come_goes_with_all_in_it_and_one_whose_owner_does_stays() {
+    let site = Site::new();
+    let relay = site.open();
+    let (gone, kept) = (Box::at(&relay).await, Box::at(&relay).await);
+    for _ in 0..10 {
+        site.pass(10 * DAY);
+        kept.subscribe(&relay).await.unwrap();
+        sweep_all(&relay).await;
+    }
+    assert_eq!(relay.handle(gone.frame(1)).await, refused(Refusal::UnknownQueue));
+    assert_eq!(relay.handle(kept.frame(1)).await, Response::Done);
+    let counted = relay.snapshot().await;
+    assert_eq!((counted.queues, counted.expired_queues), (1, 1));
+}
+
+#[tokio::test]
+async fn many_that_are_too_old_go_in_bounded_steps() {
+    let site = Site::new();
+    let relay = site.open();
+    let boxes: Vec<Box> = (0..1_300).map(|_| Box::draw()).collect();
+    let opened =
+        futures::future::join_all(boxes.iter().map(|own| relay.handle(own.open(Ticket::Open)))).await;
+    assert!(opened.iter().all(|opened| *opened == Response::Done));
+    site.pass(91 * DAY);
+    assert!(relay.sweep().await, "one sweep does not do it all");
+    let left = relay.snapshot().await.queues;
+    assert!(left > 0 && left < 1_300, "{left}");
+    sweep_all(&relay).await;
+    assert_eq!(relay.snapshot().await.queues, 0);
+}

@@ -1,0 +1,535 @@
+//! Files: loaded by the owner chunk by chunk, sent in the gaps that messages leave, taken within a limit, read out.
+//!
+//! A file is named by its SHA-256 in the offer. The pod does not hash it: every chunk came through the ratchet, so only
+//! the sender could lie, and whoever reads the file out (a device, which trusts no pod) compares the hash. Both sides
+//! keep the chunks as rows, so a crash, a dead circuit or a dead relay costs at most the chunks that were on their way.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, ContactId, ContactState, Direction, FileView, Notice, RefusedBecause, Timestamp,
+    contact::Contact,
+    deliver::Ware,
+    row::Key,
+    turn::{Outcome, Turn},
+};
+use crate::{
+    CHUNK_LEN, ChunkVerdict, FileContent, Incoming, MAX_FILE, MAX_TRANSFERS, Outgoing, TransferId, Window,
+    courier::Pending,
+    packet::{Chunk, Item},
+    payload::{FileName, FileOffer, Payload},
+};
+
+/// Longest file taken from a contact until the owner sets another limit: 256 MiB.
+pub const DEFAULT_FILE_LIMIT: u64 = 256 << 20;
+/// Files listed of a contact, in both directions; the oldest that is over goes first.
+pub const MAX_FILES: usize = 64;
+/// Chunks in one command that loads or reads: 40 of 11,500 B are 460 kB.
+pub const MAX_LOADED: u32 = 40;
+/// Chunks removed at a time, so that no step writes without bound.
+const REMOVED_AT_ONCE: u32 = 512;
+/// Chunks of a file that was never offered are refused after this, seconds: their offer may be late.
+const STRAY_AFTER: u64 = 10 * 60;
+/// Files whose chunks came without an offer, at most so many are remembered.
+const MAX_STRAY: usize = 8;
+
+/// How a file stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileState {
+    /// Its owner's device is loading it.
+    Loading,
+    /// On its way.
+    Underway,
+    /// All of it is where it should be.
+    Complete,
+    /// One of the two gave it up.
+    Cancelled,
+}
+
+/// What is remembered of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct FileRecord {
+    direction: Direction,
+    name: String,
+    size: u64,
+    sha256: [u8; 32],
+    state: FileState,
+    at: Timestamp,
+    /// Chunks that are rows here: while loading those loaded, otherwise all of an outgoing file.
+    loaded: u32,
+    /// The record of the transfer, while it is under way.
+    transfer: Vec<u8>,
+    /// Chunks from here on are still to be removed, once the file is over.
+    removed: u32,
+}
+
+impl FileRecord {
+    fn new(direction: Direction, name: &FileName, content: &FileContent, at: Timestamp) -> Self {
+        Self {
+            direction,
+            name: name.as_str().to_owned(),
+            size: content.size,
+            sha256: content.sha256,
+            state: FileState::Loading,
+            at,
+            loaded: 0,
+            transfer: Vec::new(),
+            removed: 0,
+        }
+    }
+
+    /// Whether a record read back makes sense.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        FileName::new(&self.name).map_err(|_| "its name is none")?;
+        let sound = self.state != FileState::Underway
+            || match self.direction {
+                Direction::Outgoing => Outgoing::restore(&self.transfer).is_ok(),
+                Direction::Incoming => Incoming::restore(&self.transfer).is_ok(),
+            };
+        if sound && self.size <= MAX_FILE { Ok(()) } else { Err("its transfer is damaged") }
+    }
+
+    fn content(&self) -> FileContent {
+        FileContent { size: self.size, sha256: self.sha256 }
+    }
+
+    fn chunks(&self) -> u32 {
+        u32::try_from(self.content().chunks()).unwrap_or(u32::MAX)
+    }
+
+    fn key(&self, contact: ContactId, transfer: TransferId) -> Key {
+        match self.direction {
+            Direction::Outgoing => Key::Sending(contact, transfer),
+            Direction::Incoming => Key::Taking(contact, transfer),
+        }
+    }
+
+    fn outgoing(&self) -> Option<Outgoing> {
+        let underway = self.direction == Direction::Outgoing && self.state == FileState::Underway;
+        underway.then(|| Outgoing::restore(&self.transfer).ok()).flatten()
+    }
+
+    fn incoming(&self) -> Option<Incoming> {
+        let underway = self.direction == Direction::Incoming && self.state == FileState::Underway;
+        underway.then(|| Incoming::restore(&self.transfer).ok()).flatten()
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, FileState::Complete | FileState::Cancelled)
+    }
+
+    /// Whether chunks are kept that nobody needs any more.
+    fn wastes(&self) -> bool {
+        let needless = match (self.direction, self.state) {
+            (Direction::Outgoing, FileState::Complete) | (_, FileState::Cancelled) => true,
+            _ => false,
+        };
+        needless && self.removed < self.chunks()
+    }
+
+    fn view(&self, transfer: TransferId) -> FileView {
+        let loaded = (u64::from(self.loaded) * u64::from(CHUNK_LEN)).min(self.size);
+        let done = match self.state {
+            FileState::Loading => loaded,
+            FileState::Underway => {
+                let outgoing = self.outgoing().map(|outgoing| outgoing.delivered());
+                outgoing.or(self.incoming().map(|incoming| incoming.received())).unwrap_or(0)
+            }
+            FileState::Complete => self.size,
+            FileState::Cancelled => 0,
+        };
+        FileView {
+            transfer,
+            direction: self.direction,
+            name: FileName::new(&self.name).expect("checked when the record was made or read"),
+            content: self.content(),
+            state: self.state,
+            done,
+            at: self.at,
+        }
+    }
+}
+
+impl Contact {
+    /// Chunks that their pod does not have yet.
+    pub(super) fn pending_chunks(&self) -> Vec<Pending<Ware>> {
+        let mut pending = Vec::new();
+        for (transfer, file) in &self.files {
+            let Some(outgoing) = file.outgoing() else { continue };
+            for index in outgoing.unacknowledged() {
+                let len = file.content().chunk(index).map_or(0, |bytes| (bytes.end - bytes.start) as usize);
+                pending.push(Pending { key: Ware::Chunk(*transfer, index), len, bulk: true });
+            }
+        }
+        pending
+    }
+
+    /// Receipts for the files of which chunks came lately.
+    pub(super) fn chunk_receipts(&self) -> Vec<(TransferId, Window)> {
+        let receipt = |transfer: &TransferId| {
+            let file = self.files.get(transfer)?;
+            let window = match file.state {
+                FileState::Complete => Window::below(file.content().chunks()),
+                _ => *file.incoming()?.receipt(),
+            };
+            Some((*transfer, window))
+        };
+        self.outside.chunks_from.iter().filter_map(receipt).collect()
+    }
+
+    fn underway(&self, direction: Direction) -> usize {
+        let files = self.files.values().filter(|file| file.direction == direction && !file.is_over());
+        files.count()
+    }
+}
+
+impl Turn<'_> {
+    fn keep_file(&mut self, id: ContactId, transfer: TransferId, record: FileRecord) {
+        self.put(record.key(id, transfer), &record);
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.files.insert(transfer, record);
+        }
+        self.touch(id);
+    }
+
+    fn file_record(&self, id: ContactId, transfer: TransferId) -> Result<&FileRecord, RefusedBecause> {
+        let contact = self.messenger.contacts.get(&id).ok_or(RefusedBecause::Unknown("contact"))?;
+        contact.files.get(&transfer).ok_or(RefusedBecause::Unknown("file"))
+    }
+
+    pub(super) fn files(&mut self, id: ContactId) -> Outcome {
+        let contact = self.contact(id)?;
+        Ok(Answer::Files(contact.files.iter().map(|(transfer, file)| file.view(*transfer)).collect()))
+    }
+
+    pub(super) fn file(&mut self, id: ContactId, transfer: TransferId) -> Outcome {
+        Ok(Answer::File(self.file_record(id, transfer)?.view(transfer)))
+    }
+
+    pub(super) fn set_file_limit(&mut self, id: ContactId, limit: u64) -> Outcome {
+        self.contact(id)?.record.file_limit = limit.min(MAX_FILE);
+        self.record_changed(id);
+        self.view(id)
+    }
+
+    pub(super) fn offer_file(&mut self, id: ContactId, name: FileName, content: FileContent) -> Outcome {
+        self.check_can_send(id)?;
+        if content.size == 0 || content.size > MAX_FILE {
+            let rule = format!("a file has 1 to {MAX_FILE} bytes");
+            return Err(RefusedBecause::Invalid { field: "size", rule });
+        }
+        if self.contact(id)?.underway(Direction::Outgoing) >= MAX_TRANSFERS {
+            let remedy = "wait until one of them is there, or remove one";
+            return Err(RefusedBecause::Full {
+                what: "files on their way to a contact",
+                limit: MAX_TRANSFERS,
+                remedy,
+            });
+        }
+        self.make_room_for_file(id)?;
+        let mut transfer = TransferId([0; 16]);
+        self.rng.fill_bytes(&mut transfer.0);
+        self.keep_file(id, transfer, FileRecord::new(Direction::Outgoing, &name, &content, self.now));
+        self.file(id, transfer)
+    }
+
+    /// Lets the oldest file that is over and takes no room go, where there are too many.
+    fn make_room_for_file(&mut self, id: ContactId) -> Result<(), RefusedBecause> {
+        let contact = self.contact(id)?;
+        if contact.files.len() < MAX_FILES {
+            return Ok(());
+        }
+        let over = contact.files.iter().filter(|(_, file)| {
+            file.is_over()
+                && !file.wastes()
+                && (file.direction, file.state) != (Direction::Incoming, FileState::Complete)
+        });
+        let oldest =
+            over.min_by_key(|(_, file)| file.at).map(|(transfer, file)| (*transfer, file.key(id, *transfer)));
+        let remedy = "remove one that is no longer needed";
+        let (transfer, key) =
+            oldest.ok_or(RefusedBecause::Full { what: "files of a contact", limit: MAX_FILES, remedy })?;
+        contact.files.remove(&transfer);
+        self.remove(key);
+        Ok(())
+    }
+
+    pub(super) fn load_file(
+        &mut self,
+        id: ContactId,
+        transfer: TransferId,
+        first: u32,
+        bytes: &[u8],
+    ) -> Outcome {
+        let record = self.file_record(id, transfer)?.clone();
+        if record.direction != Direction::Outgoing || record.state != FileState::Loading {
+            return Err(RefusedBecause::Conflict("this file is not being loaded".into()));
+        }
+        if first > record.loaded {
+            let rule = format!("the next chunk is number {}", record.loaded);
+            return Err(RefusedBecause::Invalid { field: "first", rule });
+        }
+        let chunks = self.cut(&record, first, bytes)?;
+        let end = first + u32::try_from(chunks.len()).unwrap_or(MAX_LOADED);
+        for (index, chunk) in (first..end).zip(chunks) {
+            self.put(Key::Chunk(id, transfer, index), &chunk);
+        }
+        let mut record = record;
+        record.loaded = record.loaded.max(end);
+        let whole = record.loaded == record.chunks();
+        if whole {
+            let outgoing = Outgoing::new(record.content(), MAX_FILE);
+            record.transfer = outgoing.map_err(|error| RefusedBecause::Conflict(error.to_string()))?.record();
+            record.state = FileState::Underway;
+        }
+        let content = record.content();
+        let name = FileName::new(&record.name).expect("checked when it was offered");
+        self.keep_file(id, transfer, record);
+        if whole {
+            let offer = FileOffer { transfer, name, size: content.size, sha256: content.sha256 };
+            self.queue_payload(id, &Payload::FileOffer(offer));
+        }
+        self.file(id, transfer)
+    }
+
+    /// Whole chunks from `first` on, the last of the file alone may be shorter.
+    fn cut(&self, record: &FileRecord, first: u32, bytes: &[u8]) -> Result<Vec<Vec<u8>>, RefusedBecause> {
+        let invalid = |rule: String| RefusedBecause::Invalid { field: "bytes", rule };
+        if bytes.is_empty() || bytes.len() > (MAX_LOADED * CHUNK_LEN) as usize {
+            return Err(invalid(format!("1 to {MAX_LOADED} chunks of {CHUNK_LEN} bytes")));
+        }
+        let chunks: Vec<Vec<u8>> = bytes.chunks(CHUNK_LEN as usize).map(<[u8]>::to_vec).collect();
+        for (index, chunk) in (first..).zip(&chunks) {
+            let range =
+                record.content().chunk(index).ok_or_else(|| invalid("beyond the end of the file".into()))?;
+            if range.end - range.start != chunk.len() as u64 {
+                return Err(invalid(format!(
+                    "whole chunks of {CHUNK_LEN} bytes, but for the end of the file"
+                )));
+            }
+        }
+        Ok(chunks)
+    }
+
+    pub(super) fn read_file(
+        &mut self,
+        id: ContactId,
+        transfer: TransferId,
+        first: u32,
+        count: u32,
+    ) -> Outcome {
+        let record = self.file_record(id, transfer)?;
+        let readable = record.direction == Direction::Incoming && record.state == FileState::Complete;
+        if !readable {
+            return Err(RefusedBecause::Conflict("only a file that has arrived whole can be read".into()));
+        }
+        let end = first.saturating_add(count.min(MAX_LOADED)).min(record.chunks());
+        let mut bytes = Vec::new();
+        for index in first..end {
+            let chunk = self.read::<Vec<u8>>(Key::Chunk(id, transfer, index));
+            bytes
+                .extend(chunk.ok_or_else(|| RefusedBecause::Conflict("a chunk of the file is gone".into()))?);
+        }
+        Ok(Answer::Bytes(bytes))
+    }
+
+    pub(super) fn remove_file(&mut self, id: ContactId, transfer: TransferId) -> Outcome {
+        let mut record = self.file_record(id, transfer)?.clone();
+        if record.state == FileState::Underway {
+            self.queue_payload(id, &Payload::FileCancel(transfer));
+        }
+        record.state = FileState::Cancelled;
+        self.keep_file(id, transfer, record);
+        Ok(Answer::Done)
+    }
+
+    /// Removes chunks that nobody needs any more, some at a time; then the file itself, if it was given up.
+    pub(super) fn look_after_files(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        let Some((transfer, record)) = contact.files.iter().find(|(_, file)| file.wastes()) else { return };
+        let (transfer, mut record) = (*transfer, record.clone());
+        let end = record.removed.saturating_add(REMOVED_AT_ONCE).min(record.chunks());
+        for index in record.removed..end {
+            self.remove(Key::Chunk(id, transfer, index));
+        }
+        record.removed = end;
+        let gone = record.state == FileState::Cancelled && end == record.chunks();
+        if gone {
+            self.remove(record.key(id, transfer));
+            if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+                contact.files.remove(&transfer);
+            }
+        } else {
+            self.put(record.key(id, transfer), &record);
+            if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+                contact.files.insert(transfer, record);
+            }
+        }
+    }
+
+    /// When chunks are to be removed next.
+    pub(super) fn next_file(&self, id: ContactId) -> Option<Timestamp> {
+        let contact = self.messenger.contacts.get(&id)?;
+        contact.files.values().any(FileRecord::wastes).then_some(self.now + 1)
+    }
+
+    /// All rows of a file whose contact is forgotten.
+    pub(super) fn remove_chunks(&mut self, id: ContactId, transfer: TransferId, file: &FileRecord) {
+        for index in file.removed..file.chunks() {
+            self.remove(Key::Chunk(id, transfer, index));
+        }
+        self.remove(file.key(id, transfer));
+    }
+
+    /// A chunk to be sent.
+    pub(super) fn chunk(&mut self, id: ContactId, transfer: TransferId, index: u32) -> Option<Item> {
+        let bytes = self.read::<Vec<u8>>(Key::Chunk(id, transfer, index))?;
+        let mut record = self.file_record(id, transfer).ok()?.clone();
+        let mut outgoing = record.outgoing()?;
+        if outgoing.mark_sent(index) {
+            record.transfer = outgoing.record();
+            self.keep_file(id, transfer, record);
+        }
+        Some(Item::Chunk(Chunk { transfer, index, bytes }))
+    }
+
+    /// What a contact has of our files.
+    pub(super) fn file_receipts(&mut self, id: ContactId, receipts: &[(TransferId, Window)]) {
+        for (transfer, window) in receipts {
+            let Ok(record) = self.file_record(id, *transfer) else { continue };
+            let (mut record, Some(mut outgoing)) = (record.clone(), record.outgoing()) else { continue };
+            match outgoing.acknowledge(window) {
+                Ok(true) => {
+                    record.transfer = outgoing.record();
+                    if outgoing.is_complete() {
+                        record.state = FileState::Complete;
+                        self.notify(Notice::FileDelivered(id, *transfer));
+                    }
+                    self.keep_file(id, *transfer, record);
+                }
+                Ok(false) => {}
+                Err(_) => self.messenger.outside.refused.forged_receipts += 1,
+            }
+        }
+    }
+
+    /// The contact may have been put back to an older day: what it has of our files is learnt anew.
+    pub(super) fn restart_files(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        let restarted = contact.files.iter().filter_map(|(transfer, file)| {
+            let mut outgoing = file.outgoing()?;
+            outgoing.restart();
+            Some((*transfer, FileRecord { transfer: outgoing.record(), ..file.clone() }))
+        });
+        let restarted: Vec<_> = restarted.collect();
+        restarted.into_iter().for_each(|(transfer, record)| self.keep_file(id, transfer, record));
+    }
+
+    /// A contact offers a file: it is taken if it is within the limit.
+    pub(super) fn file_offered(&mut self, id: ContactId, offer: FileOffer) {
+        let FileOffer { transfer, name, size, sha256 } = offer;
+        let content = FileContent { size, sha256 };
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        if contact.files.contains_key(&transfer) {
+            return;
+        }
+        let limit = contact.record.file_limit;
+        let welcome = size > 0 && contact.underway(Direction::Incoming) < MAX_TRANSFERS;
+        let incoming = Incoming::new(content, limit).ok().filter(|_| welcome);
+        let room = self.make_room_for_file(id).is_ok();
+        let Some(incoming) = incoming.filter(|_| room) else {
+            self.queue_payload(id, &Payload::FileCancel(transfer));
+            return self.notify(Notice::FileCancelled(id, transfer));
+        };
+        let mut record = FileRecord::new(Direction::Incoming, &name, &content, self.now);
+        record.state = FileState::Underway;
+        record.transfer = incoming.record();
+        self.keep_file(id, transfer, record);
+        self.notify(Notice::FileOffered(id, transfer));
+    }
+
+    /// A chunk of a file.
+    pub(super) fn chunk_arrived(&mut self, id: ContactId, chunk: &Chunk) {
+        let Chunk { transfer, index, bytes } = chunk;
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let Some(record) = contact.files.get(transfer).cloned() else {
+            return self.stray_chunk(id, *transfer);
+        };
+        let verdict = match record.state {
+            FileState::Complete => ChunkVerdict::Repeat,
+            FileState::Cancelled => return,
+            _ => match record.incoming() {
+                Some(mut incoming) => {
+                    let verdict = incoming.accept(*index, bytes.len());
+                    if let ChunkVerdict::New { .. } = verdict {
+                        self.take_chunk(id, *transfer, *index, bytes, record, &incoming);
+                    }
+                    verdict
+                }
+                None => ChunkVerdict::Malformed,
+            },
+        };
+        match verdict {
+            ChunkVerdict::Malformed => self.messenger.outside.refused.malformed += 1,
+            ChunkVerdict::TooFar => {}
+            ChunkVerdict::New { .. } | ChunkVerdict::Repeat => {
+                let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+                contact.outside.courier.owe_receipt(now, verdict == ChunkVerdict::Repeat);
+                let lately = &mut contact.outside.chunks_from;
+                lately.retain(|other| other != transfer);
+                lately.push_back(*transfer);
+                if lately.len() > MAX_TRANSFERS {
+                    lately.pop_front();
+                }
+                self.touch(id);
+            }
+        }
+    }
+
+    fn take_chunk(
+        &mut self,
+        id: ContactId,
+        transfer: TransferId,
+        index: u32,
+        bytes: &Vec<u8>,
+        mut record: FileRecord,
+        incoming: &Incoming,
+    ) {
+        self.put(Key::Chunk(id, transfer, index), bytes);
+        record.transfer = incoming.record();
+        if incoming.is_complete() {
+            record.state = FileState::Complete;
+            self.notify(Notice::FileReceived(id, transfer));
+        }
+        self.keep_file(id, transfer, record);
+    }
+
+    /// A chunk of a file that was never offered here: after a while its sender is told to stop.
+    fn stray_chunk(&mut self, id: ContactId, transfer: TransferId) {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let stray = &mut contact.outside.stray_chunks;
+        if stray.len() >= MAX_STRAY && !stray.contains_key(&transfer) {
+            stray.retain(|_, since| now < *since + STRAY_AFTER);
+        }
+        if stray.len() < MAX_STRAY || stray.contains_key(&transfer) {
+            let since = *stray.entry(transfer).or_insert(now);
+            if now >= since + STRAY_AFTER && contact.record.state == ContactState::Active {
+                stray.remove(&transfer);
+                self.queue_payload(id, &Payload::FileCancel(transfer));
+            }
+        }
+    }
+
+    /// A contact gave a file up.
+    pub(super) fn file_cancelled(&mut self, id: ContactId, transfer: TransferId) {
+        let Ok(record) = self.file_record(id, transfer) else { return };
+        if record.is_over() {
+            return;
+        }
+        let record = FileRecord { state: FileState::Cancelled, ..record.clone() };
+        self.keep_file(id, transfer, record);
+        self.notify(Notice::FileCancelled(id, transfer));
+    }
+}

@@ -1,0 +1,119 @@
+//! Files between contacts.
+
+use autonomy_messaging::{
+    CHUNK_LEN, FileContent, TransferId,
+    messenger::{Answer, Command, ContactId, FileState, FileView, MAX_LOADED, Notice},
+    payload::FileName,
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::{ALICE, BOB, HOUR, contacts, world::World};
+
+fn content(bytes: &[u8]) -> FileContent {
+    FileContent { size: bytes.len() as u64, sha256: Sha256::digest(bytes).into() }
+}
+
+/// Bytes that are nowhere alike.
+fn file(len: usize) -> Vec<u8> {
+    (0..len.div_ceil(32)).flat_map(|n| <[u8; 32]>::from(Sha256::digest(n.to_be_bytes()))).take(len).collect()
+}
+
+fn view(world: &mut World, pod: usize, contact: ContactId, transfer: TransferId) -> FileView {
+    let Answer::File(view) = world.command(pod, Command::File(contact, transfer)) else { panic!() };
+    view
+}
+
+/// Offers a file and loads all of it.
+fn send(world: &mut World, by: usize, to: ContactId, bytes: &[u8]) -> TransferId {
+    let name = FileName::new("letter.pdf").unwrap();
+    let offer = Command::OfferFile { contact: to, name, content: content(bytes) };
+    let Answer::File(offered) = world.command(by, offer) else { panic!() };
+    let piece = (MAX_LOADED * CHUNK_LEN) as usize;
+    for (n, part) in (0..).zip(bytes.chunks(piece)) {
+        let (transfer, first) = (offered.transfer, n * MAX_LOADED);
+        let load = Command::LoadFile { contact: to, transfer, first, bytes: part.to_vec() };
+        world.command(by, load);
+    }
+    offered.transfer
+}
+
+fn read(world: &mut World, by: usize, from: ContactId, transfer: TransferId) -> Vec<u8> {
+    let chunks = view(world, by, from, transfer).content.chunks() as u32;
+    let mut bytes = Vec::new();
+    for first in (0..chunks).step_by(MAX_LOADED as usize) {
+        let read = Command::ReadFile { contact: from, transfer, first, count: MAX_LOADED };
+        let Answer::Bytes(some) = world.command(by, read) else { panic!() };
+        bytes.extend(some);
+    }
+    bytes
+}
+
+#[test]
+fn a_file_arrives_whole_and_messages_overtake_it() {
+    let mut world = World::new(2, 0);
+    let (alice, bob) = contacts(&mut world);
+    let bytes = file(1_500_000);
+    let transfer = send(&mut world, BOB, alice, &bytes);
+    world.send(BOB, alice, "read the file");
+    world.pass(HOUR);
+    assert_eq!(view(&mut world, BOB, alice, transfer).state, FileState::Complete);
+    assert_eq!(view(&mut world, ALICE, bob, transfer).state, FileState::Complete);
+    assert_eq!(read(&mut world, ALICE, bob, transfer), bytes);
+    assert!(world.pods[ALICE].notices.contains(&Notice::FileReceived(bob, transfer)));
+    assert!(world.pods[BOB].notices.contains(&Notice::FileDelivered(alice, transfer)));
+}
+
+#[test]
+fn a_file_goes_on_where_it_was_after_both_pods_were_killed() {
+    let mut world = World::new(2, 0);
+    let (alice, bob) = contacts(&mut world);
+    let bytes = file(1_200_000);
+    let transfer = send(&mut world, BOB, alice, &bytes);
+    for _ in 0..3 {
+        world.step_calls(10);
+        world.off(ALICE);
+        world.off(BOB);
+        world.on(BOB);
+        world.pass(20);
+        world.on(ALICE);
+    }
+    world.pass(2 * HOUR);
+    assert_eq!(view(&mut world, ALICE, bob, transfer).state, FileState::Complete);
+    assert_eq!(read(&mut world, ALICE, bob, transfer), bytes);
+    // What was sent is no longer kept.
+    world.pass(HOUR);
+    let kept = world.pods[BOB].disk.keys().filter(|key| key.first() == Some(&b'f')).count();
+    assert_eq!(kept, 0);
+}
+
+#[test]
+fn a_file_over_the_limit_is_declined_and_its_sender_told() {
+    let mut world = World::new(2, 0);
+    let (alice, bob) = contacts(&mut world);
+    world.command(ALICE, Command::SetFileLimit(bob, 10_000));
+    let transfer = send(&mut world, BOB, alice, &file(10_001));
+    world.pass(HOUR);
+    assert!(world.pods[BOB].notices.contains(&Notice::FileCancelled(alice, transfer)));
+    let Answer::Files(files) = world.command(ALICE, Command::Files(bob)) else { panic!() };
+    assert!(files.is_empty());
+    let taken = send(&mut world, BOB, alice, &file(10_000));
+    world.pass(HOUR);
+    assert_eq!(view(&mut world, ALICE, bob, taken).state, FileState::Complete);
+}
+
+#[test]
+fn a_receiver_put_back_to_an_older_day_gets_the_rest_again() {
+    let mut world = World::new(2, 0);
+    let (alice, bob) = contacts(&mut world);
+    let bytes = file(1_000_000);
+    let transfer = send(&mut world, BOB, alice, &bytes);
+    world.step_calls(8);
+    let backup = world.backup(ALICE);
+    world.step_calls(40);
+    world.off(ALICE);
+    world.pods[ALICE].disk = backup;
+    world.on(ALICE);
+    world.pass(3 * HOUR);
+    assert_eq!(view(&mut world, ALICE, bob, transfer).state, FileState::Complete);
+    assert_eq!(read(&mut world, ALICE, bob, transfer), bytes);
+}

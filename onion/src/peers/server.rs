@@ -1,0 +1,264 @@
+//! The door for peers: a swarm under a key of ours whose streams are handed out.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use futures::StreamExt as _;
+use libp2p::{
+    PeerId, StreamProtocol, Swarm,
+    connection_limits::{self, ConnectionLimits},
+    identity::Keypair,
+    ping,
+    swarm::{ConnectionId, NetworkBehaviour, SwarmEvent},
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, interval},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    PeerStream, Role,
+    behaviour::{Arrived, Streams},
+    lane::Wire,
+    stream::Usage,
+};
+use crate::{
+    DialPolicy, PortListener,
+    task::OwnedTask,
+    transport::{OnionTransport, authenticated, swarm_config},
+};
+
+/// Connections of callers. At 0.1 to 0.3 MB each at most 120 MB, when somebody fills them all on purpose; a pod with
+/// a thousand contacts is called by few of them at a time.
+pub const MAX_CONNECTIONS: usize = 384;
+/// Handshakes under way; callers beyond are turned away.
+const MAX_HANDSHAKES: u32 = 64;
+/// Streams of one connection: 32 requests are in flight on a lane, and some subscriptions stay open.
+pub const MAX_STREAMS: usize = 64;
+/// Streams a connection may open a second in the long run. A circuit carries about a hundred frames a second.
+const STREAMS_A_SECOND: f64 = 128.0;
+/// Streams it may open at once.
+const BURST: f64 = 256.0;
+/// Streams that wait to be served; those beyond are reset.
+const MAX_WAITING: usize = 256;
+/// A caller whose connection shows no stream by then only takes up room.
+const FIRST_STREAM_LIMIT: Duration = Duration::from_secs(60);
+/// A connection without a stream for this long ends. Callers end theirs earlier.
+const IDLE_LIMIT: Duration = Duration::from_secs(10 * 60);
+/// Pause between two looks for such connections.
+const SWEEP: Duration = Duration::from_secs(15);
+/// Callers ping by themselves; these pings only find those that died, and may be slow.
+const PING_INTERVAL: Duration = Duration::from_secs(60);
+const PING_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Takes streams that peers open. Dropping it ends all their connections.
+pub struct PeerServer {
+    arrivals: mpsc::Receiver<Arrival>,
+    _task: OwnedTask,
+}
+
+/// A stream somebody opened.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Which connection it came over: numbers that are never used again. Who is behind it is not known.
+    pub connection: u64,
+    /// The stream.
+    pub stream: PeerStream,
+}
+
+/// Why the door does not open.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the peer service cannot start: {0}")]
+pub struct PeerServerError(String);
+
+impl PeerServer {
+    /// Serves `protocol` on `listener` as the peer with this Ed25519 seed.
+    ///
+    /// # Errors
+    /// libp2p refuses the key or the listener.
+    pub fn start(
+        listener: PortListener,
+        seed: &Zeroizing<[u8; 32]>,
+        protocol: &'static str,
+    ) -> Result<Self, PeerServerError> {
+        let refused = |error: &dyn fmt::Display| PeerServerError(error.to_string());
+        let keypair = keypair(seed)?;
+        let tor = listener.service().tor().clone();
+        let mut onion = OnionTransport::new(tor, DialPolicy::new(Role::named("peer")));
+        let address = onion.serve(listener);
+        let wire = authenticated(onion, &keypair).map_err(|error| refused(&error))?;
+        let mut swarm = swarm(wire, &keypair, StreamProtocol::new(protocol));
+        swarm.listen_on(address).map_err(|error| refused(&error))?;
+        Ok(Self::over(swarm))
+    }
+
+    pub(super) fn over(swarm: Swarm<Behaviour>) -> Self {
+        let (out, arrivals) = mpsc::channel(MAX_WAITING);
+        Self { arrivals, _task: OwnedTask::spawn(Door::new(swarm, out).serve()) }
+    }
+
+    /// The next stream; `None` once the service is gone.
+    pub async fn accept(&mut self) -> Option<Arrival> {
+        self.arrivals.recv().await
+    }
+}
+
+fn keypair(seed: &Zeroizing<[u8; 32]>) -> Result<Keypair, PeerServerError> {
+    let mut seed = Zeroizing::new(**seed);
+    Keypair::ed25519_from_bytes(&mut *seed).map_err(|error| PeerServerError(error.to_string()))
+}
+
+#[derive(NetworkBehaviour)]
+pub(super) struct Behaviour {
+    limits: connection_limits::Behaviour,
+    streams: Streams,
+    ping: ping::Behaviour,
+}
+
+pub(super) fn swarm(wire: Wire, keypair: &Keypair, protocol: StreamProtocol) -> Swarm<Behaviour> {
+    let limits = ConnectionLimits::default().with_max_pending_incoming(Some(MAX_HANDSHAKES));
+    let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
+    let behaviour = Behaviour {
+        limits: connection_limits::Behaviour::new(limits),
+        streams: Streams::new(Some(protocol)),
+        ping: ping::Behaviour::new(ping),
+    };
+    Swarm::new(wire, behaviour, PeerId::from(keypair.public()), swarm_config())
+}
+
+/// The swarm and those who are in.
+struct Door {
+    swarm: Swarm<Behaviour>,
+    callers: HashMap<ConnectionId, Caller>,
+    numbered: u64,
+    out: mpsc::Sender<Arrival>,
+}
+
+struct Caller {
+    number: u64,
+    usage: Arc<Usage>,
+    since: Instant,
+    came_in: bool,
+    budget: Budget,
+}
+
+impl Door {
+    fn new(swarm: Swarm<Behaviour>, out: mpsc::Sender<Arrival>) -> Self {
+        Self { swarm, callers: HashMap::new(), numbered: 0, out }
+    }
+
+    /// Until nobody takes the streams any more, or the service is gone.
+    async fn serve(mut self) {
+        let mut sweep = interval(SWEEP);
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => match event {
+                    SwarmEvent::ListenerClosed { .. } => return,
+                    event => self.on(event),
+                },
+                _ = sweep.tick() => self.sweep(),
+                () = self.out.closed() => return,
+            }
+        }
+    }
+
+    fn on(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::ConnectionEstablished { connection_id, .. } => self.enter(connection_id),
+            SwarmEvent::ConnectionClosed { connection_id, .. } => {
+                self.callers.remove(&connection_id);
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Streams(arrived)) => self.hand_out(arrived),
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { connection, result: Err(error), .. })) => {
+                tracing::debug!(%error, "a caller gives no sign of life");
+                self.swarm.close_connection(connection);
+            }
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, connection: ConnectionId) {
+        if self.callers.len() >= MAX_CONNECTIONS {
+            let idle = self.callers.iter().filter(|(_, caller)| caller.usage.streams() == 0);
+            let longest = idle.min_by_key(|(_, caller)| caller.usage.last_use()).map(|(id, _)| *id);
+            match longest {
+                Some(longest) => self.close(longest),
+                None => {
+                    self.swarm.close_connection(connection);
+                    return;
+                }
+            }
+        }
+        self.numbered += 1;
+        let caller = Caller {
+            number: self.numbered,
+            usage: Usage::new(),
+            since: Instant::now(),
+            came_in: false,
+            budget: Budget::new(),
+        };
+        self.callers.insert(connection, caller);
+    }
+
+    fn hand_out(&mut self, Arrived { connection, stream }: Arrived) {
+        let Some(caller) = self.callers.get_mut(&connection) else { return };
+        if caller.usage.streams() >= MAX_STREAMS || !caller.budget.take(Instant::now()) {
+            return tracing::debug!("a caller opens too many streams");
+        }
+        caller.came_in = true;
+        let stream = PeerStream::new(stream, caller.usage.clone());
+        if self.out.try_send(Arrival { connection: caller.number, stream }).is_err() {
+            tracing::debug!("too many streams wait to be served");
+        }
+    }
+
+    fn sweep(&mut self) {
+        let surplus = |caller: &Caller| {
+            caller.usage.streams() == 0
+                && if caller.came_in {
+                    caller.usage.last_use().elapsed() > IDLE_LIMIT
+                } else {
+                    caller.since.elapsed() > FIRST_STREAM_LIMIT
+                }
+        };
+        let idle: Vec<_> =
+            self.callers.iter().filter(|(_, caller)| surplus(caller)).map(|(id, _)| *id).collect();
+        for connection in idle {
+            self.close(connection);
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        self.callers.remove(&connection);
+        self.swarm.close_connection(connection);
+    }
+}
+
+/// How many streams a connection may open now.
+struct Budget {
+    left: f64,
+    at: Instant,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Self { left: BURST, at: Instant::now() }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let gained = now.duration_since(self.at).as_secs_f64() * STREAMS_A_SECOND;
+        self.left = (self.left + gained).min(BURST);
+        self.at = now;
+        let enough = self.left >= 1.0;
+        if enough {
+            self.left -= 1.0;
+        }
+        enough
+    }
+}
+
+impl fmt::Debug for PeerServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerServer").finish_non_exhaustive()
+    }
+}

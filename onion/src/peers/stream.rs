@@ -1,0 +1,115 @@
+//! A stream of a peer's connection, and what its use says of the connection.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use libp2p::Stream;
+use tokio::{io::ReadBuf, time::Instant};
+
+/// How a connection is used. Times are milliseconds since it was made.
+#[derive(Debug)]
+pub(super) struct Usage {
+    since: Instant,
+    streams: AtomicUsize,
+    last_use: AtomicU64,
+    last_heard: AtomicU64,
+}
+
+impl Usage {
+    pub(super) fn new() -> Arc<Self> {
+        let zero = || AtomicU64::new(0);
+        Arc::new(Self { since: Instant::now(), streams: AtomicUsize::new(0), last_use: zero(), last_heard: zero() })
+    }
+
+    /// Streams open.
+    pub(super) fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
+
+    /// When a stream was last opened or ended.
+    pub(super) fn last_use(&self) -> Instant {
+        self.since + Duration::from_millis(self.last_use.load(Ordering::Relaxed))
+    }
+
+    /// When the other end was last heard.
+    pub(super) fn last_heard(&self) -> Instant {
+        self.since + Duration::from_millis(self.last_heard.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn heard(&self) {
+        self.last_heard.store(self.now(), Ordering::Relaxed);
+    }
+
+    pub(super) fn used(&self) {
+        self.last_use.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A stream to or from a peer, with tokio's I/O traits. Dropping it before it was shut down resets it.
+pub struct PeerStream {
+    inner: Stream,
+    usage: Arc<Usage>,
+}
+
+impl PeerStream {
+    pub(super) fn new(inner: Stream, usage: Arc<Usage>) -> Self {
+        usage.streams.fetch_add(1, Ordering::Relaxed);
+        usage.used();
+        Self { inner, usage }
+    }
+}
+
+impl Drop for PeerStream {
+    fn drop(&mut self) {
+        self.usage.used();
+        self.usage.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for PeerStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerStream").finish_non_exhaustive()
+    }
+}
+
+impl tokio::io::AsyncRead for PeerStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = futures::AsyncRead::poll_read(Pin::new(&mut self.inner), cx, buf.initialize_unfilled());
+        read.map_ok(|len| {
+            if len > 0 {
+                self.usage.heard();
+            }
+            buf.advance(len);
+        })
+    }
+}
+
+impl tokio::io::AsyncWrite for PeerStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        futures::AsyncWrite::poll_write(Pin::new(&mut self.inner), cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        futures::AsyncWrite::poll_flush(Pin::new(&mut self.inner), cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        futures::AsyncWrite::poll_close(Pin::new(&mut self.inner), cx)
+    }
+}

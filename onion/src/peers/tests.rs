@@ -1,0 +1,207 @@
+//! Lanes and the door over libp2p's memory transport: the rules, without Tor.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+
+use libp2p::{
+    Multiaddr, StreamProtocol, Transport as _,
+    core::{muxing::StreamMuxerBox, transport::MemoryTransport, upgrade::Version},
+    identity::Keypair,
+    multiaddr::Protocol,
+    noise, yamux,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::{Duration, sleep},
+};
+
+use super::{
+    lane::{Ground, Wire},
+    server::swarm,
+    *,
+};
+use crate::task::OwnedTask;
+
+const PROTOCOL: StreamProtocol = StreamProtocol::new("/test/1");
+
+fn memory(keypair: &Keypair) -> Wire {
+    let transport = MemoryTransport::new().upgrade(Version::V1Lazy);
+    let noise = noise::Config::new(keypair).unwrap();
+    let muxed = transport.authenticate(noise).multiplex(yamux::Config::default());
+    muxed.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed()
+}
+
+/// Remembers who dialled, and what was given up.
+#[derive(Default)]
+struct Memory {
+    identities: Mutex<HashSet<PeerId>>,
+    given_up: Mutex<Vec<Role>>,
+}
+
+impl Ground for Memory {
+    fn wire(&self, keypair: &Keypair, _: Role) -> Result<Wire, PeerError> {
+        assert!(self.identities.lock().unwrap().insert(keypair.public().to_peer_id()), "an identity is used twice");
+        Ok(memory(keypair))
+    }
+
+    fn address(&self, to: &PeerAddress) -> Multiaddr {
+        Multiaddr::empty().with(Protocol::Memory(to.port.into()))
+    }
+
+    fn give_up(&self, _: &PeerAddress, role: Role) {
+        self.given_up.lock().unwrap().push(role);
+    }
+}
+
+fn peers() -> (Arc<Memory>, Peers) {
+    let ground = Arc::new(Memory::default());
+    (ground.clone(), Peers::over(ground, PROTOCOL))
+}
+
+/// A server that no other test has.
+fn door() -> (PeerAddress, PeerServer) {
+    static NEXT: AtomicU16 = AtomicU16::new(1000);
+    let port = NEXT.fetch_add(1, Ordering::Relaxed);
+    let keypair = Keypair::generate_ed25519();
+    let mut swarm = swarm(memory(&keypair), &keypair, PROTOCOL);
+    swarm.listen_on(Multiaddr::empty().with(Protocol::Memory(port.into()))).unwrap();
+    let key = keypair.public().try_into_ed25519().unwrap().to_bytes();
+    let onion = OnionAddress::from_public_key([9; 32]);
+    (PeerAddress { onion, port, key }, PeerServer::over(swarm))
+}
+
+/// A server that says in 8 bytes over which connection it was asked.
+fn telling() -> (PeerAddress, OwnedTask) {
+    let (address, mut server) = door();
+    let task = OwnedTask::spawn(async move {
+        while let Some(Arrival { connection, mut stream }) = server.accept().await {
+            tokio::runtime::Handle::current().spawn(async move {
+                let mut asked = [0];
+                stream.read_exact(&mut asked).await.unwrap();
+                stream.write_all(&connection.to_be_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+            });
+        }
+    });
+    (address, task)
+}
+
+async fn ask(peers: &Peers, to: &PeerAddress, lane: Role) -> Result<u64, PeerError> {
+    let mut stream = peers.open(to, lane).await?;
+    stream.write_all(&[1]).await.unwrap();
+    stream.shutdown().await.unwrap();
+    Ok(stream.read_u64().await.unwrap())
+}
+
+fn party(n: u8) -> Role {
+    Role::DEPOSIT.of([n; 16])
+}
+
+#[tokio::test]
+async fn a_lane_keeps_its_connection_and_shares_it_with_no_other() {
+    let (ground, peers) = peers();
+    let (to, _task) = telling();
+    let one = ask(&peers, &to, party(1)).await.unwrap();
+    assert_eq!(ask(&peers, &to, party(1)).await.unwrap(), one);
+    assert_ne!(ask(&peers, &to, party(2)).await.unwrap(), one);
+    assert_ne!(ask(&peers, &to, Role::COLLECT.of([1; 16])).await.unwrap(), one);
+    assert_eq!(ground.identities.lock().unwrap().len(), 3);
+    assert_eq!(peers.connections(), 3);
+}
+
+#[tokio::test]
+async fn many_who_want_one_lane_wait_for_one_dial() {
+    let (ground, peers) = peers();
+    let (to, _task) = telling();
+    let asks = (0..40).map(|_| ask(&peers, &to, party(1)));
+    let answers = futures::future::join_all(asks).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap() == answers[0].as_ref().unwrap()));
+    assert_eq!(ground.identities.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_there_and_somebody_else_there_are_told_to_all_who_wait() {
+    let (_, peers) = peers();
+    let (to, _task) = telling();
+    let nobody = PeerAddress { port: 9, ..to };
+    let outcomes = futures::future::join_all((0..5).map(|_| peers.open(&nobody, party(1)))).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(PeerError::Dial(_)))), "{outcomes:?}");
+    let key = Keypair::generate_ed25519().public().try_into_ed25519().unwrap().to_bytes();
+    let somebody_else = PeerAddress { key, ..to };
+    assert!(matches!(peers.open(&somebody_else, party(1)).await, Err(PeerError::WrongPeer)));
+    while peers.connections() > 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_went_is_called_anew_when_it_is_back() {
+    let (_, peers) = peers();
+    let (to, task) = telling();
+    ask(&peers, &to, party(1)).await.unwrap();
+    drop(task);
+    while peers.connections() > 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(matches!(peers.open(&to, party(1)).await, Err(PeerError::Dial(_))));
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_the_connection_idle_longest_goes() {
+    let (_, peers) = peers();
+    let (to, _task) = telling();
+    let lane = |n: usize| Role::DEPOSIT.of((n as u128).to_be_bytes());
+    let mut held = Vec::new();
+    for n in 0..MAX_LANES {
+        let stream = peers.open(&to, lane(n)).await.unwrap();
+        if n != 5 {
+            held.push(stream);
+        }
+    }
+    held.push(peers.open(&to, lane(1000)).await.unwrap());
+    assert_eq!(peers.connections(), MAX_LANES);
+    assert!(matches!(peers.open(&to, lane(1001)).await, Err(PeerError::NoRoom)));
+    held.push(peers.open(&to, lane(7)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_caller_has_so_many_streams_and_no_more() {
+    let (_, peers) = peers();
+    let (to, mut server) = door();
+    let mut kept = Vec::new();
+    for _ in 0..MAX_STREAMS {
+        let mut stream = peers.open(&to, party(1)).await.unwrap();
+        stream.write_all(&[1]).await.unwrap();
+        stream.flush().await.unwrap();
+        kept.push((stream, server.accept().await.unwrap()));
+    }
+    let mut surplus = peers.open(&to, party(1)).await.unwrap();
+    surplus.write_all(&[1]).await.unwrap();
+    drop(surplus.flush().await);
+    assert_eq!(surplus.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+    kept.pop();
+    let mut stream = peers.open(&to, party(1)).await.unwrap();
+    stream.write_all(&[1]).await.unwrap();
+    stream.flush().await.unwrap();
+    server.accept().await.unwrap();
+}
+
+#[test]
+fn an_address_is_a_text_and_back() {
+    let keypair = Keypair::ed25519_from_bytes([3; 32]).unwrap();
+    let key = keypair.public().try_into_ed25519().unwrap().to_bytes();
+    let address = PeerAddress { onion: OnionAddress::from_public_key(key), port: 4001, key };
+    let text = address.to_string();
+    assert!(text.starts_with("/onion3/") && text.contains(":4001/p2p/12D3KooW"), "{text}");
+    assert_eq!(text.parse(), Ok(address));
+    let (onion, _) = text.split_once("/p2p/").unwrap();
+    assert_eq!(onion.parse::<PeerAddress>(), Err(PeerAddressError::Peer));
+    assert!("/ip4/1.2.3.4/tcp/1".parse::<PeerAddress>().is_err());
+    assert!("nonsense".parse::<PeerAddress>().is_err());
+    assert!(!format!("{address:?}").contains(&address.onion.to_string()));
+}
