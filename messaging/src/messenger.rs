@@ -181,6 +181,8 @@ impl Messenger {
         input: Input,
     ) -> Step {
         let mut turn = Turn::new(self, now, rng, rows);
+        // Before anything is queued: numbers that an older backup gives out again may be taken.
+        turn.look_after_start();
         match input {
             Input::Command(command) => turn.command(command),
             Input::Called { call, outcome } => turn.called(call, outcome),

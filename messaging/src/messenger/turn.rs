@@ -132,7 +132,6 @@ impl<'a> Turn<'a> {
         if self.messenger.own.is_none() {
             return;
         }
-        self.look_after_start();
         self.look_after_invites();
         self.look_after_relays();
         self.look_after_acks();
