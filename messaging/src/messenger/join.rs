@@ -52,6 +52,13 @@ pub(super) enum JoinStep {
     Left(Vec<u8>, Timestamp),
 }
 
+impl Joining {
+    /// Whether a group was made already.
+    pub(super) fn has_group(&self) -> bool {
+        matches!(self.step, JoinStep::Leave(_) | JoinStep::Left(..))
+    }
+}
+
 /// Who made the first group of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -275,7 +282,7 @@ impl Turn<'_> {
         Some((session, hello.to_bytes().ok()?))
     }
 
-    fn join_failed(&mut self, id: ContactId, why: &str) {
+    pub(super) fn join_failed(&mut self, id: ContactId, why: &str) {
         self.notify(Notice::JoinFailed(id, why.to_owned()));
         self.forget_attempt(id);
     }

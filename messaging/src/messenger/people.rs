@@ -253,6 +253,9 @@ impl Turn<'_> {
             (ContactState::Blocked, false) => {
                 self.contact(id)?.record.state = ContactState::Active;
                 self.make_queues(id);
+                if !self.has_session(id) {
+                    self.group_is_lost(id);
+                }
             }
             (ContactState::Blocked, true) | (ContactState::Active, false) => {}
             _ => {

@@ -30,26 +30,45 @@ const CALM: u64 = 10 * 60;
 impl Turn<'_> {
     /// After a start: whoever's group is not in the rows needs a new one.
     pub(super) fn look_after_start(&mut self) {
-        if std::mem::replace(&mut self.messenger.outside.checked, true) {
+        if self.messenger.own.is_none() || std::mem::replace(&mut self.messenger.outside.checked, true) {
             return;
         }
         let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
         for id in all {
             self.touch(id);
-            let contact = &self.messenger.contacts[&id];
-            if contact.record.state != ContactState::Active {
-                continue;
+            let active = self.messenger.contacts[&id].record.state == ContactState::Active;
+            if active {
+                self.make_queues(id);
             }
-            self.make_queues(id);
             if !self.has_session(id) {
-                // A pod put back to an older day has not counted all that it collected.
-                self.messenger.contacts.get_mut(&id).expect("listed above").outside.watches.clear();
-                self.start_reset(id);
+                self.group_is_lost(id);
             }
         }
     }
 
-    fn has_session(&mut self, id: ContactId) -> bool {
+    /// The group of a contact is not in the rows, since they come from a backup.
+    pub(super) fn group_is_lost(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        // A pod put back to an older day has not counted all that it collected.
+        contact.outside.watches.clear();
+        let joining = contact.record.joining.as_ref();
+        let introduced = joining.is_some_and(|joining| joining.has_group());
+        match contact.record.state {
+            ContactState::Active => {
+                // A reset on its way led to a group that is lost too.
+                contact.record.pending_reset = None;
+                self.start_reset(id);
+            }
+            // They introduce themselves again within hours, and then ask again.
+            ContactState::Asking => self.forget_contact(id),
+            ContactState::Joining if introduced => {
+                self.join_failed(id, "the pod was restored from a backup of before they confirmed: ask for a new invite");
+            }
+            ContactState::Joining | ContactState::Blocked | ContactState::Known => {}
+        }
+    }
+
+    pub(super) fn has_session(&mut self, id: ContactId) -> bool {
         match self.take_session(id) {
             Some(session) => {
                 self.keep_session(id, session);
