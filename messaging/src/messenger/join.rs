@@ -275,6 +275,21 @@ impl Turn<'_> {
         Some((session, hello.to_bytes().ok()?))
     }
 
+    /// After a start: an introduction that was on its way may be there. One whose group is lost, because the pod was put
+    /// back to an older day, leads nowhere: the inviter's answer cannot be read.
+    pub(super) fn resume_joining(&mut self, id: ContactId) {
+        self.make_queues(id);
+        let Ok(contact) = self.contact(id) else { return };
+        let step = contact.record.joining.as_ref().map(|joining| joining.step.clone());
+        match step {
+            Some(JoinStep::Leave(_) | JoinStep::Left(..)) if !self.has_session(id) => {
+                self.join_failed(id, "the pod was put back to an older day: ask for another invite");
+            }
+            Some(JoinStep::Leave(hello)) => self.join_step(id, JoinStep::Left(hello, self.now)),
+            _ => {}
+        }
+    }
+
     fn join_failed(&mut self, id: ContactId, why: &str) {
         self.notify(Notice::JoinFailed(id, why.to_owned()));
         self.forget_attempt(id);

@@ -54,6 +54,7 @@ impl Messenger {
             note: String::new(),
             on_record: false,
             certificate: Vec::new(),
+            resets: Vec::new(),
         }
     }
 
@@ -254,6 +255,9 @@ impl Turn<'_> {
             (ContactState::Blocked, false) => {
                 self.contact(id)?.record.state = ContactState::Active;
                 self.make_queues(id);
+                if !self.has_session(id) {
+                    self.replace_lost_group(id);
+                }
             }
             (ContactState::Blocked, true) | (ContactState::Active, false) => {}
             _ => {

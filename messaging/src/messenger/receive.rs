@@ -47,7 +47,7 @@ impl Turn<'_> {
     fn open_message(&mut self, id: ContactId, commit: Option<&[u8]>, message: &[u8]) {
         let Some(mut session) = self.take_session(id) else {
             self.messenger.outside.refused.unreadable += 1;
-            return self.start_reset(id);
+            return self.replace_lost_group(id);
         };
         let opened = session.open(commit, message);
         self.keep_session(id, session);
@@ -222,10 +222,8 @@ impl Turn<'_> {
         let card =
             UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&contact.record.root(), now).ok());
         let newer = card.filter(|card| {
-            let replaces = |old: &crate::card::Card| {
-                card.version() > old.version() && card.certificate().replaces(old.certificate()).is_ok()
-            };
-            card.leaf_key() == leaf && contact.card.as_ref().is_none_or(replaces)
+            let newer = contact.card.as_ref().is_none_or(|old| card.version() > old.version());
+            newer && card.leaf_key() == leaf && contact.accepts(card.certificate())
         });
         let Some(card) = newer else {
             self.messenger.outside.refused.malformed += 1;

@@ -36,20 +36,36 @@ impl Turn<'_> {
         let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
         for id in all {
             self.touch(id);
-            let contact = &self.messenger.contacts[&id];
-            if contact.record.state != ContactState::Active {
-                continue;
-            }
-            self.make_queues(id);
-            if !self.has_session(id) {
-                // A pod put back to an older day has not counted all that it collected.
-                self.messenger.contacts.get_mut(&id).expect("listed above").outside.watches.clear();
-                self.start_reset(id);
+            let state = self.messenger.contacts[&id].record.state;
+            match state {
+                ContactState::Active => {
+                    self.make_queues(id);
+                    if !self.has_session(id) {
+                        self.replace_lost_group(id);
+                    }
+                }
+                ContactState::Joining => self.resume_joining(id),
+                // They introduce themselves again within hours.
+                ContactState::Asking if !self.has_session(id) => self.forget_attempt(id),
+                ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
             }
         }
+        self.end_homeless_invites();
     }
 
-    fn has_session(&mut self, id: ContactId) -> bool {
+    /// The group is not in the rows: the pod was put back to an older day.
+    pub(super) fn replace_lost_group(&mut self, id: ContactId) {
+        let Ok(contact) = self.contact(id) else { return };
+        // It has not counted all that it collected.
+        contact.outside.watches.clear();
+        // The group of a reset that still waited is lost too.
+        contact.record.pending_reset = None;
+        self.record_changed(id);
+        self.thread_moved_quietly(id);
+        self.start_reset(id);
+    }
+
+    pub(super) fn has_session(&mut self, id: ContactId) -> bool {
         match self.take_session(id) {
             Some(session) => {
                 self.keep_session(id, session);
@@ -165,11 +181,7 @@ impl Turn<'_> {
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let peer_root = contact.record.root();
         let verified = reset.verify(&peer_root, &own.root, now);
-        let current = contact.card.as_ref().map(|card| *card.certificate());
-        let Some(verified) = verified
-            .ok()
-            .filter(|reset| current.is_none_or(|current| reset.certificate.replaces(&current).is_ok()))
-        else {
+        let Some(verified) = verified.ok().filter(|reset| contact.accepts(&reset.certificate)) else {
             self.messenger.outside.refused.foreign += 1;
             return;
         };
@@ -186,8 +198,11 @@ impl Turn<'_> {
             contact.outside.courier.owe_receipt(now, true);
             self.messenger.outside.refused.repeats += 1;
             self.touch(id);
+        } else if contact.record.resets.contains(&verified.generation) {
+            self.messenger.outside.refused.repeats += 1;
         } else if !ours_waits && now >= contact.outside.last_reset + CALM {
             // Older than what we have, and yet theirs: they were put back further than their clock tells.
+            contact.record.note_reset(verified.generation);
             self.start_reset(id);
         }
     }
@@ -205,6 +220,8 @@ impl Turn<'_> {
         let now = self.now;
         let contact = self.messenger.contacts.get_mut(&id)?;
         contact.record.generation = reset.generation;
+        contact.record.note_reset(reset.generation);
+        contact.record.certificate = reset.certificate.to_bytes().to_vec();
         contact.record.pending_reset = None;
         contact.outside.first_flight = FirstFlight::default();
         contact.outside.courier.owe_receipt(now, false);

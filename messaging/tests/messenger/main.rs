@@ -5,6 +5,7 @@
 mod address_book;
 mod files;
 mod parcels;
+mod rotation;
 mod world;
 
 use autonomy_messaging::{
