@@ -4,6 +4,8 @@
 
 mod address_book;
 mod files;
+mod hostile;
+mod insider;
 mod parcels;
 mod rotation;
 mod world;

@@ -6,8 +6,8 @@ use autonomy_messaging::{
     AuthSeed, Name, PublicKey, Role, SigningKey, Validity,
     lane::{CallId, Unreached},
     messenger::{
-        Answer, Command, ContactId, Effect, Input, Messenger, Notice, Own, RefusedBecause, RowClass, Step,
-        Tally,
+        Answer, Command, ContactId, Effect, Input, Messenger, MessengerStatus, Notice, Own, RefusedBecause,
+        RowClass, Step, Tally,
     },
     payload::{Payload, Text},
     place::{Capability, CapabilityHash, Place, QueueId},
@@ -275,9 +275,9 @@ impl World {
             .into_iter()
             .filter(|entry| entry.direction == autonomy_messaging::messenger::Direction::Incoming);
         incoming
-            .map(|entry| match entry.payload {
-                Payload::Text(text) => text.as_str().to_owned(),
-                other => panic!("{other:?}"),
+            .filter_map(|entry| match entry.payload {
+                Payload::Text(text) => Some(text.as_str().to_owned()),
+                _ => None,
             })
             .collect()
     }
@@ -309,8 +309,12 @@ impl World {
 
     /// What this pod refused so far.
     pub(crate) fn refused(&mut self, pod: usize) -> Tally {
+        self.status(pod).refused
+    }
+
+    pub(crate) fn status(&mut self, pod: usize) -> MessengerStatus {
         let Answer::Status(status) = self.command(pod, Command::Status) else { panic!() };
-        status.refused
+        status
     }
 
     pub(crate) fn id(&self, pod: usize) -> ContactId {
