@@ -1,21 +1,19 @@
 //! Settings: one TOML file, the environment, flags. The later wins.
 
+mod relay;
+
 use std::{
     env,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use autonomy_messaging::{place::Capability, queue::QueueLimits};
 use autonomy_onion::{BridgeTransport, DEFAULT_BOOTSTRAP_LIMIT, PrivateNetwork, TorConfig, TorNetwork};
 use autonomy_wallet::bitcoin::Network;
-use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::Deserialize;
 
-use crate::{
-    chain::{BitcoindAuth, BitcoindConfig},
-    relay::RelayConfig,
-};
+pub use self::relay::{RelaySection, RelayToken};
+use crate::chain::{BitcoindAuth, BitcoindConfig};
 
 /// Largest file read, bytes: a private network of a hundred relays fits ten times.
 const MAX_FILE: u64 = 256 * 1024;
@@ -102,56 +100,6 @@ pub struct TransportSection {
 pub struct AgentSection {
     /// Minutes without a request after which the agent ends; 10 where absent.
     pub idle_minutes: Option<u64>,
-}
-
-/// `[relay]`: of a relay, and of a pod that is one besides.
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RelaySection {
-    /// Whether a pod keeps frames for others too.
-    pub enabled: bool,
-    /// Invitation tokens, 64 hex digits each: whoever shows one may make a queue.
-    pub tokens: Vec<RelayToken>,
-    /// Only with a token.
-    pub by_invitation: bool,
-    /// Most queues.
-    pub max_queues: Option<u64>,
-    /// Most frames of 16 KiB, in all queues.
-    pub max_frames: Option<u64>,
-    /// Most frames in one queue.
-    pub frames_per_queue: Option<u32>,
-    /// MiB of the disk that are left free.
-    pub free_disk_mib: Option<u64>,
-}
-
-impl std::fmt::Debug for RelaySection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RelaySection")
-            .field("enabled", &self.enabled)
-            .field("tokens", &self.tokens.len())
-            .field("by_invitation", &self.by_invitation)
-            .field("max_queues", &self.max_queues)
-            .field("max_frames", &self.max_frames)
-            .field("frames_per_queue", &self.frames_per_queue)
-            .field("free_disk_mib", &self.free_disk_mib)
-            .finish()
-    }
-}
-
-/// A relay's invitation token.
-#[derive(Clone, Deserialize)]
-#[serde(try_from = "String")]
-pub struct RelayToken(Capability);
-
-impl TryFrom<String> for RelayToken {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes
-            .map(|bytes| Self(Capability::from_bytes(bytes)))
-            .ok_or_else(|| "a token has 64 hex digits".into())
-    }
 }
 
 /// Settings that cannot be used.
@@ -254,31 +202,6 @@ impl Config {
             .collect();
         tor.bootstrap_limit = self.tor.bootstrap_seconds.map_or(DEFAULT_BOOTSTRAP_LIMIT, Duration::from_secs);
         Ok(tor)
-    }
-
-    /// What a relay takes.
-    #[must_use]
-    pub fn relay(&self) -> RelayConfig {
-        let section = &self.relay;
-        let usual = RelayConfig::default();
-        let limits = QueueLimits {
-            max_queues: section.max_queues.unwrap_or(usual.limits.max_queues),
-            max_frames: section.max_frames.unwrap_or(usual.limits.max_frames),
-            frames_per_queue: section.frames_per_queue.unwrap_or(usual.limits.frames_per_queue),
-            ..usual.limits
-        };
-        RelayConfig {
-            limits,
-            tokens: section.tokens.iter().map(|token| token.0.hash()).collect(),
-            strangers: !section.by_invitation,
-            free_disk: section.free_disk_mib.map_or(usual.free_disk, |mib| mib.saturating_mul(1 << 20)),
-        }
-    }
-
-    /// The folder of a relay that stands alone.
-    #[must_use]
-    pub fn relay_dir(&self) -> PathBuf {
-        self.data_dir.clone().unwrap_or_else(|| data_home().join("autonomy").join("relay"))
     }
 
     /// How to reach bitcoind. Without a login in the settings, the usual cookie file of this machine's own node.

@@ -114,6 +114,7 @@ impl Relay {
             config: config.clone(),
             clock: clock.clone(),
             fail,
+            full_since: None,
         };
         let thread = std::thread::Builder::new()
             .name("relay".into())

@@ -143,6 +143,8 @@ struct Outside {
     publishing: BTreeMap<InviteId, FirstFlight>,
     /// Acknowledgements owed to places.
     acks: places::AckBook,
+    /// When those that did not reach their place are told again.
+    acks_due: Option<Timestamp>,
     /// Calls with frames, shared out among contacts.
     budget: Calls,
     /// Contacts whose group is in memory, the one used last at the end.
@@ -184,6 +186,8 @@ impl Messenger {
         input: Input,
     ) -> Step {
         let mut turn = Turn::new(self, now, rng, rows);
+        // Before anything is queued: numbers that an older backup gives out again may be taken.
+        turn.look_after_start();
         match input {
             Input::Command(command) => turn.command(command),
             Input::Called { call, outcome } => turn.called(call, outcome),

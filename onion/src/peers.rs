@@ -27,7 +27,7 @@ use std::{fmt, str::FromStr};
 use libp2p::{Multiaddr, PeerId, identity::ed25519, multiaddr::Protocol};
 
 pub use self::{
-    lanes::{KEEP_WARM, MAX_DIALS, MAX_LANES, Peers},
+    lanes::{KEEP_WARM, MAX_DIALS, MAX_LANES, MAX_UNCONNECTED, Peers},
     server::{Arrival, MAX_CONNECTIONS, MAX_STREAMS, PeerServer, PeerServerError},
     stream::PeerStream,
 };
@@ -70,8 +70,8 @@ pub enum PeerError {
     /// The connection ended before the stream was open.
     #[error("the connection ended")]
     Ended,
-    /// All connections are in use.
-    #[error("{MAX_LANES} connections to peers are in use")]
+    /// All connections are in use, or too many are being made.
+    #[error("too many connections to peers are in use or being made")]
     NoRoom,
     /// The key in the address is none.
     #[error("the peer's key is no Ed25519 key")]
@@ -111,8 +111,9 @@ impl FromStr for PeerAddress {
     type Err = PeerAddressError;
 
     fn from_str(text: &str) -> Result<Self, PeerAddressError> {
-        let address: Multiaddr =
-            text.parse().map_err(|error: libp2p::multiaddr::Error| PeerAddressError::NotMultiaddr(error.to_string()))?;
+        let address: Multiaddr = text
+            .parse()
+            .map_err(|error: libp2p::multiaddr::Error| PeerAddressError::NotMultiaddr(error.to_string()))?;
         let (onion, port) = OnionAddress::from_multiaddr(&address)?;
         let Some(Protocol::P2p(peer)) = address.iter().nth(1) else { return Err(PeerAddressError::Peer) };
         let key = ed25519_key(&peer).ok_or(PeerAddressError::Peer)?;

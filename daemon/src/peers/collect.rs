@@ -280,7 +280,10 @@ impl Keeper {
                 _ => Duration::ZERO,
             };
             match ended {
-                Ended::Failed(error) => tracing::debug!(place = ?self.place, %error, "not subscribed"),
+                Ended::Failed(error) => {
+                    tracing::debug!(place = ?self.place, %error, "not subscribed");
+                    self.tell(NewsKind::Down).await;
+                }
                 Ended::Unknown => self.tell(NewsKind::Unknown).await,
                 Ended::Broke(_) => self.tell(NewsKind::Down).await,
             }

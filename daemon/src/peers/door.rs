@@ -17,8 +17,8 @@ use tokio::{
 use super::{Duplex, NetworkHandle, desk::Desk, message};
 use crate::relay::Relay;
 
-/// Requests in service at once, open subscriptions included: about 20 kB each while they are read.
-const MAX_IN_SERVICE: usize = 4096;
+/// Requests in service at once, open subscriptions included. At about 20 kB each while they are read at most 160 MB.
+const MAX_IN_SERVICE: usize = 8192;
 /// A request that is not there by then does not come: 16 KiB over the slowest circuit take a few seconds.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// A caller takes an answer, or a pushed frame, within this time.
@@ -99,10 +99,10 @@ async fn push(relay: &Relay, queues: Vec<(QueueId, Capability)>, mut stream: imp
     let (mut from_caller, mut to_caller) = tokio::io::split(stream);
     let gone = async {
         let mut byte = [0];
-        // A caller that only shut its own direction stays; one that is gone gives an error.
-        match from_caller.read(&mut byte).await {
-            Ok(_) => std::future::pending().await,
-            Err(_) => {}
+        // A caller that only shut its own direction stays. One that is gone gives an error; one that goes on speaking
+        // would fill the connection's buffers, which nobody empties.
+        if let Ok(0) = from_caller.read(&mut byte).await {
+            std::future::pending::<()>().await;
         }
     };
     let pushing = async {

@@ -11,7 +11,7 @@ use autonomy_messaging::{
 use redb::{ReadableTable as _, ReadableTableMetadata as _, Table, WriteTransaction};
 
 use super::{
-    metrics::Metrics,
+    metrics::Tally,
     shelf::{
         DUE, FRAME_KEY_LEN, FRAMES, Fault, NOTICES, QUEUES, VALUE_LEN, due_key, frame_key, parse, value,
     },
@@ -34,13 +34,13 @@ pub(super) struct Books<'t> {
     pub(super) filled: Vec<QueueId>,
     /// Whether anything was written.
     pub(super) changed: bool,
+    pub(super) tally: Tally,
 }
 
 /// By what requests are judged.
 pub(super) struct Rules<'t> {
     pub(super) limits: &'t QueueLimits,
     pub(super) pressure: &'t Pressure,
-    pub(super) metrics: &'t Metrics,
     pub(super) now: u64,
     /// The disk has no room.
     pub(super) full: bool,
@@ -56,6 +56,7 @@ impl<'t> Books<'t> {
             rules,
             filled: Vec::new(),
             changed: false,
+            tally: Tally::default(),
         })
     }
 
@@ -102,12 +103,12 @@ impl<'t> Books<'t> {
         let due = now.saturating_add(limits.queue_age).saturating_add(1);
         self.due.insert(due_key(due, &queue), ())?;
         self.put(&queue, &record, due)?;
-        self.rules.metrics.opened();
+        self.tally.opened += 1;
         Ok(Ok(()))
     }
 
     fn deposit(&mut self, frame: &Frame) -> Result<Result<(), Refusal>, Fault> {
-        let Rules { limits, now, full, metrics, .. } = *self.rules;
+        let Rules { limits, now, full, .. } = *self.rules;
         let Some((mut record, due)) = self.record(&frame.queue)? else {
             return Ok(Err(Refusal::UnknownQueue));
         };
@@ -115,7 +116,7 @@ impl<'t> Books<'t> {
         let number = match record.deposit(now, &frame.capability, frame.deposit, limits, at_place) {
             Err(refusal) => return Ok(Err(refusal)),
             Ok(Deposited::Repeat) => {
-                metrics.repeated();
+                self.tally.repeats += 1;
                 return Ok(Ok(()));
             }
             Ok(Deposited::New(_)) if full => return Ok(Err(Refusal::PlaceFull)),
@@ -127,7 +128,7 @@ impl<'t> Books<'t> {
         self.move_due(&frame.queue, due, soonest)?;
         self.put(&frame.queue, &record, soonest)?;
         self.filled.push(frame.queue);
-        metrics.deposited();
+        self.tally.deposits += 1;
         Ok(Ok(()))
     }
 
@@ -143,7 +144,7 @@ impl<'t> Books<'t> {
             Ok(gone) => gone,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        self.rules.metrics.acked(gone.end - gone.start);
+        self.tally.acked += gone.end - gone.start;
         self.remove_frames(queue, gone)?;
         if record != before {
             self.put(queue, &record, due)?;
@@ -158,7 +159,7 @@ impl<'t> Books<'t> {
         }
         self.due.remove(due_key(due, queue))?;
         self.remove_queue(queue, &record)?;
-        self.rules.metrics.closed();
+        self.tally.closed += 1;
         Ok(Ok(()))
     }
 
@@ -176,25 +177,26 @@ impl<'t> Books<'t> {
 
     /// Removes what is too old, as far as one sweep goes. True when there may be more.
     pub(super) fn sweep(&mut self) -> Result<bool, Fault> {
-        let Rules { limits, now, metrics, .. } = *self.rules;
+        let Rules { limits, now, .. } = *self.rules;
         let mut removed = 0;
         for _ in 0..SWEPT_QUEUES {
             let Some(queue) = self.next_due(now)? else { return Ok(false) };
-            let Some((mut record, due)) = self.record(&queue)? else { continue };
+            let Some((mut record, _)) = self.record(&queue)? else { continue };
             let kept = record.kept();
             match record.expire(now, limits) {
                 Expired::Queue => {
                     self.remove_queue(&queue, &record)?;
-                    metrics.queue_expired(kept.end - kept.start);
+                    self.tally.expired_queues += 1;
+                    self.tally.expired_frames += kept.end - kept.start;
                     removed += kept.end - kept.start;
                 }
                 Expired::Frames(gone) => {
-                    metrics.frames_expired(gone.end - gone.start);
+                    self.tally.expired_frames += gone.end - gone.start;
                     removed += gone.end - gone.start;
                     self.remove_frames(&queue, gone)?;
-                    self.look_again(&queue, &record, due)?;
+                    self.look_again(&queue, &record)?;
                 }
-                Expired::Nothing => self.look_again(&queue, &record, due)?,
+                Expired::Nothing => self.look_again(&queue, &record)?,
             }
             if removed >= SWEPT_FRAMES {
                 return Ok(true);
@@ -218,7 +220,7 @@ impl<'t> Books<'t> {
     }
 
     /// A queue with frames is looked at daily; one without, when its owner has not come for too long.
-    fn look_again(&mut self, queue: &QueueId, record: &QueueRecord, _: u64) -> Result<(), Fault> {
+    fn look_again(&mut self, queue: &QueueId, record: &QueueRecord) -> Result<(), Fault> {
         let Rules { limits, now, .. } = *self.rules;
         let gone = record.used().saturating_add(limits.queue_age).saturating_add(1);
         let due = if record.kept().is_empty() { gone } else { gone.min(now.saturating_add(DAY)) };

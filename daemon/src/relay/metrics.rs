@@ -24,6 +24,18 @@ pub(super) struct Metrics {
     refused: [AtomicU64; REASONS.len()],
 }
 
+/// What one transaction did.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) opened: u64,
+    pub(super) closed: u64,
+    pub(super) deposits: u64,
+    pub(super) repeats: u64,
+    pub(super) acked: u64,
+    pub(super) expired_frames: u64,
+    pub(super) expired_queues: u64,
+}
+
 /// Names of refusals, in the order of their counters.
 const REASONS: [&str; 8] = [
     "unknown_queue",
@@ -74,41 +86,28 @@ pub struct Snapshot {
 }
 
 impl Metrics {
-    pub(super) fn opened(&self) {
-        self.opened.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn closed(&self) {
-        self.closed.fetch_add(1, Relaxed);
+    /// Adds what a transaction did, once it is durable.
+    pub(super) fn add(&self, tally: &Tally) {
+        let pairs = [
+            (&self.opened, tally.opened),
+            (&self.closed, tally.closed),
+            (&self.deposits, tally.deposits),
+            (&self.repeats, tally.repeats),
+            (&self.acked, tally.acked),
+            (&self.expired_frames, tally.expired_frames),
+            (&self.expired_queues, tally.expired_queues),
+        ];
+        for (counter, count) in pairs {
+            counter.fetch_add(count, Relaxed);
+        }
     }
 
     pub(super) fn redeemed(&self) {
         self.redeemed.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn deposited(&self) {
-        self.deposits.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn repeated(&self) {
-        self.repeats.fetch_add(1, Relaxed);
-    }
-
     pub(super) fn pushed(&self) {
         self.pushed.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn acked(&self, frames: u64) {
-        self.acked.fetch_add(frames, Relaxed);
-    }
-
-    pub(super) fn frames_expired(&self, frames: u64) {
-        self.expired_frames.fetch_add(frames, Relaxed);
-    }
-
-    pub(super) fn queue_expired(&self, frames: u64) {
-        self.expired_queues.fetch_add(1, Relaxed);
-        self.frames_expired(frames);
     }
 
     pub(super) fn committed(&self) {

@@ -20,7 +20,7 @@ use tokio::{
 use super::{
     COME_AGAIN, Clock, RelayConfig,
     books::{Books, Rules},
-    metrics::Metrics,
+    metrics::{Metrics, Tally},
     shelf::{Fault, Shelf},
     subscription::Ears,
 };
@@ -31,6 +31,9 @@ const BATCH: usize = 256;
 const WINDOW: Duration = Duration::from_millis(5);
 /// A relay that wrote nothing for this long writes at once.
 const QUIET: Duration = Duration::from_millis(50);
+
+/// A disk that was found full is not tried with anything new for so long.
+const FULL: Duration = Duration::from_secs(30);
 
 /// Something to be written.
 pub(super) enum Job {
@@ -48,6 +51,8 @@ pub(super) struct Writer {
     pub(super) config: RelayConfig,
     pub(super) clock: Clock,
     pub(super) fail: watch::Sender<Option<String>>,
+    /// When a write found no room.
+    pub(super) full_since: Option<Instant>,
 }
 
 /// Who hears what once it is durable.
@@ -56,11 +61,12 @@ struct Answers {
     requests: Vec<(oneshot::Sender<Response>, Response)>,
     sweeps: Vec<(oneshot::Sender<bool>, bool)>,
     filled: Vec<QueueId>,
+    tally: Tally,
 }
 
 impl Writer {
     /// Until every [`Relay`](super::Relay) is dropped, or the file is beyond use.
-    pub(super) fn run(self, mut jobs: mpsc::Receiver<Job>) {
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut last: Option<Instant> = None;
         while let Some(first) = jobs.blocking_recv() {
             if last.is_some_and(|last| last.elapsed() < QUIET) {
@@ -96,7 +102,9 @@ impl Writer {
             answers.requests.iter_mut().for_each(|(_, response)| *response = Response::Refused(refusal));
             answers.sweeps.iter_mut().for_each(|(_, more)| *more = false);
             answers.filled.clear();
+            answers.tally = Tally::default();
         }
+        self.metrics.add(&answers.tally);
         answers.filled.iter().for_each(|queue| self.ears.filled(queue));
         // Whoever asked may have gone.
         for (to, response) in answers.requests {
@@ -112,7 +120,6 @@ impl Writer {
         let rules = Rules {
             limits: &self.config.limits,
             pressure: &self.pressure,
-            metrics: &self.metrics,
             now: (self.clock)(),
             full: self.disk_is_full(),
         };
@@ -132,6 +139,7 @@ impl Writer {
                 }
                 changed = books.changed;
                 answers.filled = std::mem::take(&mut books.filled);
+                answers.tally = std::mem::take(&mut books.tally);
             }
             Err(error) => {
                 refuse(batch, answers);
@@ -150,7 +158,7 @@ impl Writer {
     }
 
     /// After a fault of the disk the file is opened again. One that is damaged stays closed.
-    fn mend(&self, fault: Fault) -> Result<(), String> {
+    fn mend(&mut self, fault: Fault) -> Result<(), String> {
         match fault {
             Fault::Damaged(what) => {
                 return Err(format!(
@@ -158,13 +166,20 @@ impl Writer {
                     self.shelf.path().display()
                 ));
             }
-            Fault::Full => tracing::warn!("the relay's disk is full: nothing is taken until there is room"),
+            Fault::Full => {
+                tracing::warn!("the relay's disk is full: nothing is taken until there is room");
+                self.full_since = Some(Instant::now());
+            }
             Fault::Disk(why) => tracing::warn!("the relay's disk fails: {why}"),
         }
         self.shelf.reopen().map_err(|error| error.to_string())
     }
 
+    /// Then only what makes room is written.
     fn disk_is_full(&self) -> bool {
+        if self.full_since.is_some_and(|since| since.elapsed() < FULL) {
+            return true;
+        }
         let folder = self.shelf.path().parent().unwrap_or(self.shelf.path());
         let Ok(disk) = rustix::fs::statvfs(folder) else { return false };
         disk.f_bavail.saturating_mul(disk.f_frsize) < self.config.free_disk

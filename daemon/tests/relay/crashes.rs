@@ -15,13 +15,13 @@ use autonomy_messaging::{
     wire::{Refusal, Response, Ticket},
 };
 
-use crate::world::{Box, NOW, Site, refused};
+use crate::world::{Mailbox, NOW, Site, refused};
 
 const FILE: &str = "AUTONOMY_TEST_RELAY_FILE";
 
 /// The queue that both processes know.
-fn known() -> Box {
-    Box {
+fn known() -> Mailbox {
+    Mailbox {
         queue: QueueId::from_bytes([1; 32]),
         deposit: Capability::from_bytes([2; 32]),
         collect: Capability::from_bytes([3; 32]),
@@ -114,7 +114,7 @@ async fn a_disk_that_ends_is_told_to_who_deposits_and_what_was_stored_stays() {
 async fn a_file_that_was_cut_or_is_something_else_is_refused_in_words() {
     let site = Site::new();
     let relay = site.open();
-    let own = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
     for n in 0..20 {
         relay.handle(own.frame(n)).await;
     }
@@ -141,7 +141,7 @@ async fn a_file_that_was_cut_or_is_something_else_is_refused_in_words() {
 async fn a_file_with_torn_pages_gives_errors_and_no_false_frame() {
     let site = Site::new();
     let relay = site.open();
-    let own = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
     for n in 0..50 {
         relay.handle(own.frame(n)).await;
     }

@@ -5,13 +5,13 @@ use autonomy_messaging::{
     wire::{Notice, Refusal, Request, Response, Ticket},
 };
 
-use crate::world::{Box, Site, next, nothing_more, refused};
+use crate::world::{Mailbox, Site, next, nothing_more, refused};
 
 #[tokio::test]
 async fn what_is_deposited_is_pushed_in_order_to_who_comes_later_and_to_who_is_there() {
     let site = Site::new();
     let relay = site.open();
-    let own = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
     for n in 0..20 {
         assert_eq!(relay.handle(own.frame(n)).await, Response::Done);
     }
@@ -32,7 +32,7 @@ async fn what_is_deposited_is_pushed_in_order_to_who_comes_later_and_to_who_is_t
 async fn an_acknowledged_frame_is_gone_and_the_others_stay_over_a_restart() {
     let site = Site::new();
     let relay = site.open();
-    let own = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
     for n in 0..5 {
         relay.handle(own.frame(n)).await;
     }
@@ -51,7 +51,7 @@ async fn an_acknowledged_frame_is_gone_and_the_others_stay_over_a_restart() {
 async fn a_repeat_is_answered_the_same_and_stored_once() {
     let site = Site::new();
     let relay = site.open();
-    let own = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
     let frame = own.frame(7);
     for _ in 0..3 {
         assert_eq!(relay.handle(frame.clone()).await, Response::Done);
@@ -67,13 +67,13 @@ async fn a_repeat_is_answered_the_same_and_stored_once() {
 async fn a_foreign_capability_opens_nothing_and_costs_no_write() {
     let site = Site::new();
     let relay = site.open();
-    let own = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
     relay.handle(own.frame(1)).await;
     let commits = relay.snapshot().await.commits;
-    let foreign = Box { queue: own.queue, ..Box::draw() };
+    let foreign = Mailbox { queue: own.queue, ..Mailbox::draw() };
     // The right to deposit is not the right to collect, and the other way round.
-    let crossed = Box { queue: own.queue, deposit: own.collect.clone(), collect: own.deposit.clone() };
-    let unknown = Box::draw();
+    let crossed = Mailbox { queue: own.queue, deposit: own.collect.clone(), collect: own.deposit.clone() };
+    let unknown = Mailbox::draw();
     for other in [foreign, crossed, unknown] {
         for request in [other.frame(2), other.ack(u64::MAX / 2), other.close(), other.redeem()] {
             assert_eq!(relay.handle(request).await, refused(Refusal::UnknownQueue));
@@ -90,9 +90,9 @@ async fn a_foreign_capability_opens_nothing_and_costs_no_write() {
 async fn a_queue_is_made_once_and_its_owner_may_ask_again() {
     let site = Site::new();
     let relay = site.open();
-    let own = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
     assert_eq!(relay.handle(own.open(Ticket::Open)).await, Response::Done);
-    let thief = Box { queue: own.queue, ..Box::draw() };
+    let thief = Mailbox { queue: own.queue, ..Mailbox::draw() };
     assert_eq!(relay.handle(thief.open(Ticket::Open)).await, refused(Refusal::UnknownQueue));
     assert_eq!(relay.snapshot().await.queues, 1);
 }
@@ -101,7 +101,7 @@ async fn a_queue_is_made_once_and_its_owner_may_ask_again() {
 async fn a_notice_is_read_by_who_may_deposit_until_the_queue_is_closed() {
     let site = Site::new();
     let relay = site.open();
-    let own = Box::draw();
+    let own = Mailbox::draw();
     relay.handle(own.open_with(Ticket::Open, Some(b"sealed"))).await;
     let notice = Response::Notice(Notice::new(b"sealed".to_vec()).unwrap());
     assert_eq!(relay.handle(own.redeem()).await, notice);
@@ -120,14 +120,14 @@ async fn a_notice_is_read_by_who_may_deposit_until_the_queue_is_closed() {
 async fn several_queues_in_one_subscription_and_one_unknown_spoils_it() {
     let site = Site::new();
     let relay = site.open();
-    let (one, two) = (Box::at(&relay).await, Box::at(&relay).await);
+    let (one, two) = (Mailbox::at(&relay).await, Mailbox::at(&relay).await);
     let both = vec![(one.queue, one.collect.clone()), (two.queue, two.collect.clone())];
     let mut subscription = relay.subscribe(both.clone()).await.unwrap();
     relay.handle(one.frame(1)).await;
     assert_eq!(next(&mut subscription).await.1, 1);
     relay.handle(two.frame(2)).await;
     assert_eq!(next(&mut subscription).await.1, 2);
-    let with_another = [both, vec![(Box::draw().queue, Capability::from_bytes([0; 32]))]].concat();
+    let with_another = [both, vec![(Mailbox::draw().queue, Capability::from_bytes([0; 32]))]].concat();
     assert_eq!(relay.subscribe(with_another).await.unwrap_err(), Refusal::UnknownQueue);
     assert_eq!(relay.handle(Request::Subscribe(Vec::new())).await, refused(Refusal::Malformed));
 }
@@ -136,8 +136,8 @@ async fn several_queues_in_one_subscription_and_one_unknown_spoils_it() {
 async fn many_at_once_share_commits_and_all_are_stored() {
     let site = Site::new();
     let relay = site.open();
-    let own = Box::at(&relay).await;
-    let other = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
+    let other = Mailbox::at(&relay).await;
     let before = relay.snapshot().await.commits;
     let deposits = (0..200).map(|n| relay.handle(if n % 2 == 0 { own.frame(n) } else { other.frame(n) }));
     let answers = futures::future::join_all(deposits).await;

@@ -4,5 +4,6 @@
 mod crashes;
 mod keeping;
 mod network;
+mod process;
 mod quotas;
 mod world;

@@ -26,7 +26,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::world::{Box, PATIENCE, Site};
+use crate::world::{Mailbox, PATIENCE, Site};
 
 /// Places that are reached at once, or not at all.
 #[derive(Default)]
@@ -38,19 +38,15 @@ struct Lines {
 }
 
 impl Dial for Lines {
-    fn open<'a>(
-        &'a self,
-        place: &'a Place,
-        _: Lane,
-    ) -> BoxFuture<'a, Result<std::boxed::Box<dyn Duplex>, Unreached>> {
-        std::boxed::Box::pin(async move {
+    fn open<'a>(&'a self, place: &'a Place, _: Lane) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>> {
+        Box::pin(async move {
             self.dials.fetch_add(1, SeqCst);
             let counter = self.places.lock().unwrap().get(place).cloned();
             let Some(counter) = counter else { return Err(Unreached { detail: "nobody there".into() }) };
             let (near, far) = tokio::io::duplex(64 * 1024);
             let task = tokio::runtime::Handle::current().spawn(async move { counter.serve(far).await });
             self.open.lock().unwrap().push((*place, task.abort_handle()));
-            Ok(std::boxed::Box::new(near) as std::boxed::Box<dyn Duplex>)
+            Ok(Box::new(near) as Box<dyn Duplex>)
         })
     }
 
@@ -138,7 +134,7 @@ impl Node {
     }
 }
 
-fn collection(at: Place, own: &Box, n: u8) -> Collection {
+fn collection(at: Place, own: &Mailbox, n: u8) -> Collection {
     Collection { place: at, lane: lane(n), queue: own.queue, capability: own.collect.clone() }
 }
 
@@ -146,11 +142,11 @@ fn collection(at: Place, own: &Box, n: u8) -> Collection {
 async fn a_call_has_one_outcome_an_answer_or_the_reason_why_not() {
     let (site, mut node) = (Site::new(), Node::start());
     node.lines.put(place(1), &site.open());
-    let own = Box::draw();
+    let own = Mailbox::draw();
     node.network.call(CallId(1), place(1), lane(1), own.open(Ticket::Open));
     let NetworkEvent::Called { call, outcome } = node.event().await else { panic!() };
     assert_eq!((call, outcome), (CallId(1), Ok(Response::Done)));
-    node.network.call(CallId(2), place(1), lane(1), Box::draw().frame(1));
+    node.network.call(CallId(2), place(1), lane(1), Mailbox::draw().frame(1));
     let NetworkEvent::Called { outcome, .. } = node.event().await else { panic!() };
     assert_eq!(outcome, Ok(Response::Refused(Refusal::UnknownQueue)));
     node.network.call(CallId(3), place(2), lane(1), own.frame(1));
@@ -165,13 +161,13 @@ async fn a_place_that_hangs_delays_no_other() {
     node.lines.put(place(1), &relay);
     // A pod whose node never answers.
     let (silent, _events) = peers::start(&tokio::runtime::Handle::current());
-    let own = Box::draw();
+    let own = Mailbox::draw();
     silent.serve([own.queue]);
     node.lines.places.lock().unwrap().insert(place(2), Counter::new(Some(&silent), None));
     for n in 0..100 {
         node.network.call(CallId(n), place(2), lane(1), own.frame(n));
     }
-    let open = Box::at(&relay).await;
+    let open = Mailbox::at(&relay).await;
     node.network.call(CallId(1_000), place(1), lane(1), open.frame(1));
     let NetworkEvent::Called { call, outcome } = node.event().await else { panic!() };
     assert_eq!((call, outcome), (CallId(1_000), Ok(Response::Done)));
@@ -181,7 +177,7 @@ async fn a_place_that_hangs_delays_no_other() {
 async fn what_lies_at_a_place_comes_and_comes_again_after_a_cut() {
     let (site, mut node) = (Site::new(), Node::start());
     let relay = site.open();
-    let own = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
     relay.handle(own.frame(1)).await;
     node.network.collect(vec![collection(place(1), &own, 1)]);
     // Nobody is there yet.
@@ -207,7 +203,7 @@ async fn a_queue_the_place_does_not_know_is_told_and_the_others_come() {
     let (site, mut node) = (Site::new(), Node::start());
     let relay = site.open();
     node.lines.put(place(1), &relay);
-    let (known, lost) = (Box::at(&relay).await, Box::draw());
+    let (known, lost) = (Mailbox::at(&relay).await, Mailbox::draw());
     relay.handle(known.frame(7)).await;
     node.network.collect(vec![collection(place(1), &known, 1), collection(place(1), &lost, 1)]);
     let (mut missing, mut frames) = (None, Vec::new());
@@ -228,7 +224,7 @@ async fn a_slow_node_stops_the_reading_and_loses_nothing() {
     let (site, mut node) = (Site::new(), Node::start());
     let relay = site.open();
     node.lines.put(place(1), &relay);
-    let own = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
     let deposits = (0..200).map(|n| relay.handle(own.frame(n)));
     futures::future::join_all(deposits).await;
     node.network.collect(vec![collection(place(1), &own, 1)]);
@@ -259,7 +255,7 @@ async fn more_queues_than_a_subscription_takes_are_collected_in_several() {
     node.lines.put(place(1), &relay);
     let mut boxes = Vec::new();
     for _ in 0..150 {
-        boxes.push(Box::at(&relay).await);
+        boxes.push(Mailbox::at(&relay).await);
     }
     node.network.collect(boxes.iter().map(|own| collection(place(1), own, 1)).collect());
     node.becomes(place(1), true).await;
@@ -280,7 +276,7 @@ async fn more_queues_than_a_subscription_takes_are_collected_in_several() {
 async fn the_nodes_own_queues_are_asked_of_the_node_and_others_of_nobody() {
     let mut pod = Node::start();
     let mut caller = Node::start();
-    let own = Box::draw();
+    let own = Mailbox::draw();
     pod.network.serve([own.queue]);
     caller.lines.places.lock().unwrap().insert(place(3), Counter::new(Some(&pod.network), None));
     caller.network.call(CallId(1), place(3), lane(1), own.frame(5));
@@ -290,7 +286,7 @@ async fn the_nodes_own_queues_are_asked_of_the_node_and_others_of_nobody() {
     let NetworkEvent::Called { outcome, .. } = caller.event().await else { panic!() };
     assert_eq!(outcome, Ok(Response::Done));
     pod.network.answer(ticket, Response::Done);
-    let strange = [Box::draw().frame(1), own.ack(1), own.close(), own.open(Ticket::Open)];
+    let strange = [Mailbox::draw().frame(1), own.ack(1), own.close(), own.open(Ticket::Open)];
     for (n, request) in strange.into_iter().enumerate() {
         caller.network.call(CallId(n as u64), place(3), lane(1), request);
         let NetworkEvent::Called { outcome, .. } = caller.event().await else { panic!() };

@@ -6,13 +6,13 @@ use autonomy_messaging::{
     wire::{Refusal, Response, Ticket, work},
 };
 
-use crate::world::{Box, DAY, Site, refused};
+use crate::world::{DAY, Mailbox, Site, refused};
 
 #[tokio::test]
 async fn a_full_queue_refuses_until_its_owner_collects() {
     let site = Site::with(QueueLimits { frames_per_queue: 3, ..QueueLimits::default() });
     let relay = site.open();
-    let (own, other) = (Box::at(&relay).await, Box::at(&relay).await);
+    let (own, other) = (Mailbox::at(&relay).await, Mailbox::at(&relay).await);
     for n in 0..3 {
         relay.handle(own.frame(n)).await;
     }
@@ -28,7 +28,7 @@ async fn a_full_queue_refuses_until_its_owner_collects() {
 async fn a_full_place_refuses_whoever_comes_and_a_collector_makes_room() {
     let site = Site::with(QueueLimits { max_frames: 4, ..QueueLimits::default() });
     let relay = site.open();
-    let boxes = [Box::at(&relay).await, Box::at(&relay).await];
+    let boxes = [Mailbox::at(&relay).await, Mailbox::at(&relay).await];
     for n in 0..4 {
         relay.handle(boxes[n % 2].frame(n as u64)).await;
     }
@@ -44,12 +44,12 @@ async fn a_full_place_refuses_whoever_comes_and_a_collector_makes_room() {
 #[tokio::test]
 async fn a_disk_without_room_takes_nothing_gives_what_it_has_and_does_not_fall_over() {
     let mut site = Site::new();
-    let own = Box::at(&site.open()).await;
+    let own = Mailbox::at(&site.open()).await;
     site.open().handle(own.frame(1)).await;
     site.config.free_disk = u64::MAX;
     let relay = site.open();
     assert_eq!(relay.handle(own.frame(2)).await, refused(Refusal::PlaceFull));
-    assert_eq!(relay.handle(Box::draw().open(Ticket::Open)).await, refused(Refusal::PlaceFull));
+    assert_eq!(relay.handle(Mailbox::draw().open(Ticket::Open)).await, refused(Refusal::PlaceFull));
     let content = own.content(&relay, 1).await;
     assert_eq!(relay.handle(own.ack(content[0].0)).await, Response::Done);
     drop(relay);
@@ -62,9 +62,9 @@ async fn a_relay_that_fills_asks_for_work_and_at_its_cap_for_nothing_more() {
     let site = Site::with(QueueLimits { max_queues: 4, ..QueueLimits::default() });
     let relay = site.open();
     for _ in 0..2 {
-        Box::at(&relay).await;
+        Mailbox::at(&relay).await;
     }
-    let own = Box::draw();
+    let own = Mailbox::draw();
     let Response::Refused(Refusal::WorkNeeded { challenge, bits }) =
         relay.handle(own.open(Ticket::Open)).await
     else {
@@ -72,14 +72,14 @@ async fn a_relay_that_fills_asks_for_work_and_at_its_cap_for_nothing_more() {
     };
     let nonce = work(&challenge, &own.queue, bits).unwrap();
     let ticket = Ticket::Work { challenge, nonce };
-    let thief = Box::draw();
+    let thief = Mailbox::draw();
     assert_eq!(
         relay.handle(thief.open(ticket.clone())).await,
         refused(Refusal::BadTicket),
         "work for another"
     );
     assert_eq!(relay.handle(own.open(ticket)).await, Response::Done);
-    let mut last = Box::draw();
+    let mut last = Mailbox::draw();
     loop {
         match relay.handle(last.open(Ticket::Open)).await {
             Response::Refused(Refusal::WorkNeeded { challenge, bits }) => {
@@ -88,7 +88,7 @@ async fn a_relay_that_fills_asks_for_work_and_at_its_cap_for_nothing_more() {
             }
             other => break assert_eq!(other, refused(Refusal::TooManyQueues)),
         }
-        last = Box::draw();
+        last = Mailbox::draw();
     }
     assert_eq!(relay.snapshot().await.queues, 4);
 }
@@ -99,7 +99,7 @@ async fn by_invitation_only_a_token_makes_a_queue() {
     let token = Capability::from_bytes([5; 32]);
     (site.config.tokens, site.config.strangers) = (vec![token.hash()], false);
     let relay = site.open();
-    let own = Box::draw();
+    let own = Mailbox::draw();
     assert_eq!(relay.handle(own.open(Ticket::Open)).await, refused(Refusal::BadTicket));
     let wrong = Ticket::Token(Capability::from_bytes([6; 32]));
     assert_eq!(relay.handle(own.open(wrong)).await, refused(Refusal::BadTicket));
@@ -115,7 +115,7 @@ async fn sweep_all(relay: &autonomy_daemon::relay::Relay) {
 async fn frames_nobody_collects_go_after_three_weeks_and_younger_ones_stay() {
     let site = Site::new();
     let relay = site.open();
-    let own = Box::at(&relay).await;
+    let own = Mailbox::at(&relay).await;
     relay.handle(own.frame(1)).await;
     site.pass(10 * DAY);
     relay.handle(own.frame(2)).await;
@@ -138,7 +138,7 @@ async fn frames_nobody_collects_go_after_three_weeks_and_younger_ones_stay() {
 async fn a_queue_whose_owner_does_not_come_goes_with_all_in_it_and_one_whose_owner_does_stays() {
     let site = Site::new();
     let relay = site.open();
-    let (gone, kept) = (Box::at(&relay).await, Box::at(&relay).await);
+    let (gone, kept) = (Mailbox::at(&relay).await, Mailbox::at(&relay).await);
     for _ in 0..10 {
         site.pass(10 * DAY);
         kept.subscribe(&relay).await.unwrap();
@@ -154,7 +154,7 @@ async fn a_queue_whose_owner_does_not_come_goes_with_all_in_it_and_one_whose_own
 async fn many_that_are_too_old_go_in_bounded_steps() {
     let site = Site::new();
     let relay = site.open();
-    let boxes: Vec<Box> = (0..1_300).map(|_| Box::draw()).collect();
+    let boxes: Vec<Mailbox> = (0..1_300).map(|_| Mailbox::draw()).collect();
     let opened =
         futures::future::join_all(boxes.iter().map(|own| relay.handle(own.open(Ticket::Open)))).await;
     assert!(opened.iter().all(|opened| *opened == Response::Done));

@@ -64,13 +64,13 @@ impl Site {
 
 /// A queue, seen by its owner.
 #[derive(Clone)]
-pub(crate) struct Box {
+pub(crate) struct Mailbox {
     pub(crate) queue: QueueId,
     pub(crate) deposit: Capability,
     pub(crate) collect: Capability,
 }
 
-impl Box {
+impl Mailbox {
     pub(crate) fn draw() -> Self {
         let rng = &mut OsRng;
         Self {

@@ -113,8 +113,8 @@ pub struct ContactView {
     pub note: Option<Note>,
     /// Whether the safety numbers were compared.
     pub verified: bool,
-    /// What to compare.
-    pub safety_number: SafetyNumber,
+    /// The owner.
+    pub own: RootPublic,
     /// When the contact was made.
     pub created_at: Timestamp,
     /// When something last arrived from them.
@@ -129,6 +129,14 @@ pub struct ContactView {
     pub unread: u32,
     /// The number after the last entry of the conversation.
     pub next_entry: u64,
+}
+
+impl ContactView {
+    /// What both compare. Takes some milliseconds, so it is not computed for a whole list.
+    #[must_use]
+    pub fn safety_number(&self) -> SafetyNumber {
+        SafetyNumber::between(&self.own, &self.root)
+    }
 }
 
 /// One entry of a conversation.

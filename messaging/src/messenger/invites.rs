@@ -184,6 +184,7 @@ impl Turn<'_> {
         let record = record.clone();
         self.messenger.outside.publishing.remove(&id);
         self.messenger.outside.queues.remove(&record.queue.id());
+        self.messenger.outside.acks.remove(&record.queue.id());
         self.messenger.outside.queues_changed = true;
         self.put(Key::Invite(id), &record);
         self.close_queue(&record.queue, invite_lane(id));

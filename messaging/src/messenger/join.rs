@@ -52,6 +52,13 @@ pub(super) enum JoinStep {
     Left(Vec<u8>, Timestamp),
 }
 
+impl Joining {
+    /// Whether a group was made already.
+    pub(super) fn has_group(&self) -> bool {
+        matches!(self.step, JoinStep::Leave(_) | JoinStep::Left(..))
+    }
+}
+
 /// Who made the first group of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -275,22 +282,17 @@ impl Turn<'_> {
         Some((session, hello.to_bytes().ok()?))
     }
 
-    /// After a start: an introduction that was on its way may be there. One whose group is lost, because the pod was put
-    /// back to an older day, leads nowhere: the inviter's answer cannot be read.
+    /// After a start: an introduction that was on its way may be there.
     pub(super) fn resume_joining(&mut self, id: ContactId) {
         self.make_queues(id);
         let Ok(contact) = self.contact(id) else { return };
         let step = contact.record.joining.as_ref().map(|joining| joining.step.clone());
-        match step {
-            Some(JoinStep::Leave(_) | JoinStep::Left(..)) if !self.has_session(id) => {
-                self.join_failed(id, "the pod was put back to an older day: ask for another invite");
-            }
-            Some(JoinStep::Leave(hello)) => self.join_step(id, JoinStep::Left(hello, self.now)),
-            _ => {}
+        if let Some(JoinStep::Leave(hello)) = step {
+            self.join_step(id, JoinStep::Left(hello, self.now));
         }
     }
 
-    fn join_failed(&mut self, id: ContactId, why: &str) {
+    pub(super) fn join_failed(&mut self, id: ContactId, why: &str) {
         self.notify(Notice::JoinFailed(id, why.to_owned()));
         self.forget_attempt(id);
     }

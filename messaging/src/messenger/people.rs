@@ -20,7 +20,6 @@ use crate::{
     outbox::Outbox,
     payload::Payload,
     ratchet::{OwnKeyPackage, Session},
-    safety::SafetyNumber,
     vcard::Note,
 };
 
@@ -149,7 +148,7 @@ impl Contact {
             state: self.record.state,
             note: Note::new(&self.record.note).ok(),
             verified: self.record.verified,
-            safety_number: SafetyNumber::between(own, &root),
+            own: *own,
             created_at: self.record.created_at,
             heard_at: self.thread.heard_at,
             places: self
@@ -256,7 +255,7 @@ impl Turn<'_> {
                 self.contact(id)?.record.state = ContactState::Active;
                 self.make_queues(id);
                 if !self.has_session(id) {
-                    self.replace_lost_group(id);
+                    self.group_is_lost(id);
                 }
             }
             (ContactState::Blocked, true) | (ContactState::Active, false) => {}

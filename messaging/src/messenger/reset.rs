@@ -30,39 +30,48 @@ const CALM: u64 = 10 * 60;
 impl Turn<'_> {
     /// After a start: whoever's group is not in the rows needs a new one.
     pub(super) fn look_after_start(&mut self) {
-        if std::mem::replace(&mut self.messenger.outside.checked, true) {
+        if self.messenger.own.is_none() || std::mem::replace(&mut self.messenger.outside.checked, true) {
             return;
         }
         let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
         for id in all {
             self.touch(id);
-            let state = self.messenger.contacts[&id].record.state;
-            match state {
-                ContactState::Active => {
-                    self.make_queues(id);
-                    if !self.has_session(id) {
-                        self.replace_lost_group(id);
-                    }
-                }
+            match self.messenger.contacts[&id].record.state {
+                ContactState::Active => self.make_queues(id),
                 ContactState::Joining => self.resume_joining(id),
-                // They introduce themselves again within hours.
-                ContactState::Asking if !self.has_session(id) => self.forget_attempt(id),
                 ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
+            }
+            if !self.has_session(id) {
+                self.group_is_lost(id);
             }
         }
         self.end_homeless_invites();
     }
 
-    /// The group is not in the rows: the pod was put back to an older day.
-    pub(super) fn replace_lost_group(&mut self, id: ContactId) {
-        let Ok(contact) = self.contact(id) else { return };
-        // It has not counted all that it collected.
+    /// The group of a contact is not in the rows, since they come from a backup.
+    pub(super) fn group_is_lost(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        // A pod put back to an older day has not counted all that it collected.
         contact.outside.watches.clear();
-        // The group of a reset that still waited is lost too.
-        contact.record.pending_reset = None;
-        self.record_changed(id);
-        self.thread_moved_quietly(id);
-        self.start_reset(id);
+        let joining = contact.record.joining.as_ref();
+        let introduced = joining.is_some_and(|joining| joining.has_group());
+        match contact.record.state {
+            ContactState::Active => {
+                // A reset on its way led to a group that is lost too.
+                contact.record.pending_reset = None;
+                self.record_changed(id);
+                self.start_reset(id);
+            }
+            // They introduce themselves again within hours, and then ask again.
+            ContactState::Asking => self.forget_attempt(id),
+            ContactState::Joining if introduced => {
+                self.join_failed(
+                    id,
+                    "the pod was restored from a backup of before they confirmed: ask for a new invite",
+                );
+            }
+            ContactState::Joining | ContactState::Blocked | ContactState::Known => {}
+        }
     }
 
     pub(super) fn has_session(&mut self, id: ContactId) -> bool {

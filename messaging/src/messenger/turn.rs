@@ -137,9 +137,9 @@ impl<'a> Turn<'a> {
         if self.messenger.own.is_none() {
             return;
         }
-        self.look_after_start();
         self.look_after_invites();
         self.look_after_relays();
+        self.look_after_acks();
         while let Some((at, id)) = self.messenger.outside.wakes.first().copied() {
             if at > self.now {
                 break;

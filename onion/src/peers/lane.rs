@@ -64,6 +64,8 @@ pub(super) struct Lane {
     pub(super) protocol: StreamProtocol,
     pub(super) usage: Arc<Usage>,
     pub(super) waiting: mpsc::Receiver<Waiting>,
+    /// Those who waited before there was a connection.
+    pub(super) first: Vec<Waiting>,
     pub(super) woken: watch::Receiver<u64>,
 }
 
@@ -78,13 +80,24 @@ struct Behaviour {
 const NEVER: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
 
 impl Lane {
+    /// Whether anybody still waits for the connection.
+    pub(super) fn is_wanted(&mut self) -> bool {
+        while let Ok(waiting) = self.waiting.try_recv() {
+            self.first.push(waiting);
+        }
+        self.first.retain(|waiting| !waiting.is_closed());
+        !self.first.is_empty()
+    }
+
     /// Connects. On failure everybody who waits is told.
     pub(super) async fn connect(&mut self) -> Result<Connected, PeerError> {
         let connected = self.dial().await;
         if let Err(error) = &connected {
             self.waiting.close();
-            while let Ok(waiting) = self.waiting.try_recv() {
-                drop(waiting.send(Err(error.clone())));
+            self.is_wanted();
+            for waiting in self.first.drain(..) {
+                // It may have gone.
+                let _ = waiting.send(Err(error.clone()));
             }
         }
         connected
@@ -95,8 +108,7 @@ impl Lane {
         let wire = self.ground.wire(&keypair, self.role)?;
         let answering = answering::Behaviour::new(answering::Config::new().with_interval(NEVER));
         let behaviour = Behaviour { streams: Streams::new(None), answering };
-        let mut swarm =
-            Swarm::new(wire, behaviour, keypair.public().to_peer_id(), transport::swarm_config());
+        let mut swarm = Swarm::new(wire, behaviour, keypair.public().to_peer_id(), transport::swarm_config());
         let options = DialOpts::peer_id(self.peer)
             .condition(PeerCondition::Always)
             .addresses(vec![self.ground.address(&self.to)])
@@ -105,8 +117,7 @@ impl Lane {
         loop {
             match swarm.select_next_some().await {
                 SwarmEvent::ConnectionEstablished { connection_id, .. } => {
-                    self.usage.heard();
-                    self.usage.used();
+                    self.usage.connected();
                     return Ok(Connected { swarm, connection: connection_id });
                 }
                 SwarmEvent::OutgoingConnectionError { error, .. } => return Err(failed(&error)),
@@ -120,6 +131,9 @@ impl Lane {
         let mut pings = FuturesUnordered::new();
         let mut health = Health::default();
         self.woken.mark_unchanged();
+        for waiting in std::mem::take(&mut self.first) {
+            self.hand_out(waiting, &mut connected);
+        }
         loop {
             let look_at = self.usage.last_heard() + ping::INTERVAL;
             tokio::select! {
@@ -129,8 +143,7 @@ impl Lane {
                     }
                 }
                 waiting = self.waiting.recv() => match waiting {
-                    Some(waiting) if waiting.is_closed() => {}
-                    Some(waiting) => drop(waiting.send(Ok(connected.open(self.peer, self.protocol.clone())))),
+                    Some(waiting) => self.hand_out(waiting, &mut connected),
                     None => return End::Idle,
                 },
                 () = sleep_until(look_at), if pings.is_empty() => {
@@ -154,6 +167,12 @@ impl Lane {
                     }
                 }
             }
+        }
+    }
+
+    fn hand_out(&self, waiting: Waiting, connected: &mut Connected) {
+        if !waiting.is_closed() {
+            let _ = waiting.send(Ok(connected.open(self.peer, self.protocol.clone())));
         }
     }
 

@@ -24,6 +24,10 @@ use crate::{
 
 /// Connections at once, those under way included. One holds 0.1 to 0.3 MB with its circuits, so at most 40 MB.
 pub const MAX_LANES: usize = 128;
+/// Connections that do not stand yet. The rest of the room is for those that do.
+pub const MAX_UNCONNECTED: usize = 64;
+/// Room among those for peers that did not answer the last time: the others have as much left.
+const MAX_DOUBTFUL: usize = 32;
 /// Dials at once to peers that answered the last time. A dial has up to three attempts in flight.
 pub const MAX_DIALS: usize = 24;
 /// Dials at once to peers that did not. They cannot keep others waiting.
@@ -154,7 +158,8 @@ impl Shared {
         }
         let peer = to.peer_id().ok_or(PeerError::Key)?;
         lanes.by_key.remove(&(*to, role));
-        lanes.make_room()?;
+        let doubted = self.doubted().contains(to);
+        lanes.make_room(if doubted { MAX_DOUBTFUL } else { MAX_UNCONNECTED })?;
         let (waiting, asked) = mpsc::channel(MAX_WAITING);
         let usage = Usage::new();
         let number = lanes.made;
@@ -167,6 +172,7 @@ impl Shared {
             protocol: self.protocol.clone(),
             usage: usage.clone(),
             waiting: asked,
+            first: Vec::new(),
             woken: self.woken.subscribe(),
         };
         let task = OwnedTask::spawn(self.clone().keep(lane, number));
@@ -192,6 +198,9 @@ impl Shared {
         let doubted = self.doubted().contains(&lane.to);
         let permits = if doubted { &self.doubtful_dials } else { &self.dials };
         let Ok(permit) = permits.acquire().await else { return End::NotConnected };
+        if !lane.is_wanted() {
+            return End::NotConnected;
+        }
         let connected = Box::pin(lane.connect()).await;
         drop(permit);
         self.learn(&lane.to, connected.is_ok());
@@ -226,8 +235,13 @@ impl Shared {
 }
 
 impl Lanes {
-    /// Ends the connection that was idle longest if there is no room for another.
-    fn make_room(&mut self) -> Result<(), PeerError> {
+    /// Ends the connection that was idle longest if there is no room for another. Those that do not stand yet, `most`
+    /// of which there may be, take no room from those that do.
+    fn make_room(&mut self, most: usize) -> Result<(), PeerError> {
+        let unconnected = self.by_key.values().filter(|lane| !lane.usage.is_connected()).count();
+        if unconnected >= most {
+            return Err(PeerError::NoRoom);
+        }
         if self.by_key.len() < MAX_LANES {
             return Ok(());
         }
@@ -242,7 +256,7 @@ impl Lanes {
 impl Running {
     /// Nobody has a stream, and nobody waits for one.
     fn is_idle(&self) -> bool {
-        self.usage.streams() == 0 && self.waiting.capacity() == MAX_WAITING
+        self.usage.is_connected() && self.usage.streams() == 0 && self.waiting.capacity() == MAX_WAITING
     }
 }
 

@@ -169,7 +169,11 @@ impl Door {
                 self.callers.remove(&connection_id);
             }
             SwarmEvent::Behaviour(BehaviourEvent::Streams(arrived)) => self.hand_out(arrived),
-            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { connection, result: Err(error), .. })) => {
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
+                connection,
+                result: Err(error),
+                ..
+            })) => {
                 tracing::debug!(%error, "a caller gives no sign of life");
                 self.swarm.close_connection(connection);
             }

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -18,6 +18,7 @@ use tokio::{io::ReadBuf, time::Instant};
 #[derive(Debug)]
 pub(super) struct Usage {
     since: Instant,
+    connected: AtomicBool,
     streams: AtomicUsize,
     last_use: AtomicU64,
     last_heard: AtomicU64,
@@ -25,8 +26,24 @@ pub(super) struct Usage {
 
 impl Usage {
     pub(super) fn new() -> Arc<Self> {
-        let zero = || AtomicU64::new(0);
-        Arc::new(Self { since: Instant::now(), streams: AtomicUsize::new(0), last_use: zero(), last_heard: zero() })
+        Arc::new(Self {
+            since: Instant::now(),
+            connected: AtomicBool::new(false),
+            streams: AtomicUsize::new(0),
+            last_use: AtomicU64::new(0),
+            last_heard: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether the connection stands.
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn connected(&self) {
+        self.connected.store(true, Ordering::Relaxed);
+        self.heard();
+        self.used();
     }
 
     /// Streams open.

@@ -10,7 +10,11 @@ use std::{
 
 use libp2p::{
     Multiaddr, StreamProtocol, Transport as _,
-    core::{muxing::StreamMuxerBox, transport::MemoryTransport, upgrade::Version},
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{ListenerId, MemoryTransport},
+        upgrade::Version,
+    },
     identity::Keypair,
     multiaddr::Protocol,
     noise, yamux,
@@ -45,7 +49,10 @@ struct Memory {
 
 impl Ground for Memory {
     fn wire(&self, keypair: &Keypair, _: Role) -> Result<Wire, PeerError> {
-        assert!(self.identities.lock().unwrap().insert(keypair.public().to_peer_id()), "an identity is used twice");
+        assert!(
+            self.identities.lock().unwrap().insert(keypair.public().to_peer_id()),
+            "an identity is used twice"
+        );
         Ok(memory(keypair))
     }
 
@@ -167,6 +174,51 @@ async fn where_there_is_no_room_the_connection_idle_longest_goes() {
     assert_eq!(peers.connections(), MAX_LANES);
     assert!(matches!(peers.open(&to, lane(1001)).await, Err(PeerError::NoRoom)));
     held.push(peers.open(&to, lane(7)).await.unwrap());
+}
+
+fn silent(port: u16) -> u64 {
+    u64::MAX - u64::from(port)
+}
+
+/// Dials never end, except at one port.
+struct Silent(Arc<Memory>, u16);
+
+impl Ground for Silent {
+    fn wire(&self, keypair: &Keypair, role: Role) -> Result<Wire, PeerError> {
+        self.0.wire(keypair, role)
+    }
+
+    fn address(&self, to: &PeerAddress) -> Multiaddr {
+        // A listener that nobody polls: the handshake waits for ever.
+        let port = if to.port == self.1 { to.port.into() } else { silent(self.1) };
+        Multiaddr::empty().with(Protocol::Memory(port))
+    }
+
+    fn give_up(&self, to: &PeerAddress, role: Role) {
+        self.0.give_up(to, role);
+    }
+}
+
+#[tokio::test]
+async fn peers_that_hang_leave_room_for_those_that_answer() {
+    let (to, _task) = telling();
+    let mut hole = MemoryTransport::new().boxed();
+    let at = Multiaddr::empty().with(Protocol::Memory(silent(to.port)));
+    hole.listen_on(ListenerId::next(), at).unwrap();
+    let peers = Peers::over(Arc::new(Silent(Arc::default(), to.port)), PROTOCOL);
+    let warm = ask(&peers, &to, party(1)).await.unwrap();
+    let hanging = PeerAddress { port: 9, ..to };
+    let mut waiting = Vec::new();
+    for n in 0..MAX_UNCONNECTED as u8 {
+        let peers = peers.clone();
+        waiting.push(OwnedTask::spawn(async move { drop(peers.open(&hanging, party(n)).await) }));
+    }
+    while peers.connections() < MAX_UNCONNECTED + 1 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(matches!(peers.open(&hanging, party(200)).await, Err(PeerError::NoRoom)));
+    assert_eq!(ask(&peers, &to, party(1)).await.unwrap(), warm, "who is connected stays so");
+    drop(waiting);
 }
 
 #[tokio::test]
