@@ -9,6 +9,7 @@
 //! | [`args`] | every verb and flag |
 //! | `run`, `context` | from arguments to a verb, with settings, passphrase and a way to the pod |
 //! | `setup`, `status`, `device`, `account`, `pay`, `events`, `pod`, `agent`, `probe`, `shell` | the verbs |
+//! | `contact`, `invite`, `message`, `watch`, `file`, `relay`, `person` | the verbs about other people |
 //! | [`amount`], [`bip21`] | what people type for money |
 //! | [`output`], [`qr`], [`wait`], [`ask`] | text and JSON, QR codes, spinners, questions |
 //! | [`failure`], `causes` | what is wrong, what to do, exit status |
@@ -20,12 +21,17 @@ pub mod args;
 pub mod ask;
 pub mod bip21;
 mod causes;
+mod contact;
 mod context;
 mod device;
 mod events;
 pub mod failure;
+mod file;
+mod invite;
+mod message;
 pub mod output;
 mod pay;
+mod person;
 mod pod;
 mod probe;
 pub mod qr;
@@ -35,6 +41,7 @@ mod setup;
 mod shell;
 mod status;
 pub mod wait;
+mod watch;
 
 pub use failure::{Exit, Failure};
 pub use run::main;

@@ -15,6 +15,7 @@
 //! | [`ceremony`], [`decks`] | the making of an account |
 //! | [`payment`] | drafts checked |
 //! | [`approval`] | approved, signed, and found again when an answer gets lost |
+//! | [`mailbox`] | contacts, messages, relays, held against the rules |
 //! | [`distrust`] | what is refused, and why |
 //! | [`files`] | files that are whole or absent |
 
@@ -26,6 +27,7 @@ pub mod decks;
 pub mod device;
 pub mod distrust;
 pub mod files;
+pub mod mailbox;
 pub mod payment;
 pub mod profile;
 pub mod provision;
@@ -35,11 +37,12 @@ pub mod tor;
 pub mod transport;
 
 pub use approval::Paid;
-pub use call::{CallError, printable};
+pub use call::{CallError, harmless, printable};
 pub use ceremony::{AccountWish, NewAccount};
 pub use connect::ConnectError;
 pub use device::{Device, DeviceError, ListedAccount};
 pub use distrust::Distrust;
+pub use mailbox::{FileError as MailFileError, Mailbox, Wait};
 pub use payment::{CheckedDraft, PaymentWish};
 pub use profile::{Profile, ProfileError};
 pub use provision::ProvisionError;

@@ -10,6 +10,7 @@
 //! | [`chain`] | follows the owner's bitcoind | RPC |
 //! | [`api`] | HTTP in front of the node | the driver's handle |
 //! | [`pod`] | a pod on this machine: made, adopted, run, backed up | all of the above, Tor |
+//! | [`place`] | where messages are left, as people write it | nothing: pure |
 //! | [`config`] | settings from file, environment, flags | files |
 //! | [`client`] | a device: reaches its pod, believes nothing it says | network, its own profile |
 //! | [`agent`] | keeps a device's Tor warm between commands | network |
@@ -24,6 +25,7 @@ pub mod config;
 pub mod driver;
 pub mod node;
 pub mod peers;
+pub mod place;
 pub mod pod;
 pub mod relay;
 pub mod store;

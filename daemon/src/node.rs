@@ -12,6 +12,7 @@
 //! | `reply` | what it answers, and why it refuses |
 //! | `turn` | one input being worked on |
 //! | `devices`, `accounts`, `payments`, `chain` | the commands and events of each |
+//! | `mail_command`, `mail_answer` | the messenger's part, in the words of the API |
 //! | `events`, `replies` | the last events; answers kept for repeats |
 
 mod accounts;
@@ -23,6 +24,8 @@ mod id;
 mod identity;
 mod input;
 mod mail;
+mod mail_answer;
+mod mail_command;
 mod payments;
 mod replies;
 mod reply;
@@ -48,6 +51,7 @@ pub use self::{
     input::{
         BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, HistoryPage, Input, Request, SourceState,
     },
+    mail_command::{ChunksRead, LoadedChunks, MailCommand, MessagesPage},
     payments::PaymentRecord,
     replies::{MAX_KEY_LEN, ReplyKey, StoredReply},
     reply::{Answer, NodeStatus, Refusal, Reply},

@@ -381,6 +381,25 @@ fn completions_and_manual_pages_are_made_from_the_same_words() {
 }
 
 #[test]
+fn what_is_wrong_with_an_invite_or_a_place_is_said_before_anybody_is_asked() {
+    let home = Home::new();
+    let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
+    for (line, says) in [
+        (&["contact", "accept", &request][..], "this is a pod request"),
+        (&["contact", "accept", "hello"], "autonomy-invite1"),
+        (&["contact", "invite", "--valid-for", "7w"], "no unit"),
+        (&["relay", "add", "/ip4/10.0.0.1/tcp/4001"], "/onion3/"),
+        (&["message", "list", "Bob", "--limit", "0"], "limit"),
+        (&["message", "send", "Bob"], "WORDS"),
+    ] {
+        let (status, kind, detail) = home.failure(line);
+        assert_eq!((status, kind.as_str()), (2, "usage"), "{line:?}: {detail}");
+        assert!(detail.contains(says), "{line:?}: {detail}");
+    }
+    assert_eq!(home.failure(&["message", "send", "Bob", "hi"]).1, "no-profile");
+}
+
+#[test]
 fn every_verb_explains_itself() {
     let home = Home::new();
     for verb in [
@@ -393,6 +412,11 @@ fn every_verb_explains_itself() {
         "pay",
         "payment",
         "history",
+        "contact",
+        "message",
+        "file",
+        "relay",
+        "profile",
         "events",
         "pod",
     ] {

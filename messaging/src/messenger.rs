@@ -15,12 +15,15 @@
 //! | `input`, `effect`, `answer` | all that can happen, be done, and be answered |
 //! | `row` | all that is remembered |
 //! | `contact` | one contact: who it is, its queues, the conversation |
+//! | `address_book` | contacts as vCards |
 //! | `invites`, `join` | how two people become contacts |
 //! | `deliver`, `receive` | frames out, frames in |
 //! | `files` | files out, files in |
+//! | `parcels` | the same without a network |
 //! | `reset` | a new group where the old one is lost |
 //! | `relays` | places of one's own beside the pod |
 
+mod address_book;
 mod answer;
 mod contact;
 mod deliver;
@@ -29,6 +32,7 @@ mod files;
 mod input;
 mod invites;
 mod join;
+mod parcels;
 mod people;
 mod places;
 mod receive;
@@ -46,7 +50,8 @@ use rand_core::CryptoRngCore;
 
 pub use self::{
     answer::{
-        Answer, ContactView, EntryView, FileView, InviteView, MessengerStatus, RefusedBecause, RelayView,
+        Answer, ContactView, EntryView, FileView, Imported, InviteView, MessengerStatus, RefusedBecause,
+        RelayView, Tally,
     },
     contact::{ContactId, ContactState, Direction, EntryState},
     effect::{Collection, Effect, Notice},
@@ -138,12 +143,14 @@ struct Outside {
     publishing: BTreeMap<InviteId, FirstFlight>,
     /// Acknowledgements owed to places.
     acks: places::AckBook,
+    /// When those that did not reach their place are told again.
+    acks_due: Option<Timestamp>,
     /// Calls with frames, shared out among contacts.
     budget: Calls,
     /// Contacts whose group is in memory, the one used last at the end.
     live: VecDeque<ContactId>,
     /// Frames that led nowhere, by reason.
-    refused: answer::Tally,
+    refused: Tally,
 }
 
 /// The budget of calls with frames.
@@ -179,6 +186,8 @@ impl Messenger {
         input: Input,
     ) -> Step {
         let mut turn = Turn::new(self, now, rng, rows);
+        // Before anything is queued: numbers that an older backup gives out again may be taken.
+        turn.look_after_start();
         match input {
             Input::Command(command) => turn.command(command),
             Input::Called { call, outcome } => turn.called(call, outcome),

@@ -44,6 +44,7 @@ pub mod party;
 pub mod ports;
 pub mod process;
 pub mod provision;
+pub mod sim;
 pub mod steps;
 pub mod tor_network;
 pub mod world;

@@ -1,6 +1,7 @@
 //! `testnet`: a private Tor network and a regtest bitcoind to run pods on.
 
 mod demo;
+mod simulate;
 mod stop;
 
 use std::fmt::Write as _;
@@ -31,6 +32,8 @@ enum Verb {
     Up(Up),
     /// Play the main job: real pods, devices, Tor and bitcoin, step by step
     Demo(demo::Demo),
+    /// Let pods live in virtual time, with everything going wrong, and hold their promises against what happened
+    Sim(simulate::Simulate),
 }
 
 /// `up`.
@@ -70,11 +73,13 @@ fn main() -> ExitCode {
     let json = match &cli.verb {
         Verb::Up(up) => up.json,
         Verb::Demo(demo) => demo.json,
+        Verb::Sim(sim) => sim.json,
     };
     let steps = Steps::new(if json { Format::Json } else { Format::Text });
     let ok = match &cli.verb {
         Verb::Up(up) => run(up, &steps).is_ok(),
         Verb::Demo(demo) => play(demo, &steps),
+        Verb::Sim(sim) => simulate::run(sim, &steps).is_ok(),
     };
     let interrupted = clock::interrupted();
     steps.done(ok);

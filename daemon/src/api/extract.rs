@@ -13,13 +13,15 @@ use super::{
     routes::ApiState,
     types::{AccessLevel, Problem},
 };
-use crate::node::{Caller, MAX_KEY_LEN, Refusal};
+use crate::node::{Caller, Id, IdError, MAX_KEY_LEN, Refusal};
 
 /// Largest body but for a signed payment, bytes: the longest command is a certificate in hexadecimal with names,
 /// about 1 kB; a payment to 100 recipients about 12 kB.
 pub const MAX_BODY: usize = 64 * 1024;
 /// Largest body of a signed payment, bytes: a PSBT of the wallet's 4 MiB in base64 (4/3), and some JSON around it.
 pub const MAX_SIGNED_BODY: usize = 6 * 1024 * 1024;
+/// Largest piece of a file, bytes: 40 chunks of 11,500 are 460,000.
+pub const MAX_CHUNKS_BODY: usize = 460_000;
 
 /// How long a body may take. The largest needs 20 s at the 0.3 MB/s that Tor gives on most days.
 const BODY_LIMIT: Duration = Duration::from_secs(120);
@@ -36,12 +38,34 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             let detail = "send JSON with `Content-Type: application/json`";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not JSON", detail));
         }
-        let read = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, state)).await;
-        let bytes = read.map_err(|_| too_slow())?.map_err(too_large)?;
+        let Body(bytes) = Body::from_request(request, state).await?;
+        // A list would be read as an object whose fields come in order.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            let detail = "the body is no JSON object";
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "malformed",
+                "The body cannot be read",
+                detail,
+            ));
+        }
         // serde_json stops at 128 levels of nesting by itself.
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", error.to_string())
         })
+    }
+}
+
+/// The bytes of a body as they are.
+#[derive(Debug)]
+pub struct Body(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let read = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, state)).await;
+        read.map_err(|_| too_slow())?.map(Self).map_err(too_large)
     }
 }
 
@@ -59,7 +83,8 @@ fn too_large(rejection: BytesRejection) -> Problem {
     let status = rejection.status();
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         let detail = format!(
-            "a body has at most {MAX_BODY} bytes, that of a signed payment at most {MAX_SIGNED_BODY}"
+            "a body has at most {MAX_BODY} bytes, that of a signed payment at most {MAX_SIGNED_BODY}, a piece of a \
+             file at most {MAX_CHUNKS_BODY}"
         );
         return Problem::new(status, "too-large", "The body is too large", detail);
     }
@@ -143,6 +168,25 @@ impl<T: FromStr<Err: Display>, S: Send + Sync> FromRequestParts<S> for PathId<T>
             .await
             .map_err(|rejection| refused(rejection.body_text()))?;
         text.parse().map(Self).map_err(|error: T::Err| refused(error.to_string()))
+    }
+}
+
+/// A contact and one of their files in a path.
+#[derive(Debug)]
+pub struct PathIds(pub Id<16>, pub Id<16>);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIds {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let refused = |field: &'static str, why: String| Problem::from(Refusal::invalid(field, why));
+        let extract::Path((contact, file)) =
+            extract::Path::<(String, String)>::from_request_parts(parts, state)
+                .await
+                .map_err(|rejection| refused("id", rejection.body_text()))?;
+        let contact = contact.parse().map_err(|error: IdError| refused("id", error.to_string()))?;
+        let file = file.parse().map_err(|error: IdError| refused("file", error.to_string()))?;
+        Ok(Self(contact, file))
     }
 }
 

@@ -1,4 +1,10 @@
-//! One small function a route: parse, ask the node, answer.
+//! One small function a route: parse, ask the node, answer. Here the pod and its devices; [`money`],
+//! [`contacts`], [`mail`] and [`files`] hold the others.
+
+pub(super) mod contacts;
+pub(super) mod files;
+pub(super) mod mail;
+pub(super) mod money;
 
 use std::path::PathBuf;
 
@@ -8,25 +14,20 @@ use axum::{
     http::StatusCode,
     routing::{delete, get, post},
 };
-use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::{
     events::stream_events,
-    extract::{FullCaller, IdempotencyKey, Json, MAX_BODY, MAX_SIGNED_BODY, PathId, Query},
+    extract::{IdempotencyKey, Json, MAX_BODY, PathId},
     openapi,
     types::{
-        Account, AccountOffer, Accounts, AddDevice, Adopt, ApprovePayment, BackUp, BeginAccount, ChainStatus,
-        CompleteAccount, Device, Devices, History, NewPayment, OnionStatus, Payment, Payments, Problem,
-        ReceiveAddress, Reconcile, ServiceStatus, Status,
+        AddDevice, Adopt, BackUp, ChainStatus, Device, Devices, OnionStatus, Problem, Reconcile,
+        ServiceStatus, Status,
     },
 };
 use crate::{
     driver::{self, Handle},
-    node::{
-        AccountId, Answer, Caller, CeremonyId, Command, DeviceKey, HistoryPage, NodeStatus, PaymentId,
-        Refusal, Request, Timestamp,
-    },
+    node::{Answer, Caller, Command, DeviceKey, MailCommand, NodeStatus, Refusal, Request, Timestamp},
 };
 
 /// What every route needs.
@@ -53,10 +54,6 @@ pub struct OnionState {
     pub warnings: Vec<String>,
 }
 
-/// Lines of history given where no limit is asked for, and the most that can be asked for.
-const HISTORY_DEFAULT: u32 = 50;
-const HISTORY_MAX: u32 = 1000;
-
 type Answered<T> = Result<axum::Json<T>, Problem>;
 
 /// The routes, to be served with a [`Caller`] in each request's extensions.
@@ -66,22 +63,17 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/openapi.json", get(openapi::document))
         .route("/v1/devices", get(devices).post(add_device))
         .route("/v1/devices/{id}", delete(revoke_device))
-        .route("/v1/accounts", get(accounts).post(begin_account))
-        .route("/v1/accounts/{id}", get(account))
-        .route("/v1/accounts/{id}/complete", post(complete_account))
-        .route("/v1/accounts/{id}/addresses", get(addresses).post(new_address))
-        .route("/v1/accounts/{id}/history", get(history))
-        .route("/v1/accounts/{id}/payments", get(payments).post(new_payment))
-        .route("/v1/payments/{id}", get(payment).delete(cancel_payment))
         .route("/v1/events", get(stream_events))
         .route("/v1/pod/adopt", post(adopt))
         .route("/v1/pod/backup", post(back_up))
         .route("/v1/pod/reconcile", post(reconcile))
+        .merge(money::routes())
+        .merge(contacts::routes())
+        .merge(mail::routes())
+        .merge(files::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .route(
-            "/v1/payments/{id}/approve",
-            post(approve_payment).layer(DefaultBodyLimit::max(MAX_SIGNED_BODY)),
-        )
+        .merge(money::signed_routes())
+        .merge(files::chunk_routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .with_state(state)
@@ -98,6 +90,16 @@ pub(super) async fn ask(
     Ok(handle.ask(request).await??)
 }
 
+/// Asks the node's messenger.
+async fn ask_mail(
+    state: &ApiState,
+    caller: Caller,
+    key: Option<IdempotencyKey>,
+    command: MailCommand,
+) -> Result<Answer, Problem> {
+    ask(&state.handle, caller, key, Command::Mail(command)).await
+}
+
 /// Gives the answer a route expects, or the mistake of the program that it would be not to get it.
 macro_rules! expect {
     ($answer:expr, $variant:ident) => {
@@ -107,6 +109,8 @@ macro_rules! expect {
         }
     };
 }
+
+use expect;
 
 fn unexpected(answer: &Answer) -> Problem {
     tracing::error!("a command was answered with {answer:?}");
@@ -266,162 +270,4 @@ pub(super) async fn revoke_device(
 ) -> Result<StatusCode, Problem> {
     ask(&state.handle, caller, Some(key), Command::RevokeDevice(device)).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// All accounts.
-#[utoipa::path(get, path = "/v1/accounts", tag = "accounts",
-    responses((status = 200, body = Accounts), (status = 403, body = Problem)))]
-pub(super) async fn accounts(State(state): State<ApiState>, caller: Caller) -> Answered<Accounts> {
-    expect!(ask(&state.handle, caller, None, Command::Accounts).await?, Accounts)
-}
-
-/// Begins an account: the pod offers its key G.
-#[utoipa::path(post, path = "/v1/accounts", tag = "accounts", request_body = BeginAccount,
-    params(("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = AccountOffer), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn begin_account(
-    State(state): State<ApiState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    Json(body): Json<BeginAccount>,
-) -> Answered<AccountOffer> {
-    expect!(ask(&state.handle, caller, Some(key), Command::BeginAccount(body)).await?, Offer)
-}
-
-/// Completes an account: both sides have built the same descriptor.
-#[utoipa::path(post, path = "/v1/accounts/{id}/complete", tag = "accounts", request_body = CompleteAccount,
-    params(("id" = String, Path, description = "The ceremony of the offer"), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = Account), (status = 404, body = Problem), (status = 422, body = Problem)))]
-pub(super) async fn complete_account(
-    State(state): State<ApiState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    PathId(ceremony): PathId<CeremonyId>,
-    Json(body): Json<CompleteAccount>,
-) -> Answered<Account> {
-    let command = Command::CompleteAccount(ceremony, body);
-    expect!(ask(&state.handle, caller, Some(key), command).await?, Account)
-}
-
-/// One account.
-#[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = String, Path)),
-    responses((status = 200, body = Account), (status = 404, body = Problem)))]
-pub(super) async fn account(
-    State(state): State<ApiState>,
-    caller: Caller,
-    PathId(account): PathId<AccountId>,
-) -> Answered<Account> {
-    expect!(ask(&state.handle, caller, None, Command::Account(account)).await?, Account)
-}
-
-/// Receive addresses revealed so far.
-#[utoipa::path(get, path = "/v1/accounts/{id}/addresses", tag = "accounts", params(("id" = String, Path)),
-    responses((status = 200, body = [ReceiveAddress]), (status = 404, body = Problem)))]
-pub(super) async fn addresses(
-    State(state): State<ApiState>,
-    caller: Caller,
-    PathId(account): PathId<AccountId>,
-) -> Answered<Vec<ReceiveAddress>> {
-    expect!(ask(&state.handle, caller, None, Command::Addresses(account)).await?, Addresses)
-}
-
-/// A fresh receive address, at most 20 beyond the last one used.
-#[utoipa::path(post, path = "/v1/accounts/{id}/addresses", tag = "accounts",
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = ReceiveAddress), (status = 409, body = Problem)))]
-pub(super) async fn new_address(
-    State(state): State<ApiState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    PathId(account): PathId<AccountId>,
-) -> Answered<ReceiveAddress> {
-    expect!(ask(&state.handle, caller, Some(key), Command::NewAddress(account)).await?, Address)
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HistoryQuery {
-    limit: Option<u32>,
-}
-
-/// What happened in an account, newest first.
-#[utoipa::path(get, path = "/v1/accounts/{id}/history", tag = "accounts",
-    params(("id" = String, Path), ("limit" = Option<u32>, Query, description = "1 to 1000, 50 where absent")),
-    responses((status = 200, body = History), (status = 404, body = Problem)))]
-pub(super) async fn history(
-    State(state): State<ApiState>,
-    caller: Caller,
-    PathId(account): PathId<AccountId>,
-    Query(query): Query<HistoryQuery>,
-) -> Answered<History> {
-    let limit = query.limit.unwrap_or(HISTORY_DEFAULT);
-    if !(1..=HISTORY_MAX).contains(&limit) {
-        return Err(Refusal::invalid("limit", format!("1 to {HISTORY_MAX}")).into());
-    }
-    let command = Command::History(account, HistoryPage { limit });
-    expect!(ask(&state.handle, caller, None, command).await?, History)
-}
-
-/// Payments of an account, newest first.
-#[utoipa::path(get, path = "/v1/accounts/{id}/payments", tag = "payments", params(("id" = String, Path)),
-    responses((status = 200, body = Payments), (status = 404, body = Problem)))]
-pub(super) async fn payments(
-    State(state): State<ApiState>,
-    caller: Caller,
-    PathId(account): PathId<AccountId>,
-) -> Answered<Payments> {
-    expect!(ask(&state.handle, caller, None, Command::Payments(account)).await?, Payments)
-}
-
-/// Builds a payment for the device to check and sign.
-#[utoipa::path(post, path = "/v1/accounts/{id}/payments", tag = "payments", request_body = NewPayment,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = Payment), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub(super) async fn new_payment(
-    State(state): State<ApiState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    PathId(account): PathId<AccountId>,
-    Json(body): Json<NewPayment>,
-) -> Answered<Payment> {
-    expect!(ask(&state.handle, caller, Some(key), Command::NewPayment(account, body)).await?, Payment)
-}
-
-/// One payment.
-#[utoipa::path(get, path = "/v1/payments/{id}", tag = "payments", params(("id" = String, Path)),
-    responses((status = 200, body = Payment), (status = 404, body = Problem)))]
-pub(super) async fn payment(
-    State(state): State<ApiState>,
-    caller: Caller,
-    PathId(payment): PathId<PaymentId>,
-) -> Answered<Payment> {
-    expect!(ask(&state.handle, caller, None, Command::Payment(payment)).await?, Payment)
-}
-
-/// Takes the device's signatures, checks again, signs, and sends.
-#[utoipa::path(post, path = "/v1/payments/{id}/approve", tag = "payments", request_body = ApprovePayment,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = Payment), (status = 409, body = Problem), (status = 422, body = Problem)))]
-pub(super) async fn approve_payment(
-    State(state): State<ApiState>,
-    FullCaller(caller): FullCaller,
-    key: IdempotencyKey,
-    PathId(payment): PathId<PaymentId>,
-    Json(body): Json<ApprovePayment>,
-) -> Answered<Payment> {
-    let command = Command::ApprovePayment(payment, body);
-    expect!(ask(&state.handle, caller, Some(key), command).await?, Payment)
-}
-
-/// Gives a draft up; its coins are free again.
-#[utoipa::path(delete, path = "/v1/payments/{id}", tag = "payments",
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    responses((status = 200, body = Payment), (status = 409, body = Problem)))]
-pub(super) async fn cancel_payment(
-    State(state): State<ApiState>,
-    caller: Caller,
-    key: IdempotencyKey,
-    PathId(payment): PathId<PaymentId>,
-) -> Answered<Payment> {
-    expect!(ask(&state.handle, caller, Some(key), Command::CancelPayment(payment)).await?, Payment)
 }

@@ -1,18 +1,26 @@
 //! The command line: every verb and flag, and nothing that acts.
 
+mod duration;
+mod files;
 mod machines;
+mod messages;
 mod money;
+mod people;
+mod relay;
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use self::{
+    files::FileVerb,
     machines::{
         Access, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Probe, ProbeAs, Provision,
-        RelayVerb,
     },
+    messages::{MessageVerb, SendMessage},
     money::{AccountVerb, CreateAccount, ExportFormat, History, Kind, Pay, PaymentVerb, Receive},
+    people::{ContactVerb, NewInvite, ProfileVerb},
+    relay::RelayVerb,
 };
 
 /// Your own always-on Bitcoin cosigner and mailbox.
@@ -22,7 +30,8 @@ pub use self::{
 #[command(name = "autonomy", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "A first payment: `autonomy init`, then `autonomy pod init` on the pod's machine, \
 `autonomy provision REQUEST`, `autonomy pod adopt BUNDLE`, `autonomy pod run`, `autonomy account create`, \
-`autonomy receive`.\n\nExit status: 0 done, 1 failed, 2 wrong usage, 3 refused by a check, 4 pod not reachable, \
+`autonomy receive`.\n\nA first message: `autonomy contact invite` here, `autonomy contact accept INVITE` \
+there, `autonomy contact confirm NAME` here, `autonomy message send NAME hello`.\n\nExit status: 0 done, 1 failed, 2 wrong usage, 3 refused by a check, 4 pod not reachable, \
 5 refused by the pod, 6 perhaps done: find out before it is repeated.")]
 pub struct Cli {
     /// What holds for every verb.
@@ -96,14 +105,26 @@ pub enum Verb {
     Payment(PaymentVerb),
     /// What came into an account and went out
     History(History),
+    /// Become contacts with other people
+    #[command(subcommand)]
+    Contact(ContactVerb),
+    /// Exchange messages with contacts
+    #[command(subcommand)]
+    Message(MessageVerb),
+    /// Send files to contacts, and take theirs
+    #[command(subcommand)]
+    File(FileVerb),
+    /// Relays, which hold your messages while your pod is away; and a relay of your own for others
+    #[command(subcommand)]
+    Relay(RelayVerb),
+    /// Who you are to your contacts
+    #[command(subcommand)]
+    Profile(ProfileVerb),
     /// What happened at the pod, as it happens
     Events(Events),
     /// The pod on this machine
     #[command(subcommand)]
     Pod(PodVerb),
-    /// A relay on this machine: keeps frames for others
-    #[command(subcommand)]
-    Relay(RelayVerb),
     /// The background helper that keeps Tor warm
     #[command(hide = true)]
     Agent(Agent),
@@ -159,5 +180,21 @@ mod tests {
         assert!(parse("autonomy init --words 13").is_err());
         assert!(parse("autonomy history --limit 0").is_err());
         assert!(parse("autonomy account create --kind three-of-three").is_err());
+    }
+
+    #[test]
+    fn a_message_may_be_typed_with_or_without_quotes() {
+        for line in [
+            "autonomy message send --wait Bob see you at noon",
+            "autonomy message send Bob -- --wait is a flag",
+        ] {
+            let Verb::Message(MessageVerb::Send(send)) = parse(line).unwrap().verb else {
+                panic!("no message")
+            };
+            assert_eq!((send.contact.as_str(), send.words.len()), ("Bob", 4), "{send:?}");
+        }
+        assert!(parse("autonomy message send Bob").is_err(), "nothing to say");
+        assert!(parse("autonomy message list Bob --limit 201").is_err());
+        assert!(parse("autonomy contact invite --valid-for 7w").is_err());
     }
 }

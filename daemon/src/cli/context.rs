@@ -5,10 +5,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use autonomy_messaging::RootPublic;
+
 use super::{Failure, args::Global, output::Output, wait::Spinner};
 use crate::{
     agent::{self, run::progress_of, status::Progress},
-    client::{Device, PodClient, Profile, Transport, tor},
+    client::{Device, Mailbox, PodClient, Profile, Transport, tor},
     config::Config,
     pod::PodDir,
     store::{Unlock, UnlockSources},
@@ -39,6 +41,20 @@ impl Session {
             Self::Device(device) => &device.pod,
             Self::Owner(pod) => pod,
         }
+    }
+}
+
+/// The pod and whose it is, with the profile closed again: other commands need it while this one waits.
+#[derive(Debug)]
+pub(super) struct Mail {
+    pub(super) pod: PodClient,
+    pub(super) own: Option<RootPublic>,
+}
+
+impl Mail {
+    /// The owner's mailbox.
+    pub(super) fn mailbox(&self) -> Mailbox<'_> {
+        Mailbox::new(&self.pod, self.own)
     }
 }
 
@@ -111,6 +127,17 @@ impl Context {
             None => self.over_tor(&profile).await?,
         };
         Ok(Session::Device(Box::new(Device { profile, pod: PodClient::new(transport) })))
+    }
+
+    /// The way to the owner's mailbox at the pod.
+    pub(super) async fn mail(&self) -> Result<Mail, Failure> {
+        Ok(match self.session().await? {
+            Session::Device(device) => {
+                let own = device.profile.pod().map(|pod| pod.root());
+                Mail { own, pod: device.pod }
+            }
+            Session::Owner(pod) => Mail { own: None, pod },
+        })
     }
 
     /// The same for verbs that only a device can do.

@@ -104,5 +104,56 @@ fn sentence(event: &Event) -> String {
             format!("payment {} is {}{detail}", printable(payment), state.unwrap_or_default())
         }
         EventKind::Gap { oldest } => format!("events before number {oldest} are no longer kept"),
+        people => sentence_of_people(people),
+    }
+}
+
+/// The same for contacts, messages and relays. People are named by the beginning of their id, which every verb takes.
+fn sentence_of_people(kind: &EventKind) -> String {
+    let who = |contact: &str| printable(contact).chars().take(8).collect::<String>();
+    match kind {
+        EventKind::InviteReady { invite } => format!("invite {} can be used", who(invite)),
+        EventKind::InviteFailed { invite, detail } => {
+            format!("invite {} cannot be used: {}", who(invite), printable(detail))
+        }
+        EventKind::ContactAsked { contact } => {
+            format!("{0} used an invite and asks: `autonomy contact confirm {0}`", who(contact))
+        }
+        EventKind::ContactConnected { contact } => format!("{} is a contact now", who(contact)),
+        EventKind::JoinFailed { contact, detail } => {
+            format!("the invite of {} leads nowhere: {}", who(contact), printable(detail))
+        }
+        EventKind::ContactChanged { contact } => format!("the card of {} changed", who(contact)),
+        EventKind::MessageReceived { contact, number } => {
+            format!("message {number} of {0} arrived: `autonomy message list {0}`", who(contact))
+        }
+        EventKind::MessageDelivered { contact, number } => {
+            format!("message {number} to {} is delivered", who(contact))
+        }
+        EventKind::MessageExpired { contact, number } => {
+            format!("message {number} to {} was given up", who(contact))
+        }
+        EventKind::ContactRekeyed { contact } => {
+            format!("the conversation with {} has new keys", who(contact))
+        }
+        EventKind::FileOffered { contact, file } => {
+            format!("{} sends a file, {}", who(contact), who(file))
+        }
+        EventKind::FileReceived { contact, file } => {
+            format!("file {1} of {0} is here: `autonomy file get {0} {1}`", who(contact), who(file))
+        }
+        EventKind::FileDelivered { contact, file } => {
+            format!("file {} is delivered to {}", who(file), who(contact))
+        }
+        EventKind::FileCancelled { contact, file } => {
+            format!("file {} to or from {} was given up", who(file), who(contact))
+        }
+        EventKind::RelayTrouble { place, detail } => {
+            format!("relay {}: {}", printable(place), printable(detail))
+        }
+        EventKind::RelayReplaced { place, by } => {
+            format!("relay {} was replaced by {}", printable(place), printable(by))
+        }
+        _ => "something that this version has no words for".to_owned(),
     }
 }

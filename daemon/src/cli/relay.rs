@@ -1,125 +1,129 @@
-//! `relay …` on the machine of a relay: run it, ask where it is and what it counted.
+//! `relay …`: where messages wait while the pod is away.
 
-use std::{io::Write as _, sync::Arc};
+mod host;
 
-use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::UnixStream,
-};
+use std::fmt::Write as _;
+
+use serde_json::json;
 
 use super::{
-    Exit, Failure,
+    Failure,
     args::RelayVerb,
-    context::{Context, absolute},
-    output::{Answer, pairs},
+    context::Context,
+    output::{Answer, pairs, table},
 };
-use crate::relay::{
-    metrics::Snapshot,
-    service::{self, RelayEvent, ServiceError},
+use crate::{
+    api::types::{AddRelay, MailStatus, Relay, RelayState},
+    client::printable,
+    place,
 };
 
-/// Longest answer of the relay's socket: the counters are two kilobytes.
-const MAX_ANSWER: u64 = 64 * 1024;
+pub(super) use self::host::run;
 
 /// Carries out a verb of `relay`, all but `run`.
-pub(super) async fn relay(context: &Context, verb: &RelayVerb) -> Result<Answer, Failure> {
+pub(super) async fn relay(context: &Context, verb: RelayVerb) -> Result<Answer, Failure> {
     match verb {
-        RelayVerb::Place => place(context),
-        RelayVerb::Metrics => metrics(context).await,
-        // Runs without the runtime of this command: see `run`.
+        RelayVerb::Add { place, name, token } => add(context, place, name, token).await,
+        RelayVerb::Remove { relay } => remove(context, &relay).await,
+        RelayVerb::List => {
+            let mail = context.mail().await?;
+            let relays = context.spinner.during("asking the pod", mail.mailbox().relays()).await?;
+            Ok(listed(&relays))
+        }
+        RelayVerb::Status => status(context).await,
+        RelayVerb::Place => host::place(context),
+        RelayVerb::Metrics => host::metrics(context).await,
+        // Runs without the runtime of this command.
         RelayVerb::Run => Err(Failure::usage("`relay run` takes no part here")),
     }
 }
 
-fn place(context: &Context) -> Result<Answer, Failure> {
-    let place = service::address(&absolute(&context.config.relay_dir()))?.to_string();
-    Ok(Answer::new(&json!({ "place": place }), place.clone()).with_qr(place))
+async fn add(
+    context: &Context,
+    place: String,
+    name: Option<String>,
+    token: Option<String>,
+) -> Result<Answer, Failure> {
+    place::parse(&place).map_err(Failure::usage)?;
+    let wish = AddRelay { place, name, token: token.map(Into::into) };
+    let mail = context.mail().await?;
+    let relays = context.spinner.during("telling the pod", mail.mailbox().add_relay(&wish)).await?;
+    Ok(listed(&relays))
 }
 
-async fn metrics(context: &Context) -> Result<Answer, Failure> {
-    let socket = absolute(&context.config.relay_dir()).join("relay.sock");
-    let not_running = |error: std::io::Error| {
-        Failure::new(Exit::Unreachable, "not-running", format!("the relay does not run ({error})"))
-            .help("start it with `autonomy relay run`, or name its folder with --data-dir")
+async fn remove(context: &Context, wanted: &str) -> Result<Answer, Failure> {
+    let mail = context.mail().await?;
+    let mailbox = mail.mailbox();
+    let relays = context.spinner.during("asking the pod", mailbox.relays()).await?;
+    let fits = |relay: &&Relay| relay.name == wanted || relay.place == wanted;
+    let found: Vec<&Relay> = relays.iter().filter(fits).collect();
+    let help = "see `autonomy relay list`";
+    let relay = match found.as_slice() {
+        [relay] => *relay,
+        [] => {
+            return Err(
+                Failure::usage(format!("there is no relay called `{}`", printable(wanted))).help(help)
+            );
+        }
+        _ => return Err(Failure::usage("several relays are called so: give the place").help(help)),
     };
-    let mut stream = UnixStream::connect(&socket).await.map_err(not_running)?;
-    let failed = |error: std::io::Error| Failure::other("relay", error);
-    stream.write_all(b"GET /v1/relay HTTP/1.0\r\n\r\n").await.map_err(failed)?;
-    let mut answer = String::new();
-    stream.take(MAX_ANSWER).read_to_string(&mut answer).await.map_err(failed)?;
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-    let counted: Snapshot = serde_json::from_str(body)
-        .map_err(|error| Failure::other("relay", format!("its answer is none: {error}")))?;
-    Ok(Answer::new(&counted, text(&counted)))
+    let relays = context.spinner.during("telling the pod", mailbox.remove_relay(relay)).await?;
+    Ok(listed(&relays))
 }
 
-fn text(counted: &Snapshot) -> String {
-    let number = |name, value: u64| (name, value.to_string());
-    let refused: u64 = counted.refused.values().sum();
+fn listed(relays: &[Relay]) -> Answer {
+    Answer::new(&json!({ "relays": relays }), relay_table(relays))
+}
+
+fn relay_table(relays: &[Relay]) -> String {
+    let row = |relay: &Relay| {
+        vec![
+            relay.name.clone(),
+            state(relay.state).to_owned(),
+            if relay.connected { "yes" } else { "no" }.to_owned(),
+            relay.queues.to_string(),
+            relay.place.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = relays.iter().map(row).collect();
+    if rows.is_empty() {
+        return "no relay: messages wait with their senders while your pod is away. `autonomy relay add PLACE`".to_owned();
+    }
+    table(&["name", "state", "connected", "queues", "place"], &rows)
+}
+
+async fn status(context: &Context) -> Result<Answer, Failure> {
+    let mail = context.mail().await?;
+    let mailbox = mail.mailbox();
+    let status = context.spinner.during("asking the pod", mailbox.status()).await?;
+    let relays = context.spinner.during("asking the pod", mailbox.relays()).await?;
+    let mut text = format!("{}\n{}", flow(&status), relay_table(&relays));
+    for relay in &relays {
+        if let Some(detail) = &relay.detail {
+            let _ = writeln!(text, "{}: {}", relay.name, printable(detail));
+        }
+    }
+    Ok(Answer::new(&json!({ "mail": status, "relays": relays }), text))
+}
+
+fn flow(status: &MailStatus) -> String {
+    let refused = &status.refused;
+    let led_nowhere = refused.unknown_queue + refused.foreign + refused.malformed + refused.unreadable;
     pairs([
-        number("queues", counted.queues),
-        number("frames", counted.frames),
-        number("listened to", counted.subscribed),
-        number("deposits", counted.deposits),
-        number("pushed", counted.pushed),
-        number("acknowledged", counted.acked),
-        number("expired", counted.expired_frames),
-        number("refused", refused),
-        ("file", format!("{} MB", counted.file_bytes / 1_000_000)),
+        ("contacts", status.contacts.to_string()),
+        ("asking", status.asking.to_string()),
+        ("unread", status.unread.to_string()),
+        ("on their way", status.queued.to_string()),
+        ("frames that led nowhere", led_nowhere.to_string()),
+        ("frames seen before", refused.repeats.to_string()),
     ])
 }
 
-/// Runs the relay until it is told to end. It makes its own runtime.
-pub(super) fn run(context: &Context) -> Result<(), Failure> {
-    let json = context.out.json;
-    let told: service::Told = Arc::new(move |event| {
-        tell_service_manager(&event);
-        let line = if json { json_of(&event).to_string() } else { sentence(&event) };
-        let mut out = std::io::stdout().lock();
-        // A relay runs on when nobody listens.
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-    });
-    Ok(service::run(&absolute(&context.config.relay_dir()), &context.config, told)?)
-}
-
-/// systemd's readiness protocol; does nothing elsewhere. Without the address: it would end in a log.
-fn tell_service_manager(event: &RelayEvent) {
-    use sd_notify::NotifyState::{Ready, Status, Stopping};
-    let text = sentence(event);
-    let state = match event {
-        RelayEvent::Place(_) => vec![Ready],
-        RelayEvent::Stopping => vec![Stopping, Status(&text)],
-        _ => vec![Status(&text)],
-    };
-    let _ = sd_notify::notify(false, &state);
-}
-
-fn sentence(event: &RelayEvent) -> String {
-    match event {
-        RelayEvent::Place(place) => format!("this relay is {place}"),
-        RelayEvent::Bootstrap(percent) => format!("starting Tor: {percent} %"),
-        RelayEvent::Service(state) => format!("the relay's onion is {state}"),
-        RelayEvent::Warning(warning) => format!("warning: {warning}"),
-        RelayEvent::Stopping => "the relay ends".to_owned(),
-    }
-}
-
-fn json_of(event: &RelayEvent) -> Value {
-    match event {
-        RelayEvent::Place(place) => json!({ "event": "place", "place": place }),
-        RelayEvent::Bootstrap(percent) => json!({ "event": "bootstrap", "percent": percent }),
-        RelayEvent::Service(state) => json!({ "event": "service", "state": state }),
-        RelayEvent::Warning(warning) => json!({ "event": "warning", "text": warning }),
-        RelayEvent::Stopping => json!({ "event": "stopping" }),
-    }
-}
-
-impl From<ServiceError> for Failure {
-    fn from(error: ServiceError) -> Self {
-        match error {
-            ServiceError::Config(_) => Self::usage(error),
-            _ => Self::other("relay", error),
-        }
+fn state(state: RelayState) -> &'static str {
+    match state {
+        RelayState::Active => "in use",
+        RelayState::Spare => "spare",
+        RelayState::Dead => "away too long",
+        RelayState::Lying => "does not give out what it takes",
     }
 }

@@ -12,11 +12,12 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     Exit, Failure, account, agent,
-    args::{AgentVerb, Cli, PodVerb, RelayVerb, Verb},
+    args::{AgentVerb, Cli, MessageVerb, PodVerb, RelayVerb, Verb},
+    contact,
     context::Context,
-    device, events,
+    device, events, file, message,
     output::Answer,
-    pay, pod, probe, relay, setup, shell, status,
+    pay, person, pod, probe, relay, setup, shell, status, watch,
 };
 
 /// Threads for everything that waits.
@@ -121,9 +122,16 @@ async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure
         Verb::Pay(wish) => pay::pay(context, &wish).await?,
         Verb::Payment(verb) => pay::payment(context, verb).await?,
         Verb::History(history) => account::history(context, &history).await?,
+        Verb::Contact(verb) => contact::contact(context, verb).await?,
+        Verb::Message(MessageVerb::Watch { contact }) => {
+            return watch::watch(context, contact.as_deref()).await.map(|()| None);
+        }
+        Verb::Message(verb) => message::message(context, verb).await?,
+        Verb::File(verb) => file::file(context, verb).await?,
+        Verb::Relay(verb) => relay::relay(context, verb).await?,
+        Verb::Profile(verb) => person::profile(context, verb).await?,
         Verb::Events(events) => return events::events(context, &events).await.map(|()| None),
         Verb::Pod(verb) => pod::pod(context, verb).await?,
-        Verb::Relay(verb) => relay::relay(context, &verb).await?,
         Verb::Agent(agent) => match agent.verb {
             None => return agent::serve().await.map(|()| None),
             Some(AgentVerb::Stop) => agent::stop(context).await?,

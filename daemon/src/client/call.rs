@@ -26,6 +26,9 @@ const MAX_PROBLEM: usize = 16 * 1024;
 /// Longest text of a pod that reaches a person.
 const MAX_SHOWN: usize = 2_000;
 
+/// What most bodies are.
+const JSON: &str = "application/json";
+
 /// The header of an agent's own answers, which no pod can send through it.
 pub(crate) const FROM_AGENT: &str = "autonomy-agent";
 
@@ -43,13 +46,21 @@ pub(crate) struct Call {
     method: Method,
     path: String,
     body: Bytes,
+    content_type: &'static str,
     idempotency_key: Option<String>,
     max_answer: usize,
 }
 
 impl Call {
     pub(crate) fn get(path: impl Into<String>, max_answer: usize) -> Self {
-        Self { method: Method::GET, path: path.into(), body: Bytes::new(), idempotency_key: None, max_answer }
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            body: Bytes::new(),
+            content_type: JSON,
+            idempotency_key: None,
+            max_answer,
+        }
     }
 
     pub(crate) fn delete(path: impl Into<String>, max_answer: usize) -> Self {
@@ -62,6 +73,22 @@ impl Call {
         Self { method: Method::POST, body, ..Self::delete(path, max_answer) }
     }
 
+    /// A PUT with a JSON body.
+    pub(crate) fn put(path: impl Into<String>, body: &impl Serialize, max_answer: usize) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, body, max_answer) }
+    }
+
+    /// A PATCH with a JSON body.
+    pub(crate) fn patch(path: impl Into<String>, body: &impl Serialize, max_answer: usize) -> Self {
+        Self { method: Method::PATCH, ..Self::post(path, body, max_answer) }
+    }
+
+    /// A PUT of bytes as they are.
+    pub(crate) fn put_bytes(path: impl Into<String>, bytes: Bytes, max_answer: usize) -> Self {
+        let content_type = "application/octet-stream";
+        Self { method: Method::PUT, body: bytes, content_type, ..Self::delete(path, max_answer) }
+    }
+
     fn request(&self) -> Result<Request<Full<Bytes>>, CallError> {
         let mut request = Request::builder().method(self.method.clone()).uri(self.path.as_str());
         request = request.header(header::ACCEPT, "application/json, application/problem+json");
@@ -69,7 +96,7 @@ impl Call {
             request = request.header("idempotency-key", key);
         }
         if !self.body.is_empty() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
+            request = request.header(header::CONTENT_TYPE, self.content_type);
         }
         request
             .body(Full::new(self.body.clone()))
@@ -194,10 +221,13 @@ pub(crate) fn no_answer(transport: &Transport, error: SendError) -> CallError {
 /// Text from outside, made safe for a terminal: no control characters (an escape sequence could redraw what a
 /// person is about to approve), no characters that reorder text, no more than a screen of it.
 pub fn printable(text: &str) -> String {
-    let reorders =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let safe = text.chars().map(|c| if c.is_control() || reorders(c) { ' ' } else { c });
-    safe.take(MAX_SHOWN).collect::<String>().trim().to_owned()
+    harmless(text).chars().take(MAX_SHOWN).collect::<String>().trim().to_owned()
+}
+
+/// The same for one line of a text that a person wants to read whole.
+pub fn harmless(text: &str) -> String {
+    let reorders = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || reorders(c) { ' ' } else { c }).collect()
 }
 
 /// Why a call to the pod failed.

@@ -121,6 +121,16 @@ pub enum Distrust {
         /// What it answers.
         told: String,
     },
+    /// Something about contacts and messages that is not so, or breaks a rule.
+    #[error("the pod told of a {what}: its {field} {rule}")]
+    Mail {
+        /// What it told of.
+        what: &'static str,
+        /// Which part of it.
+        field: &'static str,
+        /// What is wrong with it.
+        rule: String,
+    },
 }
 
 impl Distrust {
@@ -143,6 +153,7 @@ impl Distrust {
             Self::AnotherPayment { .. } => "another-payment",
             Self::TakenBack => "taken-back",
             Self::AnotherTransaction { .. } => "another-transaction",
+            Self::Mail { .. } => "bad-mail",
         }
     }
 

@@ -35,6 +35,54 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     })
 }
 
+/// A file that grows piece by piece beside its place, and is there whole or not at all. What stood there before is never
+/// written over. Dropped before its end, it leaves nothing behind.
+#[derive(Debug)]
+pub struct GrowingFile {
+    path: PathBuf,
+    part: PathBuf,
+    file: File,
+}
+
+impl GrowingFile {
+    /// Begins a file that will lie at `path`.
+    ///
+    /// # Errors
+    /// [`FileError`] where something lies there already, or nothing can be written.
+    pub fn begin(path: &Path) -> Result<Self, FileError> {
+        if path.symlink_metadata().is_ok() {
+            return Err(failed(path, io::ErrorKind::AlreadyExists.into()));
+        }
+        let part = part_of(path);
+        let file = new_file(&part).map_err(|source| failed(path, source))?;
+        Ok(Self { path: path.to_owned(), part, file })
+    }
+
+    /// Writes what comes next.
+    ///
+    /// # Errors
+    /// [`FileError`] with the file's path.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(bytes).map_err(|source| failed(&self.path, source))
+    }
+
+    /// All was written: puts it in its place, and returns when it lies on the disk.
+    ///
+    /// # Errors
+    /// [`FileError`] with the file's path, where something came there in the meantime too.
+    pub fn finish(self) -> Result<(), FileError> {
+        let put = self.file.sync_all().and_then(|()| fs::hard_link(&self.part, &self.path));
+        put.and_then(|()| sync_dir_of(&self.path)).map_err(|source| failed(&self.path, source))
+    }
+}
+
+impl Drop for GrowingFile {
+    fn drop(&mut self) {
+        // Finished, it has its own name; broken off, nobody wants it.
+        let _ = fs::remove_file(&self.part);
+    }
+}
+
 /// Opens a file that was not there. In a folder that others may write to, somebody could have put a file or a link
 /// in its place, to read along or to have another file overwritten: neither is followed.
 fn new_file(path: &Path) -> io::Result<File> {
@@ -103,6 +151,23 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), b"theirs", "the link is replaced, not followed");
         assert_eq!(fs::read(&link).unwrap(), b"ours");
         assert_ne!(part_of(&target), part_of(&target));
+    }
+
+    #[test]
+    fn a_growing_file_is_there_at_its_end_and_writes_over_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("photo");
+        let mut file = GrowingFile::begin(&path).unwrap();
+        file.write(b"one ").unwrap();
+        assert!(!path.exists());
+        drop(GrowingFile::begin(&path).unwrap());
+        file.write(b"two").unwrap();
+        let rival = GrowingFile::begin(&path).unwrap();
+        file.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one two");
+        assert!(rival.finish().is_err() && GrowingFile::begin(&path).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"one two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no part stays");
     }
 
     #[test]

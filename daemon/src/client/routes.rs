@@ -31,7 +31,7 @@ const MAX_HISTORY: usize = 2_048 * KIB;
 const MAX_ID: usize = 64;
 
 /// An id as a part of a path. What is no id stays out of it, whether a person typed it or a pod told it.
-fn id(text: &str) -> Result<&str, CallError> {
+pub(super) fn id(text: &str) -> Result<&str, CallError> {
     let fits =
         (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if fits { Ok(text) } else { Err(CallError::BadId { id: printable(text).chars().take(MAX_ID).collect() }) }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AccountId,
     id::{CeremonyId, DeviceKey, PaymentId},
+    mail_command::MailCommand,
 };
 use crate::api::types::{AccessLevel, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, NewPayment};
 
@@ -88,6 +89,8 @@ pub enum Command {
     ApprovePayment(PaymentId, ApprovePayment),
     /// Give a draft up.
     CancelPayment(PaymentId),
+    /// Contacts, messages, relays.
+    Mail(MailCommand),
     /// Events after an id, oldest first.
     Events {
         /// The last one seen.
@@ -107,6 +110,7 @@ impl Command {
     #[must_use]
     pub fn required_access(&self) -> AccessLevel {
         match self {
+            Self::Mail(command) => command.required_access(),
             Self::Status => AccessLevel::Minimal,
             Self::Accounts
             | Self::Account(_)

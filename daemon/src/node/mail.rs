@@ -64,7 +64,7 @@ impl Turn<'_> {
         }
         for effect in effects {
             match effect {
-                messenger::Effect::Notify(notice) => self.mail_notice(notice),
+                messenger::Effect::Notify(notice) => self.mail_notice(&notice),
                 effect => self.effect(Effect::Mail(effect)),
             }
         }

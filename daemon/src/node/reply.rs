@@ -1,10 +1,12 @@
 //! What the node answers: an answer, or a refusal that names the field and the rule.
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::api::types::{
-    AccessLevel, Account, AccountOffer, Accounts, Device, Devices, Event, History, Payment, Payments,
-    ReceiveAddress,
+    AccessLevel, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, File, Files,
+    History, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage,
+    ReceiveAddress, Relays, Safety,
 };
 
 /// The node's reply to a request.
@@ -27,6 +29,19 @@ pub enum Answer {
     Payments(Payments),
     Payment(Payment),
     Events(Vec<Event>),
+    MailStatus(MailStatus),
+    Profile(Profile),
+    Invite(Invite),
+    Invites(Invites),
+    Contact(Contact),
+    Contacts(Contacts),
+    Safety(Safety),
+    Messages(Messages),
+    Queued(QueuedMessage),
+    Relays(Relays),
+    File(File),
+    Files(Files),
+    Bytes(ByteBuf),
     Done,
 }
 

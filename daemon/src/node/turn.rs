@@ -148,6 +148,7 @@ impl<'a> Turn<'a> {
             Command::Payment(id) => Ok(Answer::Payment(self.node.describe_payment(&id)?)),
             Command::ApprovePayment(id, body) => self.approve_payment(id, &body),
             Command::CancelPayment(id) => self.cancel_payment(caller, id),
+            Command::Mail(command) => self.mail_command(&command),
             Command::Events { after } => Ok(Answer::Events(self.node.events.after(after, self.now))),
         }
     }

@@ -9,5 +9,6 @@ mod answers;
 mod approvals;
 mod devices;
 mod payments;
+mod people;
 mod receiving;
 mod world;

@@ -9,6 +9,7 @@ mod cosigner;
 mod accounts;
 mod devices;
 mod machine;
+mod mail;
 mod payments;
 mod repeats;
 mod rows;

@@ -63,6 +63,18 @@ impl Reset {
         Self { generation, certificate: (*certificate).into(), signature, welcome, message }
     }
 
+    /// The same session, in the name of the pod as it is certified now.
+    #[must_use]
+    pub(crate) fn signed_anew(
+        &self,
+        pod: &SigningKey,
+        certificate: &Certificate,
+        peer_root: &RootPublic,
+    ) -> Self {
+        let Self { generation, welcome, message, .. } = self.clone();
+        Self::sign(pod, certificate, peer_root, generation, welcome, message)
+    }
+
     /// Which it says to be. A claim, to drop old ones cheaply.
     #[must_use]
     pub fn claimed_generation(&self) -> u64 {

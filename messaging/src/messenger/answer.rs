@@ -9,6 +9,7 @@ use crate::{
     payload::{FileName, Payload},
     place::Place,
     safety::SafetyNumber,
+    vcard::Note,
 };
 
 /// What a command gives back.
@@ -28,6 +29,11 @@ pub enum Answer {
     File(FileView),
     Files(Vec<FileView>),
     Bytes(Vec<u8>),
+    /// The bytes of a [`Parcel`](crate::carrier::Parcel).
+    Parcel(Vec<u8>),
+    Imported(Imported),
+    /// The text of a [`VCard`](crate::vcard::VCard).
+    Card(String),
 }
 
 /// How it is going.
@@ -64,6 +70,17 @@ pub struct Tally {
     pub forged_receipts: u64,
 }
 
+/// What became of the messages in a parcel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Opened, and something new was in them.
+    pub opened: u32,
+    /// Known already.
+    pub repeats: u32,
+    /// Not for us, or they cannot be opened (any more).
+    pub refused: u32,
+}
+
 /// An invite as its owner sees it.
 #[derive(Debug, Clone)]
 pub struct InviteView {
@@ -92,10 +109,12 @@ pub struct ContactView {
     pub card_name: Option<Name>,
     /// How it stands.
     pub state: ContactState,
+    /// What the owner noted about them.
+    pub note: Option<Note>,
     /// Whether the safety numbers were compared.
     pub verified: bool,
-    /// What to compare.
-    pub safety_number: SafetyNumber,
+    /// The owner.
+    pub own: RootPublic,
     /// When the contact was made.
     pub created_at: Timestamp,
     /// When something last arrived from them.
@@ -110,6 +129,14 @@ pub struct ContactView {
     pub unread: u32,
     /// The number after the last entry of the conversation.
     pub next_entry: u64,
+}
+
+impl ContactView {
+    /// What both compare. Takes some milliseconds, so it is not computed for a whole list.
+    #[must_use]
+    pub fn safety_number(&self) -> SafetyNumber {
+        SafetyNumber::between(&self.own, &self.root)
+    }
 }
 
 /// One entry of a conversation.

@@ -98,6 +98,12 @@ pub(super) struct ContactRecord {
     pub(super) pending_reset: Option<Vec<u8>>,
     /// Longest file taken from them, bytes.
     pub(super) file_limit: u64,
+    /// What the owner noted about them; empty if nothing.
+    pub(super) note: String,
+    /// The owner put them on record before there was anything else between us: that stays when an invite leads nowhere.
+    pub(super) on_record: bool,
+    /// The newest certificate of their pod, where it is newer than the one in their card.
+    pub(super) certificate: Vec<u8>,
 }
 
 /// Keys that last as long as the contact: they come from the first group, and are in backups.

@@ -32,7 +32,7 @@ pub(super) enum Ware {
 type Due = Shipment<Ware>;
 
 impl Contact {
-    fn pending(&self) -> Vec<Pending<Ware>> {
+    pub(super) fn pending(&self) -> Vec<Pending<Ware>> {
         let part = |seq| {
             let len = self.outbox.part(seq).map_or(0, |part| part.len as usize);
             Pending { key: Ware::Part(seq), len, bulk: false }
@@ -46,7 +46,7 @@ impl Contact {
             && self.card.is_some()
     }
 
-    fn address(&self, place: usize) -> Option<QueueAddress> {
+    pub(super) fn address(&self, place: usize) -> Option<QueueAddress> {
         Some(self.card.as_ref()?.places().get(place)?.address.clone())
     }
 }
@@ -123,7 +123,7 @@ impl Turn<'_> {
         Some(())
     }
 
-    fn item(&mut self, id: ContactId, ware: Ware) -> Option<Item> {
+    pub(super) fn item(&mut self, id: ContactId, ware: Ware) -> Option<Item> {
         let seq = match ware {
             Ware::Part(seq) => seq,
             Ware::Chunk(transfer, index) => return self.chunk(id, transfer, index),
@@ -145,7 +145,7 @@ impl Turn<'_> {
     }
 
     /// A packet with these items and the receipts of the moment, encrypted for this contact.
-    fn seal_packet(&mut self, id: ContactId, items: Vec<Item>) -> Option<Vec<u8>> {
+    pub(super) fn seal_packet(&mut self, id: ContactId, items: Vec<Item>) -> Option<Vec<u8>> {
         let may_commit = !items.is_empty();
         let acks = self.acks(id)?;
         let packet = Packet { acks, items }.to_bytes().ok()?;

@@ -3,11 +3,13 @@
 use super::{ContactId, InviteId, Timestamp};
 use crate::{
     FileContent, Name, TransferId,
+    carrier::Parcel,
     frame::Blob,
     invite::Invite,
     lane::{CallId, Unreached},
     payload::{FileName, Text},
     place::{Capability, Place, QueueId},
+    vcard::VCard,
     wire::{Request, Response},
 };
 
@@ -99,7 +101,8 @@ pub enum Command {
     SetVerified(ContactId, bool),
     /// Hear nothing from a contact any more, or again.
     SetBlocked(ContactId, bool),
-    /// Forget a contact and all that was said. Declines one who asks.
+    /// Forget a contact and all that was said. Declines one who asks, and gives up an invite that was accepted; who was
+    /// on record before stays so.
     Remove(ContactId),
     /// Say something.
     Send {
@@ -176,6 +179,16 @@ pub enum Command {
     RemoveFile(ContactId, TransferId),
     /// Take files of at most so many bytes from a contact.
     SetFileLimit(ContactId, u64),
+    /// Everything that a contact waits for, sealed, to be carried to them by hand.
+    ExportParcel(ContactId),
+    /// What waits at the place of an invite, to be carried to whoever redeems it.
+    ExportInvite(InviteId),
+    /// Take in what was carried here.
+    ImportParcel(Parcel),
+    /// A contact for an address book.
+    ExportCard(ContactId),
+    /// Know somebody by what an address book says. A later invite of theirs is known to be theirs.
+    ImportCard(Box<VCard>),
 }
 
 /// Longest time an invite can be redeemed: 30 days, in seconds.

@@ -169,6 +169,7 @@ impl Turn<'_> {
         let record = record.clone();
         self.messenger.outside.publishing.remove(&id);
         self.messenger.outside.queues.remove(&record.queue.id());
+        self.messenger.outside.acks.remove(&record.queue.id());
         self.messenger.outside.queues_changed = true;
         self.put(Key::Invite(id), &record);
         self.close_queue(&record.queue, invite_lane(id));
@@ -249,9 +250,9 @@ impl Turn<'_> {
         }
     }
 
-    /// The notice of an invite that waits at our own pod.
+    /// The notice of an invite: what waits at its place.
     pub(super) fn notice_of(&mut self, id: InviteId) -> Option<PlaceNotice> {
-        let record = self.messenger.invites.get(&id).filter(|record| record.state == InviteState::Ready)?;
+        let record = self.messenger.invites.get(&id).filter(|record| record.is_open())?;
         let package = OwnKeyPackage::from_bytes(&record.package).ok()?;
         let invite = record.invite();
         invite.seal_notice(package.public(), self.rng).ok()
@@ -292,8 +293,9 @@ impl Turn<'_> {
         if waiting.filter(|other| asking(&other.record)).count() >= MAX_ASKING {
             return None;
         }
+        let mut record = self.messenger.new_record(&root, ContactState::Asking, self.now);
         match self.messenger.contacts.get(&contact) {
-            Some(known) if known.record.state == ContactState::Known => {}
+            Some(known) if known.record.state == ContactState::Known => record.keep_of(&known.record),
             // A repeat, or somebody we know already: nothing to do.
             Some(_) => {
                 self.messenger.outside.refused.repeats += 1;
@@ -301,7 +303,6 @@ impl Turn<'_> {
             }
             None => self.messenger.check_room_for_contact().ok()?,
         }
-        let mut record = self.messenger.new_record(&root, ContactState::Asking, self.now);
         record.invite = Some(invite);
         record.own_package = package.to_bytes().to_vec();
         record.card = card_bytes.to_vec();
@@ -336,7 +337,7 @@ impl Turn<'_> {
         let others = self.messenger.contacts.iter().filter(|(_, other)| other.record.invite == Some(invite));
         let others: Vec<ContactId> = others.map(|(id, _)| *id).collect();
         for other in others {
-            self.forget_contact(other);
+            self.forget_attempt(other);
         }
     }
 }

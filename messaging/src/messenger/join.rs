@@ -16,7 +16,7 @@ use crate::{
     invite::Invite,
     lane::{Lane, LaneRole, Unreached},
     ratchet::{OwnKeyPackage, PeerKeyPackage, Session},
-    wire::{Refusal, Request, Response},
+    wire::{Notice as PlaceNotice, Refusal, Request, Response},
 };
 
 /// How long to wait for our relays to make queues before the introduction goes out without them, seconds.
@@ -48,8 +48,15 @@ pub(super) enum JoinStep {
     Queues(Vec<u8>, Timestamp),
     /// Leave this introduction (an envelope) until it is taken.
     Leave(Vec<u8>),
-    /// It was left then; wait to be confirmed.
+    /// It was left then, for all we know; wait to be confirmed.
     Left(Vec<u8>, Timestamp),
+}
+
+impl Joining {
+    /// Whether a group was made already.
+    pub(super) fn has_group(&self) -> bool {
+        matches!(self.step, JoinStep::Leave(_) | JoinStep::Left(..))
+    }
 }
 
 /// Who made the first group of two.
@@ -90,7 +97,7 @@ impl Turn<'_> {
                 None
             }
             Some(known) => match known.record.state {
-                ContactState::Known => Some((known.record.name.clone(), known.record.verified)),
+                ContactState::Known => Some(known.record.clone()),
                 ContactState::Joining
                     if known.record.joining.as_ref().is_some_and(|j| j.invite == *invite.to_bytes()) =>
                 {
@@ -108,9 +115,8 @@ impl Turn<'_> {
         let package = OwnKeyPackage::generate(self.rng, own.root.as_bytes())
             .map_err(|error| RefusedBecause::Conflict(error.to_string()))?;
         let mut record = self.messenger.new_record(&invite.root(), ContactState::Joining, self.now);
-        if let Some((name, verified)) = known {
-            record.name = name;
-            record.verified = verified;
+        if let Some(known) = known {
+            record.keep_of(&known);
         }
         if let Some(name) = name {
             name.as_str().clone_into(&mut record.name);
@@ -196,17 +202,18 @@ impl Turn<'_> {
         let Some(joining) = contact.record.joining.clone() else { return };
         match (joining.step, outcome) {
             (JoinStep::Redeem, Ok(Response::Notice(notice))) => {
-                let Ok(invite) = Invite::from_bytes(&joining.invite) else { return };
-                *flight = FirstFlight::default();
-                match invite.open_notice(&notice) {
-                    Ok(package) if PeerKeyPackage::parse(&package).is_ok() => {
-                        self.join_step(id, JoinStep::Queues(package, now));
-                    }
-                    _ => self.join_failed(id, "what waits at the invite's place is not what the invite says"),
+                if !self.notice_arrived(id, &notice) {
+                    self.join_failed(id, "what waits at the invite's place is not what the invite says");
                 }
             }
             (JoinStep::Leave(hello) | JoinStep::Left(hello, _), Ok(Response::Done)) => {
                 *flight = FirstFlight { due: now + HELLO_AGAIN, ..FirstFlight::default() };
+                self.join_step(id, JoinStep::Left(hello, now));
+            }
+            // It may be there, and the inviter may close the queue before we ask again.
+            (JoinStep::Leave(hello), Err(_)) => {
+                flight.due = now + FIRST_PAUSE;
+                flight.tries += 1;
                 self.join_step(id, JoinStep::Left(hello, now));
             }
             (step, Ok(Response::Refused(Refusal::UnknownQueue))) if flight.tries + 1 >= GONE_AFTER => {
@@ -223,7 +230,22 @@ impl Turn<'_> {
         }
     }
 
-    fn join_step(&mut self, id: ContactId, step: JoinStep) {
+    /// The inviter's key package came, from the place or by hand. Says whether it is what the invite speaks of.
+    pub(super) fn notice_arrived(&mut self, id: ContactId, notice: &PlaceNotice) -> bool {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return false };
+        let invite =
+            contact.record.joining.as_ref().and_then(|joining| Invite::from_bytes(&joining.invite).ok());
+        let package = invite.and_then(|invite| invite.open_notice(notice).ok());
+        let Some(package) = package.filter(|package| PeerKeyPackage::parse(package).is_ok()) else {
+            return false;
+        };
+        contact.outside.first_flight = FirstFlight::default();
+        self.join_step(id, JoinStep::Queues(package, now));
+        true
+    }
+
+    pub(super) fn join_step(&mut self, id: ContactId, step: JoinStep) {
         if let Ok(contact) = self.contact(id)
             && let Some(joining) = &mut contact.record.joining
         {
@@ -233,7 +255,7 @@ impl Turn<'_> {
     }
 
     /// Makes the group and the introduction, which carries our card.
-    fn introduce(&mut self, id: ContactId, invite: &Invite, package: &[u8]) {
+    pub(super) fn introduce(&mut self, id: ContactId, invite: &Invite, package: &[u8]) {
         let made = self.make_hello(id, invite, package);
         match made {
             Some((session, hello)) => {
@@ -260,9 +282,9 @@ impl Turn<'_> {
         Some((session, hello.to_bytes().ok()?))
     }
 
-    fn join_failed(&mut self, id: ContactId, why: &str) {
+    pub(super) fn join_failed(&mut self, id: ContactId, why: &str) {
         self.notify(Notice::JoinFailed(id, why.to_owned()));
-        self.forget_contact(id);
+        self.forget_attempt(id);
     }
 
     /// The inviter's card came in the conversation: contacts now.

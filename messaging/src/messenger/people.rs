@@ -20,7 +20,7 @@ use crate::{
     outbox::Outbox,
     payload::Payload,
     ratchet::{OwnKeyPackage, Session},
-    safety::SafetyNumber,
+    vcard::Note,
 };
 
 impl Messenger {
@@ -50,6 +50,9 @@ impl Messenger {
             joining: None,
             pending_reset: None,
             file_limit: DEFAULT_FILE_LIMIT,
+            note: String::new(),
+            on_record: false,
+            certificate: Vec::new(),
         }
     }
 
@@ -123,7 +126,7 @@ impl Contact {
         self.card = card;
     }
 
-    fn name(&self) -> Name {
+    pub(super) fn name(&self) -> Name {
         let chosen = Name::new(&self.record.name).ok();
         let called = chosen.or_else(|| self.card.as_ref().map(|card| card.name().clone()));
         called.unwrap_or_else(|| {
@@ -142,8 +145,9 @@ impl Contact {
             name: self.name(),
             card_name: self.card.as_ref().map(|card| card.name().clone()),
             state: self.record.state,
+            note: Note::new(&self.record.note).ok(),
             verified: self.record.verified,
-            safety_number: SafetyNumber::between(own, &root),
+            own: *own,
             created_at: self.record.created_at,
             heard_at: self.thread.heard_at,
             places: self
@@ -218,8 +222,10 @@ impl Turn<'_> {
     }
 
     pub(super) fn remove_contact(&mut self, id: ContactId) -> Outcome {
-        self.contact(id)?;
-        self.forget_contact(id);
+        match self.contact(id)?.record.state {
+            ContactState::Asking | ContactState::Joining => self.forget_attempt(id),
+            ContactState::Active | ContactState::Blocked | ContactState::Known => self.forget_contact(id),
+        }
         Ok(Answer::Done)
     }
 
@@ -247,6 +253,9 @@ impl Turn<'_> {
             (ContactState::Blocked, false) => {
                 self.contact(id)?.record.state = ContactState::Active;
                 self.make_queues(id);
+                if !self.has_session(id) {
+                    self.group_is_lost(id);
+                }
             }
             (ContactState::Blocked, true) | (ContactState::Active, false) => {}
             _ => {

@@ -1,6 +1,6 @@
 //! Own queues at own places: opened, collected, acknowledged, closed; and calls in flight with what they are for.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::{
     ContactId, ContactState, Effect, InviteId, Messenger,
@@ -23,6 +23,9 @@ const COLLECT_LANES: u8 = 16;
 /// Pause before a place is asked again to make a queue, seconds; doubled each time.
 const FIRST_PAUSE: u64 = 2;
 const LONGEST_PAUSE: u64 = 900;
+
+/// Pause before acknowledgements that did not reach their place are told again, seconds: they only keep it tidy.
+const ACK_AGAIN: u64 = 300;
 
 /// What a call in flight is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +64,7 @@ pub(super) struct Collected {
 }
 
 /// Acknowledgements owed to places.
-pub(super) type AckBook = HashMap<QueueId, Collected>;
+pub(super) type AckBook = BTreeMap<QueueId, Collected>;
 
 /// Whether a place may answer otherwise later.
 pub(super) fn is_passing(refusal: &Refusal) -> bool {
@@ -259,7 +262,7 @@ impl Turn<'_> {
             Some(Call::Reset(contact)) => self.reset_left(contact, &outcome),
             Some(Call::OpenQueue(contact, queue)) => self.opened(contact, queue, outcome),
             Some(Call::Publish(invite)) => self.published(invite, outcome),
-            Some(Call::Ack(queue)) => self.ack_told(queue),
+            Some(Call::Ack(queue)) => self.ack_told(queue, outcome.is_ok()),
             Some(Call::Close) | None => {}
         }
     }
@@ -288,12 +291,29 @@ impl Turn<'_> {
         self.call(place, lane, request, Call::Ack(queue));
     }
 
-    fn ack_told(&mut self, queue: QueueId) {
-        if let Some(book) = self.messenger.outside.acks.get_mut(&queue) {
-            book.in_flight = false;
-        }
-        if let Some((own, _)) = self.capability_of(queue) {
+    fn ack_told(&mut self, queue: QueueId, reached: bool) {
+        let Some(book) = self.messenger.outside.acks.get_mut(&queue) else { return };
+        book.in_flight = false;
+        if !reached {
+            // It may or may not have got there; until it has, the place gives out the same frames again.
+            book.told = 0;
+            self.messenger.outside.acks_due.get_or_insert(self.now + ACK_AGAIN);
+        } else if let Some((own, _)) = self.capability_of(queue) {
             self.tell_ack(own.place, queue);
+        }
+    }
+
+    /// Tells places again what they did not hear.
+    pub(super) fn look_after_acks(&mut self) {
+        if self.messenger.outside.acks_due.is_none_or(|due| due > self.now) {
+            return;
+        }
+        self.messenger.outside.acks_due = None;
+        let owed = self.messenger.outside.acks.iter().filter(|(_, book)| book.told < book.safe && !book.in_flight);
+        for queue in owed.map(|(queue, _)| *queue).collect::<Vec<_>>() {
+            if let Some((own, _)) = self.capability_of(queue) {
+                self.tell_ack(own.place, queue);
+            }
         }
     }
 
@@ -337,7 +357,8 @@ impl Turn<'_> {
         Response::Refused(Refusal::UnknownQueue)
     }
 
-    fn frame(&mut self, queue: QueueId, blob: &Blob) {
+    /// A frame of one of our queues, whichever way it came.
+    pub(super) fn frame(&mut self, queue: QueueId, blob: &Blob) {
         match self.messenger.outside.queues.get(&queue).copied() {
             Some(Inlet::Contact(id)) => self.arrived(id, queue, blob),
             Some(Inlet::Invite(id)) => self.introduced(id, blob),

@@ -47,7 +47,7 @@ impl Turn<'_> {
     fn open_message(&mut self, id: ContactId, commit: Option<&[u8]>, message: &[u8]) {
         let Some(mut session) = self.take_session(id) else {
             self.messenger.outside.refused.unreadable += 1;
-            return self.start_reset(id);
+            return self.group_is_lost(id);
         };
         let opened = session.open(commit, message);
         self.keep_session(id, session);

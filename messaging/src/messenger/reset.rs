@@ -30,26 +30,45 @@ const CALM: u64 = 10 * 60;
 impl Turn<'_> {
     /// After a start: whoever's group is not in the rows needs a new one.
     pub(super) fn look_after_start(&mut self) {
-        if std::mem::replace(&mut self.messenger.outside.checked, true) {
+        if self.messenger.own.is_none() || std::mem::replace(&mut self.messenger.outside.checked, true) {
             return;
         }
         let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
         for id in all {
             self.touch(id);
-            let contact = &self.messenger.contacts[&id];
-            if contact.record.state != ContactState::Active {
-                continue;
+            let active = self.messenger.contacts[&id].record.state == ContactState::Active;
+            if active {
+                self.make_queues(id);
             }
-            self.make_queues(id);
             if !self.has_session(id) {
-                // A pod put back to an older day has not counted all that it collected.
-                self.messenger.contacts.get_mut(&id).expect("listed above").outside.watches.clear();
-                self.start_reset(id);
+                self.group_is_lost(id);
             }
         }
     }
 
-    fn has_session(&mut self, id: ContactId) -> bool {
+    /// The group of a contact is not in the rows, since they come from a backup.
+    pub(super) fn group_is_lost(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        // A pod put back to an older day has not counted all that it collected.
+        contact.outside.watches.clear();
+        let joining = contact.record.joining.as_ref();
+        let introduced = joining.is_some_and(|joining| joining.has_group());
+        match contact.record.state {
+            ContactState::Active => {
+                // A reset on its way led to a group that is lost too.
+                contact.record.pending_reset = None;
+                self.start_reset(id);
+            }
+            // They introduce themselves again within hours, and then ask again.
+            ContactState::Asking => self.forget_contact(id),
+            ContactState::Joining if introduced => {
+                self.join_failed(id, "the pod was restored from a backup of before they confirmed: ask for a new invite");
+            }
+            ContactState::Joining | ContactState::Blocked | ContactState::Known => {}
+        }
+    }
+
+    pub(super) fn has_session(&mut self, id: ContactId) -> bool {
         match self.take_session(id) {
             Some(session) => {
                 self.keep_session(id, session);
@@ -102,10 +121,14 @@ impl Turn<'_> {
     pub(super) fn look_after_reset(&mut self, id: ContactId) {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let Some(content) = contact.record.pending_reset.clone() else { return };
-        if contact.outside.first_flight.in_flight > 0 || contact.outside.first_flight.due > now {
+        if contact.record.pending_reset.is_none()
+            || contact.outside.first_flight.in_flight > 0
+            || contact.outside.first_flight.due > now
+        {
             return;
         }
+        let Some(content) = self.signed_reset(id) else { return };
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let Some(seals) = contact.record.keys.as_ref().map(|keys| keys.seals()) else { return };
         let places: Vec<_> =
             contact.card.iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
@@ -117,6 +140,15 @@ impl Turn<'_> {
             let frame = Frame { deposit, queue: address.queue, capability: address.deposit, blob };
             self.call(address.place, deposit_lane(id), Request::Deposit(frame), Call::Reset(id));
         }
+    }
+
+    /// The reset that waits to be answered, under the certificate of today: the one it was made under may have run out.
+    pub(super) fn signed_reset(&self, id: ContactId) -> Option<Vec<u8>> {
+        let own = self.own().ok()?;
+        let record = &self.messenger.contacts.get(&id)?.record;
+        let Ok(Envelope::Reset(reset)) = Envelope::parse(record.pending_reset.as_ref()?) else { return None };
+        let reset = reset.signed_anew(&own.pod_key, &own.certificate, &record.root());
+        Envelope::Reset(Box::new(reset)).to_bytes().ok()
     }
 
     /// When a reset is to be left again.
@@ -171,6 +203,7 @@ impl Turn<'_> {
         } else if verified.generation == known && !ours_waits {
             // The one in use: they did not hear our answer.
             contact.outside.courier.owe_receipt(now, true);
+            self.messenger.outside.refused.repeats += 1;
             self.touch(id);
         } else if !ours_waits && now >= contact.outside.last_reset + CALM {
             // Older than what we have, and yet theirs: they were put back further than their clock tells.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, ContactId, ContactState, Direction, EntryState, EntryView, Notice, RefusedBecause, Timestamp,
+    Answer, ContactId, ContactState, Direction, EntryState, EntryView, MailRow, Notice, RefusedBecause, Timestamp,
     contact::Contact,
-    row::Key,
+    row::{Key, unpack},
     turn::{Outcome, Turn},
 };
 use crate::payload::{Payload, Text};
@@ -48,6 +48,18 @@ impl Contact {
 
     fn has_room_for_message(&self) -> bool {
         self.outbox.queued_parts() + RESERVED_FOR_CARDS < crate::outbox::MAX_QUEUED_PARTS
+    }
+}
+
+impl MailRow {
+    /// The entry of a conversation that this row writes, and whose; none for any other row. What an owner is shown
+    /// changes by these and nothing else.
+    #[must_use]
+    pub fn entry(&self) -> Option<(ContactId, EntryView)> {
+        let Key::Entry(contact, number) = Key::parse(&self.key)? else { return None };
+        let Entry { direction, at, state, payload } = unpack(self.value.as_ref()?).ok()?;
+        let payload = Payload::parse(&payload).ok().filter(|payload| !matches!(payload, Payload::Card(_)))?;
+        Some((contact, EntryView { number, direction, at, state, payload }))
     }
 }
 

@@ -124,6 +124,11 @@ impl<'a> Turn<'a> {
             }
             Command::RemoveFile(id, transfer) => self.remove_file(id, transfer),
             Command::SetFileLimit(id, limit) => self.set_file_limit(id, limit),
+            Command::ExportParcel(id) => self.export_parcel(id),
+            Command::ExportInvite(id) => self.export_invite(id),
+            Command::ImportParcel(parcel) => self.import_parcel(&parcel),
+            Command::ExportCard(id) => self.export_card(id),
+            Command::ImportCard(card) => self.import_card(&card),
         }
     }
 
@@ -132,9 +137,9 @@ impl<'a> Turn<'a> {
         if self.messenger.own.is_none() {
             return;
         }
-        self.look_after_start();
         self.look_after_invites();
         self.look_after_relays();
+        self.look_after_acks();
         while let Some((at, id)) = self.messenger.outside.wakes.first().copied() {
             if at > self.now {
                 break;

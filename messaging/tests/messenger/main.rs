@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod address_book;
 mod files;
+mod parcels;
 mod world;
 
 use autonomy_messaging::{

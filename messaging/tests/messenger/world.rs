@@ -39,7 +39,7 @@ struct Queue {
 pub(crate) struct Pod {
     pub(crate) messenger: Messenger,
     pub(crate) disk: BTreeMap<Vec<u8>, Vec<u8>>,
-    own: Own,
+    pub(crate) own: Own,
     pub(crate) online: bool,
     pub(crate) notices: Vec<Notice>,
     collects: Vec<(Place, QueueId, Capability)>,
@@ -48,10 +48,12 @@ pub(crate) struct Pod {
 
 pub(crate) struct World {
     pub(crate) now: u64,
-    rng: StdRng,
+    pub(crate) rng: StdRng,
     pub(crate) pods: Vec<Pod>,
     pub(crate) relays: Vec<(Place, Relay)>,
-    calls: VecDeque<(usize, CallId, Place, Request)>,
+    /// Nobody reaches anybody.
+    pub(crate) cut: bool,
+    pub(crate) calls: VecDeque<(usize, CallId, Place, Request)>,
 }
 
 fn place(n: u8) -> Place {
@@ -65,6 +67,7 @@ impl World {
             rng: StdRng::seed_from_u64(7),
             pods: (0..pods).map(Pod::new).collect(),
             relays: (0..relays).map(|n| (place(100 + n), Relay::default())).collect(),
+            cut: false,
             calls: VecDeque::new(),
         };
         for pod in 0..usize::from(pods) {
@@ -102,7 +105,15 @@ impl World {
     }
 
     pub(crate) fn command(&mut self, pod: usize, command: Command) -> Answer {
-        self.handle(pod, Input::Command(command)).unwrap().unwrap()
+        self.try_command(pod, command).unwrap().unwrap()
+    }
+
+    pub(crate) fn try_command(
+        &mut self,
+        pod: usize,
+        command: Command,
+    ) -> Option<Result<Answer, RefusedBecause>> {
+        self.handle(pod, Input::Command(command))
     }
 
     /// Carries out calls and pushes until nothing moves.
@@ -152,6 +163,9 @@ impl World {
     }
 
     fn ask(&mut self, place: Place, request: Request) -> Result<Response, Unreached> {
+        if self.cut {
+            return Err(unreached());
+        }
         if let Some((_, relay)) = self.relays.iter_mut().find(|(at, _)| *at == place) {
             return if relay.dead { Err(unreached()) } else { Ok(relay.answer(request)) };
         }

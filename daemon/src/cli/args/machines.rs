@@ -137,17 +137,6 @@ pub enum PodVerb {
     },
 }
 
-/// `relay …`.
-#[derive(Debug, Subcommand)]
-pub enum RelayVerb {
-    /// Run a relay that stands alone, until it is told to end; --data-dir names its folder, which is made
-    Run,
-    /// Where the relay of this folder is, for whoever wants to use it
-    Place,
-    /// What the relay that runs in this folder has counted
-    Metrics,
-}
-
 /// A Bitcoin network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Network {

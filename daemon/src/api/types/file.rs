@@ -1,0 +1,60 @@
+//! Files between contacts.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Direction;
+
+/// Where a file stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileState {
+    /// The owner's device hands its bytes to the pod.
+    Loading,
+    /// On its way.
+    Underway,
+    /// All of it is where it should be.
+    Complete,
+    /// One of the two gave it up.
+    Cancelled,
+}
+
+/// A file to or from a contact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct File {
+    /// Names the transfer.
+    pub id: String,
+    /// Whether it comes or goes.
+    pub direction: Direction,
+    /// What its sender calls it: no path.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of its bytes, as its sender says: whoever reads it out compares.
+    pub sha256: String,
+    /// Where it stands.
+    pub state: FileState,
+    /// Bytes loaded (while it is loaded), or that the one who takes it has.
+    pub done: u64,
+    /// When it was offered.
+    pub at: u64,
+}
+
+/// `GET /v1/contacts/{id}/files`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Files {
+    /// At most 64.
+    pub files: Vec<File>,
+}
+
+/// `POST /v1/contacts/{id}/files`: a file whose bytes follow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfferFile {
+    /// What it is called, 1 to 255 bytes, no path.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of its bytes, 64 hexadecimal characters.
+    pub sha256: String,
+}

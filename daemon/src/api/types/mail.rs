@@ -1,0 +1,108 @@
+//! How messages flow: the owner's name, the state, the relays that hold messages for a pod that is away.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Private;
+
+/// `GET /v1/mail`: how messages flow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MailStatus {
+    /// The name on the owner's cards, where one was chosen.
+    pub name: Option<String>,
+    /// Contacts with whom messages go both ways.
+    pub contacts: u32,
+    /// People who redeemed an invite and wait to be confirmed.
+    pub asking: u32,
+    /// Messages not yet known to be delivered.
+    pub queued: u32,
+    /// Messages not read yet.
+    pub unread: u32,
+    /// Frames that led nowhere since the process started.
+    pub refused: RefusedFrames,
+}
+
+/// Frames that led nowhere, counted by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedFrames {
+    /// For a queue that is not the pod's, or with another capability.
+    pub unknown_queue: u64,
+    /// Not sealed by the contact whose queue it is.
+    pub foreign: u64,
+    /// Sealed right and badly made inside.
+    pub malformed: u64,
+    /// Seen before; repeats are part of delivery.
+    pub repeats: u64,
+    /// For keys that are gone, or not there yet.
+    pub unreadable: u64,
+    /// Receipts for what was never sent.
+    pub forged_receipts: u64,
+}
+
+/// `GET /v1/profile`: how the owner is called on the cards that contacts get.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Profile {
+    /// The name; absent until one is chosen, and cards carry the pod's name then.
+    pub name: Option<String>,
+}
+
+/// `PUT /v1/profile`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetProfile {
+    /// One visible line of 1 to 64 bytes. Contacts get a new card.
+    pub name: String,
+}
+
+/// Where a relay stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RelayState {
+    /// Holds queues for every contact.
+    Active,
+    /// Waits to take another's place.
+    Spare,
+    /// Was away too long.
+    Dead,
+    /// Took frames and did not give them out.
+    Lying,
+}
+
+/// A place of somebody else's that holds messages while the pod is away.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Relay {
+    /// Where, `/onion3/…:4001/p2p/…`.
+    pub place: String,
+    /// What the owner calls it.
+    pub name: String,
+    /// Where it stands.
+    pub state: RelayState,
+    /// Whether messages are being collected there now.
+    pub connected: bool,
+    /// Queues kept there.
+    pub queues: u32,
+    /// What is wrong, where something is.
+    pub detail: Option<String>,
+}
+
+/// `GET /v1/relays`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Relays {
+    /// All of them, at most 16.
+    pub relays: Vec<Relay>,
+}
+
+/// `POST /v1/relays`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddRelay {
+    /// Where, `/onion3/<56 characters>:4001/p2p/<peer id>`.
+    pub place: String,
+    /// What to call it: one visible line of 1 to 64 bytes; the beginning of its address where absent.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The operator's invitation, 64 hexadecimal characters, where one is needed.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub token: Option<Private>,
+}

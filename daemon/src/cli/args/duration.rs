@@ -1,0 +1,38 @@
+//! Times as people type them: `90`, `90s`, `10m`, `12h`, `7d`.
+
+/// Longest time: a year. What a verb takes may be less.
+const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
+
+/// Reads a time in seconds.
+///
+/// # Errors
+/// A sentence for the person who typed it.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        other => return Err(format!("`{other}` is no unit: write 90s, 10m, 12h or 7d")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "write a whole number and a unit: 90s, 10m, 12h, 7d")?;
+    number
+        .checked_mul(unit)
+        .filter(|seconds| (1..=MAX_SECONDS).contains(seconds))
+        .ok_or_else(|| "a time is between 1s and 365d".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_their_unit() {
+        let read = ["90", "90s", "10m", "12h", "7d", "365d"].map(|text| seconds(text).unwrap());
+        assert_eq!(read, [90, 90, 600, 43_200, 604_800, 31_536_000]);
+        for text in ["", "0", "0s", "7 d", "d", "-1h", "1.5h", "366d", "99999999999999999999d", "7w", "1hh"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Contacts that come from an address book, and what stays of that when they become more.
+
+use autonomy_messaging::{
+    Name,
+    messenger::{Answer, Command, ContactId, ContactState, ContactView, RefusedBecause},
+    vcard::{Note, VCard},
+};
+
+use super::{ALICE, BOB, HOUR, accept, contacts, invite, state, world::World};
+
+fn card_of(world: &World, pod: usize, name: &str) -> Box<VCard> {
+    let note = Note::new("met at the fair").unwrap();
+    Box::new(VCard { name: Name::new(name).unwrap(), note: Some(note), root: world.pods[pod].own.root })
+}
+
+fn view(world: &mut World, pod: usize, of: ContactId) -> ContactView {
+    let Answer::Contact(view) = world.command(pod, Command::Contact(of)) else { panic!() };
+    *view
+}
+
+fn assert_kept(view: &ContactView, name: &str) {
+    assert_eq!(view.name.as_str(), name);
+    assert_eq!(view.note.as_ref().map(Note::as_str), Some("met at the fair"));
+    assert!(view.verified);
+}
+
+#[test]
+fn a_contact_goes_to_an_address_book_and_comes_back() {
+    let mut world = World::new(3, 0);
+    let (_, bob) = contacts(&mut world);
+    world.command(ALICE, Command::Rename(bob, Name::new("Bob, the baker").unwrap()));
+    let Answer::Card(text) = world.command(ALICE, Command::ExportCard(bob)) else { panic!() };
+    let card = VCard::from_text(&text).unwrap();
+    world.command(2, Command::ImportCard(Box::new(card)));
+    let known = view(&mut world, 2, bob);
+    assert_eq!((known.state, known.name.as_str()), (ContactState::Known, "Bob, the baker"));
+    assert_eq!(known.root, world.pods[BOB].own.root);
+    let Answer::Card(again) = world.command(2, Command::ExportCard(bob)) else { panic!() };
+    assert_eq!(again, text);
+}
+
+#[test]
+fn one_who_was_known_keeps_name_note_and_mark_when_their_invite_is_accepted() {
+    let mut world = World::new(2, 0);
+    let alice = world.id(ALICE);
+    let card = card_of(&world, ALICE, "Alice of the fair");
+    world.command(BOB, Command::ImportCard(card));
+    world.command(BOB, Command::SetVerified(alice, true));
+    contacts(&mut world);
+    assert_kept(&view(&mut world, BOB, alice), "Alice of the fair");
+    world.send(BOB, alice, "hello");
+    world.pass(60);
+    let bob = world.id(BOB);
+    assert_eq!(world.texts(ALICE, bob), ["hello"]);
+}
+
+#[test]
+fn one_who_was_known_keeps_them_when_they_come_with_an_invite_and_when_they_are_declined() {
+    let mut world = World::new(2, 0);
+    let bob = world.id(BOB);
+    let card = card_of(&world, BOB, "Bob of the fair");
+    world.command(ALICE, Command::ImportCard(card));
+    world.command(ALICE, Command::SetVerified(bob, true));
+    let invite = invite(&mut world, ALICE);
+    accept(&mut world, BOB, &invite);
+    world.pass(60);
+    let asking = view(&mut world, ALICE, bob);
+    assert_eq!(asking.state, ContactState::Asking);
+    assert_kept(&asking, "Bob of the fair");
+
+    world.command(ALICE, Command::Remove(bob));
+    let known = view(&mut world, ALICE, bob);
+    assert_eq!(known.state, ContactState::Known);
+    assert_kept(&known, "Bob of the fair");
+    world.command(ALICE, Command::Remove(bob));
+    let gone = world.try_command(ALICE, Command::Contact(bob)).unwrap();
+    assert_eq!(gone.unwrap_err(), RefusedBecause::Unknown("contact"));
+}
+
+#[test]
+fn one_who_was_known_stays_so_when_their_invite_leads_nowhere() {
+    let mut world = World::new(2, 0);
+    let alice = world.id(ALICE);
+    let card = card_of(&world, ALICE, "Alice of the fair");
+    world.command(BOB, Command::ImportCard(card));
+    world.command(BOB, Command::SetVerified(alice, true));
+    world.off(ALICE);
+    world.on(ALICE);
+    let invite = invite(&mut world, ALICE);
+    world.off(ALICE);
+    accept(&mut world, BOB, &invite);
+    world.pass(8 * 24 * HOUR);
+    let known = view(&mut world, BOB, alice);
+    assert_eq!(known.state, ContactState::Known);
+    assert_kept(&known, "Alice of the fair");
+}
+
+#[test]
+fn a_card_makes_nobody_more_or_less_than_they_are() {
+    let mut world = World::new(2, 0);
+    let (_, bob) = contacts(&mut world);
+    let conflict = |answer| matches!(answer, Some(Err(RefusedBecause::Conflict(_))));
+    let (bobs, own) = (card_of(&world, BOB, "another name"), card_of(&world, ALICE, "myself"));
+    assert!(conflict(world.try_command(ALICE, Command::ImportCard(bobs))));
+    assert!(conflict(world.try_command(ALICE, Command::ImportCard(own))));
+    assert_eq!(state(&mut world, ALICE, bob), ContactState::Active);
+    assert_eq!(view(&mut world, ALICE, bob).name.as_str(), "person 1");
+}

@@ -1,0 +1,111 @@
+//! `testnet sim`: worlds of pods in virtual time, one seed after the other.
+
+use std::ops::Range;
+
+use autonomy_testnet::clock;
+use autonomy_testnet::sim::{self, Config, Faults, Report, Violation};
+use autonomy_testnet::steps::{Step, Steps};
+use clap::Args;
+
+/// `sim`.
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// Seed of the world; the same one goes the same way
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// Several worlds, one after the other: the seeds from A up to but not including B
+    #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with = "seed")]
+    seeds: Option<Range<u64>>,
+    /// Pods, each with an owner
+    #[arg(long, default_value_t = 200)]
+    pods: usize,
+    /// Relays they share
+    #[arg(long, default_value_t = 8)]
+    relays: usize,
+    /// Contacts that each owner invites
+    #[arg(long, default_value_t = 2)]
+    invites: usize,
+    /// Messages sent in all
+    #[arg(long, default_value_t = 10_000)]
+    messages: u64,
+    /// Virtual days until faults end
+    #[arg(long, default_value_t = 4)]
+    days: u64,
+    /// What goes wrong: all, none, or a list of links,crashes,partitions,relays,backups,clocks,blocks,invites
+    #[arg(long, default_value = "all")]
+    faults: Faults,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let parsed = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    parsed.filter(|seeds| !seeds.is_empty()).ok_or_else(|| "two numbers like 1..21, the first below the second".into())
+}
+
+/// Lets the worlds run. The first promise that is broken ends it, told by its step.
+pub(crate) fn run(simulate: &Simulate, steps: &Steps) -> Result<(), Box<Violation>> {
+    let one = simulate.seed..simulate.seed + 1;
+    for seed in simulate.seeds.clone().unwrap_or(one) {
+        steps.run(&format!("seed {seed}"), |step| {
+            let started = clock::now();
+            let report = sim::run(simulate.config(seed), &|fraction, what| step.progress(fraction, what))?;
+            figures(step, &report, started.elapsed().as_secs_f64());
+            Ok::<_, Box<Violation>>(())
+        })?;
+    }
+    Ok(())
+}
+
+impl Simulate {
+    fn config(&self, seed: u64) -> Config {
+        Config {
+            seed,
+            pods: self.pods,
+            relays: self.relays,
+            invites: self.invites,
+            messages: self.messages,
+            days: self.days,
+            faults: self.faults.clone(),
+            ..Config::default()
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn figures(step: &Step, report: &Report, seconds: f64) {
+    let of = &report.figures;
+    let rate = |count: u64| (count as f64 / seconds).round();
+    step.figure("contacts", report.contacts);
+    step.figure("sent", report.sent);
+    step.figure("delivered", report.delivered);
+    step.figure("expired", report.expired);
+    step.figure("forgotten", report.forgotten);
+    step.figure("shown_again", report.shown_again);
+    step.figure("median_latency_s", report.median_latency);
+    step.figure("p95_latency_s", report.p95_latency);
+    step.figure("days", report.virtual_seconds / 86_400);
+    step.figure("crashes", of.crashes);
+    step.figure("starts", of.starts);
+    step.figure("restores", of.restores);
+    step.figure("mishaps", of.mishaps);
+    step.figure("rekeyed", of.rekeyed);
+    step.figure("relays_replaced", of.relays_replaced);
+    step.figure("failed_joins", of.failed_joins);
+    step.figure("refused_sends", of.refused_sends);
+    step.figure("steps", of.steps);
+    step.figure("calls", of.calls);
+    step.figure("unreached", of.unreached);
+    step.figure("deposits", of.deposits);
+    step.figure("pushed", of.pushed);
+    step.figure("compared", of.compared);
+    step.figure("row_bytes_per_step", of.row_bytes / of.steps.max(1));
+    step.figure("disk_bytes", report.disk_bytes);
+    step.figure("most_frames_kept", of.most_frames);
+    step.figure("most_events_waiting", of.most_events);
+    step.figure("events", of.events);
+    step.figure("events_per_second", rate(of.events));
+    step.figure("messages_per_second", rate(report.delivered));
+    step.figure("digest", format!("{:016x}", report.digest));
+}

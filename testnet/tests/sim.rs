@@ -1,0 +1,354 @@
+//! Small worlds in virtual time, each a story.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+use autonomy_messaging::messenger::{Answer, Command, ContactState};
+use autonomy_testnet::sim::{self, Conduct, Config, Crash, DAY, Fault, Faults, HOUR, SECOND, World};
+
+/// A minute.
+const MINUTE: u64 = 60 * SECOND;
+
+fn by_itself(seed: u64, faults: Faults) -> Config {
+    Config { seed, pods: 12, relays: 5, messages: 300, days: 2, faults, ..Config::default() }
+}
+
+/// Everything that can go wrong does, to a dozen of pods, and every promise holds.
+fn all_goes_wrong(seed: u64) {
+    let report = sim::run(by_itself(seed, Faults::all()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(report.sent >= 200 && report.figures.crashes > 0, "{report:?}");
+    assert_eq!(report.sent, report.delivered + report.expired + report.forgotten);
+}
+
+fn until(world: &mut World, limit: u64, done: impl Fn(&World) -> bool) {
+    let end = world.now() + limit;
+    while !done(world) {
+        assert!(world.now() < end, "not within {} s", limit / SECOND);
+        world.run_for(10 * SECOND).unwrap_or_else(|broken| panic!("{broken}"));
+    }
+}
+
+fn run(world: &mut World, millis: u64) {
+    world.run_for(millis).unwrap_or_else(|broken| panic!("{broken}"));
+}
+
+fn all_is_well(world: &mut World) {
+    world.check_the_end();
+    run(world, SECOND);
+}
+
+/// One of two is on, then the other, and never both; until `done`.
+fn in_turns(world: &mut World, limit: u64, done: impl Fn(&World) -> bool) {
+    let end = world.now() + limit;
+    let mut turn = 0;
+    while !done(world) {
+        assert!(world.now() < end, "not within {} hours", limit / HOUR);
+        world.switch_to(1 - turn, false);
+        run(world, MINUTE);
+        world.switch_to(turn, true);
+        run(world, HOUR);
+        turn = 1 - turn;
+    }
+}
+
+/// Two pods that are contacts, and nothing on its way.
+fn two_contacts(seed: u64, relays: usize) -> World {
+    let mut world = World::new(Config::scripted(seed, 2, relays));
+    world.befriend(0, 1);
+    until(&mut world, DAY, World::all_are_contacts);
+    run(&mut world, 10 * MINUTE);
+    world
+}
+
+fn state(world: &mut World, of: usize, with: usize) -> Option<ContactState> {
+    let contact = world.contact(with);
+    match world.command(of, Command::Contact(contact))? {
+        Ok(Answer::Contact(view)) => Some(view.state),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_calm_world_delivers_everything() {
+    let report = sim::run(by_itself(1, Faults::none()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    assert_eq!(report.sent, report.delivered);
+    assert_eq!((report.expired, report.forgotten, report.shown_again), (0, 0, 0));
+}
+
+#[test]
+fn everything_goes_wrong_and_nothing_is_lost_1() {
+    all_goes_wrong(1);
+}
+
+#[test]
+fn everything_goes_wrong_and_nothing_is_lost_2() {
+    all_goes_wrong(2);
+}
+
+#[test]
+fn everything_goes_wrong_and_nothing_is_lost_3() {
+    all_goes_wrong(3);
+}
+
+#[test]
+fn a_seed_replays_in_its_decisions() {
+    let config = || Config { messages: 100, days: 1, ..by_itself(7, Faults::all()) };
+    let first = sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let again = sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    assert_eq!((first.digest, first.figures.events), (again.digest, again.figures.events));
+    let other = sim::run(Config { seed: 8, ..config() }, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    assert_ne!(first.digest, other.digest);
+}
+
+#[test]
+fn two_who_are_never_on_together_become_contacts_and_talk_with_two_of_three_relays_dead() {
+    let mut world = World::new(Config::scripted(11, 2, 3));
+    world.switch_to(1, false);
+    run(&mut world, MINUTE);
+    world.befriend(0, 1);
+    run(&mut world, HOUR);
+    in_turns(&mut world, 2 * DAY, World::all_are_contacts);
+    world.conduct(0, Conduct::Dead);
+    world.conduct(1, Conduct::Dead);
+    in_turns(&mut world, DAY, |world| world.now() % (8 * HOUR) < HOUR);
+    for (from, to) in [(0, 1), (1, 0)] {
+        world.switch_to(to, false);
+        run(&mut world, MINUTE);
+        world.switch_to(from, true);
+        run(&mut world, MINUTE);
+        (0..50).for_each(|n| assert!(world.say(from, to, 1 + 97 * n)));
+        run(&mut world, MINUTE * 10);
+    }
+    in_turns(&mut world, 3 * DAY, |world| world.waiting() == 0);
+}
+
+#[test]
+fn two_who_are_never_on_together_become_contacts_though_two_of_three_relays_are_dead_from_the_start() {
+    let mut world = World::new(Config::scripted(12, 2, 3));
+    world.conduct(0, Conduct::Dead);
+    world.conduct(2, Conduct::Dead);
+    world.switch_to(1, false);
+    run(&mut world, HOUR);
+    world.befriend(0, 1);
+    in_turns(&mut world, 4 * DAY, World::all_are_contacts);
+}
+
+#[test]
+fn a_stale_backup_has_new_keys_by_itself_and_what_contacts_still_hold_arrives() {
+    let mut world = two_contacts(21, 3);
+    (0..10).for_each(|_| assert!(world.say(0, 1, 100) && world.say(1, 0, 100)));
+    until(&mut world, HOUR, |world| world.waiting() == 0);
+    world.back_up(0);
+    (0..10).for_each(|_| assert!(world.say(0, 1, 100) && world.say(1, 0, 100)));
+    until(&mut world, HOUR, |world| world.waiting() == 0);
+    world.switch_to(0, false);
+    (0..5).for_each(|_| assert!(world.say(1, 0, 2_000)));
+    let last = 45;
+    run(&mut world, HOUR);
+    world.switch_to(0, true);
+    world.put_back(0);
+    until(&mut world, 2 * HOUR, |world| world.waiting() == 0);
+    assert_eq!(world.shown_to(1, 0), last);
+    assert!(world.report().figures.rekeyed >= 1);
+    (0..10).for_each(|_| assert!(world.say(0, 1, 100) && world.say(1, 0, 100)));
+    until(&mut world, HOUR, |world| world.waiting() == 0);
+    all_is_well(&mut world);
+}
+
+#[test]
+fn both_come_from_stale_backups_at_once() {
+    let mut world = two_contacts(22, 3);
+    (0..20).for_each(|_| assert!(world.say(0, 1, 300) && world.say(1, 0, 300)));
+    world.back_up(0);
+    world.back_up(1);
+    until(&mut world, HOUR, |world| world.waiting() == 0);
+    (0..20).for_each(|_| assert!(world.say(0, 1, 300) && world.say(1, 0, 300)));
+    until(&mut world, HOUR, |world| world.waiting() == 0);
+    world.put_back(0);
+    world.put_back(1);
+    (0..20).for_each(|_| assert!(world.say(0, 1, 300) && world.say(1, 0, 300)));
+    until(&mut world, 6 * HOUR, |world| world.waiting() == 0);
+    all_is_well(&mut world);
+}
+
+#[test]
+fn a_backup_may_be_put_back_again_and_again() {
+    let mut world = two_contacts(23, 3);
+    for round in 0..6 {
+        world.back_up(round % 2);
+        (0..5).for_each(|_| assert!(world.say(0, 1, 50) && world.say(1, 0, 50)));
+        run(&mut world, 10 * SECOND * round as u64);
+        world.put_back(round % 2);
+        (0..5).for_each(|_| assert!(world.say(0, 1, 50) && world.say(1, 0, 50)));
+        run(&mut world, 10 * MINUTE);
+    }
+    until(&mut world, DAY, |world| world.waiting() == 0);
+    all_is_well(&mut world);
+}
+
+#[test]
+fn a_relay_that_lies_is_found_out_and_replaced() {
+    let mut world = World::new(Config { relays_per_pod: 4, ..Config::scripted(31, 2, 5) });
+    world.befriend(0, 1);
+    until(&mut world, DAY, World::all_are_contacts);
+    world.conduct(1, Conduct::Liar);
+    for _ in 0..40 {
+        world.switch_to(1, false);
+        run(&mut world, MINUTE);
+        (0..4).for_each(|_| assert!(world.say(0, 1, 500)));
+        run(&mut world, 30 * MINUTE);
+        world.switch_to(1, true);
+        run(&mut world, 30 * MINUTE);
+    }
+    until(&mut world, DAY, |world| world.waiting() == 0);
+    assert!(world.report().figures.relays_replaced >= 1, "nobody noticed");
+}
+
+#[test]
+fn a_wiped_relay_is_used_again_and_nothing_is_lost() {
+    let mut world = two_contacts(32, 1);
+    world.switch_to(1, false);
+    run(&mut world, MINUTE);
+    (0..10).for_each(|_| assert!(world.say(0, 1, 500)));
+    run(&mut world, HOUR);
+    world.wipe(0);
+    world.switch_to(1, true);
+    until(&mut world, DAY, |world| world.waiting() == 0);
+    in_turns(&mut world, 3 * HOUR, |world| world.now() % (4 * HOUR) < HOUR);
+    world.switch_to(1, false);
+    world.switch_to(0, true);
+    (0..10).for_each(|_| assert!(world.say(0, 1, 500)));
+    in_turns(&mut world, DAY, |world| world.waiting() == 0);
+}
+
+#[test]
+fn an_invite_that_two_redeem_makes_one_contact() {
+    let mut world = World::new(Config::scripted(41, 3, 3));
+    let invite = match world.command(0, Command::Invite { note: None, valid_for: 86_400 }).unwrap().unwrap() {
+        Answer::Invite(view) => Box::new(view.invite),
+        other => panic!("{other:?}"),
+    };
+    run(&mut world, MINUTE);
+    for pod in [1, 2] {
+        world.command(pod, Command::Accept { invite: invite.clone(), name: None }).unwrap().unwrap();
+    }
+    until(&mut world, HOUR, |world| world.now() > 10 * MINUTE);
+    assert_eq!(state(&mut world, 0, 1), Some(ContactState::Asking));
+    assert_eq!(state(&mut world, 0, 2), Some(ContactState::Asking));
+    let second = world.contact(2);
+    world.command(0, Command::Confirm(second)).unwrap().unwrap();
+    run(&mut world, HOUR);
+    assert_eq!(state(&mut world, 0, 1), None);
+    assert_eq!(state(&mut world, 0, 2), Some(ContactState::Active));
+    assert_eq!(state(&mut world, 2, 0), Some(ContactState::Active));
+    assert_eq!(state(&mut world, 1, 0), Some(ContactState::Joining));
+    // Nobody confirms the other: after 30 days they are told.
+    run(&mut world, 31 * DAY);
+    assert_eq!(state(&mut world, 1, 0), None);
+}
+
+#[test]
+fn an_invite_that_ran_out_is_refused_and_told() {
+    let mut world = World::new(Config::scripted(42, 2, 3));
+    let invite = match world.command(0, Command::Invite { note: None, valid_for: 60 }).unwrap().unwrap() {
+        Answer::Invite(view) => Box::new(view.invite),
+        other => panic!("{other:?}"),
+    };
+    run(&mut world, 5 * MINUTE);
+    world.command(1, Command::Accept { invite, name: None }).unwrap().unwrap_err();
+    assert_eq!(state(&mut world, 1, 0), None);
+}
+
+#[test]
+fn a_contact_who_is_away_for_a_month_costs_a_report_and_nothing_else() {
+    let mut world = two_contacts(51, 2);
+    world.switch_to(1, false);
+    (0..5).for_each(|_| assert!(world.say(0, 1, 200)));
+    run(&mut world, 25 * DAY);
+    assert_eq!(world.waiting(), 0);
+    assert_eq!(world.report().expired, 5);
+    world.switch_to(1, true);
+    run(&mut world, HOUR);
+    (0..5).for_each(|_| assert!(world.say(0, 1, 200) && world.say(1, 0, 200)));
+    until(&mut world, DAY, |world| world.waiting() == 0);
+    assert_eq!(world.report().delivered, 10);
+    all_is_well(&mut world);
+}
+
+/// Both sides fall in every step of becoming contacts and of a first word each, one step a run.
+fn falls_at_every_step(who: usize, crash: Crash) {
+    let mut reached = true;
+    let mut step = 0;
+    while reached {
+        let mut world = World::new(Config::scripted(61, 2, 2));
+        world.befriend(0, 1);
+        world.crash_after(who, step, crash);
+        until(&mut world, 3 * DAY, World::all_are_contacts);
+        until(&mut world, HOUR, |_| true);
+        for (from, to) in [(0, 1), (1, 0)] {
+            // The fall may come in this very step, before the message is on disk.
+            if !world.say(from, to, 20) {
+                run(&mut world, HOUR);
+                assert!(world.say(from, to, 20), "step {step}");
+            }
+        }
+        until(&mut world, 2 * DAY, |world| world.waiting() == 0);
+        reached = !world.crash_is_due(who);
+        step += 1;
+    }
+    assert!(step > 20, "a handshake has more steps than {step}");
+}
+
+#[test]
+fn an_inviter_falls_at_every_step_before_commit() {
+    falls_at_every_step(0, Crash::BeforeCommit);
+}
+
+#[test]
+fn an_inviter_falls_at_every_step_before_effects() {
+    falls_at_every_step(0, Crash::AfterEffects(0));
+}
+
+#[test]
+fn an_invitee_falls_at_every_step_before_commit() {
+    falls_at_every_step(1, Crash::BeforeCommit);
+}
+
+#[test]
+fn an_invitee_falls_at_every_step_amid_effects() {
+    falls_at_every_step(1, Crash::AfterEffects(1));
+}
+
+#[test]
+fn clocks_that_are_a_day_off_lose_nothing() {
+    let mut world = two_contacts(71, 3);
+    for (ahead, behind) in [(86_400, -86_400), (-86_400, 86_400), (0, 0)] {
+        world.turn_clock_by(0, ahead);
+        world.turn_clock_by(1, behind);
+        run(&mut world, 2 * MINUTE);
+        (0..10).for_each(|_| assert!(world.say(0, 1, 300) && world.say(1, 0, 300)));
+        until(&mut world, 2 * DAY, |world| world.waiting() == 0);
+    }
+    all_is_well(&mut world);
+}
+
+#[test]
+fn blocked_for_a_while_loses_nothing() {
+    let mut world = two_contacts(81, 3);
+    let other = world.contact(1);
+    world.command(0, Command::SetBlocked(other, true)).unwrap().unwrap();
+    (0..10).for_each(|_| assert!(world.say(1, 0, 300)));
+    run(&mut world, 6 * HOUR);
+    assert_eq!(world.shown_to(1, 0), 0);
+    world.command(0, Command::SetBlocked(other, false)).unwrap().unwrap();
+    until(&mut world, 2 * DAY, |world| world.waiting() == 0);
+}
+
+#[test]
+fn faults_are_named_one_by_one() {
+    assert_eq!("all".parse::<Faults>().unwrap(), Faults::all());
+    assert_eq!("none".parse::<Faults>().unwrap(), Faults::none());
+    let some: Faults = "crashes,relays".parse().unwrap();
+    assert_eq!(some, Faults::only(&[Fault::Crashes, Fault::Relays]));
+    assert_eq!(some.to_string(), "crashes,relays");
+    assert!("crashes,floods".parse::<Faults>().unwrap_err().to_string().contains("floods"));
+}
