@@ -13,8 +13,8 @@ use data_encoding::HEXLOWER;
 use super::{Answer, Id, Timestamp, turn::Turn};
 use crate::{
     api::types::{
-        Contact, ContactState, Contacts, Direction, EventKind, File, FileState, Files, Imported, Invite, InviteState,
-        Invites, MailStatus, Message, MessageKind, MessageState, Messages, OfferedFile, Profile,
+        Contact, ContactState, Contacts, Direction, EventKind, File, FileState, Files, Imported, Invite,
+        InviteState, Invites, MailStatus, Message, MessageKind, MessageState, Messages, OfferedFile, Profile,
         QueuedMessage, RefusedFrames, Relay, RelayState, Relays, Safety,
     },
     place,
