@@ -13,7 +13,6 @@ use autonomy_daemon::{
 };
 use autonomy_messaging::{AuthSeed, CHUNK_LEN, PublicKey, SigningKey, messenger, place::Place};
 use data_encoding::HEXLOWER;
-use rand::{SeedableRng as _, rngs::StdRng};
 use sha2::{Digest as _, Sha256};
 
 use crate::world::World;
@@ -22,8 +21,7 @@ const NOBODY: Id<16> = Id([0; 16]);
 
 /// Another person's pod.
 fn other() -> World {
-    let mut world = World::new();
-    world.rng = StdRng::seed_from_u64(42);
+    let mut world = World::seeded(8);
     world.device.auth = AuthSeed::from_bytes(&[42; 32]);
     let bundle = world.bundle(1);
     world.ask(Caller::Owner, Command::Adopt(bundle)).unwrap();
@@ -197,11 +195,11 @@ fn contacts() -> (World, World) {
     let invite = invites(&mut alice);
     let accept = AcceptInvite { invite: invite.text.clone(), name: Some("Alice".into()) };
     asks(&mut bob, MailCommand::Accept(accept));
-    converse(&mut alice, &mut bob);
+    settle(&mut alice, &mut bob);
     let asking = only_contact(&mut alice);
     assert_eq!(asking.state, ContactState::Asking);
     asks(&mut alice, MailCommand::Confirm(id(&asking)));
-    converse(&mut alice, &mut bob);
+    settle(&mut alice, &mut bob);
     (alice, bob)
 }
 
@@ -219,7 +217,6 @@ fn settle(alice: &mut World, bob: &mut World) {
 #[test]
 fn two_people_become_contacts_and_their_words_arrive_and_are_told_as_delivered() {
     let (mut alice, mut bob) = contacts();
-    settle(&mut alice, &mut bob);
     let (of_alice, of_bob) = (only_contact(&mut alice), only_contact(&mut bob));
     assert_eq!((of_alice.state, of_bob.state), (ContactState::Active, ContactState::Active));
     assert_eq!(of_bob.name, "Alice");
@@ -260,7 +257,6 @@ fn two_people_become_contacts_and_their_words_arrive_and_are_told_as_delivered()
 #[test]
 fn a_file_goes_in_pieces_and_is_read_out_as_it_was() {
     let (mut alice, mut bob) = contacts();
-    settle(&mut alice, &mut bob);
     let (to, from) = (id(&only_contact(&mut alice)), id(&only_contact(&mut bob)));
     let content: Vec<u8> = (0..2 * CHUNK_LEN + 77).map(|number| (number % 251) as u8).collect();
     let sha256 = HEXLOWER.encode(&Sha256::digest(&content));

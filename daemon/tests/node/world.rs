@@ -61,7 +61,12 @@ impl Device {
 impl World {
     /// A pod just made, that nobody owns.
     pub(crate) fn new() -> Self {
-        let mut rng = StdRng::seed_from_u64(7);
+        Self::seeded(7)
+    }
+
+    /// The same with other randomness: another pod.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
         let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, START));
         let device = Device {
             auth: AuthSeed::from_bytes(&[1; 32]),
