@@ -309,7 +309,8 @@ impl Turn<'_> {
             return;
         }
         self.messenger.outside.acks_due = None;
-        let owed = self.messenger.outside.acks.iter().filter(|(_, book)| book.told < book.safe && !book.in_flight);
+        let owed =
+            self.messenger.outside.acks.iter().filter(|(_, book)| book.told < book.safe && !book.in_flight);
         for queue in owed.map(|(queue, _)| *queue).collect::<Vec<_>>() {
             if let Some((own, _)) = self.capability_of(queue) {
                 self.tell_ack(own.place, queue);

@@ -62,7 +62,10 @@ impl Turn<'_> {
             // They introduce themselves again within hours, and then ask again.
             ContactState::Asking => self.forget_contact(id),
             ContactState::Joining if introduced => {
-                self.join_failed(id, "the pod was restored from a backup of before they confirmed: ask for a new invite");
+                self.join_failed(
+                    id,
+                    "the pod was restored from a backup of before they confirmed: ask for a new invite",
+                );
             }
             ContactState::Joining | ContactState::Blocked | ContactState::Known => {}
         }

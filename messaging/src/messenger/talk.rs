@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, ContactId, ContactState, Direction, EntryState, EntryView, MailRow, Notice, RefusedBecause, Timestamp,
+    Answer, ContactId, ContactState, Direction, EntryState, EntryView, MailRow, Notice, RefusedBecause,
+    Timestamp,
     contact::Contact,
     row::{Key, unpack},
     turn::{Outcome, Turn},
