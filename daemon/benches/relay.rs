@@ -1,5 +1,5 @@
 //! What a relay can do. Run: `cargo bench -p autonomy-daemon --bench relay`, or with `-- QUEUES` for another number of
-//! idle queues than a million.
+//! idle queues than a million, and `-- idle` for these alone.
 //!
 //! Prints figures; criterion has no word for deposits a second and bytes of memory. The folder is that of `TMPDIR`:
 //! point it at the disk in question, since a commit is mostly the disk's flush.
@@ -27,8 +27,10 @@ const NOW: u64 = 1_800_000_000;
 #[tokio::main]
 async fn main() {
     let idle = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(1_000_000);
-    for queues in [5_000, 100_000] {
-        deposits(queues).await;
+    if std::env::args().all(|word| word != "idle") {
+        for queues in [5_000, 100_000] {
+            deposits(queues).await;
+        }
     }
     idle_queues(idle).await;
 }
@@ -113,9 +115,10 @@ async fn idle_queues(queues: u64) {
     println!("file: {} MB, {} bytes a queue", file / 1_000_000, file / queues);
     let since = Instant::now();
     let relay = open(folder.path());
+    let opened = since.elapsed();
     assert_eq!(relay.snapshot().await.queues, queues);
     assert_eq!(relay.handle(frame(queues, 1)).await, Response::Done);
-    println!("opened, and the first deposit durable, after {:.0?}", since.elapsed());
+    println!("opened after {opened:.1?}, the first deposit durable after {:.1?}", since.elapsed());
     println!("memory then: {} MB", resident() / 1_000_000);
 }
 

@@ -101,7 +101,7 @@ async fn ask_mail(
 }
 
 /// Gives the answer a route expects, or the mistake of the program that it would be not to get it.
-macro_rules! expect {
+macro_rules! answered {
     ($answer:expr, $variant:ident) => {
         match $answer {
             Answer::$variant(value) => Ok(axum::Json(value)),
@@ -110,7 +110,7 @@ macro_rules! expect {
     };
 }
 
-use expect;
+use answered;
 
 fn unexpected(answer: &Answer) -> Problem {
     tracing::error!("a command was answered with {answer:?}");
@@ -242,7 +242,7 @@ fn on_the_machine(caller: Caller) -> Result<(), Problem> {
 #[utoipa::path(get, path = "/v1/devices", tag = "devices",
     responses((status = 200, body = Devices), (status = 403, body = Problem)))]
 pub(super) async fn devices(State(state): State<ApiState>, caller: Caller) -> Answered<Devices> {
-    expect!(ask(&state.handle, caller, None, Command::Devices).await?, Devices)
+    answered!(ask(&state.handle, caller, None, Command::Devices).await?, Devices)
 }
 
 /// Lets a device in.
@@ -255,7 +255,7 @@ pub(super) async fn add_device(
     key: IdempotencyKey,
     Json(body): Json<AddDevice>,
 ) -> Answered<Device> {
-    expect!(ask(&state.handle, caller, Some(key), Command::AddDevice(body)).await?, Device)
+    answered!(ask(&state.handle, caller, Some(key), Command::AddDevice(body)).await?, Device)
 }
 
 /// Shuts a device out, at once: its open connections get no further answer.

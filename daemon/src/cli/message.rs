@@ -85,7 +85,8 @@ fn words(words: &[String]) -> Result<String, Failure> {
 async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
-    let asked = mail.mailbox().messages(&contact.id, before, limit);
+    let mailbox = mail.mailbox();
+    let asked = mailbox.messages(&contact.id, before, limit);
     let messages = context.spinner.during("asking the pod", asked).await?;
     let mut text = String::new();
     for message in &messages {

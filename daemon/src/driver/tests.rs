@@ -58,7 +58,8 @@ fn driver(node: Node, store: Store) -> (Driver, broadcast::Receiver<Event>) {
     let (events, heard) = broadcast::channel(EVENT_BUFFER);
     let (admitted, _) = watch::channel(Admitted::default());
     let (broadcaster, watched) = (Broadcaster::default(), Watched::default());
-    (Driver { node, store, broadcaster, watched, events, admitted }, heard)
+    let (post, _) = mpsc::unbounded_channel();
+    (Driver { node, store, broadcaster, watched, post, events, admitted }, heard)
 }
 
 fn key() -> Unlock {

@@ -7,15 +7,14 @@ use autonomy_messaging::{
         RelayView,
     },
     payload::Payload,
-    place::Place,
 };
 use data_encoding::HEXLOWER;
 
 use super::{Answer, Id, Timestamp, turn::Turn};
 use crate::{
     api::types::{
-        Contact, ContactState, Contacts, Direction, EventKind, File, FileState, Files, Invite, InviteState,
-        Invites, MailStatus, Message, MessageKind, MessageState, Messages, OfferedFile, Profile,
+        Contact, ContactState, Contacts, Direction, EventKind, File, FileState, Files, Imported, Invite,
+        InviteState, Invites, MailStatus, Message, MessageKind, MessageState, Messages, OfferedFile, Profile,
         QueuedMessage, RefusedFrames, Relay, RelayState, Relays, Safety,
     },
     place,
@@ -52,7 +51,13 @@ pub(super) fn answer(answer: messenger::Answer, now: Timestamp) -> Answer {
             files.sort_by_key(|file| file.at);
             Answer::Files(Files { files })
         }
-        messenger::Answer::Bytes(bytes) => Answer::Bytes(bytes.into()),
+        messenger::Answer::Bytes(bytes) | messenger::Answer::Parcel(bytes) => Answer::Bytes(bytes.into()),
+        messenger::Answer::Imported(counted) => Answer::Imported(Imported {
+            opened: counted.opened,
+            repeats: counted.repeats,
+            refused: counted.refused,
+        }),
+        messenger::Answer::Card(text) => Answer::Card(text),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_bytes::ByteBuf;
 
 use crate::api::types::{
     AccessLevel, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, File, Files,
-    History, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage,
+    History, Imported, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage,
     ReceiveAddress, Relays, Safety,
 };
 
@@ -42,6 +42,8 @@ pub enum Answer {
     File(File),
     Files(Files),
     Bytes(ByteBuf),
+    Imported(Imported),
+    Card(String),
     Done,
 }
 

@@ -20,7 +20,8 @@ fn a_backup_holds_letters_and_no_ratchets() {
     let (home, other) = (PodDir::new(folder.path().join("a")), PodDir::new(folder.path().join("b")));
     let copy = folder.path().join("copy.redb");
     let request = init(&home, &key(), Network::Regtest).unwrap();
-    let mail = Row::Mail(b"contact".to_vec(), Some(b"state".to_vec()));
+    // The name that the owner goes by: a version byte, and a string behind its length.
+    let mail = Row::Mail(b"n".to_vec(), Some(b"\x01\x05Alice".to_vec()));
     let letter = Row::Letter(b"1".to_vec(), Some(b"hello".to_vec()));
     let ratchet = |name: &[u8]| Row::Ratchet(name.to_vec(), Some(vec![7; 70_000]));
     let rows_of_mail = [mail.clone(), letter.clone(), ratchet(b"tree"), ratchet(b"secrets"), ratchet(b"")];

@@ -13,6 +13,7 @@ use autonomy_daemon::{
 };
 use autonomy_messaging::{AuthSeed, CHUNK_LEN, PublicKey, SigningKey, messenger, place::Place};
 use data_encoding::HEXLOWER;
+use rand::{SeedableRng as _, rngs::StdRng};
 use sha2::{Digest as _, Sha256};
 
 use crate::world::World;
@@ -22,6 +23,7 @@ const NOBODY: Id<16> = Id([0; 16]);
 /// Another person's pod.
 fn other() -> World {
     let mut world = World::new();
+    world.rng = StdRng::seed_from_u64(42);
     world.device.auth = AuthSeed::from_bytes(&[42; 32]);
     let bundle = world.bundle(1);
     world.ask(Caller::Owner, Command::Adopt(bundle)).unwrap();

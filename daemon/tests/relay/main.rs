@@ -3,6 +3,7 @@
 
 mod crashes;
 mod keeping;
+mod model;
 mod network;
 mod process;
 mod quotas;

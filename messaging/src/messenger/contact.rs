@@ -11,7 +11,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{Timestamp, deliver::Ware, files::FileRecord};
 use crate::{
-    RootPublic, TransferId,
+    Certificate, RoleKind, RootPublic, TransferId, UnverifiedCertificate,
     card::Card,
     courier::{Courier, Watch},
     frame::QueueKey,
@@ -39,6 +39,9 @@ pub enum ContactState {
     /// Known by an imported card, and nothing more.
     Known,
 }
+
+/// Resets of a contact that are remembered: it makes one when it was put back, so these are years.
+pub(super) const MAX_RESETS: usize = 16;
 
 /// Who said something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,8 +105,10 @@ pub(super) struct ContactRecord {
     pub(super) note: String,
     /// The owner put them on record before there was anything else between us: that stays when an invite leads nowhere.
     pub(super) on_record: bool,
-    /// The newest certificate of their pod, where it is newer than the one in their card.
+    /// The certificate of their pod in the newest reset; the one in their card may be newer.
     pub(super) certificate: Vec<u8>,
+    /// Generations of their resets that had an effect, the newest last, at most [`MAX_RESETS`]: a replay has none.
+    pub(super) resets: Vec<u64>,
 }
 
 /// Keys that last as long as the contact: they come from the first group, and are in backups.
@@ -219,6 +224,29 @@ impl fmt::Debug for ContactId {
 impl ContactRecord {
     pub(super) fn root(&self) -> RootPublic {
         RootPublic::from_bytes(&self.root).expect("checked when the record was made or read")
+    }
+
+    /// A reset of theirs had an effect.
+    pub(super) fn note_reset(&mut self, generation: u64) {
+        if self.resets.len() == MAX_RESETS {
+            self.resets.remove(0);
+        }
+        self.resets.push(generation);
+    }
+}
+
+impl Contact {
+    /// The newest certificate of their pod that we have seen.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        let of_card = self.card.as_ref().map(|card| *card.certificate());
+        let of_reset = UnverifiedCertificate::parse(&self.record.certificate).ok();
+        let of_reset = of_reset.and_then(|it| it.verify_kept(&self.record.root(), RoleKind::Pod).ok());
+        of_card.into_iter().chain(of_reset).max_by_key(Certificate::epoch)
+    }
+
+    /// Whether a certificate may stand where the newest one stands.
+    pub(super) fn accepts(&self, certificate: &Certificate) -> bool {
+        self.certificate().is_none_or(|newest| certificate.replaces(&newest).is_ok())
     }
 }
 

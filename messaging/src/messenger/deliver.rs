@@ -65,21 +65,15 @@ impl Turn<'_> {
     pub(super) fn ship_in_turn(&mut self) {
         let mut due: std::collections::BTreeMap<ContactId, Vec<Due>> = std::collections::BTreeMap::new();
         while let Some((id, probe)) = self.messenger.outside.budget.grant() {
-            if !due.contains_key(&id) {
-                let shipments = self.shipments(id);
-                due.insert(id, shipments);
-            }
-            let shipments = due.entry(id).or_default();
+            let shipments = due.entry(id).or_insert_with(|| self.shipments(id));
             let next = shipments.iter().position(|shipment| shipment.probe == probe);
-            let shipped = next.is_some_and(|next| {
-                let shipment = due.get_mut(&id).expect("just inserted").remove(next);
-                self.ship(id, &shipment).is_some()
-            });
+            let shipped = next.is_some_and(|next| self.ship(id, &shipments.remove(next)).is_some());
             if !shipped {
                 self.messenger.outside.budget.release(probe);
             }
-            let more: Vec<bool> = due[&id].iter().map(|shipment| shipment.probe).collect();
-            more.into_iter().for_each(|probe| self.messenger.outside.budget.ask(id, probe));
+            for shipment in shipments {
+                self.messenger.outside.budget.ask(id, shipment.probe);
+            }
         }
         due.into_keys().for_each(|id| self.set_wake(id));
     }

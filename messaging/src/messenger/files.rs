@@ -120,10 +120,10 @@ impl FileRecord {
 
     /// Whether chunks are kept that nobody needs any more.
     fn wastes(&self) -> bool {
-        let needless = match (self.direction, self.state) {
-            (Direction::Outgoing, FileState::Complete) | (_, FileState::Cancelled) => true,
-            _ => false,
-        };
+        let needless = matches!(
+            (self.direction, self.state),
+            (Direction::Outgoing, FileState::Complete) | (_, FileState::Cancelled)
+        );
         needless && self.removed < self.chunks()
     }
 

@@ -17,6 +17,7 @@ use crate::{
     frame::Blob,
     invite::Invite,
     lane::{Lane, LaneRole, Unreached},
+    place::Place,
     ratchet::{OwnKeyPackage, Psk, Session},
     wire::{Notice as PlaceNotice, Request, Response},
 };
@@ -160,6 +161,20 @@ impl Turn<'_> {
             self.end_invite(id, InviteState::Cancelled);
         }
         Ok(Answer::Done)
+    }
+
+    /// Ends invites at places that are ours no more: nobody can redeem them.
+    pub(super) fn end_homeless_invites(&mut self) {
+        let Ok(own) = self.own() else { return };
+        let messenger = &*self.messenger;
+        let ours = |place: &Place| *place == own.place || messenger.relays.contains_key(place);
+        let open = messenger.invites.iter().filter(|(_, record)| record.is_open());
+        let homeless: Vec<_> =
+            open.filter(|(_, record)| !ours(&record.queue.place)).map(|(id, _)| *id).collect();
+        for id in homeless {
+            self.end_invite(id, InviteState::Failed);
+            self.notify(Notice::InviteFailed(id, "its place is no longer one of ours: make another".into()));
+        }
     }
 
     /// Closes the queue of an invite; it can be redeemed no more.

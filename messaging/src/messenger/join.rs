@@ -282,6 +282,16 @@ impl Turn<'_> {
         Some((session, hello.to_bytes().ok()?))
     }
 
+    /// After a start: an introduction that was on its way may be there.
+    pub(super) fn resume_joining(&mut self, id: ContactId) {
+        self.make_queues(id);
+        let Ok(contact) = self.contact(id) else { return };
+        let step = contact.record.joining.as_ref().map(|joining| joining.step.clone());
+        if let Some(JoinStep::Leave(hello)) = step {
+            self.join_step(id, JoinStep::Left(hello, self.now));
+        }
+    }
+
     pub(super) fn join_failed(&mut self, id: ContactId, why: &str) {
         self.notify(Notice::JoinFailed(id, why.to_owned()));
         self.forget_attempt(id);

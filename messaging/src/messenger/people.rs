@@ -53,6 +53,7 @@ impl Messenger {
             note: String::new(),
             on_record: false,
             certificate: Vec::new(),
+            resets: Vec::new(),
         }
     }
 

@@ -235,10 +235,8 @@ impl Turn<'_> {
         let card =
             UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&contact.record.root(), now).ok());
         let newer = card.filter(|card| {
-            let replaces = |old: &crate::card::Card| {
-                card.version() > old.version() && card.certificate().replaces(old.certificate()).is_ok()
-            };
-            card.leaf_key() == leaf && contact.card.as_ref().is_none_or(replaces)
+            let newer = contact.card.as_ref().is_none_or(|old| card.version() > old.version());
+            newer && card.leaf_key() == leaf && contact.accepts(card.certificate())
         });
         let Some(card) = newer else {
             self.messenger.outside.refused.malformed += 1;

@@ -154,6 +154,7 @@ impl Turn<'_> {
         self.remove(Key::Relay(place));
         self.promote_spare();
         self.spread_queues();
+        self.end_homeless_invites();
         Ok(Answer::Relays(self.messenger.relay_list()))
     }
 

@@ -36,14 +36,16 @@ impl Turn<'_> {
         let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
         for id in all {
             self.touch(id);
-            let active = self.messenger.contacts[&id].record.state == ContactState::Active;
-            if active {
-                self.make_queues(id);
+            match self.messenger.contacts[&id].record.state {
+                ContactState::Active => self.make_queues(id),
+                ContactState::Joining => self.resume_joining(id),
+                ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
             }
             if !self.has_session(id) {
                 self.group_is_lost(id);
             }
         }
+        self.end_homeless_invites();
     }
 
     /// The group of a contact is not in the rows, since they come from a backup.
@@ -57,10 +59,11 @@ impl Turn<'_> {
             ContactState::Active => {
                 // A reset on its way led to a group that is lost too.
                 contact.record.pending_reset = None;
+                self.record_changed(id);
                 self.start_reset(id);
             }
             // They introduce themselves again within hours, and then ask again.
-            ContactState::Asking => self.forget_contact(id),
+            ContactState::Asking => self.forget_attempt(id),
             ContactState::Joining if introduced => {
                 self.join_failed(
                     id,
@@ -187,11 +190,7 @@ impl Turn<'_> {
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let peer_root = contact.record.root();
         let verified = reset.verify(&peer_root, &own.root, now);
-        let current = contact.card.as_ref().map(|card| *card.certificate());
-        let Some(verified) = verified
-            .ok()
-            .filter(|reset| current.is_none_or(|current| reset.certificate.replaces(&current).is_ok()))
-        else {
+        let Some(verified) = verified.ok().filter(|reset| contact.accepts(&reset.certificate)) else {
             self.messenger.outside.refused.foreign += 1;
             return;
         };
@@ -208,8 +207,11 @@ impl Turn<'_> {
             contact.outside.courier.owe_receipt(now, true);
             self.messenger.outside.refused.repeats += 1;
             self.touch(id);
+        } else if contact.record.resets.contains(&verified.generation) {
+            self.messenger.outside.refused.repeats += 1;
         } else if !ours_waits && now >= contact.outside.last_reset + CALM {
             // Older than what we have, and yet theirs: they were put back further than their clock tells.
+            contact.record.note_reset(verified.generation);
             self.start_reset(id);
         }
     }
@@ -227,6 +229,8 @@ impl Turn<'_> {
         let now = self.now;
         let contact = self.messenger.contacts.get_mut(&id)?;
         contact.record.generation = reset.generation;
+        contact.record.note_reset(reset.generation);
+        contact.record.certificate = reset.certificate.to_bytes().to_vec();
         contact.record.pending_reset = None;
         contact.outside.first_flight = FirstFlight::default();
         contact.outside.courier.owe_receipt(now, false);

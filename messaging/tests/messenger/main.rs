@@ -4,7 +4,10 @@
 
 mod address_book;
 mod files;
+mod hostile;
+mod insider;
 mod parcels;
+mod rotation;
 mod world;
 
 use autonomy_messaging::{

@@ -6,7 +6,8 @@ use autonomy_messaging::{
     AuthSeed, Name, PublicKey, Role, SigningKey, Validity,
     lane::{CallId, Unreached},
     messenger::{
-        Answer, Command, ContactId, Effect, Input, Messenger, Notice, Own, RefusedBecause, RowClass, Step,
+        Answer, Command, ContactId, Effect, Input, Messenger, MessengerStatus, Notice, Own, RefusedBecause,
+        RowClass, Step, Tally,
     },
     payload::{Payload, Text},
     place::{Capability, CapabilityHash, Place, QueueId},
@@ -54,9 +55,14 @@ pub(crate) struct World {
     /// Nobody reaches anybody.
     pub(crate) cut: bool,
     pub(crate) calls: VecDeque<(usize, CallId, Place, Request)>,
+    /// Places of others, who answer as they like.
+    strangers: Vec<(Place, Stranger)>,
 }
 
-fn place(n: u8) -> Place {
+/// How a place answers.
+pub(crate) type Stranger = Box<dyn FnMut(Request) -> Result<Response, Unreached>>;
+
+pub(crate) fn place(n: u8) -> Place {
     Place::new([n; 32], PublicKey::from(&SigningKey::from_bytes(&[n; 32])))
 }
 
@@ -69,6 +75,7 @@ impl World {
             relays: (0..relays).map(|n| (place(100 + n), Relay::default())).collect(),
             cut: false,
             calls: VecDeque::new(),
+            strangers: Vec::new(),
         };
         for pod in 0..usize::from(pods) {
             world.handle(pod, Input::Wake);
@@ -162,9 +169,12 @@ impl World {
         }
     }
 
-    fn ask(&mut self, place: Place, request: Request) -> Result<Response, Unreached> {
+    pub(crate) fn ask(&mut self, place: Place, request: Request) -> Result<Response, Unreached> {
         if self.cut {
             return Err(unreached());
+        }
+        if let Some((_, answer)) = self.strangers.iter_mut().find(|(at, _)| *at == place) {
+            return answer(request);
         }
         if let Some((_, relay)) = self.relays.iter_mut().find(|(at, _)| *at == place) {
             return if relay.dead { Err(unreached()) } else { Ok(relay.answer(request)) };
@@ -265,11 +275,46 @@ impl World {
             .into_iter()
             .filter(|entry| entry.direction == autonomy_messaging::messenger::Direction::Incoming);
         incoming
-            .map(|entry| match entry.payload {
-                Payload::Text(text) => text.as_str().to_owned(),
-                other => panic!("{other:?}"),
+            .filter_map(|entry| match entry.payload {
+                Payload::Text(text) => Some(text.as_str().to_owned()),
+                _ => None,
             })
             .collect()
+    }
+
+    /// A place that answers so from now on.
+    pub(crate) fn stranger(&mut self, at: Place, answer: Stranger) {
+        self.strangers.retain(|(place, _)| *place != at);
+        self.strangers.push((at, answer));
+    }
+
+    /// The owner certifies this key for the pod, in this epoch, and moves its onion service. It counts from the next start.
+    pub(crate) fn certify(&mut self, pod: usize, epoch: u64, key: u8, at: Place) {
+        let it = &mut self.pods[pod];
+        let root = AuthSeed::from_bytes(&[pod as u8 + 1; 32]).root_key();
+        it.own.pod_key = SigningKey::from_bytes(&[key; 32]);
+        let subject = PublicKey::from(&it.own.pod_key);
+        let validity = Validity::lasting(self.now - 10, 10 * 365 * 86_400);
+        it.own.certificate = root.certify(Role::Pod, &subject, epoch, validity);
+        it.own.place = at;
+    }
+
+    /// The same, and the running pod is told.
+    pub(crate) fn adopt(&mut self, pod: usize, epoch: u64, key: u8, at: Place) {
+        self.certify(pod, epoch, key, at);
+        let it = &mut self.pods[pod];
+        it.messenger.adopt(it.own.clone());
+        self.handle(pod, Input::Wake);
+    }
+
+    /// What this pod refused so far.
+    pub(crate) fn refused(&mut self, pod: usize) -> Tally {
+        self.status(pod).refused
+    }
+
+    pub(crate) fn status(&mut self, pod: usize) -> MessengerStatus {
+        let Answer::Status(status) = self.command(pod, Command::Status) else { panic!() };
+        status
     }
 
     pub(crate) fn id(&self, pod: usize) -> ContactId {
@@ -375,6 +420,6 @@ impl Relay {
     }
 }
 
-fn unreached() -> Unreached {
+pub(crate) fn unreached() -> Unreached {
     Unreached { detail: "it is off".into() }
 }

@@ -6,7 +6,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Answered, ApiState, ask_mail, expect, unexpected};
+use super::{Answered, ApiState, answered, ask_mail, unexpected};
 use crate::{
     api::{
         extract::{IdempotencyKey, Json, PathId},
@@ -31,7 +31,7 @@ pub(super) fn routes() -> axum::Router<ApiState> {
 #[utoipa::path(get, path = "/v1/invites", tag = "contacts",
     responses((status = 200, body = Invites), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::api) async fn invites(State(state): State<ApiState>, caller: Caller) -> Answered<Invites> {
-    expect!(ask_mail(&state, caller, None, MailCommand::Invites).await?, Invites)
+    answered!(ask_mail(&state, caller, None, MailCommand::Invites).await?, Invites)
 }
 
 /// Makes an invite. It can be redeemed once its state is `ready`: its place has to take it first.
@@ -44,7 +44,7 @@ pub(in crate::api) async fn new_invite(
     key: IdempotencyKey,
     Json(body): Json<NewInvite>,
 ) -> Answered<Invite> {
-    expect!(ask_mail(&state, caller, Some(key), MailCommand::NewInvite(body)).await?, Invite)
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::NewInvite(body)).await?, Invite)
 }
 
 /// One invite.
@@ -55,7 +55,7 @@ pub(in crate::api) async fn invite(
     caller: Caller,
     PathId(invite): PathId<Id<8>>,
 ) -> Answered<Invite> {
-    expect!(ask_mail(&state, caller, None, MailCommand::Invite(invite)).await?, Invite)
+    answered!(ask_mail(&state, caller, None, MailCommand::Invite(invite)).await?, Invite)
 }
 
 /// Takes an invite back: nobody can redeem it any more.
@@ -76,7 +76,7 @@ pub(in crate::api) async fn cancel_invite(
 #[utoipa::path(get, path = "/v1/contacts", tag = "contacts",
     responses((status = 200, body = Contacts), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::api) async fn contacts(State(state): State<ApiState>, caller: Caller) -> Answered<Contacts> {
-    expect!(ask_mail(&state, caller, None, MailCommand::Contacts).await?, Contacts)
+    answered!(ask_mail(&state, caller, None, MailCommand::Contacts).await?, Contacts)
 }
 
 /// Redeems an invite of somebody else's. Messages go once the inviter has confirmed.
@@ -89,7 +89,7 @@ pub(in crate::api) async fn accept_invite(
     key: IdempotencyKey,
     Json(body): Json<AcceptInvite>,
 ) -> Answered<Contact> {
-    expect!(ask_mail(&state, caller, Some(key), MailCommand::Accept(body)).await?, Contact)
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::Accept(body)).await?, Contact)
 }
 
 /// One contact.
@@ -100,7 +100,7 @@ pub(in crate::api) async fn contact(
     caller: Caller,
     PathId(contact): PathId<Id<16>>,
 ) -> Answered<Contact> {
-    expect!(ask_mail(&state, caller, None, MailCommand::Contact(contact)).await?, Contact)
+    answered!(ask_mail(&state, caller, None, MailCommand::Contact(contact)).await?, Contact)
 }
 
 /// Renames, verifies, blocks.
@@ -115,7 +115,7 @@ pub(in crate::api) async fn update_contact(
     PathId(contact): PathId<Id<16>>,
     Json(body): Json<UpdateContact>,
 ) -> Answered<Contact> {
-    expect!(ask_mail(&state, caller, Some(key), MailCommand::UpdateContact(contact, body)).await?, Contact)
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::UpdateContact(contact, body)).await?, Contact)
 }
 
 /// Forgets a contact and all that was said; declines one who asks.
@@ -142,7 +142,7 @@ pub(in crate::api) async fn confirm_contact(
     key: IdempotencyKey,
     PathId(contact): PathId<Id<16>>,
 ) -> Answered<Contact> {
-    expect!(ask_mail(&state, caller, Some(key), MailCommand::Confirm(contact)).await?, Contact)
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::Confirm(contact)).await?, Contact)
 }
 
 /// What two people compare to know that nobody stands between them. It depends on their identities alone.
@@ -153,5 +153,5 @@ pub(in crate::api) async fn safety(
     caller: Caller,
     PathId(contact): PathId<Id<16>>,
 ) -> Answered<Safety> {
-    expect!(ask_mail(&state, caller, None, MailCommand::Safety(contact)).await?, Safety)
+    answered!(ask_mail(&state, caller, None, MailCommand::Safety(contact)).await?, Safety)
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Answered, ApiState, ask_mail, expect, unexpected};
+use super::{Answered, ApiState, answered, ask_mail, unexpected};
 use crate::{
     api::{
         extract::{Body, IdempotencyKey, Json, MAX_CHUNKS_BODY, PathId, PathIds, Query},
@@ -39,7 +39,7 @@ pub(in crate::api) async fn files(
     caller: Caller,
     PathId(contact): PathId<Id<16>>,
 ) -> Answered<Files> {
-    expect!(ask_mail(&state, caller, None, MailCommand::Files(contact)).await?, Files)
+    answered!(ask_mail(&state, caller, None, MailCommand::Files(contact)).await?, Files)
 }
 
 /// Begins to send a file: its bytes follow, then the contact hears of it.
@@ -54,7 +54,7 @@ pub(in crate::api) async fn offer_file(
     PathId(contact): PathId<Id<16>>,
     Json(body): Json<OfferFile>,
 ) -> Answered<File> {
-    expect!(ask_mail(&state, caller, Some(key), MailCommand::OfferFile(contact, body)).await?, File)
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::OfferFile(contact, body)).await?, File)
 }
 
 /// One file.
@@ -66,7 +66,7 @@ pub(in crate::api) async fn file(
     caller: Caller,
     PathIds(contact, file): PathIds,
 ) -> Answered<File> {
-    expect!(ask_mail(&state, caller, None, MailCommand::File(contact, file)).await?, File)
+    answered!(ask_mail(&state, caller, None, MailCommand::File(contact, file)).await?, File)
 }
 
 /// Stops sending or taking a file, and forgets it.
@@ -105,7 +105,7 @@ pub(in crate::api) async fn load_file(
     Body(bytes): Body,
 ) -> Answered<File> {
     let chunks = LoadedChunks { first: query.first, bytes: bytes.to_vec() };
-    expect!(ask_mail(&state, caller, None, MailCommand::LoadFile(contact, file, chunks)).await?, File)
+    answered!(ask_mail(&state, caller, None, MailCommand::LoadFile(contact, file, chunks)).await?, File)
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Answered, ApiState, ask_mail, expect, unexpected};
+use super::{Answered, ApiState, answered, ask_mail, unexpected};
 use crate::{
     api::{
         extract::{IdempotencyKey, Json, PathId, Query},
@@ -32,14 +32,14 @@ pub(super) fn routes() -> axum::Router<ApiState> {
 #[utoipa::path(get, path = "/v1/mail", tag = "messages",
     responses((status = 200, body = MailStatus), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::api) async fn mail(State(state): State<ApiState>, caller: Caller) -> Answered<MailStatus> {
-    expect!(ask_mail(&state, caller, None, MailCommand::Status).await?, MailStatus)
+    answered!(ask_mail(&state, caller, None, MailCommand::Status).await?, MailStatus)
 }
 
 /// How the owner is called on the cards that contacts get.
 #[utoipa::path(get, path = "/v1/profile", tag = "contacts",
     responses((status = 200, body = Profile), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::api) async fn profile(State(state): State<ApiState>, caller: Caller) -> Answered<Profile> {
-    expect!(ask_mail(&state, caller, None, MailCommand::Profile).await?, Profile)
+    answered!(ask_mail(&state, caller, None, MailCommand::Profile).await?, Profile)
 }
 
 /// Changes that name; contacts get a new card.
@@ -52,7 +52,7 @@ pub(in crate::api) async fn set_profile(
     key: IdempotencyKey,
     Json(body): Json<SetProfile>,
 ) -> Answered<Profile> {
-    expect!(ask_mail(&state, caller, Some(key), MailCommand::SetProfile(body)).await?, Profile)
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::SetProfile(body)).await?, Profile)
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,7 +75,7 @@ pub(in crate::api) async fn messages(
     Query(query): Query<MessagesQuery>,
 ) -> Answered<Messages> {
     let page = MessagesPage { before: query.before, limit: query.limit };
-    expect!(ask_mail(&state, caller, None, MailCommand::Messages(contact, page)).await?, Messages)
+    answered!(ask_mail(&state, caller, None, MailCommand::Messages(contact, page)).await?, Messages)
 }
 
 /// Says something to a contact. It will be delivered, or reported as expired after 21 days.
@@ -90,7 +90,7 @@ pub(in crate::api) async fn new_message(
     PathId(contact): PathId<Id<16>>,
     Json(body): Json<NewMessage>,
 ) -> Answered<QueuedMessage> {
-    expect!(ask_mail(&state, caller, Some(key), MailCommand::Send(contact, body)).await?, Queued)
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::Send(contact, body)).await?, Queued)
 }
 
 /// All up to a message was read. Only this pod knows.
@@ -112,7 +112,7 @@ pub(in crate::api) async fn mark_read(
 #[utoipa::path(get, path = "/v1/relays", tag = "relays",
     responses((status = 200, body = Relays), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::api) async fn relays(State(state): State<ApiState>, caller: Caller) -> Answered<Relays> {
-    expect!(ask_mail(&state, caller, None, MailCommand::Relays).await?, Relays)
+    answered!(ask_mail(&state, caller, None, MailCommand::Relays).await?, Relays)
 }
 
 /// Keeps queues at a relay too. The first three are in use, the others are spare.
@@ -125,7 +125,7 @@ pub(in crate::api) async fn add_relay(
     key: IdempotencyKey,
     Json(body): Json<AddRelay>,
 ) -> Answered<Relays> {
-    expect!(ask_mail(&state, caller, Some(key), MailCommand::AddRelay(body)).await?, Relays)
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::AddRelay(body)).await?, Relays)
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,5 +145,5 @@ pub(in crate::api) async fn remove_relay(
     Query(query): Query<RelayQuery>,
 ) -> Answered<Relays> {
     let command = MailCommand::RemoveRelay { place: query.place };
-    expect!(ask_mail(&state, caller, Some(key), command).await?, Relays)
+    answered!(ask_mail(&state, caller, Some(key), command).await?, Relays)
 }

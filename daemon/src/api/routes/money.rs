@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Answered, ApiState, ask, expect, unexpected};
+use super::{Answered, ApiState, answered, ask, unexpected};
 use crate::{
     api::{
         extract::{FullCaller, IdempotencyKey, Json, MAX_SIGNED_BODY, PathId, Query},
@@ -43,7 +43,7 @@ pub(super) fn signed_routes() -> axum::Router<ApiState> {
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts",
     responses((status = 200, body = Accounts), (status = 403, body = Problem)))]
 pub(in crate::api) async fn accounts(State(state): State<ApiState>, caller: Caller) -> Answered<Accounts> {
-    expect!(ask(&state.handle, caller, None, Command::Accounts).await?, Accounts)
+    answered!(ask(&state.handle, caller, None, Command::Accounts).await?, Accounts)
 }
 
 /// Begins an account: the pod offers its key G.
@@ -56,7 +56,7 @@ pub(in crate::api) async fn begin_account(
     key: IdempotencyKey,
     Json(body): Json<BeginAccount>,
 ) -> Answered<AccountOffer> {
-    expect!(ask(&state.handle, caller, Some(key), Command::BeginAccount(body)).await?, Offer)
+    answered!(ask(&state.handle, caller, Some(key), Command::BeginAccount(body)).await?, Offer)
 }
 
 /// Completes an account: both sides have built the same descriptor.
@@ -71,7 +71,7 @@ pub(in crate::api) async fn complete_account(
     Json(body): Json<CompleteAccount>,
 ) -> Answered<Account> {
     let command = Command::CompleteAccount(ceremony, body);
-    expect!(ask(&state.handle, caller, Some(key), command).await?, Account)
+    answered!(ask(&state.handle, caller, Some(key), command).await?, Account)
 }
 
 /// One account.
@@ -82,7 +82,7 @@ pub(in crate::api) async fn account(
     caller: Caller,
     PathId(account): PathId<AccountId>,
 ) -> Answered<Account> {
-    expect!(ask(&state.handle, caller, None, Command::Account(account)).await?, Account)
+    answered!(ask(&state.handle, caller, None, Command::Account(account)).await?, Account)
 }
 
 /// Receive addresses revealed so far.
@@ -93,7 +93,7 @@ pub(in crate::api) async fn addresses(
     caller: Caller,
     PathId(account): PathId<AccountId>,
 ) -> Answered<Vec<ReceiveAddress>> {
-    expect!(ask(&state.handle, caller, None, Command::Addresses(account)).await?, Addresses)
+    answered!(ask(&state.handle, caller, None, Command::Addresses(account)).await?, Addresses)
 }
 
 /// A fresh receive address, at most 20 beyond the last one used.
@@ -106,7 +106,7 @@ pub(in crate::api) async fn new_address(
     key: IdempotencyKey,
     PathId(account): PathId<AccountId>,
 ) -> Answered<ReceiveAddress> {
-    expect!(ask(&state.handle, caller, Some(key), Command::NewAddress(account)).await?, Address)
+    answered!(ask(&state.handle, caller, Some(key), Command::NewAddress(account)).await?, Address)
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,7 +130,7 @@ pub(in crate::api) async fn history(
         return Err(Refusal::invalid("limit", format!("1 to {HISTORY_MAX}")).into());
     }
     let command = Command::History(account, HistoryPage { limit });
-    expect!(ask(&state.handle, caller, None, command).await?, History)
+    answered!(ask(&state.handle, caller, None, command).await?, History)
 }
 
 /// Payments of an account, newest first.
@@ -141,7 +141,7 @@ pub(in crate::api) async fn payments(
     caller: Caller,
     PathId(account): PathId<AccountId>,
 ) -> Answered<Payments> {
-    expect!(ask(&state.handle, caller, None, Command::Payments(account)).await?, Payments)
+    answered!(ask(&state.handle, caller, None, Command::Payments(account)).await?, Payments)
 }
 
 /// Builds a payment for the device to check and sign.
@@ -155,7 +155,7 @@ pub(in crate::api) async fn new_payment(
     PathId(account): PathId<AccountId>,
     Json(body): Json<NewPayment>,
 ) -> Answered<Payment> {
-    expect!(ask(&state.handle, caller, Some(key), Command::NewPayment(account, body)).await?, Payment)
+    answered!(ask(&state.handle, caller, Some(key), Command::NewPayment(account, body)).await?, Payment)
 }
 
 /// One payment.
@@ -166,7 +166,7 @@ pub(in crate::api) async fn payment(
     caller: Caller,
     PathId(payment): PathId<PaymentId>,
 ) -> Answered<Payment> {
-    expect!(ask(&state.handle, caller, None, Command::Payment(payment)).await?, Payment)
+    answered!(ask(&state.handle, caller, None, Command::Payment(payment)).await?, Payment)
 }
 
 /// Takes the device's signatures, checks again, signs, and sends.
@@ -181,7 +181,7 @@ pub(in crate::api) async fn approve_payment(
     Json(body): Json<ApprovePayment>,
 ) -> Answered<Payment> {
     let command = Command::ApprovePayment(payment, body);
-    expect!(ask(&state.handle, caller, Some(key), command).await?, Payment)
+    answered!(ask(&state.handle, caller, Some(key), command).await?, Payment)
 }
 
 /// Gives a draft up; its coins are free again.
@@ -194,5 +194,5 @@ pub(in crate::api) async fn cancel_payment(
     key: IdempotencyKey,
     PathId(payment): PathId<PaymentId>,
 ) -> Answered<Payment> {
-    expect!(ask(&state.handle, caller, Some(key), Command::CancelPayment(payment)).await?, Payment)
+    answered!(ask(&state.handle, caller, Some(key), Command::CancelPayment(payment)).await?, Payment)
 }

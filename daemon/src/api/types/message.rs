@@ -107,6 +107,17 @@ pub struct QueuedMessage {
     pub at: u64,
 }
 
+/// What became of messages that were carried here by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Imported {
+    /// Opened, and something new was in them.
+    pub opened: u32,
+    /// Known already.
+    pub repeats: u32,
+    /// Not for this pod, or they cannot be opened any more.
+    pub refused: u32,
+}
+
 /// `POST /v1/contacts/{id}/read`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,7 @@ const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
 ///
 /// # Errors
 /// A sentence for the person who typed it.
-pub fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match &text[digits.len()..] {
         "" | "s" => 1,

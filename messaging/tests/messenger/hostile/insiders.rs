@@ -1,0 +1,142 @@
+//! Contacts who hold all the keys and do not keep to the protocol.
+
+use autonomy_messaging::{
+    MAX_PART, Role, Validity, Window,
+    messenger::{Answer, Command, EntryState},
+    packet::{Chunk, Item, Part, TransferId},
+    payload::{MAX_TEXT_LEN, Payload, Unknown},
+};
+
+use super::super::{
+    ALICE,
+    insider::{Insider, Papers, card, long},
+    world::{START, World},
+};
+
+#[test]
+fn a_receipt_for_what_was_never_sent_is_worth_nothing() {
+    let mut world = World::new(1, 0);
+    let mut mallory = Insider::new(&mut world, 100);
+    let id = mallory.id();
+    // Nothing of it has left: the pod has sent two parts at most.
+    let mut acks = mallory.acks();
+    for seq in 0..200 {
+        acks.messages.insert(seq);
+    }
+    mallory.say_with(&mut world, acks.clone(), &[]);
+    assert_eq!(world.refused(ALICE).forged_receipts, 1);
+    world.send(ALICE, id, "is this read?");
+    acks.messages = Window::below(1 << 60);
+    mallory.say_with(&mut world, acks.clone(), &[]);
+    // Of another group.
+    acks.incarnation.0 = [9; 16];
+    mallory.say_with(&mut world, acks, &[]);
+    assert_eq!(world.refused(ALICE).forged_receipts, 2);
+    assert_eq!(world.status(ALICE).queued, 1);
+    let Answer::Messages(entries) =
+        world.command(ALICE, Command::Messages { contact: id, before: None, limit: 10 })
+    else {
+        panic!()
+    };
+    assert_eq!(entries.last().unwrap().state, EntryState::Queued);
+    world.pass(60);
+    assert_eq!(mallory.collect(), ["is this read?"]);
+    mallory.assert_talks(&mut world);
+}
+
+#[test]
+fn what_a_newer_program_says_is_kept_and_listed() {
+    let mut world = World::new(1, 0);
+    let mut mallory = Insider::new(&mut world, 100);
+    let id = mallory.id();
+    let unknown = [
+        Unknown::new(0x0100, 1, b"pay me".to_vec()).unwrap(),
+        Unknown::new(0x0001, 9, b"a text of another kind".to_vec()).unwrap(),
+    ];
+    for payload in unknown.clone() {
+        let item = mallory.part(Payload::Unknown(payload).to_bytes().to_vec());
+        mallory.say(&mut world, &[item]);
+    }
+    let Answer::Messages(entries) =
+        world.command(ALICE, Command::Messages { contact: id, before: None, limit: 10 })
+    else {
+        panic!()
+    };
+    let listed: Vec<Payload> = entries.into_iter().map(|entry| entry.payload).collect();
+    assert_eq!(listed, unknown.map(Payload::Unknown));
+    mallory.assert_talks(&mut world);
+}
+
+#[test]
+fn badly_made_words_count_as_arrived_and_stop_nothing() {
+    let mut world = World::new(1, 0);
+    let mut mallory = Insider::new(&mut world, 100);
+    let id = mallory.id();
+    let before = world.refused(ALICE).malformed;
+    for packet in [&b""[..], &[9; 200], &[1; 11_900]] {
+        mallory.say_raw(&mut world, packet);
+    }
+    // No UTF-8; too long a text; no kind at all.
+    let bodies = [vec![0, 1, 1, 0xff], [vec![0, 1, 1], vec![b'a'; MAX_PART as usize - 3]].concat(), vec![0]];
+    assert!((MAX_PART as usize) < MAX_TEXT_LEN, "the second is fine, and shown");
+    for body in bodies {
+        let item = mallory.part(body);
+        mallory.say(&mut world, &[item]);
+    }
+    // A message that never ends, one of too many parts, and one without a beginning.
+    let full = vec![b'a'; MAX_PART as usize];
+    for n in 0..12 {
+        let seq = mallory.next;
+        mallory.next += 1;
+        let part = Part { seq, first: n == 0, last: n > 6, origin: None, bytes: full.clone() };
+        mallory.say(&mut world, &[Item::Part(part)]);
+    }
+    // Far ahead, and an origin that cannot be.
+    let far = Part { seq: 1 << 40, first: true, last: true, origin: None, bytes: vec![1] };
+    mallory.say(&mut world, &[Item::Part(far)]);
+    let seq = mallory.next;
+    mallory.next += 1;
+    let origin = Some((mallory.acks().incarnation, 3));
+    let odd = Part { seq, first: true, last: true, origin, bytes: vec![0, 1, 1, b'x'] };
+    mallory.say(&mut world, &[Item::Part(odd)]);
+    let chunk = Chunk { transfer: TransferId([7; 16]), index: u32::MAX, bytes: vec![1; 100] };
+    mallory.say(&mut world, &[Item::Chunk(chunk)]);
+    assert!(world.refused(ALICE).malformed >= before + 6);
+    assert_eq!(world.texts(ALICE, id).len(), 1);
+    let parts = world.pods[ALICE].disk.keys().filter(|key| key[0] == b'p').count();
+    assert_eq!(parts, 0, "nothing of it is kept");
+    mallory.assert_talks(&mut world);
+}
+
+#[test]
+fn a_card_that_does_not_hold_leaves_the_one_before_in_force() {
+    let mut world = World::new(1, 0);
+    let mut mallory = Insider::new(&mut world, 100);
+    let id = mallory.id();
+    let other = Papers::new(101, &mut world.rng);
+    let good = mallory.certificate(Role::Pod, 5, long());
+    let over = mallory.certificate(Role::Pod, 6, Validity::lasting(START - 1_000, 500));
+    let older = mallory.certificate(Role::Pod, 4, long());
+    let make = |version, certificate, leaf| {
+        card(version, certificate, leaf, &other.address, &mallory.own, &mallory.pod_key)
+    };
+    let leaf = mallory.own.leaf_key();
+    let cards = [
+        make(1, good, leaf),
+        make(2, older, leaf),
+        make(2, over, leaf),
+        make(2, good, other.own.leaf_key()),
+        other.card(2, other.certificate(Role::Pod, 6, long())),
+        vec![1; 300],
+    ];
+    let before = world.refused(ALICE).malformed;
+    let count = cards.len() as u64;
+    for card in cards {
+        let item = mallory.part(Payload::Card(card).to_bytes().to_vec());
+        mallory.say(&mut world, &[item]);
+    }
+    assert_eq!(world.refused(ALICE).malformed, before + count);
+    let Answer::Contact(view) = world.command(ALICE, Command::Contact(id)) else { panic!() };
+    assert_eq!(view.places, [mallory.address.place]);
+    mallory.assert_talks(&mut world);
+}

@@ -1,0 +1,136 @@
+//! A pod gets another key, another address, or both, and nobody loses it.
+
+use autonomy_messaging::messenger::{Answer, Command, ContactId, ContactView, InviteState, Notice};
+
+use super::{
+    ALICE, BOB, HOUR, contacts, invite,
+    world::{World, place},
+};
+
+const NEW_KEY: u8 = 90;
+
+fn view(world: &mut World, pod: usize, of: ContactId) -> ContactView {
+    let Answer::Contact(view) = world.command(pod, Command::Contact(of)) else { panic!() };
+    *view
+}
+
+/// Both can still talk, and nothing was re-keyed.
+fn assert_talk(world: &mut World, (alice, bob): (ContactId, ContactId), word: &str) {
+    world.send(ALICE, bob, word);
+    world.send(BOB, alice, word);
+    world.pass(HOUR);
+    assert_eq!(world.texts(BOB, alice).last().map(String::as_str), Some(word));
+    assert_eq!(world.texts(ALICE, bob).last().map(String::as_str), Some(word));
+}
+
+#[test]
+fn a_new_pod_key_reaches_the_contacts_and_changes_nothing_else() {
+    let mut world = World::new(2, 0);
+    let pair = contacts(&mut world);
+    world.command(BOB, Command::SetVerified(pair.0, true));
+    let home = world.pods[ALICE].own.place;
+    world.adopt(ALICE, 2, NEW_KEY, home);
+    world.pass(60);
+    assert!(world.pods[BOB].notices.contains(&Notice::CardChanged(pair.0)));
+    assert!(view(&mut world, BOB, pair.0).verified);
+    assert_talk(&mut world, pair, "under the new key");
+    assert!(!world.pods[BOB].notices.contains(&Notice::Rekeyed(pair.0)));
+}
+
+#[test]
+fn an_older_certificate_is_refused_in_cards_and_in_resets() {
+    let mut world = World::new(2, 0);
+    let pair = contacts(&mut world);
+    let home = world.pods[ALICE].own.place;
+    let backup = world.backup(ALICE);
+    world.adopt(ALICE, 2, NEW_KEY, home);
+    world.pass(60);
+    // Whoever holds the old key can sign a card with it.
+    let before = world.refused(BOB);
+    world.adopt(ALICE, 1, 50, home);
+    world.pass(60);
+    assert_eq!(world.refused(BOB).malformed, before.malformed + 1);
+    // And a reset.
+    world.pods[ALICE].disk = backup;
+    world.on(ALICE);
+    world.pass(60);
+    assert!(world.refused(BOB).foreign > before.foreign);
+    assert!(!world.pods[BOB].notices.contains(&Notice::Rekeyed(pair.0)));
+    // The reset still waits, and is taken once it is signed with the key of today.
+    world.adopt(ALICE, 2, NEW_KEY, home);
+    world.pass(24 * HOUR);
+    assert!(world.pods[BOB].notices.contains(&Notice::Rekeyed(pair.0)));
+    assert_talk(&mut world, pair, "under the new key");
+}
+
+#[test]
+fn a_reset_under_a_newer_certificate_makes_the_older_worthless_at_once() {
+    let mut world = World::new(2, 0);
+    let pair = contacts(&mut world);
+    let home = world.pods[ALICE].own.place;
+    let backup = world.backup(ALICE);
+    world.pods[ALICE].disk.clone_from(&backup);
+    world.certify(ALICE, 2, NEW_KEY, home);
+    world.on(ALICE);
+    world.step_calls(1);
+    assert!(world.pods[BOB].notices.contains(&Notice::Rekeyed(pair.0)));
+    // The new card is not here yet, and the thief of the old pod begins a group.
+    world.calls.clear();
+    world.pods[BOB].notices.clear();
+    let before = world.refused(BOB).foreign;
+    world.pods[ALICE].disk = backup;
+    world.now += 60;
+    world.certify(ALICE, 1, 50, home);
+    world.on(ALICE);
+    world.step_calls(1);
+    assert!(world.refused(BOB).foreign > before);
+    assert!(!world.pods[BOB].notices.contains(&Notice::Rekeyed(pair.0)));
+}
+
+#[test]
+fn a_new_onion_address_is_told_directly() {
+    let mut world = World::new(2, 0);
+    let pair = contacts(&mut world);
+    world.adopt(ALICE, 2, NEW_KEY, place(120));
+    world.pass(60);
+    assert_eq!(view(&mut world, BOB, pair.0).places, [place(120)]);
+    assert_talk(&mut world, pair, "at the new address");
+}
+
+#[test]
+fn a_new_onion_address_is_told_through_a_relay_that_survives() {
+    let mut world = World::new(2, 3);
+    world.add_relays(ALICE);
+    world.add_relays(BOB);
+    world.pass(10);
+    let pair = contacts(&mut world);
+    world.off(BOB);
+    world.adopt(ALICE, 2, NEW_KEY, place(120));
+    world.relays[0].1.dead = true;
+    world.relays[1].1.dead = true;
+    world.send(ALICE, pair.1, "I have moved");
+    world.pass(2 * HOUR);
+    world.off(ALICE);
+    world.on(BOB);
+    world.send(BOB, pair.0, "I heard");
+    world.pass(2 * HOUR);
+    assert_eq!(world.texts(BOB, pair.0), ["I have moved"]);
+    assert_eq!(view(&mut world, BOB, pair.0).places[0], place(120));
+    // The relay that told them is gone too: they meet at the new address.
+    world.relays[2].1.dead = true;
+    world.on(ALICE);
+    world.pass(2 * HOUR);
+    assert_talk(&mut world, pair, "at the new address");
+    assert!(!world.pods[BOB].notices.contains(&Notice::Rekeyed(pair.0)));
+}
+
+#[test]
+fn an_invite_at_an_address_that_is_gone_ends() {
+    let mut world = World::new(2, 0);
+    invite(&mut world, ALICE);
+    world.adopt(ALICE, 1, 50, place(120));
+    let Answer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
+    assert_eq!(invites[0].state, InviteState::Failed);
+    assert!(world.pods[ALICE].notices.iter().any(|notice| matches!(notice, Notice::InviteFailed(..))));
+    contacts(&mut world);
+}
