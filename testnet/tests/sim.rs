@@ -33,6 +33,8 @@ fn run(world: &mut World, millis: u64) {
 }
 
 fn all_is_well(world: &mut World) {
+    // Acknowledgements are still on their way, or told again after five minutes.
+    run(world, 10 * MINUTE);
     world.check_the_end();
     run(world, SECOND);
 }
@@ -194,12 +196,21 @@ fn a_relay_that_lies_is_found_out_and_replaced() {
     world.befriend(0, 1);
     until(&mut world, DAY, World::all_are_contacts);
     world.conduct(1, Conduct::Liar);
-    for _ in 0..40 {
-        world.switch_to(1, false);
+    for round in 0..40 {
+        // Away as one whose machine is off, or who has no network.
+        if round % 2 == 0 {
+            world.switch_to(1, false)
+        } else {
+            world.unplug(1, true)
+        }
         run(&mut world, MINUTE);
         (0..4).for_each(|_| assert!(world.say(0, 1, 500)));
         run(&mut world, 30 * MINUTE);
-        world.switch_to(1, true);
+        if round % 2 == 0 {
+            world.switch_to(1, true)
+        } else {
+            world.unplug(1, false)
+        }
         run(&mut world, 30 * MINUTE);
     }
     until(&mut world, DAY, |world| world.waiting() == 0);
