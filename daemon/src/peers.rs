@@ -120,7 +120,7 @@ struct Inner {
 }
 
 enum Command {
-    Call { call: CallId, place: Place, lane: Lane, request: Request },
+    Call { call: CallId, place: Place, lane: Lane, request: Box<Request> },
     Collect(Vec<Collection>),
 }
 
@@ -179,7 +179,7 @@ impl NetworkHandle {
 
     /// Asks a place. Exactly one [`NetworkEvent::Called`] follows.
     pub fn call(&self, call: CallId, place: Place, lane: Lane, request: Request) {
-        drop(self.0.commands.send(Command::Call { call, place, lane, request }));
+        drop(self.0.commands.send(Command::Call { call, place, lane, request: Box::new(request) }));
     }
 
     /// Collects exactly these queues from now on.

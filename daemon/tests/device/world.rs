@@ -77,7 +77,9 @@ impl World {
         let (request, pod_seed) = (node.pod_request().to_text(), *node.pod_seed());
         let store = Store::create(dir.path().join("pod.redb"), &key()).unwrap();
         driver::commit(&store, &rows).unwrap();
-        let handle = driver::start(node, store, vec![], Arc::default(), Watched::default()).unwrap();
+        // No network: what the messenger wants done goes nowhere.
+        let (post, _) = tokio::sync::mpsc::unbounded_channel();
+        let handle = driver::start(node, store, vec![], Arc::default(), Watched::default(), post).unwrap();
 
         let mut profile = Profile::create(&dir.path().join("device"), &key(), owner()).unwrap();
         let bundle = profile.provision(&request, "home", now()).unwrap();

@@ -109,7 +109,7 @@ impl World {
             }
             Request::Deposit(frame) => {
                 self.figures.deposits += 1;
-                let whole = self.figures.deposits % 256 != 0 || is_whole(frame);
+                let whole = !self.figures.deposits.is_multiple_of(256) || is_whole(frame);
                 if !whole {
                     self.breach(
                         Some(pod),

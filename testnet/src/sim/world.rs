@@ -467,7 +467,7 @@ impl World {
         for (contact, entry) in entries {
             self.entry(pod, contact, &entry);
         }
-        if !self.config.by_itself || self.figures.steps % COMPARED == 0 {
+        if !self.config.by_itself || self.figures.steps.is_multiple_of(COMPARED) {
             self.compare(pod);
         }
     }
