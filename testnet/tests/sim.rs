@@ -14,7 +14,8 @@ fn by_itself(seed: u64, faults: Faults) -> Config {
 
 /// Everything that can go wrong does, to a dozen of pods, and every promise holds.
 fn all_goes_wrong(seed: u64) {
-    let report = sim::run(by_itself(seed, Faults::all()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let report =
+        sim::run(by_itself(seed, Faults::all()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     assert!(report.sent >= 200 && report.figures.crashes > 0, "{report:?}");
     assert_eq!(report.sent, report.delivered + report.expired + report.forgotten);
 }
@@ -32,6 +33,8 @@ fn run(world: &mut World, millis: u64) {
 }
 
 fn all_is_well(world: &mut World) {
+    // Acknowledgements are still on their way, or told again after five minutes.
+    run(world, 10 * MINUTE);
     world.check_the_end();
     run(world, SECOND);
 }
@@ -69,7 +72,8 @@ fn state(world: &mut World, of: usize, with: usize) -> Option<ContactState> {
 
 #[test]
 fn a_calm_world_delivers_everything() {
-    let report = sim::run(by_itself(1, Faults::none()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let report =
+        sim::run(by_itself(1, Faults::none()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!(report.sent, report.delivered);
     assert_eq!((report.expired, report.forgotten, report.shown_again), (0, 0, 0));
 }
@@ -95,7 +99,8 @@ fn a_seed_replays_in_its_decisions() {
     let first = sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     let again = sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!((first.digest, first.figures.events), (again.digest, again.figures.events));
-    let other = sim::run(Config { seed: 8, ..config() }, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let other =
+        sim::run(Config { seed: 8, ..config() }, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     assert_ne!(first.digest, other.digest);
 }
 
@@ -191,12 +196,21 @@ fn a_relay_that_lies_is_found_out_and_replaced() {
     world.befriend(0, 1);
     until(&mut world, DAY, World::all_are_contacts);
     world.conduct(1, Conduct::Liar);
-    for _ in 0..40 {
-        world.switch_to(1, false);
+    for round in 0..40 {
+        // Away as one whose machine is off, or who has no network.
+        if round % 2 == 0 {
+            world.switch_to(1, false)
+        } else {
+            world.unplug(1, true)
+        }
         run(&mut world, MINUTE);
         (0..4).for_each(|_| assert!(world.say(0, 1, 500)));
         run(&mut world, 30 * MINUTE);
-        world.switch_to(1, true);
+        if round % 2 == 0 {
+            world.switch_to(1, true)
+        } else {
+            world.unplug(1, false)
+        }
         run(&mut world, 30 * MINUTE);
     }
     until(&mut world, DAY, |world| world.waiting() == 0);

@@ -9,7 +9,7 @@ use std::{
 use autonomy_messaging::{
     lane::{Lane, Unreached},
     place::Place,
-    wire::{MAX_RESPONSE, Request, Response},
+    wire::{MAX_RESPONSE, Refusal, Request, Response, Ticket, work},
 };
 use tokio::{
     io::AsyncWriteExt as _,
@@ -46,10 +46,22 @@ impl Client {
         lane: Lane,
         request: &Request,
     ) -> Result<Response, Unreached> {
-        let answer = Box::pin(self.ask(place, lane, request));
+        let answer = Box::pin(self.ask_with_work(place, lane, request));
         timeout(CALL_LIMIT, answer)
             .await
             .unwrap_or_else(|_| Err(unreached(format!("no answer within {} s", CALL_LIMIT.as_secs()))))
+    }
+
+    /// Asks; where the place wants work for a queue first, does it and asks once more.
+    async fn ask_with_work(
+        &self,
+        place: &Place,
+        lane: Lane,
+        request: &Request,
+    ) -> Result<Response, Unreached> {
+        let answer = self.ask(place, lane, request).await?;
+        let Some(worked) = with_work(request, &answer).await else { return Ok(answer) };
+        self.ask(place, lane, &worked).await
     }
 
     async fn ask(&self, place: &Place, lane: Lane, request: &Request) -> Result<Response, Unreached> {
@@ -77,6 +89,15 @@ impl Client {
     }
 }
 
+/// The same request with the work that the place asked for; none where it asked for none, or for too much.
+async fn with_work(request: &Request, answer: &Response) -> Option<Request> {
+    let Response::Refused(Refusal::WorkNeeded { challenge, bits }) = *answer else { return None };
+    let Request::Open { queue, deposit, collect, notice, .. } = request.clone() else { return None };
+    // A second at most (22 bits); the threads for blocking work have nothing to do with those that carry frames.
+    let nonce = tokio::task::spawn_blocking(move || work(&challenge, &queue, bits)).await.ok()??;
+    Some(Request::Open { queue, deposit, collect, ticket: Ticket::Work { challenge, nonce }, notice })
+}
+
 /// Waits for the way to places.
 pub(super) async fn attached(line: &mut Line) -> Result<Arc<dyn Dial>, Unreached> {
     let dial = line.wait_for(Option::is_some).await.map_err(|_| unreached("the network ends".into()))?;
@@ -85,4 +106,33 @@ pub(super) async fn attached(line: &mut Line) -> Result<Arc<dyn Dial>, Unreached
 
 pub(super) fn unreached(detail: String) -> Unreached {
     Unreached { detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use autonomy_messaging::{
+        place::{Capability, QueueId},
+        wire::is_worked,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_that_wants_work_gets_it_and_one_that_wants_none_is_not_asked_again() {
+        let (queue, right) = (QueueId::from_bytes([1; 32]), Capability::from_bytes([2; 32]));
+        let (deposit, collect) = (right.hash(), right.hash());
+        let open = Request::Open { queue, deposit, collect, ticket: Ticket::Open, notice: None };
+        let wanted = Response::Refused(Refusal::WorkNeeded { challenge: [3; 32], bits: 8 });
+        let Some(Request::Open { ticket: Ticket::Work { challenge, nonce }, .. }) =
+            with_work(&open, &wanted).await
+        else {
+            panic!("no work was done")
+        };
+        assert!(challenge == [3; 32] && is_worked(&challenge, &queue, nonce, 8));
+
+        assert_eq!(with_work(&open, &Response::Done).await, None);
+        let too_much = Response::Refused(Refusal::WorkNeeded { challenge: [3; 32], bits: 40 });
+        assert_eq!(with_work(&open, &too_much).await, None);
+        assert_eq!(with_work(&Request::Subscribe(Vec::new()), &wanted).await, None);
+    }
 }

@@ -40,7 +40,7 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
     pub(crate) effects: Vec<Effect>,
     pub(crate) device: Device,
-    rng: StdRng,
+    pub(crate) rng: StdRng,
     chain: Vec<(u32, BlockHash)>,
     salt: u32,
 }

@@ -73,8 +73,14 @@ impl Watch {
     /// Whether the relay accepted frames and kept them to itself.
     #[must_use]
     pub fn is_suspect(&self, now: u64) -> bool {
-        let (Some(claim), Some(up), false) = (self.claim, self.up_since, self.blind) else { return false };
-        now >= claim.since.max(up).saturating_add(SUSPECT_AFTER)
+        self.suspect_at().is_some_and(|at| now >= at)
+    }
+
+    /// When it will be suspect if it gives out nothing until then.
+    #[must_use]
+    pub fn suspect_at(&self) -> Option<u64> {
+        let (Some(claim), Some(up), false) = (self.claim, self.up_since, self.blind) else { return None };
+        Some(claim.since.max(up).saturating_add(SUSPECT_AFTER))
     }
 
     /// Frames claimed and collected.

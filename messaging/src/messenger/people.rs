@@ -291,6 +291,7 @@ impl Turn<'_> {
                 self.open_queues(id);
                 self.refresh_card(id);
                 self.expire(id);
+                self.look_after_watches(id);
                 self.look_after_files(id);
                 self.look_after_reset(id);
                 self.pump(id);
@@ -307,6 +308,7 @@ impl Turn<'_> {
             self.next_reset(id),
             self.next_delivery(id),
             self.next_file(id),
+            self.next_suspicion(id),
         ];
         let next = next.into_iter().flatten().min().map(|at| at.max(self.now + 1));
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };

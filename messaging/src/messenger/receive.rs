@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use super::{ContactId, ContactState, EntryState, Notice, row::Key, turn::Turn};
+use super::{ContactId, ContactState, EntryState, Notice, contact::OwnQueue, row::Key, turn::Turn};
 use crate::{
     card::UnverifiedCard,
+    courier::Watch,
     envelope::{Envelope, Ratchet},
     frame::Blob,
     inbox::{Shape, Verdict},
@@ -133,17 +134,29 @@ impl Turn<'_> {
             return;
         }
         let open = contact.record.queues.iter().filter(|queue| queue.open);
-        let mut lying = None;
         for (queue, claimed) in open.zip(&acks.deposited) {
-            let Some(watch) = contact.outside.watches.get_mut(&queue.id()) else { continue };
-            watch.claimed(*claimed, now);
-            if watch.is_suspect(now) {
-                lying = Some(queue.place);
+            if let Some(watch) = contact.outside.watches.get_mut(&queue.id()) {
+                watch.claimed(*claimed, now);
             }
         }
-        if let Some(place) = lying {
+        self.look_after_watches(id);
+    }
+
+    /// Looks whether one of our relays took frames of theirs and keeps them to itself.
+    pub(super) fn look_after_watches(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        let suspect = |queue: &&OwnQueue| {
+            contact.outside.watches.get(&queue.id()).is_some_and(|watch| watch.is_suspect(self.now))
+        };
+        if let Some(place) = contact.record.queues.iter().find(suspect).map(|queue| queue.place) {
             self.lying_relay(place);
         }
+    }
+
+    /// When that is to be looked at again.
+    pub(super) fn next_suspicion(&self, id: ContactId) -> Option<u64> {
+        let watches = self.messenger.contacts.get(&id)?.outside.watches.values();
+        watches.filter_map(Watch::suspect_at).filter(|at| *at > self.now).min()
     }
 
     fn part(&mut self, id: ContactId, part: Part) {

@@ -255,6 +255,15 @@ impl World {
         self.restore(pod);
     }
 
+    /// A pod reaches nobody and is reached by nobody, or is reached again.
+    pub fn unplug(&mut self, pod: usize, out: bool) {
+        self.bodies[pod].side = out;
+        let numbers = self.bodies[pod].subscriptions.values().map(|subscription| subscription.number);
+        for number in numbers.collect::<Vec<_>>() {
+            self.heap.after(10 * SECOND, Event::Hangup { pod, number });
+        }
+    }
+
     /// The clock of a pod is off by so many seconds from now on.
     pub fn turn_clock_by(&mut self, pod: usize, seconds: i64) {
         self.set_clock(pod, seconds);

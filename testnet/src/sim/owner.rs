@@ -33,10 +33,7 @@ enum Stage {
     /// The invitee has it.
     Offered(Box<Invite>),
     /// The invitee accepted it.
-    Accepted {
-        inviter_agrees: bool,
-        invitee_agrees: bool,
-    },
+    Accepted { inviter_agrees: bool, invitee_agrees: bool },
     /// Contacts on both sides.
     Bound,
 }
@@ -171,8 +168,7 @@ impl World {
     fn further(&mut self, bond: usize, pod: usize, state: Option<ContactState>) {
         let Bond { inviter, invitee, .. } = self.bonds[bond];
         let is_inviter = pod == inviter;
-        let (inviter_id, invitee_id) =
-            (self.bodies[inviter].pod.contact_id(), self.bodies[invitee].pod.contact_id());
+        let invitee_id = self.bodies[invitee].pod.contact_id();
         match (&mut self.bonds[bond].stage, state) {
             (Stage::Planned, None) if is_inviter => self.offer(bond),
             (Stage::Planned, Some(ContactState::Active)) if is_inviter => {
@@ -183,8 +179,8 @@ impl World {
                 let invite = invite.clone();
                 self.take_up(bond, invite);
             }
-            (Stage::Offered(_), Some(ContactState::Joining)) if !is_inviter => {
-                // The answer was lost, or an invite of a friend's friend came first.
+            (Stage::Offered(_), Some(ContactState::Joining | ContactState::Active)) if !is_inviter => {
+                // The answer was lost, or the invite had come another way.
                 self.bonds[bond].stage = Stage::Accepted { inviter_agrees: false, invitee_agrees: false };
             }
             (Stage::Accepted { .. }, None) if !is_inviter => {
@@ -200,7 +196,6 @@ impl World {
             }
             _ => {}
         }
-        let _ = inviter_id;
     }
 
     fn offer(&mut self, bond: usize) {

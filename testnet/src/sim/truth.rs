@@ -87,7 +87,10 @@ impl Truth {
         }
         let thread = self.ways.entry(way).or_default();
         if message <= thread.shown_to {
-            return Err(format!("message {message} was shown after {}: twice, or out of order", thread.shown_to));
+            return Err(format!(
+                "message {message} was shown after {}: twice, or out of order",
+                thread.shown_to
+            ));
         }
         let before = thread.waiting.iter().take_while(|waiting| waiting.message < message);
         if let Some(skipped) = before.last().filter(|waiting| waiting.message > thread.shown_to) {
@@ -150,6 +153,11 @@ impl Truth {
                 let then = memory.said.iter().find(|(known, _)| known == way);
                 thread.waiting = then.map(|(_, waiting)| waiting.clone()).unwrap_or_default();
                 let newest = thread.waiting.back().map_or(0, |waiting| waiting.message);
+                // What was delivered since waits again, and will be told as delivered again.
+                let again = thread.waiting.iter().filter(|waiting| {
+                    waited.binary_search_by_key(&waiting.message, |waited| waited.message).is_err()
+                });
+                self.delivered = self.delivered.saturating_sub(again.count() as u64);
                 self.forgotten += waited.iter().filter(|waiting| waiting.message > newest).count() as u64;
                 self.waiting = self.waiting + thread.waiting.len() as u64 - waited.len() as u64;
             }
