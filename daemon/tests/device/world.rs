@@ -32,7 +32,11 @@ use axum::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{net::UnixListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::UnixListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
 /// An address outside, on regtest.
 pub(crate) const OUTSIDE: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -77,8 +81,8 @@ impl World {
         let (request, pod_seed) = (node.pod_request().to_text(), *node.pod_seed());
         let store = Store::create(dir.path().join("pod.redb"), &key()).unwrap();
         driver::commit(&store, &rows).unwrap();
-        // No network: what the messenger wants done goes nowhere.
-        let (post, _) = tokio::sync::mpsc::unbounded_channel();
+        // Nobody carries mail out: these stories have no network.
+        let (post, _) = mpsc::unbounded_channel();
         let handle = driver::start(node, store, vec![], Arc::default(), Watched::default(), post).unwrap();
 
         let mut profile = Profile::create(&dir.path().join("device"), &key(), owner()).unwrap();
