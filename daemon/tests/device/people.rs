@@ -19,6 +19,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::world::{Hand, World, now};
 
+/// What a lying pod changes in an answer.
+type Change = fn(&mut Value);
+
 /// Somewhere that is not the pod.
 fn elsewhere(seed: u8) -> Place {
     let key = |seed| PublicKey::from(&SigningKey::from_bytes(&[seed; 32]));
@@ -76,7 +79,7 @@ async fn an_invite_is_the_owners_own_and_ends_when_it_is_taken_back() {
 
 #[tokio::test]
 async fn an_invite_that_leads_to_somebody_else_is_not_handed_over() {
-    let changes: [(&str, fn(&mut Value)); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("text", |answer| answer["text"] = json!(anothers_invite().to_text())),
         ("text", |answer| answer["text"] = json!("autonomy-invite1aaaa")),
         ("end", |answer| answer["expires_at"] = json!(1)),
@@ -107,7 +110,7 @@ async fn a_contact_is_who_the_invite_says() {
 
 #[tokio::test]
 async fn a_contact_with_another_id_name_or_safety_number_is_not_shown() {
-    let changes: [(&str, fn(&mut Value)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("id", |contact| contact["id"] = json!("00".repeat(16))),
         ("identity", |contact| contact["identity"] = json!("did:key:zNobody")),
         ("name", |contact| contact["name"] = json!("Bob\u{1b}[2J")),
@@ -136,7 +139,7 @@ async fn the_safety_number_is_computed_here() {
         assert_distrusted(mailbox.safety(&contact).await, "text");
         world.honest();
     }
-    let digits = vec!["12345"; 12].join(" ");
+    let digits = ["12345"; 12].join(" ");
     world.change("PATCH", "", move |answer| answer["safety_number"] = json!(digits));
     let change = UpdateContact { verified: Some(true), ..UpdateContact::default() };
     assert_distrusted(mailbox.update(&contact.id, &change).await, "safety number");
@@ -172,7 +175,7 @@ fn told(change: impl Fn(&mut Value)) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_conversation_out_of_order_or_rules_is_not_shown() {
-    let changes: [(&str, fn(&mut Value)); 8] = [
+    let changes: [(&str, Change); 8] = [
         ("order", |told| told[0]["number"] = json!(4)),
         ("order", |told| told[1]["number"] = json!(10)),
         ("length", |told| *told = json!(vec![told[0].clone(); 6])),
