@@ -1,0 +1,162 @@
+//! Two people, three relays.
+
+use std::time::Duration;
+
+use autonomy_testnet::{clock, party::Relay};
+use serde_json::Value;
+
+use crate::demo::{
+    DemoError,
+    figures::{resident, seconds},
+    person::{PATIENCE, Person},
+    stage::{Stage, find, missing, must, number},
+};
+
+const RELAYS: [&str; 3] = ["relay-1", "relay-2", "relay-3"];
+/// From the start of a relay until it has reached itself over Tor.
+const RELAY_START: Duration = Duration::from_secs(180);
+/// No relay has taken anything for so long: whoever is on has left all that they have to say.
+const QUIET: Duration = Duration::from_secs(15);
+/// The longest wait for words to be left at relays.
+const LEAVE_LIMIT: Duration = Duration::from_secs(180);
+
+/// Who is on stage.
+pub(super) struct Cast<'a> {
+    pub(super) stage: &'a Stage<'a>,
+    pub(super) alice: Talker,
+    pub(super) bob: Talker,
+    pub(super) relays: Vec<Relay>,
+}
+
+/// A person and what they have said so far.
+pub(super) struct Talker {
+    pub(super) name: &'static str,
+    pub(super) person: Person,
+    pub(super) said: Vec<String>,
+    /// The other's id, once they are contacts.
+    pub(super) contact: String,
+}
+
+impl Talker {
+    fn new(stage: &Stage<'_>, name: &'static str) -> Result<Self, DemoError> {
+        let person =
+            Person::new(stage, &format!("{}-pod", name.to_lowercase()), &format!("{}-device", name.to_lowercase()))?;
+        Ok(Self { name, person, said: Vec::new(), contact: String::new() })
+    }
+
+    /// Starts the pod.
+    pub(super) fn on(&self) -> Result<(), DemoError> {
+        Ok(self.person.pod.run()?)
+    }
+
+    /// Asks the pod to end (SIGTERM), which it must do by itself.
+    pub(super) fn off(&self) -> Result<(), DemoError> {
+        must(self.person.pod.stop(), || {
+            format!("the pod of {} did not end when asked:\n{}", self.name, self.person.pod.log_tail())
+        })
+    }
+
+    /// Says something more.
+    pub(super) fn says(&mut self, words: String) -> Result<u64, DemoError> {
+        let number = self.person.say(&self.contact, &words)?;
+        self.said.push(words);
+        Ok(number)
+    }
+
+    /// Waits until all that `other` has said is here, each once, in order.
+    pub(super) fn hears_all(&self, other: &Self, limit: Duration) -> Result<(), DemoError> {
+        self.person.hears(&self.contact, &other.said, limit)
+    }
+}
+
+impl<'a> Cast<'a> {
+    /// Folders, processes, provisioning; both pods run.
+    pub(super) fn set(stage: &'a Stage<'a>) -> Result<Self, DemoError> {
+        let (alice, bob) = (Talker::new(stage, "Alice")?, Talker::new(stage, "Bob")?);
+        let relays: Result<Vec<Relay>, _> =
+            RELAYS.iter().map(|name| Relay::new(stage.world, &stage.autonomy, name)).collect();
+        let cast = Self { stage, alice, bob, relays: relays? };
+        stage.step("three relays start", |_| Ok(cast.relays.iter().try_for_each(Relay::run)?))?;
+        for talker in [&cast.alice, &cast.bob] {
+            let Talker { name, person, .. } = talker;
+            stage.step(&format!("{name}'s pod and device"), |step| {
+                let fresh = person.init_pod()?;
+                let provision = person.provision(&fresh.request)?;
+                step.figure("identity", provision.identity.clone());
+                let started = clock::now();
+                person.adopt(&provision, step)?;
+                step.figure("start_to_reachable_seconds", seconds(started.elapsed()));
+                person.once_reached(&["profile", "set-name", name]).map(drop)
+            })?;
+        }
+        Ok(cast)
+    }
+
+    /// What the relays that run have counted under `name`, in their order; 0 for one that does not run.
+    pub(super) fn counted(&self, name: &str) -> Vec<u64> {
+        let count = |relay: &Relay| relay.counted().ok()?[name].as_u64();
+        self.relays.iter().map(|relay| count(relay).unwrap_or(0)).collect()
+    }
+
+    /// Waits until `copies` relays have taken something since `before`, and none has for a while: what is left there
+    /// now is all there is.
+    pub(super) fn left_at_relays(&self, before: &[u64], copies: usize) -> Result<u64, DemoError> {
+        let (mut last, mut changed) = (before.to_vec(), clock::now());
+        let outcome = clock::wait_until(LEAVE_LIMIT, || {
+            let now = self.counted("deposits");
+            if now != last {
+                (last, changed) = (now, clock::now());
+            }
+            let took = last.iter().zip(before).filter(|(now, before)| now > before).count();
+            took >= copies && changed.elapsed() >= QUIET
+        });
+        let taken = last.iter().zip(before).map(|(now, before)| now.saturating_sub(*before)).sum();
+        outcome.map(|()| taken).map_err(|cause| DemoError::Waited {
+            what: format!("{copies} relays have taken what was said"),
+            cause,
+            seen: format!("{last:?} deposits, {before:?} before"),
+        })
+    }
+}
+
+/// Both pods keep their messages at all three relays from now on.
+pub(super) fn add_relays(cast: &Cast<'_>) -> Result<(), DemoError> {
+    let places: Vec<String> = cast.stage.step("the relays are reachable", |step| {
+        let places: Result<Vec<String>, _> = cast.relays.iter().map(|relay| relay.reachable(RELAY_START)).collect();
+        let memory: Option<Vec<f64>> = cast.relays.iter().map(|relay| relay.pid().and_then(resident)).collect();
+        step.figure("resident_mb", memory.unwrap_or_default());
+        Ok(places?)
+    })?;
+    for Talker { name, person, .. } in [&cast.alice, &cast.bob] {
+        cast.stage.step(&format!("{name} adds three relays"), |_| {
+            for (relay, place) in cast.relays.iter().zip(&places) {
+                person.once_reached(&["relay", "add", place, "--name", relay.name()])?;
+            }
+            let told = person.pod.ask("GET /v1/relays", None)?;
+            let active = relays_of(&told)?.iter().filter(|relay| relay["state"] == "active").count();
+            must(active == places.len(), || format!("{} relays are in use: {told}", active))
+        })?;
+    }
+    Ok(())
+}
+
+fn relays_of(told: &Value) -> Result<&Vec<Value>, DemoError> {
+    told["relays"].as_array().ok_or_else(|| missing(told, "relays"))
+}
+
+/// Waits until `talker` has queues at all relays that run, and collects there.
+pub(super) fn connected(cast: &Cast<'_>, talker: &Talker) -> Result<(), DemoError> {
+    let running = cast.relays.iter().filter(|relay| relay.is_running()).count();
+    talker.person.awaits("all relays are connected", PATIENCE, || {
+        let told = talker.person.pod.ask("GET /v1/relays", None)?;
+        let with_queue = |relay: &&Value| relay["connected"] == true && number(relay, "queues").is_ok_and(|n| n > 0);
+        Ok((relays_of(&told)?.iter().filter(with_queue).count() >= running).then_some(()))
+    })
+}
+
+/// The words of a safety number, the same on both sides.
+pub(super) fn safety(talker: &Talker) -> Result<String, DemoError> {
+    let request = format!("GET /v1/contacts/{}/safety", talker.contact);
+    let told = talker.person.pod.ask(&request, None)?;
+    find(&told, "qr").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| missing(&told, "qr"))
+}
