@@ -4,10 +4,12 @@
 
 mod figures;
 mod mail;
+mod messages;
 mod pay;
 mod person;
 mod stage;
 mod talk;
+mod unrest;
 
 use std::{fs, io, path::PathBuf, process};
 
@@ -27,7 +29,7 @@ use self::{person::Person, stage::Stage};
 /// `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// Which acts; all where none is named
+    /// Which acts; `pay` and `talk` where none is named
     acts: Vec<Act>,
     /// Print one JSON object a line
     #[arg(long)]
@@ -37,6 +39,8 @@ pub(crate) struct Demo {
     keep: bool,
     #[command(flatten)]
     talk: TalkSize,
+    #[command(flatten)]
+    messages: MessagesSize,
 }
 
 /// How much there is to do in act `talk`.
@@ -50,6 +54,20 @@ pub(crate) struct TalkSize {
     burst: u32,
 }
 
+/// How much there is to do in act `messages`.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct MessagesSize {
+    /// Messages in act `messages`
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+    /// Seconds between one Tor relay's death and the next in act `messages`
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(15..=3600))]
+    kill_every: u64,
+    /// Milliseconds from one message to the next in act `messages`
+    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pause_ms: u64,
+}
+
 /// An act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Act {
@@ -57,16 +75,20 @@ enum Act {
     Pay,
     /// Two people talk through relays, never there together, while relays, circuits and a pod break
     Talk,
+    /// A thousand messages while Tor relays die; takes minutes, and is not played unless it is named
+    Messages,
 }
 
 impl Act {
-    const ALL: [Self; 2] = [Self::Pay, Self::Talk];
+    /// The usual ones.
+    const USUAL: [Self; 2] = [Self::Pay, Self::Talk];
 
     /// Plays it, and gives who is still there at the end.
     fn play(self, stage: &Stage<'_>, demo: &Demo) -> Result<Vec<Person>, DemoError> {
         match self {
             Self::Pay => Ok(vec![pay::play(stage)?]),
             Self::Talk => talk::play(stage, demo.talk),
+            Self::Messages => messages::play(stage, demo.messages),
         }
     }
 }
@@ -163,7 +185,7 @@ fn play(
 ) -> Result<(), DemoError> {
     start(world)?;
     let stage = Stage::set(world, autonomy, steps);
-    let acts = if demo.acts.is_empty() { &Act::ALL[..] } else { &demo.acts };
+    let acts = if demo.acts.is_empty() { &Act::USUAL[..] } else { &demo.acts };
     let mut there = Vec::new();
     for act in acts {
         let people = act.play(&stage, demo)?;

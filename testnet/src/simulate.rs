@@ -41,7 +41,9 @@ pub(crate) struct Simulate {
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let parsed = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    parsed.filter(|seeds| !seeds.is_empty()).ok_or_else(|| "two numbers like 1..21, the first below the second".into())
+    parsed
+        .filter(|seeds| !seeds.is_empty())
+        .ok_or_else(|| "two numbers like 1..21, the first below the second".into())
 }
 
 /// Lets the worlds run. The first promise that is broken ends it, told by its step.

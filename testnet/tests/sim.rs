@@ -14,7 +14,8 @@ fn by_itself(seed: u64, faults: Faults) -> Config {
 
 /// Everything that can go wrong does, to a dozen of pods, and every promise holds.
 fn all_goes_wrong(seed: u64) {
-    let report = sim::run(by_itself(seed, Faults::all()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let report =
+        sim::run(by_itself(seed, Faults::all()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     assert!(report.sent >= 200 && report.figures.crashes > 0, "{report:?}");
     assert_eq!(report.sent, report.delivered + report.expired + report.forgotten);
 }
@@ -69,7 +70,8 @@ fn state(world: &mut World, of: usize, with: usize) -> Option<ContactState> {
 
 #[test]
 fn a_calm_world_delivers_everything() {
-    let report = sim::run(by_itself(1, Faults::none()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let report =
+        sim::run(by_itself(1, Faults::none()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!(report.sent, report.delivered);
     assert_eq!((report.expired, report.forgotten, report.shown_again), (0, 0, 0));
 }
@@ -95,7 +97,8 @@ fn a_seed_replays_in_its_decisions() {
     let first = sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     let again = sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!((first.digest, first.figures.events), (again.digest, again.figures.events));
-    let other = sim::run(Config { seed: 8, ..config() }, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let other =
+        sim::run(Config { seed: 8, ..config() }, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     assert_ne!(first.digest, other.digest);
 }
 

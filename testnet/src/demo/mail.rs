@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use autonomy_testnet::{clock, party::AskError};
+use autonomy_testnet::{
+    clock::{self, NotYet},
+    party::AskError,
+};
 use serde_json::{Value, json};
 
 use super::{
     DemoError,
     person::Person,
-    stage::{missing, must, number, text},
+    stage::{missing, must, number},
 };
 
 /// Messages in one answer.
@@ -22,18 +25,27 @@ impl Person {
         limit: Duration,
         mut look: impl FnMut() -> Result<Option<T>, DemoError>,
     ) -> Result<T, DemoError> {
-        let mut seen = String::new();
         let outcome = clock::wait_for(limit, || match look() {
-            Err(DemoError::Ask(error @ AskError::Io { .. })) if self.pod.pid().is_some() => {
-                seen = error.to_string();
-                Ok(None)
-            }
+            Err(DemoError::Ask(AskError::Io { .. })) if self.pod.pid().is_some() => Ok(None),
             other => other,
         })?;
-        outcome.map_err(|cause| {
-            let mail = self.pod.ask("GET /v1/mail", None).map_or(Value::Null, |mail| mail);
-            DemoError::Waited { what: what.into(), cause, seen: format!("{seen} {mail}") }
-        })
+        outcome.map_err(|cause| self.waited(what, cause))
+    }
+
+    /// [`awaits`](Self::awaits) of a pod that answers, looking so often that the wait can be measured.
+    pub(super) fn awaits_closely<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        look: impl FnMut() -> Result<Option<T>, DemoError>,
+    ) -> Result<T, DemoError> {
+        clock::wait_closely(limit, look)?.map_err(|cause| self.waited(what, cause))
+    }
+
+    fn waited(&self, what: &str, cause: NotYet) -> DemoError {
+        let look = |path: &str| self.pod.ask(path, None).unwrap_or_default();
+        let seen = format!("{} {}", look("GET /v1/mail"), look("GET /v1/relays"));
+        DemoError::Waited { what: format!("{what}, at {}", self.pod.name()), cause, seen }
     }
 
     /// The only contact, once it is in `state`.
@@ -43,11 +55,6 @@ impl Person {
             let contacts = told["contacts"].as_array().ok_or_else(|| missing(&told, "contacts"))?;
             Ok(contacts.iter().find(|contact| contact["state"] == state).cloned())
         })
-    }
-
-    /// The only contact's id.
-    pub(super) fn contact(&self) -> Result<String, DemoError> {
-        text(&self.pod.ask("GET /v1/contacts", None)?["contacts"][0], "id")
     }
 
     /// Says something to `contact`; gives its number.

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+use rand::{RngCore as _, rngs::OsRng};
 use serde_json::Value;
 
 /// An answer from the same machine.
@@ -56,13 +58,22 @@ fn exchange(socket: &Path, request: &str, body: Option<&Value>) -> io::Result<St
     stream.set_write_timeout(Some(LIMIT))?;
     let body = body.map_or_else(String::new, Value::to_string);
     let head = format!(
-        "{request} HTTP/1.0\r\nHost: pod\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "{request} HTTP/1.0\r\nHost: pod\r\nIdempotency-Key: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        fresh_key(),
         body.len()
     );
     stream.write_all((head + &body).as_bytes())?;
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// What tells a request from the next one.
+fn fresh_key() -> String {
+    let mut key = [0; 16];
+    OsRng.fill_bytes(&mut key);
+    HEXLOWER.encode(&key)
 }
 
 #[cfg(test)]

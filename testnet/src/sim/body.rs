@@ -91,7 +91,11 @@ pub enum Crash {
 pub(super) enum Hours {
     Always,
     /// From and to these moments of every period.
-    Part { period: Millis, from: Millis, to: Millis },
+    Part {
+        period: Millis,
+        from: Millis,
+        to: Millis,
+    },
 }
 
 /// One thing that happened to a pod.

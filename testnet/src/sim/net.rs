@@ -100,7 +100,8 @@ impl World {
         // Frames in general, and for each contact a first flight to each of its places.
         let most = MAX_CALLS + 8 * (self.bonds_of[pod].len() + 8);
         if deposits > most {
-            return self.breach(Some(pod), format!("{deposits} calls with frames are in flight, and {most} may be"));
+            return self
+                .breach(Some(pod), format!("{deposits} calls with frames are in flight, and {most} may be"));
         }
         match request {
             Request::Ack { queue, up_to, .. } if body.safe.get(queue).is_none_or(|safe| safe < up_to) => {
@@ -110,7 +111,10 @@ impl World {
                 self.figures.deposits += 1;
                 let whole = self.figures.deposits % 256 != 0 || is_whole(frame);
                 if !whole {
-                    self.breach(Some(pod), "a frame does not have the size of a frame, or does not read back".into());
+                    self.breach(
+                        Some(pod),
+                        "a frame does not have the size of a frame, or does not read back".into(),
+                    );
                 }
             }
             _ => {}
@@ -187,7 +191,9 @@ impl World {
                 Some(Request::Open { queue, deposit, collect, notice, .. }),
                 Response::Refused(Refusal::WorkNeeded { challenge, bits }),
             ) => {
-                let Some(nonce) = work(&challenge, &queue, bits) else { return Response::Refused(Refusal::BadTicket) };
+                let Some(nonce) = work(&challenge, &queue, bits) else {
+                    return Response::Refused(Refusal::BadTicket);
+                };
                 let ticket = Ticket::Work { challenge, nonce };
                 self.relays[relay].answer(now, Request::Open { queue, deposit, collect, ticket, notice }).0
             }
@@ -322,7 +328,9 @@ impl World {
         for (queue, collect) in queues {
             match self.relays[relay].listen(now, queue, &collect, listener) {
                 Ok(frames) => {
-                    frames.into_iter().for_each(|number| self.push(relay, &Fresh { listener, queue, number }));
+                    frames
+                        .into_iter()
+                        .for_each(|number| self.push(relay, &Fresh { listener, queue, number }));
                 }
                 Err(_) => lost.push(queue),
             }
@@ -345,7 +353,9 @@ impl World {
 
     pub(super) fn hang_up(&mut self, pod: usize, number: u64) {
         let next = self.bodies[pod].next_subscription + 1;
-        let Some((place, subscription)) = self.subscription(pod, number).filter(|(_, s)| s.up) else { return };
+        let Some((place, subscription)) = self.subscription(pod, number).filter(|(_, s)| s.up) else {
+            return;
+        };
         subscription.up = false;
         subscription.lacks = false;
         subscription.number = next;

@@ -33,10 +33,7 @@ enum Stage {
     /// The invitee has it.
     Offered(Box<Invite>),
     /// The invitee accepted it.
-    Accepted {
-        inviter_agrees: bool,
-        invitee_agrees: bool,
-    },
+    Accepted { inviter_agrees: bool, invitee_agrees: bool },
     /// Contacts on both sides.
     Bound,
 }

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use autonomy_messaging::messenger::{ContactId, EntryState, EntryView, Input, MailRow, Messenger, Own, RowClass, Step};
+use autonomy_messaging::messenger::{
+    ContactId, EntryState, EntryView, Input, MailRow, Messenger, Own, RowClass, Step,
+};
 use autonomy_messaging::place::Place;
 use autonomy_messaging::{AuthSeed, Name, PublicKey, Role, SigningKey, Validity};
 use rand::rngs::StdRng;
@@ -65,7 +67,6 @@ impl Pod {
     pub(super) fn contact_id(&self) -> ContactId {
         ContactId::of(&self.own.root)
     }
-
 
     pub(super) fn is_running(&self) -> bool {
         self.memory.is_some()
@@ -134,7 +135,11 @@ impl Pod {
     /// A backup: everything but the ratchets.
     pub(super) fn backup(&self) -> Disk {
         let kept = |key: &[u8]| RowClass::of(key) != RowClass::Ratchet;
-        self.disk.iter().filter(|(key, _)| kept(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+        self.disk
+            .iter()
+            .filter(|(key, _)| kept(key))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     }
 
     /// The disk is lost, and this backup takes its place.

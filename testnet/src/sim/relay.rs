@@ -69,14 +69,13 @@ impl Relay {
                 let limits = self.present_limits();
                 match self.queues.get_mut(&queue) {
                     Some(shelf) => shelf.record.reopen(&deposit, &collect, now),
-                    None => self
-                        .pressure
-                        .admit(now, self.queues.len() as u64, &limits, &queue, &ticket)
-                        .map(|()| {
+                    None => self.pressure.admit(now, self.queues.len() as u64, &limits, &queue, &ticket).map(
+                        |()| {
                             let record = QueueRecord::open(deposit, collect, notice.is_some(), now);
                             let shelf = Shelf { record, notice, frames: BTreeMap::new(), listener: None };
                             self.queues.insert(queue, shelf);
-                        }),
+                        },
+                    ),
                 }
             }
             Request::Redeem { queue, deposit } => return (self.redeem(&queue, &deposit), None),
@@ -199,7 +198,8 @@ impl Relay {
     pub(super) fn is_sound(&self) -> bool {
         let kept = |shelf: &Shelf| {
             let kept = shelf.record.kept();
-            shelf.frames.keys().copied().eq(kept) && shelf.frames.len() <= self.limits.frames_per_queue as usize
+            shelf.frames.keys().copied().eq(kept)
+                && shelf.frames.len() <= self.limits.frames_per_queue as usize
         };
         let frames: usize = self.queues.values().map(|shelf| shelf.frames.len()).sum();
         self.queues.values().all(kept)

@@ -87,7 +87,10 @@ impl Truth {
         }
         let thread = self.ways.entry(way).or_default();
         if message <= thread.shown_to {
-            return Err(format!("message {message} was shown after {}: twice, or out of order", thread.shown_to));
+            return Err(format!(
+                "message {message} was shown after {}: twice, or out of order",
+                thread.shown_to
+            ));
         }
         let before = thread.waiting.iter().take_while(|waiting| waiting.message < message);
         if let Some(skipped) = before.last().filter(|waiting| waiting.message > thread.shown_to) {

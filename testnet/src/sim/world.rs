@@ -282,7 +282,10 @@ impl World {
             return self.breach(Some(pod), what);
         }
         if let Some(relay) = self.relays.iter().position(|relay| relay.backlog() > 0) {
-            let what = format!("relay {relay} still has {} frames for those who listen", self.relays[relay].backlog());
+            let what = format!(
+                "relay {relay} still has {} frames for those who listen",
+                self.relays[relay].backlog()
+            );
             return self.breach(None, what);
         }
         for pod in 0..self.bodies.len() {
@@ -422,7 +425,10 @@ impl World {
             self.carry_out(pod, effect);
         }
         if crash.is_some() {
-            self.crash(pod, if most < all { "falls amid effects, in step" } else { "falls after effects, in step" });
+            self.crash(
+                pod,
+                if most < all { "falls amid effects, in step" } else { "falls after effects, in step" },
+            );
             return None;
         }
         self.schedule_wake(pod);
@@ -502,7 +508,9 @@ impl World {
         self.figures.compared += 1;
         match self.bodies[pod].pod.equals_restored() {
             Ok(true) => {}
-            Ok(false) => self.breach(Some(pod), "restored from its rows it differs from the one that runs".into()),
+            Ok(false) => {
+                self.breach(Some(pod), "restored from its rows it differs from the one that runs".into())
+            }
             Err(error) => self.breach(Some(pod), format!("its rows cannot be read: {error}")),
         }
         // A window of parts and a message for each contact.

@@ -116,7 +116,8 @@ fn history(play: &Play<'_>, paid: &Paid) -> Result<(), DemoError> {
 /// The exported map, in Bitcoin Core's own wallet: the same addresses, the same balance.
 pub(super) fn watch_only(play: &Play<'_>, descriptors: &Descriptors) -> Result<(), DemoError> {
     play.stage.step("Bitcoin Core watches the same account", |step| {
-        let watching = play.stage.bitcoind()?.watch("exported", &[&descriptors.receive, &descriptors.change])?;
+        let watching =
+            play.stage.bitcoind()?.watch("exported", &[&descriptors.receive, &descriptors.change])?;
         let (theirs, ours) = (watching.balances()?.trusted, confirmed(play)?);
         must(ours == theirs, || format!("the device sees {ours} sat, Bitcoin Core {theirs}"))?;
         step.figure("balance_sat", ours);

@@ -35,7 +35,9 @@ pub(super) fn become_contacts(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     stage.step("Alice off; Bob accepts", |step| {
         cast.alice.off()?;
         cast.bob.on()?;
-        cast.bob.person.awaits("the pod runs", COLLECTED, || Ok(Some(cast.bob.person.pod.ask("GET /v1/mail", None)?)))?;
+        cast.bob
+            .person
+            .awaits("the pod runs", COLLECTED, || Ok(Some(cast.bob.person.pod.ask("GET /v1/mail", None)?)))?;
         let before = cast.counted("deposits");
         cast.bob.person.pod.cli(&["contact", "accept", &invite])?;
         cast.bob.contact = text(&cast.bob.person.contact_in("joining", COLLECTED)?, "id")?;
@@ -51,6 +53,8 @@ pub(super) fn become_contacts(cast: &mut Cast<'_>) -> Result<(), DemoError> {
         cast.alice.contact = text(&asks, "id")?;
         let before = cast.counted("deposits");
         cast.alice.person.once_reached(&["contact", "confirm", "Bob"])?;
+        // By telephone: she reads the digits that he sees too, which is checked when he is on.
+        cast.alice.person.once_reached(&["contact", "verify", "Bob", "--yes"])?;
         cast.alice.says("Alice 1: hello Bob".into())?;
         connected(cast, &cast.alice)?;
         step.figure("frames_left", cast.left_at_relays(&before, COPIES)?);
@@ -75,11 +79,29 @@ fn compare(cast: &mut Cast<'_>) -> Result<(), DemoError> {
         Ok(())
     })?;
     stage.step("safety numbers compared", |step| {
+        let his = safety(&cast.bob)?;
+        must(his == shown, || format!("Alice shows {shown}, Bob {his}"))?;
         cast.bob.person.once_reached(&["contact", "verify", &cast.bob.contact, "--scanned", &shown])?;
-        let contact = cast.bob.person.contact_in("active", COLLECTED)?;
+        let contact = cast.bob.person.pod.ask(&format!("GET /v1/contacts/{}", cast.bob.contact), None)?;
         must(contact["verified"] == true, || format!("it is not marked: {contact}"))?;
-        step.figure("safety_number", text(&cast.bob.person.pod.ask(&format!("GET /v1/contacts/{}", cast.bob.contact), None)?, "safety_number")?);
+        step.figure("safety_number", text(&contact, "safety_number")?);
         Ok(())
+    })
+}
+
+/// Both there: they become contacts within seconds.
+pub(in crate::demo) fn meet(cast: &mut Cast<'_>) -> Result<(), DemoError> {
+    let stage = cast.stage;
+    stage.step("both there: they become contacts", |step| {
+        let invite = text(&cast.alice.person.pod.cli(&["contact", "invite"])?.value, "text")?;
+        let started = clock::now();
+        cast.bob.person.pod.cli(&["contact", "accept", &invite])?;
+        cast.alice.contact = text(&cast.alice.person.contact_in("asking", COLLECTED)?, "id")?;
+        cast.alice.person.pod.cli(&["contact", "confirm", &cast.alice.contact])?;
+        cast.bob.contact = text(&cast.bob.person.contact_in("active", COLLECTED)?, "id")?;
+        step.figure("accept_to_contact_seconds", seconds(started.elapsed()));
+        cast.alice.says("hello Bob".into())?;
+        cast.bob.hears_all(&cast.alice, COLLECTED)
     })
 }
 

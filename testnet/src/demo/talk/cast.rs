@@ -9,7 +9,7 @@ use crate::demo::{
     DemoError,
     figures::{resident, seconds},
     person::{PATIENCE, Person},
-    stage::{Stage, find, missing, must, number},
+    stage::{Stage, missing, must, number, text},
 };
 
 const RELAYS: [&str; 3] = ["relay-1", "relay-2", "relay-3"];
@@ -21,26 +21,26 @@ const QUIET: Duration = Duration::from_secs(15);
 const LEAVE_LIMIT: Duration = Duration::from_secs(180);
 
 /// Who is on stage.
-pub(super) struct Cast<'a> {
+pub(in crate::demo) struct Cast<'a> {
     pub(super) stage: &'a Stage<'a>,
-    pub(super) alice: Talker,
-    pub(super) bob: Talker,
+    pub(in crate::demo) alice: Talker,
+    pub(in crate::demo) bob: Talker,
     pub(super) relays: Vec<Relay>,
 }
 
 /// A person and what they have said so far.
-pub(super) struct Talker {
-    pub(super) name: &'static str,
-    pub(super) person: Person,
-    pub(super) said: Vec<String>,
+pub(in crate::demo) struct Talker {
+    pub(in crate::demo) name: &'static str,
+    pub(in crate::demo) person: Person,
+    pub(in crate::demo) said: Vec<String>,
     /// The other's id, once they are contacts.
-    pub(super) contact: String,
+    pub(in crate::demo) contact: String,
 }
 
 impl Talker {
     fn new(stage: &Stage<'_>, name: &'static str) -> Result<Self, DemoError> {
-        let person =
-            Person::new(stage, &format!("{}-pod", name.to_lowercase()), &format!("{}-device", name.to_lowercase()))?;
+        let folder = name.to_lowercase();
+        let person = Person::new(stage, &format!("{folder}-pod"), &format!("{folder}-device"))?;
         Ok(Self { name, person, said: Vec::new(), contact: String::new() })
     }
 
@@ -57,7 +57,7 @@ impl Talker {
     }
 
     /// Says something more.
-    pub(super) fn says(&mut self, words: String) -> Result<u64, DemoError> {
+    pub(in crate::demo) fn says(&mut self, words: String) -> Result<u64, DemoError> {
         let number = self.person.say(&self.contact, &words)?;
         self.said.push(words);
         Ok(number)
@@ -71,7 +71,7 @@ impl Talker {
 
 impl<'a> Cast<'a> {
     /// Folders, processes, provisioning; both pods run.
-    pub(super) fn set(stage: &'a Stage<'a>) -> Result<Self, DemoError> {
+    pub(in crate::demo) fn set(stage: &'a Stage<'a>) -> Result<Self, DemoError> {
         let (alice, bob) = (Talker::new(stage, "Alice")?, Talker::new(stage, "Bob")?);
         let relays: Result<Vec<Relay>, _> =
             RELAYS.iter().map(|name| Relay::new(stage.world, &stage.autonomy, name)).collect();
@@ -90,6 +90,11 @@ impl<'a> Cast<'a> {
             })?;
         }
         Ok(cast)
+    }
+
+    /// Those who go on: the relays end.
+    pub(in crate::demo) fn leave(self) -> Vec<Person> {
+        vec![self.alice.person, self.bob.person]
     }
 
     /// What the relays that run have counted under `name`, in their order; 0 for one that does not run.
@@ -120,10 +125,12 @@ impl<'a> Cast<'a> {
 }
 
 /// Both pods keep their messages at all three relays from now on.
-pub(super) fn add_relays(cast: &Cast<'_>) -> Result<(), DemoError> {
+pub(in crate::demo) fn add_relays(cast: &Cast<'_>) -> Result<(), DemoError> {
     let places: Vec<String> = cast.stage.step("the relays are reachable", |step| {
-        let places: Result<Vec<String>, _> = cast.relays.iter().map(|relay| relay.reachable(RELAY_START)).collect();
-        let memory: Option<Vec<f64>> = cast.relays.iter().map(|relay| relay.pid().and_then(resident)).collect();
+        let places: Result<Vec<String>, _> =
+            cast.relays.iter().map(|relay| relay.reachable(RELAY_START)).collect();
+        let memory: Option<Vec<f64>> =
+            cast.relays.iter().map(|relay| relay.pid().and_then(resident)).collect();
         step.figure("resident_mb", memory.unwrap_or_default());
         Ok(places?)
     })?;
@@ -149,14 +156,14 @@ pub(super) fn connected(cast: &Cast<'_>, talker: &Talker) -> Result<(), DemoErro
     let running = cast.relays.iter().filter(|relay| relay.is_running()).count();
     talker.person.awaits("all relays are connected", PATIENCE, || {
         let told = talker.person.pod.ask("GET /v1/relays", None)?;
-        let with_queue = |relay: &&Value| relay["connected"] == true && number(relay, "queues").is_ok_and(|n| n > 0);
+        let with_queue =
+            |relay: &&Value| relay["connected"] == true && number(relay, "queues").is_ok_and(|n| n > 0);
         Ok((relays_of(&told)?.iter().filter(with_queue).count() >= running).then_some(()))
     })
 }
 
-/// The words of a safety number, the same on both sides.
+/// What `talker` shows for the other to scan.
 pub(super) fn safety(talker: &Talker) -> Result<String, DemoError> {
     let request = format!("GET /v1/contacts/{}/safety", talker.contact);
-    let told = talker.person.pod.ask(&request, None)?;
-    find(&told, "qr").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| missing(&told, "qr"))
+    text(&talker.person.pod.ask(&request, None)?, "qr")
 }
