@@ -117,6 +117,7 @@ pub(super) fn must(holds: bool, why: impl FnOnce() -> String) -> Result<(), Demo
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::time::Duration;
 
     fn failed(kind: &str) -> Result<Done, CommandError> {
         let (command, detail) = ("status".to_owned(), "no".to_owned());

@@ -15,9 +15,9 @@ use crate::demo::{
 const COLLECTED: Duration = Duration::from_secs(180);
 /// Messages of one turn.
 const WORDS: usize = 3;
-/// Turns of each; before the third, two relays die.
-const TURNS: usize = 4;
-const RELAYS_DIE_BEFORE: usize = 2;
+/// Turns of each; before the second, two relays die.
+const TURNS: usize = 3;
+const RELAYS_DIE_BEFORE: usize = 1;
 /// Copies of a frame at relays.
 const COPIES: usize = 2;
 
@@ -41,7 +41,7 @@ pub(super) fn become_contacts(cast: &mut Cast<'_>) -> Result<(), DemoError> {
         let before = cast.counted("deposits");
         cast.bob.person.pod.cli(&["contact", "accept", &invite])?;
         cast.bob.contact = text(&cast.bob.person.contact_in("joining", COLLECTED)?, "id")?;
-        step.figure("frames_left", cast.left_at_relays(&before, 1)?);
+        cast.left_at_relays(&before, 1, step)?;
         cast.bob.off()
     })?;
     stage.step("Bob off; Alice sees him ask, and confirms", |step| {
@@ -57,8 +57,7 @@ pub(super) fn become_contacts(cast: &mut Cast<'_>) -> Result<(), DemoError> {
         cast.alice.person.once_reached(&["contact", "verify", "Bob", "--yes"])?;
         cast.alice.says("Alice 1: hello Bob".into())?;
         connected(cast, &cast.alice)?;
-        step.figure("frames_left", cast.left_at_relays(&before, COPIES)?);
-        Ok(())
+        cast.left_at_relays(&before, COPIES, step)
     })?;
     compare(cast)
 }
@@ -131,9 +130,7 @@ fn answer(cast: &mut Cast<'_>, turn: usize, copies: usize, bob: bool) -> Result<
         for word in 0..WORDS {
             talker.says(format!("{speaker} in turn {turn}: word {word}"))?;
         }
-        let started = clock::now();
-        step.figure("frames_left", cast.left_at_relays(&before, copies)?);
-        step.figure("until_left_seconds", seconds(started.elapsed()));
+        cast.left_at_relays(&before, copies, step)?;
         let (speaker, listener) = pair(cast, bob);
         speaker.off()?;
         let started = clock::now();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autonomy_testnet::{clock, party::Relay};
+use autonomy_testnet::{clock, party::Relay, steps::Step};
 use serde_json::Value;
 
 use crate::demo::{
@@ -104,9 +104,10 @@ impl<'a> Cast<'a> {
     }
 
     /// Waits until `copies` relays have taken something since `before`, and none has for a while: what is left there
-    /// now is all there is.
-    pub(super) fn left_at_relays(&self, before: &[u64], copies: usize) -> Result<u64, DemoError> {
-        let (mut last, mut changed) = (before.to_vec(), clock::now());
+    /// now is all there is. Adds to `step` how much it is, and when the last of it was taken.
+    pub(super) fn left_at_relays(&self, before: &[u64], copies: usize, step: &Step) -> Result<(), DemoError> {
+        let started = clock::now();
+        let (mut last, mut changed) = (before.to_vec(), started);
         let outcome = clock::wait_until(LEAVE_LIMIT, || {
             let now = self.counted("deposits");
             if now != last {
@@ -115,8 +116,10 @@ impl<'a> Cast<'a> {
             let took = last.iter().zip(before).filter(|(now, before)| now > before).count();
             took >= copies && changed.elapsed() >= QUIET
         });
-        let taken = last.iter().zip(before).map(|(now, before)| now.saturating_sub(*before)).sum();
-        outcome.map(|()| taken).map_err(|cause| DemoError::Waited {
+        let taken: u64 = last.iter().zip(before).map(|(now, before)| now.saturating_sub(*before)).sum();
+        step.figure("frames_left", taken);
+        step.figure("left_after_seconds", seconds(changed.duration_since(started)));
+        outcome.map_err(|cause| DemoError::Waited {
             what: format!("{copies} relays have taken what was said"),
             cause,
             seen: format!("{last:?} deposits, {before:?} before"),
