@@ -3,27 +3,33 @@
 //! An act is a list of steps; each step does one thing a person would do and checks what a person would look at.
 
 mod figures;
+mod mail;
+mod messages;
 mod pay;
+mod person;
 mod stage;
+mod talk;
+mod unrest;
 
-use std::{fs, path::PathBuf, process};
+use std::{fs, io, path::PathBuf, process};
 
 use autonomy_testnet::{
     bitcoind::BitcoindError,
     clock::{self, NotYet},
     folder,
-    party::{Autonomy, CommandError, PartyError, PodError},
+    party::{AskError, Autonomy, CommandError, PartyError, PodError},
     steps::Steps,
+    tor_network::{RELAYS, TorError},
     world::{World, WorldConfig, WorldError},
 };
 use clap::{Args, ValueEnum};
 
-use self::stage::Stage;
+use self::{person::Person, stage::Stage};
 
 /// `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// Which acts; all where none is named
+    /// Which acts; `pay` and `talk` where none is named
     acts: Vec<Act>,
     /// Print one JSON object a line
     #[arg(long)]
@@ -31,6 +37,35 @@ pub(crate) struct Demo {
     /// Leave the world up afterwards, to play with it from another terminal
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    talk: TalkSize,
+    #[command(flatten)]
+    messages: MessagesSize,
+}
+
+/// How much there is to do in act `talk`.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct TalkSize {
+    /// Size of the file that is sent in act `talk`, in MB
+    #[arg(long, value_name = "MB", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=200))]
+    file_mb: u64,
+    /// Messages of the burst in act `talk`
+    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    burst: u32,
+}
+
+/// How much there is to do in act `messages`.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct MessagesSize {
+    /// Messages in act `messages`
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+    /// Seconds between one Tor relay's death and the next in act `messages`
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(15..=3600))]
+    kill_every: u64,
+    /// Milliseconds from one message to the next in act `messages`
+    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pause_ms: u64,
 }
 
 /// An act.
@@ -38,17 +73,28 @@ pub(crate) struct Demo {
 enum Act {
     /// A device and a pod make an account, are paid, pay, and turn strangers away
     Pay,
+    /// Two people talk through relays, never there together, while relays, circuits and a pod break
+    Talk,
+    /// A thousand messages while Tor relays die; takes minutes, and is not played unless it is named
+    Messages,
 }
 
 impl Act {
-    const ALL: [Self; 1] = [Self::Pay];
+    /// The usual ones.
+    const USUAL: [Self; 2] = [Self::Pay, Self::Talk];
 
-    fn play(self, stage: &Stage<'_>) -> Result<(), DemoError> {
+    /// Plays it, and gives who is still there at the end.
+    fn play(self, stage: &Stage<'_>, demo: &Demo) -> Result<Vec<Person>, DemoError> {
         match self {
-            Self::Pay => pay::play(stage),
+            Self::Pay => Ok(vec![pay::play(stage)?]),
+            Self::Talk => talk::play(stage, demo.talk),
+            Self::Messages => messages::play(stage, demo.messages),
         }
     }
 }
+
+/// Tor relays: the fewest that Arti's vanguards can do with, and two that may be dead meanwhile.
+const TOR_RELAYS: usize = RELAYS + 2;
 
 /// Why the demonstration ended early.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +114,20 @@ pub(crate) enum DemoError {
     /// bitcoind.
     #[error(transparent)]
     Bitcoind(#[from] BitcoindError),
+    /// A question to a pod or relay on its own machine.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The Tor network.
+    #[error(transparent)]
+    Tor(#[from] TorError),
+    /// A file of the demonstration's own.
+    #[error("cannot {what}: {source}")]
+    File {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Something did not come about in time.
     #[error("waiting until {what}: {cause}; the last that was seen: {seen}")]
     Waited {
@@ -94,7 +154,7 @@ pub(crate) fn run(
     let (world, autonomy) = steps.run("folder and programs", |step| {
         let autonomy = Autonomy::find()?;
         step.figure("autonomy", autonomy.path().display().to_string());
-        let world = World::named(&own_folder()?, WorldConfig::default())?;
+        let world = World::named(&own_folder()?, WorldConfig { relays: TOR_RELAYS })?;
         step.figure("dir", world.folder().path().display().to_string());
         Ok::<_, DemoError>((world, autonomy))
     })?;
@@ -124,11 +184,18 @@ fn play(
     stay: impl FnOnce(&World),
 ) -> Result<(), DemoError> {
     start(world)?;
-    let stage = steps.run("folders of pod and device", |_| Stage::set(world, autonomy, steps))?;
-    let acts = if demo.acts.is_empty() { &Act::ALL[..] } else { &demo.acts };
-    acts.iter().try_for_each(|act| act.play(&stage))?;
+    let stage = Stage::set(world, autonomy, steps);
+    let acts = if demo.acts.is_empty() { &Act::USUAL[..] } else { &demo.acts };
+    let mut there = Vec::new();
+    for act in acts {
+        let people = act.play(&stage, demo)?;
+        // Who has nothing more to do makes room for the next act.
+        if demo.keep {
+            there.extend(people);
+        }
+    }
     if demo.keep {
-        stage.hand_over();
+        stage.hand_over(&there);
         stay(world);
     }
     Ok(())

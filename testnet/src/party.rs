@@ -1,10 +1,10 @@
-//! Pods and devices of a world: each a folder with settings of its own, and the real `autonomy` program.
+//! Pods, devices and relays of a world: each a folder with settings of its own, and the real `autonomy` program.
 //!
 //! ```text
 //! WORLD/NAME/config.toml      settings: this world's Tor network and bitcoind, folders, passphrase file
 //! WORLD/NAME/passphrase
 //! WORLD/NAME/data/            what the program keeps
-//! WORLD/NAME/log              what a running pod writes
+//! WORLD/NAME/log              what a running pod or relay writes
 //! WORLD/NAME/commands/        output of each command, numbered
 //! WORLD/NAME/autonomy         a script for a person: the program with these settings
 //! ```
@@ -12,7 +12,9 @@
 mod command;
 mod device;
 mod pod;
+mod relay;
 mod settings;
+mod socket;
 
 use std::env;
 use std::io;
@@ -21,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub use command::{CommandError, Done};
 pub use device::Device;
 pub use pod::{Pod, PodError};
+pub use relay::Relay;
+pub use socket::AskError;
 
 use crate::folder::FolderError;
 use crate::provision::Program;

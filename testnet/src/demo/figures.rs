@@ -35,6 +35,16 @@ impl Times {
         Some(())
     }
 
+    /// Adds one.
+    pub(super) fn push(&mut self, took: Duration) {
+        self.0.push(took.as_secs_f64());
+    }
+
+    /// The longest; 0 when nothing was measured.
+    pub(super) fn slowest_ms(&self) -> f64 {
+        rounded(self.0.iter().copied().fold(0.0, f64::max) * 1e3, 1)
+    }
+
     /// `None` when nothing was measured.
     pub(super) fn spread(mut self) -> Option<Spread> {
         self.0.sort_by(f64::total_cmp);
@@ -49,6 +59,11 @@ impl Times {
 /// How many times longer `one` takes than `other`, by their medians.
 pub(super) fn ratio(one: Spread, other: Spread) -> f64 {
     rounded(one.p50_ms / other.p50_ms.max(0.1), 2)
+}
+
+/// How many a second, with two decimals.
+pub(super) fn rate(many: f64, took: Duration) -> f64 {
+    rounded(many / took.as_secs_f64().max(1e-3), 2)
 }
 
 /// Resident memory of process `pid`, in megabytes. `None` when it has ended.
@@ -87,6 +102,10 @@ mod tests {
         let two = spread(&[json!([0.2, 0.1])]).unwrap();
         assert_eq!(two, Spread { p50_ms: 100.0, p95_ms: 200.0 });
         assert_eq!(ratio(all, two), 500.0);
+        let mut three = Times::default();
+        [2, 5, 1].map(Duration::from_secs).into_iter().for_each(|took| three.push(took));
+        assert_eq!(three.slowest_ms(), 5_000.0);
+        assert_eq!(rate(200.0, Duration::from_secs(8)), 25.0);
     }
 
     #[test]

@@ -9,29 +9,43 @@ use std::fs;
 use super::{
     DemoError,
     figures::{megabytes, resident},
+    person::Person,
     stage::Stage,
 };
 
-pub(super) fn play(stage: &Stage<'_>) -> Result<(), DemoError> {
-    let pod = setup::provision(stage)?;
-    setup::connect(stage)?;
-    setup::measure_connections(stage)?;
-    let descriptors = setup::create_account(stage)?;
-    let address = money::receive_address(stage, &descriptors)?;
-    money::arrives(stage, &address)?;
-    money::pay(stage)?;
-    money::watch_only(stage, &descriptors)?;
-    doors::survive_a_kill(stage, &pod)?;
-    doors::turn_strangers_away(stage, &pod)?;
-    doors::revoke_a_device(stage)?;
-    rest(stage)
+/// Who is on stage.
+struct Play<'a> {
+    stage: &'a Stage<'a>,
+    person: Person,
 }
 
-fn rest(stage: &Stage<'_>) -> Result<(), DemoError> {
-    stage.step("the pod at rest", |step| {
+/// Plays the act; the person goes on with `--keep`.
+pub(super) fn play(stage: &Stage<'_>) -> Result<Person, DemoError> {
+    let play = Play { stage, person: Person::new(stage, "pod", "device")? };
+    act(&play)?;
+    Ok(play.person)
+}
+
+fn act(play: &Play<'_>) -> Result<(), DemoError> {
+    let pod = setup::provision(play)?;
+    setup::connect(play)?;
+    setup::measure_connections(play)?;
+    let descriptors = setup::create_account(play)?;
+    let address = money::receive_address(play, &descriptors)?;
+    money::arrives(play, &address)?;
+    money::pay(play)?;
+    money::watch_only(play, &descriptors)?;
+    doors::survive_a_kill(play, &pod)?;
+    doors::turn_strangers_away(play, &pod)?;
+    doors::revoke_a_device(play)?;
+    rest(play)
+}
+
+fn rest(play: &Play<'_>) -> Result<(), DemoError> {
+    play.stage.step("the pod at rest", |step| {
         let ended = || DemoError::Wrong("the pod has ended".into());
-        step.figure("resident_mb", stage.pod.pid().and_then(resident).ok_or_else(ended)?);
-        let size = fs::metadata(stage.autonomy.path()).map_or(0, |metadata| metadata.len());
+        step.figure("resident_mb", play.person.pod.pid().and_then(resident).ok_or_else(ended)?);
+        let size = fs::metadata(play.stage.autonomy.path()).map_or(0, |metadata| metadata.len());
         step.figure("program_mb", megabytes(size));
         Ok(())
     })

@@ -1,39 +1,36 @@
-//! Who is on stage, and the small moves that acts are made of.
+//! Where acts are played, and how what they see is read.
 
-use std::time::Duration;
+use std::{fmt::Write as _, path::PathBuf};
 
 use autonomy_testnet::{
     bitcoind::Bitcoind,
-    clock,
-    party::{Autonomy, CommandError, Device, Done, Pod},
+    party::{Autonomy, CommandError, Device, Done},
     steps::{Step, Steps},
+    tor_network::TorNetwork,
     world::World,
 };
 use serde_json::Value;
 
-use super::DemoError;
+use super::{DemoError, person::Person};
 
-/// The longest a person would wait for anything here to come about.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A world with one pod and one device.
+/// Where acts are played.
 pub(super) struct Stage<'a> {
-    world: &'a World,
+    pub(super) world: &'a World,
     steps: &'a Steps,
     pub(super) autonomy: Autonomy,
-    pub(super) pod: Pod,
-    pub(super) device: Device,
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn set(world: &'a World, autonomy: Autonomy, steps: &'a Steps) -> Result<Self, DemoError> {
-        let pod = Pod::new(world, &autonomy, "pod")?;
-        let device = Device::new(world, &autonomy, "device")?;
-        Ok(Self { world, steps, autonomy, pod, device })
+    pub(super) fn set(world: &'a World, autonomy: Autonomy, steps: &'a Steps) -> Self {
+        Self { world, steps, autonomy }
     }
 
     pub(super) fn bitcoind(&self) -> Result<&Bitcoind, DemoError> {
         Ok(self.world.bitcoind()?)
+    }
+
+    pub(super) fn tor(&self) -> Result<&TorNetwork, DemoError> {
+        Ok(self.world.tor()?)
     }
 
     /// One more device of this world, with a folder of its own.
@@ -50,69 +47,23 @@ impl<'a> Stage<'a> {
         self.steps.run(name, act)
     }
 
-    /// Waits until the device's answer to `args` is as `ready` wants it.
-    pub(super) fn device_sees(
-        &self,
-        what: &str,
-        args: &[&str],
-        ready: impl Fn(&Value) -> bool,
-    ) -> Result<Value, DemoError> {
-        let mut last = Value::Null;
-        let outcome = clock::wait_for(PATIENCE, || {
-            last = self.device.cli(args)?.value;
-            Ok::<_, CommandError>(ready(&last).then_some(()))
-        })?;
-        match outcome {
-            Ok(()) => Ok(last),
-            Err(cause) => Err(DemoError::Waited { what: what.into(), cause, seen: last.to_string() }),
-        }
-    }
-
-    /// The device's answer to `args`, asked again while the pod cannot be reached, and how often it was not.
-    pub(super) fn once_reached(&self, args: &[&str]) -> Result<(Done, u32), DemoError> {
-        let (mut last, mut failed) = (String::new(), 0);
-        let outcome = clock::wait_for(PATIENCE, || match self.device.cli(args) {
-            Ok(done) => Ok(Some(done)),
-            Err(error) if error.refusal().is_some_and(|(code, _)| code == UNREACHABLE) => {
-                (last, failed) = (error.to_string(), failed + 1);
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        })?;
-        let waited = |cause| DemoError::Waited { what: "the pod is reached".into(), cause, seen: last };
-        Ok((outcome.map_err(waited)?, failed))
-    }
-
-    /// The pod's status once its app service can be reached.
-    pub(super) fn reachable(&self, step: &Step) -> Result<Value, DemoError> {
-        let ready = |status: &Value| {
-            #[expect(clippy::cast_possible_truncation, reason = "a percentage on a bar")]
-            let percent = status["onion"]["bootstrap_percent"].as_f64().unwrap_or(0.0) as f32;
-            step.progress(percent / 110.0, "Tor starts, then the pod dials itself");
-            status["onion"]["app"]["state"] == "reachable"
-        };
-        Ok(self.pod.wait("its app service is reachable", PATIENCE, ready)?)
-    }
-
-    /// Tells programs and people how to go on playing.
-    pub(super) fn hand_over(&self) {
-        let (pod, device) = (self.pod.script(), self.device.script());
-        let (pod, device) = (pod.display(), device.display());
+    /// Tells programs and people how to go on playing: the scripts of all who are still on stage.
+    pub(super) fn hand_over(&self, people: &[Person]) {
+        let script = |path: PathBuf| path.display().to_string();
+        let mut text = String::from("\nIn another terminal:\n");
         let _ = self.step("the world stays up", |step| {
-            step.figure("device", device.to_string());
-            step.figure("pod", pod.to_string());
+            for person in people {
+                let (device, pod) = (script(person.device.script()), script(person.pod.script()));
+                let _ = writeln!(text, "  {device} --help    as the device {}", person.device.name());
+                let _ = writeln!(text, "  {pod} pod status    on the machine of {}", person.pod.name());
+                step.figure(person.device.name(), device);
+                step.figure(person.pod.name(), pod);
+            }
             Ok(())
         });
-        self.steps.say(&format!(
-            "\nIn another terminal, as the device:\n  {device} status\n  {device} receive\n  \
-             {device} pay ADDRESS 0.1 BTC\n  {device} --help\nand on the pod's machine:\n  {pod} pod status\n\
-             Ctrl-C ends it all."
-        ));
+        self.steps.say(&format!("{text}Ctrl-C ends it all."));
     }
 }
-
-/// Exit status of `autonomy` when the pod cannot be reached.
-const UNREACHABLE: i32 = 4;
 
 /// A refusal that is as it should be: the word for it, and the words.
 ///
@@ -166,6 +117,7 @@ pub(super) fn must(holds: bool, why: impl FnOnce() -> String) -> Result<(), Demo
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::time::Duration;
 
     fn failed(kind: &str) -> Result<Done, CommandError> {
         let (command, detail) = ("status".to_owned(), "no".to_owned());

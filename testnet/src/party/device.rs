@@ -14,6 +14,7 @@ const TOR_LIMIT: Duration = Duration::from_secs(180);
 /// A device of a world.
 #[derive(Debug)]
 pub struct Device {
+    name: String,
     home: Home,
 }
 
@@ -23,7 +24,13 @@ impl Device {
     /// # Errors
     /// When a part of the world does not start or the folder cannot be written.
     pub fn new(world: &World, autonomy: &Autonomy, name: &str) -> Result<Self, PartyError> {
-        Ok(Self { home: Home::set_up(world, autonomy, name, &Kind::Device)? })
+        let home = Home::set_up(world, autonomy, name, &Kind::Device)?;
+        Ok(Self { name: name.to_owned(), home })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its folder.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::settings::{Home, Kind};
-use super::{Autonomy, CommandError, Done, PartyError, command};
+use super::{AskError, Autonomy, CommandError, Done, PartyError, command, socket};
 use crate::clock::{self, NotYet};
 use crate::process::{Process, SpawnError};
 use crate::world::World;
@@ -16,8 +16,6 @@ use crate::world::World;
 const LOCAL_LIMIT: Duration = Duration::from_secs(60);
 /// To finish what it is doing and close its stores.
 const STOP_GRACE: Duration = Duration::from_secs(15);
-/// Lines of the log that an error quotes.
-const LOG_LINES: usize = 12;
 
 /// Why a pod is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +65,11 @@ impl Pod {
     pub fn new(world: &World, autonomy: &Autonomy, name: &str) -> Result<Self, PartyError> {
         let home = Home::set_up(world, autonomy, name, &Kind::Pod)?;
         Ok(Self { name: name.to_owned(), home, process: Mutex::default() })
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its folder.
@@ -147,12 +150,17 @@ impl Pod {
         }
     }
 
+    /// Asks it by its own socket, as its command line does: `request` is method and path.
+    ///
+    /// # Errors
+    /// When it does not run, or says no.
+    pub fn ask(&self, request: &str, body: Option<&Value>) -> Result<Value, AskError> {
+        socket::ask(&self.home.dir.join("data/pod.sock"), request, body)
+    }
+
     /// The end of its log.
     pub fn log_tail(&self) -> String {
-        let text = std::fs::read(self.home.dir.join("log")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+        self.home.log_tail()
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Process>> {

@@ -1,5 +1,6 @@
-//! The folder and settings of one pod or device.
+//! The folder and settings of one pod, device or relay.
 
+use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,11 +14,16 @@ use crate::world::World;
 
 /// Unlocks every store of a world: nothing in it is worth more.
 const PASSPHRASE: &str = "a world of play money\n";
+/// Sets what `autonomy` logs.
+const LOG_VARIABLE: &str = "AUTONOMY_LOG";
+/// Lines of the log that an error quotes.
+const LOG_LINES: usize = 12;
 
 /// Settings that only one kind of party has.
 pub(super) enum Kind {
     Pod,
     Device,
+    Relay,
 }
 
 /// A party's folder, set up.
@@ -41,11 +47,23 @@ impl Home {
         write(&dir.join("passphrase"), PASSPHRASE, 0o600)?;
         write(&config, &settings(world, &dir, kind)?, 0o600)?;
         write(&dir.join("autonomy"), &script(world, autonomy, &config), 0o700)?;
-        let launch = Launch::new(name, autonomy.program(), dir.join("log"))
+        let mut launch = Launch::new(name, autonomy.program(), dir.join("log"))
             .arg("--config")
             .arg(config)
             .of_world(world.folder());
+        // The one setting of ours that is meant for them too: how much they tell.
+        if let Some(filter) = env::var_os(LOG_VARIABLE) {
+            launch = launch.env(LOG_VARIABLE, filter);
+        }
         Ok(Self { dir, launch })
+    }
+
+    /// The end of its log.
+    pub(super) fn log_tail(&self) -> String {
+        let text = fs::read(self.dir.join("log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
 }
 
@@ -59,12 +77,15 @@ fn settings(world: &World, dir: &Path, kind: &Kind) -> Result<String, PartyError
         Kind::Pod => {
             let node = world.bitcoind()?;
             let (url, cookie) = (json!(node.rpc_url()), json!(node.cookie_file()));
+            // A person's own profile is not this pod's owner.
+            let none = json!(dir.join("no-profile"));
             format!(
-                "data_dir = {data}\npassphrase_file = {passphrase}\n{tor}echo = true\n\
+                "data_dir = {data}\nprofile_dir = {none}\npassphrase_file = {passphrase}\n{tor}echo = true\n\
                  \n[bitcoind]\nurl = {url}\ncookie_file = {cookie}\n"
             )
         }
         Kind::Device => format!("profile_dir = {data}\npassphrase_file = {passphrase}\n{tor}"),
+        Kind::Relay => format!("data_dir = {data}\n{tor}"),
     })
 }
 

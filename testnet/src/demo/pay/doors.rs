@@ -2,25 +2,25 @@
 
 use autonomy_testnet::clock;
 
-use super::{money::confirmed, setup::PodFacts};
+use super::{Play, money::confirmed, setup::PodFacts};
 use crate::demo::{
     DemoError,
     figures::seconds,
-    stage::{Stage, must, number, refusal, text},
+    stage::{must, number, refusal, text},
 };
 
-pub(super) fn survive_a_kill(stage: &Stage<'_>, pod: &PodFacts) -> Result<(), DemoError> {
-    stage.step("pod killed and restarted", |step| {
-        let before = confirmed(stage)?;
-        stage.pod.kill();
+pub(super) fn survive_a_kill(play: &Play<'_>, pod: &PodFacts) -> Result<(), DemoError> {
+    play.stage.step("pod killed and restarted", |step| {
+        let before = confirmed(play)?;
+        play.person.pod.kill();
         let started = clock::now();
-        stage.pod.run()?;
-        let status = stage.reachable(step)?;
+        play.person.pod.run()?;
+        let status = play.person.reachable(step)?;
         step.figure("start_to_reachable_seconds", seconds(started.elapsed()));
         let again = text(&status["onion"]["app"], "address")?;
         must(again == pod.onion, || format!("the address was {}, now it is {again}", pod.onion))?;
         // The device's agent may still hold a circuit to the pod that was killed.
-        let (list, failed) = stage.once_reached(&["account", "list"])?;
+        let (list, failed) = play.person.once_reached(&["account", "list"])?;
         step.figure("device_back_seconds", seconds(started.elapsed()));
         step.figure("failed_commands", failed);
         let after = number(&list.value, "confirmed_sat")?;
@@ -31,38 +31,38 @@ pub(super) fn survive_a_kill(stage: &Stage<'_>, pod: &PodFacts) -> Result<(), De
 }
 
 /// Neither a stranger nor a foreign certificate gets in, while the device does.
-pub(super) fn turn_strangers_away(stage: &Stage<'_>, pod: &PodFacts) -> Result<(), DemoError> {
-    let stranger = stage.another_device("stranger")?;
-    stage.step("a stranger without descriptor key is refused", |step| {
+pub(super) fn turn_strangers_away(play: &Play<'_>, pod: &PodFacts) -> Result<(), DemoError> {
+    let stranger = play.stage.another_device("stranger")?;
+    play.stage.step("a stranger without descriptor key is refused", |step| {
         let probe = ["probe", "--as", "stranger", "--onion", &pod.onion, "--pod-key", &pod.key];
         let (kind, words) = refusal(stranger.cli(&probe), &["descriptor-key"])?;
         step.figure("refused_by", kind);
         step.figure("says", words);
         Ok(())
     })?;
-    stage.step("a foreign certificate is refused", |step| {
+    play.stage.step("a foreign certificate is refused", |step| {
         // It has the descriptor key, and so finds the door; TLS does not open.
-        let (kind, words) = refusal(stage.device.cli(&["probe", "--as", "foreign"]), &["certificate"])?;
+        let (kind, words) = refusal(play.person.device.cli(&["probe", "--as", "foreign"]), &["certificate"])?;
         step.figure("refused_by", kind);
         step.figure("says", words);
-        stage.device.cli(&["status"])?;
+        play.person.device.cli(&["status"])?;
         Ok(())
     })
 }
 
-pub(super) fn revoke_a_device(stage: &Stage<'_>) -> Result<(), DemoError> {
-    let laptop = stage.another_device("laptop")?;
-    stage.step("a second device is let in", |step| {
+pub(super) fn revoke_a_device(play: &Play<'_>) -> Result<(), DemoError> {
+    let laptop = play.stage.another_device("laptop")?;
+    play.stage.step("a second device is let in", |step| {
         let request = text(&laptop.cli(&["device", "request", "--name", "laptop"])?.value, "request")?;
-        let added = stage.device.cli(&["device", "add", &request, "--access", "limited"])?;
+        let added = play.person.device.cli(&["device", "add", &request, "--access", "limited"])?;
         laptop.cli(&["device", "join", &text(&added.value, "grant")?])?;
-        let (seen, ours) = (laptop.cli(&["account", "list"])?.value, confirmed(stage)?);
+        let (seen, ours) = (laptop.cli(&["account", "list"])?.value, confirmed(play)?);
         must(number(&seen, "confirmed_sat")? == ours, || format!("{ours} sat are there, it sees {seen}"))?;
         step.figure("balance_sat", ours);
         Ok(())
     })?;
-    stage.step("revoked, it is refused at once", |step| {
-        stage.device.cli(&["device", "revoke", "laptop", "--yes"])?;
+    play.stage.step("revoked, it is refused at once", |step| {
+        play.person.device.cli(&["device", "revoke", "laptop", "--yes"])?;
         let revoked = clock::now();
         let (kind, words) = refusal(laptop.cli(&["status"]), &["not-admitted"])?;
         step.figure("refused_after_seconds", seconds(revoked.elapsed()));
@@ -70,13 +70,13 @@ pub(super) fn revoke_a_device(stage: &Stage<'_>) -> Result<(), DemoError> {
         step.figure("says", words);
         Ok(())
     })?;
-    stage.step("revoked, it gets no new connection", |step| {
+    play.stage.step("revoked, it gets no new connection", |step| {
         // Which of the two doors is shut for it first depends on when Tor's directories hear of it.
         let (kind, words) =
             refusal(laptop.cli(&["probe", "--as", "profile"]), &["certificate", "descriptor-key"])?;
         step.figure("refused_by", kind);
         step.figure("says", words);
-        stage.device.cli(&["status"])?;
+        play.person.device.cli(&["status"])?;
         Ok(())
     })
 }

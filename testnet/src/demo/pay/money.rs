@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::setup::Descriptors;
+use super::{Play, setup::Descriptors};
 use crate::demo::{
     DemoError,
-    stage::{Stage, missing, must, number, text},
+    stage::{missing, must, number, text},
 };
 
 /// What comes in, and what goes out.
@@ -15,38 +15,38 @@ const OUTGOING: &str = "0.25 BTC";
 const NOTE: &str = "rent";
 
 /// A new address, which pod, device and bitcoind derive each by itself.
-pub(super) fn receive_address(stage: &Stage<'_>, descriptors: &Descriptors) -> Result<String, DemoError> {
-    stage.step("address derived by pod, device and bitcoind", |step| {
-        let received = stage.device.cli(&["receive"])?.value;
+pub(super) fn receive_address(play: &Play<'_>, descriptors: &Descriptors) -> Result<String, DemoError> {
+    play.stage.step("address derived by pod, device and bitcoind", |step| {
+        let received = play.person.device.cli(&["receive"])?.value;
         must(received["verified"] == true, || format!("the device has not checked it: {received}"))?;
         let address = text(&received, "address")?;
-        bitcoind_agrees(stage, &descriptors.receive, &received)?;
+        bitcoind_agrees(play, &descriptors.receive, &received)?;
         step.figure("address", address.clone());
         Ok(address)
     })
 }
 
 /// `received` is what `autonomy receive` printed.
-fn bitcoind_agrees(stage: &Stage<'_>, descriptor: &str, received: &Value) -> Result<(), DemoError> {
+fn bitcoind_agrees(play: &Play<'_>, descriptor: &str, received: &Value) -> Result<(), DemoError> {
     let address = text(received, "address")?;
     let index = received["index"].as_u64().and_then(|index| u32::try_from(index).ok());
     let index = index.ok_or_else(|| missing(received, "index"))?;
-    let derived = stage.bitcoind()?.derive_addresses(descriptor, index, index)?;
+    let derived = play.stage.bitcoind()?.derive_addresses(descriptor, index, index)?;
     must(derived == [address.clone()], || {
         format!("address {index}: bitcoind derives {derived:?}, the device {address}")
     })
 }
 
-pub(super) fn arrives(stage: &Stage<'_>, address: &str) -> Result<(), DemoError> {
-    stage.step("1 BTC arrives, unconfirmed", |step| {
-        step.figure("txid", stage.bitcoind()?.send_to(address, INCOMING_SAT)?);
+pub(super) fn arrives(play: &Play<'_>, address: &str) -> Result<(), DemoError> {
+    play.stage.step("1 BTC arrives, unconfirmed", |step| {
+        step.figure("txid", play.stage.bitcoind()?.send_to(address, INCOMING_SAT)?);
         let ready = |accounts: &Value| balance(accounts) == Some((0, INCOMING_SAT));
-        stage.device_sees("1 BTC is there, unconfirmed", &["account", "list"], ready).map(drop)
+        play.person.device_sees("1 BTC is there, unconfirmed", &["account", "list"], ready).map(drop)
     })?;
-    stage.step("1 BTC confirmed", |_| {
-        stage.bitcoind()?.mine(1)?;
+    play.stage.step("1 BTC confirmed", |_| {
+        play.stage.bitcoind()?.mine(1)?;
         let ready = |accounts: &Value| balance(accounts) == Some((INCOMING_SAT, 0));
-        stage.device_sees("1 BTC is confirmed", &["account", "list"], ready).map(drop)
+        play.person.device_sees("1 BTC is confirmed", &["account", "list"], ready).map(drop)
     })
 }
 
@@ -62,10 +62,10 @@ struct Paid {
     fee_sat: u64,
 }
 
-pub(super) fn pay(stage: &Stage<'_>) -> Result<(), DemoError> {
-    let paid = stage.step("0.25 BTC paid: draft, check, P, check, G, broadcast", |step| {
-        let outside = stage.bitcoind()?.address()?;
-        let paid = stage.device.cli(&["pay", &outside, OUTGOING, "--note", NOTE, "--yes"])?.value;
+pub(super) fn pay(play: &Play<'_>) -> Result<(), DemoError> {
+    let paid = play.stage.step("0.25 BTC paid: draft, check, P, check, G, broadcast", |step| {
+        let outside = play.stage.bitcoind()?.address()?;
+        let paid = play.person.device.cli(&["pay", &outside, OUTGOING, "--note", NOTE, "--yes"])?.value;
         let (txid, fee_sat) = (text(&paid, "txid")?, number(&paid, "fee_sat")?);
         // What the device itself read in the transaction before it signed.
         let checked = &paid["checked"];
@@ -75,26 +75,26 @@ pub(super) fn pay(stage: &Stage<'_>) -> Result<(), DemoError> {
         must(checked["txid"] == *txid && leaves == [(&outside.into(), &OUTGOING_SAT.into())], || {
             format!("the device signed something else: {paid}")
         })?;
-        let mempool = stage.bitcoind()?.mempool()?;
+        let mempool = play.stage.bitcoind()?.mempool()?;
         must(mempool.contains(&txid), || format!("{txid} is not in the mempool: {mempool:?}"))?;
         step.figure("txid", txid.clone());
         step.figure("fee_sat", fee_sat);
         Ok(Paid { txid, fee_sat })
     })?;
-    stage.step("payment confirmed", |_| {
-        stage.bitcoind()?.mine(1)?;
+    play.stage.step("payment confirmed", |_| {
+        play.stage.bitcoind()?.mine(1)?;
         let ready = |list: &Value| {
             let newest = &list["payments"][0];
             newest["txid"] == *paid.txid && newest["state"] == "confirmed"
         };
-        stage.device_sees("the payment is confirmed", &["payment", "list"], ready).map(drop)
+        play.person.device_sees("the payment is confirmed", &["payment", "list"], ready).map(drop)
     })?;
-    history(stage, &paid)
+    history(play, &paid)
 }
 
-fn history(stage: &Stage<'_>, paid: &Paid) -> Result<(), DemoError> {
-    stage.step("history", |step| {
-        let history = stage.device.cli(&["history"])?.value;
+fn history(play: &Play<'_>, paid: &Paid) -> Result<(), DemoError> {
+    play.stage.step("history", |step| {
+        let history = play.person.device.cli(&["history"])?.value;
         let entries = history["entries"].as_array().ok_or_else(|| missing(&history, "entries"))?;
         let told: Vec<_> = entries.iter().filter_map(|entry| entry["net_sat"].as_i64()).collect();
         let out = -(OUTGOING_SAT as i64) - paid.fee_sat as i64;
@@ -106,7 +106,7 @@ fn history(stage: &Stage<'_>, paid: &Paid) -> Result<(), DemoError> {
         })?;
         step.figure("entries", entries.len());
         let left = INCOMING_SAT - OUTGOING_SAT - paid.fee_sat;
-        let accounts = stage.device.cli(&["account", "list"])?.value;
+        let accounts = play.person.device.cli(&["account", "list"])?.value;
         must(balance(&accounts) == Some((left, 0)), || format!("{left} sat should be left: {accounts}"))?;
         step.figure("left_sat", left);
         Ok(())
@@ -114,15 +114,16 @@ fn history(stage: &Stage<'_>, paid: &Paid) -> Result<(), DemoError> {
 }
 
 /// The exported map, in Bitcoin Core's own wallet: the same addresses, the same balance.
-pub(super) fn watch_only(stage: &Stage<'_>, descriptors: &Descriptors) -> Result<(), DemoError> {
-    stage.step("Bitcoin Core watches the same account", |step| {
-        let watching = stage.bitcoind()?.watch("exported", &[&descriptors.receive, &descriptors.change])?;
-        let (theirs, ours) = (watching.balances()?.trusted, confirmed(stage)?);
+pub(super) fn watch_only(play: &Play<'_>, descriptors: &Descriptors) -> Result<(), DemoError> {
+    play.stage.step("Bitcoin Core watches the same account", |step| {
+        let watching =
+            play.stage.bitcoind()?.watch("exported", &[&descriptors.receive, &descriptors.change])?;
+        let (theirs, ours) = (watching.balances()?.trusted, confirmed(play)?);
         must(ours == theirs, || format!("the device sees {ours} sat, Bitcoin Core {theirs}"))?;
         step.figure("balance_sat", ours);
         // Core has seen the first address paid, and so hands out the next one, as the pod does.
-        let (next, told) = (stage.device.cli(&["receive"])?.value, watching.next_address()?);
-        bitcoind_agrees(stage, &descriptors.receive, &next)?;
+        let (next, told) = (play.person.device.cli(&["receive"])?.value, watching.next_address()?);
+        bitcoind_agrees(play, &descriptors.receive, &next)?;
         must(next["address"] == *told, || format!("Bitcoin Core gives {told} next, the device {next}"))?;
         step.figure("next_address", told);
         Ok(())
@@ -130,6 +131,6 @@ pub(super) fn watch_only(stage: &Stage<'_>, descriptors: &Descriptors) -> Result
 }
 
 /// Confirmed satoshi as the device sees them.
-pub(super) fn confirmed(stage: &Stage<'_>) -> Result<u64, DemoError> {
-    number(&stage.device.cli(&["account", "list"])?.value, "confirmed_sat")
+pub(super) fn confirmed(play: &Play<'_>) -> Result<u64, DemoError> {
+    number(&play.person.device.cli(&["account", "list"])?.value, "confirmed_sat")
 }

@@ -4,10 +4,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use autonomy_testnet::clock;
 
+use super::Play;
 use crate::demo::{
     DemoError,
     figures::{Spread, Times, ratio, seconds},
-    stage::{Stage, missing, must, number, text},
+    stage::{missing, must, number, text},
 };
 
 /// Callers that figures are taken from. Each measures on circuits of its own: on some a round trip takes 16 ms, on
@@ -25,44 +26,36 @@ pub(super) struct PodFacts {
     pub(super) onion: String,
 }
 
-pub(super) fn provision(stage: &Stage<'_>) -> Result<PodFacts, DemoError> {
-    let (request, key) = stage.step("pod init", |_| {
-        let made = stage.pod.cli(&["pod", "init", "--network", "regtest"])?.value;
-        Ok((text(&made, "request")?, text(&made, "pod_key")?))
+pub(super) fn provision(play: &Play<'_>) -> Result<PodFacts, DemoError> {
+    let fresh = play.stage.step("pod init", |_| play.person.init_pod())?;
+    let provision = play.stage.step("device init and provision", |step| {
+        let provision = play.person.provision(&fresh.request)?;
+        step.figure("identity", provision.identity.clone());
+        Ok(provision)
     })?;
-    let (bundle, promised) = stage.step("device init and provision", |step| {
-        let made = stage.device.cli(&["init"])?.value;
-        step.figure("identity", text(&made, "identity")?);
-        let answered = stage.device.cli(&["provision", &request, "--yes"])?.value;
-        Ok((text(&answered, "bundle")?, text(&answered, "onion")?))
-    })?;
-    stage.step("pod adopt and run", |step| {
-        stage.pod.cli(&["pod", "adopt", &bundle])?;
+    play.stage.step("pod adopt and run", |step| {
         let started = clock::now();
-        stage.pod.run()?;
-        let status = stage.reachable(step)?;
+        play.person.adopt(&provision, step)?;
         step.figure("start_to_reachable_seconds", seconds(started.elapsed()));
-        let onion = text(&status["onion"]["app"], "address")?;
-        must(onion == promised, || format!("the device expects it at {promised}, it is at {onion}"))?;
-        step.figure("onion", onion.clone());
-        Ok(PodFacts { key, onion })
+        step.figure("onion", provision.onion.clone());
+        Ok(PodFacts { key: fresh.key, onion: provision.onion.clone() })
     })
 }
 
 /// The first command starts the device's agent and with it Tor; the second finds all of it warm.
-pub(super) fn connect(stage: &Stage<'_>) -> Result<(), DemoError> {
-    stage.step("device connects over onion", |step| {
+pub(super) fn connect(play: &Play<'_>) -> Result<(), DemoError> {
+    play.stage.step("device connects over onion", |step| {
         step.progress(0.5, "Tor starts on the device");
-        let first = stage.device.cli(&["status"])?;
-        let second = stage.device.cli(&["status"])?;
+        let first = play.person.device.cli(&["status"])?;
+        let second = play.person.device.cli(&["status"])?;
         step.figure("first_command_seconds", seconds(first.took));
         step.figure("second_command_seconds", seconds(second.took));
         Ok(())
     })
 }
 
-pub(super) fn measure_connections(stage: &Stage<'_>) -> Result<(), DemoError> {
-    stage.step("connections measured", |step| {
+pub(super) fn measure_connections(play: &Play<'_>) -> Result<(), DemoError> {
+    play.stage.step("connections measured", |step| {
         let (mut cold, mut warm, mut echo) = (Times::default(), Times::default(), Times::default());
         let mut failed = 0;
         for caller in 0..CALLERS {
@@ -70,7 +63,7 @@ pub(super) fn measure_connections(stage: &Stage<'_>) -> Result<(), DemoError> {
             let done = caller as f32 / CALLERS as f32;
             step.progress(done, "cold connects, warm requests, bare echoes over the same onion");
             let probe = ["probe", "--as", "profile", "--count", COLD, "--warm", WARM, "--echo", WARM];
-            let measured = stage.device.cli(&probe)?.value;
+            let measured = play.person.device.cli(&probe)?.value;
             for (times, list) in
                 [(&mut cold, "cold_seconds"), (&mut warm, "warm_seconds"), (&mut echo, "echo_seconds")]
             {
@@ -98,9 +91,9 @@ pub(super) struct Descriptors {
     pub(super) change: String,
 }
 
-pub(super) fn create_account(stage: &Stage<'_>) -> Result<Descriptors, DemoError> {
-    stage.step("account created, decks written", |step| {
-        let made = stage.device.cli(&["account", "create", "--name", "main"])?.value;
+pub(super) fn create_account(play: &Play<'_>) -> Result<Descriptors, DemoError> {
+    play.stage.step("account created, decks written", |step| {
+        let made = play.person.device.cli(&["account", "create", "--name", "main"])?.value;
         let decks = made["decks"].as_array().ok_or_else(|| missing(&made, "decks"))?;
         must(decks.len() == DECKS, || format!("{DECKS} decks were expected: {made}"))?;
         decks
@@ -108,7 +101,7 @@ pub(super) fn create_account(stage: &Stage<'_>) -> Result<Descriptors, DemoError
             .try_for_each(|deck| only_its_owner_reads(Path::new(deck.as_str().unwrap_or_default())))?;
         step.figure("account", text(&made, "id")?);
         step.figure("decks", decks.len());
-        let export = stage.device.cli(&["account", "export", "--format", "core"])?.value;
+        let export = play.person.device.cli(&["account", "export", "--format", "core"])?.value;
         let descriptor = |index: usize| text(&export["importdescriptors"][index], "desc");
         Ok(Descriptors { receive: descriptor(0)?, change: descriptor(1)? })
     })

@@ -1,0 +1,113 @@
+//! A person: a pod, and a device that reaches it through Tor.
+
+use std::time::Duration;
+
+use autonomy_testnet::{
+    clock,
+    party::{CommandError, Device, Done, Pod},
+    steps::Step,
+};
+use serde_json::Value;
+
+use super::{
+    DemoError,
+    stage::{Stage, must, text},
+};
+
+/// The longest a person would wait for anything here to come about.
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+/// Exit status of `autonomy` when the pod cannot be reached.
+const UNREACHABLE: i32 = 4;
+
+/// Somebody with a pod and a device.
+pub(super) struct Person {
+    pub(super) pod: Pod,
+    pub(super) device: Device,
+}
+
+/// A pod that waits to be provisioned.
+pub(super) struct Fresh {
+    pub(super) request: String,
+    pub(super) key: String,
+}
+
+/// What the device made for the pod.
+pub(super) struct Provision {
+    pub(super) identity: String,
+    pub(super) bundle: String,
+    pub(super) onion: String,
+}
+
+impl Person {
+    pub(super) fn new(stage: &Stage<'_>, pod: &str, device: &str) -> Result<Self, DemoError> {
+        let pod = Pod::new(stage.world, &stage.autonomy, pod)?;
+        Ok(Self { pod, device: stage.another_device(device)? })
+    }
+
+    /// `pod init`.
+    pub(super) fn init_pod(&self) -> Result<Fresh, DemoError> {
+        let made = self.pod.cli(&["pod", "init", "--network", "regtest"])?.value;
+        Ok(Fresh { request: text(&made, "request")?, key: text(&made, "pod_key")? })
+    }
+
+    /// `init` and `provision`, on the device.
+    pub(super) fn provision(&self, request: &str) -> Result<Provision, DemoError> {
+        let identity = text(&self.device.cli(&["init"])?.value, "identity")?;
+        let answered = self.device.cli(&["provision", request, "--yes"])?.value;
+        Ok(Provision { identity, bundle: text(&answered, "bundle")?, onion: text(&answered, "onion")? })
+    }
+
+    /// `pod adopt` and `pod run`, until the device can reach it where it was promised.
+    pub(super) fn adopt(&self, provision: &Provision, step: &Step) -> Result<(), DemoError> {
+        self.pod.cli(&["pod", "adopt", &provision.bundle])?;
+        self.pod.run()?;
+        let onion = text(&self.reachable(step)?["onion"]["app"], "address")?;
+        must(onion == provision.onion, || {
+            format!("the device expects it at {}, it is at {onion}", provision.onion)
+        })
+    }
+
+    /// The pod's status once its app service can be reached.
+    pub(super) fn reachable(&self, step: &Step) -> Result<Value, DemoError> {
+        let ready = |status: &Value| {
+            #[expect(clippy::cast_possible_truncation, reason = "a percentage on a bar")]
+            let percent = status["onion"]["bootstrap_percent"].as_f64().unwrap_or(0.0) as f32;
+            step.progress(percent / 110.0, "Tor starts, then the pod dials itself");
+            status["onion"]["app"]["state"] == "reachable"
+        };
+        Ok(self.pod.wait("its app service is reachable", PATIENCE, ready)?)
+    }
+
+    /// Waits until the device's answer to `args` is as `ready` wants it.
+    pub(super) fn device_sees(
+        &self,
+        what: &str,
+        args: &[&str],
+        ready: impl Fn(&Value) -> bool,
+    ) -> Result<Value, DemoError> {
+        let mut last = Value::Null;
+        let outcome = clock::wait_for(PATIENCE, || {
+            last = self.device.cli(args)?.value;
+            Ok::<_, CommandError>(ready(&last).then_some(()))
+        })?;
+        match outcome {
+            Ok(()) => Ok(last),
+            Err(cause) => Err(DemoError::Waited { what: what.into(), cause, seen: last.to_string() }),
+        }
+    }
+
+    /// The device's answer to `args`, asked again while the pod cannot be reached, and how often it was not.
+    pub(super) fn once_reached(&self, args: &[&str]) -> Result<(Done, u32), DemoError> {
+        let (mut last, mut failed) = (String::new(), 0);
+        let outcome = clock::wait_for(PATIENCE, || match self.device.cli(args) {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if error.refusal().is_some_and(|(code, _)| code == UNREACHABLE) => {
+                (last, failed) = (error.to_string(), failed + 1);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        })?;
+        let waited = |cause| DemoError::Waited { what: "the pod is reached".into(), cause, seen: last };
+        Ok((outcome.map_err(waited)?, failed))
+    }
+}

@@ -1,0 +1,147 @@
+//! Never there together: an invite, a yes, and a conversation, all by way of relays.
+
+use std::time::Duration;
+
+use autonomy_testnet::clock;
+
+use super::cast::{Cast, Talker, connected, safety};
+use crate::demo::{
+    DemoError,
+    figures::seconds,
+    stage::{must, text},
+};
+
+/// From the start of a pod until it has collected what waits at relays, over circuits that it must build first.
+const COLLECTED: Duration = Duration::from_secs(180);
+/// Messages of one turn.
+const WORDS: usize = 3;
+/// Turns of each; before the second, two relays die.
+const TURNS: usize = 3;
+const RELAYS_DIE_BEFORE: usize = 1;
+/// Copies of a frame at relays.
+const COPIES: usize = 2;
+
+/// Alice invites while Bob is off, Bob accepts while Alice is off, Alice confirms while Bob is off.
+pub(super) fn become_contacts(cast: &mut Cast<'_>) -> Result<(), DemoError> {
+    let stage = cast.stage;
+    let invite = stage.step("Bob off; Alice invites", |step| {
+        cast.bob.off()?;
+        let (made, _) = cast.alice.person.once_reached(&["contact", "invite", "--note", "Bob"])?;
+        step.figure("seconds_until_usable", seconds(made.took));
+        step.figure("invite_bytes", text(&made.value, "text")?.len());
+        must(made.value["state"] == "ready", || format!("it cannot be used: {}", made.value))?;
+        text(&made.value, "text")
+    })?;
+    stage.step("Alice off; Bob accepts", |step| {
+        cast.alice.off()?;
+        cast.bob.on()?;
+        cast.bob
+            .person
+            .awaits("the pod runs", COLLECTED, || Ok(Some(cast.bob.person.pod.ask("GET /v1/mail", None)?)))?;
+        let before = cast.counted("deposits");
+        cast.bob.person.pod.cli(&["contact", "accept", &invite])?;
+        cast.bob.contact = text(&cast.bob.person.contact_in("joining", COLLECTED)?, "id")?;
+        cast.left_at_relays(&before, 1, step)?;
+        cast.bob.off()
+    })?;
+    stage.step("Bob off; Alice sees him ask, and confirms", |step| {
+        let started = clock::now();
+        cast.alice.on()?;
+        let asks = cast.alice.person.contact_in("asking", COLLECTED)?;
+        step.figure("start_to_seen_seconds", seconds(started.elapsed()));
+        step.figure("calls_himself", text(&asks, "name")?);
+        cast.alice.contact = text(&asks, "id")?;
+        let before = cast.counted("deposits");
+        cast.alice.person.once_reached(&["contact", "confirm", "Bob"])?;
+        // By telephone: she reads the digits that he sees too, which is checked when he is on.
+        cast.alice.person.once_reached(&["contact", "verify", "Bob", "--yes"])?;
+        cast.alice.says("Alice 1: hello Bob".into())?;
+        connected(cast, &cast.alice)?;
+        cast.left_at_relays(&before, COPIES, step)
+    })?;
+    compare(cast)
+}
+
+/// They meet, and compare what their devices show.
+fn compare(cast: &mut Cast<'_>) -> Result<(), DemoError> {
+    let stage = cast.stage;
+    let shown = safety(&cast.alice)?;
+    stage.step("Alice off; Bob is her contact, and reads", |step| {
+        cast.alice.off()?;
+        let started = clock::now();
+        cast.bob.on()?;
+        let alice = cast.bob.person.contact_in("active", COLLECTED)?;
+        step.figure("start_to_contact_seconds", seconds(started.elapsed()));
+        cast.bob.hears_all(&cast.alice, COLLECTED)?;
+        step.figure("start_to_read_seconds", seconds(started.elapsed()));
+        step.figure("calls_herself", text(&alice, "name")?);
+        Ok(())
+    })?;
+    stage.step("safety numbers compared", |step| {
+        let his = safety(&cast.bob)?;
+        must(his == shown, || format!("Alice shows {shown}, Bob {his}"))?;
+        cast.bob.person.once_reached(&["contact", "verify", &cast.bob.contact, "--scanned", &shown])?;
+        let contact = cast.bob.person.pod.ask(&format!("GET /v1/contacts/{}", cast.bob.contact), None)?;
+        must(contact["verified"] == true, || format!("it is not marked: {contact}"))?;
+        step.figure("safety_number", text(&contact, "safety_number")?);
+        Ok(())
+    })
+}
+
+/// Both there: they become contacts within seconds.
+pub(in crate::demo) fn meet(cast: &mut Cast<'_>) -> Result<(), DemoError> {
+    let stage = cast.stage;
+    stage.step("both there: they become contacts", |step| {
+        let invite = text(&cast.alice.person.pod.cli(&["contact", "invite"])?.value, "text")?;
+        let started = clock::now();
+        cast.bob.person.pod.cli(&["contact", "accept", &invite])?;
+        cast.alice.contact = text(&cast.alice.person.contact_in("asking", COLLECTED)?, "id")?;
+        cast.alice.person.pod.cli(&["contact", "confirm", &cast.alice.contact])?;
+        cast.bob.contact = text(&cast.bob.person.contact_in("active", COLLECTED)?, "id")?;
+        step.figure("accept_to_contact_seconds", seconds(started.elapsed()));
+        cast.alice.says("hello Bob".into())?;
+        cast.bob.hears_all(&cast.alice, COLLECTED)
+    })
+}
+
+/// They answer each other, in turns, and two of three relays die in the middle.
+pub(super) fn converse(cast: &mut Cast<'_>) -> Result<(), DemoError> {
+    for turn in 0..TURNS {
+        if turn == RELAYS_DIE_BEFORE {
+            cast.stage.step("two of three relays are killed", |_| {
+                cast.relays.iter().skip(1).for_each(autonomy_testnet::party::Relay::kill);
+                Ok(())
+            })?;
+        }
+        let copies = if turn < RELAYS_DIE_BEFORE { COPIES } else { 1 };
+        // Bob is on when this begins, and off when it ends.
+        answer(cast, turn, copies, true)?;
+        answer(cast, turn, copies, false)?;
+    }
+    Ok(())
+}
+
+/// One answers; then the other comes, alone, and reads.
+fn answer(cast: &mut Cast<'_>, turn: usize, copies: usize, bob: bool) -> Result<(), DemoError> {
+    let (speaker, listener) = if bob { ("Bob", "Alice") } else { ("Alice", "Bob") };
+    cast.stage.step(&format!("{speaker} answers and leaves; {listener} reads"), |step| {
+        let before = cast.counted("deposits");
+        let talker = if bob { &mut cast.bob } else { &mut cast.alice };
+        for word in 0..WORDS {
+            talker.says(format!("{speaker} in turn {turn}: word {word}"))?;
+        }
+        cast.left_at_relays(&before, copies, step)?;
+        let (speaker, listener) = pair(cast, bob);
+        speaker.off()?;
+        let started = clock::now();
+        listener.on()?;
+        listener.hears_all(speaker, COLLECTED)?;
+        step.figure("start_to_read_seconds", seconds(started.elapsed()));
+        step.figure("messages_so_far", speaker.said.len());
+        Ok(())
+    })
+}
+
+fn pair<'c>(cast: &'c Cast<'_>, bob: bool) -> (&'c Talker, &'c Talker) {
+    if bob { (&cast.bob, &cast.alice) } else { (&cast.alice, &cast.bob) }
+}
