@@ -30,6 +30,9 @@ const MAX_ASKING: usize = 8;
 const FIRST_PAUSE: u64 = 2;
 const LONGEST_PAUSE: u64 = 300;
 
+/// Tries after which an invite is left at another relay, where there is one: the second comes seconds after the first.
+const MOVE_AFTER: u32 = 2;
+
 /// Names an invite: random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InviteId(pub [u8; 8]);
@@ -261,8 +264,33 @@ impl Turn<'_> {
             _ => {
                 flight.due = now + (FIRST_PAUSE << flight.tries.min(8)).min(LONGEST_PAUSE);
                 flight.tries += 1;
+                if flight.tries >= MOVE_AFTER {
+                    self.move_invite(id);
+                }
             }
         }
+    }
+
+    /// The place of an invite that nobody can have yet does not answer: another of our relays takes it. The invite is
+    /// another then, under the same id.
+    fn move_invite(&mut self, id: InviteId) {
+        let Some(old) = self.messenger.invites.get(&id).filter(|record| !record.queue.open).cloned() else {
+            return;
+        };
+        let invite = old.invite();
+        let Some(place) = self.messenger.relay_after(&old.queue.place) else { return };
+        let queue = OwnQueue::generate(place, false, self.rng);
+        let mut psk = [0; 32];
+        self.rng.fill_bytes(&mut psk);
+        let moved =
+            Invite::new(invite.expires(), invite.root(), psk, *invite.key_package_hash(), queue.address());
+        self.messenger.outside.queues.remove(&old.queue.id());
+        self.messenger.outside.queues.insert(queue.id(), Inlet::Invite(id));
+        // Only the answer may have been lost.
+        self.close_queue(&old.queue, invite_lane(id));
+        let record = InviteRecord { bytes: moved.to_bytes().to_vec(), queue, ..old };
+        self.put(Key::Invite(id), &record);
+        self.messenger.invites.insert(id, record);
     }
 
     /// The notice of an invite: what waits at its place.

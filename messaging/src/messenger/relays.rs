@@ -90,6 +90,12 @@ impl Messenger {
         active.max_by_key(|relay| (relay.connected, relay.detail.is_none())).map(|relay| relay.record.place)
     }
 
+    /// The relay in use that comes after this one, in a circle; none where there is no other.
+    pub(super) fn relay_after(&self, place: &Place) -> Option<Place> {
+        let others: Vec<Place> = self.active_relays().into_iter().filter(|other| other != place).collect();
+        others.iter().find(|other| *other > place).or(others.first()).copied()
+    }
+
     pub(super) fn relay_list(&self) -> Vec<RelayView> {
         let view = |relay: &Relay| RelayView {
             place: relay.record.place,

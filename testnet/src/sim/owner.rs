@@ -5,7 +5,9 @@ use std::fmt;
 
 use autonomy_messaging::Name;
 use autonomy_messaging::invite::Invite;
-use autonomy_messaging::messenger::{Answer, Command, ContactState, ContactView, Notice};
+use autonomy_messaging::messenger::{
+    Answer, Command, ContactState, ContactView, InviteId, InviteState, Notice,
+};
 use autonomy_messaging::payload::{MAX_TEXT_LEN, Payload, Text};
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -30,6 +32,8 @@ pub(super) struct Bond {
 enum Stage {
     /// The inviter is to make an invite.
     Planned,
+    /// The inviter made this one, which cannot be used yet.
+    Made(InviteId),
     /// The invitee has it.
     Offered(Box<Invite>),
     /// The invitee accepted it.
@@ -170,7 +174,11 @@ impl World {
         let is_inviter = pod == inviter;
         let invitee_id = self.bodies[invitee].pod.contact_id();
         match (&mut self.bonds[bond].stage, state) {
-            (Stage::Planned, None) if is_inviter => self.offer(bond),
+            (Stage::Planned, None) if is_inviter => self.make_invite(bond),
+            (Stage::Made(invite), None) if is_inviter => {
+                let invite = *invite;
+                self.offer(bond, invite);
+            }
             (Stage::Planned, Some(ContactState::Active)) if is_inviter => {
                 // The other lost us before they knew that we agreed: once more.
                 self.ask(pod, Command::Remove(invitee_id));
@@ -198,13 +206,28 @@ impl World {
         }
     }
 
-    fn offer(&mut self, bond: usize) {
+    fn make_invite(&mut self, bond: usize) {
         let inviter = self.bonds[bond].inviter;
         let short = self.troubled && self.config.faults.has(Fault::Invites) && self.rng.gen_ratio(1, 16);
         let valid_for = if short { 60 } else { VALID_FOR };
         let invite = self.ask(inviter, Command::Invite { note: None, valid_for });
         if let Some(Ok(Answer::Invite(view))) = invite {
-            self.bonds[bond].stage = Stage::Offered(Box::new(view.invite));
+            self.bonds[bond].stage = Stage::Made(view.id);
+            self.offer(bond, view.id);
+        }
+    }
+
+    /// Hands an invite over once it can be used.
+    fn offer(&mut self, bond: usize, invite: InviteId) {
+        let inviter = self.bonds[bond].inviter;
+        match self.ask(inviter, Command::InviteById(invite)) {
+            Some(Ok(Answer::Invite(view))) => match view.state {
+                InviteState::Publishing => {}
+                InviteState::Ready => self.bonds[bond].stage = Stage::Offered(Box::new(view.invite)),
+                _ => self.bonds[bond].stage = Stage::Planned,
+            },
+            Some(_) => self.bonds[bond].stage = Stage::Planned,
+            None => {}
         }
     }
 
@@ -364,6 +387,7 @@ impl fmt::Debug for Bond {
         let Self { inviter, invitee, stage } = self;
         let stage = match stage {
             Stage::Planned => "planned",
+            Stage::Made(_) => "an invite is made",
             Stage::Offered(_) => "invited",
             Stage::Accepted { inviter_agrees: true, .. } => "confirmed",
             Stage::Accepted { .. } => "accepted",
