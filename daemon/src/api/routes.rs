@@ -1,5 +1,5 @@
-//! One small function a route: parse, ask the node, answer. Here the pod and its devices; [`money`],
-//! [`contacts`], [`mail`] and [`files`] hold the others.
+//! One small function a route: parse, ask the node, answer. Here the pod and its devices; `money`,
+//! `contacts`, `mail` and `files` hold the others.
 
 pub(super) mod contacts;
 pub(super) mod files;
