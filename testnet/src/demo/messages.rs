@@ -11,7 +11,7 @@ use super::{
     person::Person,
     stage::{Stage, must},
     talk::{Cast, Talker, add_relays, meet},
-    unrest,
+    unrest::Unrest,
 };
 
 /// After the last was said: circuits are built anew, relays are asked.
@@ -24,8 +24,8 @@ pub(super) fn play(stage: &Stage<'_>, size: MessagesSize) -> Result<Vec<Person>,
     meet(&mut cast)?;
     let name = format!("{} messages, a Tor relay killed every {} s", size.count, size.kill_every);
     stage.step(&name, |step| {
-        let every = Duration::from_secs(size.kill_every);
-        let (run, killed) = unrest::during(stage.tor()?, every, || talk(&mut cast, size, step))?;
+        let unrest = Unrest { every: Duration::from_secs(size.kill_every), silent_too: false };
+        let (run, killed) = unrest.during(stage.tor()?, || talk(&mut cast, size, step))?;
         step.figure("tor_relays_killed", killed);
         run.report(step, size)
     })?;

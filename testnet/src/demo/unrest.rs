@@ -11,37 +11,51 @@ use autonomy_testnet::{
 
 use super::DemoError;
 
-/// How long a killed relay is away: circuits through it are gone at once, and clients learn of it by dialling.
+/// How long a relay is away: circuits through a killed one are gone at once, and clients learn of it by dialling.
 const AWAY: Duration = Duration::from_secs(10);
 
-/// Does `act` while every `every` one Tor relay is killed, each in its turn, and started again a little later. Gives
-/// how many were, too.
-pub(super) fn during<T>(
-    tor: &TorNetwork,
-    every: Duration,
-    act: impl FnOnce() -> Result<T, DemoError>,
-) -> Result<(T, usize), DemoError> {
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let killer = scope.spawn(|| kill_in_turn(tor, every, &over));
-        let outcome = act();
-        over.store(true, Ordering::SeqCst);
-        let killed = killer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok((outcome?, killed?))
-    })
+/// What goes wrong, and how often.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unrest {
+    /// From one relay's end to the next one's.
+    pub(super) every: Duration,
+    /// Whether every second one falls silent, with its connections open, where the others are killed.
+    pub(super) silent_too: bool,
 }
 
-fn kill_in_turn(tor: &TorNetwork, every: Duration, over: &AtomicBool) -> Result<usize, TorError> {
-    let ends_within =
-        |time| clock::wait_until(time, || over.load(Ordering::SeqCst)).is_ok() || clock::interrupted();
-    let mut killed = 0;
-    while !ends_within(every.saturating_sub(AWAY)) {
-        let relay = killed % tor.relays();
-        tor.kill_relay(relay);
-        killed += 1;
-        // It comes back in any case: the next act finds the network whole.
-        ends_within(AWAY);
-        tor.restart_relay(relay)?;
+impl Unrest {
+    /// Does `act` while Tor relays go away, each in its turn, and come back a little later. Gives how many did, too.
+    pub(super) fn during<T>(
+        self,
+        tor: &TorNetwork,
+        act: impl FnOnce() -> Result<T, DemoError>,
+    ) -> Result<(T, usize), DemoError> {
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let harm = scope.spawn(|| self.harm(tor, &over));
+            let outcome = act();
+            over.store(true, Ordering::SeqCst);
+            let harmed = harm.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok((outcome?, harmed?))
+        })
     }
-    Ok(killed)
+
+    fn harm(self, tor: &TorNetwork, over: &AtomicBool) -> Result<usize, TorError> {
+        let ends_within =
+            |time| clock::wait_until(time, || over.load(Ordering::SeqCst)).is_ok() || clock::interrupted();
+        let mut harmed = 0;
+        while !ends_within(self.every.saturating_sub(AWAY)) {
+            let (relay, silent) = (harmed % tor.relays(), self.silent_too && harmed % 2 == 1);
+            harmed += 1;
+            if silent {
+                tor.freeze_relay(relay)
+            } else {
+                tor.kill_relay(relay)
+            }
+            // It comes back in any case: the next act finds the network whole.
+            ends_within(AWAY);
+            if silent { tor.thaw_relay(relay) } else { tor.restart_relay(relay)? }
+        }
+        Ok(harmed)
+    }
 }
