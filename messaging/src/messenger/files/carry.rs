@@ -1,0 +1,171 @@
+//! Chunks on their way: sent, taken, acknowledged, refused.
+
+use super::{FileRecord, FileState, STRAY_AFTER};
+use crate::{
+    ChunkVerdict, FileContent, Incoming, MAX_TRANSFERS, TransferId, Window,
+    messenger::{ContactId, ContactState, Direction, Notice, row::Key, turn::Turn},
+    packet::{Chunk, Item},
+    payload::{FileOffer, Payload},
+};
+
+/// Files whose chunks came without an offer, at most so many are remembered.
+const MAX_STRAY: usize = 8;
+
+impl Turn<'_> {
+    /// A chunk to be sent.
+    pub(in crate::messenger) fn chunk(
+        &mut self,
+        id: ContactId,
+        transfer: TransferId,
+        index: u32,
+    ) -> Option<Item> {
+        let bytes = self.read::<Vec<u8>>(Key::Chunk(id, transfer, index))?;
+        let mut record = self.file_record(id, transfer).ok()?.clone();
+        let mut outgoing = record.outgoing()?;
+        if outgoing.mark_sent(index) {
+            record.transfer = outgoing.record();
+            self.keep_file(id, transfer, record);
+        }
+        Some(Item::Chunk(Chunk { transfer, index, bytes }))
+    }
+
+    /// What a contact has of our files.
+    pub(in crate::messenger) fn file_receipts(&mut self, id: ContactId, receipts: &[(TransferId, Window)]) {
+        for (transfer, window) in receipts {
+            let Ok(record) = self.file_record(id, *transfer) else { continue };
+            let (mut record, Some(mut outgoing)) = (record.clone(), record.outgoing()) else { continue };
+            match outgoing.acknowledge(window) {
+                Ok(true) => {
+                    record.transfer = outgoing.record();
+                    if outgoing.is_complete() {
+                        record.state = FileState::Complete;
+                        self.notify(Notice::FileDelivered(id, *transfer));
+                    }
+                    self.keep_file(id, *transfer, record);
+                }
+                Ok(false) => {}
+                Err(_) => self.messenger.outside.refused.forged_receipts += 1,
+            }
+        }
+    }
+
+    /// The contact may have been put back to an older day: what it has of our files is learnt anew.
+    pub(in crate::messenger) fn restart_files(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        let restarted = contact.files.iter().filter_map(|(transfer, file)| {
+            let mut outgoing = file.outgoing()?;
+            outgoing.restart();
+            Some((*transfer, FileRecord { transfer: outgoing.record(), ..file.clone() }))
+        });
+        let restarted: Vec<_> = restarted.collect();
+        restarted.into_iter().for_each(|(transfer, record)| self.keep_file(id, transfer, record));
+    }
+
+    /// A contact offers a file: it is taken if it is within the limit.
+    pub(in crate::messenger) fn file_offered(&mut self, id: ContactId, offer: FileOffer) {
+        let FileOffer { transfer, name, size, sha256 } = offer;
+        let content = FileContent { size, sha256 };
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        if contact.files.contains_key(&transfer) {
+            return;
+        }
+        let limit = contact.record.file_limit;
+        let welcome = size > 0 && contact.underway(Direction::Incoming) < MAX_TRANSFERS;
+        let incoming = Incoming::new(content, limit).ok().filter(|_| welcome);
+        let room = self.make_room_for_file(id).is_ok();
+        let Some(incoming) = incoming.filter(|_| room) else {
+            self.queue_payload(id, &Payload::FileCancel(transfer));
+            return self.notify(Notice::FileCancelled(id, transfer));
+        };
+        let mut record = FileRecord::new(Direction::Incoming, &name, &content, self.now);
+        record.state = FileState::Underway;
+        record.transfer = incoming.record();
+        self.keep_file(id, transfer, record);
+        self.notify(Notice::FileOffered(id, transfer));
+    }
+
+    /// A chunk of a file.
+    pub(in crate::messenger) fn chunk_arrived(&mut self, id: ContactId, chunk: &Chunk) {
+        let Chunk { transfer, index, bytes } = chunk;
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let Some(record) = contact.files.get(transfer).cloned() else {
+            return self.stray_chunk(id, *transfer);
+        };
+        let verdict = match record.state {
+            FileState::Complete => ChunkVerdict::Repeat,
+            FileState::Cancelled => return,
+            _ => match record.incoming() {
+                Some(mut incoming) => {
+                    let verdict = incoming.accept(*index, bytes.len());
+                    if let ChunkVerdict::New { .. } = verdict {
+                        self.take_chunk(id, *transfer, *index, bytes, record, &incoming);
+                    }
+                    verdict
+                }
+                None => ChunkVerdict::Malformed,
+            },
+        };
+        match verdict {
+            ChunkVerdict::Malformed => self.messenger.outside.refused.malformed += 1,
+            ChunkVerdict::TooFar => {}
+            ChunkVerdict::New { .. } | ChunkVerdict::Repeat => {
+                let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+                contact.outside.courier.owe_receipt(now, verdict == ChunkVerdict::Repeat);
+                let lately = &mut contact.outside.chunks_from;
+                lately.retain(|other| other != transfer);
+                lately.push_back(*transfer);
+                if lately.len() > MAX_TRANSFERS {
+                    lately.pop_front();
+                }
+                self.touch(id);
+            }
+        }
+    }
+
+    fn take_chunk(
+        &mut self,
+        id: ContactId,
+        transfer: TransferId,
+        index: u32,
+        bytes: &Vec<u8>,
+        mut record: FileRecord,
+        incoming: &Incoming,
+    ) {
+        self.put(Key::Chunk(id, transfer, index), bytes);
+        record.transfer = incoming.record();
+        if incoming.is_complete() {
+            record.state = FileState::Complete;
+            self.notify(Notice::FileReceived(id, transfer));
+        }
+        self.keep_file(id, transfer, record);
+    }
+
+    /// A chunk of a file that was never offered here: after a while its sender is told to stop.
+    fn stray_chunk(&mut self, id: ContactId, transfer: TransferId) {
+        let now = self.now;
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let stray = &mut contact.outside.stray_chunks;
+        if stray.len() >= MAX_STRAY && !stray.contains_key(&transfer) {
+            stray.retain(|_, since| now < *since + STRAY_AFTER);
+        }
+        if stray.len() < MAX_STRAY || stray.contains_key(&transfer) {
+            let since = *stray.entry(transfer).or_insert(now);
+            if now >= since + STRAY_AFTER && contact.record.state == ContactState::Active {
+                stray.remove(&transfer);
+                self.queue_payload(id, &Payload::FileCancel(transfer));
+            }
+        }
+    }
+
+    /// A contact gave a file up.
+    pub(in crate::messenger) fn file_cancelled(&mut self, id: ContactId, transfer: TransferId) {
+        let Ok(record) = self.file_record(id, transfer) else { return };
+        if record.is_over() {
+            return;
+        }
+        let record = FileRecord { state: FileState::Cancelled, ..record.clone() };
+        self.keep_file(id, transfer, record);
+        self.notify(Notice::FileCancelled(id, transfer));
+    }
+}
