@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod address_book;
+mod chaos;
 mod files;
 mod hostile;
 mod insider;
 mod parcels;
+mod relay;
 mod rotation;
 mod world;
 

@@ -10,31 +10,15 @@ use autonomy_messaging::{
         RowClass, Step, Tally,
     },
     payload::{Payload, Text},
-    place::{Capability, CapabilityHash, Place, QueueId},
-    wire::{Notice as PlaceNotice, Refusal, Request, Response},
+    place::{Capability, Place, QueueId},
+    wire::{Refusal, Request, Response},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 
+use super::relay::Relay;
+
 /// When the stories begin: 2026-01-01.
 pub(crate) const START: u64 = 1_767_225_600;
-
-/// A relay that keeps everything it is given.
-#[derive(Default)]
-pub(crate) struct Relay {
-    pub(crate) dead: bool,
-    /// Takes frames and gives none out.
-    pub(crate) lying: bool,
-    queues: BTreeMap<QueueId, Queue>,
-}
-
-struct Queue {
-    deposit: CapabilityHash,
-    collect: CapabilityHash,
-    notice: Option<PlaceNotice>,
-    next: u64,
-    frames: BTreeMap<u64, autonomy_messaging::frame::Blob>,
-    pushed: u64,
-}
 
 /// A pod: its messenger in memory, and its rows on disk.
 pub(crate) struct Pod {
@@ -55,6 +39,12 @@ pub(crate) struct World {
     /// Nobody reaches anybody.
     pub(crate) cut: bool,
     pub(crate) calls: VecDeque<(usize, CallId, Place, Request)>,
+    /// Which pod crashes at its next input, after so many effects.
+    pub(crate) crash: Option<(usize, usize)>,
+    /// Which pod crashed.
+    pub(crate) crashed: Option<usize>,
+    /// Calls of pods that crashed: they may still be carried out, and nobody hears of it.
+    pub(crate) orphans: VecDeque<(usize, CallId, Place, Request)>,
     /// Places of others, who answer as they like.
     strangers: Vec<(Place, Stranger)>,
 }
@@ -75,6 +65,9 @@ impl World {
             relays: (0..relays).map(|n| (place(100 + n), Relay::default())).collect(),
             cut: false,
             calls: VecDeque::new(),
+            crash: None,
+            crashed: None,
+            orphans: VecDeque::new(),
             strangers: Vec::new(),
         };
         for pod in 0..usize::from(pods) {
@@ -85,6 +78,14 @@ impl World {
 
     /// Lets a pod take one input and carries out what follows; the rows go to its disk first.
     pub(crate) fn handle(&mut self, pod: usize, input: Input) -> Option<Result<Answer, RefusedBecause>> {
+        self.step(pod, input).0
+    }
+
+    fn step(
+        &mut self,
+        pod: usize,
+        input: Input,
+    ) -> (Option<Result<Answer, RefusedBecause>>, Option<Response>) {
         let it = &mut self.pods[pod];
         let Step { rows, effects, answer } = it.messenger.handle(self.now, &mut self.rng, &it.disk, input);
         for row in rows {
@@ -94,21 +95,30 @@ impl World {
             }
         }
         it.assert_restores();
-        for effect in effects {
+        let crash = self.crash.take_if(|(of, _)| *of == pod);
+        let mut answered = None;
+        for effect in effects.into_iter().take(crash.map_or(usize::MAX, |(_, effects)| effects)) {
+            let it = &mut self.pods[pod];
             match effect {
                 Effect::Call { call, place, request, .. } => {
                     self.calls.push_back((pod, call, place, request))
                 }
                 Effect::Collect(collections) => {
-                    let it = &mut self.pods[pod];
                     it.collects = collections.into_iter().map(|c| (c.place, c.queue, c.capability)).collect();
                 }
-                Effect::Serve(queues) => self.pods[pod].serves = queues.into_iter().collect(),
-                Effect::Answer { .. } => unreachable!("answered by `asked`"),
-                Effect::Notify(notice) => self.pods[pod].notices.push(notice),
+                Effect::Serve(queues) => it.serves = queues.into_iter().collect(),
+                Effect::Answer { response, .. } => answered = Some(response),
+                Effect::Notify(notice) => it.notices.push(notice),
             }
         }
-        answer
+        if crash.is_some() {
+            let (gone, stay) = std::mem::take(&mut self.calls).into_iter().partition(|(of, ..)| *of == pod);
+            self.calls = stay;
+            self.orphans.extend::<VecDeque<(usize, CallId, Place, Request)>>(gone);
+            self.pods[pod].online = false;
+            self.crashed = Some(pod);
+        }
+        (answer, answered)
     }
 
     pub(crate) fn command(&mut self, pod: usize, command: Command) -> Answer {
@@ -189,41 +199,11 @@ impl World {
         if !self.pods[pod].serves.contains(&queue) {
             return Ok(Response::Refused(Refusal::UnknownQueue));
         }
-        Ok(self.asked(pod, request))
-    }
-
-    fn asked(&mut self, pod: usize, request: Request) -> Response {
-        let it = &mut self.pods[pod];
-        let input = Input::Asked { ticket: 1, request };
-        let mut step = it.messenger.handle(self.now, &mut self.rng, &it.disk, input);
-        let answer = step.effects.iter().position(|effect| matches!(effect, Effect::Answer { .. })).unwrap();
-        let Effect::Answer { response, .. } = step.effects.remove(answer) else { unreachable!() };
-        for row in step.rows {
-            match row.value {
-                Some(value) => drop(it.disk.insert(row.key, value)),
-                None => drop(it.disk.remove(&row.key)),
-            }
-        }
-        it.assert_restores();
-        for effect in step.effects {
-            match effect {
-                Effect::Call { call, place, request, .. } => {
-                    self.calls.push_back((pod, call, place, request))
-                }
-                Effect::Notify(notice) => self.pods[pod].notices.push(notice),
-                Effect::Serve(queues) => self.pods[pod].serves = queues.into_iter().collect(),
-                Effect::Collect(collections) => {
-                    self.pods[pod].collects =
-                        collections.into_iter().map(|c| (c.place, c.queue, c.capability)).collect();
-                }
-                Effect::Answer { .. } => unreachable!("one answer a request"),
-            }
-        }
-        response
+        self.step(pod, Input::Asked { ticket: 1, request }).1.ok_or_else(unreached)
     }
 
     /// Pushes one frame of a relay to its owner.
-    fn push_one(&mut self) -> bool {
+    pub(crate) fn push_one(&mut self) -> bool {
         for pod in 0..self.pods.len() {
             if !self.pods[pod].online {
                 continue;
@@ -247,13 +227,18 @@ impl World {
 
     /// A pod starts again from its disk.
     pub(crate) fn on(&mut self, pod: usize) {
-        for (_, relay) in &mut self.relays {
-            relay.queues.values_mut().for_each(|queue| queue.pushed = 0);
-        }
+        self.subscribe_again();
         let it = &mut self.pods[pod];
         it.messenger = it.restored();
         it.online = true;
         self.handle(pod, Input::Wake);
+    }
+
+    /// Relays push again what was not acknowledged.
+    pub(crate) fn subscribe_again(&mut self) {
+        for (_, relay) in &mut self.relays {
+            relay.queues.values_mut().for_each(|queue| queue.pushed = 0);
+        }
     }
 
     /// The rows a backup holds.
@@ -361,62 +346,6 @@ impl Pod {
 
     fn assert_restores(&self) {
         assert!(self.restored() == self.messenger, "what is restored is not what was running");
-    }
-}
-
-impl Relay {
-    fn answer(&mut self, request: Request) -> Response {
-        match request {
-            Request::Open { queue, deposit, collect, notice, .. } => {
-                self.queues.entry(queue).or_insert_with(|| Queue {
-                    deposit,
-                    collect,
-                    notice,
-                    next: 1,
-                    frames: BTreeMap::new(),
-                    pushed: 0,
-                });
-                Response::Done
-            }
-            Request::Deposit(frame) => match self.queues.get_mut(&frame.queue) {
-                Some(queue) if queue.deposit.admits(&frame.capability) => {
-                    queue.frames.insert(queue.next, frame.blob);
-                    queue.next += 1;
-                    Response::Done
-                }
-                _ => Response::Refused(Refusal::UnknownQueue),
-            },
-            Request::Redeem { queue, deposit } => match self.queues.get(&queue) {
-                Some(found) if found.deposit.admits(&deposit) => {
-                    found.notice.clone().map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
-                }
-                _ => Response::Refused(Refusal::UnknownQueue),
-            },
-            Request::Ack { queue, collect, up_to } => {
-                if let Some(queue) =
-                    self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(&collect))
-                {
-                    queue.frames.retain(|number, _| *number > up_to);
-                }
-                Response::Done
-            }
-            Request::Close { queue, .. } => {
-                self.queues.remove(&queue);
-                Response::Done
-            }
-            Request::Subscribe(_) => Response::Refused(Refusal::Malformed),
-        }
-    }
-
-    fn push(
-        &mut self,
-        queue: QueueId,
-        collect: &Capability,
-    ) -> Option<(u64, autonomy_messaging::frame::Blob)> {
-        let queue = self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(collect))?;
-        let (number, blob) = queue.frames.range(queue.pushed + 1..).next()?;
-        queue.pushed = *number;
-        Some((*number, blob.clone()))
     }
 }
 

@@ -1,0 +1,84 @@
+//! A relay of the small world: keeps everything it is given, in memory.
+
+use std::collections::BTreeMap;
+
+use autonomy_messaging::{
+    frame::Blob,
+    place::{Capability, CapabilityHash, QueueId},
+    wire::{Notice, Refusal, Request, Response},
+};
+
+/// A relay that keeps everything it is given.
+#[derive(Clone, Default)]
+pub(crate) struct Relay {
+    pub(crate) dead: bool,
+    /// Takes frames and gives none out.
+    pub(crate) lying: bool,
+    pub(crate) queues: BTreeMap<QueueId, Queue>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Queue {
+    deposit: CapabilityHash,
+    collect: CapabilityHash,
+    notice: Option<Notice>,
+    next: u64,
+    frames: BTreeMap<u64, Blob>,
+    pub(crate) pushed: u64,
+}
+
+impl Relay {
+    pub(crate) fn answer(&mut self, request: Request) -> Response {
+        match request {
+            Request::Open { queue, deposit, collect, notice, .. } => {
+                self.queues.entry(queue).or_insert_with(|| Queue {
+                    deposit,
+                    collect,
+                    notice,
+                    next: 1,
+                    frames: BTreeMap::new(),
+                    pushed: 0,
+                });
+                Response::Done
+            }
+            Request::Deposit(frame) => match self.queues.get_mut(&frame.queue) {
+                Some(queue) if queue.deposit.admits(&frame.capability) => {
+                    queue.frames.insert(queue.next, frame.blob);
+                    queue.next += 1;
+                    Response::Done
+                }
+                _ => Response::Refused(Refusal::UnknownQueue),
+            },
+            Request::Redeem { queue, deposit } => match self.queues.get(&queue) {
+                Some(found) if found.deposit.admits(&deposit) => {
+                    found.notice.clone().map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
+                }
+                _ => Response::Refused(Refusal::UnknownQueue),
+            },
+            Request::Ack { queue, collect, up_to } => {
+                if let Some(queue) =
+                    self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(&collect))
+                {
+                    queue.frames.retain(|number, _| *number > up_to);
+                }
+                Response::Done
+            }
+            Request::Close { queue, .. } => {
+                self.queues.remove(&queue);
+                Response::Done
+            }
+            Request::Subscribe(_) => Response::Refused(Refusal::Malformed),
+        }
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        queue: QueueId,
+        collect: &Capability,
+    ) -> Option<(u64, Blob)> {
+        let queue = self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(collect))?;
+        let (number, blob) = queue.frames.range(queue.pushed + 1..).next()?;
+        queue.pushed = *number;
+        Some((*number, blob.clone()))
+    }
+}
