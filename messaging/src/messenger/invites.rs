@@ -62,6 +62,8 @@ pub(super) struct InviteRecord {
     pub(super) note: Option<String>,
     pub(super) state: InviteState,
     pub(super) created_at: Timestamp,
+    /// Its last second. In the invite too, but to read that checks its keys, and this is looked at with every input.
+    pub(super) expires_at: Timestamp,
     pub(super) queue: OwnQueue,
     /// The key package that waits at the place, with its private parts.
     package: Vec<u8>,
@@ -84,7 +86,7 @@ impl Messenger {
     }
 
     fn next_of_invite(&self, id: &InviteId, record: &InviteRecord) -> Option<Timestamp> {
-        let expiry = record.is_open().then(|| record.invite().expires().saturating_add(1));
+        let expiry = record.is_open().then(|| record.expires_at.saturating_add(1));
         let flight = self.outside.publishing.get(id).copied().unwrap_or_default();
         let due = (record.state == InviteState::Publishing && flight.in_flight == 0).then_some(flight.due);
         expiry.into_iter().chain(due).min()
@@ -132,6 +134,7 @@ impl Turn<'_> {
             note: note.map(|note| note.as_str().to_owned()),
             state: if at_home { InviteState::Ready } else { InviteState::Publishing },
             created_at: self.now,
+            expires_at: invite.expires(),
             queue,
             package: package.to_bytes().to_vec(),
         };
@@ -202,7 +205,7 @@ impl Turn<'_> {
             .filter(|(id, record)| messenger.next_of_invite(id, record).is_some_and(|at| at <= now));
         let due: Vec<InviteId> = due.map(|(id, _)| *id).collect();
         for id in due {
-            let expires_at = self.messenger.invites[&id].invite().expires();
+            let expires_at = self.messenger.invites[&id].expires_at;
             if self.now > expires_at {
                 self.end_invite(id, InviteState::Expired);
             } else {
