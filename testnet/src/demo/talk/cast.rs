@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use autonomy_testnet::{clock, party::Relay, steps::Step};
+use autonomy_testnet::{
+    clock,
+    party::{Relay, fresh_key},
+    steps::Step,
+};
 use serde_json::Value;
 
 use crate::demo::{
@@ -45,7 +49,7 @@ impl Talker {
     }
 
     /// Starts the pod.
-    pub(super) fn on(&self) -> Result<(), DemoError> {
+    pub(in crate::demo) fn on(&self) -> Result<(), DemoError> {
         Ok(self.person.pod.run()?)
     }
 
@@ -56,9 +60,14 @@ impl Talker {
         })
     }
 
-    /// Says something more.
+    /// Says something more; gives its number.
     pub(in crate::demo) fn says(&mut self, words: String) -> Result<u64, DemoError> {
-        let number = self.person.say(&self.contact, &words)?;
+        self.says_once(words, &fresh_key())
+    }
+
+    /// The same with a key, by which the pod knows a repeat.
+    pub(in crate::demo) fn says_once(&mut self, words: String, key: &str) -> Result<u64, DemoError> {
+        let number = self.person.say_once(&self.contact, &words, key)?;
         self.said.push(words);
         Ok(number)
     }
