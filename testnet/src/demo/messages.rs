@@ -118,7 +118,7 @@ impl<'c, 'a> Talk<'c, 'a> {
         {
             return Ok(());
         }
-        let victim = if self.pods_killed % 2 == 0 { &self.cast.bob } else { &self.cast.alice };
+        let victim = if self.pods_killed.is_multiple_of(2) { &self.cast.bob } else { &self.cast.alice };
         self.pods_killed += 1;
         // Running one that runs kills it first, as a power cut would.
         victim.on()

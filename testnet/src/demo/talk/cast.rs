@@ -19,8 +19,9 @@ use crate::demo::{
 const RELAYS: [&str; 3] = ["relay-1", "relay-2", "relay-3"];
 /// From the start of a relay until it has reached itself over Tor.
 const RELAY_START: Duration = Duration::from_secs(180);
-/// No relay has taken anything for so long: whoever is on has left all that they have to say.
-const QUIET: Duration = Duration::from_secs(15);
+/// No relay has taken anything for so long: whoever is on has left all that they have to say. Longer than a pod tries
+/// the other pod alone (10 s).
+const QUIET: Duration = Duration::from_secs(12);
 /// The longest wait for words to be left at relays.
 const LEAVE_LIMIT: Duration = Duration::from_secs(180);
 
