@@ -20,10 +20,11 @@ pub mod tor;
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
+pub use autonomy_messaging::messenger::Collection;
 use autonomy_messaging::{
     frame::Blob,
     lane::{CallId, Lane, Unreached},
-    place::{Capability, Place, QueueId},
+    place::{Place, QueueId},
     wire::{Request, Response},
 };
 use futures::future::BoxFuture;
@@ -49,19 +50,6 @@ pub trait Dial: Send + Sync + 'static {
 
     /// Changes when whoever waits for a time should look again: the machine slept.
     fn woken(&self) -> watch::Receiver<u64>;
-}
-
-/// A queue to be collected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Collection {
-    /// Where it is.
-    pub place: Place,
-    /// Over which connection.
-    pub lane: Lane,
-    /// Its name.
-    pub queue: QueueId,
-    /// The right to collect it.
-    pub capability: Capability,
 }
 
 /// What the network tells the node.

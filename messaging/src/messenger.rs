@@ -32,6 +32,7 @@ mod files;
 mod input;
 mod invites;
 mod join;
+mod meet;
 mod parcels;
 mod people;
 mod places;

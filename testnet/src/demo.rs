@@ -66,6 +66,9 @@ pub(crate) struct MessagesSize {
     /// Milliseconds from one message to the next in act `messages`
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(..=60_000))]
     pause_ms: u64,
+    /// Kill one of the two pods as often, too, in act `messages`
+    #[arg(long)]
+    kill_pods: bool,
 }
 
 /// An act.

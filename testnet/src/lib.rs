@@ -23,6 +23,7 @@
 //! | [`tor_network`] | authorities and relays: keys, configuration, the first vote, faults |
 //! | [`bitcoind`] | the node: mine, pay, reorganise, restart, watch a descriptor |
 //! | [`party`] | pods and devices: settings, processes, commands |
+//! | [`sim`] | the one unreal world: thousands of pods in virtual time, and the promises of messaging |
 //! | [`provision`] | finds tor and bitcoind, or makes private copies from Debian |
 //! | [`process`] | children that cannot outlive us, whatever happens |
 //! | [`folder`], [`ports`] | what worlds own, held by locks that the kernel gives back |

@@ -24,7 +24,7 @@ pub use command::{CommandError, Done};
 pub use device::Device;
 pub use pod::{Pod, PodError};
 pub use relay::Relay;
-pub use socket::AskError;
+pub use socket::{AskError, fresh_key};
 
 use crate::folder::FolderError;
 use crate::provision::Program;

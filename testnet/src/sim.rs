@@ -13,7 +13,8 @@
 //! | `heap` | virtual time |
 //! | `pod` | the seam: the thing under test, its disk, steps cut off anywhere |
 //! | `relay` | places that keep frames, by the real rules of queues |
-//! | `body`, `net` | the shell of a pod: calls, answers, subscriptions, over bad links |
+//! | `body`, `net`, `subscriptions` | the shell of a pod: calls, answers, what is collected, over bad links |
+//! | `step`, `life` | what a pod does with what happens; how it falls and comes up |
 //! | `owner` | people: invite, accept, confirm, write, read |
 //! | `mishaps` | what goes wrong, and when |
 //! | `truth` | what really happened, and the promises |
@@ -22,11 +23,14 @@
 mod body;
 mod config;
 mod heap;
+mod life;
 mod mishaps;
 mod net;
 mod owner;
 mod pod;
 mod relay;
+mod step;
+mod subscriptions;
 mod truth;
 mod world;
 

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     driver::Handle,
     node::Input,
-    peers::{Collection, NetworkEvent, NetworkHandle},
+    peers::{NetworkEvent, NetworkHandle},
 };
 
 /// Carries out the messenger's effects until the driver ends.
@@ -22,15 +22,7 @@ pub(super) async fn carry_out(
         };
         match effect {
             Some(Effect::Call { call, place, lane, request }) => network.call(call, place, lane, request),
-            Some(Effect::Collect(wanted)) => {
-                let collection = |wanted: autonomy_messaging::messenger::Collection| Collection {
-                    place: wanted.place,
-                    lane: wanted.lane,
-                    queue: wanted.queue,
-                    capability: wanted.capability,
-                };
-                network.collect(wanted.into_iter().map(collection).collect());
-            }
+            Some(Effect::Collect(wanted)) => network.collect(wanted),
             Some(Effect::Serve(queues)) => network.serve(queues),
             Some(Effect::Answer { ticket, response }) => network.answer(ticket, response),
             // Events of the node by then.

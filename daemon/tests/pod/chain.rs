@@ -1,6 +1,7 @@
 //! bitcoind away, silent, restarted, on another network, on another chain; reorganisations; a mempool that forgets.
 
 use autonomy_testnet::{
+    bitcoind::Bitcoind,
     clock,
     world::{World, WorldConfig},
 };
@@ -34,14 +35,30 @@ fn a_bitcoind_that_goes_and_comes_back_is_told_of_and_followed() {
 fn a_bitcoind_that_hangs_holds_up_nobody_but_the_chain() {
     let (_chain, node) = bitcoind_alone();
     let mut home = Home::adopted(node);
-    node.freeze();
+    let frozen = Frozen::hold(node);
     let account = home.account();
     home.receive(&account, "a").ok();
     home.away("does not answer");
     assert!(home.terminate(), "it ends all the same: {}", home.log());
     home.start();
-    node.thaw();
+    drop(frozen);
     home.synced(node);
+}
+
+/// A bitcoind that hangs for as long as this is held: other stories share it, and must not hang after this one failed.
+struct Frozen<'a>(&'a Bitcoind);
+
+impl<'a> Frozen<'a> {
+    fn hold(node: &'a Bitcoind) -> Self {
+        node.freeze();
+        Self(node)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        self.0.thaw();
+    }
 }
 
 #[test]

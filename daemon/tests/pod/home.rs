@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::http::{self, Answer};
 
 /// The longest that anything here may take on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A Tor network that does not answer.
 const DEAD_NETWORK: &str = r#"

@@ -27,8 +27,9 @@ use tokio::{
 
 use crate::world::Mailbox;
 
-/// An onion service may need two minutes until it is found, on a machine that is busy.
-const REACH: Duration = Duration::from_secs(180);
+/// An onion service may need two minutes until it is found, on a machine that is busy, and whoever collects pauses up to
+/// five minutes between attempts.
+const REACH: Duration = Duration::from_secs(600);
 
 struct Process {
     folder: TempDir,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, ContactId, ContactState, InviteView, Messenger, Notice, RefusedBecause, Timestamp,
-    contact::{ContactRecord, OwnQueue},
+    Answer, InviteView, Messenger, Notice, RefusedBecause, Timestamp,
+    contact::OwnQueue,
     input::MAX_INVITE_VALIDITY,
     places::{Call, Inlet},
     row::Key,
@@ -12,20 +12,15 @@ use super::{
 };
 use crate::{
     Name,
-    card::UnverifiedCard,
-    envelope::{Envelope, Hello},
-    frame::Blob,
     invite::Invite,
     lane::{Lane, LaneRole, Unreached},
     place::Place,
-    ratchet::{OwnKeyPackage, Psk, Session},
+    ratchet::OwnKeyPackage,
     wire::{Notice as PlaceNotice, Request, Response},
 };
 
 /// Most invites that are open at a time.
 pub const MAX_INVITES: usize = 64;
-/// Most people who may wait for confirmation of one invite: each costs a group, about a millisecond and 60 kB on disk.
-const MAX_ASKING: usize = 8;
 /// Pause before publishing is tried again, seconds: doubled each time, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: u64 = 2;
 const LONGEST_PAUSE: u64 = 300;
@@ -62,9 +57,11 @@ pub(super) struct InviteRecord {
     pub(super) note: Option<String>,
     pub(super) state: InviteState,
     pub(super) created_at: Timestamp,
+    /// Its last second. In the invite too, but to read that checks its keys, and this is looked at with every input.
+    pub(super) expires_at: Timestamp,
     pub(super) queue: OwnQueue,
     /// The key package that waits at the place, with its private parts.
-    package: Vec<u8>,
+    pub(super) package: Vec<u8>,
 }
 
 impl InviteRecord {
@@ -84,7 +81,7 @@ impl Messenger {
     }
 
     fn next_of_invite(&self, id: &InviteId, record: &InviteRecord) -> Option<Timestamp> {
-        let expiry = record.is_open().then(|| record.invite().expires().saturating_add(1));
+        let expiry = record.is_open().then(|| record.expires_at.saturating_add(1));
         let flight = self.outside.publishing.get(id).copied().unwrap_or_default();
         let due = (record.state == InviteState::Publishing && flight.in_flight == 0).then_some(flight.due);
         expiry.into_iter().chain(due).min()
@@ -132,6 +129,7 @@ impl Turn<'_> {
             note: note.map(|note| note.as_str().to_owned()),
             state: if at_home { InviteState::Ready } else { InviteState::Publishing },
             created_at: self.now,
+            expires_at: invite.expires(),
             queue,
             package: package.to_bytes().to_vec(),
         };
@@ -202,7 +200,7 @@ impl Turn<'_> {
             .filter(|(id, record)| messenger.next_of_invite(id, record).is_some_and(|at| at <= now));
         let due: Vec<InviteId> = due.map(|(id, _)| *id).collect();
         for id in due {
-            let expires_at = self.messenger.invites[&id].invite().expires();
+            let expires_at = self.messenger.invites[&id].expires_at;
             if self.now > expires_at {
                 self.end_invite(id, InviteState::Expired);
             } else {
@@ -299,89 +297,6 @@ impl Turn<'_> {
         let package = OwnKeyPackage::from_bytes(&record.package).ok()?;
         let invite = record.invite();
         invite.seal_notice(package.public(), self.rng).ok()
-    }
-
-    /// A frame in the queue of an invite: somebody introduces themselves.
-    pub(super) fn introduced(&mut self, id: InviteId, blob: &Blob) {
-        let Some(record) = self.messenger.invites.get(&id).filter(|record| record.is_open()) else { return };
-        let (invite, queue) = (record.invite(), record.queue.id());
-        let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
-        let Some(content) = invite.hello_key().open(&queue, blob) else {
-            self.messenger.outside.refused.foreign += 1;
-            return;
-        };
-        let Ok(Envelope::Hello(hello)) = Envelope::parse(&content) else {
-            self.messenger.outside.refused.malformed += 1;
-            return;
-        };
-        if self.meet(id, &package, &invite.mls_psk(), &hello).is_none() {
-            self.messenger.outside.refused.malformed += 1;
-        }
-    }
-
-    /// Takes up one who asks. None if what they say does not hold.
-    fn meet(&mut self, invite: InviteId, package: &OwnKeyPackage, psk: &Psk, hello: &Hello) -> Option<()> {
-        let own = self.own().ok()?;
-        let mut session = Session::join(package, &hello.welcome, psk).ok()?;
-        let card_bytes = session.open(None, &hello.message).ok()?;
-        let card = UnverifiedCard::parse(&card_bytes).ok()?;
-        let root = card.claimed_root();
-        let card = card.verify(&root, self.now).ok()?;
-        if root == own.root || card.leaf_key() != session.peer_leaf_key() {
-            return None;
-        }
-        let contact = ContactId::of(&root);
-        let asking = |record: &ContactRecord| record.state == ContactState::Asking;
-        let waiting = self.messenger.contacts.values().filter(|other| other.record.invite == Some(invite));
-        if waiting.filter(|other| asking(&other.record)).count() >= MAX_ASKING {
-            return None;
-        }
-        let mut record = self.messenger.new_record(&root, ContactState::Asking, self.now);
-        match self.messenger.contacts.get(&contact) {
-            Some(known) if known.record.state == ContactState::Known => record.keep_of(&known.record),
-            // A repeat, or somebody we know already: nothing to do.
-            Some(_) => {
-                self.messenger.outside.refused.repeats += 1;
-                return Some(());
-            }
-            None => self.messenger.check_room_for_contact().ok()?,
-        }
-        record.invite = Some(invite);
-        record.own_package = package.to_bytes().to_vec();
-        record.card = card_bytes.to_vec();
-        record.keys = Some(super::join::pair_keys(&session, super::join::Side::Joiner));
-        self.insert_contact(contact, record, Some(card));
-        self.begin_group(contact, Box::new(session));
-        self.notify(Notice::Asked(contact));
-        Some(())
-    }
-
-    pub(super) fn confirm(&mut self, id: ContactId) -> Outcome {
-        let invite = {
-            let contact = self.contact(id)?;
-            if contact.record.state != ContactState::Asking {
-                return Err(RefusedBecause::Conflict("this contact does not wait to be confirmed".into()));
-            }
-            contact.record.state = ContactState::Active;
-            contact.record.invite.take()
-        };
-        self.record_changed(id);
-        self.make_queues(id);
-        if let Some(invite) = invite {
-            self.end_invite(invite, InviteState::Used);
-            self.send_away_others(invite);
-        }
-        self.notify(Notice::Connected(id));
-        self.view(id)
-    }
-
-    /// An invite is for one: whoever else redeemed it is declined.
-    fn send_away_others(&mut self, invite: InviteId) {
-        let others = self.messenger.contacts.iter().filter(|(_, other)| other.record.invite == Some(invite));
-        let others: Vec<ContactId> = others.map(|(id, _)| *id).collect();
-        for other in others {
-            self.forget_attempt(other);
-        }
     }
 }
 

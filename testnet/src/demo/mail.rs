@@ -57,10 +57,10 @@ impl Person {
         })
     }
 
-    /// Says something to `contact`; gives its number.
-    pub(super) fn say(&self, contact: &str, words: &str) -> Result<u64, DemoError> {
+    /// Says something to `contact`; gives its number. By `key` the pod knows a repeat.
+    pub(super) fn say_once(&self, contact: &str, words: &str, key: &str) -> Result<u64, DemoError> {
         let request = format!("POST /v1/contacts/{contact}/messages");
-        number(&self.pod.ask(&request, Some(&json!({ "text": words })))?, "number")
+        number(&self.pod.ask_once(&request, Some(&json!({ "text": words })), key)?, "number")
     }
 
     /// The conversation with `contact`, oldest first.

@@ -3,7 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use autonomy_testnet::{clock, steps::Step};
+use autonomy_testnet::{
+    clock,
+    party::{AskError, fresh_key},
+    steps::Step,
+};
 
 use super::{
     DemoError, MessagesSize,
@@ -22,10 +26,11 @@ pub(super) fn play(stage: &Stage<'_>, size: MessagesSize) -> Result<Vec<Person>,
     let mut cast = Cast::set(stage)?;
     add_relays(&cast)?;
     meet(&mut cast)?;
-    let name = format!("{} messages, a Tor relay killed every {} s", size.count, size.kill_every);
+    let pods = if size.kill_pods { " and a pod" } else { "" };
+    let name = format!("{} messages; a Tor relay{pods} killed every {} s", size.count, size.kill_every);
     stage.step(&name, |step| {
         let unrest = Unrest { every: Duration::from_secs(size.kill_every), silent_too: false };
-        let (run, killed) = unrest.during(stage.tor()?, || talk(&mut cast, size, step))?;
+        let (run, killed) = unrest.during(stage.tor()?, || Talk::new(&mut cast, size)?.play(step))?;
         step.figure("tor_relays_killed", killed);
         run.report(step, size)
     })?;
@@ -41,33 +46,92 @@ struct Run {
 }
 
 /// Alice says something every now and then, and Bob's conversation is looked at meanwhile.
-fn talk(cast: &mut Cast<'_>, size: MessagesSize, step: &Step) -> Result<Run, DemoError> {
-    let started = clock::now();
-    let count = size.count as usize;
-    let pause = Duration::from_millis(size.pause_ms);
-    let known = cast.bob.person.heard(&cast.bob.contact)?.len();
-    let (mut said_at, mut times) = (Vec::<Instant>::new(), Times::default());
-    let mut seen = 0;
-    // What does not come within the limit is counted, not waited for any longer.
-    let _ = clock::wait_for(LIMIT + pause * size.count, || {
-        // Several, where the last look took longer than the pause.
-        while said_at.len() < count
-            && started.elapsed() >= pause * u32::try_from(said_at.len()).unwrap_or(u32::MAX)
+struct Talk<'c, 'a> {
+    cast: &'c mut Cast<'a>,
+    size: MessagesSize,
+    started: Instant,
+    /// Texts that Bob had before.
+    known: usize,
+    /// When each message was said, by Alice's pod's own yes.
+    said_at: Vec<Instant>,
+    /// The next one's key: a pod that was killed may have taken it and said nothing.
+    key: String,
+    seen: usize,
+    times: Times,
+    pods_killed: u32,
+}
+
+impl<'c, 'a> Talk<'c, 'a> {
+    fn new(cast: &'c mut Cast<'a>, size: MessagesSize) -> Result<Self, DemoError> {
+        let known = cast.bob.person.heard(&cast.bob.contact)?.len();
+        let (said_at, key, times) = (Vec::new(), fresh_key(), Times::default());
+        Ok(Self { cast, size, started: clock::now(), known, said_at, key, seen: 0, times, pods_killed: 0 })
+    }
+
+    fn play(mut self, step: &Step) -> Result<Run, DemoError> {
+        let count = self.size.count as usize;
+        let pause = Duration::from_millis(self.size.pause_ms);
+        // What does not come within the limit is counted, not waited for any longer.
+        let _ = clock::wait_for(LIMIT + pause * self.size.count, || {
+            self.kill_a_pod()?;
+            self.say_what_is_due(pause)?;
+            let newest = unless_away(newest(&self.cast.bob))?.unwrap_or(0).max(self.seen);
+            let new = self.said_at.iter().take(newest).skip(self.seen);
+            new.for_each(|at| self.times.push(at.elapsed()));
+            self.seen = newest;
+            #[expect(clippy::cast_precision_loss, reason = "a share on a bar")]
+            step.progress(newest as f32 / count as f32, &format!("{newest} of {count} are there"));
+            Ok::<_, DemoError>((newest >= count).then_some(()))
+        })?;
+        let took = self.started.elapsed();
+        let Self { cast, said_at, times, .. } = self;
+        let heard = cast.bob.person.heard(&cast.bob.contact)?.split_off(self.known);
+        let said = cast.alice.said.split_off(cast.alice.said.len() - said_at.len());
+        step.figure("pods_killed", self.pods_killed);
+        Ok(Run { heard, said, times, took })
+    }
+
+    /// Several, where the last look took longer than the pause.
+    fn say_what_is_due(&mut self, pause: Duration) -> Result<(), DemoError> {
+        let mut said = self.said_at.len();
+        while said < self.size.count as usize
+            && self.started.elapsed() >= pause * u32::try_from(said).unwrap_or(u32::MAX)
         {
-            said_at.push(clock::now());
-            cast.alice.says(format!("message {}", said_at.len()))?;
+            let at = clock::now();
+            let words = format!("message {}", said + 1);
+            if unless_away(self.cast.alice.says_once(words, &self.key))?.is_none() {
+                return Ok(());
+            }
+            self.said_at.push(at);
+            self.key = fresh_key();
+            said += 1;
         }
-        let now_seen = newest(&cast.bob)?.max(seen);
-        said_at.iter().take(now_seen).skip(seen).for_each(|at| times.push(at.elapsed()));
-        seen = now_seen;
-        #[expect(clippy::cast_precision_loss, reason = "a share on a bar")]
-        step.progress(seen as f32 / count as f32, &format!("{seen} of {count} are there"));
-        Ok::<_, DemoError>((seen >= count).then_some(()))
-    })?;
-    let took = started.elapsed();
-    let heard = cast.bob.person.heard(&cast.bob.contact)?.split_off(known);
-    let said = cast.alice.said.split_off(cast.alice.said.len() - said_at.len());
-    Ok(Run { heard, said, times, took })
+        Ok(())
+    }
+
+    /// Bob's, then Alice's, in turns, where that is wanted.
+    fn kill_a_pod(&mut self) -> Result<(), DemoError> {
+        let due = Duration::from_secs(self.size.kill_every) * (self.pods_killed + 1);
+        if !self.size.kill_pods
+            || self.started.elapsed() < due
+            || self.said_at.len() >= self.size.count as usize
+        {
+            return Ok(());
+        }
+        let victim = if self.pods_killed.is_multiple_of(2) { &self.cast.bob } else { &self.cast.alice };
+        self.pods_killed += 1;
+        // Running one that runs kills it first, as a power cut would.
+        victim.on()
+    }
+}
+
+/// `None` where the pod is just away.
+fn unless_away<T>(outcome: Result<T, DemoError>) -> Result<Option<T>, DemoError> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(DemoError::Ask(AskError::Io { .. })) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The number in the newest message that came.

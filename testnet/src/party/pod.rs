@@ -155,7 +155,15 @@ impl Pod {
     /// # Errors
     /// When it does not run, or says no.
     pub fn ask(&self, request: &str, body: Option<&Value>) -> Result<Value, AskError> {
-        socket::ask(&self.home.dir.join("data/pod.sock"), request, body)
+        self.ask_once(request, body, &socket::fresh_key())
+    }
+
+    /// [`ask`](Self::ask) with a key, by which the pod knows a repeat.
+    ///
+    /// # Errors
+    /// Those of `ask`.
+    pub fn ask_once(&self, request: &str, body: Option<&Value>, key: &str) -> Result<Value, AskError> {
+        socket::ask(&self.home.dir.join("data/pod.sock"), request, body, key)
     }
 
     /// The end of its log.

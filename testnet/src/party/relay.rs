@@ -108,7 +108,7 @@ impl Relay {
     /// # Errors
     /// When it does not run.
     pub fn counted(&self) -> Result<Value, AskError> {
-        socket::ask(&self.home.dir.join("data/relay.sock"), "GET /v1/relay", None)
+        socket::ask(&self.home.dir.join("data/relay.sock"), "GET /v1/relay", None, &socket::fresh_key())
     }
 
     fn events(&self) -> std::path::PathBuf {

@@ -36,10 +36,10 @@ pub enum AskError {
     },
 }
 
-/// Sends `body`, where there is one, and gives the JSON of the answer; null where that is empty.
-pub(super) fn ask(socket: &Path, request: &str, body: Option<&Value>) -> Result<Value, AskError> {
+/// Sends `body`, where there is one, and `key`, by which a repeat is known; gives the JSON of the answer; null where that is empty.
+pub(super) fn ask(socket: &Path, request: &str, body: Option<&Value>, key: &str) -> Result<Value, AskError> {
     let failed = |source| AskError::Io { request: request.to_owned(), source };
-    let answer = exchange(socket, request, body).map_err(failed)?;
+    let answer = exchange(socket, request, body, key).map_err(failed)?;
     let (head, json) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let accepted = head.split(' ').nth(1).is_some_and(|status| status.starts_with('2'));
     if !accepted {
@@ -52,7 +52,7 @@ pub(super) fn ask(socket: &Path, request: &str, body: Option<&Value>) -> Result<
     serde_json::from_str(json).map_err(|error| failed(io::Error::other(error)))
 }
 
-fn exchange(socket: &Path, request: &str, body: Option<&Value>) -> io::Result<String> {
+fn exchange(socket: &Path, request: &str, body: Option<&Value>, key: &str) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
@@ -60,7 +60,7 @@ fn exchange(socket: &Path, request: &str, body: Option<&Value>) -> io::Result<St
     let head = format!(
         "{request} HTTP/1.0\r\nHost: pod\r\nIdempotency-Key: {}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n",
-        fresh_key(),
+        key,
         body.len()
     );
     stream.write_all((head + &body).as_bytes())?;
@@ -69,8 +69,9 @@ fn exchange(socket: &Path, request: &str, body: Option<&Value>) -> io::Result<St
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// What tells a request from the next one.
-fn fresh_key() -> String {
+/// A key that tells a request from the next one; a repeat has the same.
+#[must_use]
+pub fn fresh_key() -> String {
     let mut key = [0; 16];
     OsRng.fill_bytes(&mut key);
     HEXLOWER.encode(&key)
@@ -95,7 +96,7 @@ mod tests {
                 stream.write_all(answer.as_bytes()).unwrap();
                 String::from_utf8_lossy(&heard[..length]).into_owned()
             });
-            let told = ask(&path, "POST /v1/thing", Some(&json!({ "a": 1 })));
+            let told = ask(&path, "POST /v1/thing", Some(&json!({ "a": 1 })), "one");
             (server.join().unwrap(), told)
         })
     }
@@ -103,6 +104,7 @@ mod tests {
     #[test]
     fn the_body_of_an_answer_is_read() {
         let (heard, told) = asked("HTTP/1.0 201 Created\r\nx: y\r\n\r\n{\"number\":7}");
+        assert!(heard.contains("\r\nIdempotency-Key: one\r\n"), "{heard}");
         assert!(heard.starts_with("POST /v1/thing HTTP/1.0\r\n") && heard.ends_with("{\"a\":1}"), "{heard}");
         assert_eq!(told.unwrap()["number"], 7);
         assert_eq!(asked("HTTP/1.0 204 No Content\r\n\r\n").1.unwrap(), Value::Null);

@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use autonomy_messaging::messenger::{
-    Answer, Command, ContactId, Direction, Effect, EntryState, EntryView, Input, RefusedBecause,
-};
+use autonomy_messaging::messenger::{ContactId, Input};
 use autonomy_messaging::place::{Place, QueueId};
 use autonomy_messaging::queue::QueueLimits;
-use autonomy_messaging::wire::Response;
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
-use super::body::{Body, Crash, Hours};
-use super::config::{Config, DAY, Fault, HOUR, SECOND};
+use super::body::{Body, Caller, Hours};
+use super::config::{Config, DAY, HOUR, SECOND};
 use super::heap::{Heap, Millis, Trail};
 use super::mishaps::Mend;
 use super::net::{Arrival, Host, Outcome, Weather};
@@ -21,14 +18,7 @@ use super::owner::{self, Bond};
 use super::pod::{BEGINNING, Pod, mix, some_place};
 use super::relay::Relay;
 use super::truth::Truth;
-use super::{Conduct, body::Caller};
 
-/// Rows of one pod in so many are compared with its memory after a step; in a scripted world after every step.
-const COMPARED: u64 = 64;
-/// A step in so many is cut off, where pods fall.
-const STEPS_TO_A_FALL: u32 = 1_500;
-/// Wakes in a row that ask to be woken at once.
-const MAX_SPINS: u32 = 60;
 /// After the last fault all has to be in order within so much time: longest pauses of senders are 15 minutes to a
 /// relay and a day to one that answered and did not lead to a receipt.
 const HEALING: Millis = 4 * DAY;
@@ -398,224 +388,6 @@ impl World {
     }
 }
 
-/// Steps.
-impl World {
-    /// Gives a pod an input: handled, committed, carried out, unless the pod falls in between. None where no answer
-    /// comes of it.
-    pub(super) fn give(&mut self, pod: usize, input: Input) -> Option<Result<Answer, RefusedBecause>> {
-        let now = self.heap.now();
-        let crash = self.draw_crash(pod);
-        let collected = match &input {
-            Input::Collected { queue, number, .. } => Some((*queue, *number)),
-            _ => None,
-        };
-        let step = self.bodies[pod].pod.handle(now, input)?;
-        self.figures.steps += 1;
-        if crash == Some(Crash::BeforeCommit) {
-            self.crash(pod, "falls before commit, in step");
-            return None;
-        }
-        self.commit(pod, step.rows, collected);
-        let most = match crash {
-            Some(Crash::AfterEffects(count)) => count,
-            _ => usize::MAX,
-        };
-        let all = step.effects.len();
-        for effect in step.effects.into_iter().take(most) {
-            self.carry_out(pod, effect);
-        }
-        if crash.is_some() {
-            self.crash(
-                pod,
-                if most < all { "falls amid effects, in step" } else { "falls after effects, in step" },
-            );
-            return None;
-        }
-        self.schedule_wake(pod);
-        step.answer
-    }
-
-    fn draw_crash(&mut self, pod: usize) -> Option<Crash> {
-        if let Some(crash) = self.bodies[pod].crash_now() {
-            return Some(crash);
-        }
-        let falls = self.troubled && self.config.faults.has(Fault::Crashes);
-        if !falls || !self.rng.gen_ratio(1, STEPS_TO_A_FALL) {
-            return None;
-        }
-        Some(match self.rng.gen_range(0..4) {
-            0 => Crash::BeforeCommit,
-            1 => Crash::AfterEffects(0),
-            _ => Crash::AfterEffects(self.rng.gen_range(0..4)),
-        })
-    }
-
-    fn commit(
-        &mut self,
-        pod: usize,
-        rows: Vec<autonomy_messaging::messenger::MailRow>,
-        collected: Option<(QueueId, u64)>,
-    ) {
-        self.figures.rows += rows.len() as u64;
-        let bytes = rows.iter().map(|row| row.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
-        self.figures.row_bytes += bytes as u64;
-        let entries = self.bodies[pod].pod.commit(rows);
-        if let Some((queue, number)) = collected {
-            let safe = self.bodies[pod].safe.entry(queue).or_default();
-            *safe = number.max(*safe);
-        }
-        for (contact, entry) in entries {
-            self.entry(pod, contact, &entry);
-        }
-        if !self.config.by_itself || self.figures.steps.is_multiple_of(COMPARED) {
-            self.compare(pod);
-        }
-    }
-
-    /// An entry of a conversation is on a disk.
-    fn entry(&mut self, pod: usize, contact: ContactId, entry: &EntryView) {
-        let now = self.heap.now();
-        let Some(other) = self.people.get(&contact).copied() else { return };
-        let Some(message) = owner::number_in(&entry.payload) else { return };
-        let kept = match (entry.direction, entry.state) {
-            (Direction::Outgoing, EntryState::Delivered(_)) => {
-                self.bodies[pod].tell(now, "was told of delivery:", message);
-                self.truth.delivered((pod, other), message)
-            }
-            (Direction::Outgoing, EntryState::Expired(_)) => {
-                self.bodies[pod].tell(now, "gave up message", message);
-                self.truth.expired((pod, other), message);
-                Ok(())
-            }
-            (Direction::Outgoing, _) => {
-                self.bodies[pod].tell(now, "wrote message", message);
-                self.truth.said((pod, other), message, now);
-                Ok(())
-            }
-            (Direction::Incoming, _) => {
-                self.bodies[pod].tell(now, "was shown message", message);
-                self.bodies[pod].unread.insert(contact, entry.number);
-                self.truth.shown((other, pod), message, now)
-            }
-        };
-        if let Err(what) = kept {
-            self.breach(Some(pod), format!("between pod {pod} and pod {other}: {what}"));
-        }
-    }
-
-    /// A pod restored from its rows must equal the one that runs.
-    fn compare(&mut self, pod: usize) {
-        self.figures.compared += 1;
-        match self.bodies[pod].pod.equals_restored() {
-            Ok(true) => {}
-            Ok(false) => {
-                self.breach(Some(pod), "restored from its rows it differs from the one that runs".into())
-            }
-            Err(error) => self.breach(Some(pod), format!("its rows cannot be read: {error}")),
-        }
-        // A window of parts and a message for each contact.
-        let most = (self.people.len().min(self.bonds_of[pod].len() + 8)) * 262;
-        if self.bodies[pod].pod.kept_parts() > most {
-            self.breach(Some(pod), "it keeps more parts than a window".into());
-        }
-    }
-
-    fn schedule_wake(&mut self, pod: usize) {
-        let now = self.heap.now();
-        let Some(at) = self.bodies[pod].pod.next_wake() else { return };
-        self.spins[pod] = if at <= now.saturating_sub(SECOND) { self.spins[pod] + 1 } else { 0 };
-        if self.spins[pod] > MAX_SPINS {
-            return self.breach(Some(pod), format!("it wants to be woken at {at}, at once and for ever"));
-        }
-        let at = at.max(now - now % SECOND + SECOND);
-        let body = &mut self.bodies[pod];
-        if body.wake.is_none_or(|before| before > at || before < now) {
-            body.wake = Some(at);
-            let life = body.life;
-            self.heap.at(at, Event::Wake { pod, life });
-        }
-    }
-
-    fn carry_out(&mut self, pod: usize, effect: Effect) {
-        match effect {
-            Effect::Call { call, place, lane, request } => self.call(pod, call, place, lane, request),
-            Effect::Collect(collections) => self.collect(pod, collections),
-            Effect::Serve(queues) => self.bodies[pod].serving = queues.into_iter().collect(),
-            Effect::Answer { ticket, response } => self.answer_ask(pod, ticket, response),
-            Effect::Notify(notice) => self.notice(pod, &notice),
-        }
-    }
-
-    fn answer_ask(&mut self, pod: usize, ticket: u64, response: Response) {
-        if let Some(caller) = self.bodies[pod].asks.remove(&ticket) {
-            self.reply(caller, Host::Pod(pod), response);
-        }
-    }
-}
-
-/// Lives.
-impl World {
-    /// A pod comes up.
-    pub(super) fn rise(&mut self, pod: usize) {
-        let now = self.heap.now();
-        if self.bodies[pod].pod.is_running() {
-            return;
-        }
-        self.figures.starts += 1;
-        let life = self.bodies[pod].life;
-        self.bodies[pod].tell(now, "starts, life", life);
-        if let Err(error) = self.bodies[pod].pod.start() {
-            return self.breach(Some(pod), format!("its rows cannot be read: {error}"));
-        }
-        self.give(pod, Input::Wake);
-    }
-
-    /// A pod ends, with or without its owner's wish.
-    pub(super) fn fall(&mut self, pod: usize) {
-        for (key, subscription) in std::mem::take(&mut self.bodies[pod].subscriptions) {
-            self.leave(pod, &key.0, &subscription);
-        }
-        for caller in self.bodies[pod].fall() {
-            self.unreached(caller, 5, 60);
-        }
-        self.spins[pod] = 0;
-    }
-
-    fn crash(&mut self, pod: usize, how: &'static str) {
-        self.figures.crashes += 1;
-        let (now, steps) = (self.heap.now(), self.figures.steps);
-        self.bodies[pod].tell(now, how, steps);
-        self.fall(pod);
-        let away = if self.rng.gen_bool(0.8) { 20 * SECOND } else { HOUR };
-        let away = self.rng.gen_range(SECOND..away);
-        let life = self.bodies[pod].life;
-        self.heap.after(away, Event::Rise { pod, life });
-    }
-
-    fn switch(&mut self, pod: usize) {
-        let now = self.heap.now();
-        let body = &mut self.bodies[pod];
-        body.wanted = body.hours.is_open(now);
-        let (wanted, next) = (body.wanted, body.hours.next_change(now));
-        if let Some(at) = next {
-            self.heap.at(at, Event::Switch { pod });
-        }
-        match (wanted, self.bodies[pod].pod.is_running()) {
-            (true, false) => self.rise(pod),
-            (false, true) => {
-                self.bodies[pod].tell(now, "is switched off, life", 0);
-                self.fall(pod);
-            }
-            _ => {}
-        }
-    }
-
-    /// Asks a pod something as its owner.
-    pub(super) fn ask(&mut self, pod: usize, command: Command) -> Option<Result<Answer, RefusedBecause>> {
-        self.give(pod, Input::Command(command))
-    }
-}
-
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, at, pod, what, story } = self;
@@ -623,70 +395,5 @@ impl fmt::Display for Violation {
         let clock = at / 1000 + BEGINNING;
         write!(f, "seed {seed}, at {clock} (day {}), {pod}: {what}", at / DAY)?;
         story.iter().try_for_each(|line| write!(f, "\n  {line}"))
-    }
-}
-
-/// What a scenario does and sees.
-impl World {
-    /// Asks a pod something as its owner. None if it does not run, or falls.
-    pub fn command(&mut self, pod: usize, command: Command) -> Option<Result<Answer, RefusedBecause>> {
-        self.ask(pod, command)
-    }
-
-    /// Switches a pod on or off.
-    pub fn switch_to(&mut self, pod: usize, on: bool) {
-        self.bodies[pod].wanted = on;
-        if on { self.rise(pod) } else { self.fall(pod) }
-    }
-
-    /// The pod falls in the step after so many more.
-    pub fn crash_after(&mut self, pod: usize, steps: u64, crash: Crash) {
-        self.bodies[pod].crash = Some((steps, crash));
-    }
-
-    /// Whether a fall that was asked for is still to come.
-    #[must_use]
-    pub fn crash_is_due(&self, pod: usize) -> bool {
-        self.bodies[pod].crash.is_some()
-    }
-
-    /// What a relay does from now on.
-    pub fn conduct(&mut self, relay: usize, conduct: Conduct) {
-        self.set_conduct(relay, conduct);
-    }
-
-    /// A relay loses all that it has.
-    pub fn wipe(&mut self, relay: usize) {
-        self.wipe_relay(relay);
-    }
-
-    /// How a pod is named by others.
-    #[must_use]
-    pub fn contact(&self, pod: usize) -> ContactId {
-        self.bodies[pod].pod.contact_id()
-    }
-
-    /// Messages that are neither delivered nor given up.
-    #[must_use]
-    pub fn waiting(&self) -> u64 {
-        self.truth.waiting()
-    }
-
-    /// The number of the last message from one pod that another was shown.
-    #[must_use]
-    pub fn shown_to(&self, from: usize, to: usize) -> u64 {
-        self.truth.shown_to((from, to))
-    }
-
-    /// Milliseconds since the world began.
-    #[must_use]
-    pub fn now(&self) -> Millis {
-        self.heap.now()
-    }
-
-    /// The place of a relay.
-    #[must_use]
-    pub fn relay_place(&self, relay: usize) -> Place {
-        self.relays[relay].place
     }
 }

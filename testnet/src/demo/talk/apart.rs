@@ -7,7 +7,7 @@ use autonomy_testnet::clock;
 use super::cast::{Cast, Talker, connected, safety};
 use crate::demo::{
     DemoError,
-    figures::seconds,
+    figures::{Spread, Times, seconds},
     stage::{must, text},
 };
 
@@ -106,23 +106,71 @@ pub(in crate::demo) fn meet(cast: &mut Cast<'_>) -> Result<(), DemoError> {
 
 /// They answer each other, in turns, and two of three relays die in the middle.
 pub(super) fn converse(cast: &mut Cast<'_>) -> Result<(), DemoError> {
+    let mut reads = Times::default();
     for turn in 0..TURNS {
         if turn == RELAYS_DIE_BEFORE {
-            cast.stage.step("two of three relays are killed", |_| {
-                cast.relays.iter().skip(1).for_each(autonomy_testnet::party::Relay::kill);
-                Ok(())
-            })?;
+            relays_die(cast)?;
         }
         let copies = if turn < RELAYS_DIE_BEFORE { COPIES } else { 1 };
         // Bob is on when this begins, and off when it ends.
-        answer(cast, turn, copies, true)?;
-        answer(cast, turn, copies, false)?;
+        reads.push(answer(cast, turn, copies, true)?);
+        reads.push(answer(cast, turn, copies, false)?);
     }
-    Ok(())
+    cast.stage.step("what it took by way of relays", |step| {
+        let Spread { p50_ms, p95_ms } =
+            reads.spread().ok_or_else(|| DemoError::Wrong("nothing measured".into()))?;
+        step.figure("pod_start_to_read_p50_ms", p50_ms);
+        step.figure("pod_start_to_read_p95_ms", p95_ms);
+        step.figure("turns", 2 * TURNS);
+        step.figure("said", cast.alice.said.len() + cast.bob.said.len());
+        Ok(())
+    })
 }
 
-/// One answers; then the other comes, alone, and reads.
-fn answer(cast: &mut Cast<'_>, turn: usize, copies: usize, bob: bool) -> Result<(), DemoError> {
+/// Two relays die with what Bob has just left there. He hears of nothing, is off for a while, and when he is on again he
+/// leaves it once more, where it still can be left.
+fn relays_die(cast: &mut Cast<'_>) -> Result<(), DemoError> {
+    cast.stage.step("two relays die with what Bob left there", |step| {
+        let before = cast.counted("deposits");
+        cast.bob.says("Bob, into the void".into())?;
+        cast.left_at_relays(&before, COPIES, step)?;
+        let after = cast.counted("deposits");
+        // Those that hold it die first.
+        let mut by_luck: Vec<_> =
+            cast.relays.iter().zip(after.iter().zip(&before).map(|(after, before)| after - before)).collect();
+        by_luck.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+        for (relay, _) in by_luck.iter().take(cast.relays.len() - 1) {
+            relay.kill();
+        }
+        step.figure("alive", by_luck.last().map(|(relay, _)| relay.name()));
+        step.figure("it_had_taken", by_luck.last().map(|(_, took)| *took));
+        Ok(())
+    })?;
+    cast.stage.step("Bob off and on; he leaves it at the third", |step| {
+        cast.bob.off()?;
+        let before = cast.counted("deposits");
+        cast.bob.on()?;
+        cast.left_at_relays(&before, 1, step)?;
+        cast.bob.off()?;
+        let started = clock::now();
+        cast.alice.on()?;
+        cast.alice.hears_all(&cast.bob, COLLECTED)?;
+        step.figure("start_to_read_seconds", seconds(started.elapsed()));
+        Ok(())
+    })?;
+    // The conversation goes on with Bob.
+    cast.stage.step("Alice off, Bob on", |_| {
+        cast.alice.off()?;
+        cast.bob.on()?;
+        cast.bob
+            .person
+            .awaits("the pod runs", COLLECTED, || cast.bob.person.heard(&cast.bob.contact).map(Some))
+            .map(drop)
+    })
+}
+
+/// One answers; then the other comes, alone, and reads. Gives the time from the start of that pod until all is read.
+fn answer(cast: &mut Cast<'_>, turn: usize, copies: usize, bob: bool) -> Result<Duration, DemoError> {
     let (speaker, listener) = if bob { ("Bob", "Alice") } else { ("Alice", "Bob") };
     cast.stage.step(&format!("{speaker} answers and leaves; {listener} reads"), |step| {
         let before = cast.counted("deposits");
@@ -136,9 +184,10 @@ fn answer(cast: &mut Cast<'_>, turn: usize, copies: usize, bob: bool) -> Result<
         let started = clock::now();
         listener.on()?;
         listener.hears_all(speaker, COLLECTED)?;
-        step.figure("start_to_read_seconds", seconds(started.elapsed()));
+        let took = started.elapsed();
+        step.figure("start_to_read_seconds", seconds(took));
         step.figure("messages_so_far", speaker.said.len());
-        Ok(())
+        Ok(took)
     })
 }
 

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use autonomy_testnet::{clock, party::Relay, steps::Step};
+use autonomy_testnet::{
+    clock,
+    party::{Relay, fresh_key},
+    steps::Step,
+};
 use serde_json::Value;
 
 use crate::demo::{
@@ -15,8 +19,9 @@ use crate::demo::{
 const RELAYS: [&str; 3] = ["relay-1", "relay-2", "relay-3"];
 /// From the start of a relay until it has reached itself over Tor.
 const RELAY_START: Duration = Duration::from_secs(180);
-/// No relay has taken anything for so long: whoever is on has left all that they have to say.
-const QUIET: Duration = Duration::from_secs(15);
+/// No relay has taken anything for so long: whoever is on has left all that they have to say. Longer than a pod tries
+/// the other pod alone (10 s).
+const QUIET: Duration = Duration::from_secs(12);
 /// The longest wait for words to be left at relays.
 const LEAVE_LIMIT: Duration = Duration::from_secs(180);
 
@@ -45,7 +50,7 @@ impl Talker {
     }
 
     /// Starts the pod.
-    pub(super) fn on(&self) -> Result<(), DemoError> {
+    pub(in crate::demo) fn on(&self) -> Result<(), DemoError> {
         Ok(self.person.pod.run()?)
     }
 
@@ -56,9 +61,14 @@ impl Talker {
         })
     }
 
-    /// Says something more.
+    /// Says something more; gives its number.
     pub(in crate::demo) fn says(&mut self, words: String) -> Result<u64, DemoError> {
-        let number = self.person.say(&self.contact, &words)?;
+        self.says_once(words, &fresh_key())
+    }
+
+    /// The same with a key, by which the pod knows a repeat.
+    pub(in crate::demo) fn says_once(&mut self, words: String, key: &str) -> Result<u64, DemoError> {
+        let number = self.person.say_once(&self.contact, &words, key)?;
         self.said.push(words);
         Ok(number)
     }

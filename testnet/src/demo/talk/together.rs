@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use autonomy_testnet::clock;
+use autonomy_testnet::{clock, party::Relay};
 
 use super::cast::{Cast, Talker, connected};
 use crate::demo::{
@@ -20,10 +20,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// The dead relays are back, both pods are on, and nothing is on its way.
 pub(super) fn gather(cast: &Cast<'_>) -> Result<(), DemoError> {
     cast.stage.step("relays back; both are on", |step| {
-        cast.relays
-            .iter()
-            .filter(|relay| !relay.is_running())
-            .try_for_each(autonomy_testnet::party::Relay::run)?;
+        cast.relays.iter().filter(|relay| !relay.is_running()).try_for_each(Relay::run)?;
         for talker in [&cast.alice, &cast.bob] {
             if talker.person.pod.pid().is_none() {
                 talker.on()?;

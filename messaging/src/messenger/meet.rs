@@ -1,0 +1,101 @@
+//! Somebody redeemed an invite of ours: who they are, and whether they become a contact.
+
+use super::{
+    ContactId, ContactState, InviteId, InviteState, Notice, RefusedBecause,
+    contact::ContactRecord,
+    turn::{Outcome, Turn},
+};
+use crate::{
+    card::UnverifiedCard,
+    envelope::{Envelope, Hello},
+    frame::Blob,
+    ratchet::{OwnKeyPackage, Psk, Session},
+};
+
+/// Most people who may wait for confirmation of one invite: each costs a group, about a millisecond and 60 kB on disk.
+const MAX_ASKING: usize = 8;
+
+impl Turn<'_> {
+    /// A frame in the queue of an invite: somebody introduces themselves.
+    pub(super) fn introduced(&mut self, id: InviteId, blob: &Blob) {
+        let Some(record) = self.messenger.invites.get(&id).filter(|record| record.is_open()) else { return };
+        let (invite, queue) = (record.invite(), record.queue.id());
+        let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
+        let Some(content) = invite.hello_key().open(&queue, blob) else {
+            self.messenger.outside.refused.foreign += 1;
+            return;
+        };
+        let Ok(Envelope::Hello(hello)) = Envelope::parse(&content) else {
+            self.messenger.outside.refused.malformed += 1;
+            return;
+        };
+        if self.meet(id, &package, &invite.mls_psk(), &hello).is_none() {
+            self.messenger.outside.refused.malformed += 1;
+        }
+    }
+
+    /// Takes up one who asks. None if what they say does not hold.
+    fn meet(&mut self, invite: InviteId, package: &OwnKeyPackage, psk: &Psk, hello: &Hello) -> Option<()> {
+        let own = self.own().ok()?;
+        let mut session = Session::join(package, &hello.welcome, psk).ok()?;
+        let card_bytes = session.open(None, &hello.message).ok()?;
+        let card = UnverifiedCard::parse(&card_bytes).ok()?;
+        let root = card.claimed_root();
+        let card = card.verify(&root, self.now).ok()?;
+        if root == own.root || card.leaf_key() != session.peer_leaf_key() {
+            return None;
+        }
+        let contact = ContactId::of(&root);
+        let asking = |record: &ContactRecord| record.state == ContactState::Asking;
+        let waiting = self.messenger.contacts.values().filter(|other| other.record.invite == Some(invite));
+        if waiting.filter(|other| asking(&other.record)).count() >= MAX_ASKING {
+            return None;
+        }
+        let mut record = self.messenger.new_record(&root, ContactState::Asking, self.now);
+        match self.messenger.contacts.get(&contact) {
+            Some(known) if known.record.state == ContactState::Known => record.keep_of(&known.record),
+            // A repeat, or somebody we know already: nothing to do.
+            Some(_) => {
+                self.messenger.outside.refused.repeats += 1;
+                return Some(());
+            }
+            None => self.messenger.check_room_for_contact().ok()?,
+        }
+        record.invite = Some(invite);
+        record.own_package = package.to_bytes().to_vec();
+        record.card = card_bytes.to_vec();
+        record.keys = Some(super::join::pair_keys(&session, super::join::Side::Joiner));
+        self.insert_contact(contact, record, Some(card));
+        self.begin_group(contact, Box::new(session));
+        self.notify(Notice::Asked(contact));
+        Some(())
+    }
+
+    pub(super) fn confirm(&mut self, id: ContactId) -> Outcome {
+        let invite = {
+            let contact = self.contact(id)?;
+            if contact.record.state != ContactState::Asking {
+                return Err(RefusedBecause::Conflict("this contact does not wait to be confirmed".into()));
+            }
+            contact.record.state = ContactState::Active;
+            contact.record.invite.take()
+        };
+        self.record_changed(id);
+        self.make_queues(id);
+        if let Some(invite) = invite {
+            self.end_invite(invite, InviteState::Used);
+            self.send_away_others(invite);
+        }
+        self.notify(Notice::Connected(id));
+        self.view(id)
+    }
+
+    /// An invite is for one: whoever else redeemed it is declined.
+    fn send_away_others(&mut self, invite: InviteId) {
+        let others = self.messenger.contacts.iter().filter(|(_, other)| other.record.invite == Some(invite));
+        let others: Vec<ContactId> = others.map(|(id, _)| *id).collect();
+        for other in others {
+            self.forget_attempt(other);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Lives of a pod: it comes up, falls, is switched on and off; and what a scenario does to it and sees of it.
+
+use autonomy_messaging::messenger::{Answer, Command, ContactId, Input, RefusedBecause};
+use autonomy_messaging::place::Place;
+use rand::Rng;
+
+use super::body::Crash;
+use super::config::{HOUR, SECOND};
+use super::heap::Millis;
+use super::relay::Conduct;
+use super::world::{Event, World};
+
+/// Lives.
+impl World {
+    /// A pod comes up.
+    pub(super) fn rise(&mut self, pod: usize) {
+        let now = self.heap.now();
+        if self.bodies[pod].pod.is_running() {
+            return;
+        }
+        self.figures.starts += 1;
+        let life = self.bodies[pod].life;
+        self.bodies[pod].tell(now, "starts, life", life);
+        if let Err(error) = self.bodies[pod].pod.start() {
+            return self.breach(Some(pod), format!("its rows cannot be read: {error}"));
+        }
+        self.give(pod, Input::Wake);
+    }
+
+    /// A pod ends, with or without its owner's wish.
+    pub(super) fn fall(&mut self, pod: usize) {
+        for (key, subscription) in std::mem::take(&mut self.bodies[pod].subscriptions) {
+            self.leave(pod, &key.0, &subscription);
+        }
+        for caller in self.bodies[pod].fall() {
+            self.unreached(caller, 5, 60);
+        }
+        self.spins[pod] = 0;
+    }
+
+    pub(super) fn crash(&mut self, pod: usize, how: &'static str) {
+        self.figures.crashes += 1;
+        let (now, steps) = (self.heap.now(), self.figures.steps);
+        self.bodies[pod].tell(now, how, steps);
+        self.fall(pod);
+        let away = if self.rng.gen_bool(0.8) { 20 * SECOND } else { HOUR };
+        let away = self.rng.gen_range(SECOND..away);
+        let life = self.bodies[pod].life;
+        self.heap.after(away, Event::Rise { pod, life });
+    }
+
+    pub(super) fn switch(&mut self, pod: usize) {
+        let now = self.heap.now();
+        let body = &mut self.bodies[pod];
+        body.wanted = body.hours.is_open(now);
+        let (wanted, next) = (body.wanted, body.hours.next_change(now));
+        if let Some(at) = next {
+            self.heap.at(at, Event::Switch { pod });
+        }
+        match (wanted, self.bodies[pod].pod.is_running()) {
+            (true, false) => self.rise(pod),
+            (false, true) => {
+                self.bodies[pod].tell(now, "is switched off, life", 0);
+                self.fall(pod);
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks a pod something as its owner.
+    pub(super) fn ask(&mut self, pod: usize, command: Command) -> Option<Result<Answer, RefusedBecause>> {
+        self.give(pod, Input::Command(command))
+    }
+}
+
+/// What a scenario does and sees.
+impl World {
+    /// Asks a pod something as its owner. None if it does not run, or falls.
+    pub fn command(&mut self, pod: usize, command: Command) -> Option<Result<Answer, RefusedBecause>> {
+        self.ask(pod, command)
+    }
+
+    /// Switches a pod on or off.
+    pub fn switch_to(&mut self, pod: usize, on: bool) {
+        self.bodies[pod].wanted = on;
+        if on { self.rise(pod) } else { self.fall(pod) }
+    }
+
+    /// The pod falls in the step after so many more.
+    pub fn crash_after(&mut self, pod: usize, steps: u64, crash: Crash) {
+        self.bodies[pod].crash = Some((steps, crash));
+    }
+
+    /// Whether a fall that was asked for is still to come.
+    #[must_use]
+    pub fn crash_is_due(&self, pod: usize) -> bool {
+        self.bodies[pod].crash.is_some()
+    }
+
+    /// What a relay does from now on.
+    pub fn conduct(&mut self, relay: usize, conduct: Conduct) {
+        self.set_conduct(relay, conduct);
+    }
+
+    /// A relay loses all that it has.
+    pub fn wipe(&mut self, relay: usize) {
+        self.wipe_relay(relay);
+    }
+
+    /// How a pod is named by others.
+    #[must_use]
+    pub fn contact(&self, pod: usize) -> ContactId {
+        self.bodies[pod].pod.contact_id()
+    }
+
+    /// Messages that are neither delivered nor given up.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.truth.waiting()
+    }
+
+    /// The number of the last message from one pod that another was shown.
+    #[must_use]
+    pub fn shown_to(&self, from: usize, to: usize) -> u64 {
+        self.truth.shown_to((from, to))
+    }
+
+    /// Milliseconds since the world began.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.heap.now()
+    }
+
+    /// The place of a relay.
+    #[must_use]
+    pub fn relay_place(&self, relay: usize) -> Place {
+        self.relays[relay].place
+    }
+}
