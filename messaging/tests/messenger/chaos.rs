@@ -65,9 +65,12 @@ fn event() -> impl Strategy<Value = Event> {
 
 type Disk = BTreeMap<Vec<u8>, Vec<u8>>;
 
+/// The disks of both, the relays, and the time.
+type Beginning = (Vec<Disk>, Vec<(Place, Relay)>, u64);
+
 /// Two contacts with two relays, as they were after they became contacts: made once.
-fn beginning() -> &'static (Vec<Disk>, Vec<(Place, Relay)>, u64) {
-    static BEGINNING: OnceLock<(Vec<Disk>, Vec<(Place, Relay)>, u64)> = OnceLock::new();
+fn beginning() -> &'static Beginning {
+    static BEGINNING: OnceLock<Beginning> = OnceLock::new();
     BEGINNING.get_or_init(|| {
         let mut world = World::new(2, 2);
         world.add_relays(ALICE);

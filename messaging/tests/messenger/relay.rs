@@ -71,11 +71,7 @@ impl Relay {
         }
     }
 
-    pub(crate) fn push(
-        &mut self,
-        queue: QueueId,
-        collect: &Capability,
-    ) -> Option<(u64, Blob)> {
+    pub(crate) fn push(&mut self, queue: QueueId, collect: &Capability) -> Option<(u64, Blob)> {
         let queue = self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(collect))?;
         let (number, blob) = queue.frames.range(queue.pushed + 1..).next()?;
         queue.pushed = *number;
