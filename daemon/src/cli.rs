@@ -9,7 +9,7 @@
 //! | [`args`] | every verb and flag |
 //! | `run`, `context` | from arguments to a verb, with settings, passphrase and a way to the pod |
 //! | `setup`, `status`, `device`, `account`, `pay`, `events`, `pod`, `agent`, `probe`, `shell` | the verbs |
-//! | `contact`, `invite`, `message`, `watch`, `file`, `relay`, `person` | the verbs about other people |
+//! | `contact`, `invite`, `carry`, `message`, `watch`, `file`, `relay`, `person` | the verbs about other people |
 //! | [`amount`], [`bip21`] | what people type for money |
 //! | [`output`], [`qr`], [`wait`], [`ask`] | text and JSON, QR codes, spinners, questions |
 //! | [`failure`], `causes` | what is wrong, what to do, exit status |
@@ -20,6 +20,7 @@ pub mod amount;
 pub mod args;
 pub mod ask;
 pub mod bip21;
+mod carry;
 mod causes;
 mod contact;
 mod context;

@@ -12,7 +12,7 @@
 //! | `reply` | what it answers, and why it refuses |
 //! | `turn` | one input being worked on |
 //! | `devices`, `accounts`, `payments`, `chain` | the commands and events of each |
-//! | `mail_command`, `mail_answer` | the messenger's part, in the words of the API |
+//! | `mail_command`, `mail_wish`, `mail_answer` | the messenger's part, in the words of the API |
 //! | `events`, `replies` | the last events; answers kept for repeats |
 
 mod accounts;
@@ -26,6 +26,7 @@ mod input;
 mod mail;
 mod mail_answer;
 mod mail_command;
+mod mail_wish;
 mod payments;
 mod replies;
 mod reply;
@@ -51,7 +52,8 @@ pub use self::{
     input::{
         BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, HistoryPage, Input, Request, SourceState,
     },
-    mail_command::{ChunksRead, LoadedChunks, MailCommand, MessagesPage},
+    mail_command::MailCommand,
+    mail_wish::{CarriedParcel, ChunksRead, LoadedChunks, MessagesPage},
     payments::PaymentRecord,
     replies::{MAX_KEY_LEN, ReplyKey, StoredReply},
     reply::{Answer, NodeStatus, Refusal, Reply},

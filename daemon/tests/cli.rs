@@ -424,3 +424,25 @@ fn every_verb_explains_itself() {
         assert!(help.status.success() && help.stdout.len() > 200, "{verb}");
     }
 }
+
+#[test]
+fn what_is_carried_is_looked_at_before_anybody_is_asked() {
+    let home = Home::new();
+    let file = home.path().join("parcel");
+    std::fs::write(&file, "not a parcel").unwrap();
+    let file = file.to_str().unwrap();
+    for (line, status, kind) in [
+        (&["message", "import", file][..], 3, "bad-parcel"),
+        (&["message", "import", "/nowhere/parcel"], 1, "file"),
+        (&["contact", "import", file], 3, "bad-vcard"),
+        (&["message", "export", "Bob", file], 1, "file"),
+        (&["message", "export", "Bob"], 2, "usage"),
+        (&["message", "export", "Bob", file, "--qr"], 2, "usage"),
+        (&["contact", "export-invite", "4f0c"], 2, "usage"),
+        (&["contact", "export", "Bob", file], 1, "file"),
+    ] {
+        let (found, told, detail) = home.failure(line);
+        assert_eq!((found, told.as_str()), (status, kind), "{line:?}: {detail}");
+    }
+    assert_eq!(std::fs::read(file).unwrap(), b"not a parcel", "never written over");
+}

@@ -19,7 +19,10 @@ use super::{
     status::{AgentStatus, Phase, Progress},
 };
 use crate::{
-    api::types::Problem,
+    api::{
+        extract::{MAX_PARCEL_BODY, MAX_SIGNED_BODY},
+        types::Problem,
+    },
     client::{
         Transport,
         call::{FROM_AGENT, LOST, NOT_ADMITTED, UNREACHABLE, WRONG_POD},
@@ -27,8 +30,9 @@ use crate::{
     },
 };
 
-/// Largest request passed on: an approval with a PSBT of 4 MB in base64, and room.
-const MAX_REQUEST: usize = 8 * 1024 * 1024;
+/// Largest request passed on: a parcel of messages, 16.7 MB. An approval with its PSBT has at most 6 MiB.
+const MAX_REQUEST: usize = MAX_PARCEL_BODY;
+const _: () = assert!(MAX_SIGNED_BODY <= MAX_REQUEST);
 
 /// Headers passed on to the pod; all others concern this socket only.
 const TO_POD: [HeaderName; 4] = [

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, str::FromStr, time::Duration};
 
+use autonomy_messaging::carrier::MAX_PARCEL;
 use axum::{
     body::Bytes,
     extract::{self, FromRequest, FromRequestParts, Request, rejection::BytesRejection},
@@ -22,8 +23,10 @@ pub const MAX_BODY: usize = 64 * 1024;
 pub const MAX_SIGNED_BODY: usize = 6 * 1024 * 1024;
 /// Largest piece of a file, bytes: 40 chunks of 11,500 are 460,000.
 pub const MAX_CHUNKS_BODY: usize = 460_000;
+/// Largest parcel of carried messages, bytes: 1,024 of 16 KiB are 16.7 MB.
+pub const MAX_PARCEL_BODY: usize = MAX_PARCEL;
 
-/// How long a body may take. The largest needs 20 s at the 0.3 MB/s that Tor gives on most days.
+/// How long a body may take. The largest, a parcel, needs 56 s at the 0.3 MB/s that Tor gives on most days.
 const BODY_LIMIT: Duration = Duration::from_secs(120);
 
 /// JSON of type `T`, refused with a problem that says where it goes wrong.
@@ -84,7 +87,7 @@ fn too_large(rejection: BytesRejection) -> Problem {
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         let detail = format!(
             "a body has at most {MAX_BODY} bytes, that of a signed payment at most {MAX_SIGNED_BODY}, a piece of a \
-             file at most {MAX_CHUNKS_BODY}"
+             file at most {MAX_CHUNKS_BODY}, a parcel at most {MAX_PARCEL_BODY}"
         );
         return Problem::new(status, "too-large", "The body is too large", detail);
     }
@@ -116,16 +119,32 @@ impl FromRequestParts<ApiState> for FullCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, state).await?;
-        let has = match caller {
-            Caller::Owner => Some(AccessLevel::Full),
-            Caller::Device(key) => state.handle.admitted().borrow().devices.get(&key).copied(),
-        };
-        match has {
-            Some(AccessLevel::Full) => Ok(Self(caller)),
-            Some(has) => Err(Refusal::AccessTooLow { needed: AccessLevel::Full, has }.into()),
-            None => Err(Refusal::NotAdmitted.into()),
-        }
+        caller_with(AccessLevel::Full, parts, state).await.map(Self)
+    }
+}
+
+/// The same for a caller with at least limited access.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitedCaller(pub Caller);
+
+impl FromRequestParts<ApiState> for LimitedCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        caller_with(AccessLevel::Limited, parts, state).await.map(Self)
+    }
+}
+
+async fn caller_with(needed: AccessLevel, parts: &mut Parts, state: &ApiState) -> Result<Caller, Problem> {
+    let caller = Caller::from_request_parts(parts, state).await?;
+    let has = match caller {
+        Caller::Owner => Some(AccessLevel::Full),
+        Caller::Device(key) => state.handle.admitted().borrow().devices.get(&key).copied(),
+    };
+    match has {
+        Some(has) if has >= needed => Ok(caller),
+        Some(has) => Err(Refusal::AccessTooLow { needed, has }.into()),
+        None => Err(Refusal::NotAdmitted.into()),
     }
 }
 

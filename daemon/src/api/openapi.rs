@@ -5,7 +5,7 @@ use utoipa::OpenApi;
 
 use super::{
     events,
-    routes::{self, contacts, files, mail, money},
+    routes::{self, contacts, files, mail, money, parcels},
 };
 
 #[derive(OpenApi)]
@@ -21,7 +21,8 @@ use super::{
         contacts::update_contact, contacts::remove_contact, contacts::confirm_contact, contacts::safety, mail::mail,
         mail::profile, mail::set_profile, mail::messages, mail::new_message, mail::mark_read, mail::relays,
         mail::add_relay, mail::remove_relay, files::files, files::offer_file, files::file, files::remove_file, files::load_file,
-        files::read_file, events::stream_events,
+        files::read_file, parcels::export_parcel, parcels::export_invite, parcels::import_parcel, parcels::export_card,
+        parcels::import_card, events::stream_events,
     ),
     tags((name = "pod"), (name = "devices"), (name = "accounts"), (name = "payments"), (name = "contacts"), (name = "messages"),
          (name = "files"), (name = "relays"), (name = "events"))

@@ -1,10 +1,11 @@
 //! One small function a route: parse, ask the node, answer. Here the pod and its devices; `money`,
-//! `contacts`, `mail` and `files` hold the others.
+//! `contacts`, `mail`, `files` and `parcels` hold the others.
 
 pub(super) mod contacts;
 pub(super) mod files;
 pub(super) mod mail;
 pub(super) mod money;
+pub(super) mod parcels;
 
 use std::path::PathBuf;
 
@@ -71,9 +72,11 @@ pub fn router(state: ApiState) -> Router {
         .merge(contacts::routes())
         .merge(mail::routes())
         .merge(files::routes())
+        .merge(parcels::routes())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .merge(money::signed_routes())
         .merge(files::chunk_routes())
+        .merge(parcels::parcel_routes())
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .with_state(state)

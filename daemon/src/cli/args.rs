@@ -197,4 +197,21 @@ mod tests {
         assert!(parse("autonomy message list Bob --limit 201").is_err());
         assert!(parse("autonomy contact invite --valid-for 7w").is_err());
     }
+
+    #[test]
+    fn what_is_carried_goes_to_a_file_or_to_the_screen() {
+        for (line, to_file) in [("Bob out.parcel", true), ("Bob --qr", false)] {
+            let cli = parse(&format!("autonomy message export {line}")).unwrap();
+            let Verb::Message(MessageVerb::Export { contact, file }) = cli.verb else { panic!("no export") };
+            assert_eq!((contact.as_str(), file.is_some(), cli.global.qr), ("Bob", to_file, !to_file));
+        }
+        for line in
+            ["contact export Bob", "contact import -", "contact export-invite 4f0c x", "message import -"]
+        {
+            assert!(parse(&format!("autonomy {line}")).is_ok(), "{line}");
+        }
+        for line in ["message export", "message import", "contact import", "contact export-invite"] {
+            assert!(parse(&format!("autonomy {line}")).is_err(), "{line}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     Failure,
     args::ContactVerb,
-    ask,
+    ask, carry,
     context::{Context, Mail},
     invite,
     output::{Answer, pairs, table, time},
@@ -50,6 +50,11 @@ pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Answ
         ContactVerb::Unblock { contact } => {
             let change = UpdateContact { blocked: Some(false), ..UpdateContact::default() };
             update(context, &contact, change, "is heard again").await
+        }
+        ContactVerb::Export { contact, file } => carry::export_card(context, &contact, file.as_deref()).await,
+        ContactVerb::Import { file } => carry::import_card(context, &file).await,
+        ContactVerb::ExportInvite { invite, file } => {
+            carry::export_invite(context, &invite, file.as_deref()).await
         }
         ContactVerb::Remove { contact, yes } => remove(context, &contact, yes).await,
     }

@@ -88,16 +88,21 @@ pub(super) async fn cancel(context: &Context, wanted: &str) -> Result<Answer, Fa
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let invites = context.spinner.during("asking the pod", mailbox.invites()).await?;
-    let found: Vec<&Invite> = invites.iter().filter(|invite| invite.id.starts_with(wanted)).collect();
-    let help = "see `autonomy contact invites`";
-    let invite = match found.as_slice() {
-        [invite] if !wanted.is_empty() => *invite,
-        [] => return Err(Failure::usage("there is no invite with that id").help(help)),
-        _ => return Err(Failure::usage("several invites have ids that begin so: give more of it").help(help)),
-    };
+    let invite = choose(&invites, wanted)?;
     context.spinner.during("telling the pod", mailbox.cancel_invite(&invite.id)).await?;
     let text = format!("invite {} cannot be used any more", short(&invite.id));
     Ok(Answer::new(&json!({ "cancelled": invite.id }), text))
+}
+
+/// The invite that is meant, by the beginning of its id.
+pub(super) fn choose<'a>(invites: &'a [Invite], wanted: &str) -> Result<&'a Invite, Failure> {
+    let found: Vec<&Invite> = invites.iter().filter(|invite| invite.id.starts_with(wanted)).collect();
+    let help = "see `autonomy contact invites`";
+    match found.as_slice() {
+        [invite] if !wanted.is_empty() => Ok(invite),
+        [] => Err(Failure::usage("there is no invite with that id").help(help)),
+        _ => Err(Failure::usage("several invites have ids that begin so: give more of it").help(help)),
+    }
 }
 
 /// Uses somebody's invite; waits for their yes where `within` says how long, in seconds.

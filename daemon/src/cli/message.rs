@@ -1,4 +1,4 @@
-//! `message send`, `list`, `read`.
+//! `message send`, `list`, `read`; the others are elsewhere.
 
 use std::{fmt::Write as _, io::Read as _};
 
@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{
     Exit, Failure,
     args::{MessageVerb, SendMessage},
+    carry,
     contact::find,
     context::Context,
     output::{Answer, time},
@@ -25,6 +26,8 @@ pub(super) async fn message(context: &Context, verb: MessageVerb) -> Result<Answ
         MessageVerb::Send(wish) => send(context, &wish).await,
         MessageVerb::List { contact, limit, before } => list(context, &contact, before, limit).await,
         MessageVerb::Read { contact, up_to } => read(context, &contact, up_to).await,
+        MessageVerb::Export { contact, file } => carry::export(context, &contact, file.as_deref()).await,
+        MessageVerb::Import { file } => carry::import(context, &file).await,
         MessageVerb::Watch { contact } => {
             super::watch::watch(context, contact.as_deref()).await.map(|()| Answer::default())
         }

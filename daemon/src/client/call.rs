@@ -89,6 +89,11 @@ impl Call {
         Self { method: Method::PUT, body: bytes, content_type, ..Self::delete(path, max_answer) }
     }
 
+    /// A POST of bytes as they are.
+    pub(crate) fn post_bytes(path: impl Into<String>, bytes: Bytes, max_answer: usize) -> Self {
+        Self { method: Method::POST, ..Self::put_bytes(path, bytes, max_answer) }
+    }
+
     fn request(&self) -> Result<Request<Full<Bytes>>, CallError> {
         let mut request = Request::builder().method(self.method.clone()).uri(self.path.as_str());
         request = request.header(header::ACCEPT, "application/json, application/problem+json");

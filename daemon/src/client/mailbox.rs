@@ -8,6 +8,7 @@
 mod check;
 mod files;
 mod follow;
+mod parcels;
 
 use autonomy_messaging::{RootPublic, invite::Invite as ParsedInvite};
 use serde::de::DeserializeOwned;

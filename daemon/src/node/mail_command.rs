@@ -2,29 +2,31 @@
 
 use autonomy_messaging::{
     FileContent, Name, TransferId,
+    carrier::Parcel,
     invite::Invite,
     messenger::{self, ContactId, InviteId, RefusedBecause},
     payload::{FileName, Text},
     place::{Capability, Place},
+    vcard::VCard,
 };
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Id, Refusal, Reply, mail_answer, turn::Turn};
+use super::{
+    Answer, Id, Refusal, Reply, mail_answer,
+    mail_wish::{CarriedParcel, ChunksRead, LoadedChunks, MessagesPage},
+    turn::Turn,
+};
 use crate::{
     api::types::{
-        AcceptInvite, AccessLevel, AddRelay, MarkRead, NewInvite, NewMessage, OfferFile, SetProfile,
-        UpdateContact,
+        AcceptInvite, AccessLevel, AddRelay, ImportCard, MarkRead, NewInvite, NewMessage, OfferFile,
+        SetProfile, UpdateContact,
     },
     place,
 };
 
 /// An invite holds for a week where nothing else is asked for, seconds.
 const USUAL_VALIDITY: u64 = 7 * 24 * 60 * 60;
-/// Messages given where no limit is asked for, and the most that can be asked for: of the longest kind they are 3 MB.
-const USUAL_PAGE: u32 = 50;
-const MAX_PAGE: u32 = 200;
-
 /// What can be asked of the messenger, as it came from outside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum MailCommand {
@@ -74,6 +76,16 @@ pub enum MailCommand {
     ReadFile(Id<16>, Id<16>, ChunksRead),
     /// Give one up and forget it.
     RemoveFile(Id<16>, Id<16>),
+    /// Everything that a contact waits for, to be carried to them.
+    ExportParcel(Id<16>),
+    /// What waits at the place of an invite, to be carried to whoever redeems it.
+    ExportInvite(Id<8>),
+    /// Take in what was carried here.
+    ImportParcel(CarriedParcel),
+    /// A contact for an address book.
+    ExportCard(Id<16>),
+    /// Know somebody by what an address book says.
+    ImportCard(ImportCard),
     /// All relays.
     Relays,
     /// Keep queues at a place too.
@@ -83,40 +95,6 @@ pub enum MailCommand {
         /// The text of the place.
         place: String,
     },
-}
-
-/// Which messages of a conversation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessagesPage {
-    /// Only those before this number.
-    pub before: Option<u64>,
-    /// At most so many.
-    pub limit: Option<u32>,
-}
-
-/// Bytes of a file, on their way to the pod.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoadedChunks {
-    /// Number of the first chunk.
-    pub first: u32,
-    /// Whole chunks.
-    #[serde(with = "serde_bytes")]
-    pub bytes: Vec<u8>,
-}
-
-/// Which bytes of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChunksRead {
-    /// Number of the first chunk.
-    pub first: u32,
-    /// How many chunks.
-    pub count: Option<u32>,
-}
-
-impl std::fmt::Debug for LoadedChunks {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoadedChunks").field("first", &self.first).field("bytes", &self.bytes.len()).finish()
-    }
 }
 
 impl MailCommand {
@@ -139,6 +117,9 @@ impl MailCommand {
             | Self::LoadFile(..)
             | Self::ReadFile(..)
             | Self::RemoveFile(..)
+            | Self::ExportParcel(_)
+            | Self::ImportParcel(_)
+            | Self::ExportCard(_)
             | Self::Relays => AccessLevel::Limited,
             Self::SetProfile(_)
             | Self::Invites
@@ -149,6 +130,8 @@ impl MailCommand {
             | Self::Confirm(_)
             | Self::UpdateContact(..)
             | Self::RemoveContact(_)
+            | Self::ExportInvite(_)
+            | Self::ImportCard(_)
             | Self::AddRelay(_)
             | Self::RemoveRelay { .. } => AccessLevel::Full,
         }
@@ -157,7 +140,7 @@ impl MailCommand {
     /// The name of the thing of this kind that it is about, for a refusal.
     fn subject(&self, what: &str) -> String {
         match self {
-            Self::Invite(id) | Self::CancelInvite(id) => id.to_string(),
+            Self::Invite(id) | Self::CancelInvite(id) | Self::ExportInvite(id) => id.to_string(),
             Self::File(_, file)
             | Self::LoadFile(_, file, _)
             | Self::ReadFile(_, file, _)
@@ -175,6 +158,8 @@ impl MailCommand {
             | Self::Messages(id, _)
             | Self::MarkRead(id, _)
             | Self::Files(id)
+            | Self::ExportParcel(id)
+            | Self::ExportCard(id)
             | Self::OfferFile(id, _)
             | Self::File(id, _)
             | Self::LoadFile(id, ..)
@@ -232,31 +217,18 @@ impl MailCommand {
                 count: wish.count()?,
             },
             Self::RemoveFile(id, file) => To::RemoveFile(contact(id), TransferId(file.0)),
+            Self::ExportParcel(id) => To::ExportParcel(contact(id)),
+            Self::ExportInvite(id) => To::ExportInvite(InviteId(id.0)),
+            Self::ImportParcel(carried) => To::ImportParcel(parsed("parcel", Parcel::parse(&carried.bytes))?),
+            Self::ExportCard(id) => To::ExportCard(contact(id)),
+            Self::ImportCard(body) => {
+                To::ImportCard(Box::new(parsed("vcard", VCard::from_text(&body.vcard))?))
+            }
             Self::Relays => To::Relays,
             Self::AddRelay(body) => add_relay(body)?,
             Self::RemoveRelay { place } => To::RemoveRelay(parsed("place", place::parse(place))?),
         };
         Ok(vec![one])
-    }
-}
-
-impl MessagesPage {
-    fn command(self, contact: ContactId) -> Result<messenger::Command, Refusal> {
-        let limit = self.limit.unwrap_or(USUAL_PAGE);
-        if !(1..=MAX_PAGE).contains(&limit) {
-            return Err(Refusal::invalid("limit", format!("1 to {MAX_PAGE}")));
-        }
-        Ok(messenger::Command::Messages { contact, before: self.before, limit })
-    }
-}
-
-impl ChunksRead {
-    fn count(self) -> Result<u32, Refusal> {
-        let count = self.count.unwrap_or(messenger::MAX_LOADED);
-        if !(1..=messenger::MAX_LOADED).contains(&count) {
-            return Err(Refusal::invalid("count", format!("1 to {}", messenger::MAX_LOADED)));
-        }
-        Ok(count)
     }
 }
 

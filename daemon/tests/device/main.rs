@@ -8,6 +8,7 @@ mod agent;
 mod answers;
 mod approvals;
 mod devices;
+mod parcels;
 mod payments;
 mod people;
 mod receiving;

@@ -29,7 +29,7 @@ fn elsewhere(seed: u8) -> Place {
 }
 
 /// An invite of another person.
-fn anothers_invite() -> Invite {
+pub(crate) fn anothers_invite() -> Invite {
     let address = QueueAddress {
         place: elsewhere(20),
         queue: QueueId::from_bytes([4; 32]),
@@ -40,21 +40,21 @@ fn anothers_invite() -> Invite {
 }
 
 /// A contact that waits to be confirmed by the other.
-async fn joining(world: &World) -> Contact {
+pub(crate) async fn joining(world: &World) -> Contact {
     let invite = anothers_invite();
     let wish = AcceptInvite { invite: invite.to_text().into(), name: Some("Bob".into()) };
     world.device.mailbox().accept(&invite, &wish).await.unwrap()
 }
 
 #[track_caller]
-fn assert_distrusted<T: std::fmt::Debug>(outcome: Result<T, DeviceError>, about: &str) {
+pub(crate) fn assert_distrusted<T: std::fmt::Debug>(outcome: Result<T, DeviceError>, about: &str) {
     let error = outcome.unwrap_err();
     let DeviceError::Distrust(Distrust::Mail { field, .. }) = &error else { panic!("{about}: {error}") };
     assert_eq!(*field, about, "{error}");
 }
 
 #[track_caller]
-fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, DeviceError>, kind: &str) {
+pub(crate) fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, DeviceError>, kind: &str) {
     let error = outcome.unwrap_err();
     let DeviceError::Call(CallError::Refused { kind: found, .. }) = &error else { panic!("{kind}: {error}") };
     assert_eq!(found, kind, "{error}");

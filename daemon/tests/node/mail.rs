@@ -17,10 +17,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::world::World;
 
-const NOBODY: Id<16> = Id([0; 16]);
+pub(crate) const NOBODY: Id<16> = Id([0; 16]);
 
 /// Another person's pod.
-fn other() -> World {
+pub(crate) fn other() -> World {
     let mut world = World::seeded(8);
     world.device.auth = AuthSeed::from_bytes(&[42; 32]);
     let bundle = world.bundle(1);
@@ -33,22 +33,22 @@ fn relay_text() -> String {
     place::text(&Place::new(*key(9).as_bytes(), key(10)))
 }
 
-fn asks(world: &mut World, command: MailCommand) -> Answer {
+pub(crate) fn asks(world: &mut World, command: MailCommand) -> Answer {
     world.device_asks(Command::Mail(command)).unwrap()
 }
 
-fn invites(world: &mut World) -> Invite {
+pub(crate) fn invites(world: &mut World) -> Invite {
     let wish = NewInvite { note: Some("a friend".into()), valid_for: Some(3_600) };
     let Answer::Invite(invite) = asks(world, MailCommand::NewInvite(wish)) else { panic!("no invite") };
     invite
 }
 
-fn only_contact(world: &mut World) -> Contact {
+pub(crate) fn only_contact(world: &mut World) -> Contact {
     let Answer::Contacts(contacts) = asks(world, MailCommand::Contacts) else { panic!("no contacts") };
     contacts.contacts.into_iter().next().unwrap()
 }
 
-fn id(contact: &Contact) -> Id<16> {
+pub(crate) fn id(contact: &Contact) -> Id<16> {
     contact.id.parse().unwrap()
 }
 
@@ -190,7 +190,7 @@ fn deliver(from: &mut World, to: &mut World) -> usize {
 }
 
 /// Two pods whose owners are contacts: Alice invited, Bob accepted.
-fn contacts() -> (World, World) {
+pub(crate) fn contacts() -> (World, World) {
     let (mut alice, mut bob) = (World::adopted(), other());
     let invite = invites(&mut alice);
     let accept = AcceptInvite { invite: invite.text.clone(), name: Some("Alice".into()) };

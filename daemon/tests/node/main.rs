@@ -10,6 +10,7 @@ mod accounts;
 mod devices;
 mod machine;
 mod mail;
+mod parcels;
 mod payments;
 mod repeats;
 mod rows;

@@ -74,6 +74,15 @@ pub struct AcceptInvite {
     pub name: Option<String>,
 }
 
+/// `POST /v1/vcards`: know somebody by their card in an address book.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportCard {
+    /// A vCard 4.0 with `X-AUTONOMY-ROOT`.
+    #[schema(value_type = String)]
+    pub vcard: Private,
+}
+
 /// Where it stands between two people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,8 @@
 //! Messages.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
 
 use super::duration::seconds;
 
@@ -27,6 +29,22 @@ pub enum MessageVerb {
     Watch {
         /// Only those of this contact: their name, or the beginning of their id
         contact: Option<String>,
+    },
+    /// Write what waits for a contact to a file, sealed, to be carried to them without a network
+    ///
+    /// With --qr in place of a file, it is shown as QR codes one after the other, until interrupted.
+    Export {
+        /// Their name, or the beginning of their id
+        contact: String,
+        /// The file; nothing is written over
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// Take in what somebody carried here: a parcel, or the texts of its QR codes, one a line, in any order
+    Import {
+        /// The file, or `-` for standard input
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
     },
     /// Mark all messages of a contact as read
     Read {

@@ -1,6 +1,8 @@
 //! Contacts, invites, and the owner's own card.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
 
 use super::duration::seconds;
 
@@ -79,6 +81,30 @@ pub enum ContactVerb {
     Unblock {
         /// Their name, or the beginning of their id
         contact: String,
+    },
+    /// Write a contact as a vCard, for an address book
+    Export {
+        /// Their name, or the beginning of their id
+        contact: String,
+        /// The file; nothing is written over [default: print it]
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// Know somebody by their vCard: an invite of theirs is known to be theirs then
+    Import {
+        /// The file, or `-` for standard input
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Write what waits at the place of an invite to a file, for whoever has the invite and no network
+    ///
+    /// With --qr in place of a file, it is shown as QR codes one after the other, until interrupted.
+    ExportInvite {
+        /// The invite's id, or the beginning of it
+        invite: String,
+        /// The file; nothing is written over
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
     },
     /// Forget a contact and all that was said; decline one who asks
     Remove {

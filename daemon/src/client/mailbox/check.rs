@@ -4,17 +4,20 @@ use std::fmt::Display;
 
 use autonomy_messaging::{
     MAX_FILE, Name, RootPublic,
+    carrier::Parcel,
     invite::Invite as ParsedInvite,
     messenger::ContactId,
     payload::{FileName, Text},
     place::Place,
     safety::SafetyNumber,
+    vcard::VCard,
 };
 use data_encoding::HEXLOWER;
 
 use crate::{
     api::types::{
-        Contact, Direction, File, Invite, Message, MessageKind, MessageState, Profile, Relay, Safety,
+        Contact, Direction, File, Imported, Invite, Message, MessageKind, MessageState, Profile, Relay,
+        Safety,
     },
     client::{DeviceError, Distrust, printable},
     place,
@@ -190,4 +193,30 @@ pub(super) fn relays(told: Vec<Relay>) -> Result<Vec<Relay>, DeviceError> {
         name("relay", "name", &relay.name)?;
     }
     Ok(told)
+}
+
+/// Something that another pod can take in; for whom it is, is sealed.
+pub(super) fn parcel(bytes: &[u8]) -> Result<Parcel, DeviceError> {
+    Parcel::parse(bytes).map_err(|error| broken("parcel", "bytes", error))
+}
+
+/// Each message of a parcel came to one end.
+pub(super) fn imported(parcel: &Parcel, told: Imported) -> Result<Imported, DeviceError> {
+    let counts = [told.opened, told.repeats, told.refused];
+    let sum: u64 = counts.into_iter().map(u64::from).sum();
+    let carried = parcel.entries().len();
+    if sum != carried as u64 {
+        return Err(broken("parcel", "count", format!("is {sum} where {carried} were carried")));
+    }
+    Ok(told)
+}
+
+/// The card of this contact and of nobody else.
+pub(super) fn card(contact: &Contact, bytes: &[u8]) -> Result<VCard, DeviceError> {
+    let text = str::from_utf8(bytes).map_err(|_| broken("card", "text", "is not UTF-8"))?;
+    let card = VCard::from_text(text).map_err(|error| broken("card", "text", format!("is none: {error}")))?;
+    if card.root != identity(contact)? {
+        return Err(broken("card", "identity", "is another person's"));
+    }
+    Ok(card)
 }
