@@ -109,7 +109,7 @@ impl Turn<'_> {
             capability: address.deposit,
             blob,
         };
-        let what = Call::Deposit { contact: id, queue: address.queue, probe: shipment.probe };
+        let what = Call::Deposit { contact: id, probe: shipment.probe };
         let call = self.call(address.place, deposit_lane(id), Request::Deposit(frame), what);
         let now = self.now;
         let contact = self.messenger.contacts.get_mut(&id)?;

@@ -31,7 +31,7 @@ const ACK_AGAIN: u64 = 300;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Call {
     /// Frames for a contact.
-    Deposit { contact: ContactId, queue: QueueId, probe: bool },
+    Deposit { contact: ContactId, probe: bool },
     /// A step of redeeming an invite.
     Join(ContactId),
     /// A reset on its way to one place.
@@ -257,7 +257,7 @@ impl Turn<'_> {
     /// What became of a call.
     pub(super) fn called(&mut self, call: CallId, outcome: Result<Response, Unreached>) {
         match self.messenger.outside.calls.remove(&call) {
-            Some(Call::Deposit { contact, probe, .. }) => self.deposited(contact, call.0, probe, &outcome),
+            Some(Call::Deposit { contact, probe }) => self.deposited(contact, call.0, probe, &outcome),
             Some(Call::Join(contact)) => self.joined(contact, outcome),
             Some(Call::Reset(contact)) => self.reset_left(contact, &outcome),
             Some(Call::OpenQueue(contact, queue)) => self.opened(contact, queue, outcome),
@@ -269,7 +269,7 @@ impl Turn<'_> {
 
     /// A frame of one of our queues at a relay.
     pub(super) fn collected(&mut self, place: Place, queue: QueueId, number: u64, blob: &Blob) {
-        self.messenger.note_collected(place, queue);
+        self.messenger.note_collected(place);
         self.frame(queue, blob);
         let book = self.messenger.outside.acks.entry(queue).or_default();
         book.safe = book.safe.max(number);

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Name,
-    place::{Capability, Place, QueueId},
+    place::{Capability, Place},
     wire::{Refusal, Ticket},
 };
 
@@ -114,7 +114,7 @@ impl Messenger {
     }
 
     /// Counts a frame that a place gave out.
-    pub(super) fn note_collected(&mut self, place: Place, _queue: QueueId) {
+    pub(super) fn note_collected(&mut self, place: Place) {
         if let Some(relay) = self.relays.get_mut(&place) {
             relay.connected = true;
             relay.away_since = None;
