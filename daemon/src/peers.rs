@@ -22,8 +22,8 @@ use std::{collections::HashSet, fmt, sync::Arc};
 
 pub use autonomy_messaging::messenger::Collection;
 use autonomy_messaging::{
-    frame::Blob,
     lane::{CallId, Lane, Unreached},
+    messenger::{Effect, Input},
     place::{Place, QueueId},
     wire::{Request, Response},
 };
@@ -52,50 +52,6 @@ pub trait Dial: Send + Sync + 'static {
     fn woken(&self) -> watch::Receiver<u64>;
 }
 
-/// What the network tells the node.
-#[derive(Debug)]
-pub enum NetworkEvent {
-    /// What became of a call.
-    Called {
-        /// Which.
-        call: CallId,
-        /// The answer, or why there is none.
-        outcome: Result<Response, Unreached>,
-    },
-    /// A place pushed a frame.
-    Collected {
-        /// The place.
-        place: Place,
-        /// Of which queue.
-        queue: QueueId,
-        /// Its number there.
-        number: u64,
-        /// What it carries.
-        blob: Blob,
-    },
-    /// Whether collecting at a place works: at least one of its subscriptions stands.
-    Subscribed {
-        /// The place.
-        place: Place,
-        /// Whether it works now.
-        up: bool,
-    },
-    /// A place says that it has no such queue, or that the capability is not its own.
-    Missing {
-        /// The place.
-        place: Place,
-        /// The queue.
-        queue: QueueId,
-    },
-    /// Somebody asks for one of the pod's own queues, to deposit or to redeem.
-    Asked {
-        /// Names the question in its [answer](NetworkHandle::answer).
-        ticket: u64,
-        /// What is asked.
-        request: Request,
-    },
-}
-
 /// Carries out what the node wants of the network. Cheap to clone; all that runs for it ends with the last clone.
 #[derive(Clone)]
 pub struct NetworkHandle(Arc<Inner>);
@@ -112,10 +68,10 @@ enum Command {
     Collect(Vec<Collection>),
 }
 
-/// Starts the network on this runtime. It is not connected to anything until [`NetworkHandle::attach`]: calls wait for
+/// Starts the network on this runtime; gives what it tells the messenger. It is not connected to anything until [`NetworkHandle::attach`]: calls wait for
 /// that as long as they may.
 #[must_use]
-pub fn start(runtime: &tokio::runtime::Handle) -> (NetworkHandle, mpsc::Receiver<NetworkEvent>) {
+pub fn start(runtime: &tokio::runtime::Handle) -> (NetworkHandle, mpsc::Receiver<Input>) {
     let (events, told) = mpsc::channel(EVENTS);
     // As many as the node has in flight, which it bounds itself.
     let (commands, orders) = mpsc::unbounded_channel();
@@ -136,7 +92,7 @@ async fn carry_out(
     mut orders: mpsc::UnboundedReceiver<Command>,
     client: Client,
     mut collector: Collector,
-    events: mpsc::Sender<NetworkEvent>,
+    events: mpsc::Sender<Input>,
 ) {
     let client = Arc::new(client);
     let mut calls = tokio::task::JoinSet::new();
@@ -147,7 +103,7 @@ async fn carry_out(
                     let (client, events) = (client.clone(), events.clone());
                     calls.spawn(async move {
                         let outcome = client.call(&place, lane, &request).await;
-                        let _ = events.send(NetworkEvent::Called { call, outcome }).await;
+                        let _ = events.send(Input::Called { call, outcome }).await;
                     });
                 }
                 Some(Command::Collect(wanted)) => collector.want(wanted),
@@ -165,7 +121,18 @@ impl NetworkHandle {
         self.0.line.send_replace(dial);
     }
 
-    /// Asks a place. Exactly one [`NetworkEvent::Called`] follows.
+    /// Carries out what the messenger wants. What it wants its owner to know is no matter of the network.
+    pub fn carry_out(&self, effect: Effect) {
+        match effect {
+            Effect::Call { call, place, lane, request } => self.call(call, place, lane, request),
+            Effect::Collect(wanted) => self.collect(wanted),
+            Effect::Serve(queues) => self.serve(queues),
+            Effect::Answer { ticket, response } => self.answer(ticket, response),
+            Effect::Notify(_) => {}
+        }
+    }
+
+    /// Asks a place. Exactly one [`Input::Called`] follows.
     pub fn call(&self, call: CallId, place: Place, lane: Lane, request: Request) {
         drop(self.0.commands.send(Command::Call { call, place, lane, request: Box::new(request) }));
     }
@@ -180,7 +147,7 @@ impl NetworkHandle {
         self.0.own.send_replace(own.into_iter().collect());
     }
 
-    /// Answers an [`NetworkEvent::Asked`]. Whoever asked may have gone.
+    /// Answers an [`Input::Asked`]. Whoever asked may have gone.
     pub fn answer(&self, ticket: u64, response: Response) {
         self.0.desk.answer(ticket, response);
     }

@@ -19,7 +19,7 @@ use rand_core::RngCore;
 
 use lane::{Lane, jitter};
 use load::Load;
-use trip::Trip;
+use trip::{BULK_COPIES, Trip};
 
 pub use budget::{Budget, MAX_CALLS};
 pub use lane::{BACK_OFF_DIRECT, BACK_OFF_RELAY, MAX_IN_FLIGHT};
@@ -36,14 +36,16 @@ pub const SHIPMENT_BYTES: usize = 11_900 - 318;
 /// Bytes of an item beside its content: kind 1, number 8, flags 1, length 2, origin 24. A chunk needs fewer.
 pub const ITEM_BYTES: usize = 36;
 
+/// Calls on their way to one place, up to which a frame goes though more would fit into it. After that, what is said
+/// waits for one of them to end, and rides with what is said meanwhile: a line alone takes a whole frame of 16 KiB. Who
+/// writes now and then never waits; a burst of 200 lines takes some 5 frames in place of 200. (So does TCP: RFC 896.)
+pub const MAX_PARTIAL: usize = 2;
+
 /// A receipt waits so long for something to ride with, in seconds.
 pub const ACK_DELAY: u64 = 1;
 
 /// What is repeated so many seconds after a receipt for it left was not sent along with it to another place.
 const MISSED_AFTER: u64 = 30;
-
-/// After a restart a courier waits up to so many seconds, so that 1,000 contacts are not called at once.
-pub const RESUME_SPREAD: u64 = 10;
 
 /// Decides what to send for one contact. `K` names an item; items are sent in the order in which the owner lists them.
 ///
@@ -54,8 +56,6 @@ pub struct Courier<K> {
     lanes: Vec<Lane>,
     /// The relay to start with, so that contacts spread over the relays they share.
     spread: usize,
-    /// Nothing is sent before.
-    start: u64,
     /// The time of the last plan.
     clock: u64,
     trips: BTreeMap<K, Trip>,
@@ -79,6 +79,8 @@ struct Call<K> {
     place: Option<usize>,
     keys: Vec<K>,
     receipt: Option<u64>,
+    /// Begins with a chunk of a file.
+    bulk: bool,
     at: u64,
 }
 
@@ -138,7 +140,6 @@ impl<K: Copy + Ord> Courier<K> {
         Self {
             lanes,
             spread,
-            start: 0,
             clock: 0,
             trips: BTreeMap::new(),
             receipt: None,
@@ -148,12 +149,6 @@ impl<K: Copy + Ord> Courier<K> {
         }
     }
 
-    /// The same after a restart: it begins within [`RESUME_SPREAD`] seconds.
-    #[must_use]
-    pub fn resumed(places: &[Route], spread: usize, now: u64, rng: &mut dyn RngCore) -> Self {
-        Self { start: now + u64::from(rng.next_u32()) % (RESUME_SPREAD + 1), ..Self::new(places, spread) }
-    }
-
     /// What is due now, given all that is unacknowledged. Nothing counts as sent before [`sent`](Self::sent): what the
     /// owner leaves is due again at the next call.
     pub fn next(&mut self, now: u64, rng: &mut dyn RngCore, pending: &[Pending<K>]) -> Vec<Shipment<K>> {
@@ -161,17 +156,17 @@ impl<K: Copy + Ord> Courier<K> {
         self.keep_only(pending);
         self.note_stalls();
         for item in pending.iter().filter(|item| !self.trips.contains_key(&item.key)).collect::<Vec<_>>() {
-            let (after, copies) = if item.bulk { (self.trips.len(), 1) } else { (0, COPIES) };
-            let trip = Trip::new(now.max(self.start), self.spread.wrapping_add(after), copies);
+            let (after, copies) = if item.bulk { (self.trips.len(), BULK_COPIES) } else { (0, COPIES) };
+            let trip = Trip::new(now, self.spread.wrapping_add(after), copies);
             self.trips.insert(item.key, trip);
-        }
-        if now < self.start {
-            return Vec::new();
         }
         let mut plan: Vec<Load<K>> = self.lanes.iter().map(|lane| Load::new(lane.free(now))).collect();
         for item in pending {
             let Some(trip) = self.trips.get_mut(&item.key) else { continue };
             trip.advance(now, &self.lanes, rng);
+            if plan.iter().all(Load::is_full) {
+                continue;
+            }
             for place in trip.wants(now, &self.lanes) {
                 plan[place].add(item, self.lanes[place].room_for_bulk());
             }
@@ -180,6 +175,9 @@ impl<K: Copy + Ord> Courier<K> {
             for place in receipt.trip.receipt_wants(now, &self.lanes) {
                 plan[place].add_receipt();
             }
+        }
+        for (place, load) in plan.iter_mut().enumerate() {
+            load.gather(self.talk_in_flight(place));
         }
         let lanes = &self.lanes;
         let of_place = |(place, load): (usize, Load<K>)| {
@@ -196,9 +194,7 @@ impl<K: Copy + Ord> Courier<K> {
         let lanes = self.lanes.iter().filter(|_| busy).flat_map(Lane::wakes);
         let trips = self.trips.values().flat_map(|trip| trip.wakes(&self.lanes));
         let receipt = self.receipt.iter().map(|receipt| receipt.trip.since);
-        let start = Some(self.start).filter(|_| busy);
-        let all = lanes.chain(trips).chain(receipt).chain(start);
-        all.map(|at| at.max(self.start)).filter(|at| *at > now).min()
+        lanes.chain(trips).chain(receipt).filter(|at| *at > now).min()
     }
 
     /// A shipment is on its way, as a call that will have one outcome.
@@ -216,12 +212,13 @@ impl<K: Copy + Ord> Courier<K> {
             receipt.trip.sent(place, own, now);
         }
         let receipt = self.receipt.as_ref().map(|receipt| receipt.number);
-        self.calls.insert(call, Call { place: Some(place), keys, receipt, at: now });
+        let bulk = keys.first().and_then(|key| self.trips.get(key)).is_some_and(Trip::is_bulk);
+        self.calls.insert(call, Call { place: Some(place), keys, receipt, bulk, at: now });
     }
 
     /// How a call ended. Unknown calls (of before a restart) are ignored.
     pub fn outcome(&mut self, call: u64, outcome: Outcome, now: u64, rng: &mut dyn RngCore) {
-        let Some(Call { place, keys, receipt, at }) = self.calls.remove(&call) else { return };
+        let Some(Call { place, keys, receipt, at, .. }) = self.calls.remove(&call) else { return };
         let Some(place) = place else { return };
         let accepted = outcome == Outcome::Accepted;
         match outcome {
@@ -260,7 +257,6 @@ impl<K: Copy + Ord> Courier<K> {
     /// A sign of life of the contact: its pod is tried again soon, and so are relays if there was nothing but failure.
     /// What it still does not acknowledge after a while is sent everywhere again, though relays said they have it.
     pub fn heard_from(&mut self, now: u64) {
-        self.start = self.start.min(now);
         let cut_off = !self.lanes.iter().any(Lane::is_up);
         self.lanes.iter_mut().filter(|lane| cut_off || lane.is_own()).for_each(Lane::heard_from);
         self.trips.values_mut().for_each(|trip| trip.heard_from(now));
@@ -300,13 +296,18 @@ impl<K: Copy + Ord> Courier<K> {
         self.calls.len()
     }
 
+    /// Calls on their way to a place that began with a message or receipt.
+    fn talk_in_flight(&self, place: usize) -> usize {
+        self.calls.values().filter(|call| call.place == Some(place) && !call.bulk).count()
+    }
+
     /// A clock that was set back takes all moments with it: what was a minute away still is.
     fn follow_clock(&mut self, now: u64) {
         let back = self.clock.saturating_sub(now);
         self.clock = now;
         if back > 0 {
             let times = self.calls.values_mut().map(|call| &mut call.at);
-            let times = times.chain([&mut self.start]).chain(&mut self.told_at);
+            let times = times.chain(&mut self.told_at);
             times.for_each(|time| *time = time.saturating_sub(back));
             self.lanes.iter_mut().for_each(|lane| lane.set_back(back));
             let receipt = self.receipt.iter_mut().map(|receipt| &mut receipt.trip);

@@ -41,7 +41,7 @@
 //! | make a pod one's own, let a device in | [`provision`] |
 //! | become contacts, keep each other's card | [`invite`], [`card`], [`vcard`], [`safety`] |
 //! | say something | [`payload`], [`packet`], [`ratchet`], [`envelope`] |
-//! | number, acknowledge and order what is said | [`Outbox`], [`Inbox`], [`Courier`], [`Transfers`], [`Window`] |
+//! | number, acknowledge and order what is said | [`Outbox`], [`Inbox`], [`Courier`], [`Outgoing`], [`Incoming`], [`Window`] |
 //! | leave, keep and fetch frames | [`frame`], [`place`], [`wire`], [`queue`], [`lane`] |
 //! | carry frames without a network | [`carrier`] |
 //! | talk to a contact | [`ratchet`] |
@@ -90,7 +90,7 @@ pub use certificate::{
 };
 pub use courier::{
     ACK_DELAY, BACK_OFF_DIRECT, BACK_OFF_RELAY, Budget, COPIES, Courier, DIRECT_WAIT, ITEM_BYTES, MAX_CALLS,
-    MAX_IN_FLIGHT, MAX_PLACES, Outcome, Pending, RELAY_WAITS, RESUME_SPREAD, Route, SHIPMENT_BYTES,
+    MAX_IN_FLIGHT, MAX_PARTIAL, MAX_PLACES, Outcome, Pending, RELAY_WAITS, Route, SHIPMENT_BYTES,
     SUSPECT_AFTER, SUSPECT_MISSING, Shipment, Watch,
 };
 pub use ed25519_dalek::SigningKey;
@@ -105,8 +105,8 @@ pub use role::{Access, Role, RoleKind};
 pub use rows::{NoRows, Rows};
 pub use safety::SafetyNumber;
 pub use transfer::{
-    CHUNK_LEN, ChunkVerdict, FileContent, Incoming, MAX_CHUNKS_UNDERWAY, MAX_FILE, MAX_TRANSFERS, Outgoing,
-    TransferError, TransferId, Transfers,
+    CHUNK_LEN, ChunkVerdict, FileContent, FileTooLong, Incoming, MAX_CHUNKS_UNDERWAY, MAX_FILE,
+    MAX_TRANSFERS, Outgoing, TransferId,
 };
 pub use validity::{CLOCK_SKEW, EmptyValidity, Validity};
 pub use window::{Arrival, WINDOW_BYTES, WINDOW_LEN, Window};

@@ -1,6 +1,5 @@
 //! Files on their way to and from one contact, in chunks.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::codec::Reader;
@@ -52,32 +51,14 @@ pub struct Incoming {
     arrived: Window,
 }
 
-/// All transfers of one contact.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Transfers {
-    /// To it.
-    outgoing: BTreeMap<TransferId, Outgoing>,
-    /// From it.
-    incoming: BTreeMap<TransferId, Incoming>,
-}
-
-/// A transfer cannot begin.
+/// A transfer cannot begin: the file is longer than this contact may send or get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TransferError {
-    /// Longer than this contact may send or get.
-    #[error("a file of {size} bytes, and {limit} are the most")]
-    TooLong {
-        /// Bytes of the file.
-        size: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// [`MAX_TRANSFERS`] are on their way already.
-    #[error("{MAX_TRANSFERS} files are on their way already")]
-    TooMany,
-    /// The same name for another file.
-    #[error("this transfer is another file already")]
-    Taken,
+#[error("a file of {size} bytes, and {limit} are the most")]
+pub struct FileTooLong {
+    /// Bytes of the file.
+    pub size: u64,
+    /// The limit.
+    pub limit: u64,
 }
 
 /// What became of a chunk.
@@ -110,9 +91,9 @@ impl FileContent {
         (start < self.size).then(|| start..self.size.min(start + u64::from(CHUNK_LEN)))
     }
 
-    fn check(&self, limit: u64) -> Result<(), TransferError> {
+    fn check(&self, limit: u64) -> Result<(), FileTooLong> {
         let (size, limit) = (self.size, limit.min(MAX_FILE));
-        if size > limit { Err(TransferError::TooLong { size, limit }) } else { Ok(()) }
+        if size > limit { Err(FileTooLong { size, limit }) } else { Ok(()) }
     }
 
     /// Bytes of the chunks in a window.
@@ -141,7 +122,7 @@ impl FileContent {
 
 impl Outgoing {
     /// Begins to send a file of at most `limit` bytes.
-    pub fn new(content: FileContent, limit: u64) -> Result<Self, TransferError> {
+    pub fn new(content: FileContent, limit: u64) -> Result<Self, FileTooLong> {
         content.check(limit)?;
         Ok(Self { content, sent: 0, acked: Window::new() })
     }
@@ -212,7 +193,7 @@ impl Outgoing {
 
 impl Incoming {
     /// Begins to take a file of at most `limit` bytes.
-    pub fn new(content: FileContent, limit: u64) -> Result<Self, TransferError> {
+    pub fn new(content: FileContent, limit: u64) -> Result<Self, FileTooLong> {
         content.check(limit)?;
         Ok(Self { content, arrived: Window::new() })
     }
@@ -266,76 +247,4 @@ impl Incoming {
         let read = FileContent::read(&mut reader).filter(|_| reader.is_empty());
         read.map(|(content, arrived)| Self { content, arrived }).ok_or(BadRecord("incoming file"))
     }
-}
-
-impl Transfers {
-    /// Nothing is on its way.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Begins to send a file of at most `limit` bytes. Beginning it again changes nothing.
-    pub fn send(&mut self, id: TransferId, content: FileContent, limit: u64) -> Result<(), TransferError> {
-        let outgoing = Outgoing::new(content, limit)?;
-        begin(&mut self.outgoing, id, outgoing, |known| known.content == content)
-    }
-
-    /// Begins to take a file of at most `limit` bytes. Beginning it again changes nothing.
-    pub fn take(&mut self, id: TransferId, content: FileContent, limit: u64) -> Result<(), TransferError> {
-        let incoming = Incoming::new(content, limit)?;
-        begin(&mut self.incoming, id, incoming, |known| known.content == content)
-    }
-
-    /// Puts back what was restored from a record.
-    pub fn resume_sending(&mut self, id: TransferId, outgoing: Outgoing) -> Result<(), TransferError> {
-        begin(&mut self.outgoing, id, outgoing, |_| false)
-    }
-
-    /// Puts back what was restored from a record.
-    pub fn resume_taking(&mut self, id: TransferId, incoming: Incoming) -> Result<(), TransferError> {
-        begin(&mut self.incoming, id, incoming, |_| false)
-    }
-
-    /// Ends a transfer in either direction; says whether there was one.
-    pub fn end(&mut self, id: &TransferId) -> bool {
-        let (outgoing, incoming) = (self.outgoing.remove(id), self.incoming.remove(id));
-        outgoing.is_some() || incoming.is_some()
-    }
-
-    /// Files on their way to the contact.
-    pub fn outgoing(&self) -> impl Iterator<Item = (&TransferId, &Outgoing)> {
-        self.outgoing.iter()
-    }
-
-    /// Files on their way from the contact.
-    pub fn incoming(&self) -> impl Iterator<Item = (&TransferId, &Incoming)> {
-        self.incoming.iter()
-    }
-
-    /// One on its way to the contact.
-    pub fn outgoing_mut(&mut self, id: &TransferId) -> Option<&mut Outgoing> {
-        self.outgoing.get_mut(id)
-    }
-
-    /// One on its way from the contact.
-    pub fn incoming_mut(&mut self, id: &TransferId) -> Option<&mut Incoming> {
-        self.incoming.get_mut(id)
-    }
-}
-
-fn begin<T>(
-    table: &mut BTreeMap<TransferId, T>,
-    id: TransferId,
-    transfer: T,
-    same: impl Fn(&T) -> bool,
-) -> Result<(), TransferError> {
-    if let Some(known) = table.get(&id) {
-        return if same(known) { Ok(()) } else { Err(TransferError::Taken) };
-    }
-    if table.len() >= MAX_TRANSFERS {
-        return Err(TransferError::TooMany);
-    }
-    table.insert(id, transfer);
-    Ok(())
 }

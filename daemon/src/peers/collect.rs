@@ -10,6 +10,7 @@ use std::{
 
 use autonomy_messaging::{
     lane::{Lane, Unreached},
+    messenger::Input,
     place::{Capability, Place, QueueId},
     wire::{MAX_RESPONSE, MAX_SUBSCRIBED, Refusal, Request, Response},
 };
@@ -20,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    Collection, Duplex, NetworkEvent,
+    Collection, Duplex,
     client::{Line, attached, unreached},
     message,
 };
@@ -37,7 +38,7 @@ type Queues = BTreeMap<QueueId, Capability>;
 /// Keeps a subscription for each group of wanted queues.
 pub(super) struct Collector {
     line: Line,
-    events: mpsc::Sender<NetworkEvent>,
+    events: mpsc::Sender<Input>,
     groups: Vec<Group>,
     /// Queues whose place does not know them: each in a subscription of its own, lest it spoil the others'.
     alone: HashSet<(Place, QueueId)>,
@@ -76,7 +77,7 @@ enum NewsKind {
 }
 
 impl Collector {
-    pub(super) fn new(line: Line, events: mpsc::Sender<NetworkEvent>) -> Self {
+    pub(super) fn new(line: Line, events: mpsc::Sender<Input>) -> Self {
         let (tell, news) = mpsc::channel(NEWS);
         Self {
             line,
@@ -228,7 +229,7 @@ impl Collector {
         for place in changed {
             let Ok(seat) = self.events.reserve().await else { return };
             let up = now.contains(&place);
-            seat.send(NetworkEvent::Subscribed { place, up });
+            seat.send(Input::Subscribed { place, up });
             if up {
                 self.up.insert(place)
             } else {
@@ -241,7 +242,7 @@ impl Collector {
         while !self.missing.is_empty() {
             let Ok(seat) = self.events.reserve().await else { return };
             let Some((place, queue)) = self.missing.pop_first() else { return };
-            seat.send(NetworkEvent::Missing { place, queue });
+            seat.send(Input::Missing { place, queue });
         }
     }
 }
@@ -253,7 +254,7 @@ struct Keeper {
     lane: Lane,
     queues: Arc<Mutex<Queues>>,
     line: Line,
-    events: mpsc::Sender<NetworkEvent>,
+    events: mpsc::Sender<Input>,
     tell: mpsc::Sender<News>,
 }
 
@@ -310,7 +311,8 @@ impl Keeper {
             if !lock(&self.queues).contains_key(&queue) {
                 continue;
             }
-            let collected = NetworkEvent::Collected { place: self.place, queue, number, blob };
+            let blob = Box::new(blob);
+            let collected = Input::Collected { place: self.place, queue, number, blob };
             if self.events.send(collected).await.is_err() {
                 break;
             }

@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-use autonomy_messaging::wire::{Refusal, Request, Response};
+use autonomy_messaging::{
+    messenger::Input,
+    wire::{Refusal, Request, Response},
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
-
-use super::NetworkEvent;
 
 /// Questions waiting at once; at 16 KiB each 4 MiB.
 const MAX_QUESTIONS: usize = 256;
@@ -23,7 +24,7 @@ const COME_AGAIN: u32 = 5;
 
 /// Takes questions to the node.
 pub(super) struct Desk {
-    events: mpsc::Sender<NetworkEvent>,
+    events: mpsc::Sender<Input>,
     waiting: Mutex<Waiting>,
 }
 
@@ -34,7 +35,7 @@ struct Waiting {
 }
 
 impl Desk {
-    pub(super) fn new(events: mpsc::Sender<NetworkEvent>) -> Self {
+    pub(super) fn new(events: mpsc::Sender<Input>) -> Self {
         Self { events, waiting: Mutex::default() }
     }
 
@@ -43,7 +44,7 @@ impl Desk {
         let busy = Response::Refused(Refusal::Busy { retry_after: COME_AGAIN });
         let Some(question) = self.enter() else { return busy };
         let asked = async {
-            self.events.send(NetworkEvent::Asked { ticket: question.ticket, request }).await.ok()?;
+            self.events.send(Input::Asked { ticket: question.ticket, request }).await.ok()?;
             question.answer.await.ok()
         };
         timeout(ANSWER_LIMIT, asked).await.ok().flatten().unwrap_or(busy)

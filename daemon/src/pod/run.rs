@@ -130,9 +130,9 @@ impl Pod {
         (self.told)(RunEvent::SocketReady);
         let parts = (self.pod_seed.clone(), self.config.tor.echo, self.told.clone());
         let relay = self.relay()?;
-        let (network, network_events) = peers::start(&tokio::runtime::Handle::current());
+        let (network, told_by_network) = peers::start(&tokio::runtime::Handle::current());
         tasks.push(spawn(mail::carry_out(mail, network.clone(), stopping.clone())));
-        tasks.push(spawn(mail::deliver(network_events, handle.clone(), stopping.clone())));
+        tasks.push(spawn(mail::deliver(told_by_network, handle.clone(), stopping.clone())));
         if let Some(relay) = relay.clone() {
             tasks.push(spawn(relay::service::keep(relay, stopping.clone())));
         }

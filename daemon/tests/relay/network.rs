@@ -9,12 +9,13 @@ use std::{
 };
 
 use autonomy_daemon::{
-    peers::{self, Collection, Dial, Duplex, NetworkEvent, NetworkHandle, door::Counter},
+    peers::{self, Collection, Dial, Duplex, NetworkHandle, door::Counter},
     relay::Relay,
 };
 use autonomy_messaging::{
     PublicKey, SigningKey,
     lane::{CallId, Lane, LaneRole, Unreached},
+    messenger::Input,
     place::Place,
     wire::{Refusal, Request, Response, Ticket},
 };
@@ -87,7 +88,7 @@ fn lane(n: u8) -> Lane {
 struct Node {
     lines: Arc<Lines>,
     network: NetworkHandle,
-    events: mpsc::Receiver<NetworkEvent>,
+    events: mpsc::Receiver<Input>,
     frames: VecDeque<u64>,
     subscriptions: VecDeque<(Place, bool)>,
 }
@@ -100,7 +101,7 @@ impl Node {
         Self { lines, network, events, frames: VecDeque::new(), subscriptions: VecDeque::new() }
     }
 
-    async fn event(&mut self) -> NetworkEvent {
+    async fn event(&mut self) -> Input {
         timeout(PATIENCE, self.events.recv()).await.expect("something happens").unwrap()
     }
 
@@ -125,10 +126,10 @@ impl Node {
 
     async fn learn(&mut self) {
         match self.event().await {
-            NetworkEvent::Collected { blob, .. } => {
+            Input::Collected { blob, .. } => {
                 self.frames.push_back(u64::from_be_bytes(*blob.as_bytes().first_chunk().unwrap()));
             }
-            NetworkEvent::Subscribed { place, up } => self.subscriptions.push_back((place, up)),
+            Input::Subscribed { place, up } => self.subscriptions.push_back((place, up)),
             other => panic!("neither a frame nor a subscription: {other:?}"),
         }
     }
@@ -144,13 +145,13 @@ async fn a_call_has_one_outcome_an_answer_or_the_reason_why_not() {
     node.lines.put(place(1), &site.open());
     let own = Mailbox::draw();
     node.network.call(CallId(1), place(1), lane(1), own.open(Ticket::Open));
-    let NetworkEvent::Called { call, outcome } = node.event().await else { panic!() };
+    let Input::Called { call, outcome } = node.event().await else { panic!() };
     assert_eq!((call, outcome), (CallId(1), Ok(Response::Done)));
     node.network.call(CallId(2), place(1), lane(1), Mailbox::draw().frame(1));
-    let NetworkEvent::Called { outcome, .. } = node.event().await else { panic!() };
+    let Input::Called { outcome, .. } = node.event().await else { panic!() };
     assert_eq!(outcome, Ok(Response::Refused(Refusal::UnknownQueue)));
     node.network.call(CallId(3), place(2), lane(1), own.frame(1));
-    let NetworkEvent::Called { call, outcome } = node.event().await else { panic!() };
+    let Input::Called { call, outcome } = node.event().await else { panic!() };
     assert_eq!((call, outcome.unwrap_err().detail.as_str()), (CallId(3), "nobody there"));
 }
 
@@ -169,7 +170,7 @@ async fn a_place_that_hangs_delays_no_other() {
     }
     let open = Mailbox::at(&relay).await;
     node.network.call(CallId(1_000), place(1), lane(1), open.frame(1));
-    let NetworkEvent::Called { call, outcome } = node.event().await else { panic!() };
+    let Input::Called { call, outcome } = node.event().await else { panic!() };
     assert_eq!((call, outcome), (CallId(1_000), Ok(Response::Done)));
 }
 
@@ -209,9 +210,9 @@ async fn a_queue_the_place_does_not_know_is_told_and_the_others_come() {
     let (mut missing, mut frames) = (None, Vec::new());
     while missing.is_none() || frames.is_empty() {
         match node.event().await {
-            NetworkEvent::Missing { place: at, queue } => missing = Some((at, queue)),
-            NetworkEvent::Collected { queue, .. } => frames.push(queue),
-            NetworkEvent::Subscribed { up, .. } => assert!(up),
+            Input::Missing { place: at, queue } => missing = Some((at, queue)),
+            Input::Collected { queue, .. } => frames.push(queue),
+            Input::Subscribed { up, .. } => assert!(up),
             other => panic!("{other:?}"),
         }
     }
@@ -265,7 +266,7 @@ async fn more_queues_than_a_subscription_takes_are_collected_in_several() {
     let mut collected = BTreeSet::new();
     while collected.len() < 150 {
         match node.event().await {
-            NetworkEvent::Collected { queue, .. } => collected.insert(queue),
+            Input::Collected { queue, .. } => collected.insert(queue),
             other => panic!("not a frame: {other:?}"),
         };
     }
@@ -280,16 +281,16 @@ async fn the_nodes_own_queues_are_asked_of_the_node_and_others_of_nobody() {
     pod.network.serve([own.queue]);
     caller.lines.places.lock().unwrap().insert(place(3), Counter::new(Some(&pod.network), None));
     caller.network.call(CallId(1), place(3), lane(1), own.frame(5));
-    let NetworkEvent::Asked { ticket, request } = pod.event().await else { panic!() };
+    let Input::Asked { ticket, request } = pod.event().await else { panic!() };
     assert!(matches!(request, Request::Deposit(frame) if frame.queue == own.queue));
     pod.network.answer(ticket, Response::Done);
-    let NetworkEvent::Called { outcome, .. } = caller.event().await else { panic!() };
+    let Input::Called { outcome, .. } = caller.event().await else { panic!() };
     assert_eq!(outcome, Ok(Response::Done));
     pod.network.answer(ticket, Response::Done);
     let strange = [Mailbox::draw().frame(1), own.ack(1), own.close(), own.open(Ticket::Open)];
     for (n, request) in strange.into_iter().enumerate() {
         caller.network.call(CallId(n as u64), place(3), lane(1), request);
-        let NetworkEvent::Called { outcome, .. } = caller.event().await else { panic!() };
+        let Input::Called { outcome, .. } = caller.event().await else { panic!() };
         assert_eq!(outcome, Ok(Response::Refused(Refusal::UnknownQueue)));
     }
 }

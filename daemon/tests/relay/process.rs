@@ -10,10 +10,11 @@ use std::{
     time::Duration,
 };
 
-use autonomy_daemon::peers::{self, Collection, NetworkEvent, NetworkHandle, tor::OverTor};
+use autonomy_daemon::peers::{self, Collection, NetworkHandle, tor::OverTor};
 use autonomy_messaging::{
     PublicKey,
     lane::{CallId, Lane, LaneRole},
+    messenger::Input,
     place::Place,
     wire::{Request, Response, Ticket},
 };
@@ -119,7 +120,7 @@ fn lane(role: LaneRole, n: u8) -> Lane {
 
 struct User {
     network: NetworkHandle,
-    events: mpsc::Receiver<NetworkEvent>,
+    events: mpsc::Receiver<Input>,
     calls: u64,
     _folder: TempDir,
 }
@@ -143,10 +144,10 @@ impl User {
             self.network.call(CallId(self.calls), place, lane, request.clone());
             loop {
                 match timeout(REACH, self.events.recv()).await.unwrap().unwrap() {
-                    NetworkEvent::Called { call, outcome: Ok(response) } if call.0 == self.calls => {
+                    Input::Called { call, outcome: Ok(response) } if call.0 == self.calls => {
                         return response;
                     }
-                    NetworkEvent::Called { outcome: Err(error), .. } => {
+                    Input::Called { outcome: Err(error), .. } => {
                         assert!(Instant::now() < end, "never reached: {error}");
                         break;
                     }
@@ -158,7 +159,7 @@ impl User {
 
     async fn frame(&mut self) -> (u64, u64) {
         loop {
-            if let NetworkEvent::Collected { number, blob, .. } =
+            if let Input::Collected { number, blob, .. } =
                 timeout(REACH, self.events.recv()).await.expect("a frame comes").unwrap()
             {
                 return (number, u64::from_be_bytes(*blob.as_bytes().first_chunk().unwrap()));

@@ -1,4 +1,4 @@
-use super::{ITEM_BYTES, Pending, SHIPMENT_BYTES};
+use super::{ITEM_BYTES, MAX_PARTIAL, Pending, SHIPMENT_BYTES};
 
 /// What one lane takes along this time.
 pub(super) struct Load<K> {
@@ -11,11 +11,17 @@ pub(super) struct Load<K> {
 pub(super) struct Bundle<K> {
     pub(super) keys: Vec<K>,
     bytes: usize,
+    bulk: bool,
 }
 
 impl<K: Copy> Load<K> {
     pub(super) fn new(free: usize) -> Self {
-        Self { bundles: Vec::new(), free, full: false }
+        Self { bundles: Vec::new(), free, full: free == 0 }
+    }
+
+    /// Nothing more rides along.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
     }
 
     pub(super) fn add(&mut self, item: &Pending<K>, room_for_bulk: usize) {
@@ -29,7 +35,7 @@ impl<K: Copy> Load<K> {
         } else if item.bulk && self.bundles.len() >= room_for_bulk {
             // Messages may still come.
         } else if self.bundles.len() < self.free {
-            self.bundles.push(Bundle { keys: vec![item.key], bytes });
+            self.bundles.push(Bundle { keys: vec![item.key], bytes, bulk: item.bulk });
         } else {
             self.full = true;
         }
@@ -38,7 +44,25 @@ impl<K: Copy> Load<K> {
     /// Receipts ride with anything; alone if there is nothing else.
     pub(super) fn add_receipt(&mut self) {
         if self.bundles.is_empty() && self.free > 0 {
-            self.bundles.push(Bundle { keys: Vec::new(), bytes: 0 });
+            self.bundles.push(Bundle { keys: Vec::new(), bytes: 0, bulk: false });
         }
+    }
+
+    /// With so many calls on their way that began with a message or receipt, one more with room left waits for more to
+    /// ride in it.
+    pub(super) fn gather(&mut self, in_flight: usize) {
+        let talk = self.bundles.iter().filter(|bundle| !bundle.bulk).count();
+        let last = self.bundles.iter().rposition(|bundle| !bundle.bulk);
+        if let Some(last) =
+            last.filter(|last| in_flight + talk > MAX_PARTIAL && self.bundles[*last].has_room())
+        {
+            self.bundles.remove(last);
+        }
+    }
+}
+
+impl<K> Bundle<K> {
+    fn has_room(&self) -> bool {
+        self.bytes < SHIPMENT_BYTES / 2
     }
 }

@@ -9,6 +9,9 @@ pub const DIRECT_WAIT: u64 = 10;
 /// Relays that get a copy at first.
 pub const COPIES: usize = 2;
 
+/// The same for what is bulk: a file costs its sender and the relays enough already.
+pub(super) const BULK_COPIES: usize = 1;
+
 /// Seconds without a receipt after which an item goes again to the contact's own pod and to all relays that do not have
 /// it: the last one over and over.
 pub const RELAY_WAITS: [u64; 5] = [60, 600, 3_600, 21_600, 86_400];
@@ -60,6 +63,10 @@ impl Trip {
         let (flying, held) = (Places::default(), Places::default());
         let (repeat, repeats) = (false, 0);
         Self { since, turn, copies, direct_at: None, round: 0, round_ends: 0, repeat, repeats, flying, held }
+    }
+
+    pub(super) fn is_bulk(&self) -> bool {
+        self.copies == BULK_COPIES
     }
 
     /// Begins the next round if it is time.

@@ -6,7 +6,7 @@
 //! index, rewritten with every change, lists the pages in order and seals them with a digest: pages of two
 //! different states are never taken for one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -37,70 +37,123 @@ const DIGEST_LEN: usize = 16;
 
 type Digest = [u8; DIGEST_LEN];
 
-/// What the store holds of a state: where each page is, and what is in it.
+/// What the store holds: the last state, cut into pages, and where each of them is.
 #[derive(Default)]
-pub(super) struct Pages(Vec<Page>);
+pub(super) struct Pages {
+    pages: Vec<Page>,
+    state: Zeroizing<Vec<u8>>,
+}
 
 #[derive(Clone, Copy)]
 struct Page {
     id: u16,
+    len: usize,
     digest: Digest,
 }
 
 impl Pages {
-    /// Reads a state from the store.
-    pub(super) fn load(
-        read: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
-    ) -> Result<(Self, Zeroizing<Vec<u8>>), LoadError> {
+    /// Reads the last state from the store.
+    pub(super) fn load(read: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>) -> Result<Self, LoadError> {
         let index = read(&INDEX_KEY).ok_or(LoadError::Missing)?;
         let (ids, seal) = read_index(&index).ok_or(LoadError::Malformed("the index of its pages"))?;
-        let mut pages = Self::default();
-        let mut state = Zeroizing::new(Vec::new());
+        let mut loaded = Self::default();
         for id in ids {
             let page = read(&page_key(id)).map(Zeroizing::new).ok_or(LoadError::Missing)?;
-            if page.is_empty() || page.len() > MAX_PAGE || state.len() + page.len() > MAX_STATE {
+            if page.is_empty() || page.len() > MAX_PAGE || loaded.state.len() + page.len() > MAX_STATE {
                 return Err(LoadError::Malformed("the length of a page"));
             }
-            pages.0.push(Page { id, digest: digest(&page) });
-            state.extend_from_slice(&page);
+            loaded.pages.push(Page { id, len: page.len(), digest: digest(&page) });
+            loaded.state.extend_from_slice(&page);
         }
-        if pages.seal() != seal {
+        if loaded.seal() != seal {
             return Err(LoadError::Malformed("its pages do not belong together"));
         }
-        Ok((pages, state))
+        Ok(loaded)
+    }
+
+    /// The last state.
+    pub(super) fn state(&self) -> &[u8] {
+        &self.state
     }
 
     /// Takes the new state, and says what has to be written.
     ///
     /// # Panics
     /// With a state larger than any can be; see [`MAX_STATE`].
-    pub(super) fn update(&mut self, state: &[u8]) -> Changes {
-        let mut kept: HashMap<Digest, u16> = self.0.iter().map(|page| (page.digest, page.id)).collect();
-        let cut: Vec<(Digest, &[u8])> = Cuts(state).map(|page| (digest(page), page)).collect();
-        assert!(cut.len() <= MAX_PAGES, "the state is bounded by what it consists of");
-        kept.retain(|digest, _| cut.iter().any(|(found, _)| found == digest));
+    pub(super) fn update(&mut self, state: Zeroizing<Vec<u8>>) -> Changes {
+        assert!(state.len() <= MAX_STATE, "the state is bounded by what it consists of");
+        let (before, changed, behind) = self.cut(&state);
+        let digests: Vec<(usize, Digest)> = changed.iter().map(|page| (page.len(), digest(page))).collect();
+        // A page that only moved keeps its row.
+        let gone = &self.pages[before..self.pages.len() - behind];
+        let mut kept: HashMap<Digest, u16> = self.pages.iter().map(|page| (page.digest, page.id)).collect();
+        let stay: HashSet<Digest> = self.pages[..before]
+            .iter()
+            .chain(&self.pages[self.pages.len() - behind..])
+            .map(|page| page.digest)
+            .chain(digests.iter().map(|(_, digest)| *digest))
+            .collect();
+        kept.retain(|digest, _| stay.contains(digest));
 
         let mut free = FreeIds::beside(kept.values().copied());
         let mut changes = Changes::new();
-        let mut pages = Vec::with_capacity(cut.len());
-        for (digest, page) in cut {
+        let mut fresh = Vec::with_capacity(changed.len());
+        for ((len, digest), page) in digests.into_iter().zip(changed) {
             let id = *kept.entry(digest).or_insert_with(|| {
                 let id = free.take();
                 changes.push((page_key(id).to_vec(), Some(page.to_vec())));
                 id
             });
-            pages.push(Page { id, digest });
+            fresh.push(Page { id, len, digest });
         }
-        let unused = self.0.iter().map(|page| page.id).filter(|id| !free.is_used(*id));
+        let unused = gone.iter().map(|page| page.id).filter(|id| !free.is_used(*id));
         changes.extend(unused.map(|id| (page_key(id).to_vec(), None)));
-        self.0 = pages;
+        self.pages.splice(before..self.pages.len() - behind, fresh);
+        self.state = state;
         changes.push((INDEX_KEY.to_vec(), Some(self.index())));
         changes
     }
 
+    /// Compares a new state with the last one: how many pages at its beginning are the same, the pages that follow,
+    /// and how many at its end are the same again. What is the same is neither cut nor hashed once more: that is most
+    /// of a state, every time.
+    fn cut<'a>(&self, state: &'a [u8]) -> (usize, Vec<&'a [u8]>, usize) {
+        let (mut before, mut start) = (0, 0);
+        let same = same_start(&self.state, state);
+        // Where a page ends depends on what is in it alone; the last one ends with its state.
+        for page in &self.pages[..self.pages.len().saturating_sub(1)] {
+            if start + page.len > same {
+                break;
+            }
+            before += 1;
+            start += page.len;
+        }
+        let most = self.state.len().min(state.len()) - start;
+        let same_behind = same_end(&self.state, state).min(most);
+        // Beginnings of pages that are the same up to the end of the state, and how many pages are from there on.
+        let mut ends = HashMap::from([(state.len(), 0)]);
+        let mut at = state.len();
+        for (count, page) in self.pages[before..].iter().rev().enumerate() {
+            if state.len() - at + page.len > same_behind {
+                break;
+            }
+            at -= page.len;
+            ends.insert(at, count + 1);
+        }
+        let mut changed = Vec::new();
+        loop {
+            if let Some(behind) = ends.get(&start) {
+                return (before, changed, *behind);
+            }
+            let page = &state[start..start + next_cut(&state[start..])];
+            start += page.len();
+            changed.push(page);
+        }
+    }
+
     /// Every row there is.
     pub(super) fn keys(&self) -> Vec<Vec<u8>> {
-        let mut keys: Vec<Vec<u8>> = self.0.iter().map(|page| page_key(page.id).to_vec()).collect();
+        let mut keys: Vec<Vec<u8>> = self.pages.iter().map(|page| page_key(page.id).to_vec()).collect();
         keys.push(INDEX_KEY.to_vec());
         keys.sort();
         keys.dedup();
@@ -110,13 +163,13 @@ impl Pages {
     fn index(&self) -> Vec<u8> {
         let mut index = vec![VERSION];
         index.extend_from_slice(&self.seal());
-        index.extend(self.0.iter().flat_map(|page| page.id.to_be_bytes()));
+        index.extend(self.pages.iter().flat_map(|page| page.id.to_be_bytes()));
         index
     }
 
     fn seal(&self) -> Digest {
         let mut hash = Sha256::new();
-        self.0.iter().for_each(|page| hash.update(page.digest));
+        self.pages.iter().for_each(|page| hash.update(page.digest));
         truncated(hash)
     }
 }
@@ -183,20 +236,22 @@ impl FreeIds {
     }
 }
 
-/// The pages of a state, in order.
-struct Cuts<'a>(&'a [u8]);
+/// So much is compared at once.
+const STRIDE: usize = 256;
 
-impl<'a> Iterator for Cuts<'a> {
-    type Item = &'a [u8];
+/// How many bytes are the same at the beginning of both.
+fn same_start(a: &[u8], b: &[u8]) -> usize {
+    let strides = a.chunks(STRIDE).zip(b.chunks(STRIDE)).take_while(|(a, b)| a == b);
+    let same = strides.map(|(a, _)| a.len()).sum();
+    same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
+}
 
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let (page, rest) = self.0.split_at(next_cut(self.0));
-        self.0 = rest;
-        Some(page)
-    }
+/// How many bytes are the same at the end of both.
+fn same_end(a: &[u8], b: &[u8]) -> usize {
+    let strides = a.rchunks(STRIDE).zip(b.rchunks(STRIDE)).take_while(|(a, b)| a == b);
+    let same: usize = strides.map(|(a, _)| a.len()).sum();
+    let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
+    same + a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
 /// Where the first page of `bytes` ends.

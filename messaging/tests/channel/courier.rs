@@ -2,7 +2,7 @@
 
 use autonomy_messaging::{
     BACK_OFF_DIRECT, Courier, DIRECT_WAIT, FileContent, ITEM_BYTES, Incoming, MAX_IN_FLIGHT, Outcome,
-    Outgoing, Pending, RESUME_SPREAD, Route, SHIPMENT_BYTES, Shipment,
+    Outgoing, Pending, Route, SHIPMENT_BYTES, Shipment,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -57,10 +57,49 @@ fn small_items_ride_together_and_full_ones_alone() {
     let items = [part(0, 100), part(1, 200), part(2, 11_500), part(3, 5_000), part(4, 6_000), part(5, 510)];
     let shipped = desk.ship(NOW, &items);
     let keys: Vec<Vec<u64>> = shipped.iter().map(|(_, shipment)| shipment.keys.clone()).collect();
-    assert_eq!(keys, [vec![0, 1], vec![2], vec![3, 4], vec![5]]);
-    assert_eq!(places(&shipped), [0; 4]);
+    assert_eq!(keys, [vec![0, 1], vec![2], vec![3, 4]]);
+    assert_eq!(places(&shipped), [0; 3]);
     const { assert!(5_000 + 6_000 + 510 + 3 * ITEM_BYTES > SHIPMENT_BYTES) };
+    // The last one is small, and others are on their way: it goes when they have left room.
     assert_eq!(desk.ship(NOW, &items), []);
+    desk.end_all(&shipped[..2], Outcome::Accepted, NOW + 1);
+    assert_eq!(desk.ship(NOW + 1, &items)[0].1.keys, [5]);
+}
+
+#[test]
+fn who_writes_now_and_then_never_waits_and_a_burst_rides_together() {
+    let mut desk = Desk::new(1, 0);
+    let mut items = Vec::new();
+    let mut calls = Vec::new();
+    for key in 0..200 {
+        items.push(part(key, 100));
+        calls.extend(desk.ship(NOW, &items));
+    }
+    let keys = |shipped: &[(u64, Shipment<u64>)]| -> Vec<usize> {
+        shipped.iter().map(|(_, shipment)| shipment.keys.len()).collect()
+    };
+    // Two alone; then each leaves as soon as its frame is half full: 43 items of 136 B of 11,582.
+    assert_eq!(keys(&calls), [1, 1, 43, 43]);
+    desk.end(calls[0].0, Outcome::Accepted, NOW + 1);
+    // What has gathered fills a frame, and the rest still waits: three are on their way.
+    let full = desk.ship(NOW + 1, &items);
+    assert_eq!(keys(&full), [85]);
+    desk.end_all(&calls[1..], Outcome::Accepted, NOW + 1);
+    let last = desk.ship(NOW + 1, &items);
+    assert_eq!((keys(&last), last[0].1.keys[0]), (vec![27], 173));
+}
+
+#[test]
+fn a_burst_does_not_wait_for_a_pod_that_has_fallen_silent() {
+    let mut desk = Desk::new(1, 2);
+    let mut items = vec![part(0, 100), part(1, 100)];
+    desk.ship(NOW, &items[..1]);
+    desk.ship(NOW, &items);
+    items.push(part(2, 100));
+    assert_eq!(desk.ship(NOW, &items), []);
+    let away = desk.ship(NOW + DIRECT_WAIT, &items);
+    assert_eq!(places(&away), [1, 2]);
+    assert_eq!(away[0].1.keys, [0, 1, 2]);
 }
 
 #[test]
@@ -285,20 +324,14 @@ fn a_liar_is_not_relied_on_once_the_contact_shows_up() {
 }
 
 #[test]
-fn after_a_restart_everything_is_due_soon() {
+fn after_a_restart_everything_is_due_again() {
     let routes = [Route { own: true, was: None, accepted: 7 }];
-    let starts = (0..100).map(|seed| {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let mut courier = Courier::resumed(&routes, 0, NOW, &mut rng);
-        assert_eq!(courier.accepted(0), 7);
-        courier.outcome(55, Outcome::Accepted, NOW, &mut rng);
-        let first = courier.next(NOW, &mut rng, &[part(3, 10)]);
-        let start = courier.next_wake(NOW).unwrap_or(NOW);
-        assert_eq!(first.is_empty(), start > NOW);
-        (start..).find(|now| !courier.next(*now, &mut rng, &[part(3, 10)]).is_empty()).unwrap()
-    });
-    let starts: std::collections::BTreeSet<u64> = starts.collect();
-    assert!(starts.len() > 5 && *starts.last().unwrap() <= NOW + RESUME_SPREAD);
+    let mut courier = Courier::new(&routes, 0);
+    let mut rng = StdRng::seed_from_u64(1);
+    assert_eq!(courier.accepted(0), 7);
+    // A call of the life before ends now.
+    courier.outcome(55, Outcome::Accepted, NOW, &mut rng);
+    assert_eq!(courier.next(NOW, &mut rng, &[part(3, 10)])[0].keys, [3]);
 }
 
 #[test]

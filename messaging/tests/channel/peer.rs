@@ -125,13 +125,13 @@ impl Peer {
     }
 
     /// Everything but the rows is gone.
-    pub(crate) fn crash(&mut self, now: u64, rng: &mut StdRng) {
+    pub(crate) fn crash(&mut self) {
         let queued = self.rows.queued.iter().map(|(log, record)| (*log, record.as_slice()));
         let outbox = Outbox::restore(&self.rows.head, queued).unwrap();
         let inbox = Inbox::restore(&self.rows.inbox).unwrap();
         assert_eq!((&outbox, &inbox), (&self.outbox, &self.inbox));
         (self.outbox, self.inbox) = (outbox, inbox);
-        self.courier = Courier::resumed(&self.routes, 0, now, rng);
+        self.courier = Courier::new(&self.routes, 0);
         // Calls of before have no outcome any more.
         self.calls += 1_000_000;
     }

@@ -1,8 +1,8 @@
 //! Files in chunks.
 
 use autonomy_messaging::{
-    CHUNK_LEN, ChunkVerdict, FileContent, Forged, Incoming, MAX_CHUNKS_UNDERWAY, MAX_FILE, MAX_TRANSFERS,
-    Outgoing, TransferError, TransferId, Transfers, Window,
+    CHUNK_LEN, ChunkVerdict, FileContent, FileTooLong, Forged, Incoming, MAX_CHUNKS_UNDERWAY, MAX_FILE,
+    Outgoing, Window,
 };
 use proptest::prelude::*;
 use rand::rngs::StdRng;
@@ -86,22 +86,10 @@ fn a_forged_receipt_completes_nothing() {
 }
 
 #[test]
-fn limits_hold_for_each_contact() {
-    let mut transfers = Transfers::new();
-    let limit = TransferError::TooLong { size: 101, limit: 100 };
-    assert_eq!(transfers.take(TransferId([0; 16]), file(101), 100), Err(limit));
-    let most = TransferError::TooLong { size: MAX_FILE + 1, limit: MAX_FILE };
-    assert_eq!(transfers.send(TransferId([0; 16]), file(MAX_FILE + 1), u64::MAX), Err(most));
-    for id in 0..4 {
-        transfers.take(TransferId([id; 16]), file(100), 100).unwrap();
-        transfers.send(TransferId([id; 16]), file(100), 100).unwrap();
-    }
-    assert_eq!(transfers.incoming().count(), MAX_TRANSFERS);
-    assert_eq!(transfers.take(TransferId([4; 16]), file(1), 100), Err(TransferError::TooMany));
-    assert_eq!(transfers.take(TransferId([3; 16]), file(100), 100), Ok(()));
-    assert_eq!(transfers.take(TransferId([3; 16]), file(1), 100), Err(TransferError::Taken));
-    assert!(transfers.end(&TransferId([3; 16])) && !transfers.end(&TransferId([3; 16])));
-    transfers.take(TransferId([4; 16]), file(1), 100).unwrap();
+fn a_file_longer_than_allowed_does_not_begin() {
+    assert_eq!(Incoming::new(file(101), 100), Err(FileTooLong { size: 101, limit: 100 }));
+    let most = FileTooLong { size: MAX_FILE + 1, limit: MAX_FILE };
+    assert_eq!(Outgoing::new(file(MAX_FILE + 1), u64::MAX), Err(most));
 }
 
 proptest! {

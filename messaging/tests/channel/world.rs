@@ -98,8 +98,7 @@ impl World {
     }
 
     pub(crate) fn crash(&mut self, peer: usize) {
-        let Self { peers, now, rng, .. } = self;
-        peers[peer].crash(*now, rng);
+        self.peers[peer].crash();
     }
 
     pub(crate) fn set_online(&mut self, peer: usize, online: bool) {

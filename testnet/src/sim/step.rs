@@ -13,7 +13,9 @@ use super::net::Host;
 use super::owner;
 use super::world::{Event, World};
 
-/// Rows of one pod in so many are compared with its memory after a step; in a scripted world after every step.
+/// A world compares the rows of a pod with its memory about so often, evenly over its steps.
+const COMPARISONS: u64 = 4_000;
+/// But no more often than after one step in so many. A scripted world compares after every step.
 const COMPARED: u64 = 64;
 /// A step in so many is cut off, where pods fall.
 const STEPS_TO_A_FALL: u32 = 1_500;
@@ -84,7 +86,9 @@ impl World {
         for (contact, entry) in entries {
             self.entry(pod, contact, &entry);
         }
-        if !self.config.by_itself || self.figures.steps.is_multiple_of(COMPARED) {
+        // A message takes some four steps.
+        let each = (self.config.messages * 4 / COMPARISONS).max(COMPARED);
+        if !self.config.by_itself || self.figures.steps.is_multiple_of(each) {
             self.compare(pod);
         }
     }

@@ -22,8 +22,12 @@ fn write(rows: &mut Rows, changes: Changes) -> usize {
     written
 }
 
-fn load(rows: &Rows) -> Result<(Pages, Zeroizing<Vec<u8>>), LoadError> {
+fn load(rows: &Rows) -> Result<Pages, LoadError> {
     Pages::load(&mut |key| rows.get(key).cloned())
+}
+
+fn digests(pages: &Pages) -> Vec<(usize, Digest)> {
+    pages.pages.iter().map(|page| (page.len, page.digest)).collect()
 }
 
 fn noise(len: usize) -> Vec<u8> {
@@ -36,12 +40,12 @@ fn noise(len: usize) -> Vec<u8> {
 fn what_is_inserted_does_not_move_the_rest() {
     let (mut pages, mut rows) = (Pages::default(), Rows::new());
     let mut state = noise(40_000);
-    assert!(write(&mut rows, pages.update(&state)) > state.len());
+    assert!(write(&mut rows, pages.update(state.clone().into())) > state.len());
     for at in [0, 1, 10_000, 39_999] {
         state.splice(at..at, [1, 2, 3]);
-        let written = write(&mut rows, pages.update(&state));
+        let written = write(&mut rows, pages.update(state.clone().into()));
         assert!(written < 2 * MAX_PAGE, "{written} bytes for three");
-        assert_eq!(*load(&rows).unwrap().1, state);
+        assert_eq!(load(&rows).unwrap().state(), state);
     }
 }
 
@@ -49,27 +53,27 @@ fn what_is_inserted_does_not_move_the_rest() {
 fn what_repeats_itself_is_stored_once() {
     let (mut pages, mut rows) = (Pages::default(), Rows::new());
     let state = vec![0; 100_000];
-    let written = write(&mut rows, pages.update(&state));
+    let written = write(&mut rows, pages.update(state.clone().into()));
     assert!(written < 3 * MAX_PAGE, "{written}");
-    assert_eq!(*load(&rows).unwrap().1, state);
+    assert_eq!(load(&rows).unwrap().state(), state);
 }
 
 #[test]
 fn the_largest_state_fits() {
     let (mut pages, mut rows) = (Pages::default(), Rows::new());
     let state = noise(MAX_STATE);
-    write(&mut rows, pages.update(&state));
-    assert_eq!(*load(&rows).unwrap().1, state);
+    write(&mut rows, pages.update(state.clone().into()));
+    assert_eq!(load(&rows).unwrap().state(), state);
 }
 
 #[test]
 fn a_row_that_is_gone_changed_or_of_another_time_is_noticed() {
     let (mut pages, mut rows) = (Pages::default(), Rows::new());
     let mut state = noise(5_000);
-    write(&mut rows, pages.update(&state));
+    write(&mut rows, pages.update(state.clone().into()));
     let before = rows.clone();
     state[2_500] ^= 1;
-    write(&mut rows, pages.update(&state));
+    write(&mut rows, pages.update(state.clone().into()));
     for key in rows.keys() {
         let mut fewer = rows.clone();
         fewer.remove(key);
@@ -112,9 +116,13 @@ proptest! {
             let start = at.index(state.len() + 1);
             let end = (start + len).min(state.len());
             state.splice(start..end, with);
-            write(&mut rows, pages.update(&state));
-            let (loaded, bytes) = load(&rows).unwrap();
-            prop_assert_eq!(&*bytes, &state);
+            write(&mut rows, pages.update(state.clone().into()));
+            let loaded = load(&rows).unwrap();
+            prop_assert_eq!(loaded.state(), &state);
+            prop_assert_eq!(digests(&pages), digests(&loaded));
+            let mut afresh = Pages::default();
+            afresh.update(state.clone().into());
+            prop_assert_eq!(digests(&pages), digests(&afresh));
             prop_assert_eq!(loaded.keys(), rows.keys().cloned().collect::<Vec<_>>());
             if restart {
                 pages = loaded;

@@ -24,8 +24,8 @@ impl Session {
         read: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
         own: &OwnKeyPackage,
     ) -> Result<Self, LoadError> {
-        let (pages, state) = Pages::load(read)?;
-        let (id, turn, mut entities) = decode(&state).ok_or(LoadError::Malformed("its parts"))?;
+        let pages = Pages::load(read)?;
+        let (id, turn, mut entities) = decode(pages.state()).ok_or(LoadError::Malformed("its parts"))?;
         let crypto = CryptoProvider::new().map_err(|_| LoadError::Malformed("no randomness"))?;
         let group = load_group(&crypto, &mut entities, &id).ok_or(LoadError::Malformed("its group"))?;
         if !is_group_of_two(&group) {
@@ -46,7 +46,7 @@ impl Session {
             return Changes::new();
         }
         let state = self.encode();
-        self.pages.update(&state)
+        self.pages.update(state)
     }
 
     /// The keys of all rows this session has in the store, to remove it.

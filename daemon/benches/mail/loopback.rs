@@ -1,0 +1,164 @@
+//! Two whole pods but for Tor: nodes, encrypted databases, drivers, and the network shell over TCP on this machine.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use autonomy_daemon::{
+    api::types::{Event, EventKind, NewMessage},
+    driver::{self, Handle},
+    node::{Caller, Command, Id, Input, MailCommand, Request},
+    peers::{self, Dial, Duplex, NetworkHandle, door::Counter},
+    store::{RowChange, Store, Unlock},
+};
+use autonomy_messaging::{
+    lane::{Lane, Unreached},
+    place::Place,
+};
+use futures::future::BoxFuture;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{broadcast, mpsc, watch},
+};
+
+use crate::{
+    mind::{Mind, befriend, place_of},
+    p50_p95,
+};
+
+/// Messages said one after the other, and as fast as they are taken.
+const ONE_BY_ONE: usize = 300;
+const BURST: usize = 5_000;
+
+pub(crate) fn measure() {
+    let (mut alice, mut bob) = (Mind::adopted(1), Mind::adopted(2));
+    befriend(&mut alice, &mut bob, &HashSet::new());
+    let to = alice.only_contact();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let (alice_place, bob_place) = (place_of(&mut alice), place_of(&mut bob));
+        let (alice_door, bob_door) = (listen().await, listen().await);
+        let lines = Arc::new(Lines {
+            doors: HashMap::from([
+                (alice_place, alice_door.local_addr().unwrap()),
+                (bob_place, bob_door.local_addr().unwrap()),
+            ]),
+            woken: watch::Sender::new(0),
+        });
+        let (alice, _alice_network) = start(alice, &folder.path().join("alice"), alice_door, lines.clone());
+        let (bob, _bob_network) = start(bob, &folder.path().join("bob"), bob_door, lines);
+        let mut heard = bob.events();
+        let mut took = Vec::new();
+        for _ in 0..ONE_BY_ONE {
+            let since = Instant::now();
+            say(&alice, to, "a line of some words").await;
+            shown(&mut heard, 1).await;
+            took.push(since.elapsed());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let (p50, p95) = p50_p95(&mut took);
+        println!("loopback, one message after the other: shown after {p50:.1?} (p50), {p95:.1?} (p95)");
+        let since = Instant::now();
+        let talk = async {
+            for _ in 0..BURST {
+                say(&alice, to, "a line of some words").await;
+            }
+        };
+        tokio::join!(talk, shown(&mut heard, BURST));
+        let a_second = BURST as f64 / since.elapsed().as_secs_f64();
+        println!(
+            "loopback, as fast as they are taken: {a_second:.0} messages a second, durable at both ends"
+        );
+    });
+}
+
+async fn listen() -> TcpListener {
+    TcpListener::bind(("127.0.0.1", 0)).await.unwrap()
+}
+
+/// Lets a mind run as a pod does.
+fn start(mind: Mind, file: &Path, door: TcpListener, lines: Arc<Lines>) -> (Handle, NetworkHandle) {
+    let rows: Vec<RowChange> = mind.rows.into_iter().map(|(key, value)| RowChange::put(key, value)).collect();
+    let store = Store::create_with(file, &Unlock::key([7; 32]), &rows).unwrap();
+    let (post, mut effects) = mpsc::unbounded_channel();
+    let handle =
+        driver::start(mind.node, store, Vec::new(), Arc::default(), Default::default(), post).unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    let (network, mut told) = peers::start(&runtime);
+    let counter = Counter::new(Some(&network), None);
+    network.attach(Some(lines));
+    let carrier = network.clone();
+    runtime.spawn(async move {
+        while let Some(effect) = effects.recv().await {
+            carrier.carry_out(effect);
+        }
+    });
+    let node = handle.clone();
+    runtime.spawn(async move {
+        while let Some(input) = told.recv().await {
+            if !node.deliver(Input::Mail(input)).await {
+                return;
+            }
+        }
+    });
+    let doors = runtime.clone();
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = door.accept().await {
+            let counter = counter.clone();
+            doors.spawn(async move { counter.serve(stream).await });
+        }
+    });
+    (handle, network)
+}
+
+async fn say(pod: &Handle, to: Id<16>, text: &str) {
+    loop {
+        let command = Command::Mail(MailCommand::Send(to, NewMessage { text: text.into() }));
+        let request = Request { caller: Caller::Owner, idempotency_key: None, command };
+        if pod.ask(request).await.unwrap().is_ok() {
+            return;
+        }
+        // As many wait as may.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Waits until so many messages were shown.
+async fn shown(events: &mut broadcast::Receiver<Event>, mut count: usize) {
+    while count > 0 {
+        match events.recv().await {
+            Ok(Event { kind: EventKind::MessageReceived { .. }, .. }) => count -= 1,
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Lagged(_)) => panic!("events were missed"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Streams to doors on this machine.
+struct Lines {
+    doors: HashMap<Place, SocketAddr>,
+    woken: watch::Sender<u64>,
+}
+
+impl Dial for Lines {
+    fn open<'a>(&'a self, place: &'a Place, _: Lane) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>> {
+        Box::pin(async move {
+            let stream = match self.doors.get(place) {
+                Some(door) => TcpStream::connect(door).await.map_err(|error| error.to_string()),
+                None => Err("nobody there".into()),
+            };
+            let stream = stream.map_err(|detail| Unreached { detail })?;
+            Ok(Box::new(stream) as Box<dyn Duplex>)
+        })
+    }
+
+    fn woken(&self) -> watch::Receiver<u64> {
+        self.woken.subscribe()
+    }
+}

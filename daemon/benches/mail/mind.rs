@@ -1,0 +1,190 @@
+//! Pods in memory: minds without a body, that carry each other's calls.
+
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use autonomy_daemon::{
+    api::types::{AcceptInvite, Contact, ContactState, NewInvite, NewMessage},
+    driver::now,
+    node::{Answer, Caller, Command, Effect, Id, Identity, Input, MailCommand, Node, Reply, Request, Step},
+};
+use autonomy_messaging::{
+    AuthSeed, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
+    invite::Invite,
+    lane::{CallId, Unreached},
+    messenger,
+    place::Place,
+    provision::{Bundle, BundleTerms},
+    wire::{self, Response},
+};
+use rand::{SeedableRng as _, rngs::StdRng};
+
+/// A pod, and what its steps cost.
+pub(crate) struct Mind {
+    pub(crate) node: Node,
+    pub(crate) rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) now: u64,
+    calls: VecDeque<Call>,
+    answers: Vec<(u64, Response)>,
+    rng: StdRng,
+}
+
+struct Call {
+    id: CallId,
+    place: Place,
+    request: wire::Request,
+}
+
+/// What a step took.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Cost {
+    pub(crate) time: Duration,
+    /// Keys and values of the rows it wrote.
+    pub(crate) bytes: usize,
+}
+
+impl Mind {
+    /// A pod that has an owner.
+    pub(crate) fn adopted(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        // A little in the past, so that time may pass here and go on in a pod that runs.
+        let now = now() - 3_600;
+        let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, now));
+        let rows = rows.iter().filter_map(|row| Some((row.encode().0, row.encode().1?))).collect();
+        let mut mind = Self { node, rows, now, calls: VecDeque::new(), answers: Vec::new(), rng };
+        let auth = AuthSeed::generate(&mut mind.rng);
+        let terms = BundleTerms {
+            pod_name: Name::new("home").unwrap(),
+            device_key: PublicKey::from(&SigningKey::generate(&mut mind.rng)),
+            descriptor_key: DescriptorSecret::generate(&mut mind.rng).public(),
+            epoch: 1,
+            onion_epoch: 0,
+            validity: Validity::lasting(now, 10 * 365 * 86_400),
+        };
+        let request = mind.node.pod_request();
+        let bundle = Bundle::new(&auth, &request, terms).seal(&auth, &request, &mut mind.rng).to_text();
+        mind.ask(Command::Adopt(bundle)).unwrap();
+        mind
+    }
+
+    pub(crate) fn give(&mut self, input: Input) -> (Option<Reply>, Cost) {
+        let since = Instant::now();
+        let Step { rows, effects, reply } = self.node.handle(self.now, &mut self.rng, &self.rows, input);
+        let time = since.elapsed();
+        let mut bytes = 0;
+        for row in rows {
+            let (key, value) = row.encode();
+            bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+            match value {
+                Some(value) => drop(self.rows.insert(key, value)),
+                None => drop(self.rows.remove(&key)),
+            }
+        }
+        for effect in effects {
+            match effect {
+                Effect::Mail(messenger::Effect::Call { call: id, place, request, .. }) => {
+                    self.calls.push_back(Call { id, place, request });
+                }
+                Effect::Mail(messenger::Effect::Answer { ticket, response }) => {
+                    self.answers.push((ticket, response));
+                }
+                _ => {}
+            }
+        }
+        (reply, Cost { time, bytes })
+    }
+
+    pub(crate) fn mail(&mut self, input: messenger::Input) -> Cost {
+        self.give(Input::Mail(input)).1
+    }
+
+    /// Asks as the pod's owner.
+    pub(crate) fn ask(&mut self, command: Command) -> Reply {
+        self.give(asked(command)).0.unwrap()
+    }
+
+    pub(crate) fn asks(&mut self, command: MailCommand) -> Answer {
+        self.ask(Command::Mail(command)).unwrap()
+    }
+
+    pub(crate) fn say(&mut self, contact: Id<16>, text: &str) -> (Reply, Cost) {
+        let command = MailCommand::Send(contact, NewMessage { text: text.into() });
+        let (reply, cost) = self.give(asked(Command::Mail(command)));
+        (reply.unwrap(), cost)
+    }
+
+    pub(crate) fn wait(&mut self, seconds: u64) -> Cost {
+        self.now += seconds;
+        self.give(Input::Wake).1
+    }
+
+    /// All contacts and those who want to be, in this state.
+    fn contacts(&mut self, state: ContactState) -> Vec<Contact> {
+        let Answer::Contacts(all) = self.asks(MailCommand::Contacts) else { panic!("no contacts") };
+        all.contacts.into_iter().filter(|contact| contact.state == state).collect()
+    }
+
+    pub(crate) fn only_contact(&mut self) -> Id<16> {
+        self.contacts(ContactState::Active)[0].id.parse().unwrap()
+    }
+}
+
+pub(crate) fn asked(command: Command) -> Input {
+    Input::Request(Request { caller: Caller::Owner, idempotency_key: None, command })
+}
+
+/// What one call cost at both ends.
+pub(crate) struct Carried {
+    pub(crate) asked: Cost,
+    pub(crate) answered: Cost,
+}
+
+/// Carries the next call of `from` to `to`. Nobody is at the places in `gone`.
+pub(crate) fn carry(from: &mut Mind, to: &mut Mind, gone: &HashSet<Place>) -> Option<Carried> {
+    let Call { id: call, place, request } = from.calls.pop_front()?;
+    if gone.contains(&place) {
+        let outcome = Err(Unreached { detail: "gone".into() });
+        let answered = from.mail(messenger::Input::Called { call, outcome });
+        return Some(Carried { asked: Cost::default(), answered });
+    }
+    let asked = to.mail(messenger::Input::Asked { ticket: 1, request });
+    let (_, response) = to.answers.pop().expect("each question is answered at once");
+    let answered = from.mail(messenger::Input::Called { call, outcome: Ok(response) });
+    Some(Carried { asked, answered })
+}
+
+/// Lets seconds pass for both until neither has anything to say.
+fn settle(a: &mut Mind, b: &mut Mind, gone: &HashSet<Place>) {
+    for _ in 0..4 {
+        a.wait(2);
+        b.wait(2);
+        while carry(a, b, gone).is_some() || carry(b, a, &HashSet::new()).is_some() {}
+    }
+}
+
+/// Makes the two contacts; gives the place of `b`.
+pub(crate) fn befriend(a: &mut Mind, b: &mut Mind, gone: &HashSet<Place>) {
+    let Answer::Invite(invite) = a.asks(MailCommand::NewInvite(NewInvite::default())) else {
+        panic!("no invite")
+    };
+    let accept = AcceptInvite { invite: invite.text.clone(), name: None };
+    b.asks(MailCommand::Accept(accept));
+    settle(a, b, gone);
+    for asking in a.contacts(ContactState::Asking) {
+        a.asks(MailCommand::Confirm(asking.id.parse().unwrap()));
+    }
+    settle(a, b, gone);
+    assert_eq!(b.contacts(ContactState::Active).len(), 1);
+}
+
+/// Where a pod answers.
+pub(crate) fn place_of(mind: &mut Mind) -> Place {
+    let Answer::Invite(made) = mind.asks(MailCommand::NewInvite(NewInvite::default())) else {
+        panic!("no invite")
+    };
+    let invite = Invite::from_text(&made.text).unwrap();
+    mind.asks(MailCommand::CancelInvite(made.id.parse().unwrap()));
+    invite.address().place
+}
