@@ -57,7 +57,7 @@ pub use self::{
     contact::{ContactId, ContactState, Direction, EntryState},
     effect::{Collection, Effect, Notice},
     files::{DEFAULT_FILE_LIMIT, FileState, MAX_FILES, MAX_LOADED},
-    input::{Command, Input, MAX_INVITE_VALIDITY},
+    input::{Command, Input, MAX_INVITE_VALIDITY, Reach},
     invites::{InviteId, InviteState, MAX_INVITES},
     relays::{ACTIVE_RELAYS, MAX_RELAYS, RelayState},
     restore::RestoreError,
@@ -116,6 +116,7 @@ pub struct Messenger {
     own: Option<Own>,
     /// The name on cards, if one was chosen.
     name: Option<Name>,
+    reach: Reach,
     contacts: BTreeMap<ContactId, Contact>,
     invites: BTreeMap<InviteId, InviteRecord>,
     relays: BTreeMap<Place, Relay>,
@@ -217,8 +218,7 @@ impl Messenger {
             return Some(0);
         }
         let contacts = self.outside.wakes.first().map(|(at, _)| *at);
-        let relays = self.relays.values().filter_map(Relay::next_wake).min();
-        [contacts, self.next_invite(), relays].into_iter().flatten().min()
+        [contacts, self.next_invite(), self.next_retirement()].into_iter().flatten().min()
     }
 }
 

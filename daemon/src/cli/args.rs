@@ -19,7 +19,7 @@ pub use self::{
     },
     messages::{MessageVerb, SendMessage},
     money::{AccountVerb, CreateAccount, ExportFormat, History, Kind, Pay, PaymentVerb, Receive},
-    people::{ContactVerb, NewInvite, ProfileVerb},
+    people::{ContactVerb, NewInvite, ProfileVerb, Way},
     relay::RelayVerb,
 };
 

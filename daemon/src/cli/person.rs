@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
+use crate::api::types::{Reach, SetProfile};
+
 use super::{
     Failure,
-    args::ProfileVerb,
+    args::{ProfileVerb, Way},
     context::Context,
     output::{Answer, pairs},
 };
@@ -16,11 +18,25 @@ pub(super) async fn profile(context: &Context, verb: ProfileVerb) -> Result<Answ
     let profile = match verb {
         ProfileVerb::Show => context.spinner.during("asking the pod", mailbox.profile()).await?,
         ProfileVerb::SetName { name } => {
-            context.spinner.during("telling the pod", mailbox.set_profile(&name)).await?
+            let wish = SetProfile { name: Some(name), ..SetProfile::default() };
+            context.spinner.during("telling the pod", mailbox.set_profile(&wish)).await?
+        }
+        ProfileVerb::SetReach { way } => {
+            let reach = match way {
+                Way::Direct => Reach::Direct,
+                Way::Relays => Reach::Relays,
+            };
+            let wish = SetProfile { reach: Some(reach), ..SetProfile::default() };
+            context.spinner.during("telling the pod", mailbox.set_profile(&wish)).await?
         }
     };
     let identity = mail.own.map(|own| own.to_string());
     let name = profile.name.clone().unwrap_or_else(|| "that of your pod; `autonomy profile set-name`".into());
-    let text = pairs([("name", name), ("identity", identity.clone().unwrap_or_default())]);
-    Ok(Answer::new(&json!({ "name": profile.name, "identity": identity }), text))
+    let reached = match profile.reach {
+        Reach::Direct => "directly, and through your relays while your pod is away",
+        Reach::Relays => "through your relays only",
+    };
+    let identity_shown = identity.clone().unwrap_or_default();
+    let text = pairs([("name", name), ("identity", identity_shown), ("reached", reached.to_owned())]);
+    Ok(Answer::new(&json!({ "name": profile.name, "identity": identity, "reach": profile.reach }), text))
 }

@@ -67,7 +67,7 @@ impl<'a> Mailbox<'a> {
         Ok(status)
     }
 
-    /// How the owner is called on cards.
+    /// How the owner is called on cards, and how contacts reach the pod.
     ///
     /// # Errors
     /// See [`Mailbox::status`].
@@ -75,13 +75,12 @@ impl<'a> Mailbox<'a> {
         check::profile(self.send(Call::get("/v1/profile", MAX_SMALL)).await?)
     }
 
-    /// Changes that name.
+    /// Changes what is given.
     ///
     /// # Errors
     /// See [`Mailbox::status`].
-    pub async fn set_profile(&self, name: &str) -> Result<Profile, DeviceError> {
-        let body = SetProfile { name: name.to_owned() };
-        check::profile(self.send(Call::put("/v1/profile", &body, MAX_SMALL)).await?)
+    pub async fn set_profile(&self, wish: &SetProfile) -> Result<Profile, DeviceError> {
+        check::profile(self.send(Call::put("/v1/profile", wish, MAX_SMALL)).await?)
     }
 
     /// Makes an invite. It can be redeemed once it is ready: see [`Mailbox::follow_invite`].

@@ -15,7 +15,7 @@ use crate::{
     api::types::{
         Contact, ContactState, Contacts, Direction, EventKind, File, FileState, Files, Imported, Invite,
         InviteState, Invites, MailStatus, Message, MessageKind, MessageState, Messages, OfferedFile, Profile,
-        QueuedMessage, RefusedFrames, Relay, RelayState, Relays, Safety,
+        QueuedMessage, Reach, RefusedFrames, Relay, RelayState, Relays, Safety,
     },
     place,
 };
@@ -61,9 +61,13 @@ pub(super) fn answer(answer: messenger::Answer, now: Timestamp) -> Answer {
     }
 }
 
-/// The owner's name.
+/// How the owner is called and reached.
 pub(super) fn profile(status: &MessengerStatus) -> Profile {
-    Profile { name: status.name.as_ref().map(ToString::to_string) }
+    let reach = match status.reach {
+        messenger::Reach::Direct => Reach::Direct,
+        messenger::Reach::Relays => Reach::Relays,
+    };
+    Profile { name: status.name.as_ref().map(ToString::to_string), reach }
 }
 
 /// What to compare with a contact.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     api::types::{
-        AcceptInvite, AccessLevel, AddRelay, ImportCard, MarkRead, NewInvite, NewMessage, OfferFile,
+        AcceptInvite, AccessLevel, AddRelay, ImportCard, MarkRead, NewInvite, NewMessage, OfferFile, Reach,
         SetProfile, UpdateContact,
     },
     place,
@@ -32,9 +32,9 @@ const USUAL_VALIDITY: u64 = 7 * 24 * 60 * 60;
 pub enum MailCommand {
     /// How do messages flow?
     Status,
-    /// How is the owner called?
+    /// How is the owner called and reached?
     Profile,
-    /// Be called so.
+    /// Be called and reached so.
     SetProfile(SetProfile),
     /// All invites.
     Invites,
@@ -175,7 +175,7 @@ impl MailCommand {
         use messenger::Command as To;
         let one = match self {
             Self::Status | Self::Profile => To::Status,
-            Self::SetProfile(body) => return Ok(vec![To::SetName(name("name", &body.name)?), To::Status]),
+            Self::SetProfile(body) => return profile_steps(body),
             Self::Invites => To::Invites,
             Self::Invite(id) => To::InviteById(InviteId(id.0)),
             Self::NewInvite(body) => To::Invite {
@@ -278,6 +278,21 @@ fn name(field: &'static str, text: &str) -> Result<Name, Refusal> {
 
 fn optional_name(field: &'static str, text: Option<&str>) -> Result<Option<Name>, Refusal> {
     text.map(|text| name(field, text)).transpose()
+}
+
+/// The way comes first: it is the one that the messenger may refuse.
+fn profile_steps(body: &SetProfile) -> Result<Vec<messenger::Command>, Refusal> {
+    let reach = body.reach.map(|reach| match reach {
+        Reach::Direct => messenger::Reach::Direct,
+        Reach::Relays => messenger::Reach::Relays,
+    });
+    let reach = reach.map(messenger::Command::SetReach);
+    let named = optional_name("name", body.name.as_deref())?.map(messenger::Command::SetName);
+    let steps: Vec<_> = [reach, named].into_iter().flatten().collect();
+    if steps.is_empty() {
+        return Err(Refusal::invalid("name", "give at least one of `name`, `reach`"));
+    }
+    Ok([steps, vec![messenger::Command::Status]].concat())
 }
 
 /// Blocking comes first: it is the one that the messenger may refuse where the contact exists.

@@ -3,7 +3,7 @@
 use autonomy_daemon::{
     api::types::{
         AcceptInvite, AddRelay, Contact, ContactState, Direction, File, FileState, InviteState, NewInvite,
-        UpdateContact,
+        Reach, SetProfile, UpdateContact,
     },
     client::{CallError, DeviceError, Distrust, MailFileError},
     place,
@@ -203,12 +203,19 @@ async fn relays_and_the_owners_name_are_kept_and_checked() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
     assert_eq!(mailbox.profile().await.unwrap().name, None);
-    assert_eq!(mailbox.set_profile("Alice").await.unwrap().name.as_deref(), Some("Alice"));
-    assert_refused(mailbox.set_profile("Al\u{200b}ice").await, "invalid");
+    let named = |name: &str| SetProfile { name: Some(name.into()), reach: None };
+    assert_eq!(mailbox.set_profile(&named("Alice")).await.unwrap().name.as_deref(), Some("Alice"));
+    assert_refused(mailbox.set_profile(&named("Al\u{200b}ice")).await, "invalid");
+    let reached = |reach| SetProfile { name: None, reach: Some(reach) };
+    assert_refused(mailbox.set_profile(&reached(Reach::Relays)).await, "conflict");
     let wish = |place: String| AddRelay { place, name: None, token: Some("00".repeat(32).as_str().into()) };
     assert_refused(mailbox.add_relay(&wish("/ip4/10.0.0.1/tcp/4001".into())).await, "invalid");
     let relays = mailbox.add_relay(&wish(place::text(&elsewhere(40)))).await.unwrap();
     assert_eq!((relays.len(), relays[0].name.len()), (1, 8));
+    let profile = mailbox.set_profile(&reached(Reach::Relays)).await.unwrap();
+    assert_eq!((profile.name.as_deref(), profile.reach), (Some("Alice"), Reach::Relays));
+    assert_refused(mailbox.remove_relay(&relays[0]).await, "conflict");
+    mailbox.set_profile(&reached(Reach::Direct)).await.unwrap();
     world.change("GET", "/v1/relays", |answer| answer["relays"][0]["place"] = json!("/onion3/x?place=y"));
     assert_distrusted(mailbox.relays().await, "place");
     world.honest();

@@ -67,7 +67,8 @@ fn what_breaks_a_rule_is_refused_by_the_name_of_its_field() {
     let name = Some("two\nlines".to_owned());
     let hash = "00".repeat(32);
     for (field, command) in [
-        ("name", MailCommand::SetProfile(SetProfile { name: " Alice".into() })),
+        ("name", MailCommand::SetProfile(SetProfile { name: Some(" Alice".into()), reach: None })),
+        ("name", MailCommand::SetProfile(SetProfile::default())),
         ("note", MailCommand::NewInvite(invite(""))),
         ("valid_for", MailCommand::NewInvite(NewInvite { note: None, valid_for: Some(0) })),
         ("valid_for", MailCommand::NewInvite(NewInvite { note: None, valid_for: Some(31 * 86_400) })),

@@ -1,7 +1,8 @@
 //! What a messenger answers its owner.
 
 use super::{
-    ContactId, ContactState, Direction, EntryState, FileState, InviteId, InviteState, RelayState, Timestamp,
+    ContactId, ContactState, Direction, EntryState, FileState, InviteId, InviteState, Reach, RelayState,
+    Timestamp,
 };
 use crate::{
     FileContent, Name, RootPublic, TransferId,
@@ -41,6 +42,8 @@ pub enum Answer {
 pub struct MessengerStatus {
     /// The name on cards.
     pub name: Option<Name>,
+    /// How contacts reach the pod.
+    pub reach: Reach,
     /// Contacts with whom messages go both ways.
     pub contacts: u32,
     /// Those who ask.

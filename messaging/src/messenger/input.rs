@@ -1,5 +1,7 @@
 //! All that can happen to a messenger.
 
+use serde::{Deserialize, Serialize};
+
 use super::{ContactId, InviteId, Timestamp};
 use crate::{
     FileContent, Name, TransferId,
@@ -62,6 +64,16 @@ pub enum Input {
     Wake,
 }
 
+/// How contacts reach a pod.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// At its own address first, and through its relays while it is away.
+    #[default]
+    Direct,
+    /// Through its relays only: its address is on no card and in no invite, so contacts do not learn when it runs.
+    Relays,
+}
+
 /// What the owner can want. What is in here was checked when it was parsed.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -69,6 +81,8 @@ pub enum Command {
     Status,
     /// Be called so, on cards.
     SetName(Name),
+    /// Be reached so from now on.
+    SetReach(Reach),
     /// Make an invite.
     Invite {
         /// For the owner, to remember whom it was for.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, InviteView, Messenger, Notice, RefusedBecause, Timestamp,
+    Answer, InviteView, Messenger, Notice, Reach, RefusedBecause, Timestamp,
     contact::OwnQueue,
     input::MAX_INVITE_VALIDITY,
     places::{Call, Inlet},
@@ -168,7 +168,8 @@ impl Turn<'_> {
     pub(super) fn end_homeless_invites(&mut self) {
         let Ok(own) = self.own() else { return };
         let messenger = &*self.messenger;
-        let ours = |place: &Place| *place == own.place || messenger.relays.contains_key(place);
+        let direct = messenger.reach == Reach::Direct;
+        let ours = |place: &Place| (direct && *place == own.place) || messenger.relays.contains_key(place);
         let open = messenger.invites.iter().filter(|(_, record)| record.is_open());
         let homeless: Vec<_> =
             open.filter(|(_, record)| !ours(&record.queue.place)).map(|(id, _)| *id).collect();

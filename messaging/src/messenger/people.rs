@@ -62,6 +62,7 @@ impl Messenger {
             |state| self.contacts.values().filter(|contact| contact.record.state == state).count() as u32;
         MessengerStatus {
             name: self.name.clone(),
+            reach: self.reach,
             contacts: count(ContactState::Active),
             asking: count(ContactState::Asking),
             queued: self.contacts.values().map(|contact| contact.queued_at.len() as u32).sum(),

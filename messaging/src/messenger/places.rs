@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ContactId, ContactState, Effect, InviteId, Messenger,
+    ContactId, ContactState, Effect, InviteId, Messenger, Reach,
     contact::{Contact, OwnQueue},
     effect::Collection,
     invites::invite_lane,
@@ -132,8 +132,10 @@ impl Turn<'_> {
     /// Makes a queue for a contact at every place of ours that has none, and asks relays to open theirs.
     pub(super) fn make_queues(&mut self, id: ContactId) {
         let Ok(own) = self.own() else { return };
-        let mut wanted = vec![own.place];
-        wanted.extend(self.messenger.active_relays());
+        let mut wanted = self.messenger.active_relays();
+        if self.messenger.reach == Reach::Direct {
+            wanted.insert(0, own.place);
+        }
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let (kept, gone): (Vec<_>, Vec<_>) =
             contact.record.queues.drain(..).partition(|queue| wanted.contains(&queue.place));

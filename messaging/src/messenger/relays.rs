@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, ContactId, ContactState, Messenger, Notice, RefusedBecause, RelayView, Timestamp,
+    Answer, ContactId, ContactState, Messenger, Notice, Reach, RefusedBecause, RelayView, Timestamp,
     contact::place_bytes,
     row::Key,
     turn::{Outcome, Turn},
@@ -25,6 +25,9 @@ pub const MAX_RELAYS: usize = 16;
 /// How long a relay may be away before a spare takes its place, seconds. Senders go around it at once; this is about
 /// having enough places again, and a relay that restarts must not cause a move.
 const DEAD_AFTER: u64 = 15 * 60;
+/// How long a relay that was away too long is left alone, seconds. After that it is as good as a spare where there is no
+/// other: most come back. Each move costs a card to every contact, so two that are dead change places four times a day.
+const DEAD_FOR: u64 = 6 * 3_600;
 
 /// How a relay stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,8 @@ pub(super) struct RelayRecord {
     pub(super) token: Option<[u8; 32]>,
     pub(super) state: RelayState,
     pub(super) added_at: Timestamp,
+    /// When it was last taken out of use.
+    pub(super) retired_at: Option<Timestamp>,
 }
 
 /// A relay in memory.
@@ -55,7 +60,7 @@ pub(super) struct RelayRecord {
 pub(super) struct Relay {
     pub(super) record: RelayRecord,
     connected: bool,
-    /// Since when it is away; from the start until it was seen.
+    /// Since when it is away, as far as it is known: from the first look after a start, until it was seen.
     away_since: Option<Timestamp>,
     detail: Option<String>,
     token: Option<Capability>,
@@ -67,17 +72,39 @@ impl Relay {
         Self { record, connected: false, away_since: None, detail: None, token }
     }
 
+    /// Holds queues, or could.
+    fn is_of_use(&self) -> bool {
+        matches!(self.record.state, RelayState::Active | RelayState::Spare)
+    }
+
     pub(super) fn ticket(&self) -> Ticket {
         self.token.clone().map_or(Ticket::Open, Ticket::Token)
     }
 
-    pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        let active = self.record.state == RelayState::Active;
-        self.away_since.filter(|_| active).map(|since| since.saturating_add(DEAD_AFTER))
+    /// A spare, or one that was dead, which may have come back by now.
+    fn may_be_promoted(&self, now: Timestamp) -> bool {
+        let rested = self.record.retired_at.is_some_and(|at| now >= at.saturating_add(DEAD_FOR));
+        match self.record.state {
+            RelayState::Spare => true,
+            RelayState::Dead => rested,
+            RelayState::Active | RelayState::Lying => false,
+        }
     }
 }
 
 impl Messenger {
+    /// When a relay has been away too long.
+    pub(super) fn next_retirement(&self) -> Option<Timestamp> {
+        self.relays.values().filter_map(|relay| self.retires_at(relay)).min()
+    }
+
+    fn retires_at(&self, relay: &Relay) -> Option<Timestamp> {
+        let since = relay.away_since.filter(|_| relay.record.state == RelayState::Active)?;
+        // With none to be seen it may be the pod itself that is cut off.
+        let some_answer = self.relays.values().any(|relay| relay.connected);
+        Some(since.saturating_add(if some_answer { DEAD_AFTER } else { DEAD_FOR }))
+    }
+
     /// The places of relays in use.
     pub(super) fn active_relays(&self) -> Vec<Place> {
         let active = self.relays.values().filter(|relay| relay.record.state == RelayState::Active);
@@ -148,6 +175,7 @@ impl Turn<'_> {
             token: token.map(|token| *token.as_bytes()),
             state,
             added_at: self.now,
+            retired_at: None,
         };
         self.put(Key::Relay(place), &record);
         self.messenger.relays.insert(place, Relay::from_record(record));
@@ -156,12 +184,32 @@ impl Turn<'_> {
     }
 
     pub(super) fn remove_relay(&mut self, place: Place) -> Outcome {
+        let mut others = self.messenger.relays.values().filter(|relay| relay.record.place != place);
+        if self.messenger.reach == Reach::Relays && !others.any(Relay::is_of_use) {
+            return Err(RefusedBecause::Conflict(
+                "nobody could reach the pod any more: add another relay first, or let contacts reach it directly"
+                    .into(),
+            ));
+        }
         self.messenger.relays.remove(&place).ok_or(RefusedBecause::Unknown("relay"))?;
         self.remove(Key::Relay(place));
         self.promote_spare();
         self.spread_queues();
         self.end_homeless_invites();
         Ok(Answer::Relays(self.messenger.relay_list()))
+    }
+
+    /// Lets contacts reach the pod so from now on: they get new cards, and invites with its address end where it is to
+    /// be told no more.
+    pub(super) fn set_reach(&mut self, reach: Reach) -> Outcome {
+        if reach == Reach::Relays && self.messenger.active_relays().is_empty() {
+            return Err(RefusedBecause::Conflict("add a relay first: nobody could reach the pod".into()));
+        }
+        self.messenger.reach = reach;
+        self.put(Key::Reach, &reach);
+        self.spread_queues();
+        self.end_homeless_invites();
+        Ok(Answer::Done)
     }
 
     /// Gives every contact queues at the relays in use, and takes down those elsewhere.
@@ -177,6 +225,11 @@ impl Turn<'_> {
 
     pub(super) fn subscribed(&mut self, place: Place, up: bool) {
         let now = self.now;
+        if up && !self.messenger.relays.values().any(|relay| relay.connected) {
+            // The pod itself was cut off: the others have as long as this one had.
+            let away = self.messenger.relays.values_mut().filter_map(|relay| relay.away_since.as_mut());
+            away.for_each(|since| *since = now);
+        }
         let Some(relay) = self.messenger.relays.get_mut(&place) else { return };
         relay.connected = up;
         if up {
@@ -206,17 +259,35 @@ impl Turn<'_> {
 
     /// Replaces relays that were away too long.
     pub(super) fn look_after_relays(&mut self) {
-        let due =
-            self.messenger.relays.values().find(|relay| relay.next_wake().is_some_and(|at| at <= self.now));
-        let Some(place) = due.map(|relay| relay.record.place) else { return };
+        self.look_for_relays();
+        let messenger = &*self.messenger;
+        let is_due = |relay: &&Relay| messenger.retires_at(relay).is_some_and(|at| at <= self.now);
+        let Some(place) = messenger.relays.values().find(is_due).map(|relay| relay.record.place) else {
+            return;
+        };
         self.retire_relay(place, RelayState::Dead, "it was away too long");
+    }
+
+    /// Those that something is to be collected from, and that do not answer, are away from now on.
+    fn look_for_relays(&mut self) {
+        let Messenger { relays, contacts, .. } = &mut *self.messenger;
+        let unseen = |relay: &&mut Relay| {
+            relay.record.state == RelayState::Active && !relay.connected && relay.away_since.is_none()
+        };
+        for relay in relays.values_mut().filter(unseen) {
+            let place = relay.record.place;
+            let mut queues = contacts.values().flat_map(|contact| &contact.record.queues);
+            if queues.any(|queue| queue.place == place) {
+                relay.away_since = Some(self.now);
+            }
+        }
     }
 
     /// Takes a relay out of use, if a spare can take its place.
     pub(super) fn retire_relay(&mut self, place: Place, state: RelayState, why: &str) {
+        let now = self.now;
         let Some(spare) = self.promote_spare_for(place) else {
             // No better one: it stays, and is looked at again later.
-            let now = self.now;
             if let Some(relay) = self.messenger.relays.get_mut(&place) {
                 relay.away_since = relay.away_since.map(|_| now);
             }
@@ -225,6 +296,7 @@ impl Turn<'_> {
         };
         if let Some(relay) = self.messenger.relays.get_mut(&place) {
             relay.record.state = state;
+            relay.record.retired_at = Some(now);
             relay.detail = Some(why.to_owned());
             let record = relay.record.clone();
             self.put(Key::Relay(place), &record);
@@ -254,10 +326,12 @@ impl Turn<'_> {
     }
 
     fn promote_spare(&mut self) -> Option<Place> {
-        let spare =
-            self.messenger.relays.values_mut().find(|relay| relay.record.state == RelayState::Spare)?;
-        spare.record.state = RelayState::Active;
-        let record = spare.record.clone();
+        let now = self.now;
+        let relays = self.messenger.relays.values_mut().filter(|relay| relay.may_be_promoted(now));
+        let best = relays.min_by_key(|relay| relay.record.retired_at)?;
+        best.record.state = RelayState::Active;
+        best.away_since = None;
+        let record = best.record.clone();
         self.put(Key::Relay(record.place), &record);
         Some(record.place)
     }

@@ -53,6 +53,7 @@ impl Messenger {
             }
             match Key::parse(key).ok_or(bad("its key is malformed"))? {
                 Key::Name => messenger.name = Name::new(&unpack::<String>(value).map_err(bad)?).ok(),
+                Key::Reach => messenger.reach = unpack(value).map_err(bad)?,
                 Key::Relay(place) => {
                     let record: RelayRecord = unpack(value).map_err(bad)?;
                     Name::new(&record.name).map_err(|_| bad("its name is none"))?;
@@ -140,6 +141,7 @@ impl PartialEq for Messenger {
             messenger.relays.values().map(|relay| relay.record.clone()).collect::<Vec<_>>()
         };
         self.name == other.name
+            && self.reach == other.reach
             && self.contacts == other.contacts
             && self.invites == other.invites
             && relays(self) == relays(other)

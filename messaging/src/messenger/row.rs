@@ -48,6 +48,8 @@ pub struct BadRow {
 pub(super) enum Key {
     /// The owner's chosen name.
     Name,
+    /// How contacts reach the pod.
+    Reach,
     Relay(Place),
     Invite(InviteId),
     Contact(ContactId),
@@ -83,6 +85,7 @@ impl Key {
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let (tag, name, number) = match self {
             Self::Name => (b'n', Vec::new(), None),
+            Self::Reach => (b'a', Vec::new(), None),
             Self::Relay(place) => (b'r', place.to_bytes().to_vec(), None),
             Self::Invite(id) => (b'i', id.0.to_vec(), None),
             Self::Contact(id) => (b'c', id.0.to_vec(), None),
@@ -113,6 +116,7 @@ impl Key {
         };
         Some(match tag {
             b'n' if name.is_empty() => Self::Name,
+            b'a' if name.is_empty() => Self::Reach,
             b'r' => Self::Relay(Place::from_bytes(<&[u8; PLACE_LEN]>::try_from(name).ok()?)?),
             b'i' => Self::Invite(InviteId(name.try_into().ok()?)),
             b'c' => Self::Contact(contact()?),

@@ -93,6 +93,7 @@ impl<'a> Turn<'a> {
         match command {
             Command::Status => Ok(Answer::Status(self.messenger.status())),
             Command::SetName(name) => self.set_name(name),
+            Command::SetReach(reach) => self.set_reach(reach),
             Command::Invite { note, valid_for } => self.invite(note, valid_for),
             Command::Invites => Ok(Answer::Invites(self.messenger.invite_list())),
             Command::InviteById(id) => {

@@ -8,6 +8,7 @@ mod files;
 mod hostile;
 mod insider;
 mod parcels;
+mod reach;
 mod relay;
 mod rotation;
 mod world;

@@ -28,6 +28,8 @@ pub(crate) struct Pod {
     pub(crate) online: bool,
     pub(crate) notices: Vec<Notice>,
     collects: Vec<(Place, QueueId, Capability)>,
+    /// Relays that it was told it collects at.
+    up: BTreeSet<Place>,
     serves: BTreeSet<QueueId>,
 }
 
@@ -141,7 +143,7 @@ impl World {
                     let outcome = self.ask(place, request);
                     self.handle(pod, Input::Called { call, outcome });
                 }
-            } else if !self.push_one() {
+            } else if !self.connect_one() && !self.push_one() {
                 return;
             }
         }
@@ -202,6 +204,26 @@ impl World {
         self.step(pod, Input::Asked { ticket: 1, request }).1.ok_or_else(unreached)
     }
 
+    /// Tells one pod that it collects at a relay from now on, or no longer does.
+    fn connect_one(&mut self) -> bool {
+        let alive =
+            |place: &Place| !self.cut && self.relays.iter().any(|(at, relay)| at == place && !relay.dead);
+        let changed = self.pods.iter().enumerate().filter(|(_, pod)| pod.online).find_map(|(index, pod)| {
+            let now: BTreeSet<Place> = pod.collects.iter().map(|(at, ..)| *at).filter(alive).collect();
+            let place = *now.symmetric_difference(&pod.up).next()?;
+            Some((index, place, now.contains(&place)))
+        });
+        let Some((pod, place, up)) = changed else { return false };
+        let known = &mut self.pods[pod].up;
+        if up {
+            known.insert(place)
+        } else {
+            known.remove(&place)
+        };
+        self.handle(pod, Input::Subscribed { place, up });
+        true
+    }
+
     /// Pushes one frame of a relay to its owner.
     pub(crate) fn push_one(&mut self) -> bool {
         for pod in 0..self.pods.len() {
@@ -231,6 +253,7 @@ impl World {
         let it = &mut self.pods[pod];
         it.messenger = it.restored();
         it.online = true;
+        it.up.clear();
         self.handle(pod, Input::Wake);
     }
 
@@ -335,6 +358,7 @@ impl Pod {
             online: true,
             notices: Vec::new(),
             collects: Vec::new(),
+            up: BTreeSet::new(),
             serves: BTreeSet::new(),
         }
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use autonomy_messaging::Name;
 use autonomy_messaging::invite::Invite;
 use autonomy_messaging::messenger::{
-    Answer, Command, ContactState, ContactView, InviteId, InviteState, Notice,
+    Answer, Command, ContactState, ContactView, InviteId, InviteState, Notice, Reach,
 };
 use autonomy_messaging::payload::{MAX_TEXT_LEN, Payload, Text};
 use rand::Rng;
@@ -19,6 +19,8 @@ use super::world::{Event, World};
 
 /// How often an owner looks at their device: between half of it and half more.
 const LOOKS: Millis = HOUR / 2;
+/// One pod in so many is reached through relays only: one that is always on.
+const RELAYS_ONLY: usize = 8;
 /// How long invites are good for, seconds.
 const VALID_FOR: u64 = 3 * 86_400;
 
@@ -125,6 +127,9 @@ impl World {
             let place = self.relays[relay].place;
             let name = Name::new(&format!("relay {relay}")).expect("short and visible");
             self.ask(pod, Command::AddRelay { place, name, token: None });
+        }
+        if self.config.by_itself && pod % RELAYS_ONLY == RELAYS_ONLY - 2 {
+            self.ask(pod, Command::SetReach(Reach::Relays));
         }
     }
 

@@ -35,14 +35,14 @@ pub(in crate::api) async fn mail(State(state): State<ApiState>, caller: Caller) 
     answered!(ask_mail(&state, caller, None, MailCommand::Status).await?, MailStatus)
 }
 
-/// How the owner is called on the cards that contacts get.
+/// How the owner is called on the cards that contacts get, and how they reach the pod.
 #[utoipa::path(get, path = "/v1/profile", tag = "contacts",
     responses((status = 200, body = Profile), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::api) async fn profile(State(state): State<ApiState>, caller: Caller) -> Answered<Profile> {
     answered!(ask_mail(&state, caller, None, MailCommand::Profile).await?, Profile)
 }
 
-/// Changes that name; contacts get a new card.
+/// Changes either; contacts get a new card.
 #[utoipa::path(put, path = "/v1/profile", tag = "contacts", request_body = SetProfile,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Profile), (status = 409, body = Problem), (status = 422, body = Problem)))]

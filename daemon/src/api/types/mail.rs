@@ -39,19 +39,35 @@ pub struct RefusedFrames {
     pub forged_receipts: u64,
 }
 
-/// `GET /v1/profile`: how the owner is called on the cards that contacts get.
+/// How contacts reach a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// At its own address first, and through its relays while it is away.
+    Direct,
+    /// Through its relays only: contacts learn neither its address nor when it runs. Messages take a little longer.
+    Relays,
+}
+
+/// `GET /v1/profile`: how the owner is called on the cards that contacts get, and how the pod is reached.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Profile {
     /// The name; absent until one is chosen, and cards carry the pod's name then.
     pub name: Option<String>,
+    /// How contacts reach the pod.
+    pub reach: Reach,
 }
 
-/// `PUT /v1/profile`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+/// `PUT /v1/profile`: what is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetProfile {
     /// One visible line of 1 to 64 bytes. Contacts get a new card.
-    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Contacts get a new card. `relays` needs a relay, and ends invites that carry the pod's own address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
 }
 
 /// Where a relay stands.

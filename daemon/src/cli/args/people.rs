@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::duration::seconds;
 
@@ -133,6 +133,15 @@ pub struct NewInvite {
     pub timeout: u64,
 }
 
+/// How contacts reach the pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// At its own address first, and through your relays while it is away
+    Direct,
+    /// Through your relays only: contacts learn neither its address nor when it runs
+    Relays,
+}
+
 /// `profile …`.
 #[derive(Debug, Subcommand)]
 pub enum ProfileVerb {
@@ -142,5 +151,10 @@ pub enum ProfileVerb {
     SetName {
         /// The name
         name: String,
+    },
+    /// Choose how your contacts reach your pod
+    SetReach {
+        /// The way
+        way: Way,
     },
 }

@@ -1,0 +1,130 @@
+//! How a pod is reached: directly or through relays only, and through which relays.
+
+use autonomy_messaging::{
+    invite::Invite,
+    messenger::{Answer, Command, InviteState, Notice, Reach, RefusedBecause, RelayState},
+    place::Place,
+};
+
+use super::{ALICE, BOB, HOUR, contacts, invite, world::World};
+
+const MINUTE: u64 = 60;
+
+fn relay_state(world: &mut World, pod: usize, place: Place) -> RelayState {
+    let Answer::Relays(relays) = world.command(pod, Command::Relays) else { panic!() };
+    relays.into_iter().find(|relay| relay.place == place).unwrap().state
+}
+
+fn replaced(world: &World, pod: usize) -> Vec<(Place, Place)> {
+    let notices = world.pods[pod].notices.iter();
+    let replaced = notices.filter_map(|notice| match notice {
+        Notice::RelayReplaced(old, new) => Some((*old, *new)),
+        _ => None,
+    });
+    replaced.collect()
+}
+
+/// Places that a pod has asked something of, and forgets that it did.
+fn asked_places(world: &mut World, pod: usize) -> Vec<Place> {
+    let mut places: Vec<Place> =
+        world.calls.iter().filter(|(of, ..)| *of == pod).map(|(_, _, place, _)| *place).collect();
+    places.sort();
+    places.dedup();
+    places
+}
+
+#[test]
+fn who_is_reached_through_relays_only_tells_nobody_where_their_pod_is() {
+    let mut world = World::new(2, 2);
+    let (alice, bob) = contacts(&mut world);
+    let before = invite(&mut world, ALICE);
+    assert_eq!(before.address().place, world.pods[ALICE].own.place);
+    let refused = world.try_command(ALICE, Command::SetReach(Reach::Relays)).unwrap();
+    assert!(matches!(refused, Err(RefusedBecause::Conflict(_))), "she has no relay: {refused:?}");
+
+    world.add_relays(ALICE);
+    world.pass(MINUTE);
+    world.command(ALICE, Command::SetReach(Reach::Relays));
+    world.pass(HOUR);
+    let Answer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
+    let old = invites.iter().find(|view| view.invite.to_text() == before.to_text()).unwrap();
+    assert_eq!(old.state, InviteState::Failed, "an invite with her address leads nowhere any more");
+    let fresh: Invite = invite(&mut world, ALICE);
+    assert_ne!(fresh.address().place, world.pods[ALICE].own.place);
+
+    // Bob has her new card by now. Both are there, and still he turns to her relays alone.
+    world.send(BOB, alice, "hello");
+    let relays: Vec<Place> = world.relays.iter().map(|(place, _)| *place).collect();
+    assert_eq!(asked_places(&mut world, BOB), relays);
+    world.pass(MINUTE);
+    assert_eq!(world.texts(ALICE, bob), ["hello"]);
+    world.send(ALICE, bob, "hello to you");
+    world.pass(MINUTE);
+    assert_eq!(world.texts(BOB, alice), ["hello to you"]);
+    assert_eq!((world.status(ALICE).queued, world.status(BOB).queued), (0, 0));
+    assert_eq!(world.status(ALICE).reach, Reach::Relays);
+
+    // The last way to her is not given up by mistake.
+    world.command(ALICE, Command::RemoveRelay(relays[0]));
+    let refused = world.try_command(ALICE, Command::RemoveRelay(relays[1])).unwrap();
+    assert!(matches!(refused, Err(RefusedBecause::Conflict(_))), "{refused:?}");
+
+    // Directly again.
+    world.command(ALICE, Command::SetReach(Reach::Direct));
+    world.pass(HOUR);
+    world.send(BOB, alice, "directly");
+    assert_eq!(asked_places(&mut world, BOB), [world.pods[ALICE].own.place]);
+    world.pass(MINUTE);
+    assert_eq!(world.texts(ALICE, bob), ["hello", "directly"]);
+}
+
+#[test]
+fn a_relay_that_never_answered_since_the_start_is_replaced_too() {
+    let mut world = World::new(2, 4);
+    contacts(&mut world);
+    world.add_relays(ALICE);
+    world.pass(MINUTE);
+    world.off(ALICE);
+    world.relays[1].1.dead = true;
+    world.on(ALICE);
+    world.pass(10 * MINUTE);
+    assert_eq!(replaced(&world, ALICE), []);
+    world.pass(10 * MINUTE);
+    assert_eq!(replaced(&world, ALICE), [(world.relays[1].0, world.relays[3].0)]);
+}
+
+#[test]
+fn a_pod_that_is_cut_off_itself_blames_no_relay() {
+    let mut world = World::new(2, 4);
+    contacts(&mut world);
+    world.add_relays(ALICE);
+    world.pass(MINUTE);
+    world.cut = true;
+    world.pass(5 * HOUR);
+    world.cut = false;
+    world.pass(HOUR);
+    assert_eq!(replaced(&world, ALICE), []);
+}
+
+#[test]
+fn a_relay_that_came_back_takes_the_place_of_another() {
+    let mut world = World::new(2, 4);
+    contacts(&mut world);
+    world.add_relays(ALICE);
+    world.pass(MINUTE);
+    let places: Vec<Place> = world.relays.iter().map(|(place, _)| *place).collect();
+    world.relays[0].1.dead = true;
+    world.pass(20 * MINUTE);
+    assert_eq!(replaced(&world, ALICE), [(places[0], places[3])]);
+    world.relays[0].1.dead = false;
+    // Too early: there is no other, and it stays.
+    world.relays[1].1.dead = true;
+    world.pass(HOUR);
+    assert_eq!(relay_state(&mut world, ALICE, places[1]), RelayState::Active);
+    world.pass(6 * HOUR);
+    assert_eq!(relay_state(&mut world, ALICE, places[0]), RelayState::Active);
+    assert_eq!(relay_state(&mut world, ALICE, places[1]), RelayState::Dead);
+    assert_eq!(replaced(&world, ALICE)[1], (places[1], places[0]));
+    let queues = |world: &World, relay: usize| world.relays[relay].1.queues.len();
+    assert!(queues(&world, 0) > 0, "it holds queues again");
+}
