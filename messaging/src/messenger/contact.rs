@@ -127,8 +127,19 @@ pub(super) struct OwnQueue {
     id: [u8; 32],
     deposit: [u8; 32],
     collect: [u8; 32],
-    /// Whether the place has made it.
-    pub(super) open: bool,
+    pub(super) state: QueueState,
+}
+
+/// Whether a place has made a queue of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum QueueState {
+    /// Not yet.
+    New,
+    /// It has, and gives out what comes.
+    Open,
+    /// It had, until the contact was blocked. The queue is made again under its name: so the address that the contact
+    /// knows leads to us again, whatever became of theirs meanwhile. What the place took before is not held against it.
+    Closed,
 }
 
 /// How a conversation stands. Changes with every message.
@@ -261,14 +272,19 @@ impl PairKeys {
 }
 
 impl OwnQueue {
-    pub(super) fn generate(place: Place, open: bool, rng: &mut dyn rand_core::CryptoRngCore) -> Self {
+    pub(super) fn generate(place: Place, at_home: bool, rng: &mut dyn rand_core::CryptoRngCore) -> Self {
+        let state = if at_home { QueueState::Open } else { QueueState::New };
         Self {
             place,
             id: *QueueId::generate(rng).as_bytes(),
             deposit: *Capability::generate(rng).as_bytes(),
             collect: *Capability::generate(rng).as_bytes(),
-            open,
+            state,
         }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state == QueueState::Open
     }
 
     pub(super) fn id(&self) -> QueueId {

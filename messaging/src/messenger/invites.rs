@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Answer, InviteView, Messenger, Notice, Reach, RefusedBecause, Timestamp,
-    contact::OwnQueue,
+    contact::{OwnQueue, QueueState},
     input::MAX_INVITE_VALIDITY,
     places::{Call, Inlet},
     row::Key,
@@ -247,7 +247,7 @@ impl Turn<'_> {
         match outcome {
             Ok(Response::Done) => {
                 record.state = InviteState::Ready;
-                record.queue.open = true;
+                record.queue.state = QueueState::Open;
                 let record = record.clone();
                 self.put(Key::Invite(id), &record);
                 self.messenger.outside.queues_changed = true;
@@ -273,7 +273,8 @@ impl Turn<'_> {
     /// The place of an invite that nobody can have yet does not answer: another of our relays takes it. The invite is
     /// another then, under the same id.
     fn move_invite(&mut self, id: InviteId) {
-        let Some(old) = self.messenger.invites.get(&id).filter(|record| !record.queue.open).cloned() else {
+        let Some(old) = self.messenger.invites.get(&id).filter(|record| !record.queue.is_open()).cloned()
+        else {
             return;
         };
         let invite = old.invite();

@@ -247,10 +247,8 @@ impl Turn<'_> {
         let state = self.contact(id)?.record.state;
         match (state, blocked) {
             (ContactState::Active, true) => {
-                let queues = std::mem::take(&mut self.contact(id)?.record.queues);
-                queues.iter().for_each(|queue| self.drop_queue(queue));
+                self.close_queues(id);
                 self.contact(id)?.record.state = ContactState::Blocked;
-                self.messenger.outside.queues_changed = true;
             }
             (ContactState::Blocked, false) => {
                 self.contact(id)?.record.state = ContactState::Active;
@@ -341,7 +339,7 @@ impl Turn<'_> {
     fn card_for(&self, contact: &Contact, version: u32) -> Option<Card> {
         let own = self.messenger.own.as_ref()?;
         let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
-        let open = contact.record.queues.iter().filter(|queue| queue.open);
+        let open = contact.record.queues.iter().filter(|queue| queue.is_open());
         let places = open.map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
         let name = self.messenger.name.clone().unwrap_or_else(|| own.name.clone());
         Card::new(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     ContactId, ContactState, Effect, InviteId, Messenger, Reach,
-    contact::{Contact, OwnQueue},
+    contact::{Contact, OwnQueue, QueueState},
     effect::Collection,
     invites::invite_lane,
     turn::Turn,
@@ -101,7 +101,7 @@ impl Messenger {
 impl Contact {
     /// Queues that their places do not have.
     fn unopened(&self) -> impl Iterator<Item = &OwnQueue> {
-        self.record.queues.iter().filter(|queue| !queue.open || self.outside.lost.contains(&queue.id()))
+        self.record.queues.iter().filter(|queue| !queue.is_open() || self.outside.lost.contains(&queue.id()))
     }
 }
 
@@ -200,11 +200,13 @@ impl Turn<'_> {
             Ok(Response::Done) => {
                 let was_lost = contact.outside.lost.remove(&queue);
                 contact.outside.open_tries = 0;
-                if was_lost && own.open {
+                if was_lost && own.is_open() {
                     return self.collect_again(queue);
                 }
-                own.open = true;
-                contact.outside.watches.entry(queue).or_insert_with(|| Watch::new(now));
+                let is_new = std::mem::replace(&mut own.state, QueueState::Open) == QueueState::New;
+                if is_new {
+                    contact.outside.watches.entry(queue).or_insert_with(|| Watch::new(now));
+                }
                 self.messenger.outside.queues_changed = true;
                 self.record_changed(id);
             }
@@ -212,6 +214,22 @@ impl Turn<'_> {
             Ok(_) => self.relay_refused(place, &Refusal::Malformed),
             Err(_) => {}
         }
+    }
+
+    /// Takes the queues of a contact down, to be made again one day.
+    pub(super) fn close_queues(&mut self, id: ContactId) {
+        let Ok(own) = self.own() else { return };
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let before = contact.record.queues.clone();
+        for queue in
+            contact.record.queues.iter_mut().filter(|queue| queue.place != own.place && queue.is_open())
+        {
+            queue.state = QueueState::Closed;
+        }
+        contact.outside.watches.clear();
+        contact.outside.lost.clear();
+        self.thread_moved_quietly(id);
+        before.iter().for_each(|queue| self.drop_queue(queue));
     }
 
     /// Takes a queue down, here and at its place.
@@ -241,7 +259,7 @@ impl Turn<'_> {
         for (queue, lane) in self.messenger.own_queues() {
             if queue.place == own.place {
                 serve.push(queue.id());
-            } else if queue.open {
+            } else if queue.is_open() {
                 let capability = queue.collect();
                 collect.push(Collection { place: queue.place, lane, queue: queue.id(), capability });
             }

@@ -133,7 +133,7 @@ impl Turn<'_> {
         if acks.card != contact.record.card_version {
             return;
         }
-        let open = contact.record.queues.iter().filter(|queue| queue.open);
+        let open = contact.record.queues.iter().filter(|queue| queue.is_open());
         for (queue, claimed) in open.zip(&acks.deposited) {
             if let Some(watch) = contact.outside.watches.get_mut(&queue.id()) {
                 watch.claimed(*claimed, now);

@@ -137,7 +137,7 @@ impl Messenger {
 
     fn queues_at(&self, place: &Place) -> u32 {
         let queues = self.contacts.values().flat_map(|contact| &contact.record.queues);
-        queues.filter(|queue| queue.place == *place && queue.open).count() as u32
+        queues.filter(|queue| queue.place == *place && queue.is_open()).count() as u32
     }
 
     /// Counts a frame that a place gave out.
@@ -239,7 +239,7 @@ impl Turn<'_> {
             relay.away_since.get_or_insert(now);
         }
         for contact in self.messenger.contacts.values_mut() {
-            let queues = contact.record.queues.iter().filter(|queue| queue.place == place && queue.open);
+            let queues = contact.record.queues.iter().filter(|queue| queue.place == place && queue.is_open());
             for queue in queues {
                 if let Some(watch) = contact.outside.watches.get_mut(&queue.id()) {
                     watch.connected(up, now);

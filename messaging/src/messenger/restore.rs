@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ContactId, Messenger, Own,
+    ContactId, ContactState, Messenger, Own,
     contact::{Contact, ContactRecord, ThreadRecord},
     files::FileRecord,
     invites::InviteRecord,
@@ -87,7 +87,8 @@ impl Messenger {
 
     fn index(&mut self) {
         self.outside.queues_changed = true;
-        for (id, contact) in &self.contacts {
+        let heard = self.contacts.iter().filter(|(_, contact)| contact.record.state != ContactState::Blocked);
+        for (id, contact) in heard {
             for queue in &contact.record.queues {
                 self.outside.queues.insert(queue.id(), Inlet::Contact(*id));
             }

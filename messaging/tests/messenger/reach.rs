@@ -128,3 +128,35 @@ fn a_relay_that_came_back_takes_the_place_of_another() {
     let queues = |world: &World, relay: usize| world.relays[relay].1.queues.len();
     assert!(queues(&world, 0) > 0, "it holds queues again");
 }
+
+#[test]
+fn two_who_block_each_other_find_each_other_again() {
+    let mut world = World::new(2, 3);
+    let (alice, bob) = contacts(&mut world);
+    world.add_relays(ALICE);
+    world.pass(MINUTE);
+    let queues = |world: &World| world.relays.iter().map(|(_, relay)| relay.queues.len()).sum::<usize>();
+    let before = queues(&world);
+    world.command(ALICE, Command::SetBlocked(bob, true));
+    world.pass(HOUR);
+    assert!(queues(&world) < before, "relays keep nothing for one who is blocked");
+    world.command(BOB, Command::SetBlocked(alice, true));
+    world.off(ALICE);
+    world.on(ALICE);
+    world.pass(HOUR);
+    world.command(ALICE, Command::SetBlocked(bob, false));
+    world.command(BOB, Command::SetBlocked(alice, false));
+    world.pass(HOUR);
+    assert_eq!(queues(&world), before);
+    world.off(ALICE);
+    world.send(BOB, alice, "let us talk again");
+    world.pass(HOUR);
+    world.off(BOB);
+    world.on(ALICE);
+    world.pass(HOUR);
+    assert_eq!(world.texts(ALICE, bob), ["let us talk again"]);
+    assert_eq!(replaced(&world, ALICE), []);
+    world.on(BOB);
+    world.pass(HOUR);
+    assert_eq!(world.status(BOB).queued, 0);
+}
