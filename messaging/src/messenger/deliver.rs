@@ -29,7 +29,7 @@ pub(super) enum Ware {
 }
 
 /// A shipment that was found due.
-type Due = Shipment<Ware>;
+pub(super) type Due = Shipment<Ware>;
 
 impl Contact {
     pub(super) fn pending(&self) -> Vec<Pending<Ware>> {
@@ -59,11 +59,14 @@ impl Turn<'_> {
         for shipment in &due {
             budget.ask(id, shipment.probe);
         }
+        if !due.is_empty() {
+            self.due.insert(id, due);
+        }
     }
 
     /// Sends for all contacts that asked, one call each in turn, as far as calls in flight allow.
     pub(super) fn ship_in_turn(&mut self) {
-        let mut due: std::collections::BTreeMap<ContactId, Vec<Due>> = std::collections::BTreeMap::new();
+        let mut due = std::mem::take(&mut self.due);
         while let Some((id, probe)) = self.messenger.outside.budget.grant() {
             let shipments = due.entry(id).or_insert_with(|| self.shipments(id));
             let next = shipments.iter().position(|shipment| shipment.probe == probe);
@@ -98,8 +101,7 @@ impl Turn<'_> {
     fn ship(&mut self, id: ContactId, shipment: &Due) -> Option<()> {
         let address = self.messenger.contacts.get(&id)?.address(shipment.place)?;
         let keys = &shipment.keys[..shipment.keys.len().min(MAX_ITEMS)];
-        let items: Vec<Item> = keys.iter().filter_map(|ware| self.item(id, *ware)).collect();
-        let content = self.seal_packet(id, items)?;
+        let content = self.sealed_once(id, keys)?;
         let contact = self.messenger.contacts.get_mut(&id)?;
         let seals = contact.record.keys.as_ref()?.seals();
         let blob = seals.seal(&address.queue, &content, self.rng).ok()?;
@@ -115,6 +117,20 @@ impl Turn<'_> {
         let contact = self.messenger.contacts.get_mut(&id)?;
         contact.outside.courier.sent(call.0, shipment.place, keys.to_vec(), now);
         Some(())
+    }
+
+    /// A packet with these things, encrypted for this contact. Copies that leave in one turn for several places are the
+    /// same within: the ratchet turns once, and whoever gets two of them sees at a glance that it has one. No place can
+    /// tell, since each frame is sealed anew for its queue.
+    fn sealed_once(&mut self, id: ContactId, keys: &[Ware]) -> Option<Vec<u8>> {
+        let name = (id, keys.to_vec());
+        if let Some(content) = self.sealed.get(&name) {
+            return Some(content.clone());
+        }
+        let items: Vec<Item> = keys.iter().filter_map(|ware| self.item(id, *ware)).collect();
+        let content = self.seal_packet(id, items)?;
+        self.sealed.insert(name, content.clone());
+        Some(content)
     }
 
     pub(super) fn item(&mut self, id: ContactId, ware: Ware) -> Option<Item> {

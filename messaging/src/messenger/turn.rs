@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     Answer, Command, ContactId, Effect, MailRow, Messenger, Notice, Own, RefusedBecause, Step, Timestamp,
     contact::Contact,
+    deliver::{Due, Ware},
     places::Call,
     row::{Key, unpack},
 };
@@ -35,6 +36,10 @@ pub(super) struct Turn<'a> {
     moved: BTreeSet<ContactId>,
     /// Contacts to be looked at before the turn ends.
     touched: BTreeSet<ContactId>,
+    /// What was found due for them.
+    pub(super) due: BTreeMap<ContactId, Vec<Due>>,
+    /// Packets that were sealed, by what is in them.
+    pub(super) sealed: BTreeMap<(ContactId, Vec<Ware>), Vec<u8>>,
 }
 
 impl<'a> Turn<'a> {
@@ -54,6 +59,8 @@ impl<'a> Turn<'a> {
             changed: BTreeSet::new(),
             moved: BTreeSet::new(),
             touched: BTreeSet::new(),
+            due: BTreeMap::new(),
+            sealed: BTreeMap::new(),
         }
     }
 

@@ -7,7 +7,8 @@
 //! * In the end nothing waits: each was delivered, or given up and reported.
 //!
 //! A pod whose disk is lost keeps what its backup had. What it had shown after the backup it may be shown again, if the
-//! sender still has it; what it said after the backup is forgotten with its disk: that may have arrived or not.
+//! sender still has it, or has it again because its own disk was lost: then even after newer ones. What it said after
+//! the backup is forgotten with its disk: that may have arrived or not.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -43,6 +44,8 @@ struct Thread {
     shown_to: u64,
     /// The last one that ever was there.
     ever_shown_to: u64,
+    /// What was there and was lost with the disk: ranges, both ends included.
+    lost: Vec<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +89,11 @@ impl Truth {
             return Err(format!("message {message} was shown and never said"));
         }
         let thread = self.ways.entry(way).or_default();
+        let was_lost = thread.take_lost(message);
+        if message <= thread.shown_to && was_lost {
+            self.shown_again += 1;
+            return Ok(());
+        }
         if message <= thread.shown_to {
             return Err(format!(
                 "message {message} was shown after {}: twice, or out of order",
@@ -163,7 +171,11 @@ impl Truth {
             }
             if way.1 == pod {
                 let then = memory.shown.iter().find(|(known, _)| known == way);
-                thread.shown_to = then.map_or(0, |(_, shown)| *shown);
+                let then = then.map_or(0, |(_, shown)| *shown);
+                if then < thread.shown_to {
+                    thread.lost.push((then + 1, thread.shown_to));
+                }
+                thread.shown_to = then;
             }
         }
     }
@@ -196,7 +208,47 @@ impl Truth {
 }
 
 impl Thread {
+    /// Whether this message was lost, and not shown since.
+    fn take_lost(&mut self, message: u64) -> bool {
+        let mut found = false;
+        let parts = std::mem::take(&mut self.lost).into_iter().flat_map(|(from, to)| {
+            let hit = (from..=to).contains(&message);
+            found |= hit;
+            if hit { [(from, message - 1), (message + 1, to)] } else { [(from, to), (1, 0)] }
+        });
+        self.lost = parts.filter(|(from, to)| from <= to).collect();
+        found
+    }
+
     fn find(&self, message: u64) -> Option<usize> {
         self.waiting.binary_search_by_key(&message, |waiting| waiting.message).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_disk_lost_may_come_late_and_once() {
+        let (mut truth, way) = (Truth::default(), (0, 1));
+        for message in 1..=3 {
+            truth.number();
+            truth.said(way, message, 0);
+        }
+        let sender = truth.remember(0);
+        let receiver = truth.remember(1);
+        truth.shown(way, 1, 0).unwrap();
+        truth.shown(way, 2, 0).unwrap();
+        truth.roll_back(1, receiver);
+        truth.delivered(way, 1).unwrap();
+        truth.delivered(way, 2).unwrap();
+        truth.shown(way, 3, 0).unwrap();
+        assert!(truth.shown(way, 3, 0).is_err(), "it is there");
+        truth.roll_back(0, sender);
+        truth.shown(way, 2, 0).unwrap();
+        assert!(truth.shown(way, 2, 0).is_err(), "it came again already");
+        truth.shown(way, 1, 0).unwrap();
+        assert_eq!((truth.shown, truth.shown_again), (3, 2));
     }
 }
