@@ -180,6 +180,21 @@ pub fn request(dir: &PodDir, unlock: &Unlock) -> Result<PodRequest, PodError> {
     Ok(node.pod_request())
 }
 
+/// Draws new keys for a pod that is not running, and gives the request for them. The present ones stay in use until
+/// [`adopt`] takes the bundle that answers it.
+///
+/// # Errors
+/// There is no pod, or it cannot be opened or written.
+pub fn draw_keys(dir: &PodDir, unlock: &Unlock) -> Result<PodRequest, PodError> {
+    let (mut node, store, _) = open(dir, unlock)?;
+    let request = Request { caller: Caller::Owner, idempotency_key: None, command: Command::DrawKeys };
+    match driver::step(&mut node, &store, Input::Request(request))? {
+        Some(Ok(_)) => Ok(node.pod_request()),
+        Some(Err(refusal)) => Err(refusal.into()),
+        None => Err(PodError::system("drawing keys", "the node gave no answer")),
+    }
+}
+
 /// Gives a pod that is not running its owner, by the text of the bundle.
 ///
 /// # Errors

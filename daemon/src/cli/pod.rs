@@ -24,11 +24,11 @@ use crate::{
 pub(super) async fn pod(context: &Context, verb: PodVerb) -> Result<Answer, Failure> {
     match verb {
         PodVerb::Init { network } => init(context, network),
-        PodVerb::Request => {
+        PodVerb::Request { new_keys } => {
             let dir = context.pod_dir();
-            pod::request(&dir, &context.unlock("pod", false)?)
-                .map(|request| shown(context, &request))
-                .map_err(Into::into)
+            let unlock = context.unlock("pod", false)?;
+            let request = if new_keys { pod::draw_keys(&dir, &unlock) } else { pod::request(&dir, &unlock) };
+            request.map(|request| shown(context, &request)).map_err(Into::into)
         }
         PodVerb::Adopt { bundle } => adopt(context, &bundle).await,
         PodVerb::Status => status(context).await,
@@ -67,11 +67,17 @@ fn shown(context: &Context, request: &PodRequest) -> Answer {
 
 async fn adopt(context: &Context, bundle: &str) -> Result<Answer, Failure> {
     let bundle = ask::text(bundle)?;
-    match running(context).await? {
-        Some(pod) => pod.adopt(&bundle).await?,
-        None => pod::adopt(&context.pod_dir(), &context.unlock("pod", false)?, &bundle)?,
-    }
-    Ok(Answer::new(&json!({ "adopted": true }), "the pod has its owner; start it with `autonomy pod run`"))
+    let next = match running(context).await? {
+        Some(pod) => {
+            pod.adopt(&bundle).await?;
+            "it is reachable soon; new keys and addresses of one that had an owner need a restart"
+        }
+        None => {
+            pod::adopt(&context.pod_dir(), &context.unlock("pod", false)?, &bundle)?;
+            "start it with `autonomy pod run`"
+        }
+    };
+    Ok(Answer::new(&json!({ "adopted": true }), format!("the pod has its owner; {next}")))
 }
 
 async fn status(context: &Context) -> Result<Answer, Failure> {

@@ -108,7 +108,7 @@ pub(super) async fn provision(context: &Context, wish: &Provision) -> Result<Ans
         let question = format!("This device has the pod {} already. Replace it?", pod.name());
         ask::confirm(&question, wish.yes)?;
     }
-    let bundle = profile.provision(&request, &wish.name, now())?;
+    let bundle = profile.provision(&request, &wish.name, wish.new_address, now())?;
     if let Some(path) = &wish.out {
         write_private(path, format!("{bundle}\n").as_bytes())?;
     }

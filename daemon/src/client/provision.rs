@@ -28,11 +28,17 @@ impl Profile {
     /// Answers a pod's request: this device's person becomes its owner. Gives the sealed bundle as text.
     ///
     /// The pod is remembered before the bundle leaves. A pod that this profile had before is replaced: the new
-    /// certificates have a higher epoch, the onion addresses stay.
+    /// certificates have a higher epoch, and the onion addresses stay unless `new_address` asks for others.
     ///
     /// # Errors
     /// [`ProvisionError`].
-    pub fn provision(&mut self, request: &str, pod_name: &str, now: u64) -> Result<String, ProvisionError> {
+    pub fn provision(
+        &mut self,
+        request: &str,
+        pod_name: &str,
+        new_address: bool,
+        now: u64,
+    ) -> Result<String, ProvisionError> {
         let request = PodRequest::from_text(request)?;
         let name = Name::new(pod_name)?;
         let seed = self.auth_seed().ok_or(ProvisionError::NoAuthSeed)?;
@@ -42,7 +48,7 @@ impl Profile {
             device_key: PublicKey::from(&self.device_key()),
             descriptor_key: descriptor.public(),
             epoch: self.pod().map_or(1, |pod| pod.epoch() + 1),
-            onion_epoch: self.pod().map_or(0, |pod| pod.onion_epoch()),
+            onion_epoch: self.pod().map_or(0, |pod| pod.onion_epoch() + u64::from(new_address)),
             validity: Validity::lasting(now, VALID_FOR),
         };
         let onion_epoch = terms.onion_epoch;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Answer, Caller, DeviceKey, Effect, Id, Node, NodeStatus, Refusal, Reply, Row, SourceState, Timestamp,
-    accounts::check_text, turn::Turn,
+    accounts::check_text, identity::Identity, turn::Turn,
 };
 use crate::api::types::{AccessLevel, AddDevice, Device, Devices, EventKind};
 
@@ -102,17 +102,25 @@ impl Node {
         Zeroizing::new(self.identity.pod_seed)
     }
 
-    /// The request that a device answers with a bundle: the same each time.
+    /// The request that a device answers with a bundle: the same each time, until new keys are drawn.
     #[must_use]
     pub fn pod_request(&self) -> PodRequest {
-        let sealing = SealingSecret::from_bytes(&self.identity.sealing_seed).public();
+        match self.identity.renewed() {
+            Some(renewed) => self.request_of(&renewed),
+            None => self.request_of(&self.identity),
+        }
+    }
+
+    fn request_of(&self, identity: &Identity) -> PodRequest {
+        let sealing = SealingSecret::from_bytes(&identity.sealing_seed).public();
+        let key = SigningKey::from_bytes(&identity.pod_seed);
         let network = match self.network() {
             bitcoin::Network::Bitcoin => Network::Bitcoin,
             bitcoin::Network::Signet => Network::Signet,
             bitcoin::Network::Regtest => Network::Regtest,
             _ => Network::Testnet,
         };
-        PodRequest::new(network, &self.pod_key(), sealing, self.identity.request_entropy)
+        PodRequest::new(network, &key, sealing, identity.request_entropy)
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
@@ -180,10 +188,21 @@ impl Turn<'_> {
     pub(super) fn adopt(&mut self, bundle: &str) -> Reply {
         let invalid = |rule: String| Refusal::Invalid { field: "bundle", rule };
         let sealed = SealedBundle::from_text(bundle).map_err(|error| invalid(error.to_string()))?;
-        let secret = SealingSecret::from_bytes(&self.node.identity.sealing_seed);
-        let request = self.node.pod_request();
-        let bundle = sealed.open(&secret, &request, self.now).map_err(|error| invalid(error.to_string()))?;
+        let open = |identity: &Identity| {
+            let secret = SealingSecret::from_bytes(&identity.sealing_seed);
+            sealed.open(&secret, &self.node.request_of(identity), self.now)
+        };
+        // For new keys, or once more for the present ones.
+        let renewed = self.node.identity.renewed();
+        let with_new = renewed.and_then(|identity| Some((open(&identity).ok()?, Some(identity))));
+        let (bundle, renewed) = match with_new {
+            Some(found) => found,
+            None => (open(&self.node.identity).map_err(|error| invalid(error.to_string()))?, None),
+        };
         self.check_no_other_owner(&bundle)?;
+        if let Some(identity) = renewed {
+            self.put(Row::Identity(identity));
+        }
         let owner = Owner {
             root: *bundle.root().as_bytes(),
             certificate: bundle.pod_certificate().to_bytes().to_vec(),
@@ -201,6 +220,13 @@ impl Turn<'_> {
         self.let_in(key, &device, name, *bundle.descriptor_key().as_bytes());
         self.effect(Effect::Adopted);
         Ok(Answer::Adopted)
+    }
+
+    /// Draws new keys, to be put to use when a bundle for them is adopted.
+    pub(super) fn draw_keys(&mut self) -> Reply {
+        let identity = self.node.identity.with_next(self.rng);
+        self.put(Row::Identity(identity));
+        Ok(Answer::Done)
     }
 
     /// A pod that has an owner keeps it: only a newer bundle of the same root is taken.

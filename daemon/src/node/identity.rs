@@ -1,4 +1,4 @@
-//! The pod's own secrets: drawn once, kept in one row, never shown.
+//! The pod's own secrets: kept in one row, never shown.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Timestamp;
 
-/// What a pod is born with.
+/// What a pod is born with, and what its owner has certified since.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct Identity {
     /// Bitcoin network, as `bitcoin` names it.
@@ -23,6 +23,17 @@ pub struct Identity {
     pub(super) request_entropy: [u8; 32],
     /// When the pod was made.
     pub(super) created_at: Timestamp,
+    /// What is to take the place of the first three of these, once the owner has certified it.
+    #[serde(default)]
+    pub(super) next: Option<NextKeys>,
+}
+
+/// Keys that were drawn and are not in use yet.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(super) struct NextKeys {
+    pod_seed: [u8; 32],
+    sealing_seed: [u8; 32],
+    request_entropy: [u8; 32],
 }
 
 impl Identity {
@@ -41,7 +52,30 @@ impl Identity {
             gordian_entropy: draw(),
             request_entropy: draw(),
             created_at: now,
+            next: None,
         }
+    }
+
+    /// The same with new keys in waiting; those that waited before are forgotten. G stays: accounts rest on it.
+    pub(super) fn with_next(&self, rng: &mut dyn CryptoRngCore) -> Self {
+        let mut draw = || {
+            let mut bytes = [0; 32];
+            rng.fill_bytes(&mut bytes);
+            bytes
+        };
+        let next = NextKeys { pod_seed: draw(), sealing_seed: draw(), request_entropy: draw() };
+        let mut waiting = self.clone();
+        waiting.next = Some(next);
+        waiting
+    }
+
+    /// The same with the keys in waiting put to use, where there are any.
+    pub(super) fn renewed(&self) -> Option<Self> {
+        let NextKeys { pod_seed, sealing_seed, request_entropy } = *self.next.as_ref()?;
+        let mut renewed = self.clone();
+        (renewed.pod_seed, renewed.sealing_seed) = (pod_seed, sealing_seed);
+        (renewed.request_entropy, renewed.next) = (request_entropy, None);
+        Some(renewed)
     }
 }
 
@@ -54,6 +88,7 @@ impl fmt::Debug for Identity {
             .field("gordian_entropy", &"[secret]")
             .field("request_entropy", &"[secret]")
             .field("created_at", &self.created_at)
+            .field("next", &self.next.as_ref().map(|_| "[secret]"))
             .finish()
     }
 }

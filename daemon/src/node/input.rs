@@ -59,6 +59,8 @@ pub enum Command {
         /// The highest epoch that a device has seen.
         seen: u64,
     },
+    /// Draw new keys: the pod request is another one from now on, and the keys count once its bundle is adopted.
+    DrawKeys,
     /// Who may enter?
     Devices,
     /// Let a device in.
@@ -123,6 +125,7 @@ impl Command {
             | Self::CancelPayment(_)
             | Self::Events { .. } => AccessLevel::Limited,
             Self::Adopt(_)
+            | Self::DrawKeys
             | Self::Reconcile { .. }
             | Self::Devices
             | Self::AddDevice(_)

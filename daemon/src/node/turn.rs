@@ -133,6 +133,7 @@ impl<'a> Turn<'a> {
             Command::Status => Ok(Answer::Status(self.node.status())),
             Command::Adopt(bundle) => self.adopt(&bundle),
             Command::Reconcile { seen } => self.reconcile(seen),
+            Command::DrawKeys => self.draw_keys(),
             Command::Devices => Ok(Answer::Devices(self.node.device_list(caller))),
             Command::AddDevice(body) => self.add_device(&body),
             Command::RevokeDevice(device) => self.revoke_device(device),

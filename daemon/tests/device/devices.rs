@@ -107,7 +107,7 @@ async fn a_pod_provisioned_anew_keeps_its_address_and_counts_its_state_anew() {
     };
     let identity = autonomy_daemon::node::Identity::draw("regtest", &mut rand::rngs::OsRng, now());
     let (node, _) = autonomy_daemon::node::Node::create(identity);
-    world.device.profile.provision(&node.pod_request().to_text(), "new home", now()).unwrap();
+    world.device.profile.provision(&node.pod_request().to_text(), "new home", false, now()).unwrap();
     let world = world.reopen().await;
     let pod = world.device.profile.pod().unwrap();
     assert_eq!((pod.app_onion(), pod.epoch()), (&onion, epoch + 1));

@@ -86,7 +86,7 @@ impl World {
         let handle = driver::start(node, store, vec![], Arc::default(), Watched::default(), post).unwrap();
 
         let mut profile = Profile::create(&dir.path().join("device"), &key(), owner()).unwrap();
-        let bundle = profile.provision(&request, "home", now()).unwrap();
+        let bundle = profile.provision(&request, "home", false, now()).unwrap();
         let adopt = Request { caller: Caller::Owner, idempotency_key: None, command: Command::Adopt(bundle) };
         handle.ask(adopt).await.unwrap().unwrap();
 

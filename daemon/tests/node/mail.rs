@@ -279,3 +279,38 @@ fn a_file_goes_in_pieces_and_is_read_out_as_it_was() {
     let Answer::Bytes(bytes) = asks(&mut bob, MailCommand::ReadFile(from, file_id, wish)) else { panic!() };
     assert!(bytes.as_slice() == content, "not what was sent");
 }
+
+#[test]
+fn a_pod_changes_its_keys_and_its_contacts_follow() {
+    let (mut alice, mut bob) = contacts();
+    let (to, from) = (id(&only_contact(&mut bob)), id(&only_contact(&mut alice)));
+    let before = alice.node.pod_request().pod_key();
+    alice.ask(Caller::Owner, Command::DrawKeys).unwrap();
+    let drawn = alice.node.pod_request().pod_key();
+    assert_ne!(drawn, before);
+    // Nothing has changed for anybody yet.
+    let asked = |bob: &mut World, text: &str| {
+        asks(bob, MailCommand::Send(to, NewMessage { text: text.into() }));
+        let places = bob.effects.iter().filter_map(|effect| match effect {
+            Effect::Mail(messenger::Effect::Call { place, .. }) => Some(*place.peer()),
+            _ => None,
+        });
+        places.collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&mut bob, "to the old keys"), [before]);
+    settle(&mut alice, &mut bob);
+    alice.restart();
+
+    let bundle = alice.bundle(2);
+    alice.ask(Caller::Owner, Command::Adopt(bundle.clone())).unwrap();
+    assert_eq!(alice.node.pod_request().pod_key(), drawn, "no others are waiting");
+    alice.ask(Caller::Owner, Command::Adopt(bundle)).unwrap();
+    alice.restart();
+    settle(&mut alice, &mut bob);
+    assert_eq!(asked(&mut bob, "to the new keys"), [drawn]);
+    settle(&mut alice, &mut bob);
+    let page = MailCommand::Messages(from, MessagesPage::default());
+    let Answer::Messages(there) = asks(&mut alice, page) else { panic!() };
+    let texts: Vec<_> = there.messages.iter().filter_map(|message| message.text.as_deref()).collect();
+    assert_eq!(texts, ["to the old keys", "to the new keys"]);
+}

@@ -30,6 +30,9 @@ pub struct Provision {
     /// Also write the bundle to a file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
+    /// Give a pod that this profile already has new onion addresses: contacts are told, other devices must be added anew
+    #[arg(long)]
+    pub new_address: bool,
     /// Do not ask before a pod that this profile already has is replaced
     #[arg(long)]
     pub yes: bool,
@@ -104,7 +107,11 @@ pub enum PodVerb {
         network: Network,
     },
     /// Print the request again
-    Request,
+    Request {
+        /// Draw new keys for the pod first: it changes to them when it adopts the bundle that answers this request
+        #[arg(long)]
+        new_keys: bool,
+    },
     /// Take the bundle that `provision` printed
     Adopt {
         /// The bundle: its text, `@FILE`, or `-`

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use autonomy_testnet::{clock, party::Relay};
+use autonomy_testnet::{clock, party::Relay, steps::Step};
 
 use super::cast::{Cast, Talker, connected};
 use crate::demo::{
     DemoError,
     figures::{Spread, Times, rate, seconds},
     person::PATIENCE,
-    stage::{missing, number},
+    stage::{missing, must, number},
 };
 
 /// Messages whose time is taken, one after the other.
@@ -39,26 +39,21 @@ pub(super) fn gather(cast: &Cast<'_>) -> Result<(), DemoError> {
     })
 }
 
-/// One after the other, then many at once.
+/// One after the other, directly and through relays; then many at once.
 pub(super) fn measure(cast: &mut Cast<'_>, burst: u32) -> Result<(), DemoError> {
     let stage = cast.stage;
-    stage.step("one message after the other, both there", |step| {
-        let (mut shown, mut receipt) = (Times::default(), Times::default());
-        for index in 0..ONE_BY_ONE {
-            let words = format!("how quick is number {index}?");
-            let started = clock::now();
-            let number = cast.alice.says(words.clone())?;
-            shown.push(until_newest(&cast.bob, &words, started)?);
-            receipt.push(until_delivered(&cast.alice, number, started)?);
-        }
-        for (name, times) in [("until_shown", shown), ("until_receipt", receipt)] {
-            let Spread { p50_ms, p95_ms } =
-                times.spread().ok_or_else(|| DemoError::Wrong("nothing measured".into()))?;
-            step.figure(&format!("{name}_p50_ms"), p50_ms);
-            step.figure(&format!("{name}_p95_ms"), p95_ms);
-        }
-        step.figure("messages", ONE_BY_ONE);
-        Ok(())
+    stage.step("one message after the other, both there", |step| one_by_one(cast, step))?;
+    stage.step("the same, Bob reached through relays only", |step| {
+        cast.bob.person.once_reached(&["profile", "set-reach", "relays"])?;
+        // One more, so that Alice knows by the next that there is no other way.
+        let number = cast.alice.says("are you still there?".into())?;
+        until_delivered(&cast.alice, number, clock::now())?;
+        let before: u64 = cast.counted("deposits").iter().sum();
+        one_by_one(cast, step)?;
+        let deposits = cast.counted("deposits").iter().sum::<u64>() - before;
+        must(deposits >= ONE_BY_ONE as u64, || format!("relays took {deposits} frames"))?;
+        step.figure("frames_at_relays", deposits);
+        cast.bob.person.once_reached(&["profile", "set-reach", "direct"]).map(drop)
     })?;
     stage.step("a burst of messages, both there", |step| {
         let started = clock::now();
@@ -75,6 +70,25 @@ pub(super) fn measure(cast: &mut Cast<'_>, burst: u32) -> Result<(), DemoError> 
         step.figure("receipts_seconds", seconds(started.elapsed()));
         connected(cast, &cast.alice)
     })
+}
+
+fn one_by_one(cast: &mut Cast<'_>, step: &Step) -> Result<(), DemoError> {
+    let (mut shown, mut receipt) = (Times::default(), Times::default());
+    for index in 0..ONE_BY_ONE {
+        let words = format!("how quick is number {index}?");
+        let started = clock::now();
+        let number = cast.alice.says(words.clone())?;
+        shown.push(until_newest(&cast.bob, &words, started)?);
+        receipt.push(until_delivered(&cast.alice, number, started)?);
+    }
+    for (name, times) in [("until_shown", shown), ("until_receipt", receipt)] {
+        let Spread { p50_ms, p95_ms } =
+            times.spread().ok_or_else(|| DemoError::Wrong("nothing measured".into()))?;
+        step.figure(&format!("{name}_p50_ms"), p50_ms);
+        step.figure(&format!("{name}_p95_ms"), p95_ms);
+    }
+    step.figure("messages", ONE_BY_ONE);
+    Ok(())
 }
 
 fn until_newest(talker: &Talker, words: &str, started: Instant) -> Result<Duration, DemoError> {
