@@ -85,14 +85,9 @@ impl<'a> Storage<'a> {
     }
 }
 
-/// Bytes of the secrets of nine epochs with few kept keys, and half as much again.
-const ROOM: usize = 48 * 1024;
-
 /// Postcard bytes of `value`.
 pub(super) fn encode(value: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, StorageError> {
-    // Room for the largest entity of most groups: a vector that grows leaves copies behind that nobody wipes.
-    let room = Vec::with_capacity(ROOM);
-    postcard::to_extend(value, room).map(Zeroizing::new).map_err(|_| StorageError::Malformed)
+    postcard::to_stdvec(value).map(Zeroizing::new).map_err(|_| StorageError::Malformed)
 }
 
 /// The value of all of `bytes`, or an error.
