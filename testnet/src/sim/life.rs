@@ -1,6 +1,7 @@
 //! Lives of a pod: it comes up, falls, is switched on and off; and what a scenario does to it and sees of it.
 
-use autonomy_messaging::messenger::{Answer, Command, ContactId, Input, RefusedBecause};
+use autonomy_messaging::Name;
+use autonomy_messaging::messenger::{Answer, Command, ContactId, Input, Reach, RefusedBecause};
 use autonomy_messaging::place::Place;
 use rand::Rng;
 
@@ -10,8 +11,25 @@ use super::heap::Millis;
 use super::relay::Conduct;
 use super::world::{Event, World};
 
+/// One pod in so many is reached through relays only: one that is always on.
+const RELAYS_ONLY: usize = 8;
+
 /// Lives.
 impl World {
+    /// How a pod is reached, from the beginning.
+    pub(super) fn add_relays(&mut self, pod: usize) {
+        let relays = self.relays.len();
+        for step in 0..self.config.relays_per_pod.min(relays) {
+            let relay = (pod + step) % relays;
+            let place = self.relays[relay].place;
+            let name = Name::new(&format!("relay {relay}")).expect("short and visible");
+            self.ask(pod, Command::AddRelay { place, name, token: None });
+        }
+        if self.config.by_itself && pod % RELAYS_ONLY == RELAYS_ONLY - 2 {
+            self.ask(pod, Command::SetReach(Reach::Relays));
+        }
+    }
+
     /// A pod comes up.
     pub(super) fn rise(&mut self, pod: usize) {
         let now = self.heap.now();

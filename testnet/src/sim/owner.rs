@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use autonomy_messaging::Name;
 use autonomy_messaging::invite::Invite;
 use autonomy_messaging::messenger::{
-    Answer, Command, ContactState, ContactView, InviteId, InviteState, Notice, Reach,
+    Answer, Command, ContactState, ContactView, InviteId, InviteState, Notice,
 };
 use autonomy_messaging::payload::{MAX_TEXT_LEN, Payload, Text};
 use rand::Rng;
@@ -19,8 +18,6 @@ use super::world::{Event, World};
 
 /// How often an owner looks at their device: between half of it and half more.
 const LOOKS: Millis = HOUR / 2;
-/// One pod in so many is reached through relays only: one that is always on.
-const RELAYS_ONLY: usize = 8;
 /// How long invites are good for, seconds.
 const VALID_FOR: u64 = 3 * 86_400;
 
@@ -120,19 +117,6 @@ fn some_length(rng: &mut StdRng) -> usize {
 }
 
 impl World {
-    pub(super) fn add_relays(&mut self, pod: usize) {
-        let relays = self.relays.len();
-        for step in 0..self.config.relays_per_pod.min(relays) {
-            let relay = (pod + step) % relays;
-            let place = self.relays[relay].place;
-            let name = Name::new(&format!("relay {relay}")).expect("short and visible");
-            self.ask(pod, Command::AddRelay { place, name, token: None });
-        }
-        if self.config.by_itself && pod % RELAYS_ONLY == RELAYS_ONLY - 2 {
-            self.ask(pod, Command::SetReach(Reach::Relays));
-        }
-    }
-
     /// An owner looks at their device.
     pub(super) fn owner(&mut self, pod: usize) {
         let next = self.rng.gen_range(LOOKS / 2..LOOKS + LOOKS / 2);
