@@ -38,7 +38,7 @@ pub const ITEM_BYTES: usize = 36;
 
 /// Calls on their way to one place, up to which a frame goes though more would fit into it. After that, what is said
 /// waits for one of them to end, and rides with what is said meanwhile: a line alone takes a whole frame of 16 KiB. Who
-/// writes now and then never waits; a burst of 200 lines takes some 5 frames in place of 200. (So does TCP: RFC 896.)
+/// writes now and then never waits; a burst of 200 lines takes six frames in place of 200. (So does TCP: RFC 896.)
 pub const MAX_PARTIAL: usize = 2;
 
 /// A receipt waits so long for something to ride with, in seconds.

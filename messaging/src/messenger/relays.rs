@@ -276,7 +276,8 @@ impl Turn<'_> {
         };
         for relay in relays.values_mut().filter(unseen) {
             let place = relay.record.place;
-            let mut queues = contacts.values().flat_map(|contact| &contact.record.queues);
+            let heard = contacts.values().filter(|contact| contact.record.state != ContactState::Blocked);
+            let mut queues = heard.flat_map(|contact| &contact.record.queues);
             if queues.any(|queue| queue.place == place) {
                 relay.away_since = Some(self.now);
             }
