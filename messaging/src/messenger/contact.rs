@@ -5,6 +5,7 @@ use std::{
     fmt,
 };
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -85,6 +86,8 @@ pub(super) struct ContactRecord {
     pub(super) card_digest: [u8; 32],
     /// Opens what they seal to us, and seals what we send.
     pub(super) keys: Option<PairKeys>,
+    /// What the names of our queues for them come from, and the rights to them; all zero until the first is made.
+    pub(super) queue_seed: [u8; 32],
     /// Our queues for them.
     #[zeroize(skip)]
     pub(super) queues: Vec<OwnQueue>,
@@ -281,6 +284,15 @@ impl OwnQueue {
             collect: *Capability::generate(rng).as_bytes(),
             state,
         }
+    }
+
+    /// The queue of one contact at a place: the same whenever it is made. A relay that comes back into use, and a pod that
+    /// comes back from a backup, have it under the name that the contact knows.
+    pub(super) fn derive(seed: &[u8; 32], place: Place, at_home: bool) -> Self {
+        let at = HEXLOWER.encode(&place.to_bytes());
+        let draw = |what: &str| *QueueKey::derive(seed, &format!("{what} at {at}")).as_bytes();
+        let state = if at_home { QueueState::Open } else { QueueState::New };
+        Self { place, id: draw("queue"), deposit: draw("deposit"), collect: draw("collect"), state }
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -44,6 +44,7 @@ impl Messenger {
             card_version: 0,
             card_digest: [0; 32],
             keys: None,
+            queue_seed: [0; 32],
             queues: Vec::new(),
             generation: 0,
             invite: None,
@@ -375,7 +376,7 @@ impl Turn<'_> {
             return;
         }
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.record.card_version += 1;
+            contact.record.card_version = contact.record.card_version.saturating_add(1);
         }
         if let Some(card) = self.sign_card(id) {
             self.queue_payload(id, &Payload::Card(card));

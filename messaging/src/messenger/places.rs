@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use zeroize::Zeroizing;
+
 use super::{
     ContactId, ContactState, Effect, InviteId, Messenger, Reach,
     contact::{Contact, OwnQueue, QueueState},
@@ -140,9 +142,13 @@ impl Turn<'_> {
         let (kept, gone): (Vec<_>, Vec<_>) =
             contact.record.queues.drain(..).partition(|queue| wanted.contains(&queue.place));
         contact.record.queues = kept;
+        if contact.record.queue_seed == [0; 32] {
+            self.rng.fill_bytes(&mut contact.record.queue_seed);
+        }
+        let seed = Zeroizing::new(contact.record.queue_seed);
         for place in wanted {
             if !contact.record.queues.iter().any(|queue| queue.place == place) {
-                contact.record.queues.push(OwnQueue::generate(place, place == own.place, self.rng));
+                contact.record.queues.push(OwnQueue::derive(&seed, place, place == own.place));
             }
         }
         // On cards the pod comes first.
@@ -151,9 +157,12 @@ impl Turn<'_> {
         for queue in &contact.record.queues {
             self.messenger.outside.queues.insert(queue.id(), Inlet::Contact(id));
         }
+        // What is counted there begins anew if the place comes back.
+        contact.outside.watches.retain(|watched, _| gone.iter().all(|queue| queue.id() != *watched));
         for queue in &gone {
             self.drop_queue(queue);
         }
+        self.thread_moved_quietly(id);
         self.messenger.outside.queues_changed = true;
         self.record_changed(id);
     }

@@ -122,8 +122,20 @@ impl Turn<'_> {
                 Err(_) => self.messenger.outside.refused.forged_receipts += 1,
             }
         }
+        self.note_our_card(id, acks.card);
         self.file_receipts(id, &acks.transfers);
         self.compare_deposits(id, acks);
+    }
+
+    /// They have a newer card of ours than we know of: we were put back to an older day. What we say of ourselves from now
+    /// on has to be newer still, and is said at once.
+    fn note_our_card(&mut self, id: ContactId, version: u32) {
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        if version > contact.record.card_version {
+            contact.record.card_version = version;
+            contact.record.card_digest = [0; 32];
+            self.record_changed(id);
+        }
     }
 
     /// Holds what they say our relays took against what we collected there.

@@ -160,3 +160,37 @@ fn two_who_block_each_other_find_each_other_again() {
     world.pass(HOUR);
     assert_eq!(world.status(BOB).queued, 0);
 }
+
+#[test]
+fn one_put_back_to_a_day_before_their_relays_changed_is_found_again() {
+    let mut world = World::new(2, 4);
+    let (alice, bob) = contacts(&mut world);
+    world.add_relays(ALICE);
+    world.pass(MINUTE);
+    world.command(ALICE, Command::SetReach(Reach::Relays));
+    world.pass(HOUR);
+    let backup = world.backup(ALICE);
+    // One after the other all her relays are away for a while, and have others in their place.
+    for relay in 0..4 {
+        world.relays[relay].1.dead = true;
+        world.pass(20 * MINUTE);
+        world.relays[relay].1.dead = false;
+        world.pass(7 * HOUR);
+    }
+    assert!(replaced(&world, ALICE).len() >= 3, "{:?}", replaced(&world, ALICE));
+    world.off(ALICE);
+    world.send(BOB, alice, "while she was away");
+    world.pass(HOUR);
+    world.pods[ALICE].disk = backup;
+    world.on(ALICE);
+    world.send(ALICE, bob, "back again");
+    world.pass(3 * HOUR);
+    assert_eq!(world.texts(ALICE, bob), ["while she was away"]);
+    assert_eq!(world.texts(BOB, alice), ["back again"]);
+    assert_eq!((world.status(ALICE).queued, world.status(BOB).queued), (0, 0));
+    // What she says of herself from now on counts: Bob learns of it.
+    world.command(ALICE, Command::SetReach(Reach::Direct));
+    world.pass(HOUR);
+    world.send(BOB, alice, "directly");
+    assert_eq!(asked_places(&mut world, BOB), [world.pods[ALICE].own.place]);
+}
