@@ -44,6 +44,10 @@ pub const MAX_PARTIAL: usize = 2;
 /// A receipt waits so long for something to ride with, in seconds.
 pub const ACK_DELAY: u64 = 1;
 
+/// So many parts or chunks that wait for a receipt make it leave at once: a quarter of [`WINDOW_LEN`](crate::WINDOW_LEN),
+/// so that a sender whose receipts come in time is never stopped by what it may have on its way.
+pub const ACK_AT_ONCE: u32 = 64;
+
 /// What is repeated so many seconds after a receipt for it left was not sent along with it to another place.
 const MISSED_AFTER: u64 = 30;
 
@@ -71,6 +75,8 @@ pub struct Courier<K> {
 struct Receipt {
     number: u64,
     trip: Trip,
+    /// Parts and chunks that wait for it.
+    owed: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -243,15 +249,22 @@ impl<K: Copy + Ord> Courier<K> {
     /// receipt left a while ago, that one went missing: the next goes to more places.
     pub fn owe_receipt(&mut self, now: u64, repeated: bool) {
         let missed = repeated && self.told_at.is_some_and(|at| now > at + MISSED_AFTER);
-        let waiting = self.receipt.as_ref().map(|receipt| &receipt.trip).filter(|trip| !trip.was_sent());
-        if waiting.is_some() && !missed {
+        let waiting = self.receipt.as_mut().filter(|receipt| !receipt.trip.was_sent());
+        let (mut owed, mut since) =
+            waiting.as_ref().map_or((0, now + ACK_DELAY), |receipt| (receipt.owed, receipt.trip.since));
+        owed = owed.saturating_add(1);
+        if owed >= ACK_AT_ONCE {
+            since = since.min(now);
+        }
+        if let Some(waiting) = waiting.filter(|_| !missed) {
+            waiting.owed = owed;
+            waiting.trip.since = since;
             return;
         }
-        let since = waiting.map_or(now + ACK_DELAY, |trip| trip.since);
         self.receipts += 1;
         let turn = self.spread.wrapping_add(usize::try_from(self.receipts).unwrap_or(0));
         let copies = if missed { MAX_PLACES } else { COPIES };
-        self.receipt = Some(Receipt { number: self.receipts, trip: Trip::new(since, turn, copies) });
+        self.receipt = Some(Receipt { number: self.receipts, trip: Trip::new(since, turn, copies), owed });
     }
 
     /// A sign of life of the contact: its pod is tried again soon, and so are relays if there was nothing but failure.

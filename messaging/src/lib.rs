@@ -89,9 +89,9 @@ pub use certificate::{
     CERTIFICATE_LEN, Certificate, CertificateError, MalformedCertificate, UnverifiedCertificate,
 };
 pub use courier::{
-    ACK_DELAY, BACK_OFF_DIRECT, BACK_OFF_RELAY, Budget, COPIES, Courier, DIRECT_WAIT, ITEM_BYTES, MAX_CALLS,
-    MAX_IN_FLIGHT, MAX_PARTIAL, MAX_PLACES, Outcome, Pending, RELAY_WAITS, Route, SHIPMENT_BYTES,
-    SUSPECT_AFTER, SUSPECT_MISSING, Shipment, Watch,
+    ACK_AT_ONCE, ACK_DELAY, BACK_OFF_DIRECT, BACK_OFF_RELAY, Budget, COPIES, Courier, DIRECT_WAIT,
+    ITEM_BYTES, MAX_CALLS, MAX_IN_FLIGHT, MAX_PARTIAL, MAX_PLACES, Outcome, Pending, RELAY_WAITS, Route,
+    SHIPMENT_BYTES, SUSPECT_AFTER, SUSPECT_MISSING, Shipment, Watch,
 };
 pub use ed25519_dalek::SigningKey;
 pub use identity::{AuthSeed, BadDid, OnionSeed, OnionService, RootKey, RootPublic};

@@ -40,17 +40,12 @@ impl Identity {
     /// Draws the secrets of a new pod. G gets a draw of its own: no two keys come from one draw.
     #[must_use]
     pub fn draw(network: &str, rng: &mut dyn CryptoRngCore, now: Timestamp) -> Self {
-        let mut draw = || {
-            let mut bytes = [0; 32];
-            rng.fill_bytes(&mut bytes);
-            bytes
-        };
         Self {
             network: network.to_owned(),
-            pod_seed: draw(),
-            sealing_seed: draw(),
-            gordian_entropy: draw(),
-            request_entropy: draw(),
+            pod_seed: draw(rng),
+            sealing_seed: draw(rng),
+            gordian_entropy: draw(rng),
+            request_entropy: draw(rng),
             created_at: now,
             next: None,
         }
@@ -58,12 +53,7 @@ impl Identity {
 
     /// The same with new keys in waiting; those that waited before are forgotten. G stays: accounts rest on it.
     pub(super) fn with_next(&self, rng: &mut dyn CryptoRngCore) -> Self {
-        let mut draw = || {
-            let mut bytes = [0; 32];
-            rng.fill_bytes(&mut bytes);
-            bytes
-        };
-        let next = NextKeys { pod_seed: draw(), sealing_seed: draw(), request_entropy: draw() };
+        let next = NextKeys { pod_seed: draw(rng), sealing_seed: draw(rng), request_entropy: draw(rng) };
         let mut waiting = self.clone();
         waiting.next = Some(next);
         waiting
@@ -77,6 +67,12 @@ impl Identity {
         (renewed.request_entropy, renewed.next) = (request_entropy, None);
         Some(renewed)
     }
+}
+
+fn draw(rng: &mut dyn CryptoRngCore) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    rng.fill_bytes(&mut bytes);
+    bytes
 }
 
 impl fmt::Debug for Identity {

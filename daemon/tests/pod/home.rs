@@ -239,10 +239,11 @@ impl Home {
         last
     }
 
-    /// Waits until the pod has read all blocks of this bitcoind.
+    /// Waits until the pod has read all blocks of this bitcoind. The tip is
+    /// asked for each time: stories that share the bitcoind mine beside us.
     pub(crate) fn synced(&self, node: &Bitcoind) -> Value {
-        let tip = node.block_hash(node.height().unwrap()).unwrap();
         self.wait("the chain is read", |status| {
+            let tip = node.block_hash(node.height().unwrap()).unwrap();
             status["chain"]["state"] == "synced" && status["chain"]["tip"] == tip.as_str()
         })
     }

@@ -8,7 +8,7 @@ use std::{
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{Timestamp, deliver::Ware, files::FileRecord};
 use crate::{
@@ -275,15 +275,11 @@ impl PairKeys {
 }
 
 impl OwnQueue {
+    /// A queue under a name that is drawn anew.
     pub(super) fn generate(place: Place, at_home: bool, rng: &mut dyn rand_core::CryptoRngCore) -> Self {
-        let state = if at_home { QueueState::Open } else { QueueState::New };
-        Self {
-            place,
-            id: *QueueId::generate(rng).as_bytes(),
-            deposit: *Capability::generate(rng).as_bytes(),
-            collect: *Capability::generate(rng).as_bytes(),
-            state,
-        }
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(seed.as_mut_slice());
+        Self::derive(&seed, place, at_home)
     }
 
     /// The queue of one contact at a place: the same whenever it is made. A relay that comes back into use, and a pod that

@@ -1,8 +1,8 @@
 //! When a courier turns to which place.
 
 use autonomy_messaging::{
-    BACK_OFF_DIRECT, Courier, DIRECT_WAIT, FileContent, ITEM_BYTES, Incoming, MAX_IN_FLIGHT, Outcome,
-    Outgoing, Pending, Route, SHIPMENT_BYTES, Shipment,
+    ACK_AT_ONCE, BACK_OFF_DIRECT, Courier, DIRECT_WAIT, FileContent, ITEM_BYTES, Incoming, MAX_IN_FLIGHT,
+    Outcome, Outgoing, Pending, Route, SHIPMENT_BYTES, Shipment,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -241,6 +241,19 @@ fn a_receipt_waits_a_second_for_company() {
     let company = desk.ship(NOW + 4, &[part(0, 10)]);
     desk.end_all(&company, Outcome::Accepted, NOW + 5);
     assert_eq!(desk.ship(NOW + 6, &[]), []);
+}
+
+#[test]
+fn a_receipt_that_many_parts_wait_for_leaves_at_once() {
+    let mut desk = Desk::new(1, 3);
+    (1..ACK_AT_ONCE).for_each(|_| desk.courier.owe_receipt(NOW, false));
+    assert_eq!(desk.ship(NOW, &[]), []);
+    desk.courier.owe_receipt(NOW, false);
+    assert_eq!(places(&desk.ship(NOW, &[])), [0]);
+
+    desk.courier.owe_receipt(NOW, false);
+    assert_eq!(desk.ship(NOW, &[]), [], "what came since is counted anew");
+    assert_eq!(places(&desk.ship(NOW + 1, &[])), [0]);
 }
 
 #[test]
