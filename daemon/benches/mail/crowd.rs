@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs, path::Path, process::Command, sync::Arc, tim
 use autonomy_daemon::{
     api::types::{ContactState, NewMessage},
     driver,
-    node::{Answer, Caller, Command as NodeCommand, Input, MailCommand, NoRows, Node, Request, Row},
+    node::{Answer, Caller, Command as NodeCommand, MailCommand, Node, Request, Row},
     store::{RowChange, Store, Unlock},
 };
 
@@ -48,30 +48,27 @@ pub(crate) fn open(file: &Path) {
     let since = Instant::now();
     let store = Store::open(file, &unlock()).unwrap();
     let rows = store.rows().unwrap().map(Result::unwrap).filter(|(key, _)| !Row::is_cold_key(key));
-    let (mut node, _) = Node::restore(rows.map(|(key, value)| Row::decode(&key, &value).unwrap())).unwrap();
+    let (node, _) = Node::restore(rows.map(|(key, value)| Row::decode(&key, &value).unwrap())).unwrap();
     println!("up from the database after {:.0?}", since.elapsed());
     println!("memory of the program: {before} kB, with its contacts: {} kB", resident());
-    let request = |command| {
-        let command = NodeCommand::Mail(command);
-        Input::Request(Request { caller: Caller::Owner, idempotency_key: None, command })
-    };
-    let mut rng = rand::rngs::OsRng;
-    let step = node.handle(driver::now(), &mut rng, &NoRows, request(MailCommand::Contacts));
-    let Some(Ok(Answer::Contacts(all))) = step.reply else { panic!("no contacts") };
-    let all: Vec<_> =
-        all.contacts.into_iter().filter(|contact| contact.state == ContactState::Active).collect();
-    assert_eq!(all.len() as u64, CONTACTS);
     let (post, effects) = tokio::sync::mpsc::unbounded_channel();
     let watched = autonomy_daemon::chain::Watched::default();
     let handle = driver::start(node, store, Vec::new(), Arc::default(), watched, post).unwrap();
+    let ask = |command| {
+        let command = NodeCommand::Mail(command);
+        handle.ask(Request { caller: Caller::Owner, idempotency_key: None, command })
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let since = Instant::now();
     runtime.block_on(async {
-        for contact in &all {
-            let send = MailCommand::Send(contact.id.parse().unwrap(), NewMessage { text: "hello".into() });
-            let command = NodeCommand::Mail(send);
-            let request = Request { caller: Caller::Owner, idempotency_key: None, command };
-            handle.ask(request).await.unwrap().unwrap();
+        let Ok(Answer::Contacts(all)) = ask(MailCommand::Contacts).await.unwrap() else {
+            panic!("no contacts")
+        };
+        let active = all.contacts.iter().filter(|contact| contact.state == ContactState::Active);
+        let ids: Vec<_> = active.map(|contact| contact.id.parse().unwrap()).collect();
+        assert_eq!(ids.len() as u64, CONTACTS);
+        for id in ids {
+            ask(MailCommand::Send(id, NewMessage { text: "hello".into() })).await.unwrap().unwrap();
         }
     });
     println!("a message to each of them: {:.1?}, {} kB then", since.elapsed(), resident());
