@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 
 use super::{
     ContactId, ContactState, Notice, RefusedBecause, Timestamp,
-    contact::{FirstFlight, PairKeys},
+    contact::{FirstFlight, OwnQueue, PairKeys},
     places::Call,
     turn::{Outcome, Turn},
 };
@@ -19,7 +19,8 @@ use crate::{
     wire::{Notice as PlaceNotice, Refusal, Request, Response},
 };
 
-/// How long to wait for our relays to make queues before the introduction goes out without them, seconds.
+/// How long to wait for all our relays to make queues before the introduction goes out with those that did, seconds. It
+/// never names none: the inviter could not answer.
 const QUEUES_WAIT: u64 = 15;
 /// Pause before the place of the invite is asked again, seconds; doubled each time.
 const FIRST_PAUSE: u64 = 2;
@@ -135,13 +136,14 @@ impl Turn<'_> {
         let Some(joining) = contact.record.joining.clone() else { return };
         let flight = contact.outside.first_flight;
         let waits_for_queues = contact.outside.opening > 0;
+        let can_be_reached = contact.record.queues.iter().any(OwnQueue::is_open);
         let Ok(invite) = Invite::from_bytes(&joining.invite) else { return };
         match joining.step {
             JoinStep::Left(_, at) if now > at.saturating_add(CONFIRM_WAIT) => {
                 self.join_failed(id, "the inviter did not confirm within 30 days");
             }
             JoinStep::Redeem | JoinStep::Queues(..) if now > invite.expires() => {
-                self.join_failed(id, "the invite ran out before its place was reached");
+                self.join_failed(id, "the invite ran out before its place, or a relay of ours, was reached");
             }
             JoinStep::Redeem if flight.in_flight == 0 && flight.due <= now => {
                 let request = Request::Redeem {
@@ -150,7 +152,9 @@ impl Turn<'_> {
                 };
                 self.first_flight(id, &invite, request);
             }
-            JoinStep::Queues(package, since) if !waits_for_queues || now >= since + QUEUES_WAIT => {
+            JoinStep::Queues(package, since)
+                if can_be_reached && (!waits_for_queues || now >= since + QUEUES_WAIT) =>
+            {
                 self.introduce(id, &invite, &package);
             }
             JoinStep::Leave(hello) | JoinStep::Left(hello, _)
@@ -178,7 +182,12 @@ impl Turn<'_> {
         let flight = contact.outside.first_flight;
         let due = (flight.in_flight == 0).then_some(flight.due);
         match joining.step {
-            JoinStep::Queues(_, since) => Some(since + QUEUES_WAIT),
+            JoinStep::Queues(_, since) if contact.record.queues.iter().any(OwnQueue::is_open) => {
+                Some(since + QUEUES_WAIT)
+            }
+            JoinStep::Queues(..) => {
+                Invite::from_bytes(&joining.invite).ok().map(|invite| invite.expires() + 1)
+            }
             JoinStep::Left(_, at) => due.into_iter().chain([at + CONFIRM_WAIT + 1]).min(),
             _ => due,
         }
