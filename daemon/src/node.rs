@@ -32,6 +32,7 @@ mod replies;
 mod reply;
 mod restore;
 mod row;
+mod sending;
 mod step;
 mod turn;
 

@@ -103,7 +103,7 @@ fn sentence(event: &Event) -> String {
                 detail.as_deref().map_or_else(String::new, |detail| format!(": {}", printable(detail)));
             format!("payment {} is {}{detail}", printable(payment), state.unwrap_or_default())
         }
-        EventKind::Gap { oldest } => format!("events before number {oldest} are no longer kept"),
+        EventKind::Gap { oldest } => format!("some events are no longer kept; the next is number {oldest}"),
         people => sentence_of_people(people),
     }
 }

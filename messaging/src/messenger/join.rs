@@ -104,7 +104,11 @@ impl Turn<'_> {
                 {
                     return self.view(id);
                 }
-                ContactState::Joining => return Err(conflict("an invite of this person is being redeemed")),
+                ContactState::Joining => {
+                    return Err(conflict(
+                        "another invite of this person is being redeemed: remove them first to use this one",
+                    ));
+                }
                 ContactState::Asking => {
                     return Err(conflict("this person waits to be confirmed: confirm them"));
                 }

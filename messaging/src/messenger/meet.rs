@@ -47,13 +47,18 @@ impl Turn<'_> {
         }
         let contact = ContactId::of(&root);
         let asking = |record: &ContactRecord| record.state == ContactState::Asking;
-        let waiting = self.messenger.contacts.values().filter(|other| other.record.invite == Some(invite));
-        if waiting.filter(|other| asking(&other.record)).count() >= MAX_ASKING {
+        let others = self.messenger.contacts.iter().filter(|(id, _)| **id != contact);
+        let waiting = others.filter(|(_, other)| other.record.invite == Some(invite));
+        if waiting.filter(|(_, other)| asking(&other.record)).count() >= MAX_ASKING {
             return None;
         }
         let mut record = self.messenger.new_record(&root, ContactState::Asking, self.now);
         match self.messenger.contacts.get(&contact) {
             Some(known) if known.record.state == ContactState::Known => record.keep_of(&known.record),
+            Some(known) if asking(&known.record) && self.asks_anew(&known.record, invite, &card_bytes) => {
+                record.keep_of(&known.record);
+                self.forget_contact(contact);
+            }
             // A repeat, or somebody we know already: nothing to do.
             Some(_) => {
                 self.messenger.outside.refused.repeats += 1;
@@ -69,6 +74,13 @@ impl Turn<'_> {
         self.begin_group(contact, Box::new(session));
         self.notify(Notice::Asked(contact));
         Some(())
+    }
+
+    /// Whether one who waits to be confirmed gave up what they asked before, and its keys: an answer to that would reach
+    /// nobody. Queues of two invites may be read in any order: the later invite counts.
+    fn asks_anew(&self, record: &ContactRecord, invite: InviteId, card: &[u8]) -> bool {
+        let made = |invite| self.messenger.invites.get(&invite).map(|invite| invite.created_at);
+        record.card != card && record.invite.and_then(made) <= made(invite)
     }
 
     pub(super) fn confirm(&mut self, id: ContactId) -> Outcome {

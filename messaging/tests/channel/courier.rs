@@ -1,55 +1,13 @@
 //! When a courier turns to which place.
 
 use autonomy_messaging::{
-    ACK_AT_ONCE, BACK_OFF_DIRECT, Courier, DIRECT_WAIT, FileContent, ITEM_BYTES, Incoming, MAX_IN_FLIGHT,
-    Outcome, Outgoing, Pending, Route, SHIPMENT_BYTES, Shipment,
+    BACK_OFF_DIRECT, Courier, DIRECT_WAIT, FileContent, ITEM_BYTES, Incoming, MAX_IN_FLIGHT, Outcome,
+    Outgoing, Pending, Route, SHIPMENT_BYTES, Shipment,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-const NOW: u64 = 1_000;
-
-/// A courier whose calls are counted.
-struct Desk {
-    courier: Courier<u64>,
-    rng: StdRng,
-    calls: u64,
-}
-
-impl Desk {
-    fn new(own: usize, relays: usize) -> Self {
-        let route = |place| Route { own: place < own, was: None, accepted: 0 };
-        let routes: Vec<Route> = (0..own + relays).map(route).collect();
-        Self { courier: Courier::new(&routes, 0), rng: StdRng::seed_from_u64(1), calls: 0 }
-    }
-
-    /// Ships what is due; gives each shipment with its call.
-    fn ship(&mut self, now: u64, pending: &[Pending<u64>]) -> Vec<(u64, Shipment<u64>)> {
-        let due = self.courier.next(now, &mut self.rng, pending);
-        let send = |shipment: Shipment<u64>| {
-            self.calls += 1;
-            self.courier.sent(self.calls, shipment.place, shipment.keys.clone(), now);
-            (self.calls, shipment)
-        };
-        due.into_iter().map(send).collect()
-    }
-
-    fn end(&mut self, call: u64, outcome: Outcome, now: u64) {
-        self.courier.outcome(call, outcome, now, &mut self.rng);
-    }
-
-    fn end_all(&mut self, shipped: &[(u64, Shipment<u64>)], outcome: Outcome, now: u64) {
-        shipped.iter().for_each(|(call, _)| self.end(*call, outcome, now));
-    }
-}
-
-fn part(key: u64, len: usize) -> Pending<u64> {
-    Pending { key, len, bulk: false }
-}
-
-fn places(shipped: &[(u64, Shipment<u64>)]) -> Vec<usize> {
-    shipped.iter().map(|(_, shipment)| shipment.place).collect()
-}
+use super::desk::{Desk, NOW, part, places};
 
 #[test]
 fn small_items_ride_together_and_full_ones_alone() {
@@ -224,75 +182,6 @@ fn chunks_spread_over_relays_and_messages_start_at_one() {
         expected.sort_unstable();
         assert_eq!([shipped[0].place, shipped[1].place], expected);
     }
-}
-
-#[test]
-fn a_receipt_waits_a_second_for_company() {
-    let mut desk = Desk::new(1, 3);
-    desk.courier.owe_receipt(NOW, false);
-    assert_eq!((desk.ship(NOW, &[]), desk.courier.next_wake(NOW)), (vec![], Some(NOW + 1)));
-    let alone = desk.ship(NOW + 1, &[]);
-    assert_eq!((places(&alone), alone[0].1.keys.len()), (vec![0], 0));
-    assert_eq!(desk.ship(NOW + 2, &[]), []);
-    desk.end_all(&alone, Outcome::Accepted, NOW + 2);
-    assert_eq!((desk.ship(NOW + 3, &[]), desk.courier.next_wake(NOW + 3)), (vec![], None));
-
-    desk.courier.owe_receipt(NOW + 4, false);
-    let company = desk.ship(NOW + 4, &[part(0, 10)]);
-    desk.end_all(&company, Outcome::Accepted, NOW + 5);
-    assert_eq!(desk.ship(NOW + 6, &[]), []);
-}
-
-#[test]
-fn a_receipt_that_many_parts_wait_for_leaves_at_once() {
-    let mut desk = Desk::new(1, 3);
-    (1..ACK_AT_ONCE).for_each(|_| desk.courier.owe_receipt(NOW, false));
-    assert_eq!(desk.ship(NOW, &[]), []);
-    desk.courier.owe_receipt(NOW, false);
-    assert_eq!(places(&desk.ship(NOW, &[])), [0]);
-
-    desk.courier.owe_receipt(NOW, false);
-    assert_eq!(desk.ship(NOW, &[]), [], "what came since is counted anew");
-    assert_eq!(places(&desk.ship(NOW + 1, &[])), [0]);
-}
-
-#[test]
-fn a_receipt_goes_to_relays_when_the_pod_is_away() {
-    let mut desk = Desk::new(1, 3);
-    desk.courier.owe_receipt(NOW, false);
-    let shipped = desk.ship(NOW + 1, &[]);
-    desk.end_all(&shipped, Outcome::Unreached, NOW + 2);
-    let relays = desk.ship(NOW + 2, &[]);
-    assert_eq!(places(&relays), [2, 3]);
-    desk.end_all(&relays, Outcome::Accepted, NOW + 3);
-    assert_eq!((desk.ship(NOW + 500, &[]), desk.courier.next_wake(NOW + 500)), (vec![], None));
-}
-
-#[test]
-fn a_receipt_that_went_missing_goes_to_all_relays() {
-    let mut desk = Desk::new(0, 3);
-    desk.courier.owe_receipt(NOW, false);
-    let shipped = desk.ship(NOW + 1, &[]);
-    assert_eq!(shipped.len(), 2);
-    desk.end_all(&shipped, Outcome::Accepted, NOW + 1);
-    // The copy that came by the second relay is no sign of that.
-    desk.courier.owe_receipt(NOW + 20, true);
-    let shipped = desk.ship(NOW + 21, &[]);
-    assert_eq!(shipped.len(), 2);
-    desk.end_all(&shipped, Outcome::Accepted, NOW + 21);
-    // A stream of repeats does not put it off.
-    (0..2).for_each(|after| desk.courier.owe_receipt(NOW + 100 + after, true));
-    assert_eq!(places(&desk.ship(NOW + 101, &[])), [0, 1, 2]);
-}
-
-#[test]
-fn news_that_came_while_a_receipt_was_on_its_way_need_another() {
-    let mut desk = Desk::new(1, 0);
-    desk.courier.owe_receipt(NOW, false);
-    let first = desk.ship(NOW + 1, &[]);
-    desk.courier.owe_receipt(NOW + 1, false);
-    desk.end_all(&first, Outcome::Accepted, NOW + 2);
-    assert_eq!(places(&desk.ship(NOW + 2, &[])), [0]);
 }
 
 #[test]

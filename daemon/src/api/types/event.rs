@@ -186,9 +186,9 @@ pub enum EventKind {
         /// The one that came.
         by: String,
     },
-    /// Events before this one are no longer kept: read the lists anew.
+    /// Some events before or among those that follow are no longer kept: read the lists anew.
     Gap {
-        /// The oldest event still kept.
+        /// The first of those that follow.
         oldest: u64,
     },
 }
