@@ -191,6 +191,22 @@ fn a_backup_may_be_put_back_again_and_again() {
 }
 
 #[test]
+fn what_waited_in_a_backup_is_sent_though_it_had_arrived_before_the_disk_was_lost() {
+    let mut world = two_contacts(29, 3);
+    world.switch_to(1, false);
+    (0..600).for_each(|_| assert!(world.say(0, 1, 50)));
+    world.back_up(0);
+    world.switch_to(1, true);
+    until(&mut world, DAY, |world| world.waiting() == 0);
+    world.switch_to(1, false);
+    world.put_back(0);
+    (0..100).for_each(|_| assert!(world.say(0, 1, 50)));
+    world.switch_to(1, true);
+    until(&mut world, DAY, |world| world.waiting() == 0);
+    all_is_well(&mut world);
+}
+
+#[test]
 fn a_relay_that_lies_is_found_out_and_replaced() {
     let mut world = World::new(Config { relays_per_pod: 4, ..Config::scripted(31, 2, 5) });
     world.befriend(0, 1);

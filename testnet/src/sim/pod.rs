@@ -145,7 +145,8 @@ impl Pod {
     /// The disk is lost, and this backup takes its place.
     pub(super) fn put_back(&mut self, backup: Disk) {
         self.disk = backup;
-        self.settled.retain(|key| self.disk.contains_key(key));
+        // What was settled since may wait again.
+        self.settled.clear();
     }
 
     /// Parts that wait for those before them, of all contacts.
