@@ -295,6 +295,37 @@ impl Turn<'_> {
         Some((session, hello.to_bytes().ok()?))
     }
 
+    /// Introduces ourselves once more, in the same group, where our card says something else by now: its places are all
+    /// that the inviter has to answer at.
+    pub(super) fn refresh_introduction(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        let can_be_reached = contact.record.queues.iter().any(OwnQueue::is_open);
+        let Some(step) = contact.record.joining.as_ref().map(|joining| joining.step.clone()) else { return };
+        let (JoinStep::Leave(hello) | JoinStep::Left(hello, _)) = &step else { return };
+        if !can_be_reached || contact.outside.first_flight.in_flight > 0 || !self.card_is_outdated(id) {
+            return;
+        }
+        let Some(hello) = self.hello_of_today(id, hello) else { return };
+        if let Ok(contact) = self.contact(id) {
+            contact.outside.first_flight = FirstFlight::default();
+        }
+        let step = match step {
+            JoinStep::Left(_, at) => JoinStep::Left(hello, at),
+            _ => JoinStep::Leave(hello),
+        };
+        self.join_step(id, step);
+    }
+
+    /// The same introduction with our card of today.
+    fn hello_of_today(&mut self, id: ContactId, hello: &[u8]) -> Option<Vec<u8>> {
+        let Ok(Envelope::Hello(Hello { welcome, .. })) = Envelope::parse(hello) else { return None };
+        let card = self.sign_newer_card(id)?;
+        let mut session = self.take_session(id)?;
+        let sealed = session.seal(self.rng, &card, false);
+        self.keep_session(id, session);
+        Envelope::Hello(Hello { welcome, message: sealed.ok()?.message }).to_bytes().ok()
+    }
+
     /// After a start: an introduction that was on its way may be there.
     pub(super) fn resume_joining(&mut self, id: ContactId) {
         self.make_queues(id);

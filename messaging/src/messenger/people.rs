@@ -285,6 +285,7 @@ impl Turn<'_> {
         match contact.record.state {
             ContactState::Joining => {
                 self.open_queues(id);
+                self.refresh_introduction(id);
                 self.look_after_joining(id);
             }
             ContactState::Active => {
@@ -362,23 +363,33 @@ impl Turn<'_> {
         self.touch(id);
     }
 
+    /// Whether our card says something else by now than the one they have. Looks once after each
+    /// [`look_at_card`](Self::look_at_card).
+    pub(super) fn card_is_outdated(&mut self, id: ContactId) -> bool {
+        let Ok(own) = self.own() else { return false };
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return false };
+        if std::mem::replace(&mut contact.outside.card_looked_at, true) {
+            return false;
+        }
+        let Some(contact) = self.messenger.contacts.get(&id) else { return false };
+        let now = self.card_for(contact, 0).and_then(|card| digest(&card, &own.pod_key));
+        now.is_some_and(|now| now != contact.record.card_digest)
+    }
+
+    /// Our card, numbered above the one they have.
+    pub(super) fn sign_newer_card(&mut self, id: ContactId) -> Option<Vec<u8>> {
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        contact.record.card_version = contact.record.card_version.saturating_add(1);
+        self.sign_card(id)
+    }
+
     /// Sends our card where the one they have no longer says what is so.
     fn refresh_card(&mut self, id: ContactId) {
-        let Ok(own) = self.own() else { return };
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        if std::mem::replace(&mut contact.outside.card_looked_at, true) {
-            return;
-        }
-        let Some(contact) = self.messenger.contacts.get(&id) else { return };
-        let now = self.card_for(contact, 0).and_then(|card| digest(&card, &own.pod_key));
-        let unchanged = now.is_none_or(|now| now == contact.record.card_digest);
-        if unchanged || !contact.has_room_for_card() {
-            return;
-        }
-        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.record.card_version = contact.record.card_version.saturating_add(1);
-        }
-        if let Some(card) = self.sign_card(id) {
+        let has_room = self.messenger.contacts.get(&id).is_some_and(Contact::has_room_for_card);
+        if self.card_is_outdated(id)
+            && has_room
+            && let Some(card) = self.sign_newer_card(id)
+        {
             self.queue_payload(id, &Payload::Card(card));
         }
     }
