@@ -2,11 +2,11 @@
 
 use super::{
     ContactId, ContactState, InviteId, InviteState, Notice, RefusedBecause,
-    contact::ContactRecord,
+    contact::{Contact, ContactRecord},
     turn::{Outcome, Turn},
 };
 use crate::{
-    card::UnverifiedCard,
+    card::{Card, UnverifiedCard},
     envelope::{Envelope, Hello},
     frame::Blob,
     ratchet::{OwnKeyPackage, Psk, Session},
@@ -55,7 +55,7 @@ impl Turn<'_> {
         let mut record = self.messenger.new_record(&root, ContactState::Asking, self.now);
         match self.messenger.contacts.get(&contact) {
             Some(known) if known.record.state == ContactState::Known => record.keep_of(&known.record),
-            Some(known) if asking(&known.record) && self.asks_anew(&known.record, invite, &card_bytes) => {
+            Some(known) if asking(&known.record) && self.asks_anew(known, invite, &card) => {
                 record.keep_of(&known.record);
                 self.forget_contact(contact);
             }
@@ -76,11 +76,16 @@ impl Turn<'_> {
         Some(())
     }
 
-    /// Whether one who waits to be confirmed gave up what they asked before, and its keys: an answer to that would reach
-    /// nobody. Queues of two invites may be read in any order: the later invite counts.
-    fn asks_anew(&self, record: &ContactRecord, invite: InviteId, card: &[u8]) -> bool {
+    /// Whether one who waits to be confirmed says something newer. In the same group that is a newer card: their places
+    /// changed. In another one they gave up what they asked before, and its keys: an answer to that would reach nobody.
+    /// Queues of two invites may be read in any order: the later invite counts.
+    fn asks_anew(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
+        let before = known.card.as_ref();
+        if let Some(before) = before.filter(|before| before.leaf_key() == card.leaf_key()) {
+            return card.version() > before.version();
+        }
         let made = |invite| self.messenger.invites.get(&invite).map(|invite| invite.created_at);
-        record.card != card && record.invite.and_then(made) <= made(invite)
+        known.record.invite.and_then(made) <= made(invite)
     }
 
     pub(super) fn confirm(&mut self, id: ContactId) -> Outcome {
