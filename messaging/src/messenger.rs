@@ -25,6 +25,7 @@
 
 mod address_book;
 mod answer;
+mod cards;
 mod contact;
 mod deliver;
 mod effect;

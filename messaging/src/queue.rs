@@ -109,16 +109,19 @@ impl QueueRecord {
     }
 
     /// Somebody asks to make this queue again: its owner, after a lost answer, is answered the same; anybody else hears
-    /// what a wrong capability hears. A notice stays what it was.
+    /// what a wrong capability hears. A notice stays what it was, or goes where its owner asks without one, and then
+    /// does not come back: remove it where [`has_notice`](Self::has_notice) says no afterwards.
     pub fn reopen(
         &mut self,
         deposit: &CapabilityHash,
         collect: &CapabilityHash,
+        with_notice: bool,
         now: u64,
     ) -> Result<(), Refusal> {
         if self.deposit != *deposit || self.collect != *collect {
             return Err(Refusal::UnknownQueue);
         }
+        self.has_notice &= with_notice;
         self.touch(now);
         Ok(())
     }

@@ -33,7 +33,7 @@ pub enum Request {
         collect: CapabilityHash,
         /// Why the place should.
         ticket: Ticket,
-        /// Something to be read by whoever may deposit.
+        /// Something to be read by whoever may deposit. Where the queue is there already, none takes it away.
         notice: Option<Notice>,
     },
     /// Keep a frame. Answered when it is durable.

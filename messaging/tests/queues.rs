@@ -67,9 +67,20 @@ fn each_capability_opens_its_own_side_only() {
     let refused = queue.deposit(NOW, &reader(), id(1), &limits(), 0);
     assert_eq!(refused, Err(Refusal::UnknownQueue));
     assert_eq!(queue.ack(NOW, &writer(), u64::MAX), Err(Refusal::UnknownQueue));
-    assert_eq!(queue.reopen(&reader().hash(), &writer().hash(), NOW), Err(Refusal::UnknownQueue));
-    assert_eq!(queue.reopen(&writer().hash(), &reader().hash(), NOW), Ok(()));
+    assert_eq!(queue.reopen(&reader().hash(), &writer().hash(), false, NOW), Err(Refusal::UnknownQueue));
+    assert_eq!(queue.reopen(&writer().hash(), &reader().hash(), false, NOW), Ok(()));
     assert_eq!(queue, before);
+}
+
+#[test]
+fn a_notice_goes_where_its_owner_opens_the_queue_without_one_and_does_not_come_back() {
+    let mut queue = QueueRecord::open(writer().hash(), reader().hash(), true, NOW);
+    queue.reopen(&writer().hash(), &reader().hash(), true, NOW).unwrap();
+    assert!(queue.has_notice(), "asked twice because an answer was lost");
+    for with_notice in [false, true] {
+        queue.reopen(&writer().hash(), &reader().hash(), with_notice, NOW).unwrap();
+        assert!(!queue.has_notice());
+    }
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn invite(view: &InviteView) -> Invite {
         state: match view.state {
             messenger::InviteState::Publishing => InviteState::Publishing,
             messenger::InviteState::Ready => InviteState::Ready,
-            messenger::InviteState::Used => InviteState::Used,
+            messenger::InviteState::Used | messenger::InviteState::Confirmed => InviteState::Used,
             messenger::InviteState::Expired => InviteState::Expired,
             messenger::InviteState::Cancelled => InviteState::Cancelled,
             messenger::InviteState::Failed => InviteState::Failed,

@@ -84,8 +84,11 @@ impl<'t> Books<'t> {
     ) -> Result<Result<(), Refusal>, Fault> {
         let Rules { limits, pressure, now, full, .. } = *self.rules;
         if let Some((mut record, due)) = self.record(&queue)? {
-            let reopened = record.reopen(&deposit, &collect, now);
+            let reopened = record.reopen(&deposit, &collect, notice.is_some(), now);
             if reopened.is_ok() {
+                if !record.has_notice() {
+                    self.notices.remove(*queue.as_bytes())?;
+                }
                 self.put(&queue, &record, due)?;
             }
             return Ok(reopened);

@@ -117,6 +117,22 @@ async fn a_notice_is_read_by_who_may_deposit_until_the_queue_is_closed() {
 }
 
 #[tokio::test]
+async fn a_notice_goes_when_its_owner_opens_the_queue_without_one_and_the_frames_stay() {
+    let site = Site::new();
+    let relay = site.open();
+    let own = Mailbox::draw();
+    assert_eq!(relay.handle(own.open_with(Ticket::Open, Some(b"notice"))).await, Response::Done);
+    assert_eq!(relay.handle(own.frame(1)).await, Response::Done);
+    assert_eq!(relay.handle(own.open(Ticket::Open)).await, Response::Done);
+    assert_eq!(relay.handle(own.redeem()).await, refused(Refusal::UnknownQueue));
+    drop(relay);
+    let relay = site.open();
+    assert_eq!(relay.handle(own.open_with(Ticket::Open, Some(b"notice"))).await, Response::Done);
+    assert_eq!(relay.handle(own.redeem()).await, refused(Refusal::UnknownQueue), "it does not come back");
+    assert_eq!(own.content(&relay, 1).await.len(), 1);
+}
+
+#[tokio::test]
 async fn several_queues_in_one_subscription_and_one_unknown_spoils_it() {
     let site = Site::new();
     let relay = site.open();

@@ -93,7 +93,7 @@ pub(super) struct ContactRecord {
     pub(super) queues: Vec<OwnQueue>,
     /// The newest generation of the group that was accepted or made.
     pub(super) generation: u64,
-    /// The invite they redeemed, while state is `Asking`.
+    /// The invite they redeemed, until they are heard from after they were confirmed.
     #[zeroize(skip)]
     pub(super) invite: Option<super::InviteId>,
     /// The invite we redeem, while state is `Joining`.
@@ -217,6 +217,18 @@ pub(super) struct FirstFlight {
     pub(super) tries: u32,
     /// Whether a place took it this time.
     pub(super) left: bool,
+}
+
+/// Pause before a place that did not answer is asked again, seconds; doubled each time.
+const FIRST_PAUSE: u64 = 2;
+const LONGEST_PAUSE: u64 = 300;
+
+impl FirstFlight {
+    /// No place took it: later again.
+    pub(super) fn put_off(&mut self, now: Timestamp) {
+        self.due = now + (FIRST_PAUSE << self.tries.min(8)).min(LONGEST_PAUSE);
+        self.tries += 1;
+    }
 }
 
 impl ContactId {

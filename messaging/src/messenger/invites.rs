@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Answer, InviteView, Messenger, Notice, Reach, RefusedBecause, Timestamp,
-    contact::{OwnQueue, QueueState},
+    contact::{FirstFlight, OwnQueue, QueueState},
     input::MAX_INVITE_VALIDITY,
+    join::CONFIRM_WAIT,
     places::{Call, Inlet},
     row::Key,
     turn::{Outcome, Turn},
@@ -21,10 +22,6 @@ use crate::{
 
 /// Most invites that are open at a time.
 pub const MAX_INVITES: usize = 64;
-/// Pause before publishing is tried again, seconds: doubled each time, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: u64 = 2;
-const LONGEST_PAUSE: u64 = 300;
-
 /// Tries after which an invite is left at another relay, where there is one: the second comes seconds after the first.
 const MOVE_AFTER: u32 = 2;
 
@@ -47,6 +44,9 @@ pub enum InviteState {
     Cancelled,
     /// Its place does not take it.
     Failed,
+    /// Somebody redeemed it and was confirmed, and was not heard from since. Nobody else can redeem it; they may still
+    /// say where they are, should all the places be gone that they named.
+    Confirmed,
 }
 
 /// What is remembered of an invite.
@@ -69,8 +69,19 @@ impl InviteRecord {
         Invite::from_bytes(&self.bytes).expect("checked when the record was made or read")
     }
 
+    /// Whether it can be redeemed.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, InviteState::Publishing | InviteState::Ready)
+    }
+
+    /// Whether its queue is read.
+    pub(super) fn is_read(&self) -> bool {
+        self.is_open() || self.state == InviteState::Confirmed
+    }
+
+    /// The last second of its queue.
+    fn ends_at(&self) -> Timestamp {
+        if self.is_open() { self.expires_at } else { self.expires_at.saturating_add(CONFIRM_WAIT) }
     }
 }
 
@@ -81,10 +92,15 @@ impl Messenger {
     }
 
     fn next_of_invite(&self, id: &InviteId, record: &InviteRecord) -> Option<Timestamp> {
-        let expiry = record.is_open().then(|| record.expires_at.saturating_add(1));
-        let flight = self.outside.publishing.get(id).copied().unwrap_or_default();
-        let due = (record.state == InviteState::Publishing && flight.in_flight == 0).then_some(flight.due);
-        expiry.into_iter().chain(due).min()
+        let end = record.is_read().then(|| record.ends_at().saturating_add(1));
+        let flight = self.outside.publishing.get(id).copied();
+        let flight = match record.state {
+            InviteState::Publishing => Some(flight.unwrap_or_default()),
+            InviteState::Confirmed => flight,
+            _ => None,
+        };
+        let due = flight.filter(|flight| flight.in_flight == 0).map(|flight| flight.due);
+        end.into_iter().chain(due).min()
     }
 
     pub(super) fn invite_list(&self) -> Vec<InviteView> {
@@ -101,7 +117,7 @@ fn view(id: InviteId, record: &InviteRecord) -> InviteView {
         id,
         invite: record.invite(),
         note: record.note.as_deref().and_then(|note| Name::new(note).ok()),
-        state: record.state,
+        state: if record.state == InviteState::Confirmed { InviteState::Used } else { record.state },
         created_at: record.created_at,
     }
 }
@@ -151,6 +167,7 @@ impl Turn<'_> {
         let remedy = "cancel one that is no longer needed";
         let oldest =
             oldest.ok_or(RefusedBecause::Full { what: "open invites", limit: MAX_INVITES, remedy })?;
+        self.heard_of_redeemer(oldest);
         self.messenger.invites.remove(&oldest);
         self.remove(Key::Invite(oldest));
         Ok(())
@@ -170,12 +187,17 @@ impl Turn<'_> {
         let messenger = &*self.messenger;
         let direct = messenger.reach == Reach::Direct;
         let ours = |place: &Place| (direct && *place == own.place) || messenger.relays.contains_key(place);
-        let open = messenger.invites.iter().filter(|(_, record)| record.is_open());
-        let homeless: Vec<_> =
-            open.filter(|(_, record)| !ours(&record.queue.place)).map(|(id, _)| *id).collect();
-        for id in homeless {
-            self.end_invite(id, InviteState::Failed);
-            self.notify(Notice::InviteFailed(id, "its place is no longer one of ours: make another".into()));
+        let read = messenger.invites.iter().filter(|(_, record)| record.is_read());
+        let homeless = read.filter(|(_, record)| !ours(&record.queue.place));
+        let homeless: Vec<_> = homeless.map(|(id, record)| (*id, record.is_open())).collect();
+        for (id, was_open) in homeless {
+            if was_open {
+                self.end_invite(id, InviteState::Failed);
+                let why = "its place is no longer one of ours: make another".into();
+                self.notify(Notice::InviteFailed(id, why));
+            } else {
+                self.end_invite(id, InviteState::Used);
+            }
         }
     }
 
@@ -192,6 +214,38 @@ impl Turn<'_> {
         self.close_queue(&record.queue, invite_lane(id));
     }
 
+    /// Its redeemer was confirmed: it can be redeemed no more, and its queue is theirs alone.
+    pub(super) fn invite_confirmed(&mut self, id: InviteId) {
+        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
+        record.state = InviteState::Confirmed;
+        let record = record.clone();
+        self.put(Key::Invite(id), &record);
+        self.take_notice_away(id);
+    }
+
+    /// Asks the place to make the queue of an invite once more, now without what others would need to redeem it.
+    fn take_notice_away(&mut self, id: InviteId) {
+        let at_home = self.messenger.own.as_ref().map(|own| own.place);
+        if self.messenger.invites.get(&id).is_some_and(|record| Some(record.queue.place) != at_home) {
+            self.messenger.outside.publishing.insert(id, FirstFlight::default());
+        }
+    }
+
+    /// Whoever redeemed this invite spoke in the conversation, or is waited for no longer.
+    pub(super) fn heard_of_redeemer(&mut self, id: InviteId) {
+        if self.messenger.invites.get(&id).is_some_and(|record| record.state == InviteState::Confirmed) {
+            self.end_invite(id, InviteState::Used);
+        }
+    }
+
+    /// After a start: what a place was to be told, it may not have heard.
+    pub(super) fn resume_invites(&mut self) {
+        let confirmed =
+            self.messenger.invites.iter().filter(|(_, record)| record.state == InviteState::Confirmed);
+        let confirmed: Vec<_> = confirmed.map(|(id, _)| *id).collect();
+        confirmed.into_iter().for_each(|id| self.take_notice_away(id));
+    }
+
     pub(super) fn look_after_invites(&mut self) {
         let now = self.now;
         let messenger = &*self.messenger;
@@ -201,46 +255,75 @@ impl Turn<'_> {
             .filter(|(id, record)| messenger.next_of_invite(id, record).is_some_and(|at| at <= now));
         let due: Vec<InviteId> = due.map(|(id, _)| *id).collect();
         for id in due {
-            let expires_at = self.messenger.invites[&id].expires_at;
-            if self.now > expires_at {
-                self.end_invite(id, InviteState::Expired);
-            } else {
-                self.publish(id);
+            let record = &self.messenger.invites[&id];
+            let (over, was_open) = (self.now > record.ends_at(), record.is_open());
+            match (over, was_open) {
+                (true, true) => self.end_invite(id, InviteState::Expired),
+                (true, false) => self.end_invite(id, InviteState::Used),
+                (false, _) => self.publish(id),
             }
         }
     }
 
     fn publish(&mut self, id: InviteId) {
         let Some(record) = self.messenger.invites.get(&id) else { return };
-        let (queue, invite) = (record.queue.clone(), record.invite());
-        let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
-        let Ok(sealed) = invite.seal_notice(package.public(), self.rng) else { return };
+        let queue = record.queue.clone();
+        let notice = self.notice_of(id);
+        if notice.is_some() != self.messenger.invites[&id].is_open() {
+            return;
+        }
         let request = Request::Open {
             queue: queue.id(),
             deposit: queue.deposit().hash(),
             collect: queue.collect().hash(),
             ticket: self.messenger.ticket_for(&queue.place),
-            notice: Some(sealed),
+            notice: notice.clone(),
         };
         self.messenger.outside.publishing.entry(id).or_default().in_flight = 1;
-        self.call(queue.place, invite_lane(id), request, Call::Publish(id));
+        let call = Call::Publish { invite: id, with_notice: notice.is_some() };
+        self.call(queue.place, invite_lane(id), request, call);
     }
 
     /// The place of an invite has lost it.
     pub(super) fn publish_again(&mut self, id: InviteId) {
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
-        if record.state == InviteState::Ready {
-            record.state = InviteState::Publishing;
-            let record = record.clone();
-            self.put(Key::Invite(id), &record);
+        match record.state {
+            InviteState::Ready => {
+                record.state = InviteState::Publishing;
+                let record = record.clone();
+                self.put(Key::Invite(id), &record);
+            }
+            InviteState::Confirmed => self.take_notice_away(id),
+            _ => {}
         }
     }
 
-    pub(super) fn published(&mut self, id: InviteId, outcome: Result<Response, Unreached>) {
+    pub(super) fn published(
+        &mut self,
+        id: InviteId,
+        with_notice: bool,
+        outcome: Result<Response, Unreached>,
+    ) {
         let now = self.now;
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
+        if with_notice != record.is_open() {
+            // What was asked while it was still open says nothing of what is asked now.
+            return;
+        }
         let flight = self.messenger.outside.publishing.entry(id).or_default();
         flight.in_flight = 0;
+        if !with_notice {
+            let again = match outcome {
+                Ok(Response::Refused(refusal)) => super::places::is_passing(&refusal),
+                answer => answer.is_err(),
+            };
+            if again {
+                flight.put_off(now);
+            } else {
+                self.messenger.outside.publishing.remove(&id);
+            }
+            return;
+        }
         if record.state != InviteState::Publishing {
             return;
         }
@@ -261,8 +344,7 @@ impl Turn<'_> {
                 self.notify(Notice::InviteFailed(id, refusal.to_string()));
             }
             _ => {
-                flight.due = now + (FIRST_PAUSE << flight.tries.min(8)).min(LONGEST_PAUSE);
-                flight.tries += 1;
+                flight.put_off(now);
                 if flight.tries >= MOVE_AFTER {
                     self.move_invite(id);
                 }

@@ -22,14 +22,11 @@ use crate::{
 /// How long to wait for all our relays to make queues before the introduction goes out with those that did, seconds. It
 /// never names none: the inviter could not answer.
 const QUEUES_WAIT: u64 = 15;
-/// Pause before the place of the invite is asked again, seconds; doubled each time.
-const FIRST_PAUSE: u64 = 2;
-const LONGEST_PAUSE: u64 = 300;
 /// An introduction that was left is left again after this, seconds: a relay may have lost it. The inviter counts
 /// repeats and ignores them.
 const HELLO_AGAIN: u64 = 6 * 60 * 60;
 /// How long to wait for the inviter to confirm, seconds: 30 days.
-const CONFIRM_WAIT: u64 = 30 * 24 * 60 * 60;
+pub(super) const CONFIRM_WAIT: u64 = 30 * 24 * 60 * 60;
 /// Answers «no such queue» after which an invite is believed to be gone: its place may just not have it yet.
 const GONE_AFTER: u32 = 4;
 
@@ -225,8 +222,7 @@ impl Turn<'_> {
             }
             // It may be there, and the inviter may close the queue before we ask again.
             (JoinStep::Leave(hello), Err(_)) => {
-                flight.due = now + FIRST_PAUSE;
-                flight.tries += 1;
+                flight.put_off(now);
                 self.join_step(id, JoinStep::Left(hello, now));
             }
             (step, Ok(Response::Refused(Refusal::UnknownQueue))) if flight.tries + 1 >= GONE_AFTER => {
@@ -237,8 +233,7 @@ impl Turn<'_> {
                 }
             }
             _ => {
-                flight.due = now + (FIRST_PAUSE << flight.tries.min(8)).min(LONGEST_PAUSE);
-                flight.tries += 1;
+                flight.put_off(now);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Somebody redeemed an invite of ours: who they are, and whether they become a contact.
 
 use super::{
-    ContactId, ContactState, InviteId, InviteState, Notice, RefusedBecause,
+    ContactId, ContactState, InviteId, Notice, RefusedBecause,
     contact::{Contact, ContactRecord},
     turn::{Outcome, Turn},
 };
@@ -18,7 +18,7 @@ const MAX_ASKING: usize = 8;
 impl Turn<'_> {
     /// A frame in the queue of an invite: somebody introduces themselves.
     pub(super) fn introduced(&mut self, id: InviteId, blob: &Blob) {
-        let Some(record) = self.messenger.invites.get(&id).filter(|record| record.is_open()) else { return };
+        let Some(record) = self.messenger.invites.get(&id).filter(|record| record.is_read()) else { return };
         let (invite, queue) = (record.invite(), record.queue.id());
         let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
         let Some(content) = invite.hello_key().open(&queue, blob) else {
@@ -46,6 +46,19 @@ impl Turn<'_> {
             return None;
         }
         let contact = ContactId::of(&root);
+        if self.is_awaited(contact, invite) {
+            let known = self.messenger.contacts[&contact].card.as_ref();
+            let same_group = known.is_some_and(|known| known.leaf_key() == card.leaf_key());
+            // The group they know us in goes on: another session of it here would use its keys twice.
+            if !same_group || !self.take_newer_card(contact, card, &card_bytes) {
+                self.messenger.outside.refused.repeats += 1;
+            }
+            return Some(());
+        }
+        if !self.messenger.invites[&invite].is_open() {
+            self.messenger.outside.refused.foreign += 1;
+            return Some(());
+        }
         let asking = |record: &ContactRecord| record.state == ContactState::Asking;
         let others = self.messenger.contacts.iter().filter(|(id, _)| **id != contact);
         let waiting = others.filter(|(_, other)| other.record.invite == Some(invite));
@@ -88,6 +101,23 @@ impl Turn<'_> {
         known.record.invite.and_then(made) <= made(invite)
     }
 
+    /// Whether this contact was confirmed after they redeemed this invite, and not heard from since.
+    fn is_awaited(&self, id: ContactId, invite: InviteId) -> bool {
+        let contact =
+            self.messenger.contacts.get(&id).filter(|contact| contact.record.invite == Some(invite));
+        contact.is_some_and(|contact| contact.record.state == ContactState::Active)
+    }
+
+    /// A confirmed contact was heard from, or will not be: they need the queue of their invite no more.
+    pub(super) fn no_longer_awaited(&mut self, id: ContactId) {
+        let contact = self.messenger.contacts.get_mut(&id);
+        let contact = contact.filter(|contact| contact.record.state != ContactState::Asking);
+        if let Some(invite) = contact.and_then(|contact| contact.record.invite.take()) {
+            self.record_changed(id);
+            self.heard_of_redeemer(invite);
+        }
+    }
+
     pub(super) fn confirm(&mut self, id: ContactId) -> Outcome {
         let invite = {
             let contact = self.contact(id)?;
@@ -95,12 +125,12 @@ impl Turn<'_> {
                 return Err(RefusedBecause::Conflict("this contact does not wait to be confirmed".into()));
             }
             contact.record.state = ContactState::Active;
-            contact.record.invite.take()
+            contact.record.invite
         };
         self.record_changed(id);
         self.make_queues(id);
         if let Some(invite) = invite {
-            self.end_invite(invite, InviteState::Used);
+            self.invite_confirmed(invite);
             self.send_away_others(invite);
         }
         self.notify(Notice::Connected(id));
@@ -109,7 +139,12 @@ impl Turn<'_> {
 
     /// An invite is for one: whoever else redeemed it is declined.
     fn send_away_others(&mut self, invite: InviteId) {
-        let others = self.messenger.contacts.iter().filter(|(_, other)| other.record.invite == Some(invite));
+        let asking = self
+            .messenger
+            .contacts
+            .iter()
+            .filter(|(_, contact)| contact.record.state == ContactState::Asking);
+        let others = asking.filter(|(_, other)| other.record.invite == Some(invite));
         let others: Vec<ContactId> = others.map(|(id, _)| *id).collect();
         for other in others {
             self.forget_attempt(other);

@@ -1,9 +1,6 @@
-//! Contacts: made, seen, named, compared, shut out, forgotten; and the card each of them has of us.
+//! Contacts: made, seen, named, compared, shut out, forgotten.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-use ed25519_dalek::SigningKey;
-use sha2::{Digest, Sha256};
 
 use super::{
     Answer, ContactId, ContactState, ContactView, DEFAULT_FILE_LIMIT, MAX_CONTACTS, Messenger,
@@ -14,12 +11,11 @@ use super::{
 };
 use crate::{
     Name, RootPublic,
-    card::{Card, CardPlace},
+    card::Card,
     courier::{Courier, Route},
     inbox::Inbox,
     outbox::Outbox,
-    payload::Payload,
-    ratchet::{OwnKeyPackage, Session},
+    ratchet::Session,
     vcard::Note,
 };
 
@@ -201,6 +197,11 @@ impl Turn<'_> {
     pub(super) fn forget_contact(&mut self, id: ContactId) {
         self.drop_session(id);
         let Some(contact) = self.messenger.contacts.remove(&id) else { return };
+        if contact.record.state != ContactState::Asking
+            && let Some(invite) = contact.record.invite
+        {
+            self.heard_of_redeemer(invite);
+        }
         for queue in &contact.record.queues {
             self.drop_queue(queue);
         }
@@ -250,6 +251,7 @@ impl Turn<'_> {
             (ContactState::Active, true) => {
                 self.close_queues(id);
                 self.contact(id)?.record.state = ContactState::Blocked;
+                self.no_longer_awaited(id);
             }
             (ContactState::Blocked, false) => {
                 self.contact(id)?.record.state = ContactState::Active;
@@ -322,80 +324,4 @@ impl Turn<'_> {
             wakes.insert((at, id));
         }
     }
-
-    /// Our card for this contact, signed.
-    pub(super) fn sign_card(&mut self, id: ContactId) -> Option<Vec<u8>> {
-        let contact = self.messenger.contacts.get(&id)?;
-        let version = contact.record.card_version.max(1);
-        let card = self.card_for(contact, version)?;
-        let own = self.messenger.own.as_ref()?.clone();
-        let digest = digest(&self.card_for(contact, 0)?, &own.pod_key)?;
-        let bytes = card.sign(&own.pod_key).ok()?.into_bytes();
-        let contact = self.messenger.contacts.get_mut(&id)?;
-        contact.record.card_version = version;
-        contact.record.card_digest = digest;
-        self.record_changed(id);
-        Some(bytes)
-    }
-
-    fn card_for(&self, contact: &Contact, version: u32) -> Option<Card> {
-        let own = self.messenger.own.as_ref()?;
-        let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
-        let open = contact.record.queues.iter().filter(|queue| queue.is_open());
-        let places = open.map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
-        let name = self.messenger.name.clone().unwrap_or_else(|| own.name.clone());
-        Card::new(
-            version,
-            name,
-            own.certificate,
-            package.leaf_key(),
-            places.collect(),
-            package.public().to_vec(),
-        )
-        .ok()
-    }
-
-    /// Our card may say something else now.
-    pub(super) fn look_at_card(&mut self, id: ContactId) {
-        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.outside.card_looked_at = false;
-        }
-        self.touch(id);
-    }
-
-    /// Whether our card says something else by now than the one they have. Looks once after each
-    /// [`look_at_card`](Self::look_at_card).
-    pub(super) fn card_is_outdated(&mut self, id: ContactId) -> bool {
-        let Ok(own) = self.own() else { return false };
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return false };
-        if std::mem::replace(&mut contact.outside.card_looked_at, true) {
-            return false;
-        }
-        let Some(contact) = self.messenger.contacts.get(&id) else { return false };
-        let now = self.card_for(contact, 0).and_then(|card| digest(&card, &own.pod_key));
-        now.is_some_and(|now| now != contact.record.card_digest)
-    }
-
-    /// Our card, numbered above the one they have.
-    pub(super) fn sign_newer_card(&mut self, id: ContactId) -> Option<Vec<u8>> {
-        let contact = self.messenger.contacts.get_mut(&id)?;
-        contact.record.card_version = contact.record.card_version.saturating_add(1);
-        self.sign_card(id)
-    }
-
-    /// Sends our card where the one they have no longer says what is so.
-    fn refresh_card(&mut self, id: ContactId) {
-        let has_room = self.messenger.contacts.get(&id).is_some_and(Contact::has_room_for_card);
-        if self.card_is_outdated(id)
-            && has_room
-            && let Some(card) = self.sign_newer_card(id)
-        {
-            self.queue_payload(id, &Payload::Card(card));
-        }
-    }
-}
-
-/// What a card says: of version 0, so that only the rest counts.
-fn digest(card: &Card, pod_key: &SigningKey) -> Option<[u8; 32]> {
-    Some(Sha256::digest(card.sign(pod_key).ok()?.as_bytes()).into())
 }

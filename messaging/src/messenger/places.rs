@@ -41,7 +41,7 @@ pub(super) enum Call {
     /// A queue for a contact.
     OpenQueue(ContactId, QueueId),
     /// The queue and notice of an invite.
-    Publish(InviteId),
+    Publish { invite: InviteId, with_notice: bool },
     /// Frames of a queue are safe here.
     Ack(QueueId),
     /// A queue is needed no more.
@@ -95,7 +95,7 @@ impl Messenger {
             self.contacts.values().filter(|contact| contact.record.state != ContactState::Blocked);
         let of_contacts = of_contacts.flat_map(|contact| &contact.record.queues);
         let of_contacts = of_contacts.map(|queue| (queue, self.collect_lane(queue)));
-        let of_invites = self.invites.iter().filter(|(_, record)| record.is_open());
+        let of_invites = self.invites.iter().filter(|(_, record)| record.is_read());
         of_contacts.chain(of_invites.map(|(id, record)| (&record.queue, invite_lane(*id))))
     }
 }
@@ -290,7 +290,7 @@ impl Turn<'_> {
             Some(Call::Join(contact)) => self.joined(contact, outcome),
             Some(Call::Reset(contact)) => self.reset_left(contact, &outcome),
             Some(Call::OpenQueue(contact, queue)) => self.opened(contact, queue, outcome),
-            Some(Call::Publish(invite)) => self.published(invite, outcome),
+            Some(Call::Publish { invite, with_notice }) => self.published(invite, with_notice, outcome),
             Some(Call::Ack(queue)) => self.ack_told(queue, outcome.is_ok()),
             Some(Call::Close) | None => {}
         }

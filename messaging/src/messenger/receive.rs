@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::{ContactId, ContactState, EntryState, Notice, contact::OwnQueue, row::Key, turn::Turn};
+use super::{ContactId, EntryState, contact::OwnQueue, row::Key, turn::Turn};
 use crate::{
-    card::UnverifiedCard,
     courier::Watch,
     envelope::{Envelope, Ratchet},
     frame::Blob,
@@ -103,6 +102,7 @@ impl Turn<'_> {
             self.record_changed(id);
         }
         self.thread_moved(id);
+        self.no_longer_awaited(id);
     }
 
     fn receipts(&mut self, id: ContactId, acks: &Acks) {
@@ -235,29 +235,5 @@ impl Turn<'_> {
             Ok(_) => self.receive_entry(id, bytes),
             Err(_) => self.messenger.outside.refused.malformed += 1,
         }
-    }
-
-    /// A contact's new card. What is wrong with it leaves the old one in force.
-    fn card(&mut self, id: ContactId, bytes: &[u8]) {
-        let Some(session) = self.take_session(id) else { return };
-        let leaf = session.peer_leaf_key();
-        self.keep_session(id, session);
-        let now = self.now;
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let card =
-            UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&contact.record.root(), now).ok());
-        let newer = card.filter(|card| {
-            let newer = contact.card.as_ref().is_none_or(|old| card.version() > old.version());
-            newer && card.leaf_key() == leaf && contact.accepts(card.certificate())
-        });
-        let Some(card) = newer else {
-            self.messenger.outside.refused.malformed += 1;
-            return;
-        };
-        contact.record.card = bytes.to_vec();
-        contact.take_card(Some(card));
-        let joining = contact.record.state == ContactState::Joining;
-        self.record_changed(id);
-        if joining { self.confirmed(id) } else { self.notify(Notice::CardChanged(id)) }
     }
 }

@@ -45,6 +45,7 @@ impl Turn<'_> {
                 self.group_is_lost(id);
             }
         }
+        self.resume_invites();
         self.end_homeless_invites();
     }
 

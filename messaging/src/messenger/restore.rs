@@ -93,7 +93,7 @@ impl Messenger {
                 self.outside.queues.insert(queue.id(), Inlet::Contact(*id));
             }
         }
-        for (id, record) in self.invites.iter().filter(|(_, record)| record.is_open()) {
+        for (id, record) in self.invites.iter().filter(|(_, record)| record.is_read()) {
             self.outside.queues.insert(record.queue.id(), Inlet::Invite(*id));
         }
     }

@@ -7,6 +7,7 @@ mod chaos;
 mod files;
 mod hostile;
 mod insider;
+mod introductions;
 mod parcels;
 mod reach;
 mod relay;
@@ -154,32 +155,4 @@ fn an_invite_is_for_one() {
     assert_eq!(contacts.len(), 1, "whoever else redeemed it is sent away");
     let alice = world.id(ALICE);
     assert_eq!(state(&mut world, BOB, alice), ContactState::Joining);
-}
-
-#[test]
-fn who_began_anew_before_they_were_confirmed_is_met_with_the_keys_of_today() {
-    for same in [true, false] {
-        let mut world = World::new(2, 2);
-        world.add_relays(ALICE);
-        world.pass(10);
-        let (alice, bob) = (world.id(ALICE), world.id(BOB));
-        let first = invite(&mut world, ALICE);
-        world.pass(10);
-        let second = if same { first.clone() } else { invite(&mut world, ALICE) };
-        world.pass(10);
-        world.off(ALICE);
-        accept(&mut world, BOB, &first);
-        world.pass(HOUR);
-        world.command(BOB, Command::Remove(alice));
-        accept(&mut world, BOB, &second);
-        world.pass(HOUR);
-
-        world.on(ALICE);
-        world.pass(60);
-        world.command(ALICE, Command::Confirm(bob));
-        world.send(ALICE, bob, "welcome");
-        world.pass(60);
-        assert_eq!(state(&mut world, BOB, alice), ContactState::Active);
-        assert_eq!(world.texts(BOB, alice), ["welcome"]);
-    }
 }

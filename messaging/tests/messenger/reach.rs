@@ -130,55 +130,6 @@ fn a_relay_that_came_back_takes_the_place_of_another() {
 }
 
 #[test]
-fn who_is_reached_through_relays_only_and_whose_relays_are_away_introduces_themselves_later() {
-    let mut world = World::new(2, 2);
-    world.add_relays(BOB);
-    world.pass(MINUTE);
-    world.command(BOB, Command::SetReach(Reach::Relays));
-    let invite = invite(&mut world, ALICE);
-    world.relays.iter_mut().for_each(|(_, relay)| relay.dead = true);
-    world.command(BOB, Command::Accept { invite: Box::new(invite), name: None });
-    world.pass(HOUR);
-    let bob = world.id(BOB);
-    let stranger = world.try_command(ALICE, Command::Contact(bob)).unwrap();
-    assert!(stranger.is_err(), "she could not answer him: {stranger:?}");
-
-    world.relays[1].1.dead = false;
-    world.pass(HOUR);
-    world.command(ALICE, Command::Confirm(bob));
-    world.pass(MINUTE);
-    let alice = world.id(ALICE);
-    world.send(BOB, alice, "hello");
-    world.send(ALICE, bob, "hello to you");
-    world.pass(MINUTE);
-    assert_eq!(
-        (world.texts(ALICE, bob), world.texts(BOB, alice)),
-        (vec!["hello".into()], vec!["hello to you".into()])
-    );
-}
-
-#[test]
-fn who_lost_every_place_they_introduced_themselves_with_does_so_once_more() {
-    let mut world = World::new(2, 2);
-    world.add_relays(BOB);
-    world.pass(MINUTE);
-    world.command(BOB, Command::SetReach(Reach::Relays));
-    let invite = invite(&mut world, ALICE);
-    world.relays[1].1.dead = true;
-    world.command(BOB, Command::Accept { invite: Box::new(invite), name: None });
-    world.pass(HOUR);
-    world.relays[1].1.dead = false;
-    world.pass(HOUR);
-    world.relays[0].1.dead = true;
-    let bob = world.id(BOB);
-    world.command(ALICE, Command::Confirm(bob));
-    world.send(ALICE, bob, "welcome");
-    world.pass(HOUR);
-    let alice = world.id(ALICE);
-    assert_eq!(world.texts(BOB, alice), ["welcome"]);
-}
-
-#[test]
 fn two_who_block_each_other_find_each_other_again() {
     let mut world = World::new(2, 3);
     let (alice, bob) = contacts(&mut world);

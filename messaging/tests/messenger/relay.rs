@@ -31,7 +31,8 @@ impl Relay {
     pub(crate) fn answer(&mut self, request: Request) -> Response {
         match request {
             Request::Open { queue, deposit, collect, notice, .. } => {
-                self.queues.entry(queue).or_insert_with(|| Queue {
+                let kept = notice.is_some();
+                let queue = self.queues.entry(queue).or_insert_with(|| Queue {
                     deposit,
                     collect,
                     notice,
@@ -39,6 +40,7 @@ impl Relay {
                     frames: BTreeMap::new(),
                     pushed: 0,
                 });
+                queue.notice = queue.notice.take().filter(|_| kept);
                 Response::Done
             }
             Request::Deposit(frame) => match self.queues.get_mut(&frame.queue) {

@@ -330,10 +330,12 @@ impl World {
     }
 
     pub(crate) fn add_relays(&mut self, pod: usize) {
-        for n in 0..self.relays.len() {
-            let (place, name) = (self.relays[n].0, Name::new(&format!("relay {n}")).unwrap());
-            self.command(pod, Command::AddRelay { place, name, token: None });
-        }
+        (0..self.relays.len()).for_each(|relay| self.add_relay(pod, relay));
+    }
+
+    pub(crate) fn add_relay(&mut self, pod: usize, relay: usize) {
+        let (place, name) = (self.relays[relay].0, Name::new(&format!("relay {relay}")).unwrap());
+        self.command(pod, Command::AddRelay { place, name, token: None });
     }
 }
 

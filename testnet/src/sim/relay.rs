@@ -68,7 +68,11 @@ impl Relay {
             Request::Open { queue, deposit, collect, ticket, notice } => {
                 let limits = self.present_limits();
                 match self.queues.get_mut(&queue) {
-                    Some(shelf) => shelf.record.reopen(&deposit, &collect, now),
+                    Some(shelf) => {
+                        let reopened = shelf.record.reopen(&deposit, &collect, notice.is_some(), now);
+                        shelf.notice = shelf.notice.take().filter(|_| shelf.record.has_notice());
+                        reopened
+                    }
                     None => self.pressure.admit(now, self.queues.len() as u64, &limits, &queue, &ticket).map(
                         |()| {
                             let record = QueueRecord::open(deposit, collect, notice.is_some(), now);

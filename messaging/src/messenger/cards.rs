@@ -1,0 +1,125 @@
+//! Cards: the one each contact has of us, kept true, and the newest that came from them.
+
+use ed25519_dalek::SigningKey;
+use sha2::{Digest, Sha256};
+
+use super::{ContactId, ContactState, Notice, contact::Contact, turn::Turn};
+use crate::{
+    card::{Card, CardPlace, UnverifiedCard},
+    payload::Payload,
+    ratchet::OwnKeyPackage,
+};
+
+impl Turn<'_> {
+    /// Our card for this contact, signed.
+    pub(super) fn sign_card(&mut self, id: ContactId) -> Option<Vec<u8>> {
+        let contact = self.messenger.contacts.get(&id)?;
+        let version = contact.record.card_version.max(1);
+        let card = self.card_for(contact, version)?;
+        let own = self.messenger.own.as_ref()?.clone();
+        let digest = digest(&self.card_for(contact, 0)?, &own.pod_key)?;
+        let bytes = card.sign(&own.pod_key).ok()?.into_bytes();
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        contact.record.card_version = version;
+        contact.record.card_digest = digest;
+        self.record_changed(id);
+        Some(bytes)
+    }
+
+    fn card_for(&self, contact: &Contact, version: u32) -> Option<Card> {
+        let own = self.messenger.own.as_ref()?;
+        let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
+        let open = contact.record.queues.iter().filter(|queue| queue.is_open());
+        let places = open.map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
+        let name = self.messenger.name.clone().unwrap_or_else(|| own.name.clone());
+        Card::new(
+            version,
+            name,
+            own.certificate,
+            package.leaf_key(),
+            places.collect(),
+            package.public().to_vec(),
+        )
+        .ok()
+    }
+
+    /// Our card may say something else now.
+    pub(super) fn look_at_card(&mut self, id: ContactId) {
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.outside.card_looked_at = false;
+        }
+        self.touch(id);
+    }
+
+    /// Whether our card says something else by now than the one they have. Looks once after each
+    /// [`look_at_card`](Self::look_at_card).
+    pub(super) fn card_is_outdated(&mut self, id: ContactId) -> bool {
+        let Ok(own) = self.own() else { return false };
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return false };
+        if std::mem::replace(&mut contact.outside.card_looked_at, true) {
+            return false;
+        }
+        let Some(contact) = self.messenger.contacts.get(&id) else { return false };
+        let now = self.card_for(contact, 0).and_then(|card| digest(&card, &own.pod_key));
+        now.is_some_and(|now| now != contact.record.card_digest)
+    }
+
+    /// Our card, numbered above the one they have.
+    pub(super) fn sign_newer_card(&mut self, id: ContactId) -> Option<Vec<u8>> {
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        contact.record.card_version = contact.record.card_version.saturating_add(1);
+        self.sign_card(id)
+    }
+
+    /// Sends our card where the one they have no longer says what is so.
+    pub(super) fn refresh_card(&mut self, id: ContactId) {
+        let has_room = self.messenger.contacts.get(&id).is_some_and(Contact::has_room_for_card);
+        if self.card_is_outdated(id)
+            && has_room
+            && let Some(card) = self.sign_newer_card(id)
+        {
+            self.queue_payload(id, &Payload::Card(card));
+        }
+    }
+
+    /// A contact's new card. What is wrong with it leaves the old one in force.
+    pub(super) fn card(&mut self, id: ContactId, bytes: &[u8]) {
+        let Some(session) = self.take_session(id) else { return };
+        let leaf = session.peer_leaf_key();
+        self.keep_session(id, session);
+        let Ok(contact) = self.contact(id) else { return };
+        let root = contact.record.root();
+        let card = UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&root, self.now).ok());
+        let Some(card) = card.filter(|card| card.leaf_key() == leaf) else {
+            self.messenger.outside.refused.malformed += 1;
+            return;
+        };
+        if !self.take_newer_card(id, card, bytes) {
+            self.messenger.outside.refused.malformed += 1;
+        } else if self.messenger.contacts[&id].record.state == ContactState::Joining {
+            self.confirmed(id);
+        }
+    }
+
+    /// Takes a card of theirs that was verified, unless the one we have is as new or its certificate newer.
+    pub(super) fn take_newer_card(&mut self, id: ContactId, card: Card, bytes: &[u8]) -> bool {
+        let Ok(contact) = self.contact(id) else { return false };
+        let newer = contact.card.as_ref().is_none_or(|old| card.version() > old.version());
+        if !newer || !contact.accepts(card.certificate()) {
+            return false;
+        }
+        contact.record.card = bytes.to_vec();
+        contact.take_card(Some(card));
+        let known = contact.record.state != ContactState::Joining;
+        self.record_changed(id);
+        if known {
+            self.notify(Notice::CardChanged(id));
+        }
+        true
+    }
+}
+
+/// What a card says: of version 0, so that only the rest counts.
+fn digest(card: &Card, pod_key: &SigningKey) -> Option<[u8; 32]> {
+    Some(Sha256::digest(card.sign(pod_key).ok()?.as_bytes()).into())
+}

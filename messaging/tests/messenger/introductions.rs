@@ -1,0 +1,235 @@
+//! Introductions: what may become of them, and of those who wait, until both have heard each other.
+
+use autonomy_messaging::{
+    frame::Frame,
+    invite::Invite,
+    messenger::{Answer, Command, ContactId, ContactState, Input, Notice, Reach, RefusedBecause},
+    place::Place,
+    wire::{Refusal, Request, Response},
+};
+
+use super::{ALICE, BOB, HOUR, accept, invite, state, world::World};
+
+const CAROL: usize = 2;
+const MINUTE: u64 = 60;
+
+#[test]
+fn who_is_reached_through_relays_only_and_whose_relays_are_away_introduces_themselves_later() {
+    let mut world = World::new(2, 2);
+    world.add_relays(BOB);
+    world.pass(MINUTE);
+    world.command(BOB, Command::SetReach(Reach::Relays));
+    let invite = invite(&mut world, ALICE);
+    world.relays.iter_mut().for_each(|(_, relay)| relay.dead = true);
+    world.command(BOB, Command::Accept { invite: Box::new(invite), name: None });
+    world.pass(HOUR);
+    let bob = world.id(BOB);
+    let stranger = world.try_command(ALICE, Command::Contact(bob)).unwrap();
+    assert!(stranger.is_err(), "she could not answer him: {stranger:?}");
+
+    world.relays[1].1.dead = false;
+    world.pass(HOUR);
+    world.command(ALICE, Command::Confirm(bob));
+    world.pass(MINUTE);
+    let alice = world.id(ALICE);
+    world.send(BOB, alice, "hello");
+    world.send(ALICE, bob, "hello to you");
+    world.pass(MINUTE);
+    assert_eq!(
+        (world.texts(ALICE, bob), world.texts(BOB, alice)),
+        (vec!["hello".into()], vec!["hello to you".into()])
+    );
+}
+
+#[test]
+fn who_lost_every_place_they_introduced_themselves_with_does_so_once_more() {
+    let mut world = World::new(2, 2);
+    world.add_relays(BOB);
+    world.pass(MINUTE);
+    world.command(BOB, Command::SetReach(Reach::Relays));
+    let invite = invite(&mut world, ALICE);
+    world.relays[1].1.dead = true;
+    world.command(BOB, Command::Accept { invite: Box::new(invite), name: None });
+    world.pass(HOUR);
+    world.relays[1].1.dead = false;
+    world.pass(HOUR);
+    world.relays[0].1.dead = true;
+    let bob = world.id(BOB);
+    world.command(ALICE, Command::Confirm(bob));
+    world.send(ALICE, bob, "welcome");
+    world.pass(HOUR);
+    let alice = world.id(ALICE);
+    assert_eq!(world.texts(BOB, alice), ["welcome"]);
+}
+
+#[test]
+fn who_began_anew_before_they_were_confirmed_is_met_with_the_keys_of_today() {
+    for same in [true, false] {
+        let mut world = World::new(2, 2);
+        world.add_relays(ALICE);
+        world.pass(10);
+        let (alice, bob) = (world.id(ALICE), world.id(BOB));
+        let first = invite(&mut world, ALICE);
+        world.pass(10);
+        let second = if same { first.clone() } else { invite(&mut world, ALICE) };
+        world.pass(10);
+        world.off(ALICE);
+        accept(&mut world, BOB, &first);
+        world.pass(HOUR);
+        world.command(BOB, Command::Remove(alice));
+        accept(&mut world, BOB, &second);
+        world.pass(HOUR);
+
+        world.on(ALICE);
+        world.pass(60);
+        world.command(ALICE, Command::Confirm(bob));
+        world.send(ALICE, bob, "welcome");
+        world.pass(60);
+        assert_eq!(state(&mut world, BOB, alice), ContactState::Active);
+        assert_eq!(world.texts(BOB, alice), ["welcome"]);
+    }
+}
+
+/// Bob, whom only relays 0 and 1 know, introduces himself while relay 1 is away. Alice confirms him when relay 0 is gone as
+/// well: her answer reaches nobody. Her invite waits at relay 2, or at her own pod.
+fn confirmed_and_not_reached(at_relay: bool) -> (World, Invite) {
+    let mut world = World::new(3, 3);
+    if at_relay {
+        world.add_relay(ALICE, 2);
+    }
+    world.add_relay(BOB, 0);
+    world.add_relay(BOB, 1);
+    world.command(BOB, Command::SetReach(Reach::Relays));
+    world.relays[1].1.dead = true;
+    let invite = invite(&mut world, ALICE);
+    world.pass(MINUTE);
+    accept(&mut world, BOB, &invite);
+    world.pass(HOUR);
+    world.relays[0].1.dead = true;
+    let bob = world.id(BOB);
+    world.command(ALICE, Command::Confirm(bob));
+    world.send(ALICE, bob, "welcome");
+    world.pass(HOUR);
+    (world, invite)
+}
+
+fn waits(world: &mut World, invite: &Invite) -> bool {
+    let request =
+        Request::Redeem { queue: invite.address().queue, deposit: invite.address().deposit.clone() };
+    world.ask(invite.address().place, request) != Ok(Response::Refused(Refusal::UnknownQueue))
+}
+
+fn has_queue(world: &World, invite: &Invite) -> bool {
+    world.relays[2].1.queues.contains_key(&invite.address().queue)
+}
+
+#[test]
+fn who_lost_every_place_after_they_were_confirmed_says_so_where_the_invite_was_left() {
+    for at_relay in [false, true] {
+        for restarts in [false, true] {
+            let (mut world, invite) = confirmed_and_not_reached(at_relay);
+            let (alice, bob) = (world.id(ALICE), world.id(BOB));
+            assert_eq!(state(&mut world, BOB, alice), ContactState::Joining);
+            assert!(!waits(&mut world, &invite), "nobody else can redeem it");
+            if restarts {
+                world.off(ALICE);
+                world.on(ALICE);
+            }
+            world.relays[1].1.dead = false;
+            world.pass(2 * HOUR);
+            assert_eq!(state(&mut world, BOB, alice), ContactState::Active);
+            assert_eq!(world.texts(BOB, alice), ["welcome"]);
+            world.send(BOB, alice, "here I am");
+            world.pass(MINUTE);
+            assert_eq!(world.texts(ALICE, bob), ["here I am"]);
+            assert!(!has_queue(&world, &invite), "they heard each other: it is closed");
+        }
+    }
+}
+
+#[test]
+fn an_invite_whose_redeemer_was_confirmed_tells_everybody_else_that_it_was_used() {
+    for at_relay in [false, true] {
+        let (mut world, invite) = confirmed_and_not_reached(at_relay);
+        accept(&mut world, CAROL, &invite);
+        world.pass(HOUR);
+        let failed = |notice: &Notice| matches!(notice, Notice::JoinFailed(_, why) if why.contains("used"));
+        assert!(world.pods[CAROL].notices.iter().any(failed));
+        let carol = world.id(CAROL);
+        let known = world.try_command(ALICE, Command::Contact(carol)).unwrap();
+        assert_eq!(known.unwrap_err(), RefusedBecause::Unknown("contact"));
+    }
+}
+
+#[test]
+fn the_queue_of_an_invite_outlives_neither_its_redeemer_nor_its_time() {
+    let block = |id: ContactId| Command::SetBlocked(id, true);
+    for end in [Some(block as fn(ContactId) -> Command), Some(Command::Remove), None] {
+        let (mut world, invite) = confirmed_and_not_reached(true);
+        let bob = world.id(BOB);
+        assert!(has_queue(&world, &invite));
+        match end {
+            Some(command) => drop(world.command(ALICE, command(bob))),
+            None => world.pass((7 + 30) * 24 * HOUR),
+        }
+        world.pass(MINUTE);
+        assert!(!has_queue(&world, &invite));
+    }
+}
+
+#[test]
+fn a_relay_that_lost_the_queue_of_an_invite_gets_it_again_without_what_others_need_to_redeem_it() {
+    let (mut world, invite) = confirmed_and_not_reached(true);
+    world.relays[2].1.queues.clear();
+    world.handle(ALICE, Input::Missing { place: invite.address().place, queue: invite.address().queue });
+    world.relays[1].1.dead = false;
+    world.pass(MINUTE);
+    assert!(!waits(&mut world, &invite));
+    world.pass(8 * HOUR);
+    let alice = world.id(ALICE);
+    assert_eq!(world.texts(BOB, alice), ["welcome"]);
+}
+
+/// What a pod is about to leave at a place.
+fn leaves(world: &World, pod: usize, at: Place) -> Vec<Frame> {
+    let calls = world.calls.iter().filter(|(of, _, place, _)| *of == pod && *place == at);
+    calls
+        .filter_map(|(.., request)| match request {
+            Request::Deposit(frame) => Some(frame.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn an_older_introduction_that_is_left_again_changes_nothing() {
+    let (mut world, invite) = confirmed_and_not_reached(false);
+    let (alice, bob) = (world.id(ALICE), world.id(BOB));
+    let at = invite.address().place;
+    // Bob leaves his introduction once more, and somebody on the way keeps a copy.
+    world.off(BOB);
+    world.on(BOB);
+    while leaves(&world, BOB, at).is_empty() {
+        world.step_calls(1);
+    }
+    let older = leaves(&world, BOB, at);
+    world.relays[1].1.dead = false;
+    world.off(ALICE);
+    world.pass(2 * HOUR);
+    world.on(ALICE);
+    world.pass(HOUR);
+    assert_eq!(state(&mut world, BOB, alice), ContactState::Active);
+    let places = |world: &mut World| {
+        let Answer::Contact(view) = world.command(ALICE, Command::Contact(bob)) else { panic!() };
+        view.places
+    };
+    let before = places(&mut world);
+    for frame in older {
+        drop(world.ask(at, Request::Deposit(frame)));
+    }
+    world.pass(HOUR);
+    assert_eq!(places(&mut world), before);
+    world.send(ALICE, bob, "still here");
+    world.pass(MINUTE);
+    assert_eq!(world.texts(BOB, alice), ["welcome", "still here"]);
+}
