@@ -37,6 +37,7 @@ mod meet;
 mod parcels;
 mod people;
 mod places;
+mod publish;
 mod receive;
 mod relays;
 mod reset;

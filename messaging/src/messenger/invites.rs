@@ -4,26 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Answer, InviteView, Messenger, Notice, Reach, RefusedBecause, Timestamp,
-    contact::{FirstFlight, OwnQueue, QueueState},
+    contact::OwnQueue,
     input::MAX_INVITE_VALIDITY,
     join::CONFIRM_WAIT,
-    places::{Call, Inlet},
+    places::Inlet,
+    publish::invite_lane,
     row::Key,
     turn::{Outcome, Turn},
 };
-use crate::{
-    Name,
-    invite::Invite,
-    lane::{Lane, LaneRole, Unreached},
-    place::Place,
-    ratchet::OwnKeyPackage,
-    wire::{Notice as PlaceNotice, Request, Response},
-};
+use crate::{Name, invite::Invite, place::Place, ratchet::OwnKeyPackage};
 
 /// Most invites that are open at a time.
 pub const MAX_INVITES: usize = 64;
-/// Tries after which an invite is left at another relay, where there is one: the second comes seconds after the first.
-const MOVE_AFTER: u32 = 2;
 
 /// Names an invite: random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -214,21 +206,19 @@ impl Turn<'_> {
         self.close_queue(&record.queue, invite_lane(id));
     }
 
-    /// Its redeemer was confirmed: it can be redeemed no more, and its queue is theirs alone.
+    /// Its redeemer was confirmed: it can be redeemed no more, and its queue is theirs alone. One that ran out or was
+    /// taken back meanwhile gets its queue again for that.
     pub(super) fn invite_confirmed(&mut self, id: InviteId) {
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
+        if record.state == InviteState::Failed {
+            return self.end_invite(id, InviteState::Used);
+        }
         record.state = InviteState::Confirmed;
         let record = record.clone();
+        self.messenger.outside.queues.insert(record.queue.id(), Inlet::Invite(id));
+        self.messenger.outside.queues_changed = true;
         self.put(Key::Invite(id), &record);
         self.take_notice_away(id);
-    }
-
-    /// Asks the place to make the queue of an invite once more, now without what others would need to redeem it.
-    fn take_notice_away(&mut self, id: InviteId) {
-        let at_home = self.messenger.own.as_ref().map(|own| own.place);
-        if self.messenger.invites.get(&id).is_some_and(|record| Some(record.queue.place) != at_home) {
-            self.messenger.outside.publishing.insert(id, FirstFlight::default());
-        }
     }
 
     /// Whoever redeemed this invite spoke in the conversation, or is waited for no longer.
@@ -236,14 +226,6 @@ impl Turn<'_> {
         if self.messenger.invites.get(&id).is_some_and(|record| record.state == InviteState::Confirmed) {
             self.end_invite(id, InviteState::Used);
         }
-    }
-
-    /// After a start: what a place was to be told, it may not have heard.
-    pub(super) fn resume_invites(&mut self) {
-        let confirmed =
-            self.messenger.invites.iter().filter(|(_, record)| record.state == InviteState::Confirmed);
-        let confirmed: Vec<_> = confirmed.map(|(id, _)| *id).collect();
-        confirmed.into_iter().for_each(|id| self.take_notice_away(id));
     }
 
     pub(super) fn look_after_invites(&mut self) {
@@ -264,131 +246,6 @@ impl Turn<'_> {
             }
         }
     }
-
-    fn publish(&mut self, id: InviteId) {
-        let Some(record) = self.messenger.invites.get(&id) else { return };
-        let queue = record.queue.clone();
-        let notice = self.notice_of(id);
-        if notice.is_some() != self.messenger.invites[&id].is_open() {
-            return;
-        }
-        let request = Request::Open {
-            queue: queue.id(),
-            deposit: queue.deposit().hash(),
-            collect: queue.collect().hash(),
-            ticket: self.messenger.ticket_for(&queue.place),
-            notice: notice.clone(),
-        };
-        self.messenger.outside.publishing.entry(id).or_default().in_flight = 1;
-        let call = Call::Publish { invite: id, with_notice: notice.is_some() };
-        self.call(queue.place, invite_lane(id), request, call);
-    }
-
-    /// The place of an invite has lost it.
-    pub(super) fn publish_again(&mut self, id: InviteId) {
-        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
-        match record.state {
-            InviteState::Ready => {
-                record.state = InviteState::Publishing;
-                let record = record.clone();
-                self.put(Key::Invite(id), &record);
-            }
-            InviteState::Confirmed => self.take_notice_away(id),
-            _ => {}
-        }
-    }
-
-    pub(super) fn published(
-        &mut self,
-        id: InviteId,
-        with_notice: bool,
-        outcome: Result<Response, Unreached>,
-    ) {
-        let now = self.now;
-        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
-        if with_notice != record.is_open() {
-            // What was asked while it was still open says nothing of what is asked now.
-            return;
-        }
-        let flight = self.messenger.outside.publishing.entry(id).or_default();
-        flight.in_flight = 0;
-        if !with_notice {
-            let again = match outcome {
-                Ok(Response::Refused(refusal)) => super::places::is_passing(&refusal),
-                answer => answer.is_err(),
-            };
-            if again {
-                flight.put_off(now);
-            } else {
-                self.messenger.outside.publishing.remove(&id);
-            }
-            return;
-        }
-        if record.state != InviteState::Publishing {
-            return;
-        }
-        match outcome {
-            Ok(Response::Done) => {
-                record.state = InviteState::Ready;
-                record.queue.state = QueueState::Open;
-                let record = record.clone();
-                self.put(Key::Invite(id), &record);
-                self.messenger.outside.queues_changed = true;
-                self.notify(Notice::InviteReady(id));
-            }
-            Ok(Response::Refused(refusal)) if !super::places::is_passing(&refusal) => {
-                record.state = InviteState::Failed;
-                let record = record.clone();
-                self.messenger.outside.queues.remove(&record.queue.id());
-                self.put(Key::Invite(id), &record);
-                self.notify(Notice::InviteFailed(id, refusal.to_string()));
-            }
-            _ => {
-                flight.put_off(now);
-                if flight.tries >= MOVE_AFTER {
-                    self.move_invite(id);
-                }
-            }
-        }
-    }
-
-    /// The place of an invite that nobody can have yet does not answer: another of our relays takes it. The invite is
-    /// another then, under the same id.
-    fn move_invite(&mut self, id: InviteId) {
-        let Some(old) = self.messenger.invites.get(&id).filter(|record| !record.queue.is_open()).cloned()
-        else {
-            return;
-        };
-        let invite = old.invite();
-        let Some(place) = self.messenger.relay_after(&old.queue.place) else { return };
-        let queue = OwnQueue::generate(place, false, self.rng);
-        let mut psk = [0; 32];
-        self.rng.fill_bytes(&mut psk);
-        let moved =
-            Invite::new(invite.expires(), invite.root(), psk, *invite.key_package_hash(), queue.address());
-        self.messenger.outside.queues.remove(&old.queue.id());
-        self.messenger.outside.queues.insert(queue.id(), Inlet::Invite(id));
-        // Only the answer may have been lost.
-        self.close_queue(&old.queue, invite_lane(id));
-        let record = InviteRecord { bytes: moved.to_bytes().to_vec(), queue, ..old };
-        self.put(Key::Invite(id), &record);
-        self.messenger.invites.insert(id, record);
-    }
-
-    /// The notice of an invite: what waits at its place.
-    pub(super) fn notice_of(&mut self, id: InviteId) -> Option<PlaceNotice> {
-        let record = self.messenger.invites.get(&id).filter(|record| record.is_open())?;
-        let package = OwnKeyPackage::from_bytes(&record.package).ok()?;
-        let invite = record.invite();
-        invite.seal_notice(package.public(), self.rng).ok()
-    }
-}
-
-/// The connection of an invite, which is nobody else's.
-pub(super) fn invite_lane(id: InviteId) -> Lane {
-    let mut party = [0; 16];
-    party[..8].copy_from_slice(&id.0);
-    Lane { role: LaneRole::Collect, party }
 }
 
 impl std::fmt::Debug for InviteRecord {

@@ -8,7 +8,7 @@ use super::{
     ContactId, ContactState, Effect, InviteId, Messenger, Reach,
     contact::{Contact, OwnQueue, QueueState},
     effect::Collection,
-    invites::invite_lane,
+    publish::invite_lane,
     turn::Turn,
 };
 use crate::{

@@ -148,6 +148,30 @@ fn who_lost_every_place_after_they_were_confirmed_says_so_where_the_invite_was_l
 }
 
 #[test]
+fn who_is_confirmed_after_their_invite_ran_out_can_say_where_they_are_as_well() {
+    let mut world = World::new(2, 3);
+    world.add_relay(ALICE, 2);
+    world.add_relay(BOB, 0);
+    world.add_relay(BOB, 1);
+    world.command(BOB, Command::SetReach(Reach::Relays));
+    world.relays[1].1.dead = true;
+    let invite = invite(&mut world, ALICE);
+    world.pass(MINUTE);
+    accept(&mut world, BOB, &invite);
+    world.pass(8 * 24 * HOUR);
+    assert!(!has_queue(&world, &invite), "it ran out");
+    world.relays[0].1.dead = true;
+    let (alice, bob) = (world.id(ALICE), world.id(BOB));
+    world.command(ALICE, Command::Confirm(bob));
+    world.send(ALICE, bob, "welcome");
+    world.pass(HOUR);
+    world.relays[1].1.dead = false;
+    world.pass(8 * HOUR);
+    assert_eq!(world.texts(BOB, alice), ["welcome"]);
+    assert!(!has_queue(&world, &invite));
+}
+
+#[test]
 fn an_invite_whose_redeemer_was_confirmed_tells_everybody_else_that_it_was_used() {
     for at_relay in [false, true] {
         let (mut world, invite) = confirmed_and_not_reached(at_relay);
