@@ -3,6 +3,7 @@
 //! An act is a list of steps; each step does one thing a person would do and checks what a person would look at.
 
 mod figures;
+mod large_file;
 mod mail;
 mod messages;
 mod pay;
@@ -41,6 +42,8 @@ pub(crate) struct Demo {
     talk: TalkSize,
     #[command(flatten)]
     messages: MessagesSize,
+    #[command(flatten)]
+    file: FileSize,
 }
 
 /// How much there is to do in act `talk`.
@@ -60,7 +63,7 @@ pub(crate) struct MessagesSize {
     /// Messages in act `messages`
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
-    /// Seconds between one Tor relay's death and the next in act `messages`
+    /// Seconds between one Tor relay's death and the next in acts `messages` and `file`
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(15..=3600))]
     kill_every: u64,
     /// Milliseconds from one message to the next in act `messages`
@@ -69,6 +72,14 @@ pub(crate) struct MessagesSize {
     /// Kill one of the two pods as often, too, in act `messages`
     #[arg(long)]
     kill_pods: bool,
+}
+
+/// How much there is to do in act `file`.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct FileSize {
+    /// Size of the file that is sent in act `file`, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    mebibytes: u64,
 }
 
 /// An act.
@@ -80,6 +91,8 @@ enum Act {
     Talk,
     /// A thousand messages while Tor relays die; takes minutes, and is not played unless it is named
     Messages,
+    /// A file of one GiB while Tor relays die; takes half an hour, and is not played unless it is named
+    File,
 }
 
 impl Act {
@@ -92,6 +105,7 @@ impl Act {
             Self::Pay => Ok(vec![pay::play(stage)?]),
             Self::Talk => talk::play(stage, demo.talk),
             Self::Messages => messages::play(stage, demo.messages),
+            Self::File => large_file::play(stage, demo.file, demo.messages.kill_every),
         }
     }
 }

@@ -7,9 +7,15 @@ mod file;
 mod restore;
 mod together;
 
-use super::{DemoError, TalkSize, person::Person, stage::Stage};
+use std::time::Duration;
+
+use super::{DemoError, TalkSize, person::Person, stage::Stage, unrest::Unrest};
 pub(super) use apart::meet;
 pub(super) use cast::{Cast, Talker, add_relays};
+pub(super) use file::send_file;
+
+/// Often, so that some of it meets the file: on two cores 20 MB are there after half a minute.
+const FILE_UNREST: Duration = Duration::from_secs(15);
 
 /// Plays the act; both go on with `--keep`.
 pub(super) fn play(stage: &Stage<'_>, size: TalkSize) -> Result<Vec<Person>, DemoError> {
@@ -20,7 +26,8 @@ pub(super) fn play(stage: &Stage<'_>, size: TalkSize) -> Result<Vec<Person>, Dem
     together::gather(&cast)?;
     let backup = restore::back_up(&cast)?;
     together::measure(&mut cast, size.burst)?;
-    file::send(&cast, size.file_mb)?;
+    let unrest = Unrest { every: FILE_UNREST, silent_too: true };
+    send_file(&cast, "a file, while Tor relays die or fall silent", size.file_mb * 1_000_000, unrest)?;
     restore::restore(&mut cast, &backup)?;
     Ok(cast.leave())
 }

@@ -87,7 +87,15 @@ impl Pod {
     /// # Errors
     /// When the command fails.
     pub fn cli(&self, args: &[&str]) -> Result<Done, CommandError> {
-        command::run(&self.home.launch, &self.home.dir, args, LOCAL_LIMIT)
+        self.cli_within(args, LOCAL_LIMIT)
+    }
+
+    /// The same, with so much time: for what moves a lot of data.
+    ///
+    /// # Errors
+    /// When the command fails or takes longer.
+    pub fn cli_within(&self, args: &[&str], limit: Duration) -> Result<Done, CommandError> {
+        command::run(&self.home.launch, &self.home.dir, args, limit)
     }
 
     /// Starts `autonomy pod run`. One that runs is killed first.
