@@ -3,7 +3,7 @@
 //! ```text
 //! inviter   opens a one-time queue at a place, leaves its key package there as a sealed notice, and hands over the invite
 //! invited   redeems the notice, checks it against the hash in the invite, leaves a hello in the queue
-//! inviter   collects the hello, sees who came, confirms, closes the queue
+//! inviter   collects the hello, sees who came, confirms, takes the notice away; closes the queue when both have talked
 //! ```
 //!
 //! Whoever reads the line can come in its holder's stead: it travels by a way that both trust, once, and it ends.

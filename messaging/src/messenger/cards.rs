@@ -51,6 +51,15 @@ impl Turn<'_> {
         self.touch(id);
     }
 
+    /// A card of ours was given up, since they were away for too long: they still need one.
+    pub(super) fn card_was_given_up(&mut self, id: ContactId) {
+        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+            contact.record.card_digest = [0; 32];
+            self.record_changed(id);
+            self.look_at_card(id);
+        }
+    }
+
     /// Whether our card says something else by now than the one they have. Looks once after each
     /// [`look_at_card`](Self::look_at_card).
     pub(super) fn card_is_outdated(&mut self, id: ContactId) -> bool {
@@ -112,6 +121,7 @@ impl Turn<'_> {
         contact.take_card(Some(card));
         let known = contact.record.state != ContactState::Joining;
         self.record_changed(id);
+        self.touch(id);
         if known {
             self.notify(Notice::CardChanged(id));
         }

@@ -209,7 +209,7 @@ pub(super) struct ContactOutside {
     pub(super) last_reset: Timestamp,
 }
 
-/// The repeated sending of a hello or a reset.
+/// The repeated sending of what stands at the beginning: an invite, a hello, a reset.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct FirstFlight {
     pub(super) in_flight: u32,

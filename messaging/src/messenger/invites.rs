@@ -155,7 +155,7 @@ impl Turn<'_> {
             return Ok(());
         }
         let over = self.messenger.invites.iter().filter(|(_, record)| !record.is_open());
-        let oldest = over.min_by_key(|(_, record)| record.created_at).map(|(id, _)| *id);
+        let oldest = over.min_by_key(|(_, record)| (record.is_read(), record.created_at)).map(|(id, _)| *id);
         let remedy = "cancel one that is no longer needed";
         let oldest =
             oldest.ok_or(RefusedBecause::Full { what: "open invites", limit: MAX_INVITES, remedy })?;
@@ -173,14 +173,17 @@ impl Turn<'_> {
         Ok(Answer::Done)
     }
 
+    /// Whether queues of ours may lie there.
+    fn is_ours(&self, place: &Place) -> bool {
+        let at_home = self.messenger.own.as_ref().is_some_and(|own| own.place == *place);
+        let direct = self.messenger.reach == Reach::Direct;
+        (direct && at_home) || self.messenger.relays.contains_key(place)
+    }
+
     /// Ends invites at places that are ours no more: nobody can redeem them.
     pub(super) fn end_homeless_invites(&mut self) {
-        let Ok(own) = self.own() else { return };
-        let messenger = &*self.messenger;
-        let direct = messenger.reach == Reach::Direct;
-        let ours = |place: &Place| (direct && *place == own.place) || messenger.relays.contains_key(place);
-        let read = messenger.invites.iter().filter(|(_, record)| record.is_read());
-        let homeless = read.filter(|(_, record)| !ours(&record.queue.place));
+        let read = self.messenger.invites.iter().filter(|(_, record)| record.is_read());
+        let homeless = read.filter(|(_, record)| !self.is_ours(&record.queue.place));
         let homeless: Vec<_> = homeless.map(|(id, record)| (*id, record.is_open())).collect();
         for (id, was_open) in homeless {
             if was_open {
@@ -207,12 +210,13 @@ impl Turn<'_> {
     }
 
     /// Its redeemer was confirmed: it can be redeemed no more, and its queue is theirs alone. One that ran out or was
-    /// taken back meanwhile gets its queue again for that.
+    /// taken back meanwhile gets its queue again for that, if its place is still ours.
     pub(super) fn invite_confirmed(&mut self, id: InviteId) {
-        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
-        if record.state == InviteState::Failed {
+        let Some(record) = self.messenger.invites.get(&id) else { return };
+        if record.state == InviteState::Failed || !self.is_ours(&record.queue.place) {
             return self.end_invite(id, InviteState::Used);
         }
+        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
         record.state = InviteState::Confirmed;
         let record = record.clone();
         self.messenger.outside.queues.insert(record.queue.id(), Inlet::Invite(id));

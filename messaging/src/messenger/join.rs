@@ -114,8 +114,6 @@ impl Turn<'_> {
                 }
             },
         };
-        let package = OwnKeyPackage::generate(self.rng, own.root.as_bytes())
-            .map_err(|error| RefusedBecause::Conflict(error.to_string()))?;
         let mut record = self.messenger.new_record(&invite.root(), ContactState::Joining, self.now);
         if let Some(known) = known {
             record.keep_of(&known);
@@ -123,7 +121,6 @@ impl Turn<'_> {
         if let Some(name) = name {
             name.as_str().clone_into(&mut record.name);
         }
-        record.own_package = package.to_bytes().to_vec();
         record.joining = Some(Joining { invite: invite.to_bytes().to_vec(), step: JoinStep::Redeem });
         self.insert_contact(id, record, None);
         self.make_queues(id);
@@ -216,9 +213,12 @@ impl Turn<'_> {
                     self.join_failed(id, "what waits at the invite's place is not what the invite says");
                 }
             }
-            (JoinStep::Leave(hello) | JoinStep::Left(hello, _), Ok(Response::Done)) => {
+            (JoinStep::Leave(hello), Ok(Response::Done)) => {
                 *flight = FirstFlight { due: now + HELLO_AGAIN, ..FirstFlight::default() };
                 self.join_step(id, JoinStep::Left(hello, now));
+            }
+            (JoinStep::Left(..), Ok(Response::Done)) => {
+                *flight = FirstFlight { due: now + HELLO_AGAIN, ..FirstFlight::default() };
             }
             // It may be there, and the inviter may close the queue before we ask again.
             (JoinStep::Leave(hello), Err(_)) => {
@@ -279,9 +279,11 @@ impl Turn<'_> {
     }
 
     fn make_hello(&mut self, id: ContactId, invite: &Invite, package: &[u8]) -> Option<(Session, Vec<u8>)> {
+        let root = self.own().ok()?.root;
+        // Drawn with the group: whoever comes back from a backup of before it, and makes another, has another leaf key.
+        let own = OwnKeyPackage::generate(self.rng, root.as_bytes()).ok()?;
+        self.messenger.contacts.get_mut(&id)?.record.own_package = own.to_bytes().to_vec();
         let card = self.sign_card(id)?;
-        let contact = self.messenger.contacts.get(&id)?;
-        let own = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
         let peer = PeerKeyPackage::parse(package).ok()?;
         let psk = invite.mls_psk();
         let (mut session, welcome) = Session::create(self.rng, &own, &peer, &psk).ok()?;

@@ -9,7 +9,7 @@ use crate::{
     card::{Card, UnverifiedCard},
     envelope::{Envelope, Hello},
     frame::Blob,
-    ratchet::{OwnKeyPackage, Psk, Session},
+    ratchet::{OpenError, OwnKeyPackage, Psk, Session},
 };
 
 /// Most people who may wait for confirmation of one invite: each costs a group, about a millisecond and 60 kB on disk.
@@ -29,7 +29,13 @@ impl Turn<'_> {
             self.messenger.outside.refused.malformed += 1;
             return;
         };
-        if self.meet(id, &package, &invite.mls_psk(), &hello).is_none() {
+        let is_open = self.messenger.invites[&id].is_open();
+        let psk = invite.mls_psk();
+        let met = match is_open {
+            true => self.meet(id, &package, &psk, &hello),
+            false => self.meet_again(id, &package, &psk, &hello),
+        };
+        if met.is_none() {
             self.messenger.outside.refused.malformed += 1;
         }
     }
@@ -46,19 +52,6 @@ impl Turn<'_> {
             return None;
         }
         let contact = ContactId::of(&root);
-        if self.is_awaited(contact, invite) {
-            let known = self.messenger.contacts[&contact].card.as_ref();
-            let same_group = known.is_some_and(|known| known.leaf_key() == card.leaf_key());
-            // The group they know us in goes on: another session of it here would use its keys twice.
-            if !same_group || !self.take_newer_card(contact, card, &card_bytes) {
-                self.messenger.outside.refused.repeats += 1;
-            }
-            return Some(());
-        }
-        if !self.messenger.invites[&invite].is_open() {
-            self.messenger.outside.refused.foreign += 1;
-            return Some(());
-        }
         let asking = |record: &ContactRecord| record.state == ContactState::Asking;
         let others = self.messenger.contacts.iter().filter(|(id, _)| **id != contact);
         let waiting = others.filter(|(_, other)| other.record.invite == Some(invite));
@@ -101,11 +94,65 @@ impl Turn<'_> {
         known.record.invite.and_then(made) <= made(invite)
     }
 
-    /// Whether this contact was confirmed after they redeemed this invite, and not heard from since.
-    fn is_awaited(&self, id: ContactId, invite: InviteId) -> bool {
-        let contact =
-            self.messenger.contacts.get(&id).filter(|contact| contact.record.invite == Some(invite));
-        contact.is_some_and(|contact| contact.record.state == ContactState::Active)
+    /// One who was confirmed, and has heard nothing of it, introduces themselves once more. What they say is a message in
+    /// the group that goes on here: their card with the places of today. None if what they say does not hold.
+    fn meet_again(
+        &mut self,
+        invite: InviteId,
+        package: &OwnKeyPackage,
+        psk: &Psk,
+        hello: &Hello,
+    ) -> Option<()> {
+        let awaited = |contact: &Contact| {
+            contact.record.invite == Some(invite) && contact.record.state == ContactState::Active
+        };
+        let contact = self.messenger.contacts.iter().find(|(_, contact)| awaited(contact));
+        let (id, root) = contact.map(|(id, contact)| (*id, contact.record.root()))?;
+        if let Some(mut session) = self.take_session(id) {
+            let opened = session.open(None, &hello.message);
+            self.keep_session(id, session);
+            match opened {
+                Ok(card) => {
+                    self.card(id, &card);
+                    self.group_is_known(id);
+                    return Some(());
+                }
+                Err(OpenError::Repeat) => {
+                    self.messenger.outside.refused.repeats += 1;
+                    return Some(());
+                }
+                Err(_) => {}
+            }
+        }
+        let mut session = Session::join(package, &hello.welcome, psk).ok()?;
+        let card_bytes = session.open(None, &hello.message).ok()?;
+        let card = UnverifiedCard::parse(&card_bytes).ok()?.verify(&root, self.now).ok()?;
+        let known = self.messenger.contacts.get(&id)?;
+        let same_group = known.card.as_ref().is_some_and(|known| known.leaf_key() == card.leaf_key());
+        if card.leaf_key() != session.peer_leaf_key() || !known.accepts(card.certificate()) {
+            return None;
+        }
+        if !same_group {
+            // They came back from a backup of before they made the first.
+            self.begin_anew(id, session, card, card_bytes.to_vec());
+        } else if !self.take_newer_card(id, card, &card_bytes) {
+            self.messenger.outside.refused.repeats += 1;
+        }
+        Some(())
+    }
+
+    /// The group of this introduction is the one that counts, in place of what was made of an earlier one.
+    fn begin_anew(&mut self, id: ContactId, session: Session, card: Card, card_bytes: Vec<u8>) {
+        self.drop_session(id);
+        let Ok(contact) = self.contact(id) else { return };
+        contact.record.keys = Some(super::join::pair_keys(&session, super::join::Side::Joiner));
+        contact.record.card = card_bytes;
+        contact.record.pending_reset = None;
+        contact.outside.first_flight = super::contact::FirstFlight::default();
+        contact.take_card(Some(card));
+        self.begin_group(id, Box::new(session));
+        self.record_changed(id);
+        self.touch(id);
     }
 
     /// A confirmed contact was heard from, or will not be: they need the queue of their invite no more.

@@ -64,6 +64,9 @@ impl Turn<'_> {
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
         if with_notice != record.is_open() {
             // What was asked while it was still open says nothing of what is asked now.
+            if let Some(flight) = self.messenger.outside.publishing.get_mut(&id) {
+                *flight = FirstFlight::default();
+            }
             return;
         }
         if !with_notice {
@@ -105,11 +108,21 @@ impl Turn<'_> {
             Ok(Response::Refused(refusal)) => is_passing(refusal),
             answer => answer.is_err(),
         };
-        if !again {
-            self.messenger.outside.publishing.remove(&id);
-        } else if let Some(flight) = self.messenger.outside.publishing.get_mut(&id) {
-            flight.in_flight = 0;
-            flight.put_off(self.now);
+        if again {
+            if let Some(flight) = self.messenger.outside.publishing.get_mut(&id) {
+                flight.in_flight = 0;
+                flight.put_off(self.now);
+            }
+            return;
+        }
+        self.messenger.outside.publishing.remove(&id);
+        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
+        // It may be the first that the place hears of it: the introduction came by hand.
+        if *outcome == Ok(Response::Done) && !record.queue.is_open() {
+            record.queue.state = QueueState::Open;
+            let record = record.clone();
+            self.put(Key::Invite(id), &record);
+            self.messenger.outside.queues_changed = true;
         }
     }
 
@@ -148,7 +161,7 @@ impl Turn<'_> {
     pub(super) fn take_notice_away(&mut self, id: InviteId) {
         let at_home = self.messenger.own.as_ref().map(|own| own.place);
         if self.messenger.invites.get(&id).is_some_and(|record| Some(record.queue.place) != at_home) {
-            self.messenger.outside.publishing.insert(id, FirstFlight::default());
+            self.messenger.outside.publishing.entry(id).or_default();
         }
     }
 

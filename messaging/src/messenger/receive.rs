@@ -97,12 +97,18 @@ impl Turn<'_> {
         contact.outside.unreadable = None;
         contact.outside.courier.heard_from(now);
         contact.thread.heard_at = Some(now);
-        let answered = contact.record.pending_reset.take().is_some();
-        if answered {
-            self.record_changed(id);
-        }
+        self.group_is_known(id);
         self.thread_moved(id);
         self.no_longer_awaited(id);
+    }
+
+    /// They have the present group: a reset that made it was answered.
+    pub(super) fn group_is_known(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        if contact.record.pending_reset.take().is_some() {
+            self.record_changed(id);
+            self.touch(id);
+        }
     }
 
     fn receipts(&mut self, id: ContactId, acks: &Acks) {

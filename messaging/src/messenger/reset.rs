@@ -3,13 +3,15 @@
 //! It is made from the key package in their last card and the pair's reset key, signed by the pod key, and numbered by
 //! a generation that only grows. Where both make one at a time, the higher generation wins, and among equals that of
 //! the smaller root key. Nothing else is said until the contact has answered in the new group; what waits in both
-//! outboxes is numbered anew and sent again.
+//! outboxes is numbered anew and sent again. One who redeemed an invite and has no card yet cannot answer, not knowing
+//! where: they leave their introduction once more, and that is in the new group.
 
 use super::{
     ContactId, ContactState, Notice, Timestamp, contact::FirstFlight, deliver::deposit_lane, places::Call,
     turn::Turn,
 };
 use crate::{
+    PublicKey,
     envelope::{Envelope, Reset, VerifiedReset},
     frame::{DepositId, Frame},
     lane::Unreached,
@@ -217,12 +219,23 @@ impl Turn<'_> {
         }
     }
 
+    /// The key they sign with in groups with us: on their card, or in the first group for as long as none came.
+    fn peer_leaf_key(&mut self, id: ContactId) -> Option<PublicKey> {
+        if let Some(card) = &self.messenger.contacts.get(&id)?.card {
+            return Some(card.leaf_key());
+        }
+        let session = self.take_session(id)?;
+        let key = session.peer_leaf_key();
+        self.keep_session(id, session);
+        Some(key)
+    }
+
     fn take_reset(&mut self, id: ContactId, reset: &VerifiedReset) -> Option<()> {
         let contact = self.messenger.contacts.get(&id)?;
         let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
         let psk = Psk::from_bytes(&contact.record.keys.as_ref()?.reset_psk);
         let mut session = Session::join(&package, &reset.welcome, &psk).ok()?;
-        if contact.card.as_ref()?.leaf_key() != session.peer_leaf_key() {
+        if self.peer_leaf_key(id)? != session.peer_leaf_key() {
             return None;
         }
         let packet = session.open(None, &reset.message).ok()?;
@@ -235,6 +248,11 @@ impl Turn<'_> {
         contact.record.pending_reset = None;
         contact.outside.first_flight = FirstFlight::default();
         contact.outside.courier.owe_receipt(now, false);
+        if contact.record.state == ContactState::Joining {
+            // Where to answer is not known yet: the introduction is, in the new group.
+            contact.record.card_digest = [0; 32];
+            self.look_at_card(id);
+        }
         self.begin_group(id, Box::new(session));
         self.record_changed(id);
         self.packet(id, &packet);

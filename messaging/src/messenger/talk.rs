@@ -164,7 +164,11 @@ impl Turn<'_> {
             contact.queued_at.remove(&number);
         }
         let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { return };
-        if matches!(Payload::parse(&entry.payload), Ok(Payload::Card(_) | Payload::FileCancel(_))) {
+        let payload = Payload::parse(&entry.payload);
+        if matches!((&payload, state), (Ok(Payload::Card(_)), EntryState::Expired(_))) {
+            self.card_was_given_up(id);
+        }
+        if matches!(payload, Ok(Payload::Card(_) | Payload::FileCancel(_))) {
             // These are no part of the conversation that people see.
             self.remove(Key::Entry(id, number));
             return;

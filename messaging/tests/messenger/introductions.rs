@@ -1,6 +1,7 @@
 //! Introductions: what may become of them, and of those who wait, until both have heard each other.
 
 use autonomy_messaging::{
+    carrier::Parcel,
     frame::Frame,
     invite::Invite,
     messenger::{Answer, Command, ContactId, ContactState, Input, Notice, Reach, RefusedBecause},
@@ -8,7 +9,12 @@ use autonomy_messaging::{
     wire::{Refusal, Request, Response},
 };
 
-use super::{ALICE, BOB, HOUR, accept, invite, state, world::World};
+use super::{
+    ALICE, BOB, HOUR, accept, invite,
+    parcels::{export, import, invite_id},
+    state,
+    world::World,
+};
 
 const CAROL: usize = 2;
 const MINUTE: u64 = 60;
@@ -256,4 +262,125 @@ fn an_older_introduction_that_is_left_again_changes_nothing() {
     world.send(ALICE, bob, "still here");
     world.pass(MINUTE);
     assert_eq!(world.texts(BOB, alice), ["welcome", "still here"]);
+}
+
+#[test]
+fn who_was_away_for_so_long_that_our_card_was_given_up_gets_another() {
+    let (mut world, _) = confirmed_and_not_reached(false);
+    let (alice, bob) = (world.id(ALICE), world.id(BOB));
+    world.pass(22 * 24 * HOUR);
+    let given_up = |notice: &Notice| matches!(notice, Notice::Expired(id, _) if *id == bob);
+    assert!(world.pods[ALICE].notices.iter().any(given_up));
+    world.relays[1].1.dead = false;
+    world.pass(8 * HOUR);
+    assert_eq!(state(&mut world, BOB, alice), ContactState::Active);
+    world.send(ALICE, bob, "better late");
+    world.pass(MINUTE);
+    assert_eq!(world.texts(BOB, alice), ["better late"]);
+}
+
+#[test]
+fn an_invite_at_a_place_that_is_no_longer_ours_is_not_read_again() {
+    let mut world = World::new(2, 1);
+    let invite = invite(&mut world, ALICE);
+    accept(&mut world, BOB, &invite);
+    world.pass(8 * 24 * HOUR);
+    world.add_relay(ALICE, 0);
+    world.pass(MINUTE);
+    world.command(ALICE, Command::SetReach(Reach::Relays));
+    let (alice, bob) = (world.id(ALICE), world.id(BOB));
+    world.off(BOB);
+    world.command(ALICE, Command::Confirm(bob));
+    assert!(!world.serves(ALICE, invite.address().queue), "contacts do not learn when it runs");
+    world.on(BOB);
+    world.pass(HOUR);
+    assert_eq!(state(&mut world, BOB, alice), ContactState::Active);
+}
+
+/// Alice confirms Bob while he is off, and comes back from a backup of that day, without her groups.
+#[test]
+fn an_inviter_who_was_put_back_before_they_heard_the_one_they_confirmed_meets_them_anew() {
+    let mut world = World::new(2, 0);
+    let invite = invite(&mut world, ALICE);
+    accept(&mut world, BOB, &invite);
+    world.pass(MINUTE);
+    world.off(BOB);
+    let (alice, bob) = (world.id(ALICE), world.id(BOB));
+    world.command(ALICE, Command::Confirm(bob));
+    world.send(ALICE, bob, "welcome");
+    let backup = world.backup(ALICE);
+    world.pass(HOUR);
+    world.off(ALICE);
+    world.pods[ALICE].disk = backup;
+    world.on(ALICE);
+    world.pass(HOUR);
+    world.on(BOB);
+    world.pass(8 * HOUR);
+    assert_eq!(world.texts(BOB, alice), ["welcome"]);
+    world.send(BOB, alice, "thank you");
+    world.pass(MINUTE);
+    assert_eq!(world.texts(ALICE, bob), ["thank you"]);
+}
+
+#[test]
+fn who_introduces_themselves_anew_since_they_were_put_back_is_met_with_the_keys_of_today() {
+    for confirmed_before in [false, true] {
+        let mut world = World::new(2, 1);
+        world.add_relay(BOB, 0);
+        world.command(BOB, Command::SetReach(Reach::Relays));
+        world.relays[0].1.dead = true;
+        let invite = invite(&mut world, ALICE);
+        accept(&mut world, BOB, &invite);
+        world.pass(MINUTE);
+        let (alice, bob) = (world.id(ALICE), world.id(BOB));
+        let backup = world.backup(BOB);
+        world.relays[0].1.dead = false;
+        world.pass(HOUR);
+        world.off(BOB);
+        if confirmed_before {
+            world.command(ALICE, Command::Confirm(bob));
+            world.pass(HOUR);
+        }
+        world.pods[BOB].disk = backup;
+        world.on(BOB);
+        world.pass(HOUR);
+        if !confirmed_before {
+            world.command(ALICE, Command::Confirm(bob));
+        }
+        world.send(ALICE, bob, "welcome");
+        world.pass(8 * HOUR);
+        assert_eq!(world.texts(BOB, alice), ["welcome"]);
+        world.send(BOB, alice, "thank you");
+        world.pass(MINUTE);
+        assert_eq!(world.texts(ALICE, bob), ["thank you"]);
+    }
+}
+
+#[test]
+fn an_invite_that_was_redeemed_by_hand_before_its_place_had_it_is_read_there_as_well() {
+    let mut world = World::new(2, 3);
+    world.add_relay(ALICE, 2);
+    world.add_relay(BOB, 0);
+    world.add_relay(BOB, 1);
+    world.command(BOB, Command::SetReach(Reach::Relays));
+    world.pass(MINUTE);
+    world.relays[1].1.dead = true;
+    world.relays[2].1.dead = true;
+    let (alice, bob) = (world.id(ALICE), world.id(BOB));
+    let invite = invite(&mut world, ALICE);
+    accept(&mut world, BOB, &invite);
+    let id = invite_id(&mut world);
+    let Answer::Parcel(notice) = world.command(ALICE, Command::ExportInvite(id)) else { panic!() };
+    import(&mut world, BOB, &Parcel::parse(&notice).unwrap());
+    world.pass(MINUTE);
+    let hello = export(&mut world, BOB, alice);
+    import(&mut world, ALICE, &hello);
+    world.relays[0].1.dead = true;
+    world.command(ALICE, Command::Confirm(bob));
+    world.send(ALICE, bob, "welcome");
+    world.pass(HOUR);
+    world.relays[1].1.dead = false;
+    world.relays[2].1.dead = false;
+    world.pass(8 * HOUR);
+    assert_eq!(world.texts(BOB, alice), ["welcome"]);
 }

@@ -7,12 +7,12 @@ use autonomy_messaging::{
 
 use super::{ALICE, BOB, HOUR, accept, contacts, invite, state, world::World};
 
-fn export(world: &mut World, pod: usize, to: ContactId) -> Parcel {
+pub(crate) fn export(world: &mut World, pod: usize, to: ContactId) -> Parcel {
     let Answer::Parcel(bytes) = world.command(pod, Command::ExportParcel(to)) else { panic!() };
     Parcel::parse(&bytes).unwrap()
 }
 
-fn import(world: &mut World, pod: usize, parcel: &Parcel) -> Imported {
+pub(crate) fn import(world: &mut World, pod: usize, parcel: &Parcel) -> Imported {
     let Answer::Imported(imported) = world.command(pod, Command::ImportParcel(parcel.clone())) else {
         panic!()
     };
@@ -53,7 +53,7 @@ fn contacts_by_hand(world: &mut World) -> (ContactId, ContactId) {
     (alice, bob)
 }
 
-fn invite_id(world: &mut World) -> InviteId {
+pub(crate) fn invite_id(world: &mut World) -> InviteId {
     let Answer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
     invites[0].id
 }

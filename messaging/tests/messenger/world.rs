@@ -329,6 +329,11 @@ impl World {
         ContactId::of(&self.pods[pod].own.root)
     }
 
+    /// Whether a pod gives out what is left in this queue at its own place.
+    pub(crate) fn serves(&self, pod: usize, queue: QueueId) -> bool {
+        self.pods[pod].serves.contains(&queue)
+    }
+
     pub(crate) fn add_relays(&mut self, pod: usize) {
         (0..self.relays.len()).for_each(|relay| self.add_relay(pod, relay));
     }
