@@ -3,7 +3,11 @@
 use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 
-use super::{ContactId, ContactState, Notice, contact::Contact, turn::Turn};
+use super::{
+    ContactId, ContactState, Notice,
+    contact::{Contact, FirstFlight},
+    turn::Turn,
+};
 use crate::{
     card::{Card, CardPlace, UnverifiedCard},
     payload::Payload,
@@ -51,9 +55,14 @@ impl Turn<'_> {
         self.touch(id);
     }
 
-    /// A card of ours was given up, since they were away for too long: they still need one.
-    pub(super) fn card_was_given_up(&mut self, id: ContactId) {
-        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
+    /// A card of ours was given up, since they were away for too long. If it was the newest, they still need one.
+    pub(super) fn card_was_given_up(&mut self, id: ContactId, card: &[u8]) {
+        let Ok(own) = self.own() else { return };
+        let card = UnverifiedCard::parse(card).ok().and_then(|card| card.verify_kept(&own.root).ok());
+        let version = card.map(|card| card.version());
+        if let Some(contact) = self.messenger.contacts.get_mut(&id)
+            && version == Some(contact.record.card_version)
+        {
             contact.record.card_digest = [0; 32];
             self.record_changed(id);
             self.look_at_card(id);
@@ -83,8 +92,8 @@ impl Turn<'_> {
     /// Sends our card where the one they have no longer says what is so.
     pub(super) fn refresh_card(&mut self, id: ContactId) {
         let has_room = self.messenger.contacts.get(&id).is_some_and(Contact::has_room_for_card);
-        if self.card_is_outdated(id)
-            && has_room
+        if has_room
+            && self.card_is_outdated(id)
             && let Some(card) = self.sign_newer_card(id)
         {
             self.queue_payload(id, &Payload::Card(card));
@@ -119,6 +128,10 @@ impl Turn<'_> {
         }
         contact.record.card = bytes.to_vec();
         contact.take_card(Some(card));
+        if contact.record.pending_reset.is_some() {
+            // It goes to the places of today, and soon.
+            contact.outside.first_flight = FirstFlight::default();
+        }
         let known = contact.record.state != ContactState::Joining;
         self.record_changed(id);
         self.touch(id);

@@ -27,6 +27,8 @@ const QUEUES_WAIT: u64 = 15;
 const HELLO_AGAIN: u64 = 6 * 60 * 60;
 /// How long to wait for the inviter to confirm, seconds: 30 days.
 pub(super) const CONFIRM_WAIT: u64 = 30 * 24 * 60 * 60;
+/// A pod that starts when that is over waits so much longer, seconds.
+const START_GRACE: u64 = 24 * 60 * 60;
 /// Answers «no such queue» after which an invite is believed to be gone: its place may just not have it yet.
 const GONE_AFTER: u32 = 4;
 
@@ -282,7 +284,11 @@ impl Turn<'_> {
         let root = self.own().ok()?.root;
         // Drawn with the group: whoever comes back from a backup of before it, and makes another, has another leaf key.
         let own = OwnKeyPackage::generate(self.rng, root.as_bytes()).ok()?;
-        self.messenger.contacts.get_mut(&id)?.record.own_package = own.to_bytes().to_vec();
+        // Numbered by the clock: of two introductions that somebody made, put back in between, the later one counts.
+        let version = u32::try_from(self.now).unwrap_or(u32::MAX);
+        let contact = self.messenger.contacts.get_mut(&id)?;
+        contact.record.own_package = own.to_bytes().to_vec();
+        contact.record.card_version = contact.record.card_version.max(version);
         let card = self.sign_card(id)?;
         let peer = PeerKeyPackage::parse(package).ok()?;
         let psk = invite.mls_psk();
@@ -328,8 +334,14 @@ impl Turn<'_> {
         self.make_queues(id);
         let Ok(contact) = self.contact(id) else { return };
         let step = contact.record.joining.as_ref().map(|joining| joining.step.clone());
-        if let Some(JoinStep::Leave(hello)) = step {
-            self.join_step(id, JoinStep::Left(hello, self.now));
+        match step {
+            Some(JoinStep::Leave(hello)) => self.join_step(id, JoinStep::Left(hello, self.now)),
+            // What came while the pod was off is collected before it gives up.
+            Some(JoinStep::Left(hello, at)) => {
+                let at = at.max(self.now.saturating_sub(CONFIRM_WAIT - START_GRACE));
+                self.join_step(id, JoinStep::Left(hello, at));
+            }
+            _ => {}
         }
     }
 

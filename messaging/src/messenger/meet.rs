@@ -65,6 +65,10 @@ impl Turn<'_> {
                 record.keep_of(&known.record);
                 self.forget_contact(contact);
             }
+            Some(known) if self.starts_over(known, invite, &card) => {
+                self.start_over(contact, invite, package, session, card, card_bytes.to_vec());
+                return Some(());
+            }
             // A repeat, or somebody we know already: nothing to do.
             Some(_) => {
                 self.messenger.outside.refused.repeats += 1;
@@ -82,16 +86,52 @@ impl Turn<'_> {
         Some(())
     }
 
-    /// Whether one who waits to be confirmed says something newer. In the same group that is a newer card: their places
-    /// changed. In another one they gave up what they asked before, and its keys: an answer to that would reach nobody.
-    /// Queues of two invites may be read in any order: the later invite counts.
+    /// Whether one who waits to be confirmed says something newer. By the same invite that is a newer card: their places
+    /// changed, or they came back from a backup and gave up the keys of what they asked before. So they did where they
+    /// took another invite: an answer to the first would reach nobody. Queues of two invites may be read in any order: the
+    /// later invite counts.
     fn asks_anew(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
-        let before = known.card.as_ref();
-        if let Some(before) = before.filter(|before| before.leaf_key() == card.leaf_key()) {
-            return card.version() > before.version();
+        if known.record.invite == Some(invite) {
+            return known.card.as_ref().is_none_or(|before| card.version() > before.version());
         }
+        self.is_later(invite, known)
+    }
+
+    /// Whether this invite was made after the one that a contact redeemed, or with it.
+    fn is_later(&self, invite: InviteId, known: &Contact) -> bool {
         let made = |invite| self.messenger.invites.get(&invite).map(|invite| invite.created_at);
         known.record.invite.and_then(made) <= made(invite)
+    }
+
+    /// Whether one who was confirmed, and not heard from since, took another invite: they gave up before they heard of it,
+    /// or came back from a backup without the keys of the first.
+    fn starts_over(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
+        let awaited = known.record.state == ContactState::Active
+            && known.record.invite.is_some_and(|redeemed| redeemed != invite);
+        awaited && self.is_later(invite, known) && known.accepts(card.certificate())
+    }
+
+    /// They were confirmed already, and need not be again.
+    fn start_over(
+        &mut self,
+        id: ContactId,
+        invite: InviteId,
+        package: &OwnKeyPackage,
+        session: Session,
+        card: Card,
+        card_bytes: Vec<u8>,
+    ) {
+        // It is loaded by the key package that belongs to it.
+        self.drop_session(id);
+        let Ok(contact) = self.contact(id) else { return };
+        contact.record.own_package = package.to_bytes().to_vec();
+        let before = contact.record.invite.replace(invite);
+        self.begin_anew(id, session, card, card_bytes);
+        if let Some(before) = before {
+            self.heard_of_redeemer(before);
+        }
+        self.invite_confirmed(invite);
+        self.send_away_others(invite);
     }
 
     /// One who was confirmed, and has heard nothing of it, introduces themselves once more. What they say is a message in
@@ -129,19 +169,23 @@ impl Turn<'_> {
         let card = UnverifiedCard::parse(&card_bytes).ok()?.verify(&root, self.now).ok()?;
         let known = self.messenger.contacts.get(&id)?;
         let same_group = known.card.as_ref().is_some_and(|known| known.leaf_key() == card.leaf_key());
+        let newer = known.card.as_ref().is_none_or(|known| card.version() > known.version());
         if card.leaf_key() != session.peer_leaf_key() || !known.accepts(card.certificate()) {
             return None;
         }
-        if !same_group {
+        if !newer {
+            self.messenger.outside.refused.repeats += 1;
+        } else if !same_group {
             // They came back from a backup of before they made the first.
             self.begin_anew(id, session, card, card_bytes.to_vec());
-        } else if !self.take_newer_card(id, card, &card_bytes) {
-            self.messenger.outside.refused.repeats += 1;
+        } else {
+            self.take_newer_card(id, card, &card_bytes);
         }
         Some(())
     }
 
-    /// The group of this introduction is the one that counts, in place of what was made of an earlier one.
+    /// The group of this introduction is the one that counts, in place of what was made of an earlier one. Never the other
+    /// way round: a second session of one welcome would use its keys twice, and its numbers.
     fn begin_anew(&mut self, id: ContactId, session: Session, card: Card, card_bytes: Vec<u8>) {
         self.drop_session(id);
         let Ok(contact) = self.contact(id) else { return };
@@ -152,7 +196,8 @@ impl Turn<'_> {
         contact.take_card(Some(card));
         self.begin_group(id, Box::new(session));
         self.record_changed(id);
-        self.touch(id);
+        self.look_at_card(id);
+        self.notify(Notice::Rekeyed(id));
     }
 
     /// A confirmed contact was heard from, or will not be: they need the queue of their invite no more.

@@ -42,6 +42,8 @@ impl Turn<'_> {
     /// The place of an invite has lost it.
     pub(super) fn publish_again(&mut self, id: InviteId) {
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
+        // The place counts anew, and so do we.
+        self.messenger.outside.acks.remove(&record.queue.id());
         match record.state {
             InviteState::Ready => {
                 record.state = InviteState::Publishing;

@@ -3,11 +3,14 @@
 //! It is made from the key package in their last card and the pair's reset key, signed by the pod key, and numbered by
 //! a generation that only grows. Where both make one at a time, the higher generation wins, and among equals that of
 //! the smaller root key. Nothing else is said until the contact has answered in the new group; what waits in both
-//! outboxes is numbered anew and sent again. One who redeemed an invite and has no card yet cannot answer, not knowing
-//! where: they leave their introduction once more, and that is in the new group.
+//! outboxes is numbered anew and sent again. One who redeemed an invite and may have no card yet could not answer, not
+//! knowing where: so the reset brings it along. If it does not, they leave their introduction once more, in the new group.
 
 use super::{
-    ContactId, ContactState, Notice, Timestamp, contact::FirstFlight, deliver::deposit_lane, places::Call,
+    ContactId, ContactState, Notice, Timestamp,
+    contact::FirstFlight,
+    deliver::{Ware, deposit_lane},
+    places::Call,
     turn::Turn,
 };
 use crate::{
@@ -95,8 +98,9 @@ impl Turn<'_> {
         }
         let generation = self.now.max(contact.record.generation + 1);
         self.drop_session(id);
-        let Some((session, reset)) = self.make_reset(id, generation) else { return };
-        let Ok(reset) = Envelope::Reset(Box::new(reset)).to_bytes() else { return };
+        let Some((session, welcome)) = self.make_group(id) else { return };
+        self.begin_group(id, Box::new(session));
+        let Some(reset) = self.make_reset(id, generation, welcome) else { return };
         let now = self.now;
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
             contact.record.generation = generation;
@@ -105,25 +109,30 @@ impl Turn<'_> {
             contact.outside.unreadable = None;
             contact.outside.last_reset = now;
         }
-        self.begin_group(id, Box::new(session));
         self.record_changed(id);
     }
 
-    fn make_reset(&mut self, id: ContactId, generation: u64) -> Option<(Session, Reset)> {
-        let own = self.own().ok()?;
+    fn make_group(&mut self, id: ContactId) -> Option<(Session, Vec<u8>)> {
         let contact = self.messenger.contacts.get(&id)?;
         let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
         let peer = PeerKeyPackage::parse(contact.card.as_ref()?.key_package()).ok()?;
         let psk = Psk::from_bytes(&contact.record.keys.as_ref()?.reset_psk);
-        let peer_root = contact.record.root();
-        let (mut session, welcome) = Session::create(self.rng, &package, &peer, &psk).ok()?;
-        let mut acks = self.acks(id)?;
-        acks.incarnation = session.incarnation();
-        acks.messages = crate::Window::new();
-        let packet = Packet { acks, items: Vec::new() }.to_bytes().ok()?;
-        let message = session.seal(self.rng, &packet, false).ok()?.message;
+        Session::create(self.rng, &package, &peer, &psk).ok()
+    }
+
+    fn make_reset(&mut self, id: ContactId, generation: u64, welcome: Vec<u8>) -> Option<Vec<u8>> {
+        let own = self.own().ok()?;
+        let record = &self.messenger.contacts.get(&id)?.record;
+        let (peer_root, is_awaited) = (record.root(), record.invite.is_some());
+        // One who was never heard from may not have our card, and so not know where to answer. It is the first that waits.
+        let first = is_awaited.then(|| self.item(id, Ware::Part(0))).flatten();
+        let packet = Packet { acks: self.acks(id)?, items: first.into_iter().collect() }.to_bytes().ok()?;
+        let mut session = self.take_session(id)?;
+        let sealed = session.seal(self.rng, &packet, false);
+        self.keep_session(id, session);
+        let message = sealed.ok()?.message;
         let reset = Reset::sign(&own.pod_key, &own.certificate, &peer_root, generation, welcome, message);
-        Some((session, reset))
+        Envelope::Reset(Box::new(reset)).to_bytes().ok()
     }
 
     /// Leaves the reset at every place of the contact, again and again until they answer.

@@ -165,8 +165,8 @@ impl Turn<'_> {
         }
         let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { return };
         let payload = Payload::parse(&entry.payload);
-        if matches!((&payload, state), (Ok(Payload::Card(_)), EntryState::Expired(_))) {
-            self.card_was_given_up(id);
+        if let (Ok(Payload::Card(card)), EntryState::Expired(_)) = (&payload, state) {
+            self.card_was_given_up(id, card);
         }
         if matches!(payload, Ok(Payload::Card(_) | Payload::FileCancel(_))) {
             // These are no part of the conversation that people see.
