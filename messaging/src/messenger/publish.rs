@@ -88,7 +88,8 @@ impl Turn<'_> {
                 self.messenger.outside.queues_changed = true;
                 self.notify(Notice::InviteReady(id));
             }
-            Ok(Response::Refused(refusal)) if !is_passing(&refusal) => {
+            // A place that had it and lost it may take it again later: somebody may hold the invite, or wait to be confirmed.
+            Ok(Response::Refused(refusal)) if !is_passing(&refusal) && !record.queue.is_open() => {
                 record.state = InviteState::Failed;
                 let record = record.clone();
                 self.messenger.outside.queues.remove(&record.queue.id());
@@ -106,11 +107,7 @@ impl Turn<'_> {
 
     /// What the place said to a queue without a notice.
     fn notice_taken_away(&mut self, id: InviteId, outcome: &Result<Response, Unreached>) {
-        let again = match outcome {
-            Ok(Response::Refused(refusal)) => is_passing(refusal),
-            answer => answer.is_err(),
-        };
-        if again {
+        if *outcome != Ok(Response::Done) {
             if let Some(flight) = self.messenger.outside.publishing.get_mut(&id) {
                 flight.in_flight = 0;
                 flight.put_off(self.now);
@@ -120,7 +117,7 @@ impl Turn<'_> {
         self.messenger.outside.publishing.remove(&id);
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
         // It may be the first that the place hears of it: the introduction came by hand.
-        if *outcome == Ok(Response::Done) && !record.queue.is_open() {
+        if !record.queue.is_open() {
             record.queue.state = QueueState::Open;
             let record = record.clone();
             self.put(Key::Invite(id), &record);

@@ -220,6 +220,28 @@ fn a_relay_that_lost_the_queue_of_an_invite_gets_it_again_without_what_others_ne
     assert_eq!(world.texts(BOB, alice), ["welcome"]);
 }
 
+#[test]
+fn an_invite_that_its_relay_lost_is_left_there_again_once_there_is_room() {
+    let mut world = World::new(2, 1);
+    world.add_relay(ALICE, 0);
+    let invite = invite(&mut world, ALICE);
+    world.pass(MINUTE);
+    accept(&mut world, BOB, &invite);
+    world.off(ALICE);
+    world.pass(MINUTE);
+    world.relays[0].1.queues.clear();
+    world.relays[0].1.full = true;
+    world.on(ALICE);
+    world.handle(ALICE, Input::Missing { place: invite.address().place, queue: invite.address().queue });
+    world.pass(HOUR);
+    let failed = |notice: &Notice| matches!(notice, Notice::InviteFailed(..));
+    assert!(!world.pods[ALICE].notices.iter().any(failed));
+    world.relays[0].1.full = false;
+    world.pass(8 * HOUR);
+    let bob = world.id(BOB);
+    assert_eq!(state(&mut world, ALICE, bob), ContactState::Asking);
+}
+
 /// What a pod is about to leave at a place.
 fn leaves(world: &World, pod: usize, at: Place) -> Vec<Frame> {
     let calls = world.calls.iter().filter(|(of, _, place, _)| *of == pod && *place == at);

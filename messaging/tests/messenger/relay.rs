@@ -14,6 +14,8 @@ pub(crate) struct Relay {
     pub(crate) dead: bool,
     /// Takes frames and gives none out.
     pub(crate) lying: bool,
+    /// Makes no more queues.
+    pub(crate) full: bool,
     pub(crate) queues: BTreeMap<QueueId, Queue>,
 }
 
@@ -30,6 +32,9 @@ pub(crate) struct Queue {
 impl Relay {
     pub(crate) fn answer(&mut self, request: Request) -> Response {
         match request {
+            Request::Open { queue, .. } if self.full && !self.queues.contains_key(&queue) => {
+                Response::Refused(Refusal::TooManyQueues)
+            }
             Request::Open { queue, deposit, collect, notice, .. } => {
                 let kept = notice.is_some();
                 let queue = self.queues.entry(queue).or_insert_with(|| Queue {
