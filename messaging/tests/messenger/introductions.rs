@@ -96,9 +96,9 @@ fn who_began_anew_before_they_were_confirmed_is_met_with_the_keys_of_today() {
     }
 }
 
-/// Bob, whom only relays 0 and 1 know, introduces himself while relay 1 is away. Alice confirms him when relay 0 is gone as
-/// well: her answer reaches nobody. Her invite waits at relay 2, or at her own pod.
-fn confirmed_and_not_reached(at_relay: bool) -> (World, Invite) {
+/// Bob, whom only relays 0 and 1 know, accepts an invite while relay 1 is away. The invite waits at relay 2, or at Alice's
+/// own pod.
+fn accepted(at_relay: bool) -> (World, Invite) {
     let mut world = World::new(3, 3);
     if at_relay {
         world.add_relay(ALICE, 2);
@@ -110,6 +110,12 @@ fn confirmed_and_not_reached(at_relay: bool) -> (World, Invite) {
     let invite = invite(&mut world, ALICE);
     world.pass(MINUTE);
     accept(&mut world, BOB, &invite);
+    (world, invite)
+}
+
+/// Alice confirms Bob when relay 0 is gone as well: her answer reaches nobody.
+fn confirmed_and_not_reached(at_relay: bool) -> (World, Invite) {
+    let (mut world, invite) = accepted(at_relay);
     world.pass(HOUR);
     world.relays[0].1.dead = true;
     let bob = world.id(BOB);
@@ -155,15 +161,7 @@ fn who_lost_every_place_after_they_were_confirmed_says_so_where_the_invite_was_l
 
 #[test]
 fn who_is_confirmed_after_their_invite_ran_out_can_say_where_they_are_as_well() {
-    let mut world = World::new(2, 3);
-    world.add_relay(ALICE, 2);
-    world.add_relay(BOB, 0);
-    world.add_relay(BOB, 1);
-    world.command(BOB, Command::SetReach(Reach::Relays));
-    world.relays[1].1.dead = true;
-    let invite = invite(&mut world, ALICE);
-    world.pass(MINUTE);
-    accept(&mut world, BOB, &invite);
+    let (mut world, invite) = accepted(true);
     world.pass(8 * 24 * HOUR);
     assert!(!has_queue(&world, &invite), "it ran out");
     world.relays[0].1.dead = true;
@@ -243,7 +241,7 @@ fn an_invite_that_its_relay_lost_is_left_there_again_once_there_is_room() {
 }
 
 /// What a pod is about to leave at a place.
-fn leaves(world: &World, pod: usize, at: Place) -> Vec<Frame> {
+pub(crate) fn leaves(world: &World, pod: usize, at: Place) -> Vec<Frame> {
     let calls = world.calls.iter().filter(|(of, _, place, _)| *of == pod && *place == at);
     calls
         .filter_map(|(.., request)| match request {
@@ -319,65 +317,6 @@ fn an_invite_at_a_place_that_is_no_longer_ours_is_not_read_again() {
     assert_eq!(state(&mut world, BOB, alice), ContactState::Active);
 }
 
-/// Alice confirms Bob while he is off, and comes back from a backup of that day, without her groups.
-#[test]
-fn an_inviter_who_was_put_back_before_they_heard_the_one_they_confirmed_meets_them_anew() {
-    let mut world = World::new(2, 0);
-    let invite = invite(&mut world, ALICE);
-    accept(&mut world, BOB, &invite);
-    world.pass(MINUTE);
-    world.off(BOB);
-    let (alice, bob) = (world.id(ALICE), world.id(BOB));
-    world.command(ALICE, Command::Confirm(bob));
-    world.send(ALICE, bob, "welcome");
-    let backup = world.backup(ALICE);
-    world.pass(HOUR);
-    world.off(ALICE);
-    world.pods[ALICE].disk = backup;
-    world.on(ALICE);
-    world.pass(HOUR);
-    world.on(BOB);
-    world.pass(8 * HOUR);
-    assert_eq!(world.texts(BOB, alice), ["welcome"]);
-    world.send(BOB, alice, "thank you");
-    world.pass(MINUTE);
-    assert_eq!(world.texts(ALICE, bob), ["thank you"]);
-}
-
-#[test]
-fn who_introduces_themselves_anew_since_they_were_put_back_is_met_with_the_keys_of_today() {
-    for confirmed_before in [false, true] {
-        let mut world = World::new(2, 1);
-        world.add_relay(BOB, 0);
-        world.command(BOB, Command::SetReach(Reach::Relays));
-        world.relays[0].1.dead = true;
-        let invite = invite(&mut world, ALICE);
-        accept(&mut world, BOB, &invite);
-        world.pass(MINUTE);
-        let (alice, bob) = (world.id(ALICE), world.id(BOB));
-        let backup = world.backup(BOB);
-        world.relays[0].1.dead = false;
-        world.pass(HOUR);
-        world.off(BOB);
-        if confirmed_before {
-            world.command(ALICE, Command::Confirm(bob));
-            world.pass(HOUR);
-        }
-        world.pods[BOB].disk = backup;
-        world.on(BOB);
-        world.pass(HOUR);
-        if !confirmed_before {
-            world.command(ALICE, Command::Confirm(bob));
-        }
-        world.send(ALICE, bob, "welcome");
-        world.pass(8 * HOUR);
-        assert_eq!(world.texts(BOB, alice), ["welcome"]);
-        world.send(BOB, alice, "thank you");
-        world.pass(MINUTE);
-        assert_eq!(world.texts(ALICE, bob), ["thank you"]);
-    }
-}
-
 #[test]
 fn an_invite_that_was_redeemed_by_hand_before_its_place_had_it_is_read_there_as_well() {
     let mut world = World::new(2, 3);
@@ -405,86 +344,4 @@ fn an_invite_that_was_redeemed_by_hand_before_its_place_had_it_is_read_there_as_
     world.relays[2].1.dead = false;
     world.pass(8 * HOUR);
     assert_eq!(world.texts(BOB, alice), ["welcome"]);
-}
-
-#[test]
-fn an_introduction_of_before_somebody_was_put_back_does_not_undo_the_one_after() {
-    let mut world = World::new(2, 1);
-    world.add_relay(BOB, 0);
-    world.command(BOB, Command::SetReach(Reach::Relays));
-    world.relays[0].1.dead = true;
-    let invite = invite(&mut world, ALICE);
-    let at = invite.address().place;
-    accept(&mut world, BOB, &invite);
-    world.pass(MINUTE);
-    let (alice, bob) = (world.id(ALICE), world.id(BOB));
-    let backup = world.backup(BOB);
-    world.relays[0].1.dead = false;
-    world.pass(HOUR);
-    // Bob leaves his introduction once more, and somebody on the way keeps it.
-    world.off(BOB);
-    world.on(BOB);
-    while leaves(&world, BOB, at).is_empty() {
-        world.step_calls(1);
-    }
-    let first = leaves(&world, BOB, at);
-    world.command(ALICE, Command::Confirm(bob));
-    world.off(BOB);
-    world.send(ALICE, bob, "welcome");
-    world.pass(HOUR);
-    world.pods[BOB].disk = backup;
-    world.on(BOB);
-    let again = |world: &mut World| {
-        for frame in first.clone() {
-            drop(world.ask(at, Request::Deposit(frame)));
-        }
-    };
-    // Bob's second introduction reaches Alice, and nothing of hers reaches Bob.
-    while !world.pods[ALICE].notices.contains(&Notice::Rekeyed(bob)) {
-        world.step_calls(1);
-        if world.calls.is_empty() {
-            world.pass(1);
-        }
-    }
-    again(&mut world);
-    world.off(ALICE);
-    world.on(ALICE);
-    again(&mut world);
-    world.pass(8 * HOUR);
-    assert_eq!(world.texts(BOB, alice), ["welcome"]);
-    world.send(BOB, alice, "thank you");
-    world.pass(MINUTE);
-    again(&mut world);
-    world.pass(HOUR);
-    world.send(ALICE, bob, "still here");
-    world.pass(MINUTE);
-    assert_eq!(world.texts(ALICE, bob), ["thank you"]);
-    assert_eq!(world.texts(BOB, alice), ["welcome", "still here"]);
-}
-
-#[test]
-fn who_was_put_back_after_they_introduced_themselves_takes_another_invite() {
-    let mut world = World::new(2, 0);
-    let first = invite(&mut world, ALICE);
-    accept(&mut world, BOB, &first);
-    world.pass(MINUTE);
-    let (alice, bob) = (world.id(ALICE), world.id(BOB));
-    let backup = world.backup(BOB);
-    world.off(BOB);
-    world.command(ALICE, Command::Confirm(bob));
-    world.send(ALICE, bob, "welcome");
-    world.pass(HOUR);
-    world.pods[BOB].disk = backup;
-    world.on(BOB);
-    world.pass(MINUTE);
-    let failed = |notice: &Notice| matches!(notice, Notice::JoinFailed(..));
-    assert!(world.pods[BOB].notices.iter().any(failed));
-    let second = invite(&mut world, ALICE);
-    accept(&mut world, BOB, &second);
-    world.pass(HOUR);
-    assert_eq!(state(&mut world, BOB, alice), ContactState::Active, "she confirmed him already");
-    assert_eq!(world.texts(BOB, alice), ["welcome"]);
-    world.send(BOB, alice, "thank you");
-    world.pass(MINUTE);
-    assert_eq!(world.texts(ALICE, bob), ["thank you"]);
 }

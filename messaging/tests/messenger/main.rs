@@ -9,6 +9,7 @@ mod hostile;
 mod insider;
 mod introductions;
 mod parcels;
+mod put_back;
 mod reach;
 mod relay;
 mod rotation;
