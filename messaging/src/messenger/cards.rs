@@ -122,8 +122,7 @@ impl Turn<'_> {
     /// Takes a card of theirs that was verified, unless the one we have is as new or its certificate newer.
     pub(super) fn take_newer_card(&mut self, id: ContactId, card: Card, bytes: &[u8]) -> bool {
         let Ok(contact) = self.contact(id) else { return false };
-        let newer = contact.card.as_ref().is_none_or(|old| card.version() > old.version());
-        if !newer || !contact.accepts(card.certificate()) {
+        if !contact.is_newer(&card) || !contact.accepts(card.certificate()) {
             return false;
         }
         contact.record.card = bytes.to_vec();

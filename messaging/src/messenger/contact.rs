@@ -270,6 +270,11 @@ impl Contact {
         of_card.into_iter().chain(of_reset).max_by_key(Certificate::epoch)
     }
 
+    /// Whether a card says something newer than the one we have.
+    pub(super) fn is_newer(&self, card: &Card) -> bool {
+        self.card.as_ref().is_none_or(|known| card.version() > known.version())
+    }
+
     /// Whether a certificate may stand where the newest one stands.
     pub(super) fn accepts(&self, certificate: &Certificate) -> bool {
         self.certificate().is_none_or(|newest| certificate.replaces(&newest).is_ok())

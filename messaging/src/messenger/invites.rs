@@ -109,7 +109,7 @@ fn view(id: InviteId, record: &InviteRecord) -> InviteView {
         id,
         invite: record.invite(),
         note: record.note.as_deref().and_then(|note| Name::new(note).ok()),
-        state: if record.state == InviteState::Confirmed { InviteState::Used } else { record.state },
+        state: record.state,
         created_at: record.created_at,
     }
 }

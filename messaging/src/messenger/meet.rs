@@ -2,7 +2,8 @@
 
 use super::{
     ContactId, ContactState, InviteId, Notice, RefusedBecause,
-    contact::{Contact, ContactRecord},
+    contact::{Contact, ContactRecord, FirstFlight},
+    join::{Side, pair_keys},
     turn::{Outcome, Turn},
 };
 use crate::{
@@ -19,7 +20,7 @@ impl Turn<'_> {
     /// A frame in the queue of an invite: somebody introduces themselves.
     pub(super) fn introduced(&mut self, id: InviteId, blob: &Blob) {
         let Some(record) = self.messenger.invites.get(&id).filter(|record| record.is_read()) else { return };
-        let (invite, queue) = (record.invite(), record.queue.id());
+        let (invite, queue, is_open) = (record.invite(), record.queue.id(), record.is_open());
         let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
         let Some(content) = invite.hello_key().open(&queue, blob) else {
             self.messenger.outside.refused.foreign += 1;
@@ -29,7 +30,6 @@ impl Turn<'_> {
             self.messenger.outside.refused.malformed += 1;
             return;
         };
-        let is_open = self.messenger.invites[&id].is_open();
         let psk = invite.mls_psk();
         let met = match is_open {
             true => self.meet(id, &package, &psk, &hello),
@@ -79,7 +79,7 @@ impl Turn<'_> {
         record.invite = Some(invite);
         record.own_package = package.to_bytes().to_vec();
         record.card = card_bytes.to_vec();
-        record.keys = Some(super::join::pair_keys(&session, super::join::Side::Joiner));
+        record.keys = Some(pair_keys(&session, Side::Joiner));
         self.insert_contact(contact, record, Some(card));
         self.begin_group(contact, Box::new(session));
         self.notify(Notice::Asked(contact));
@@ -92,7 +92,7 @@ impl Turn<'_> {
     /// later invite counts.
     fn asks_anew(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
         if known.record.invite == Some(invite) {
-            return known.card.as_ref().is_none_or(|before| card.version() > before.version());
+            return known.is_newer(card);
         }
         self.is_later(invite, known)
     }
@@ -169,7 +169,7 @@ impl Turn<'_> {
         let card = UnverifiedCard::parse(&card_bytes).ok()?.verify(&root, self.now).ok()?;
         let known = self.messenger.contacts.get(&id)?;
         let same_group = known.card.as_ref().is_some_and(|known| known.leaf_key() == card.leaf_key());
-        let newer = known.card.as_ref().is_none_or(|known| card.version() > known.version());
+        let newer = known.is_newer(&card);
         if card.leaf_key() != session.peer_leaf_key() || !known.accepts(card.certificate()) {
             return None;
         }
@@ -189,10 +189,10 @@ impl Turn<'_> {
     fn begin_anew(&mut self, id: ContactId, session: Session, card: Card, card_bytes: Vec<u8>) {
         self.drop_session(id);
         let Ok(contact) = self.contact(id) else { return };
-        contact.record.keys = Some(super::join::pair_keys(&session, super::join::Side::Joiner));
+        contact.record.keys = Some(pair_keys(&session, Side::Joiner));
         contact.record.card = card_bytes;
         contact.record.pending_reset = None;
-        contact.outside.first_flight = super::contact::FirstFlight::default();
+        contact.outside.first_flight = FirstFlight::default();
         contact.take_card(Some(card));
         self.begin_group(id, Box::new(session));
         self.record_changed(id);

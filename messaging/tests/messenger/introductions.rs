@@ -19,13 +19,19 @@ use super::{
 const CAROL: usize = 2;
 const MINUTE: u64 = 60;
 
-#[test]
-fn who_is_reached_through_relays_only_and_whose_relays_are_away_introduces_themselves_later() {
+/// Alice invites Bob, who is reached through two relays only.
+fn invited() -> (World, Invite) {
     let mut world = World::new(2, 2);
     world.add_relays(BOB);
     world.pass(MINUTE);
     world.command(BOB, Command::SetReach(Reach::Relays));
     let invite = invite(&mut world, ALICE);
+    (world, invite)
+}
+
+#[test]
+fn who_is_reached_through_relays_only_and_whose_relays_are_away_introduces_themselves_later() {
+    let (mut world, invite) = invited();
     world.relays.iter_mut().for_each(|(_, relay)| relay.dead = true);
     world.command(BOB, Command::Accept { invite: Box::new(invite), name: None });
     world.pass(HOUR);
@@ -49,11 +55,7 @@ fn who_is_reached_through_relays_only_and_whose_relays_are_away_introduces_thems
 
 #[test]
 fn who_lost_every_place_they_introduced_themselves_with_does_so_once_more() {
-    let mut world = World::new(2, 2);
-    world.add_relays(BOB);
-    world.pass(MINUTE);
-    world.command(BOB, Command::SetReach(Reach::Relays));
-    let invite = invite(&mut world, ALICE);
+    let (mut world, invite) = invited();
     world.relays[1].1.dead = true;
     world.command(BOB, Command::Accept { invite: Box::new(invite), name: None });
     world.pass(HOUR);
@@ -344,4 +346,19 @@ fn an_invite_that_was_redeemed_by_hand_before_its_place_had_it_is_read_there_as_
     world.relays[2].1.dead = false;
     world.pass(8 * HOUR);
     assert_eq!(world.texts(BOB, alice), ["welcome"]);
+}
+
+#[test]
+fn a_pod_that_was_off_for_longer_than_it_waits_collects_what_came_before_it_gives_up() {
+    let (mut world, invite) = invited();
+    accept(&mut world, BOB, &invite);
+    world.pass(HOUR);
+    world.off(BOB);
+    let (alice, bob) = (world.id(ALICE), world.id(BOB));
+    world.command(ALICE, Command::Confirm(bob));
+    world.pass(31 * 24 * HOUR);
+    world.off(ALICE);
+    world.on(BOB);
+    world.pass(HOUR);
+    assert_eq!(state(&mut world, BOB, alice), ContactState::Active);
 }

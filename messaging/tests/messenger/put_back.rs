@@ -1,7 +1,10 @@
 //! Somebody comes back from a backup between an introduction and the first words.
 
+use std::collections::BTreeMap;
+
 use autonomy_messaging::{
     messenger::{Command, ContactState, Notice, Reach},
+    place::Place,
     wire::Request,
 };
 
@@ -34,20 +37,27 @@ fn an_inviter_who_was_put_back_before_they_heard_the_one_they_confirmed_meets_th
     assert_eq!(world.texts(ALICE, bob), ["thank you"]);
 }
 
+/// Bob accepts while the only relay he is reached through is away, and introduces himself when it is back. Gives the place of
+/// the invite, and a backup of Bob's of before that.
+fn introduced_after_a_backup() -> (World, Place, BTreeMap<Vec<u8>, Vec<u8>>) {
+    let mut world = World::new(2, 1);
+    world.add_relay(BOB, 0);
+    world.command(BOB, Command::SetReach(Reach::Relays));
+    world.relays[0].1.dead = true;
+    let invite = invite(&mut world, ALICE);
+    accept(&mut world, BOB, &invite);
+    world.pass(MINUTE);
+    let backup = world.backup(BOB);
+    world.relays[0].1.dead = false;
+    world.pass(HOUR);
+    (world, invite.address().place, backup)
+}
+
 #[test]
 fn who_introduces_themselves_anew_since_they_were_put_back_is_met_with_the_keys_of_today() {
     for confirmed_before in [false, true] {
-        let mut world = World::new(2, 1);
-        world.add_relay(BOB, 0);
-        world.command(BOB, Command::SetReach(Reach::Relays));
-        world.relays[0].1.dead = true;
-        let invite = invite(&mut world, ALICE);
-        accept(&mut world, BOB, &invite);
-        world.pass(MINUTE);
+        let (mut world, _, backup) = introduced_after_a_backup();
         let (alice, bob) = (world.id(ALICE), world.id(BOB));
-        let backup = world.backup(BOB);
-        world.relays[0].1.dead = false;
-        world.pass(HOUR);
         world.off(BOB);
         if confirmed_before {
             world.command(ALICE, Command::Confirm(bob));
@@ -70,18 +80,8 @@ fn who_introduces_themselves_anew_since_they_were_put_back_is_met_with_the_keys_
 
 #[test]
 fn an_introduction_of_before_somebody_was_put_back_does_not_undo_the_one_after() {
-    let mut world = World::new(2, 1);
-    world.add_relay(BOB, 0);
-    world.command(BOB, Command::SetReach(Reach::Relays));
-    world.relays[0].1.dead = true;
-    let invite = invite(&mut world, ALICE);
-    let at = invite.address().place;
-    accept(&mut world, BOB, &invite);
-    world.pass(MINUTE);
+    let (mut world, at, backup) = introduced_after_a_backup();
     let (alice, bob) = (world.id(ALICE), world.id(BOB));
-    let backup = world.backup(BOB);
-    world.relays[0].1.dead = false;
-    world.pass(HOUR);
     // Bob leaves his introduction once more, and somebody on the way keeps it.
     world.off(BOB);
     world.on(BOB);
