@@ -5,9 +5,9 @@
 
 use std::fmt;
 
+use autonomy_codec::{Reader, put_bytes_u8, put_bytes_u16};
 use ed25519_dalek::{Signer as _, SigningKey};
 
-use crate::codec::{Reader, put_long, put_short};
 use crate::place::{Capability, PLACE_LEN, Place, QueueAddress, QueueId};
 use crate::ratchet::MAX_KEY_PACKAGE;
 use crate::{
@@ -215,10 +215,10 @@ impl Card {
         out.extend_from_slice(&self.version.to_be_bytes());
         out.extend_from_slice(&self.certificate.to_bytes());
         out.extend_from_slice(self.leaf_key.as_bytes());
-        put_short(&mut out, self.name.as_str().as_bytes());
+        put_bytes_u8(&mut out, self.name.as_str().as_bytes());
         out.push(u8::try_from(self.places.len()).expect("bounded in the constructor"));
         self.places.iter().for_each(|place| place.write(&mut out));
-        put_long(&mut out, &self.key_package);
+        put_bytes_u16(&mut out, &self.key_package);
         out
     }
 }
@@ -263,10 +263,10 @@ impl UnverifiedCard {
 
     fn read(version: u32, certificate: UnverifiedCertificate, reader: &mut Reader<'_>) -> Option<Self> {
         let leaf_key = PublicKey::from_bytes(&reader.array()?).ok()?;
-        let name = Name::new(std::str::from_utf8(reader.short()?).ok()?).ok()?;
+        let name = Name::new(std::str::from_utf8(reader.bytes_u8()?).ok()?).ok()?;
         let count = reader.u8().filter(|count| usize::from(*count) <= MAX_PLACES)?;
         let places = (0..count).map(|_| CardPlace::read(reader)).collect::<Option<_>>()?;
-        let key_package = reader.long()?.to_vec();
+        let key_package = reader.bytes_u16()?.to_vec();
         let (signature, signed) = (reader.array()?, Vec::new());
         Some(Self { version, name, certificate, leaf_key, places, key_package, signature, signed })
     }

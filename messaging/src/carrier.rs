@@ -11,7 +11,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::codec::Reader;
+use autonomy_codec::Reader;
+
 use crate::frame::{BLOB_LEN, Blob, DepositId};
 use crate::place::QueueId;
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::codec::Reader;
+use autonomy_codec::Reader;
+
 use crate::{Access, PublicKey, Role, RoleKind, RootKey, RootPublic, Validity};
 
 /// Length of every certificate: magic (4), version, role (1 each), subject (32), epoch, first and last second

@@ -5,7 +5,8 @@ mod reset;
 
 pub use reset::{Reset, ResetError, VerifiedReset};
 
-use crate::codec::{Reader, put_long};
+use autonomy_codec::{Reader, put_bytes_u16};
+
 use crate::frame::MAX_CONTENT;
 use crate::ratchet::{MAX_COMMIT, MAX_WELCOME, OVERHEAD};
 
@@ -86,14 +87,14 @@ impl Envelope {
         match self {
             Self::Hello(hello) => {
                 out.push(HELLO);
-                put_long(&mut out, &hello.welcome);
-                put_long(&mut out, &hello.message);
+                put_bytes_u16(&mut out, &hello.welcome);
+                put_bytes_u16(&mut out, &hello.message);
             }
             Self::Ratchet(ratchet) => {
                 out.push(RATCHET);
                 // No commit is empty.
-                put_long(&mut out, ratchet.commit.as_deref().unwrap_or_default());
-                put_long(&mut out, &ratchet.message);
+                put_bytes_u16(&mut out, ratchet.commit.as_deref().unwrap_or_default());
+                put_bytes_u16(&mut out, &ratchet.message);
             }
             Self::Reset(reset) => {
                 out.push(RESET);
@@ -142,16 +143,16 @@ impl Hello {
 
 impl Ratchet {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let commit = reader.long().filter(|commit| commit.len() <= MAX_COMMIT)?;
+        let commit = reader.bytes_u16().filter(|commit| commit.len() <= MAX_COMMIT)?;
         let commit = (!commit.is_empty()).then(|| commit.to_vec());
         Some(Self { commit, message: read_message(reader)? })
     }
 }
 
 fn read_welcome(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
-    reader.long().filter(|welcome| (1..=MAX_WELCOME).contains(&welcome.len())).map(<[u8]>::to_vec)
+    reader.bytes_u16().filter(|welcome| (1..=MAX_WELCOME).contains(&welcome.len())).map(<[u8]>::to_vec)
 }
 
 fn read_message(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
-    reader.long().filter(|message| !message.is_empty()).map(<[u8]>::to_vec)
+    reader.bytes_u16().filter(|message| !message.is_empty()).map(<[u8]>::to_vec)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use autonomy_codec::Reader;
 use chacha20poly1305::aead::{AeadInPlace as _, KeyInit as _};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
@@ -9,7 +10,6 @@ use rand_core::CryptoRngCore;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::codec::Reader;
 use crate::place::{Capability, QueueId};
 
 /// Bytes of every frame on the wire.
@@ -183,7 +183,7 @@ impl QueueKey {
             )
             .ok()?;
         let mut reader = Reader::new(&plain);
-        let content = reader.long()?.len();
+        let content = reader.bytes_u16()?.len();
         let padded = plain[2 + content..].iter().all(|byte| *byte == 0);
         padded.then(|| Zeroizing::new(plain[2..2 + content].to_vec()))
     }

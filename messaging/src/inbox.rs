@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::codec::Reader;
+use autonomy_codec::Reader;
+
 use crate::part::{BadRecord, MAX_MESSAGE_LEN, MAX_PART, MAX_PARTS, Origin};
 use crate::window::{Arrival, WINDOW_BYTES, WINDOW_LEN, Window};
 

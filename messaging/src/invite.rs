@@ -10,13 +10,12 @@
 
 use std::fmt;
 
+use autonomy_codec::{Reader, TextKind, armour};
 use hkdf::Hkdf;
 use rand_core::CryptoRngCore;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::armour::{self, Kind};
-use crate::codec::Reader;
 use crate::frame::{Blob, QueueKey};
 use crate::place::{Capability, PLACE_LEN, Place, QueueAddress, QueueId};
 use crate::ratchet::{MAX_KEY_PACKAGE, Psk};
@@ -27,7 +26,7 @@ use crate::{RootPublic, TextError};
 /// place (64), queue (32), capability (32). As text 394 characters: a QR code of version 10 takes 395 of upper case.
 pub const INVITE_LEN: usize = 1 + 2 + 4 + 3 * 32 + PLACE_LEN + 2 * 32;
 
-const _: () = assert!(INVITE_LEN == 231 && armour::text_len("autonomy-invite".len(), INVITE_LEN) <= 395);
+const _: () = assert!(INVITE_LEN == 231 && armour::text_len(TextKind::Invite, INVITE_LEN) <= 395);
 
 const VERSION: u8 = 1;
 /// The end is told in minutes: four bytes of them last for eight thousand years.
@@ -176,12 +175,12 @@ impl Invite {
     /// The line that is handed over; in upper case it fits the alphanumeric mode of a QR code.
     #[must_use]
     pub fn to_text(&self) -> String {
-        armour::encode(Kind::Invite, &self.to_bytes())
+        armour::encode(TextKind::Invite, &self.to_bytes())
     }
 
     /// Reads the line. Whether it has ended is told by [`check`](Self::check).
     pub fn from_text(text: &str) -> Result<Self, InviteError> {
-        Self::from_bytes(&armour::decode(Kind::Invite, text, INVITE_LEN)?)
+        Self::from_bytes(&armour::decode(TextKind::Invite, text, INVITE_LEN)?)
     }
 
     /// The canonical bytes, to be stored; secret.

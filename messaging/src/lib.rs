@@ -51,11 +51,9 @@
 //!
 //! [`verify`]: UnverifiedCertificate::verify
 
-mod armour;
 pub mod card;
 pub mod carrier;
 mod certificate;
-mod codec;
 mod courier;
 pub mod envelope;
 pub mod frame;
@@ -65,7 +63,6 @@ pub mod invite;
 mod keys;
 pub mod lane;
 pub mod messenger;
-mod name;
 mod network;
 mod outbox;
 pub mod packet;
@@ -84,7 +81,7 @@ pub mod vcard;
 mod window;
 pub mod wire;
 
-pub use armour::{Kind, TextError};
+pub use autonomy_codec::{BadName, MAX_NAME_LEN, Name, TextError, TextKind};
 pub use certificate::{
     CERTIFICATE_LEN, Certificate, CertificateError, MalformedCertificate, UnverifiedCertificate,
 };
@@ -97,7 +94,6 @@ pub use ed25519_dalek::SigningKey;
 pub use identity::{AuthSeed, BadDid, OnionSeed, OnionService, RootKey, RootPublic};
 pub use inbox::{Accepted, Inbox, MAX_INCARNATIONS, Released, Shape, Verdict};
 pub use keys::{BadKey, DescriptorPublic, DescriptorSecret, PublicKey, SealingPublic, SealingSecret};
-pub use name::{BadName, MAX_NAME_LEN, Name};
 pub use network::{Network, UnknownNetwork};
 pub use outbox::{MAX_QUEUED_PARTS, Outbox, PartRef, QueueError, Settled};
 pub use part::{BadRecord, Forged, MAX_MESSAGE_LEN, MAX_PART, MAX_PARTS, Origin};

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::codec::Reader;
+use autonomy_codec::Reader;
+
 use crate::part::{BadRecord, Forged, MAX_MESSAGE_LEN, MAX_PART, ORIGIN_BYTES, Origin};
 use crate::window::{WINDOW_BYTES, WINDOW_LEN, Window};
 

@@ -1,6 +1,6 @@
 //! What outbox, inbox and courier of one contact agree on.
 
-use crate::codec::Reader;
+use autonomy_codec::Reader;
 
 /// Most bytes of a message in one part: with its head (36 B), the receipts (318 B) and a commit (4,100 B) beside it, a
 /// part fits one frame.

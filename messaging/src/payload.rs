@@ -8,13 +8,13 @@ mod text;
 
 use std::fmt;
 
+use autonomy_codec::Reader;
 use zeroize::Zeroizing;
 
 pub use file::{BadFileName, FileName, FileOffer, MAX_FILE_LEN, MAX_FILE_NAME_LEN};
 pub use text::{BadText, MAX_TEXT_LEN, Text};
 
 use crate::card::MAX_CARD;
-use crate::codec::Reader;
 use crate::packet::TransferId;
 
 /// Longest encoded payload: six parts. A message of this length is seen whole or not at all.

@@ -10,7 +10,8 @@ pub use pressure::{Pressure, work_bits};
 
 use std::ops::Range;
 
-use crate::codec::Reader;
+use autonomy_codec::Reader;
+
 use crate::frame::DepositId;
 use crate::place::{Capability, CapabilityHash};
 use crate::wire::Refusal;

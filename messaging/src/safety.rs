@@ -8,10 +8,10 @@
 
 use std::fmt;
 
+use autonomy_codec::{TextKind, armour};
 use bip39::Language;
 use sha2::{Digest as _, Sha512};
 
-use crate::armour::{self, Kind};
 use crate::{RootPublic, TextError};
 
 /// Digits of each side.
@@ -90,15 +90,15 @@ impl SafetyNumber {
     /// One line to be shown as a QR code and scanned by the other; in upper case it fits the alphanumeric mode.
     #[must_use]
     pub fn to_text(&self) -> String {
-        armour::encode(Kind::SafetyNumber, &[&[FORMAT], self.halves().as_flattened()].concat())
+        armour::encode(TextKind::SafetyNumber, &[&[FORMAT], self.halves().as_flattened()].concat())
     }
 
     /// Compares with the line that the other shows. A text that is no safety number, or of another format, is an error:
     /// it says nothing about the contact.
     pub fn compare(&self, text: &str) -> Result<Comparison, TextError> {
-        let scanned = armour::decode(Kind::SafetyNumber, text, LEN)?;
+        let scanned = armour::decode(TextKind::SafetyNumber, text, LEN)?;
         let Some(halves) = scanned.strip_prefix(&[FORMAT]).filter(|halves| halves.len() == LEN - 1) else {
-            return Err(TextError::Unknown { expected: Kind::SafetyNumber });
+            return Err(TextError::Unknown { expected: TextKind::SafetyNumber });
         };
         let same = halves == self.halves().as_flattened();
         Ok(if same { Comparison::Same } else { Comparison::Different })

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::codec::Reader;
+use autonomy_codec::Reader;
+
 use crate::part::{BadRecord, Forged};
 use crate::window::{Arrival, WINDOW_BYTES, Window};
 

@@ -1,6 +1,6 @@
 //! Which numbers of a sequence have arrived.
 
-use crate::codec::Reader;
+use autonomy_codec::Reader;
 
 /// How far ahead of the first missing number one may still arrive. 256 parts of 11,500 B are 2.9 MB: what a peer can
 /// make us hold for it out of order, and what it may have on the way without an answer.

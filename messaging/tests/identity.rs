@@ -4,8 +4,8 @@
 mod support;
 
 use autonomy_messaging::{
-    AuthSeed, BadDid, BadKey, BadName, DescriptorPublic, DescriptorSecret, MAX_NAME_LEN, Name, OnionService,
-    PublicKey, RootPublic, SealingPublic,
+    AuthSeed, BadDid, BadKey, DescriptorPublic, DescriptorSecret, OnionService, PublicKey, RootPublic,
+    SealingPublic,
 };
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
@@ -135,16 +135,6 @@ fn nothing_secret_is_printed() {
     assert_eq!(format!("{root:?}"), format!("RootKey {{ public: RootPublic({}), .. }}", root.public()));
     assert_eq!(format!("{:?}", alice.onion_seed(OnionService::App, 0)), "OnionSeed(..)");
     assert_eq!(format!("{:?}", alice.spare_descriptor_key(0)), "DescriptorSecret(..)");
-}
-
-#[test]
-fn names_are_one_visible_line() {
-    for bad in ["", " pod", "pod ", "po\nd", "po\u{1b}[2Jd", "po\u{202e}d", "po\u{200b}d", "po\u{61c}d"] {
-        assert!(Name::new(bad).is_err(), "{bad:?}");
-    }
-    assert_eq!(Name::new("Zoë’s pod, 東京").unwrap().to_string(), "Zoë’s pod, 東京");
-    assert!(Name::new(&"x".repeat(MAX_NAME_LEN)).is_ok());
-    assert_eq!(Name::new(&"x".repeat(MAX_NAME_LEN + 1)), Err(BadName::Length(MAX_NAME_LEN + 1)));
 }
 
 proptest! {

@@ -7,7 +7,7 @@ mod support;
 use autonomy_messaging::invite::{INVITE_LEN, Invite, InviteError, NoticeError};
 use autonomy_messaging::ratchet::MAX_KEY_PACKAGE;
 use autonomy_messaging::wire::{MAX_NOTICE, Notice};
-use autonomy_messaging::{Kind, TextError};
+use autonomy_messaging::{TextError, TextKind};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 use support::wire::{address, invite};
@@ -64,7 +64,7 @@ fn what_is_not_known_is_refused() {
 
 #[test]
 fn another_text_is_called_what_it_is() {
-    let expected = Kind::Invite;
+    let expected = TextKind::Invite;
     let error = Invite::from_text(&pod_request().to_text()).unwrap_err();
     assert_eq!(error.to_string(), "this is a pod request, not a contact invite");
     assert_eq!(Invite::from_text("hello").unwrap_err(), InviteError::Text(TextError::Unknown { expected }));

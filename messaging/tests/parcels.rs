@@ -8,7 +8,7 @@ use autonomy_messaging::carrier::{
     Parcel, ParcelEntry, parts,
 };
 use autonomy_messaging::frame::DepositId;
-use autonomy_messaging::{Kind, TextError};
+use autonomy_messaging::{TextError, TextKind};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 use support::wire::{blob, queue};
@@ -113,7 +113,7 @@ fn a_code_of_another_row_or_of_none_changes_nothing() {
     let mut assembler = Assembler::new();
     assembler.add(&row[0]).unwrap();
     assert_eq!(assembler.add(&other[1]).unwrap_err(), BadPart::AnotherRow);
-    let expected = Kind::Parcel;
+    let expected = TextKind::Parcel;
     assert_eq!(assembler.add("hello").unwrap_err(), BadPart::Text(TextError::Unknown { expected }));
     let good = unarmour(&row[1]);
     let with = |at: usize, new: &[u8]| {

@@ -8,8 +8,8 @@ use autonomy_messaging::provision::{
     SealedBundle, SealedGrant,
 };
 use autonomy_messaging::{
-    Access, CLOCK_SKEW, CertificateError, Kind, MAX_NAME_LEN, MalformedCertificate, Network, OnionService,
-    Role, RoleKind, TextError, Validity,
+    Access, CLOCK_SKEW, CertificateError, MAX_NAME_LEN, MalformedCertificate, Network, OnionService, Role,
+    RoleKind, TextError, TextKind, Validity,
 };
 use proptest::prelude::*;
 use support::{
@@ -109,7 +109,7 @@ fn a_text_survives_mail_and_careless_copying() {
 
 #[test]
 fn the_wrong_text_is_called_by_its_name() {
-    let (expected, request, bundle) = (Kind::Bundle, pod_request().to_text(), bundle_text());
+    let (expected, request, bundle) = (TextKind::Bundle, pod_request().to_text(), bundle_text());
     let wrong = |text: &str| SealedBundle::from_text(text).unwrap_err();
     assert_eq!(wrong(&request).to_string(), "this is a pod request, not a bundle");
     assert_eq!(wrong(&device_request().to_text()).to_string(), "this is a device request, not a bundle");
@@ -131,7 +131,7 @@ fn the_wrong_text_is_called_by_its_name() {
 
 #[test]
 fn a_text_cut_changed_or_too_long_is_refused() {
-    let (expected, text) = (Kind::Bundle, bundle_text());
+    let (expected, text) = (TextKind::Bundle, bundle_text());
     let wrong = |text: &str| SealedBundle::from_text(text).unwrap_err();
     assert_eq!(wrong("autonomy-bundle1"), TextError::Checksum { expected });
     assert_eq!(
@@ -149,7 +149,7 @@ fn a_text_cut_changed_or_too_long_is_refused() {
     assert!(matches!(wrong(&long), TextError::TooLong { found: 100_000, .. }));
     // The head of another kind on it.
     let swapped = text.replace("bundle", "grant");
-    let expected = Kind::Grant;
+    let expected = TextKind::Grant;
     assert_eq!(SealedGrant::from_text(&swapped).unwrap_err(), TextError::Checksum { expected });
 }
 

@@ -4,7 +4,7 @@
 mod support;
 
 use autonomy_messaging::safety::{Comparison, SafetyNumber};
-use autonomy_messaging::{Kind, RootPublic, TextError};
+use autonomy_messaging::{RootPublic, TextError, TextKind};
 use proptest::prelude::*;
 use support::{armour, person, unarmour};
 
@@ -62,7 +62,7 @@ fn a_person_in_between_is_seen() {
 #[test]
 fn a_text_that_is_no_number_says_nothing_about_the_contact() {
     let number = alice_and_bob();
-    let expected = Kind::SafetyNumber;
+    let expected = TextKind::SafetyNumber;
     assert_eq!(number.compare("12345").unwrap_err(), TextError::Unknown { expected });
     let body = unarmour(&number.to_text());
     for other in

@@ -1,9 +1,9 @@
 use std::fmt;
 
+use autonomy_codec::{Reader, put_bytes_u8, put_bytes_u16};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::codec::{Reader, put_long, put_short};
 use crate::seal::{MAX_SEALED_LEN, NONCE_LEN, Sealed};
 use crate::{
     BadName, Contents, DoesNotOpen, MAX_NAME_LEN, MAX_SHARD_LEN, MalformedShard, Name, PublicKey, Secret,
@@ -149,11 +149,11 @@ impl Deck {
         out.extend_from_slice(&self.set);
         out.extend_from_slice(&self.created_at.to_be_bytes());
         out.push(self.total);
-        put_short(&mut out, self.label.as_str().as_bytes());
-        put_short(&mut out, self.holder.as_str().as_bytes());
-        put_long(&mut out, &self.shard.to_bytes());
+        put_bytes_u8(&mut out, self.label.as_str().as_bytes());
+        put_bytes_u8(&mut out, self.holder.as_str().as_bytes());
+        put_bytes_u16(&mut out, &self.shard.to_bytes());
         out.extend_from_slice(&self.sealed.nonce);
-        put_long(&mut out, &self.sealed.ciphertext);
+        put_bytes_u16(&mut out, &self.sealed.ciphertext);
         let sum = checksum(&out);
         out.extend_from_slice(&sum);
         out
@@ -193,11 +193,11 @@ fn read_fields(bytes: &[u8]) -> Result<Deck, MalformedDeck> {
     let set = reader.array().ok_or(cut)?;
     let created_at = reader.u64().ok_or(cut)?;
     let total = reader.u8().ok_or(cut)?;
-    let label = read_name(reader.short().ok_or(cut)?)?;
-    let holder = read_name(reader.short().ok_or(cut)?)?;
-    let shard = Shard::from_bytes(reader.long().ok_or(cut)?).map_err(MalformedDeck::Shard)?;
+    let label = read_name(reader.bytes_u8().ok_or(cut)?)?;
+    let holder = read_name(reader.bytes_u8().ok_or(cut)?)?;
+    let shard = Shard::from_bytes(reader.bytes_u16().ok_or(cut)?).map_err(MalformedDeck::Shard)?;
     let nonce = reader.array().ok_or(cut)?;
-    let ciphertext = reader.long().ok_or(cut)?.to_vec();
+    let ciphertext = reader.bytes_u16().ok_or(cut)?.to_vec();
     if !reader.is_empty() || ciphertext.len() > MAX_SEALED_LEN {
         return Err(cut);
     }

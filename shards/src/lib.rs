@@ -49,21 +49,18 @@
 //! clock, no network, and randomness is an argument. Secrets are wiped when dropped and never printed; copies
 //! that the library makes on the stack while it computes are beyond our reach.
 
-mod armour;
-mod codec;
 mod deal;
 mod deck;
-mod name;
 mod recover;
 mod seal;
 mod secret;
 mod shard;
 mod split;
+mod text;
 
-pub use armour::{MAX_TEXT_LEN, MalformedText};
+pub use autonomy_codec::{BadName, MAX_NAME_LEN, Name, TextError, TextKind};
 pub use deal::{DealError, DeckSet, Plan};
 pub use deck::{Deck, MAX_DECK_LEN, MalformedDeck, SetId};
-pub use name::{BadName, MAX_NAME_LEN, Name};
 pub use recover::{MAX_DECKS, Reason, RecoverError, Recovered, Rejected, recover};
 pub use seal::{BadContents, Contents, DoesNotOpen, MAX_MAP_LEN, MAX_MAPS};
 pub use secret::{NotASecret, PublicKey, Secret};
@@ -71,3 +68,4 @@ pub use shard::{
     MAX_HOLDERS, MAX_SHARD_LEN, MIN_THRESHOLD, MalformedShard, Shard, ShardError, VerifiedShard,
 };
 pub use split::{CombineError, SplitError, combine, split};
+pub use text::{MAX_TEXT_LEN, MalformedText};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use autonomy_codec::{Reader, put_bytes_u16};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
@@ -9,7 +10,6 @@ use rand_core::CryptoRngCore;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::codec::{Reader, put_long};
 use crate::{PublicKey, Secret, SetId};
 
 /// Most account maps in one deck. A recovery key belongs to one account; the rest is room for its later
@@ -96,7 +96,7 @@ impl Contents {
         let mut out = Zeroizing::new(Vec::with_capacity(MAX_SEALED_LEN));
         out.push(u8::try_from(self.account_maps.len()).expect("bounded in the constructor"));
         out.extend_from_slice(self.chain_code.as_slice());
-        self.account_maps.iter().for_each(|map| put_long(&mut out, map));
+        self.account_maps.iter().for_each(|map| put_bytes_u16(&mut out, map));
         let padded = out.len().next_multiple_of(PADDING_STEP);
         out.resize(padded, 0);
         out
@@ -106,7 +106,7 @@ impl Contents {
         let mut reader = Reader::new(bytes);
         let count = reader.u8()?;
         let chain_code = Zeroizing::new(reader.array()?);
-        let maps: Vec<&[u8]> = (0..count).map(|_| reader.long()).collect::<Option<_>>()?;
+        let maps: Vec<&[u8]> = (0..count).map(|_| reader.bytes_u16()).collect::<Option<_>>()?;
         Self::new(&chain_code, &maps).ok()
     }
 }

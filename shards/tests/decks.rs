@@ -6,7 +6,7 @@ mod support;
 use autonomy_shards::{
     BadContents, BadName, Contents, DealError, Deck, DeckSet, MAX_DECK_LEN, MAX_DECKS, MAX_HOLDERS,
     MAX_MAP_LEN, MAX_MAPS, MAX_NAME_LEN, MAX_TEXT_LEN, MalformedDeck, MalformedText, Name, Plan, Reason,
-    RecoverError, Rejected, ShardError, SplitError, recover,
+    RecoverError, Rejected, ShardError, SplitError, TextError, TextKind, recover,
 };
 use proptest::prelude::*;
 use support::{alice, contents, forge, name, resum, rng, secret, three_decks};
@@ -210,18 +210,25 @@ fn a_wrong_text_is_called_by_its_name() {
     let (_, decks) = alice();
     let text = decks[0].to_text();
     let read = |text: &str| Deck::from_text(text).unwrap_err();
-    assert_eq!(read(""), MalformedText::NotADeck);
-    assert_eq!(read("hello"), MalformedText::NotADeck);
-    assert_eq!(read("# only\n# comments\n"), MalformedText::NotADeck);
-    assert_eq!(read("autonomy-bundle1abc"), MalformedText::AnotherKind("autonomy-bundle".into()));
-    assert_eq!(read("autonomy-deck2abc"), MalformedText::Deck(MalformedDeck::Version(2)));
-    assert_eq!(read("autonomy-deck"), MalformedText::NotADeck);
-    assert_eq!(read("autonomy-deck1abc0"), MalformedText::Character);
-    assert_eq!(read(&"#\n".repeat(MAX_TEXT_LEN)), MalformedText::TooLong(2 * MAX_TEXT_LEN));
-    // A line lost in the middle, and one letter mistyped.
+    let expected = TextKind::Deck;
+    let unknown = MalformedText::Text(TextError::Unknown { expected });
+    assert_eq!(read(""), unknown);
+    assert_eq!(read("hello"), unknown);
+    assert_eq!(read("# only\n# comments\n"), unknown);
+    assert_eq!(read("autonomy-deck"), unknown);
+    assert_eq!(read("autonomy-bundle1abc").to_string(), "this is a bundle, not a deck");
+    assert_eq!(read("autonomy-deck2abc"), TextError::Version { expected, found: 2 }.into());
+    assert_eq!(read("autonomy-deck1abc0"), TextError::Character { expected }.into());
+    let long = TextError::TooLong { expected, found: 2 * MAX_TEXT_LEN, most: MAX_TEXT_LEN };
+    assert_eq!(read(&"#\n".repeat(MAX_TEXT_LEN)), long.into());
+    // A line lost in the middle, a length that no bytes have, and one letter mistyped.
     let line = text.lines().last().unwrap();
     let lost = format!("{}{}", &line[..200], &line[260..]);
-    assert!(matches!(read(&lost), MalformedText::Deck(MalformedDeck::Checksum | MalformedDeck::Cut)));
+    assert!(matches!(
+        read(&lost),
+        MalformedText::Text(TextError::Checksum { .. }) | MalformedText::Deck(MalformedDeck::Checksum)
+    ));
+    assert_eq!(read("autonomy-deck1abc"), TextError::Checksum { expected }.into());
     let other = if &line[100..101] == "a" { "b" } else { "a" };
     let typo = format!("{}{other}{}", &line[..100], &line[101..]);
     assert_eq!(read(&typo), MalformedText::Deck(MalformedDeck::Checksum));
@@ -251,28 +258,6 @@ fn contents_keep_their_limits() {
     assert_eq!(new(&[&[1], &map]), Err(BadContents::MapLength { number: 1, len: MAX_MAP_LEN + 1 }));
     assert_eq!(new(&[&[]]), Err(BadContents::MapLength { number: 0, len: 0 }));
     assert_eq!(new(&[[1].as_slice(); MAX_MAPS + 1]), Err(BadContents::TooMany(MAX_MAPS + 1)));
-}
-
-#[test]
-fn names_are_one_visible_line() {
-    for bad in [
-        "",
-        " Bob",
-        "Bob ",
-        "Bo\nb",
-        "Bo\tb",
-        "Bo\u{202e}b",
-        "Bo\u{200b}b",
-        "\u{feff}Bob",
-        "Bo\u{61c}b",
-        "Bo\u{e0041}b",
-    ] {
-        assert!(Name::new(bad).is_err(), "{bad:?}");
-    }
-    assert!(Name::new("Zoë O’Neill, 東京").is_ok());
-    assert!(Name::new(&"x".repeat(MAX_NAME_LEN)).is_ok());
-    let long = Name::new(&"x".repeat(MAX_NAME_LEN + 1));
-    assert_eq!(long, Err(BadName::Length(MAX_NAME_LEN + 1)));
 }
 
 #[test]

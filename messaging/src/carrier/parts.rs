@@ -1,15 +1,14 @@
 //! Bytes as a row of QR codes: numbered parts that may be scanned in any order and more than once.
 //!
-//! Each part is a line of [armour](crate::TextError) with its own checksum, so what a camera misreads is not taken. The
+//! Each part is a line of [armour] with its own checksum, so what a camera misreads is not taken. The
 //! screen shows them round and round until the other side has all.
 
 use std::fmt;
 
+use autonomy_codec::{Reader, TextKind, armour};
 use sha2::{Digest as _, Sha256};
 
 use crate::TextError;
-use crate::armour::{self, Kind};
-use crate::codec::Reader;
 
 /// Bytes in each part but the last: as text 824 characters, a QR code of version 16 (medium quality), which a phone still
 /// reads from a screen.
@@ -22,7 +21,7 @@ pub const MAX_PARTS: u16 = 4_096;
 const HEAD_LEN: usize = 1 + 8 + 2 + 2;
 const VERSION: u8 = 1;
 
-const _: () = assert!(armour::text_len("autonomy-parcel".len(), HEAD_LEN + PART_LEN) <= 970);
+const _: () = assert!(armour::text_len(TextKind::Parcel, HEAD_LEN + PART_LEN) <= 970);
 
 /// Puts parts together again. Holds one set of parts, and never more than [`MAX_PARTS`].
 #[derive(Default)]
@@ -73,7 +72,7 @@ pub fn parts(bytes: &[u8]) -> Option<Vec<String>> {
     let digest = digest(bytes);
     let line = |(number, piece): (u16, &[u8])| {
         let head = [&[VERSION], digest.as_slice(), &number.to_be_bytes(), &count.to_be_bytes()].concat();
-        armour::encode(Kind::Parcel, &[&head, piece].concat())
+        armour::encode(TextKind::Parcel, &[&head, piece].concat())
     };
     Some((0..count).zip(bytes.chunks(PART_LEN)).map(line).collect())
 }
@@ -87,7 +86,7 @@ impl Assembler {
 
     /// Takes a part, in any order; a repeat changes nothing. Gives the bytes once all are here.
     pub fn add(&mut self, text: &str) -> Result<Assembly, BadPart> {
-        let bytes = armour::decode(Kind::Parcel, text, HEAD_LEN + PART_LEN)?;
+        let bytes = armour::decode(TextKind::Parcel, text, HEAD_LEN + PART_LEN)?;
         let mut reader = Reader::new(&bytes);
         let version = reader.u8().ok_or(BadPart::Field)?;
         if version != VERSION {

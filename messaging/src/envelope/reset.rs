@@ -1,10 +1,10 @@
 //! A new session in the place of a lost one, in the name of the contact's pod.
 
+use autonomy_codec::{Reader, put_bytes_u16};
 use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::{Digest as _, Sha256};
 
 use super::{read_message, read_welcome};
-use crate::codec::{Reader, put_long};
 use crate::{CERTIFICATE_LEN, Certificate, CertificateError, RoleKind, RootPublic, UnverifiedCertificate};
 
 /// Generation (8), certificate (158), signature (64).
@@ -110,8 +110,8 @@ impl Reset {
         out.extend_from_slice(&self.generation.to_be_bytes());
         out.extend_from_slice(&self.certificate.to_bytes());
         out.extend_from_slice(&self.signature);
-        put_long(out, &self.welcome);
-        put_long(out, &self.message);
+        put_bytes_u16(out, &self.welcome);
+        put_bytes_u16(out, &self.message);
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {

@@ -1,12 +1,12 @@
 //! How packets are written: version, acknowledgements, the number of items, the items.
 
+use autonomy_codec::{Reader, put_bytes_u16};
 use zeroize::Zeroizing;
 
 use super::{
     Acks, CHUNK_LEN, Chunk, Item, MAX_DEPOSITED, MAX_ITEMS, MAX_PACKET, MAX_PART, MAX_TRANSFERS,
     MalformedPacket, Packet, PacketTooLong, Part, TransferId,
 };
-use crate::codec::{Reader, put_long};
 use crate::ratchet::Incarnation;
 use crate::{WINDOW_BYTES, Window};
 
@@ -136,7 +136,7 @@ impl Part {
             out.extend_from_slice(&incarnation.0);
             out.extend_from_slice(&seq.to_be_bytes());
         }
-        put_long(out, &self.bytes);
+        put_bytes_u16(out, &self.bytes);
         Ok(())
     }
 
@@ -147,7 +147,7 @@ impl Part {
             0 => None,
             _ => Some((Incarnation(reader.array()?), reader.u64()?)),
         };
-        let bytes = reader.long().filter(|bytes| bytes.len() <= MAX_PART)?.to_vec();
+        let bytes = reader.bytes_u16().filter(|bytes| bytes.len() <= MAX_PART)?.to_vec();
         Some(Self { seq, first: flags & FIRST != 0, last: flags & LAST != 0, origin, bytes })
     }
 }
@@ -160,14 +160,14 @@ impl Chunk {
         out.push(CHUNK);
         out.extend_from_slice(&self.transfer.0);
         out.extend_from_slice(&self.index.to_be_bytes());
-        put_long(out, &self.bytes);
+        put_bytes_u16(out, &self.bytes);
         Ok(())
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let transfer = TransferId(reader.array()?);
         let index = reader.u32()?;
-        let bytes = reader.long().filter(|bytes| bytes.len() <= CHUNK_LEN)?.to_vec();
+        let bytes = reader.bytes_u16().filter(|bytes| bytes.len() <= CHUNK_LEN)?.to_vec();
         Some(Self { transfer, index, bytes })
     }
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 
-use crate::codec::{Reader, put_short};
-use crate::name::is_invisible;
+use autonomy_codec::{Reader, is_invisible, put_bytes_u8};
+
 use crate::packet::{CHUNK_LEN, TransferId};
 
 /// Longest file name in bytes, as on most file systems.
@@ -69,14 +69,14 @@ impl FileOffer {
         out.extend_from_slice(&self.transfer.0);
         out.extend_from_slice(&self.size.to_be_bytes());
         out.extend_from_slice(&self.sha256);
-        put_short(out, self.name.0.as_bytes());
+        put_bytes_u8(out, self.name.0.as_bytes());
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let transfer = TransferId(reader.array()?);
         let size = reader.u64().filter(|size| *size <= MAX_FILE_LEN)?;
         let sha256 = reader.array()?;
-        let name = FileName::new(std::str::from_utf8(reader.short()?).ok()?).ok()?;
+        let name = FileName::new(std::str::from_utf8(reader.bytes_u8()?).ok()?).ok()?;
         Some(Self { transfer, name, size, sha256 })
     }
 }

@@ -1,13 +1,12 @@
 use std::fmt;
 
+use autonomy_codec::{Reader, TextKind, armour, put_bytes_u8};
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
 use super::certificates::{self, Certificates, UnverifiedCertificates, subject_is};
 use super::sealed::{self, Answer, OVERHEAD};
 use super::{AnswerError, PodRequest};
-use crate::armour::{self, Kind};
-use crate::codec::{Reader, put_short};
 use crate::{
     Access, AuthSeed, Certificate, DescriptorPublic, MAX_NAME_LEN, Name, OnionSeed, OnionService, PublicKey,
     Role, RootPublic, SealingSecret, TextError, Validity,
@@ -144,7 +143,7 @@ impl Bundle {
         out.extend_from_slice(self.peer_onion.as_bytes());
         out.extend_from_slice(self.descriptor_key.as_bytes());
         self.spare_keys.iter().for_each(|key| out.extend_from_slice(key.as_bytes()));
-        put_short(&mut out, self.pod_name.as_str().as_bytes());
+        put_bytes_u8(&mut out, self.pod_name.as_str().as_bytes());
         out
     }
 }
@@ -153,12 +152,12 @@ impl SealedBundle {
     /// The line that is carried to the pod.
     #[must_use]
     pub fn to_text(&self) -> String {
-        armour::encode(Kind::Bundle, &self.0)
+        armour::encode(TextKind::Bundle, &self.0)
     }
 
     /// Reads the line. What is in it is not known before [`SealedBundle::open`].
     pub fn from_text(text: &str) -> Result<Self, TextError> {
-        let bytes = armour::decode(Kind::Bundle, text, MAX_BODY_LEN + OVERHEAD)?;
+        let bytes = armour::decode(TextKind::Bundle, text, MAX_BODY_LEN + OVERHEAD)?;
         Ok(Self(bytes.to_vec()))
     }
 
@@ -206,7 +205,7 @@ fn read(certificates: Certificates, mut reader: Reader<'_>) -> Option<Bundle> {
     let mut descriptor = || DescriptorPublic::from_bytes(&reader.array()?).ok();
     let descriptor_key = descriptor()?;
     let spare_keys = [descriptor()?, descriptor()?, descriptor()?, descriptor()?];
-    let pod_name = Name::new(std::str::from_utf8(reader.short()?).ok()?).ok()?;
+    let pod_name = Name::new(std::str::from_utf8(reader.bytes_u8()?).ok()?).ok()?;
     reader.is_empty().then_some(Bundle {
         certificates,
         onion_epoch,

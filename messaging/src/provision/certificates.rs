@@ -1,7 +1,8 @@
 //! Reading the two certificates that every answer starts with.
 
+use autonomy_codec::Reader;
+
 use super::AnswerError;
-use crate::codec::Reader;
 use crate::{CERTIFICATE_LEN, Certificate, PublicKey, RoleKind, RootPublic, UnverifiedCertificate};
 
 /// The pod's certificate and the device's, both of one root.

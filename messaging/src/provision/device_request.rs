@@ -1,9 +1,8 @@
+use autonomy_codec::{Reader, TextKind, armour, put_bytes_u8};
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha256};
 
 use super::RequestError;
-use crate::armour::{self, Kind};
-use crate::codec::{Reader, put_short};
 use crate::{MAX_NAME_LEN, Name, PublicKey, SealingPublic};
 
 const VERSION: u8 = 1;
@@ -50,12 +49,12 @@ impl DeviceRequest {
     /// The line that is shown.
     #[must_use]
     pub fn to_text(&self) -> String {
-        armour::encode(Kind::DeviceRequest, &[self.unsigned().as_slice(), &self.signature].concat())
+        armour::encode(TextKind::DeviceRequest, &[self.unsigned().as_slice(), &self.signature].concat())
     }
 
     /// Reads the line, and checks that the device key signed it.
     pub fn from_text(text: &str) -> Result<Self, RequestError> {
-        Self::from_bytes(&armour::decode(Kind::DeviceRequest, text, MAX_LEN)?)
+        Self::from_bytes(&armour::decode(TextKind::DeviceRequest, text, MAX_LEN)?)
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, RequestError> {
@@ -75,7 +74,7 @@ impl DeviceRequest {
         let request = Self {
             device_key: PublicKey::from_bytes(&reader.array()?).ok()?,
             sealing_key: SealingPublic::from_bytes(&reader.array()?).ok()?,
-            name: Name::new(std::str::from_utf8(reader.short()?).ok()?).ok()?,
+            name: Name::new(std::str::from_utf8(reader.bytes_u8()?).ok()?).ok()?,
             signature: reader.array()?,
         };
         reader.is_empty().then_some(request)
@@ -85,7 +84,7 @@ impl DeviceRequest {
         let mut out = vec![VERSION];
         out.extend_from_slice(self.device_key.as_bytes());
         out.extend_from_slice(self.sealing_key.as_bytes());
-        put_short(&mut out, self.name.as_str().as_bytes());
+        put_bytes_u8(&mut out, self.name.as_str().as_bytes());
         out
     }
 

@@ -1,13 +1,12 @@
 use std::fmt;
 
+use autonomy_codec::{Reader, TextKind, armour, put_bytes_u16};
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
 use super::certificates::{self, Certificates, UnverifiedCertificates, subject_is};
 use super::sealed::{self, Answer, OVERHEAD};
 use super::{AnswerError, DeviceRequest};
-use crate::armour::{self, Kind};
-use crate::codec::{Reader, put_long};
 use crate::{
     Access, AuthSeed, Certificate, DescriptorSecret, Network, OnionService, PublicKey, Role, RootPublic,
     SealingSecret, TextError, Validity,
@@ -167,7 +166,7 @@ impl Grant {
         out.extend_from_slice(self.spare.secret.as_bytes());
         out.push(self.network.to_byte());
         out.push(u8::try_from(self.account_maps.len()).expect("bounded in the constructor"));
-        self.account_maps.iter().for_each(|map| put_long(&mut out, map));
+        self.account_maps.iter().for_each(|map| put_bytes_u16(&mut out, map));
         out
     }
 }
@@ -176,12 +175,12 @@ impl SealedGrant {
     /// The line that is carried to the device.
     #[must_use]
     pub fn to_text(&self) -> String {
-        armour::encode(Kind::Grant, &self.0)
+        armour::encode(TextKind::Grant, &self.0)
     }
 
     /// Reads the line. What is in it is not known before [`SealedGrant::open`].
     pub fn from_text(text: &str) -> Result<Self, TextError> {
-        let bytes = armour::decode(Kind::Grant, text, MAX_BODY_LEN + OVERHEAD)?;
+        let bytes = armour::decode(TextKind::Grant, text, MAX_BODY_LEN + OVERHEAD)?;
         Ok(Self(bytes.to_vec()))
     }
 
@@ -210,7 +209,7 @@ fn read(certificates: Certificates, mut reader: Reader<'_>) -> Option<Grant> {
     let network = Network::from_byte(reader.u8()?)?;
     let count = reader.u8()?;
     let account_maps: Vec<Vec<u8>> =
-        (0..count).map(|_| reader.long().map(<[u8]>::to_vec)).collect::<Option<_>>()?;
+        (0..count).map(|_| reader.bytes_u16().map(<[u8]>::to_vec)).collect::<Option<_>>()?;
     check_maps(&account_maps).ok()?;
     let spare = SpareKey { index, secret };
     reader.is_empty().then_some(Grant { certificates, app_onion, spare, network, account_maps })

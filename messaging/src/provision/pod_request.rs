@@ -1,9 +1,8 @@
+use autonomy_codec::{Reader, TextKind, armour};
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha256};
 
 use super::RequestError;
-use crate::armour::{self, Kind};
-use crate::codec::Reader;
 use crate::{Network, PublicKey, SealingPublic};
 
 const VERSION: u8 = 1;
@@ -23,7 +22,7 @@ pub struct PodRequest {
     signature: [u8; 64],
 }
 
-const _: () = assert!(armour::text_len("autonomy-pod-request".len(), LEN) <= 300);
+const _: () = assert!(armour::text_len(TextKind::PodRequest, LEN) <= 300);
 
 impl PodRequest {
     /// Asks in the name of `pod`. `entropy` is what the pod contributes to the drawing of R: random, not
@@ -63,12 +62,12 @@ impl PodRequest {
     /// The line that is shown.
     #[must_use]
     pub fn to_text(&self) -> String {
-        armour::encode(Kind::PodRequest, &[self.unsigned().as_slice(), &self.signature].concat())
+        armour::encode(TextKind::PodRequest, &[self.unsigned().as_slice(), &self.signature].concat())
     }
 
     /// Reads the line, and checks that the pod key signed it.
     pub fn from_text(text: &str) -> Result<Self, RequestError> {
-        Self::from_bytes(&armour::decode(Kind::PodRequest, text, LEN)?)
+        Self::from_bytes(&armour::decode(TextKind::PodRequest, text, LEN)?)
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, RequestError> {

@@ -1,6 +1,6 @@
 //! How many frames of a queue came on which day: enough to know which are too old, and it fits the queue's record.
 
-use crate::codec::Reader;
+use autonomy_codec::Reader;
 
 const DAY: u64 = 86_400;
 

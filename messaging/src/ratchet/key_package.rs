@@ -103,7 +103,7 @@ impl OwnKeyPackage {
         if bytes.len() > MAX_OWN {
             return Err(KeyPackageError::Length(bytes.len()));
         }
-        let mut reader = crate::codec::Reader::new(bytes);
+        let mut reader = autonomy_codec::Reader::new(bytes);
         let (Some(VERSION), Some(seed)) = (reader.u8(), reader.array()) else {
             return Err(KeyPackageError::Malformed("version or signature key"));
         };

@@ -8,11 +8,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use autonomy_codec::Reader;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::LoadError;
-use crate::codec::Reader;
 
 /// Rows of a store: a key relative to the contact, and the new value, or none where the row is to go.
 pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;

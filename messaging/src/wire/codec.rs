@@ -1,7 +1,8 @@
 //! How requests and responses are written: a tag, then the fields, big-endian; lists and texts behind their length.
 
+use autonomy_codec::{Reader, put_bytes_u16};
+
 use super::{MAX_NOTICE, MAX_SUBSCRIBED, Notice, Refusal, Request, Response, Ticket};
-use crate::codec::{Reader, put_long};
 use crate::frame::{BLOB_LEN, Blob, FRAME_LEN, Frame};
 use crate::place::{Capability, CapabilityHash, QueueId};
 
@@ -73,7 +74,7 @@ impl Request {
                 out.extend_from_slice(collect.as_bytes());
                 ticket.write(&mut out);
                 out.push(u8::from(notice.is_some()));
-                notice.iter().for_each(|notice| put_long(&mut out, notice.as_bytes()));
+                notice.iter().for_each(|notice| put_bytes_u16(&mut out, notice.as_bytes()));
             }
             Self::Deposit(frame) => {
                 out.push(tag::DEPOSIT);
@@ -124,7 +125,7 @@ impl Response {
             Self::Done => out.push(tag::DONE),
             Self::Notice(notice) => {
                 out.push(tag::NOTICE);
-                put_long(&mut out, notice.as_bytes());
+                put_bytes_u16(&mut out, notice.as_bytes());
             }
             Self::Pushed { queue, number, blob } => {
                 out.push(tag::PUSHED);
@@ -251,7 +252,7 @@ fn read_open(reader: &mut Reader<'_>) -> Option<Request> {
 }
 
 fn read_notice(reader: &mut Reader<'_>) -> Option<Notice> {
-    Notice::new(reader.long()?.to_vec())
+    Notice::new(reader.bytes_u16()?.to_vec())
 }
 
 fn read_subscription(reader: &mut Reader<'_>) -> Option<Request> {

@@ -1,5 +1,6 @@
 //! The session as bytes in a store.
 
+use autonomy_codec::{Reader, put_bytes_u8, put_bytes_u16};
 use openmls::group::GroupId;
 use openmls::prelude::{LeafNodeIndex, MlsGroup};
 use openmls_libcrux_crypto::CryptoProvider;
@@ -13,7 +14,6 @@ use super::super::storage::Entities;
 use super::super::{Incarnation, LoadError, MAX_COMMIT, OwnKeyPackage, SUITE};
 use super::{Session, Turn};
 use crate::PublicKey;
-use crate::codec::{Reader, put_long, put_short};
 
 const HEARD: u8 = 1;
 
@@ -59,9 +59,9 @@ impl Session {
         let mut out = Zeroizing::new(Vec::with_capacity(64 * 1024));
         out.extend_from_slice(&self.incarnation().0);
         out.push(if self.turn.heard { HEARD } else { 0 });
-        put_long(&mut out, self.turn.unacked.as_deref().unwrap_or_default());
+        put_bytes_u16(&mut out, self.turn.unacked.as_deref().unwrap_or_default());
         for (key, value) in self.entities.iter() {
-            put_short(&mut out, key);
+            put_bytes_u8(&mut out, key);
             out.extend_from_slice(&u32::try_from(value.len()).expect("bounded by its parts").to_be_bytes());
             out.extend_from_slice(value);
         }
@@ -77,14 +77,14 @@ fn decode(state: &[u8]) -> Option<(Incarnation, Turn, Entities)> {
         HEARD => true,
         _ => return None,
     };
-    let unacked = reader.long()?;
+    let unacked = reader.bytes_u16()?;
     if unacked.len() > MAX_COMMIT {
         return None;
     }
     let unacked = (!unacked.is_empty()).then(|| unacked.to_vec());
     let mut entities = Entities::default();
     while !reader.is_empty() {
-        let key = reader.short()?.to_vec();
+        let key = reader.bytes_u8()?.to_vec();
         let len = u32::from_be_bytes(reader.array()?);
         let value = reader.take(usize::try_from(len).ok()?)?.to_vec();
         entities.insert(key, Zeroizing::new(value));

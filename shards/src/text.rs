@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use data_encoding::BASE32_NOPAD;
+use autonomy_codec::{TextError, TextKind, armour};
 use zeroize::Zeroizing;
 
 use crate::{Deck, MAX_DECK_LEN, MalformedDeck};
@@ -10,43 +10,28 @@ use crate::{Deck, MAX_DECK_LEN, MalformedDeck};
 /// Longest text that is looked at: 8 characters for 5 bytes of the longest deck (56,104), room for line
 /// breaks of mail programs and for the lines that explain.
 pub const MAX_TEXT_LEN: usize = 64 * 1_024;
-const _: () = assert!(MAX_DECK_LEN.div_ceil(5) * 8 < MAX_TEXT_LEN - 4_096);
-
-const PREFIX: &str = "autonomy-deck1";
-const FAMILY: &str = "autonomy-";
+const _: () = assert!(armour::text_len(TextKind::Deck, MAX_DECK_LEN) < MAX_TEXT_LEN - 4_096);
 
 /// Why a text is no deck.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedText {
-    /// Longer than [`MAX_TEXT_LEN`].
-    #[error("{0} bytes are more than the text of a deck can have ({MAX_TEXT_LEN})")]
-    TooLong(usize),
-    /// There is no line that starts like a deck.
-    #[error("there is no line that starts with \"{PREFIX}\": this is not the text of a deck")]
-    NotADeck,
-    /// It is another of our texts.
-    #[error("this is an \"{0}\", not an \"autonomy-deck\"")]
-    AnotherKind(String),
-    /// A character that cannot be in a deck.
-    #[error("the line of the deck has a character that cannot be there: copy it again, whole")]
-    Character,
+    /// It is not the line of a deck, or not all of it.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// The bytes in it are no deck.
     #[error(transparent)]
     Deck(#[from] MalformedDeck),
 }
 
 impl Deck {
-    /// The deck as a text: lines for the person who keeps it, and one line with the deck.
+    /// The deck as a text: lines for the person who keeps it, and one [line](armour) with the deck.
     ///
     /// The lines that start with `#` are only there to be read; changing them changes nothing.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        let bytes = self.to_bytes();
-        let mut text = Zeroizing::new(String::with_capacity(2_048 + BASE32_NOPAD.encode_len(bytes.len())));
+        let line = Zeroizing::new(armour::encode(TextKind::Deck, &self.to_bytes()));
+        let mut text = Zeroizing::new(String::with_capacity(2_048 + line.len()));
         explain(self, &mut text).expect("writing to a string does not fail");
-        let mut line = Zeroizing::new(BASE32_NOPAD.encode(&bytes));
-        line.make_ascii_lowercase();
-        text.push_str(PREFIX);
         text.push_str(&line);
         text.push('\n');
         text
@@ -55,34 +40,8 @@ impl Deck {
     /// Reads the text of a deck. Lines of comment are passed over, and breaks that a mail program put into
     /// the line of the deck do no harm.
     pub fn from_text(text: &str) -> Result<Self, MalformedText> {
-        if text.len() > MAX_TEXT_LEN {
-            return Err(MalformedText::TooLong(text.len()));
-        }
-        let mut packed = Zeroizing::new(String::with_capacity(text.len()));
-        for line in text.trim_start_matches('\u{feff}').lines().filter(|line| !line.starts_with('#')) {
-            packed.extend(line.chars().filter(|c| !c.is_whitespace()));
-        }
-        packed.make_ascii_lowercase();
-        let Some(body) = packed.strip_prefix(PREFIX) else { return Err(another_kind(&packed)) };
-        let upper = Zeroizing::new(body.to_ascii_uppercase());
-        if !upper.bytes().all(|c| c.is_ascii_uppercase() || matches!(c, b'2'..=b'7')) {
-            return Err(MalformedText::Character);
-        }
-        // What fails now is a length that no bytes have: a piece is missing.
-        let bytes = BASE32_NOPAD.decode(upper.as_bytes()).map_err(|_| MalformedDeck::Cut)?;
-        Ok(Self::from_bytes(&Zeroizing::new(bytes))?)
-    }
-}
-
-/// Says what was pasted instead, as far as our own prefixes tell (`autonomy-bundle1…`).
-fn another_kind(packed: &str) -> MalformedText {
-    let Some(rest) = packed.strip_prefix(FAMILY) else { return MalformedText::NotADeck };
-    let word: String = rest.chars().take(24).take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
-    let version = rest[word.len()..].chars().next().and_then(|c| c.to_digit(10));
-    match (word.as_str(), version) {
-        ("deck", Some(version)) => MalformedDeck::Version(version.try_into().unwrap_or(u8::MAX)).into(),
-        (_, Some(_)) => MalformedText::AnotherKind(format!("{FAMILY}{word}")),
-        (_, None) => MalformedText::NotADeck,
+        let bytes = armour::decode_within(TextKind::Deck, text, MAX_TEXT_LEN)?;
+        Ok(Self::from_bytes(&bytes)?)
     }
 }
 

@@ -3,10 +3,10 @@ use std::fmt;
 /// Longest name in bytes of UTF-8: a line that a terminal shows whole.
 pub const MAX_NAME_LEN: usize = 64;
 
-/// What people call a holder or a secret: 1 to 64 bytes of one visible line.
+/// What people call a pod, a device, a contact, a holder or a secret: 1 to 64 bytes of one visible line.
 ///
-/// Control characters and those that turn the direction of writing are refused: a name is printed in
-/// terminals and in the head of a deck file, and must not pretend to be anything else there.
+/// Control characters and those that turn the direction of writing are refused: a name that somebody else chose is
+/// printed in terminals and in the head of a deck's file, and must not pretend to be anything else there.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
@@ -23,6 +23,9 @@ pub enum BadName {
 
 impl Name {
     /// Takes a name as a person typed it.
+    ///
+    /// # Errors
+    /// [`BadName`] says which rule the text breaks; it is never changed to fit.
     pub fn new(text: &str) -> Result<Self, BadName> {
         if text.is_empty() || text.len() > MAX_NAME_LEN {
             return Err(BadName::Length(text.len()));
@@ -42,7 +45,8 @@ impl Name {
 
 /// Characters that show nothing, or change what is shown around them: controls, soft hyphen, line and paragraph
 /// separators, zero-width characters, those of bidirectional writing (UAX 9), annotations, and tags.
-fn is_invisible(c: char) -> bool {
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
