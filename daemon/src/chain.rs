@@ -22,7 +22,7 @@ use bdk_wallet::{
 };
 
 use self::{mempool::Mempool, rpc::Trouble};
-use crate::node::{BroadcastOutcome, ChainEvent, ChainPoint, Input, SourceState};
+use autonomy_node::{BroadcastOutcome, ChainEvent, ChainPoint, Input, SourceState};
 
 /// Pause between two polls of a source that answers. A block a second is more than any network has, and one
 /// `getbestblockhash` costs bitcoind well under a millisecond.

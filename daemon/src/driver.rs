@@ -22,12 +22,10 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use zeroize::Zeroize as _;
 
 use self::batch::{Batch, Committed};
-use crate::{
-    api::types::{AccessLevel, Event},
-    chain::Watched,
-    node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Timestamp},
-    store::{BackupError, RowChange, Store},
-};
+use crate::chain::Watched;
+use autonomy_api::{AccessLevel, Event};
+use autonomy_node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Timestamp};
+use autonomy_store::{BackupError, RowChange, Store};
 
 /// Inputs that wait for the node. A block is the largest, so 64 of them bound the memory that waiting can take;
 /// whoever is too fast waits (back-pressure).

@@ -1,31 +1,25 @@
-//! The pod: an always-on Bitcoin cosigner and mailbox that one person owns.
+//! The pod's shell: everything between the pure node and the world.
 //!
 //! | module | does | may touch |
 //! |---|---|---|
-//! | [`node`] | decides: inputs in, rows and effects out | nothing: pure |
-//! | [`driver`] | commits rows, carries effects out, answers | store, clock, randomness |
-//! | [`store`] | rows, encrypted on disk | files |
-//! | [`peers`] | asks places, collects at them, answers for the pod's own | network |
-//! | [`relay`] | a place for others | its own file, network |
-//! | [`chain`] | follows the owner's bitcoind | RPC |
-//! | [`api`] | HTTP in front of the node | the driver's handle |
-//! | [`pod`] | a pod on this machine: made, adopted, run, backed up | all of the above, Tor |
-//! | [`place`] | where messages are left, as people write it | nothing: pure |
 //! | [`config`] | settings from file, environment, flags | files |
-//! | [`client`] | a device: reaches its pod, believes nothing it says | network, its own profile |
-//! | [`agent`] | keeps a device's Tor warm between commands | network |
-//! | [`cli`] | the command line | the terminal |
+//! | [`driver`] | commits rows, carries effects out, answers | store, clock, randomness |
+//! | [`chain`] | follows the owner's bitcoind | RPC |
+//! | [`relay`] | a place for others | its own file |
+//! | [`peers`] | asks places, collects at them, answers for the pod's own | network |
+//! | [`server`] | the app API: HTTP in front of the node | the driver's handle |
+//! | [`socket`] | a Unix socket for the machine's owner | files |
+//! | [`relay_service`] | a relay that stands alone | all of the above, Tor |
+//! | [`pod`] | a pod on this machine: made, adopted, run, backed up | all of the above, Tor |
+//!
+//! What a pod decides is in [`autonomy_node`]; where its rows lie, in [`autonomy_store`].
 
-pub mod agent;
-pub mod api;
 pub mod chain;
-pub mod cli;
-pub mod client;
 pub mod config;
 pub mod driver;
-pub mod node;
 pub mod peers;
-pub mod place;
 pub mod pod;
 pub mod relay;
-pub mod store;
+pub mod relay_service;
+pub mod server;
+pub mod socket;

@@ -5,12 +5,10 @@
 //! | `mail` | between the node and the network |
 //! | `run` | starts everything in order, and ends it in order |
 //! | `services` | the two onion services: launched, kept current, watched |
-//! | `socket` | the Unix socket for the machine's owner |
 
 mod mail;
 mod run;
 mod services;
-pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -26,11 +24,11 @@ pub use self::{
 use crate::{
     config::ConfigError,
     driver::{self, StoreFailed},
-    node::{
-        Answer, Caller, Command, Effect, Identity, Input, Node, Refusal, Request, RestoreError, Row, RowError,
-    },
-    store::{self, Store, Unlock},
 };
+use autonomy_node::{
+    Answer, Caller, Command, Effect, Identity, Input, Node, Refusal, Request, RestoreError, Row, RowError,
+};
+use autonomy_store::{self, Store, Unlock};
 
 /// The files of a pod.
 #[derive(Debug, Clone)]
@@ -111,16 +109,16 @@ pub enum PodError {
     Missing(PathBuf),
     /// The database cannot be made.
     #[error(transparent)]
-    Create(#[from] store::CreateError),
+    Create(#[from] autonomy_store::CreateError),
     /// The database cannot be opened.
     #[error(transparent)]
-    Open(#[from] store::OpenError),
+    Open(#[from] autonomy_store::OpenError),
     /// The database cannot be read.
     #[error(transparent)]
-    Read(#[from] store::ReadError),
+    Read(#[from] autonomy_store::ReadError),
     /// The database cannot be copied.
     #[error(transparent)]
-    Backup(#[from] store::BackupError),
+    Backup(#[from] autonomy_store::BackupError),
     /// The database cannot be written.
     #[error(transparent)]
     Store(#[from] StoreFailed),

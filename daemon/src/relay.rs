@@ -10,7 +10,6 @@
 //! | `writer` | the one thread that writes: requests that come together share a commit |
 //! | `subscription` | pushes what lies there, then what comes |
 //! | [`metrics`] | what is counted |
-//! | [`service`] | a relay that stands alone, behind an onion service of its own |
 //!
 //! What must stay true:
 //!
@@ -21,7 +20,6 @@
 
 mod books;
 pub mod metrics;
-pub mod service;
 mod shelf;
 mod subscription;
 mod writer;

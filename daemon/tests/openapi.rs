@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use autonomy_daemon::api::openapi::document_text;
+use autonomy_daemon::server::openapi::document_text;
 
 /// Set to write the document anew: `AUTONOMY_WRITE_OPENAPI=1 cargo test -p autonomy-daemon --test openapi`.
 const WRITE: &str = "AUTONOMY_WRITE_OPENAPI";

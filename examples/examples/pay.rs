@@ -7,7 +7,8 @@
 
 use std::{error::Error, io::BufRead, time::Duration};
 
-use autonomy_daemon::{api::types::Recipient, client::PaymentWish};
+use autonomy_api::Recipient;
+use autonomy_client::PaymentWish;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -7,7 +7,7 @@
 
 use std::error::Error;
 
-use autonomy_daemon::api::types::EventKind;
+use autonomy_api::EventKind;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -7,7 +7,7 @@
 
 use std::{error::Error, time::Duration};
 
-use autonomy_daemon::client::CallError;
+use autonomy_client::CallError;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Prints events after `last` until the stream ends.
-async fn watch(device: &autonomy_daemon::client::Device, last: &mut Option<u64>) -> Result<(), CallError> {
+async fn watch(device: &autonomy_client::Device, last: &mut Option<u64>) -> Result<(), CallError> {
     let mut events = device.pod.events(*last, true).await?;
     while let Some(event) = events.next().await? {
         println!("{event:?}");

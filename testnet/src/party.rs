@@ -37,7 +37,7 @@ const NAME: &str = "autonomy";
 #[derive(Debug, thiserror::Error)]
 pub enum PartyError {
     /// There is no program to run.
-    #[error("no `autonomy` program beside {beside}: cargo build -p autonomy-daemon, or set {VARIABLE}")]
+    #[error("no `autonomy` program beside {beside}: cargo build -p autonomy-cli, or set {VARIABLE}")]
     NoProgram {
         /// This program's own folder.
         beside: PathBuf,

@@ -2,12 +2,10 @@
 
 use std::{collections::HashSet, fs, path::Path, process::Command, sync::Arc, time::Instant};
 
-use autonomy_daemon::{
-    api::types::{ContactState, NewMessage},
-    driver,
-    node::{Answer, Caller, Command as NodeCommand, MailCommand, Node, Request, Row},
-    store::{RowChange, Store, Unlock},
-};
+use autonomy_api::{ContactState, NewMessage};
+use autonomy_daemon::driver;
+use autonomy_node::{Answer, Caller, Command as NodeCommand, MailCommand, Node, Request, Row};
+use autonomy_store::{RowChange, Store, Unlock};
 
 use crate::mind::{Mind, befriend, place_of};
 

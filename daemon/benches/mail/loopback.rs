@@ -8,17 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use autonomy_api::{Event, EventKind, Id, NewMessage};
 use autonomy_daemon::{
-    api::types::{Event, EventKind, NewMessage},
     driver::{self, Handle},
-    node::{Caller, Command, Id, Input, MailCommand, Node, Request, Row},
     peers::{self, Dial, Duplex, NetworkHandle, door::Counter},
-    store::{RowChange, Store, Unlock},
 };
 use autonomy_messaging::{
     lane::{Lane, Unreached},
     place::Place,
 };
+use autonomy_node::{Caller, Command, Input, MailCommand, Node, Request, Row};
+use autonomy_store::{RowChange, Store, Unlock};
 use futures::{StreamExt as _, future::BoxFuture, stream};
 use tokio::{
     net::{TcpListener, TcpStream},

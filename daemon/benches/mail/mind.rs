@@ -5,11 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autonomy_daemon::{
-    api::types::{AcceptInvite, Contact, ContactState, NewInvite, NewMessage},
-    driver::now,
-    node::{Answer, Caller, Command, Effect, Id, Identity, Input, MailCommand, Node, Reply, Request, Step},
-};
+use autonomy_api::{AcceptInvite, Contact, ContactState, Id, NewInvite, NewMessage};
+use autonomy_daemon::driver::now;
 use autonomy_messaging::{
     AuthSeed, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
     invite::Invite,
@@ -18,6 +15,9 @@ use autonomy_messaging::{
     place::Place,
     provision::{Bundle, BundleTerms},
     wire::{self, Response},
+};
+use autonomy_node::{
+    Answer, Caller, Command, Effect, Identity, Input, MailCommand, Node, Reply, Request, Step,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 

@@ -15,7 +15,7 @@ use bdk_wallet::{
 };
 
 use super::{BitcoindAuth, BitcoindConfig};
-use crate::node::{BroadcastOutcome, ChainPoint};
+use autonomy_node::{BroadcastOutcome, ChainPoint};
 
 /// Targets asked for, in blocks.
 const FEE_TARGETS: [u16; 6] = [1, 2, 3, 6, 12, 144];

@@ -6,10 +6,8 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::{StoreFailed, now, write};
-use crate::{
-    node::{Effect, Input, Node, Reply, Rows, Step},
-    store::{ReadError, RowChange, Store},
-};
+use autonomy_node::{Effect, Input, Node, Reply, Rows, Step};
+use autonomy_store::{ReadError, RowChange, Store};
 
 /// Inputs that share a commit, at most: as many as can wait. A commit waits for the disk, 4.5 ms where it was measured,
 /// and the costliest step (a ratchet's commit) takes about 2 ms: shared by 64 the disk costs 0.07 ms an input, and the
@@ -121,7 +119,7 @@ impl Rows for View<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Unlock;
+    use autonomy_store::Unlock;
 
     fn store(dir: &tempfile::TempDir) -> Store {
         let store = Store::create(dir.path().join("pod.redb"), &Unlock::key([7; 32])).unwrap();

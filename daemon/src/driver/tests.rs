@@ -10,11 +10,9 @@ use data_encoding::HEXLOWER;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{
-    api::types::{AddDevice, EventKind},
-    node::{Answer, Caller, Command, Identity},
-    store::Unlock,
-};
+use autonomy_api::{AddDevice, EventKind};
+use autonomy_node::{Answer, Caller, Command, Identity};
+use autonomy_store::Unlock;
 
 /// A driver that a test runs by hand, of a pod that has an owner.
 struct Place {

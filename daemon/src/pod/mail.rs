@@ -3,7 +3,8 @@
 use autonomy_messaging::messenger;
 use tokio::sync::{mpsc, watch};
 
-use crate::{driver::Handle, node::Input, peers::NetworkHandle};
+use crate::{driver::Handle, peers::NetworkHandle};
+use autonomy_node::Input;
 
 /// Carries out the messenger's effects until the driver ends.
 pub(super) async fn carry_out(

@@ -19,18 +19,19 @@ use zeroize::Zeroizing;
 use super::{
     PodDir, PodError, mail, open,
     services::{self, Parts},
-    socket::{self, Socket},
 };
 use crate::{
-    api::{ApiState, router, routes::OnionState},
     chain::{BitcoindConfig, ChainSource, Watched},
     config::Config,
     driver::{self, Broadcaster, Handle},
-    node::{ChainPoint, Owner},
     peers,
     relay::{self, Relay},
-    store::Unlock,
+    relay_service,
+    server::{ApiState, router, routes::OnionState},
+    socket::{self, Socket},
 };
+use autonomy_node::{ChainPoint, Owner};
+use autonomy_store::Unlock;
 
 /// Threads for everything that waits. The node and the chain source have one each beside them.
 const WORKERS: usize = 2;
@@ -134,7 +135,7 @@ impl Pod {
         tasks.push(spawn(mail::carry_out(mail, network.clone(), stopping.clone())));
         tasks.push(spawn(mail::deliver(told_by_network, handle.clone(), stopping.clone())));
         if let Some(relay) = relay.clone() {
-            tasks.push(spawn(relay::service::keep(relay, stopping.clone())));
+            tasks.push(spawn(relay_service::keep(relay, stopping.clone())));
         }
         let stopping_too = stopping.clone();
         let on_tor = handle.clone();
@@ -159,7 +160,7 @@ impl Pod {
             return Ok(None);
         }
         let file = relay::file_in(self.dir.path());
-        let relay = Relay::open(&file, self.config.relay(), relay::service::clock());
+        let relay = Relay::open(&file, self.config.relay(), relay_service::clock());
         relay.map(Some).map_err(|error| PodError::system("opening the relay", error))
     }
 

@@ -18,17 +18,17 @@ use zeroize::Zeroizing;
 
 use super::PodError;
 use crate::{
-    api::APP_PORT,
-    api::{routes::OnionState, types::ServiceStatus},
     driver::{self, Admitted, Handle},
-    node::{Caller, Id, Owner},
     peers::{
         NetworkHandle,
         door::{self, Counter},
         tor::OverTor,
     },
     relay::Relay,
+    server::routes::OnionState,
 };
+use autonomy_api::{APP_PORT, Id, ServiceStatus};
+use autonomy_node::{Caller, Owner};
 
 /// The port of the echo, where it is asked for.
 pub const ECHO_PORT: u16 = 7;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::store::RowChange;
+use autonomy_store::RowChange;
 
 fn key() -> Unlock {
     Unlock::key([7; 32])

@@ -1,6 +1,6 @@
 //! The owner's half of an account, as an honest device computes it.
 
-use autonomy_daemon::api::types::{Account, AccountOffer, CompleteAccount, Payment};
+use autonomy_api::{Account, AccountOffer, CompleteAccount, Payment};
 use autonomy_wallet::{
     account::{AccountMap, Birthday, Kind, Plan, THRESHOLD},
     bitcoin::Network,

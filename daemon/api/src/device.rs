@@ -1,0 +1,54 @@
+//! The devices of a pod.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// How far a device may go with its pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLevel {
+    /// Sees whether the pod is well, and nothing else.
+    Minimal,
+    /// Sees accounts, asks for addresses, proposes payments.
+    Limited,
+    /// Everything, the list of devices included.
+    Full,
+}
+
+/// One device of the pod.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Device {
+    /// Its Ed25519 key; also its id.
+    pub id: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// How far it may go.
+    pub access: AccessLevel,
+    /// When it was added.
+    pub added_at: u64,
+    /// When it last made a request.
+    pub last_seen: Option<u64>,
+    /// Whether this is the device that asks.
+    pub this_device: bool,
+}
+
+/// `POST /v1/devices`: let a device in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddDevice {
+    /// Certificate of the device by the owner's root, hexadecimal.
+    pub certificate: String,
+    /// What the owner calls it, at most 64 characters.
+    pub name: String,
+    /// Its x25519 descriptor key. One of the spare keys takes effect at once, another within about a minute.
+    pub descriptor_key: String,
+}
+
+/// `GET /v1/devices`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Devices {
+    /// All that may enter.
+    pub devices: Vec<Device>,
+    /// Descriptor keys in the descriptor that no device uses yet (x25519 public keys).
+    pub spare_descriptor_keys: Vec<String>,
+}

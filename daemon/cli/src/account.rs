@@ -1,0 +1,348 @@
+//! `account …`, `receive`, `history`.
+
+use std::fmt::Write as _;
+
+use autonomy_wallet::account::{AccountId, AccountMap, MAX_MAP_BYTES};
+use serde_json::{Value, json};
+
+use super::{
+    Failure,
+    amount::{Sat, btc, signed_btc},
+    args::{AccountVerb, CreateAccount, ExportFormat, History, Kind, Receive},
+    ask, bip21,
+    context::{Context, Session, now},
+    output::{Answer, pairs, table, time},
+};
+use autonomy_api::{Account, AccountKind, HistoryEntry, ReceiveAddress};
+use autonomy_client::{
+    AccountWish, CallError, Device, DeviceError, ListedAccount, NewAccount, Profile, decks::USUAL_HOLDERS,
+    printable,
+};
+
+/// Carries out a verb of `account`.
+pub(super) async fn account(context: &Context, verb: AccountVerb) -> Result<Answer, Failure> {
+    match verb {
+        AccountVerb::Create(wish) => create(context, wish).await,
+        AccountVerb::List => list(context).await,
+        AccountVerb::Show { account } => show(context, account.as_deref()).await,
+        AccountVerb::Import { map } => import(context, &map).await,
+        AccountVerb::Export { account, format } => export(context, account.as_deref(), format).await,
+    }
+}
+
+async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failure> {
+    let holders = match wish.holders.len() {
+        0 => Ok(USUAL_HOLDERS.map(str::to_owned)),
+        _ => wish.holders.try_into(),
+    };
+    let holders =
+        holders.map_err(|_| Failure::usage("three people keep a deck: give --holder three times"))?;
+    let kind = match wish.kind {
+        Kind::TwoOfThree => AccountKind::TwoOfThree,
+        Kind::TwoOfThreeOrRecovery => AccountKind::TwoOfThreeOrRecovery,
+    };
+    let decks_dir = wish.decks_dir.map(|dir| std::path::absolute(&dir).unwrap_or(dir));
+    let wish = AccountWish { name: wish.name, kind, holders, decks_dir };
+    let mut device = context.device("make an account").await?;
+    let work = Box::pin(device.create_account(&wish, now()));
+    let made = context.spinner.during("making the account with the pod", work).await?;
+    Ok(created(&wish, &made))
+}
+
+fn created(wish: &AccountWish, made: &NewAccount) -> Answer {
+    let json = json!({
+        "id": made.map.id(), "name": made.map.name(), "descriptor": made.map.descriptor(),
+        "first_address": made.map.first_address().to_string(), "account_index": made.map.account(),
+        "birthday": made.map.birthday(), "decks": made.decks,
+    });
+    let mut text = format!(
+        "account {} is ready\n{}\nThe recovery key was split and is gone. Its three decks:\n",
+        printable(made.map.name()),
+        pairs([("id", made.map.id().to_string()), ("first address", made.map.first_address().to_string())]),
+    );
+    for (holder, path) in wish.holders.iter().zip(&made.decks) {
+        let _ = writeln!(text, "  for the {holder}: {}", path.display());
+    }
+    text.push_str(
+        "\nGive each file to another person, then delete it here: any two of them make the recovery key whole.\n\
+         Keep a copy of the account map too: `autonomy account export`.",
+    );
+    Answer::new(&json, text)
+}
+
+async fn list(context: &Context) -> Result<Answer, Failure> {
+    let accounts = listed(context).await?.1;
+    let row = |account: &ListedAccount| {
+        let Account { name, id, balance, .. } = &account.told;
+        let checked = if account.verified { "yes" } else { "no" };
+        vec![printable(name), format!("{} BTC", btc(balance.total_sat)), checked.into(), printable(id)]
+    };
+    let rows: Vec<Vec<String>> = accounts.iter().map(row).collect();
+    let json = json!({ "accounts": accounts.iter().map(json_of).collect::<Vec<_>>() });
+    let text = match rows.is_empty() {
+        true => "no account yet: `autonomy account create`".to_owned(),
+        false => table(&["name", "balance", "checked here", "id"], &rows),
+    };
+    Ok(Answer::new(&json, text))
+}
+
+async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
+    let accounts = listed(context).await?.1;
+    let account = choose(&accounts, wanted)?;
+    let Account { name, id, descriptor, first_address, balance, .. } = &account.told;
+    let kind = match account.told.kind {
+        AccountKind::TwoOfThree => "any two of device, pod and recovery key",
+        AccountKind::TwoOfThreeOrRecovery => "any two of three, or the recovery key after a year",
+    };
+    let birthday = format!("block {}, {}", account.told.birthday_height, time(account.told.birthday_time));
+    let mut text = pairs([
+        ("name", printable(name)),
+        ("id", printable(id)),
+        ("spent by", kind.to_owned()),
+        ("confirmed", format!("{} BTC", btc(balance.confirmed_sat))),
+        ("unconfirmed", format!("{} BTC", btc(balance.unconfirmed_sat))),
+        ("immature", format!("{} BTC", btc(balance.immature_sat))),
+        ("total", format!("{} BTC", btc(balance.total_sat))),
+        ("addresses", format!("{} given out", account.told.revealed)),
+        ("first address", printable(first_address)),
+        ("birthday", birthday),
+        ("descriptor", printable(descriptor)),
+    ]);
+    if !account.verified {
+        text.push_str(
+            "\nThis is what the pod says; it is not checked here, since this device holds no map of it.\n",
+        );
+    }
+    Ok(Answer::new(&json_of(account), text))
+}
+
+fn json_of(account: &ListedAccount) -> Value {
+    let mut json = serde_json::to_value(&account.told).unwrap_or(Value::Null);
+    json["verified"] = account.verified.into();
+    json
+}
+
+/// Prints a map this device holds. It needs no pod: that is the point of holding it.
+async fn export(context: &Context, wanted: Option<&str>, format: ExportFormat) -> Result<Answer, Failure> {
+    let profile = context.profile().await?;
+    let map = held(&profile, wanted)?;
+    let json = serde_json::to_value(map).map_err(|error| Failure::other("map", error))?;
+    Ok(match format {
+        ExportFormat::Json => Answer::new(&json, pretty(&json)),
+        ExportFormat::Descriptor => Answer::new(&json!({ "descriptor": map.descriptor() }), map.descriptor()),
+        ExportFormat::Core => {
+            let import = map.core_import();
+            Answer::new(&json!({ "importdescriptors": import }), pretty(&import))
+        }
+    })
+}
+
+fn pretty(json: &Value) -> String {
+    serde_json::to_string_pretty(json).unwrap_or_default()
+}
+
+fn held<'a>(profile: &'a Profile, wanted: Option<&str>) -> Result<&'a AccountMap, Failure> {
+    let maps: Vec<&AccountMap> = profile.accounts().map(|held| &held.map).collect();
+    let fits = |map: &&&AccountMap| {
+        wanted.is_none_or(|wanted| map.name() == wanted || map.id().to_string() == wanted)
+    };
+    let found: Vec<_> = maps.iter().filter(fits).collect();
+    match found.as_slice() {
+        [map] => Ok(map),
+        [] if maps.is_empty() => Err(no_account("this device holds no account map")),
+        [] => {
+            Err(no_account(format!("this device holds no account called `{}`", wanted.unwrap_or_default())))
+        }
+        _ => Err(Failure::usage("there are several accounts: say which, by name or id")),
+    }
+}
+
+async fn import(context: &Context, text: &str) -> Result<Answer, Failure> {
+    let text = ask::text(text)?;
+    if text.len() > MAX_MAP_BYTES {
+        return Err(Failure::usage(format!("an account map has at most {MAX_MAP_BYTES} bytes")));
+    }
+    let map =
+        AccountMap::from_bytes(text.as_bytes()).map_err(|error| Failure::check("unsafe-account", error))?;
+    let mut profile = context.profile().await?;
+    if let Some(pod) = profile.pod() {
+        map.check_network(pod.network()).map_err(|error| Failure::check("unsafe-account", error))?;
+    }
+    let json =
+        json!({ "id": map.id(), "name": map.name(), "first_address": map.first_address().to_string() });
+    let text = format!(
+        "account {} is held here now\nits first address is {}: compare it with the other device",
+        printable(map.name()),
+        map.first_address()
+    );
+    profile.keep_account(map)?;
+    Ok(Answer::new(&json, text))
+}
+
+/// An address to be paid at, derived on this device before it is shown: a fresh one, or one given out before.
+pub(super) async fn receive(context: &Context, wish: &Receive) -> Result<Answer, Failure> {
+    let amount = match wish.amount.join(" ").as_str() {
+        "" => None,
+        text => Some(text.parse::<Sat>().map_err(Failure::usage)?),
+    };
+    if let Some(index) = wish.index {
+        let profile = context.profile().await?;
+        let map = held(&profile, wish.account.as_deref())?;
+        let address = profile.address_again(&map.id(), index, wish.trust_index)?;
+        return Ok(to_pay(&map.id().to_string(), map.name(), &address, amount, true));
+    }
+    let (session, accounts) = listed(context).await?;
+    let account = choose(&accounts, wish.account.as_deref())?;
+    let Account { id, name, .. } = &account.told;
+    match session {
+        Session::Device(mut device) => {
+            let account = account_id(account)?;
+            let work = device.receive(&account, wish.trust_index);
+            let fresh = context.spinner.during("asking the pod for an address", work).await;
+            Ok(to_pay(id, name, &fresh.map_err(none_fresh)?, amount, true))
+        }
+        Session::Owner(pod) => {
+            let fresh = context.spinner.during("asking the pod for an address", pod.new_address(id)).await?;
+            Ok(to_pay(id, name, &fresh, amount, false))
+        }
+    }
+}
+
+/// A pod that gives out no further address, since so many wait to be paid, names one to use again.
+fn none_fresh(error: DeviceError) -> Failure {
+    let gap = matches!(&error, DeviceError::Call(CallError::Refused { status: 409, .. }));
+    let failure = Failure::from(error);
+    match gap {
+        true => failure.help("`autonomy receive --index N` shows an address again that was given out before"),
+        false => failure,
+    }
+}
+
+fn to_pay(
+    account: &str,
+    name: &str,
+    address: &ReceiveAddress,
+    amount: Option<Sat>,
+    verified: bool,
+) -> Answer {
+    let uri = bip21::uri(&printable(&address.address), amount);
+    let json = json!({
+        "account": account, "address": address.address, "index": address.index, "uri": uri, "verified": verified,
+    });
+    let mut text = format!("{uri}\naddress {} of account {}", address.index, printable(name));
+    if !verified {
+        text.push_str("\nThis is what the pod says; no device has checked it.");
+    }
+    Answer::new(&json, text).with_qr(uri)
+}
+
+/// What came in and went out, as the pod's own chain source saw it.
+pub(super) async fn history(context: &Context, wish: &History) -> Result<Answer, Failure> {
+    let (session, accounts) = listed(context).await?;
+    let account = choose(&accounts, wish.account.as_deref())?;
+    let asked = session.pod().history(&account.told.id, wish.limit);
+    let history = context.spinner.during("asking the pod", asked).await?;
+    let rows: Vec<Vec<String>> = history.entries.iter().map(history_row).collect();
+    let text = match rows.is_empty() {
+        true => "nothing yet".to_owned(),
+        false => table(&["when", "BTC", "confirmations", "transaction", "note"], &rows),
+    };
+    Ok(Answer::new(&json!({ "account": account.told.id, "entries": history.entries }), text))
+}
+
+fn history_row(entry: &HistoryEntry) -> Vec<String> {
+    vec![
+        entry.time.map_or_else(|| "just now".to_owned(), time),
+        signed_btc(entry.net_sat),
+        entry.confirmations.to_string(),
+        printable(&entry.txid),
+        entry.note.as_deref().map_or_else(String::new, printable),
+    ]
+}
+
+/// Opens a session and asks for the accounts.
+pub(super) async fn listed(context: &Context) -> Result<(Session, Vec<ListedAccount>), Failure> {
+    let mut session = context.session().await?;
+    let accounts = match &mut session {
+        Session::Device(device) => context.spinner.during("asking the pod", device.accounts()).await?,
+        Session::Owner(pod) => {
+            let told = context.spinner.during("asking the pod", pod.accounts()).await?.accounts;
+            told.into_iter().map(|told| ListedAccount { told, verified: false }).collect()
+        }
+    };
+    Ok((session, accounts))
+}
+
+/// The same for verbs that only a device can do.
+pub(super) async fn listed_by_device(
+    context: &Context,
+    what: &str,
+) -> Result<(Device, Vec<ListedAccount>), Failure> {
+    let mut device = context.device(what).await?;
+    let accounts = context.spinner.during("asking the pod", device.accounts()).await?;
+    Ok((device, accounts))
+}
+
+/// The account that is meant, by name or id; the only one where none is named. Accounts that this device holds go
+/// first: their names are known here, and a pod could call another one the same.
+pub(super) fn choose<'a>(
+    accounts: &'a [ListedAccount],
+    wanted: Option<&str>,
+) -> Result<&'a ListedAccount, Failure> {
+    let fits = |account: &&ListedAccount| {
+        wanted.is_none_or(|wanted| account.told.name == wanted || account.told.id == wanted)
+    };
+    let (held, others): (Vec<_>, Vec<_>) = accounts.iter().filter(fits).partition(|account| account.verified);
+    let found = if held.is_empty() { others } else { held };
+    match found.as_slice() {
+        [account] => Ok(account),
+        [] if accounts.is_empty() => Err(no_account("there is no account yet")),
+        [] => Err(no_account(format!("there is no account called `{}`", wanted.unwrap_or_default()))),
+        _ => Err(Failure::usage("there are several accounts: say which, by name or id")
+            .help("see `autonomy account list`")),
+    }
+}
+
+/// The id of an account as this program counts it.
+pub(super) fn account_id(account: &ListedAccount) -> Result<AccountId, Failure> {
+    account.told.id.parse().map_err(|error| Failure::check("bad-answer", error))
+}
+
+fn no_account(detail: impl std::fmt::Display) -> Failure {
+    Failure::other("no-account", detail)
+        .help("`autonomy account create` makes one, `autonomy account list` shows them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autonomy_api::Balance;
+
+    fn account(id: &str, name: &str, verified: bool) -> ListedAccount {
+        let told = Account {
+            id: id.into(),
+            name: name.into(),
+            kind: AccountKind::TwoOfThree,
+            descriptor: String::new(),
+            first_address: String::new(),
+            birthday_height: 0,
+            birthday_time: 0,
+            account_index: 0,
+            balance: Balance::default(),
+            revealed: 0,
+        };
+        ListedAccount { told, verified }
+    }
+
+    #[test]
+    fn an_account_of_the_pods_own_cannot_take_the_place_of_one_held_here() {
+        let accounts = [account("11", "main", false), account("22", "main", true), account("33", "b", false)];
+        let chosen = |wanted| choose(&accounts, wanted).map(|account| account.told.id.as_str());
+        assert_eq!(chosen(Some("main")).unwrap(), "22");
+        assert_eq!(chosen(None).unwrap(), "22");
+        assert_eq!((chosen(Some("11")).unwrap(), chosen(Some("b")).unwrap()), ("11", "33"));
+        assert_eq!(chosen(Some("c")).unwrap_err().kind, "no-account");
+        let both = [account("11", "a", true), account("22", "b", true)];
+        assert!(choose(&both, None).is_err());
+    }
+}

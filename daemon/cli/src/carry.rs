@@ -1,0 +1,302 @@
+//! `message export` and `import`, `contact export`, `import` and `export-invite`: what is carried by hand.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read, Write},
+    path::Path,
+    time::Duration,
+};
+
+use autonomy_messaging::{
+    carrier::{self, Assembler, Assembly, MAX_PARCEL, MalformedParcel, Parcel},
+    vcard::{MAX_VCARD, VCard},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Failure,
+    contact::{find, short},
+    context::Context,
+    invite,
+    output::Answer,
+    qr,
+};
+use autonomy_api::ContactState;
+use autonomy_client::files::GrowingFile;
+
+/// How long each of a row of codes is shown: a phone reads four a second.
+const SHOWN: Duration = Duration::from_millis(250);
+/// Clears the screen and begins at its top.
+const CLEAR: &str = "\x1b[2J\x1b[H";
+
+/// Hands out what waits for a contact.
+pub(super) async fn export(context: &Context, wanted: &str, file: Option<&Path>) -> Result<Answer, Failure> {
+    let way = Way::new(context, file)?;
+    let mail = context.mail().await?;
+    let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
+    let mailbox = mail.mailbox();
+    let parcel = context.spinner.during("sealing", mailbox.export_parcel(&contact.id)).await?;
+    way.hand_out(context, &parcel, json!({ "contact": contact.id }), &contact.name).await
+}
+
+/// Hands out what waits at the place of an invite.
+pub(super) async fn export_invite(
+    context: &Context,
+    wanted: &str,
+    file: Option<&Path>,
+) -> Result<Answer, Failure> {
+    let way = Way::new(context, file)?;
+    let mail = context.mail().await?;
+    let mailbox = mail.mailbox();
+    let invites = context.spinner.during("asking the pod", mailbox.invites()).await?;
+    let invite = invite::choose(&invites, wanted)?;
+    let parcel = context.spinner.during("asking the pod", mailbox.export_invite(&invite.id)).await?;
+    let whose = format!("whoever has invite {}", short(&invite.id));
+    way.hand_out(context, &parcel, json!({ "invite": invite.id }), &whose).await
+}
+
+/// Where a parcel goes: known before the pod is asked for it.
+enum Way<'a> {
+    File(&'a Path, GrowingFile),
+    Codes,
+}
+
+impl<'a> Way<'a> {
+    fn new(context: &Context, file: Option<&'a Path>) -> Result<Self, Failure> {
+        match (file, context.flags.qr) {
+            (Some(path), false) => Ok(Self::File(path, GrowingFile::begin(path)?)),
+            (None, true) => Ok(Self::Codes),
+            (Some(_), true) => Err(Failure::usage("give a file or --qr, not both")),
+            (None, false) => Err(Failure::usage("where to? name a file, or show QR codes with --qr")),
+        }
+    }
+
+    async fn hand_out(
+        self,
+        context: &Context,
+        parcel: &Parcel,
+        mut json: Value,
+        whose: &str,
+    ) -> Result<Answer, Failure> {
+        let (bytes, count) = (parcel.to_bytes(), parcel.entries().len());
+        json["frames"] = count.into();
+        match self {
+            Self::File(path, mut file) => {
+                file.write(&bytes)?;
+                file.finish()?;
+                (json["path"], json["bytes"]) = (json!(path), bytes.len().into());
+                let text = format!(
+                    "{} holds what waits for {whose}, sealed: {} bytes\nthere: `autonomy message import FILE`",
+                    path.display(),
+                    bytes.len()
+                );
+                Ok(Answer::new(&json, text))
+            }
+            Self::Codes => {
+                let parts = carrier::parts(&bytes).ok_or_else(|| {
+                    Failure::usage(format!("{} bytes are too much for QR codes", bytes.len()))
+                        .help("write them to a file")
+                })?;
+                if context.out.json {
+                    json["parts"] = json!(parts);
+                    return Ok(Answer::new(&json, ""));
+                }
+                show(&parts).await?;
+                Ok(Answer::new(&json, format!("{} codes for {whose} were shown", parts.len())))
+            }
+        }
+    }
+}
+
+/// Shows codes in turn until interrupted; once where nobody looks at a screen.
+async fn show(parts: &[String]) -> Result<(), Failure> {
+    let on_screen = io::stdout().is_terminal();
+    loop {
+        for (number, part) in parts.iter().enumerate() {
+            let shown = draw_part(part, number + 1, parts.len(), on_screen)?;
+            match print(&shown) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                Err(error) => {
+                    return Err(Failure::other("output", format!("cannot show the codes: {error}")));
+                }
+            }
+            if !on_screen {
+                continue;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SHOWN) => {}
+                _ = tokio::signal::ctrl_c() => return Ok(()),
+            }
+        }
+        if !on_screen {
+            return Ok(());
+        }
+    }
+}
+
+/// One code and its number. In capitals, which take less room in a code.
+fn draw_part(part: &str, number: usize, of: usize, on_screen: bool) -> Result<String, Failure> {
+    let code = qr::draw(&part.to_ascii_uppercase())
+        .ok_or_else(|| Failure::other("qr", "a part of the parcel does not fit a QR code"))?;
+    let clear = if on_screen { CLEAR } else { "" };
+    Ok(format!("{clear}{code}\n{number} of {of}"))
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// Takes in what was carried here.
+pub(super) async fn import(context: &Context, file: &Path) -> Result<Answer, Failure> {
+    let parcel = parcel_in(&read(file, MAX_PARCEL)?)?;
+    let mail = context.mail().await?;
+    let mailbox = mail.mailbox();
+    let told = context.spinner.during("handing it to the pod", mailbox.import_parcel(&parcel)).await?;
+    let mut text = format!("{} new", told.opened);
+    if told.repeats > 0 {
+        text.push_str(&format!(", {} that came before", told.repeats));
+    }
+    if told.refused > 0 {
+        let why = "not for you, or they cannot be opened any more";
+        text.push_str(&format!(", {} refused: {why}", told.refused));
+    }
+    Ok(Answer::new(&told, text))
+}
+
+/// A parcel as it is, or as the texts of its codes.
+fn parcel_in(bytes: &[u8]) -> Result<Parcel, Failure> {
+    let refused = |error: MalformedParcel| Failure::check("bad-parcel", error);
+    match (Parcel::parse(bytes), str::from_utf8(bytes)) {
+        (Err(MalformedParcel::NotAParcel), Ok(text)) => Parcel::parse(&assembled(text)?).map_err(refused),
+        (parcel, _) => parcel.map_err(refused),
+    }
+}
+
+fn assembled(text: &str) -> Result<Vec<u8>, Failure> {
+    let mut assembler = Assembler::new();
+    let (mut have, mut of) = (0, 0);
+    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+    for (number, line) in lines {
+        let added = assembler.add(line);
+        match added.map_err(|error| Failure::check("bad-parcel", format!("line {}: {error}", number + 1)))? {
+            Assembly::Whole(bytes) => return Ok(bytes),
+            Assembly::Missing { have: here, of: all } => (have, of) = (here, all),
+        }
+    }
+    if of == 0 {
+        return Err(Failure::check("bad-parcel", MalformedParcel::NotAParcel));
+    }
+    let detail = format!("only {have} of {of} codes are here; nothing was taken in");
+    Err(Failure::check("parts-missing", detail).help("add the others, in any order"))
+}
+
+/// A contact as a vCard.
+pub(super) async fn export_card(
+    context: &Context,
+    wanted: &str,
+    file: Option<&Path>,
+) -> Result<Answer, Failure> {
+    let out = file.map(|path| GrowingFile::begin(path).map(|out| (path, out))).transpose()?;
+    let mail = context.mail().await?;
+    let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
+    let mailbox = mail.mailbox();
+    let card = context.spinner.during("asking the pod", mailbox.export_card(&contact)).await?.to_text();
+    match out {
+        Some((path, mut out)) => {
+            out.write(card.as_bytes())?;
+            out.finish()?;
+            let json = json!({ "contact": contact.id, "path": path });
+            Ok(Answer::new(&json, format!("{} is in {}", contact.name, path.display())))
+        }
+        None => {
+            let json = json!({ "contact": contact.id, "vcard": card });
+            let lines = card.replace("\r\n", "\n");
+            Ok(Answer::new(&json, lines).with_qr(card))
+        }
+    }
+}
+
+/// Puts a person on record by their vCard.
+pub(super) async fn import_card(context: &Context, file: &Path) -> Result<Answer, Failure> {
+    let bytes = read(file, MAX_VCARD)?;
+    let text = str::from_utf8(&bytes).map_err(|_| Failure::check("bad-vcard", "this is not a text"))?;
+    let card = VCard::from_text(text).map_err(|error| Failure::check("bad-vcard", error))?;
+    let mail = context.mail().await?;
+    let mailbox = mail.mailbox();
+    let contact = context.spinner.during("telling the pod", mailbox.import_card(&card)).await?;
+    let text =
+        format!("{} is on record; messages go once one of you has used the other's invite", contact.name);
+    Ok(Answer::new(&contact, text))
+}
+
+/// A file of at most `max` bytes, or standard input.
+fn read(path: &Path, max: usize) -> Result<Vec<u8>, Failure> {
+    let failed =
+        |error: io::Error| Failure::other("file", format!("cannot read {}: {error}", path.display()));
+    let source: Box<dyn Read> = match path == Path::new("-") {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(path).map_err(failed)?),
+    };
+    let mut bytes = Vec::new();
+    source.take(max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > max {
+        return Err(Failure::usage(format!("{} has more than {max} bytes", path.display())));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use autonomy_messaging::{
+        carrier::ParcelEntry,
+        frame::{BLOB_LEN, Blob, DepositId},
+        place::QueueId,
+    };
+
+    use super::*;
+
+    fn parcel() -> Parcel {
+        let blob = Blob::from_slice(&[7; BLOB_LEN]).unwrap();
+        let entry = ParcelEntry {
+            queue: QueueId::from_bytes([1; 32]),
+            deposit: DepositId::from_bytes([2; 16]),
+            blob,
+        };
+        Parcel::new(vec![entry]).unwrap()
+    }
+
+    #[test]
+    fn a_parcel_is_read_as_it_is_and_from_its_codes_in_any_order() {
+        let parcel = parcel();
+        assert_eq!(parcel_in(&parcel.to_bytes()).unwrap(), parcel);
+        let mut parts = carrier::parts(&parcel.to_bytes()).unwrap();
+        parts.reverse();
+        let scanned = format!("\n{}\n\n{}\n", parts[0].to_ascii_uppercase(), parts.join("\r\n"));
+        assert_eq!(parcel_in(scanned.as_bytes()).unwrap(), parcel);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let parts = carrier::parts(&parcel().to_bytes()).unwrap();
+        let failure = parcel_in(parts[1..].join("\n").as_bytes()).unwrap_err();
+        let says = format!("only {} of {} codes", parts.len() - 1, parts.len());
+        assert!(failure.kind == "parts-missing" && failure.detail.starts_with(&says), "{failure:?}");
+        let failure = parcel_in(format!("{}\nhello", parts[0]).as_bytes()).unwrap_err();
+        assert!(failure.detail.starts_with("line 2: "), "{failure:?}");
+        for bytes in [&b""[..], b"\n \n", b"\xff\xfe", b"apcl\x01", b"apcl\x02"] {
+            assert_eq!(parcel_in(bytes).unwrap_err().kind, "bad-parcel", "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn every_code_of_a_row_fits_the_screen() {
+        let parts = carrier::parts(&parcel().to_bytes()).unwrap();
+        for (number, part) in parts.iter().enumerate() {
+            let shown = draw_part(part, number + 1, parts.len(), false).unwrap();
+            assert!(shown.lines().all(|line| line.chars().count() <= 113), "{number}");
+        }
+    }
+}

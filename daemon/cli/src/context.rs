@@ -1,0 +1,204 @@
+//! What every verb needs: settings, the way to speak, the passphrase, and a way to the pod.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use autonomy_messaging::RootPublic;
+
+use super::{Failure, args::Global, output::Output, wait::Spinner};
+use autonomy_client::{
+    Device, LinkSettings, Mailbox, PodClient, Profile, Transport,
+    agent::{self, run::progress_of, setup::BridgeProgram, status::Progress},
+    tor,
+};
+use autonomy_daemon::{
+    config::{Config, TransportSection},
+    pod::PodDir,
+};
+use autonomy_store::{Unlock, UnlockSources};
+
+/// The frame of one command.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) flags: Global,
+    pub(super) config: Config,
+    pub(super) out: Output,
+    pub(super) spinner: Spinner,
+}
+
+/// Who speaks to the pod.
+#[derive(Debug)]
+pub(super) enum Session {
+    /// A device with its profile: it checks what the pod says.
+    Device(Box<Device>),
+    /// The owner of the pod's machine, without a profile: sees what the pod says.
+    Owner(PodClient),
+}
+
+impl Session {
+    /// The pod, for what needs no checking.
+    pub(super) fn pod(&self) -> &PodClient {
+        match self {
+            Self::Device(device) => &device.pod,
+            Self::Owner(pod) => pod,
+        }
+    }
+}
+
+/// The pod and whose it is, with the profile closed again: other commands need it while this one waits.
+#[derive(Debug)]
+pub(super) struct Mail {
+    pub(super) pod: PodClient,
+    pub(super) own: Option<RootPublic>,
+}
+
+impl Mail {
+    /// The owner's mailbox.
+    pub(super) fn mailbox(&self) -> Mailbox<'_> {
+        Mailbox::new(&self.pod, self.own)
+    }
+}
+
+impl Context {
+    /// Reads the settings and lays the flags over them.
+    pub(super) fn new(flags: Global) -> Result<Self, Failure> {
+        let mut config =
+            Config::load(flags.config.as_deref()).map_err(|error| Failure::usage(error.to_string()))?;
+        let overlay = |setting: &mut Option<PathBuf>, flag: &Option<PathBuf>| {
+            if flag.is_some() {
+                setting.clone_from(flag);
+            }
+        };
+        overlay(&mut config.data_dir, &flags.data_dir);
+        overlay(&mut config.profile_dir, &flags.profile_dir);
+        overlay(&mut config.tor.network_file, &flags.tor_network);
+        if flags.passphrase_file.is_some() || flags.key_file.is_some() {
+            config.passphrase_file.clone_from(&flags.passphrase_file);
+            config.key_file.clone_from(&flags.key_file);
+        }
+        let out = Output { json: flags.json, qr: flags.qr };
+        Ok(Self { config, out, spinner: Spinner::new(flags.json), flags })
+    }
+
+    /// The pod of this machine.
+    pub(super) fn pod_dir(&self) -> PodDir {
+        PodDir::new(absolute(&self.config.data_dir()))
+    }
+
+    /// The folder of this device's profile. Absolute, since the agent works elsewhere.
+    pub(super) fn profile_dir(&self) -> PathBuf {
+        absolute(&self.config.profile_dir())
+    }
+
+    /// What opens a store, asked for once where no other place has it.
+    pub(super) fn unlock(&self, whose: &str, new: bool) -> Result<Unlock, Failure> {
+        let sources = UnlockSources {
+            passphrase_file: self.config.passphrase_file.clone(),
+            key_file: self.config.key_file.clone(),
+            prompt: Some(format!("Passphrase of the {whose}")),
+            confirm: new,
+            ..UnlockSources::of_process()
+        };
+        Unlock::discover(sources).map_err(|error| Failure::other("passphrase", error))
+    }
+
+    /// Opens this device's profile.
+    pub(super) async fn profile(&self) -> Result<Profile, Failure> {
+        let dir = self.profile_dir();
+        if !Profile::exists(&dir) {
+            return Err(Failure::other("no-profile", format!("there is no profile in {}", dir.display()))
+                .help("make one with `autonomy init`, or name its folder with --profile-dir"));
+        }
+        let unlock = self.unlock("device", false)?;
+        Ok(self.spinner.during("opening the profile", Profile::open(&dir, &unlock)).await?)
+    }
+
+    /// The way to the pod: as a device where there is a profile, else by the pod's own socket.
+    pub(super) async fn session(&self) -> Result<Session, Failure> {
+        let socket = self.flags.pod_socket.clone().unwrap_or_else(|| self.pod_dir().socket());
+        if !Profile::exists(&self.profile_dir()) {
+            if self.flags.pod_socket.is_some() || socket.exists() {
+                return Ok(Session::Owner(PodClient::new(Transport::socket(&socket))));
+            }
+            self.profile().await?;
+        }
+        let profile = self.profile().await?;
+        let transport = match self.flags.pod_socket {
+            Some(_) => Transport::socket(&socket),
+            None => self.over_tor(&profile).await?,
+        };
+        Ok(Session::Device(Box::new(Device { profile, pod: PodClient::new(transport) })))
+    }
+
+    /// The way to the owner's mailbox at the pod.
+    pub(super) async fn mail(&self) -> Result<Mail, Failure> {
+        Ok(match self.session().await? {
+            Session::Device(device) => {
+                let own = device.profile.pod().map(|pod| pod.root());
+                Mail { own, pod: device.pod }
+            }
+            Session::Owner(pod) => Mail { own: None, pod },
+        })
+    }
+
+    /// The same for verbs that only a device can do.
+    pub(super) async fn device(&self, what: &str) -> Result<Device, Failure> {
+        match self.session().await? {
+            Session::Device(device) => Ok(*device),
+            Session::Owner(_) => {
+                Err(Failure::other("no-profile", format!("only a device can {what}: it holds the keys"))
+                    .help("run this where the device's profile is, or name its folder with --profile-dir"))
+            }
+        }
+    }
+
+    /// How this device reaches Tor.
+    pub(super) fn link_settings(&self) -> LinkSettings {
+        let program = |transport: TransportSection| BridgeProgram {
+            protocols: transport.protocols,
+            program: transport.program,
+            arguments: transport.arguments,
+        };
+        LinkSettings {
+            network_file: self.config.tor.network_file.clone(),
+            bridges: self.config.tor.bridges.clone(),
+            bridge_programs: self.config.tor.transports.iter().cloned().map(program).collect(),
+            bootstrap_seconds: self.config.tor.bootstrap_seconds,
+            agent_idle: self.config.agent_idle(),
+        }
+    }
+
+    async fn over_tor(&self, profile: &Profile) -> Result<Transport, Failure> {
+        let setup = profile.setup(&self.link_settings())?;
+        if self.flags.no_agent {
+            let progress = |news| self.say_progress(&progress_of(&news));
+            let link = tor::link(&setup, progress);
+            return Ok(self.spinner.during("starting Tor", link).await?);
+        }
+        let found = agent::start::ensure(&setup, |progress| self.say_progress(progress));
+        Ok(self.spinner.during("starting Tor", found).await?)
+    }
+
+    fn say_progress(&self, progress: &Progress) {
+        self.spinner.say(&format!("starting Tor: {} %, {}", progress.percent, progress.text));
+    }
+}
+
+/// The failure of a device that belongs to no pod.
+pub(super) fn no_pod() -> Failure {
+    Failure::other("no-pod", "this device has no pod yet").help(
+        "`autonomy provision REQUEST` with what `autonomy pod init` printed, or `autonomy device request` to join",
+    )
+}
+
+/// Seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the command line is where the clock is read")]
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,132 @@
+//! `device …`: who may enter.
+
+use std::fmt::Write as _;
+
+use autonomy_messaging as messaging;
+use serde_json::json;
+
+use super::{
+    Failure,
+    args::{Access, DeviceVerb},
+    ask,
+    context::{Context, now},
+    output::{Answer, table, time},
+};
+use autonomy_api::AccessLevel;
+use autonomy_client::{Profile, printable, profile::Birth};
+
+/// Carries out a verb of `device`.
+pub(super) async fn device(context: &Context, verb: DeviceVerb) -> Result<Answer, Failure> {
+    match verb {
+        DeviceVerb::Request { name } => request(context, name).await,
+        DeviceVerb::Add { request, name, access } => add(context, &request, name.as_deref(), access).await,
+        DeviceVerb::Join { grant } => join(context, &grant).await,
+        DeviceVerb::List => list(context).await,
+        DeviceVerb::Revoke { device, yes } => revoke(context, &device, yes).await,
+    }
+}
+
+/// Makes a profile without payment key and identity where there is none, and asks in its name.
+async fn request(context: &Context, name: String) -> Result<Answer, Failure> {
+    let dir = context.profile_dir();
+    let profile = if Profile::exists(&dir) {
+        context.profile().await?
+    } else {
+        let unlock = context.unlock("new device", true)?;
+        Profile::create(&dir, &unlock, Birth { name, auth_seed: None, payment_seed: None })?
+    };
+    let request = profile.device_request()?;
+    let text = format!("{request}\n\nNext, on a device that is in: `autonomy device add REQUEST`.");
+    let json = json!({ "request": request, "profile_dir": dir, "name": profile.name() });
+    Ok(Answer::new(&json, text).with_qr(request.to_ascii_uppercase()))
+}
+
+async fn add(
+    context: &Context,
+    request: &str,
+    name: Option<&str>,
+    access: Access,
+) -> Result<Answer, Failure> {
+    let request = ask::text(request)?;
+    let mut device = context.device("let others in").await?;
+    let access = match access {
+        Access::Minimal => messaging::Access::Minimal,
+        Access::Limited => messaging::Access::Limited,
+        Access::Full => messaging::Access::Full,
+    };
+    let work = device.let_in(&request, name, access, now());
+    let let_in = context.spinner.during("telling the pod", work).await?;
+    let mut text = format!("{}\n\nNext, on the new device: `autonomy device join GRANT`.", let_in.grant);
+    if !let_in.left_out.is_empty() {
+        let names: Vec<String> = let_in.left_out.iter().map(|name| printable(name)).collect();
+        let _ = write!(
+            text,
+            "\nThe grant has no room for the maps of these accounts: {}.\nCarry each over: `autonomy account export \
+             NAME` here, `autonomy account import @FILE` there.",
+            names.join(", ")
+        );
+    }
+    let json = json!({
+        "id": let_in.id, "name": let_in.name, "grant": let_in.grant, "left_out": let_in.left_out,
+    });
+    Ok(Answer::new(&json, text).with_qr(let_in.grant.to_ascii_uppercase()))
+}
+
+async fn join(context: &Context, grant: &str) -> Result<Answer, Failure> {
+    let grant = ask::text(grant)?;
+    let mut profile = context.profile().await?;
+    profile.join(&grant, now())?;
+    let pod = profile.pod().ok_or_else(super::context::no_pod)?;
+    let (root, accounts) = (pod.root().to_string(), profile.accounts().count());
+    let text = format!(
+        "This device belongs to {root} now: compare this with `autonomy status` on the device that let it in.\n\
+         {accounts} account map(s) came along."
+    );
+    let json = json!({ "owner": root, "pod_key": pod.pod_key().to_string(), "accounts": accounts });
+    Ok(Answer::new(&json, text))
+}
+
+async fn list(context: &Context) -> Result<Answer, Failure> {
+    let session = context.session().await?;
+    let devices = context.spinner.during("asking the pod", session.pod().devices()).await?;
+    let rows: Vec<Vec<String>> = devices.devices.iter().map(row).collect();
+    let text = format!(
+        "{}\n{} descriptor key(s) are left for further devices",
+        table(&["name", "access", "added", "last seen", "id"], &rows),
+        devices.spare_descriptor_keys.len()
+    );
+    Ok(Answer::new(&devices, text))
+}
+
+fn row(device: &autonomy_api::Device) -> Vec<String> {
+    let access = match device.access {
+        AccessLevel::Minimal => "minimal",
+        AccessLevel::Limited => "limited",
+        AccessLevel::Full => "full",
+    };
+    let mark = if device.this_device { " (this one)" } else { "" };
+    let seen = device.last_seen.map_or_else(|| "never".to_owned(), time);
+    let name = format!("{}{mark}", printable(&device.name));
+    vec![name, access.to_owned(), time(device.added_at), seen, printable(&device.id)]
+}
+
+async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Failure> {
+    let session = context.session().await?;
+    let devices = context.spinner.during("asking the pod", session.pod().devices()).await?.devices;
+    let named: Vec<_> =
+        devices.iter().filter(|device| device.id == wanted || device.name == wanted).collect();
+    let device = match named.as_slice() {
+        [device] => *device,
+        [] => {
+            return Err(
+                Failure::usage(format!("no device is called `{wanted}`")).help("see `autonomy device list`")
+            );
+        }
+        _ => return Err(Failure::usage(format!("several devices are called `{wanted}`: give the id"))),
+    };
+    let name = printable(&device.name);
+    let own = if device.this_device { " This is the device you are using." } else { "" };
+    ask::confirm(&format!("Shut out {name}?{own} It cannot come back without a new grant."), yes)?;
+    context.spinner.during("telling the pod", session.pod().revoke_device(&device.id)).await?;
+    Ok(Answer::new(&json!({ "revoked": device.id, "name": device.name }), format!("{name} is shut out")))
+}

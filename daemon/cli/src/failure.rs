@@ -1,0 +1,144 @@
+//! How a command fails: one sentence on what is wrong, one on what to do, and an exit status that scripts can act on.
+
+use std::{borrow::Cow, io::Write};
+
+use autonomy_client::CallError;
+
+/// Exit status of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Something went wrong that has no status of its own.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// This device refused, to protect money or keys.
+    Check = 3,
+    /// The pod could not be reached.
+    Unreachable = 4,
+    /// The pod said no.
+    PodRefused = 5,
+    /// It may have been done, or not: to be found out before anything is repeated.
+    InDoubt = 6,
+}
+
+/// A command that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// How the process ends.
+    pub exit: Exit,
+    /// A stable word for scripts.
+    pub kind: Cow<'static, str>,
+    /// What is wrong.
+    pub detail: String,
+    /// What to do about it, where there is something to say.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// A failure of a kind.
+    pub fn new(exit: Exit, kind: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self { exit, kind: kind.into(), detail: detail.to_string(), help: None }
+    }
+
+    /// Something failed on this machine.
+    pub fn other(kind: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Failed, kind, detail)
+    }
+
+    /// The command line cannot be obeyed.
+    pub fn usage(detail: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Usage, "usage", detail)
+    }
+
+    /// A check refused.
+    pub fn check(kind: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Check, kind, detail)
+    }
+
+    /// The same, with advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Tells it on standard error: for people in two lines, for programs as one JSON object.
+    pub fn tell(&self, json: bool) {
+        let text = if json { self.json() } else { self.text() };
+        // Where standard error is closed, the exit status alone has to tell.
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    fn json(&self) -> String {
+        let mut error = serde_json::json!({ "kind": self.kind, "detail": self.detail });
+        if let Some(help) = &self.help {
+            error["help"] = help.as_str().into();
+        }
+        serde_json::json!({ "error": error }).to_string()
+    }
+
+    fn text(&self) -> String {
+        match &self.help {
+            Some(help) => format!("error: {}\n help: {help}", self.detail),
+            None => format!("error: {}", self.detail),
+        }
+    }
+}
+
+/// What to do when nothing was done.
+const REACH: &str = "check that the pod runs (`autonomy pod status` there) and that this machine is online";
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CallError::Unreachable { .. } => Self::new(Exit::Unreachable, "unreachable", detail).help(REACH),
+            CallError::TooSlow { .. } => Self::new(Exit::Unreachable, "timeout", detail).help(REACH),
+            CallError::Unanswered { .. } => Self::new(Exit::InDoubt, "unanswered", detail).help(
+                "look what became of it before you do it again: `autonomy account list`, `autonomy payment list`, \
+                 `autonomy device list`",
+            ),
+            CallError::NotAdmitted { .. } => Self::new(Exit::PodRefused, "not-admitted", detail)
+                .help("it was revoked or never added: let a device with full access run `autonomy device add`"),
+            CallError::WrongPod => Self::check("wrong-pod", detail)
+                .help("was the pod set up anew? then `autonomy provision` it again; if not, somebody holds its onion key"),
+            CallError::TooLarge { .. } | CallError::Misshapen { .. } => Self::check("bad-answer", detail)
+                .help("the pod may run another version than this device: compare `autonomy --version` on both"),
+            CallError::BadId { .. } | CallError::BadRequest { .. } => Self::usage(detail),
+            CallError::Refused { kind, .. } => Self { kind: kind.into(), ..Self::new(Exit::PodRefused, "", detail) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_get_two_lines_and_programs_one_object() {
+        let failure = Failure::check("wrong-address", "the address is not ours").help("do not use it");
+        assert_eq!(failure.text(), "error: the address is not ours\n help: do not use it");
+        let json: serde_json::Value = serde_json::from_str(&failure.json()).unwrap();
+        assert_eq!(json["error"]["kind"], "wrong-address");
+        assert_eq!(failure.exit as u8, 3);
+    }
+
+    #[test]
+    fn each_way_to_fail_has_its_own_status() {
+        let unreachable = CallError::Unreachable { detail: "x".into(), never_sent: true };
+        let refused = CallError::Refused {
+            kind: "gap-limit".into(),
+            status: 409,
+            title: "No".into(),
+            detail: "d".into(),
+        };
+        assert_eq!(Failure::from(unreachable).exit as u8, 4);
+        let unanswered = CallError::Unanswered { what: "POST /v1/accounts".into(), why: "lost".into() };
+        assert_eq!(Failure::from(unanswered).exit as u8, 6);
+        let refused = Failure::from(refused);
+        assert_eq!((refused.exit as u8, refused.kind.as_ref()), (5, "gap-limit"));
+        assert_eq!(Failure::usage("x").exit as u8, 2);
+        assert_eq!(Failure::other("x", "y").exit as u8, 1);
+    }
+}

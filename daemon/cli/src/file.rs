@@ -1,0 +1,194 @@
+//! `file …`: files to and from contacts.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{
+    Exit, Failure,
+    args::FileVerb,
+    contact::{find, short},
+    context::{Context, Mail},
+    output::{Answer, table, time},
+};
+use autonomy_api::{Contact, ContactState, Direction, File, FileState, UpdateContact};
+use autonomy_client::{MailFileError, Wait, printable};
+
+/// Carries out a verb of `file`.
+pub(super) async fn file(context: &Context, verb: FileVerb) -> Result<Answer, Failure> {
+    match verb {
+        FileVerb::Send { contact, file, name, wait, timeout } => {
+            send(context, &contact, &file, name, wait.then_some(timeout)).await
+        }
+        FileVerb::Get { contact, file, out, wait, timeout } => {
+            get(context, &contact, &file, out, wait.then_some(timeout)).await
+        }
+        FileVerb::List { contact } => list(context, &contact).await,
+        FileVerb::Remove { contact, file } => remove(context, &contact, &file).await,
+        FileVerb::Limit { contact, bytes } => limit(context, &contact, bytes).await,
+    }
+}
+
+async fn opened(context: &Context, wanted: &str) -> Result<(Mail, Contact), Failure> {
+    let mail = context.mail().await?;
+    let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
+    Ok((mail, contact))
+}
+
+async fn send(
+    context: &Context,
+    wanted: &str,
+    path: &Path,
+    name: Option<String>,
+    within: Option<u64>,
+) -> Result<Answer, Failure> {
+    let own_name = || path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    let name = name
+        .or_else(own_name)
+        .ok_or_else(|| Failure::usage("the file has no name that can be told: give one with --name"))?;
+    let (mail, contact) = opened(context, wanted).await?;
+    let mailbox = mail.mailbox();
+    let loaded = |file: &File| context.spinner.say(&format!("the pod has {}", share(file)));
+    let sending = Box::pin(mailbox.send_file(&contact.id, path, &name, loaded));
+    let mut file = context.spinner.during("handing the file to the pod", sending).await?;
+    if let Some(seconds) = within {
+        let told = |file: &File| context.spinner.say(&format!("{} has {}", contact.name, share(file)));
+        let following = mailbox.follow_file(&contact.id, &file, Wait::seconds(seconds), told);
+        file = context.spinner.during("waiting until it is there", following).await?;
+        match file.state {
+            FileState::Complete => {}
+            FileState::Cancelled => {
+                let detail =
+                    format!("file {} was given up: {} does not take it", short(&file.id), contact.name);
+                return Err(Failure::new(Exit::PodRefused, "file-cancelled", detail));
+            }
+            _ => return Err(not_yet(&file, seconds)),
+        }
+    }
+    let text = match file.state {
+        FileState::Complete => format!("✓ delivered: {} has {}", contact.name, file.name),
+        _ => format!("file {} is on its way to {}", short(&file.id), contact.name),
+    };
+    Ok(Answer::new(&file, text))
+}
+
+fn not_yet(file: &File, seconds: u64) -> Failure {
+    let detail = format!("file {} is still on its way after {seconds} s: {}", short(&file.id), share(file));
+    Failure::new(Exit::Failed, "not-delivered-yet", detail)
+        .help("the pod goes on by itself; `autonomy file list` shows how it stands")
+}
+
+async fn get(
+    context: &Context,
+    wanted: &str,
+    file: &str,
+    out: Option<PathBuf>,
+    within: Option<u64>,
+) -> Result<Answer, Failure> {
+    let (mail, contact) = opened(context, wanted).await?;
+    let mailbox = mail.mailbox();
+    let files = context.spinner.during("asking the pod", mailbox.files(&contact.id)).await?;
+    let mut file = choose(&files, file)?.clone();
+    if let Some(seconds) = within {
+        let told = |file: &File| context.spinner.say(&format!("your pod has {}", share(file)));
+        let following = mailbox.follow_file(&contact.id, &file, Wait::seconds(seconds), told);
+        file = context.spinner.during("waiting until it is here", following).await?;
+        if file.state == FileState::Underway {
+            return Err(not_yet(&file, seconds));
+        }
+    }
+    // Its name is no path: that was checked when it was told.
+    let path = out.unwrap_or_else(|| PathBuf::from(&file.name));
+    let done = |bytes: u64| context.spinner.say(&format!("{bytes} of {} bytes", file.size));
+    let fetching = mailbox.fetch_file(&contact.id, &file, &path, done);
+    context.spinner.during("fetching the file", Box::pin(fetching)).await?;
+    let mut json = serde_json::to_value(&file).unwrap_or_default();
+    json["path"] = json!(path);
+    let text = format!("{} bytes of {} are in {}", file.size, contact.name, path.display());
+    Ok(Answer::new(&json, text))
+}
+
+async fn list(context: &Context, wanted: &str) -> Result<Answer, Failure> {
+    let (mail, contact) = opened(context, wanted).await?;
+    let files = context.spinner.during("asking the pod", mail.mailbox().files(&contact.id)).await?;
+    let row = |file: &File| {
+        let way = match file.direction {
+            Direction::Incoming => "from",
+            Direction::Outgoing => "to",
+        };
+        let way = format!("{way} {}", contact.name);
+        vec![
+            short(&file.id).to_owned(),
+            way,
+            state(file.state).to_owned(),
+            share(file),
+            time(file.at),
+            file.name.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = files.iter().map(row).collect();
+    let text = match rows.is_empty() {
+        true => "no file yet: `autonomy file send`".to_owned(),
+        false => table(&["id", "way", "state", "bytes", "offered", "name"], &rows),
+    };
+    Ok(Answer::new(&json!({ "contact": contact.id, "files": files }), text))
+}
+
+async fn remove(context: &Context, wanted: &str, file: &str) -> Result<Answer, Failure> {
+    let (mail, contact) = opened(context, wanted).await?;
+    let mailbox = mail.mailbox();
+    let files = context.spinner.during("asking the pod", mailbox.files(&contact.id)).await?;
+    let file = choose(&files, file)?;
+    context.spinner.during("telling the pod", mailbox.remove_file(&contact.id, &file.id)).await?;
+    let text = format!("file {} is forgotten", short(&file.id));
+    Ok(Answer::new(&json!({ "removed": file.id }), text))
+}
+
+async fn limit(context: &Context, wanted: &str, bytes: u64) -> Result<Answer, Failure> {
+    let (mail, contact) = opened(context, wanted).await?;
+    let change = UpdateContact { file_limit: Some(bytes), ..UpdateContact::default() };
+    let mailbox = mail.mailbox();
+    let contact = context.spinner.during("telling the pod", mailbox.update(&contact.id, &change)).await?;
+    let text = format!("files of at most {} bytes are taken from {}", contact.file_limit, contact.name);
+    Ok(Answer::new(&contact, text))
+}
+
+/// The file that is meant, by id, the beginning of it, or name; the newest of several of one name.
+fn choose<'a>(files: &'a [File], wanted: &str) -> Result<&'a File, Failure> {
+    let by_id: Vec<&File> = files.iter().filter(|file| file.id.starts_with(wanted)).collect();
+    let by_name = files.iter().rev().find(|file| file.name == wanted);
+    match (by_id.as_slice(), by_name) {
+        ([file], _) if wanted.len() >= 4 => Ok(file),
+        (_, Some(file)) => Ok(file),
+        _ => Err(Failure::usage(format!("there is no file `{}`", printable(wanted)))
+            .help("see `autonomy file list`")),
+    }
+}
+
+fn share(file: &File) -> String {
+    format!("{} of {}", file.done, file.size)
+}
+
+fn state(state: FileState) -> &'static str {
+    match state {
+        FileState::Loading => "not handed over whole",
+        FileState::Underway => "on its way",
+        FileState::Complete => "there",
+        FileState::Cancelled => "given up",
+    }
+}
+
+impl From<MailFileError> for Failure {
+    fn from(error: MailFileError) -> Self {
+        match error {
+            MailFileError::Device(error) => error.into(),
+            MailFileError::Read { .. } | MailFileError::Write(_) => Self::other("file", error),
+            MailFileError::Changed { .. } => Self::other("file-changed", error).help("send it again"),
+            MailFileError::Hash { .. } => Self::check("file-hash", error)
+                .help("ask its sender to send it again; look at your pod's machine"),
+            MailFileError::NotHere(_) => {
+                Self::other("file-not-here", error).help("with --wait this waits until it has arrived")
+            }
+        }
+    }
+}

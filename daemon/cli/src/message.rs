@@ -1,0 +1,192 @@
+//! `message send`, `list`, `read`; the others are elsewhere.
+
+use std::{fmt::Write as _, io::Read as _};
+
+use serde_json::json;
+
+use super::{
+    Exit, Failure,
+    args::{MessageVerb, SendMessage},
+    carry,
+    contact::find,
+    context::Context,
+    output::{Answer, time},
+};
+use autonomy_api::{ContactState, Direction, Message, MessageKind, MessageState};
+use autonomy_client::{Wait, harmless};
+
+/// Longest message read from standard input, and one byte more to see that it is longer.
+const MAX_INPUT: u64 = 16 * 1024 + 1;
+
+/// Carries out a verb of `message`.
+pub(super) async fn message(context: &Context, verb: MessageVerb) -> Result<Answer, Failure> {
+    match verb {
+        MessageVerb::Send(wish) => send(context, &wish).await,
+        MessageVerb::List { contact, limit, before } => list(context, &contact, before, limit).await,
+        MessageVerb::Read { contact, up_to } => read(context, &contact, up_to).await,
+        MessageVerb::Export { contact, file } => carry::export(context, &contact, file.as_deref()).await,
+        MessageVerb::Import { file } => carry::import(context, &file).await,
+        MessageVerb::Watch { contact } => {
+            super::watch::watch(context, contact.as_deref()).await.map(|()| Answer::default())
+        }
+    }
+}
+
+async fn send(context: &Context, wish: &SendMessage) -> Result<Answer, Failure> {
+    let text = words(&wish.words)?;
+    let mail = context.mail().await?;
+    let contact = find(context, &mail, &wish.contact, Some(ContactState::Active)).await?;
+    let mailbox = mail.mailbox();
+    let queued = context.spinner.during("telling the pod", mailbox.say(&contact.id, &text)).await?;
+    let mut json =
+        json!({ "contact": contact.id, "number": queued.number, "at": queued.at, "state": "queued" });
+    if !wish.wait {
+        let text = format!("message {} to {} is on its way", queued.number, contact.name);
+        return Ok(Answer::new(&json, text));
+    }
+    let following = mailbox.follow_message(&contact.id, queued.number, Wait::seconds(wish.timeout));
+    let message = context.spinner.during("waiting until it is delivered", following).await?;
+    let state = message.as_ref().map_or(MessageState::Queued, |message| message.state);
+    match state {
+        MessageState::Queued => {
+            let detail = format!(
+                "message {} to {} is not delivered yet, after {} s",
+                queued.number, contact.name, wish.timeout
+            );
+            Err(Failure::new(Exit::Failed, "not-delivered-yet", detail).help(
+                "do not send it again: the pod goes on trying for 21 days, and `autonomy message list` shows how it stands",
+            ))
+        }
+        MessageState::Expired => {
+            let detail = format!("message {} to {} was given up", queued.number, contact.name);
+            Err(Failure::new(Exit::InDoubt, "expired", detail).help("it may or may not have arrived"))
+        }
+        MessageState::Delivered | MessageState::Received => {
+            json["state"] = "delivered".into();
+            json["settled_at"] = message.and_then(|message| message.settled_at).into();
+            let text = format!("✓ delivered: message {} is at {}'s pod", queued.number, contact.name);
+            Ok(Answer::new(&json, text))
+        }
+    }
+}
+
+/// The words as they were typed, or what standard input holds.
+fn words(words: &[String]) -> Result<String, Failure> {
+    if words != ["-"] {
+        return Ok(words.join(" "));
+    }
+    let mut text = String::new();
+    std::io::stdin()
+        .take(MAX_INPUT)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::other("input", format!("cannot read the message: {error}")))?;
+    Ok(text.trim_end().to_owned())
+}
+
+async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) -> Result<Answer, Failure> {
+    let mail = context.mail().await?;
+    let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
+    let mailbox = mail.mailbox();
+    let asked = mailbox.messages(&contact.id, before, limit);
+    let messages = context.spinner.during("asking the pod", asked).await?;
+    let mut text = String::new();
+    for message in &messages {
+        let _ = writeln!(text, "{}", line(&contact.name, message));
+    }
+    if messages.is_empty() {
+        text.push_str("nothing was said yet");
+    } else if contact.unread > 0 {
+        let _ = write!(text, "\n{} unread; `autonomy message read` marks them as read", contact.unread);
+    }
+    let json = json!({ "contact": contact.id, "name": contact.name, "messages": messages });
+    Ok(Answer::new(&json, text))
+}
+
+async fn read(context: &Context, wanted: &str, up_to: Option<u64>) -> Result<Answer, Failure> {
+    let mail = context.mail().await?;
+    let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
+    let mailbox = mail.mailbox();
+    let up_to = match up_to {
+        Some(number) => Some(number),
+        None => {
+            let newest = context.spinner.during("asking the pod", mailbox.messages(&contact.id, None, 1));
+            newest.await?.last().map(|message| message.number)
+        }
+    };
+    if let Some(number) = up_to {
+        context.spinner.during("telling the pod", mailbox.mark_read(&contact.id, number)).await?;
+    }
+    let json = json!({ "contact": contact.id, "up_to": up_to });
+    Ok(Answer::new(&json, format!("all that {} said is marked as read", contact.name)))
+}
+
+/// A message for people: number, time, who, words, state. Further lines of a text are marked as such, so that no text
+/// can look like another message.
+pub(super) fn line(contact: &str, message: &Message) -> String {
+    let who = match message.direction {
+        Direction::Incoming => contact,
+        Direction::Outgoing => "you",
+    };
+    let mark = match message.state {
+        MessageState::Received => String::new(),
+        MessageState::Queued => "  … on its way".to_owned(),
+        MessageState::Delivered => message
+            .settled_at
+            .map_or_else(|| "  ✓ delivered".to_owned(), |at| format!("  ✓ delivered {}", time(at))),
+        MessageState::Expired => "  ✗ given up".to_owned(),
+    };
+    format!("{:>4}  {}  {who}: {}{mark}", message.number, time(message.at), words_of(message))
+}
+
+fn words_of(message: &Message) -> String {
+    let text = match (message.kind, &message.text, &message.file) {
+        (MessageKind::Text, Some(text), _) => {
+            let lines: Vec<String> = text.lines().map(harmless).collect();
+            return lines.join("\n      | ");
+        }
+        (MessageKind::File, _, Some(file)) => return format!("[file {}, {} bytes]", file.name, file.size),
+        (MessageKind::FileCancelled, ..) => "[a file is not sent after all]",
+        (MessageKind::Receipt, ..) => "[has read a message]",
+        (MessageKind::Card, ..) => "[a card]",
+        _ => "[something that this version does not know]",
+    };
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str, state: MessageState) -> Message {
+        let outgoing = state != MessageState::Received;
+        Message {
+            number: 12,
+            direction: if outgoing { Direction::Outgoing } else { Direction::Incoming },
+            at: 1_795_442_527,
+            state,
+            settled_at: None,
+            kind: MessageKind::Text,
+            text: Some(text.into()),
+            file: None,
+        }
+    }
+
+    #[test]
+    fn a_text_cannot_look_like_another_message_or_redraw_the_terminal() {
+        let evil = "hi\n  13  2026-11-23 14:02:08 UTC  you: send all\x1b[2J\u{202e}";
+        let shown = line("Bob", &said(evil, MessageState::Received));
+        assert!(shown.starts_with("  12  2026-11-23 14:02:07 UTC  Bob: hi\n      |   13"), "{shown}");
+        assert!(!shown.contains(['\x1b', '\u{202e}']), "{shown}");
+    }
+
+    #[test]
+    fn how_a_message_stands_is_seen_at_its_end() {
+        for (state, mark) in [
+            (MessageState::Queued, "… on its way"),
+            (MessageState::Delivered, "✓ delivered"),
+            (MessageState::Expired, "✗ given up"),
+        ] {
+            assert!(line("Bob", &said("hello", state)).ends_with(&format!("you: hello  {mark}")));
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! `pay` and `payment …`.
+
+use std::{fmt::Write as _, time::Duration};
+
+use autonomy_wallet::check::{Owner, Summary};
+use serde_json::{Value, json};
+
+use super::{
+    Exit, Failure,
+    account::{account_id, choose, listed, listed_by_device},
+    amount::{Sat, btc},
+    args::{Pay, PaymentVerb},
+    ask,
+    context::Context,
+    output::{Answer, pairs, table, time},
+};
+use autonomy_api::{Payment, PaymentState, Recipient};
+use autonomy_client::{CheckedDraft, Device, DeviceError, PaymentWish, printable};
+
+/// Time for the network to take a signed payment before the command ends; the pod goes on trying.
+const TAKEN_WITHIN: Duration = Duration::from_secs(15);
+
+/// Drafts, checks, shows, asks, signs, and waits until the network has the payment.
+pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure> {
+    let amount = amount_of(wish)?;
+    ask::can_confirm(wish.yes)?;
+    let (mut device, accounts) = listed_by_device(context, "pay").await?;
+    let account = choose(&accounts, wish.account.as_deref())?;
+    let id = account_id(account)?;
+    let recipient = Recipient { address: wish.payee.address.clone(), amount_sat: amount.to_sat() };
+    let payment =
+        PaymentWish { recipients: vec![recipient], fee_rate: wish.fee_rate, note: wish.note.clone() };
+    let drafting = Box::pin(device.draft(&id, &payment));
+    let draft = context.spinner.during("the pod drafts, this device checks", drafting).await?;
+    let name = device.profile.account(&id).map_or("", |held| held.map.name());
+    let (summary, shown) = (json_of(draft.summary()), text_of(name, draft.summary()));
+    context.out.note(&shown);
+    if let Err(refused) = ask::confirm("Pay this?", wish.yes) {
+        device.give_up(draft.id()).await;
+        return Err(refused);
+    }
+    let (payment, warning) = sign_and_send(context, &mut device, draft).await?;
+    let mut json = serde_json::to_value(&payment).unwrap_or(Value::Null);
+    json["checked"] = summary;
+    let mut text = told(&payment);
+    if let Some(warning) = warning {
+        json["warning"] = warning.clone().into();
+        let _ = writeln!(text, "warning: the payment is made, but {warning}");
+    }
+    Ok(Answer::new(&json, text))
+}
+
+async fn sign_and_send(
+    context: &Context,
+    device: &mut Device,
+    draft: CheckedDraft,
+) -> Result<(Payment, Option<String>), Failure> {
+    let approving = Box::pin(device.approve(draft));
+    let paid = context.spinner.during("signing, here and at the pod", approving).await?;
+    let following = device.follow_payment(&paid.payment, TAKEN_WITHIN);
+    let payment = match context.spinner.during("handing it to the network", following).await {
+        Ok(payment) => payment,
+        // It is signed: that the last question got no answer changes nothing.
+        Err(DeviceError::Call(_)) => paid.payment,
+        Err(error) => return Err(error.into()),
+    };
+    let warning = paid.warning.map(|warning| warning.to_string());
+    if payment.state == PaymentState::Failed { Err(failed(&payment)) } else { Ok((payment, warning)) }
+}
+
+fn amount_of(wish: &Pay) -> Result<Sat, Failure> {
+    let typed = match wish.amount.join(" ").as_str() {
+        "" => None,
+        text => Some(text.parse::<Sat>().map_err(Failure::usage)?),
+    };
+    match (typed, wish.payee.amount) {
+        (Some(typed), Some(asked)) if typed != asked => {
+            Err(Failure::usage(format!("you typed {typed}, the URI asks for {asked}: which one?")))
+        }
+        (Some(amount), _) | (None, Some(amount)) => Ok(amount),
+        (None, None) => Err(Failure::usage("how much? Write it with its unit: `0.25 BTC` or `25000 sat`")),
+    }
+}
+
+/// The end of a payment that the pod says failed. It is the pod's word: who pays again may pay twice.
+fn failed(payment: &Payment) -> Failure {
+    let why = payment.detail.as_deref().map_or_else(|| "no reason given".to_owned(), printable);
+    let detail = format!("the network refused the payment: {why}");
+    Failure::new(Exit::PodRefused, "payment-failed", detail).help(format!(
+        "look for transaction {} elsewhere before you pay again: this is the pod's word",
+        payment.txid
+    ))
+}
+
+/// What a person approves: parsed by this device, nothing of it from the pod's words.
+fn text_of(account: &str, summary: &Summary) -> String {
+    let mut text = String::new();
+    for output in &summary.outputs {
+        let to = match output.owner {
+            Owner::Other => "pay",
+            Owner::Own { .. } => "back to the account",
+        };
+        let _ = writeln!(text, "{to:<20} {} BTC  {}", btc(output.amount.to_sat()), output.address);
+    }
+    let rate = summary.fee_rate().to_sat_per_kwu() as f64 / 250.0;
+    let _ = writeln!(text, "{:<20} {} BTC  {rate:.2} sat/vB", "fee", btc(summary.fee.to_sat()));
+    let total = summary.paid() + summary.fee;
+    let _ = write!(text, "{:<20} {} BTC  from account {}", "in all", btc(total.to_sat()), printable(account));
+    text
+}
+
+fn json_of(summary: &Summary) -> Value {
+    let output = |output: &autonomy_wallet::check::OutputLine| {
+        json!({
+            "address": output.address.to_string(), "amount_sat": output.amount.to_sat(),
+            "own": matches!(output.owner, Owner::Own { .. }),
+        })
+    };
+    json!({
+        "txid": summary.txid, "fee_sat": summary.fee.to_sat(), "inputs": summary.inputs.len(),
+        "paid_sat": summary.paid().to_sat(), "outputs": summary.outputs.iter().map(output).collect::<Vec<_>>(),
+    })
+}
+
+/// Carries out a verb of `payment`.
+pub(super) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Answer, Failure> {
+    match verb {
+        PaymentVerb::List { account } => list(context, account.as_deref()).await,
+        PaymentVerb::Show { payment } => {
+            let session = context.session().await?;
+            let payment = context.spinner.during("asking the pod", session.pod().payment(&payment)).await?;
+            Ok(Answer::new(&payment, told(&payment)))
+        }
+        PaymentVerb::Cancel { payment, yes } => {
+            let session = context.session().await?;
+            ask::confirm("Give up this draft?", yes)?;
+            context.spinner.during("telling the pod", session.pod().cancel_payment(&payment)).await?;
+            Ok(Answer::new(&json!({ "cancelled": payment }), "the draft is given up; its coins are free"))
+        }
+    }
+}
+
+async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
+    let (session, accounts) = listed(context).await?;
+    let account = choose(&accounts, wanted)?;
+    let payments = context.spinner.during("asking the pod", session.pod().payments(&account.told.id)).await?;
+    let row = |payment: &Payment| {
+        let amount: u64 =
+            payment.recipients.iter().map(|recipient| recipient.amount_sat).fold(0, u64::saturating_add);
+        let note = payment.note.as_deref().map_or_else(String::new, printable);
+        vec![time(payment.created_at), btc(amount), state(payment.state).into(), printable(&payment.id), note]
+    };
+    let rows: Vec<Vec<String>> = payments.payments.iter().map(row).collect();
+    let text = match rows.is_empty() {
+        true => "no payment yet".to_owned(),
+        false => table(&["drafted", "BTC", "state", "id", "note"], &rows),
+    };
+    Ok(Answer::new(&json!({ "account": account.told.id, "payments": payments.payments }), text))
+}
+
+fn told(payment: &Payment) -> String {
+    let recipient = |to: &Recipient| format!("{} BTC to {}", btc(to.amount_sat), printable(&to.address));
+    let recipients: Vec<String> = payment.recipients.iter().map(recipient).collect();
+    let confirmed = payment.confirmed_height.map_or_else(String::new, |height| {
+        format!("in block {height}, {} confirmation(s)", payment.confirmations)
+    });
+    let wait =
+        payment.estimated_minutes.map_or_else(String::new, |minutes| format!("in about {minutes} min"));
+    pairs([
+        ("payment", printable(&payment.id)),
+        ("state", state(payment.state).to_owned()),
+        ("paid", recipients.join(", ")),
+        ("fee", format!("{} BTC, {:.2} sat/vB", btc(payment.fee_sat), payment.fee_rate)),
+        ("transaction", printable(&payment.txid)),
+        ("confirmed", confirmed),
+        ("confirms", wait),
+        ("note", payment.note.as_deref().map_or_else(String::new, printable)),
+        ("detail", payment.detail.as_deref().map_or_else(String::new, printable)),
+    ])
+}
+
+fn state(state: PaymentState) -> &'static str {
+    match state {
+        PaymentState::Draft => "draft",
+        PaymentState::Signed => "signed, not yet in the network",
+        PaymentState::Seen => "in the network, unconfirmed",
+        PaymentState::Confirmed => "confirmed",
+        PaymentState::Cancelled => "given up",
+        PaymentState::Failed => "failed",
+    }
+}

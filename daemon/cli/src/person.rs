@@ -1,0 +1,42 @@
+//! `profile …`: who the owner is to contacts.
+
+use serde_json::json;
+
+use autonomy_api::{Reach, SetProfile};
+
+use super::{
+    Failure,
+    args::{ProfileVerb, Way},
+    context::Context,
+    output::{Answer, pairs},
+};
+
+/// Carries out a verb of `profile`.
+pub(super) async fn profile(context: &Context, verb: ProfileVerb) -> Result<Answer, Failure> {
+    let mail = context.mail().await?;
+    let mailbox = mail.mailbox();
+    let profile = match verb {
+        ProfileVerb::Show => context.spinner.during("asking the pod", mailbox.profile()).await?,
+        ProfileVerb::SetName { name } => {
+            let wish = SetProfile { name: Some(name), ..SetProfile::default() };
+            context.spinner.during("telling the pod", mailbox.set_profile(&wish)).await?
+        }
+        ProfileVerb::SetReach { way } => {
+            let reach = match way {
+                Way::Direct => Reach::Direct,
+                Way::Relays => Reach::Relays,
+            };
+            let wish = SetProfile { reach: Some(reach), ..SetProfile::default() };
+            context.spinner.during("telling the pod", mailbox.set_profile(&wish)).await?
+        }
+    };
+    let identity = mail.own.map(|own| own.to_string());
+    let name = profile.name.clone().unwrap_or_else(|| "that of your pod; `autonomy profile set-name`".into());
+    let reached = match profile.reach {
+        Reach::Direct => "directly, and through your relays while your pod is away",
+        Reach::Relays => "through your relays only",
+    };
+    let identity_shown = identity.clone().unwrap_or_default();
+    let text = pairs([("name", name), ("identity", identity_shown), ("reached", reached.to_owned())]);
+    Ok(Answer::new(&json!({ "name": profile.name, "identity": identity, "reach": profile.reach }), text))
+}

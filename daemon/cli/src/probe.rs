@@ -1,0 +1,335 @@
+//! `autonomy probe`: what a connection to a pod costs, and how it turns strangers away.
+//!
+//! A diagnosis with a Tor of its own in a folder that is gone afterwards: nothing is warm, and a stranger has
+//! nothing of this device but the addresses. It tells refusals apart, which a command for everyday use need not.
+
+use std::{future::Future, path::Path, time::Duration};
+
+use autonomy_onion::{
+    DescriptorSecret, DialError, DialErrorKind, DialPolicy, OnionAddress, Role, Tor,
+    https::{HttpsClient, HttpsError, Server, TlsIdentity},
+};
+use http::Request;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use rand_core::{OsRng, RngCore as _};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::{Instant, timeout},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Exit, Failure,
+    args::{Probe, ProbeAs},
+    context::Context,
+    output::{Answer, pairs},
+};
+use autonomy_api::APP_PORT;
+use autonomy_daemon::pod::ECHO_PORT;
+
+/// Bytes of one echo: two relay cells, of which each carries at most 498 bytes.
+const ECHO_LEN: usize = 512;
+/// Largest status read; a real one has about a kilobyte.
+const MAX_STATUS: usize = 64 * 1024;
+/// A body that streams in, or an echo, is given up after this long without its end.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
+/// Times in seconds, in the order in which they were measured.
+#[derive(Debug, Default, Serialize)]
+struct Figures {
+    bootstrap_seconds: f64,
+    cold_seconds: Vec<f64>,
+    cold_failed: u32,
+    warm_seconds: Vec<f64>,
+    echo_seconds: Vec<f64>,
+}
+
+/// Whom to call, and as whom.
+struct Plan {
+    server: Server,
+    tls_seed: Zeroizing<[u8; 32]>,
+    descriptor: Option<DescriptorSecret>,
+}
+
+/// Why there was no answer.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Https(#[from] HttpsError),
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error("the pod answered with status {0}")]
+    Status(http::StatusCode),
+    #[error("the echo on port {ECHO_PORT} broke off: {0}")]
+    Echo(String),
+}
+
+/// Measures as `wish` says, or tells how the pod refused. Tor keeps its state in `folder`.
+pub(super) async fn probe(context: &Context, wish: &Probe, folder: &Path) -> Result<Answer, Failure> {
+    let plan = plan(context, wish).await?;
+    let config = context.config.tor(folder).map_err(|error| Failure::usage(error.to_string()))?;
+    let mut figures = Figures::default();
+    let start = Instant::now();
+    let start_tor = Box::pin(Tor::bootstrap(config, |_| {}));
+    let started = context.spinner.during("starting Tor", start_tor).await;
+    let tor = match started {
+        Ok(tor) => tor,
+        Err(error) => return Err(refused(context, "tor", &error, start.elapsed(), None)),
+    };
+    figures.bootstrap_seconds = start.elapsed().as_secs_f64();
+    let client = plan.client(&tor)?;
+    let start = Instant::now();
+    let measured = Box::pin(measure(&tor, &client, &plan.server.onion, wish, &mut figures));
+    match context.spinner.during("calling the pod", measured).await {
+        Ok(()) => Ok(figures.answer()),
+        Err((error, seconds)) => {
+            let seconds = seconds.unwrap_or_else(|| start.elapsed());
+            Err(refused(context, error.kind(), &error, seconds, Some(&figures)))
+        }
+    }
+}
+
+/// What the flags leave open comes from the profile, which a stranger with both flags does not open.
+async fn plan(context: &Context, wish: &Probe) -> Result<Plan, Failure> {
+    let mut fresh = Zeroizing::new([0; 32]);
+    OsRng.fill_bytes(fresh.as_mut_slice());
+    if let (ProbeAs::Stranger, Some(onion), Some(key)) = (wish.identity, wish.onion, wish.pod_key) {
+        let server = Server { onion, port: APP_PORT, key };
+        return Ok(Plan { server, tls_seed: fresh, descriptor: None });
+    }
+    let setup = context.profile().await?.setup(&context.link_settings())?;
+    let descriptor = Some(DescriptorSecret::from_bytes(setup.descriptor_secret));
+    let (tls_seed, descriptor) = match wish.identity {
+        ProbeAs::Profile => (Zeroizing::new(setup.device_seed), descriptor),
+        ProbeAs::Foreign => (fresh, descriptor),
+        ProbeAs::Stranger => (fresh, None),
+    };
+    let server = Server {
+        onion: wish.onion.unwrap_or_else(|| OnionAddress::from_public_key(setup.app_onion)),
+        port: APP_PORT,
+        key: wish.pod_key.unwrap_or(setup.pod_key),
+    };
+    Ok(Plan { server, tls_seed, descriptor })
+}
+
+impl Plan {
+    fn client(&self, tor: &Tor) -> Result<HttpsClient, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::other("tor", error);
+        if let Some(secret) = &self.descriptor {
+            tor.add_discovery_key(&self.server.onion, secret).map_err(|error| failed(&error))?;
+        }
+        let identity = TlsIdentity::from_seed(&self.tls_seed).map_err(|error| failed(&error))?;
+        HttpsClient::new(tor, self.server, &identity, DialPolicy::new(Role::APP))
+            .map_err(|error| failed(&error))
+    }
+}
+
+/// The time, where only a part of the whole counts.
+type Failed = (Refused, Option<Duration>);
+
+async fn measure(
+    tor: &Tor,
+    client: &HttpsClient,
+    onion: &OnionAddress,
+    wish: &Probe,
+    figures: &mut Figures,
+) -> Result<(), Failed> {
+    for _ in 0..wish.count {
+        // The first connection has nothing to give up; all others dial over new circuits.
+        client.reconnect();
+        match timed(status(client)).await {
+            Ok(seconds) => figures.cold_seconds.push(seconds),
+            // A network loses some; the first call alone says whether we are let in.
+            Err((error, _)) if !figures.cold_seconds.is_empty() && error.may_pass() => {
+                figures.cold_failed += 1
+            }
+            Err((error, spent)) => return Err((error, Some(spent))),
+        }
+    }
+    if wish.warm > 0 {
+        // If the last cold call failed, there is no connection to be warm.
+        status(client).await.map_err(|error| (error, None))?;
+    }
+    for _ in 0..wish.warm {
+        let seconds = timed(status(client)).await.map_err(|(error, spent)| (error, Some(spent)))?;
+        figures.warm_seconds.push(seconds);
+    }
+    if wish.echo > 0 {
+        echoes(tor, onion, wish.echo, &mut figures.echo_seconds).await.map_err(|error| (error, None))?;
+    }
+    Ok(())
+}
+
+async fn timed(work: impl Future<Output = Result<(), Refused>>) -> Result<f64, (Refused, Duration)> {
+    let start = Instant::now();
+    match work.await {
+        Ok(()) => Ok(start.elapsed().as_secs_f64()),
+        Err(error) => Err((error, start.elapsed())),
+    }
+}
+
+/// One status, to its last byte.
+async fn status(client: &HttpsClient) -> Result<(), Refused> {
+    let request = Request::get("/v1/status").body(Full::<Bytes>::default());
+    let request = request.map_err(|error| HttpsError::Request(error.to_string()))?;
+    let answer = client.send(request).await?;
+    if !answer.status().is_success() {
+        return Err(Refused::Status(answer.status()));
+    }
+    let body = timeout(ANSWER_LIMIT, Limited::new(answer.into_body(), MAX_STATUS).collect()).await;
+    body.map_err(|_| HttpsError::TimedOut(ANSWER_LIMIT))?
+        .map_err(|error| HttpsError::classify(error.as_ref()))?;
+    Ok(())
+}
+
+/// Round trips on one stream, over the circuit of the HTTPS connection before it.
+async fn echoes(tor: &Tor, onion: &OnionAddress, count: u32, seconds: &mut Vec<f64>) -> Result<(), Refused> {
+    let mut stream = tor.connect(onion, ECHO_PORT, &DialPolicy::new(Role::APP)).await?;
+    let (sent, mut heard) = ([7; ECHO_LEN], [0; ECHO_LEN]);
+    for _ in 0..count {
+        let start = Instant::now();
+        let round = async {
+            stream.write_all(&sent).await?;
+            stream.flush().await?;
+            stream.read_exact(&mut heard).await
+        };
+        let round = timeout(ANSWER_LIMIT, round).await;
+        round
+            .map_err(|_| Refused::Echo("no answer".to_owned()))?
+            .map_err(|error| Refused::Echo(error.to_string()))?;
+        if heard != sent {
+            return Err(Refused::Echo("it answers with something else".to_owned()));
+        }
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+impl Refused {
+    /// A stable word for scripts.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Dial(error) | Self::Https(HttpsError::Dial(error)) => match error.kind {
+                DialErrorKind::KeyRequired | DialErrorKind::KeyWrong => "descriptor-key",
+                DialErrorKind::NotFound => "not-found",
+                DialErrorKind::Refused => "port-closed",
+                DialErrorKind::Unreachable => "unreachable",
+                DialErrorKind::TimedOut => "timeout",
+                DialErrorKind::TorNotReady => "tor",
+            },
+            Self::Https(HttpsError::CertificateRefused) => "certificate",
+            Self::Https(HttpsError::WrongServer) => "wrong-pod",
+            Self::Https(HttpsError::Handshake(_)) => "tls",
+            Self::Https(HttpsError::Lost(_)) => "lost",
+            Self::Https(HttpsError::TimedOut(_)) => "timeout",
+            Self::Https(HttpsError::Request(_)) => "request",
+            Self::Status(_) => "status",
+            Self::Echo(_) => "echo",
+        }
+    }
+
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Https(error) => error.retry_after().is_some(),
+            Self::Dial(error) => error.retry_after().is_some(),
+            Self::Status(_) | Self::Echo(_) => false,
+        }
+    }
+}
+
+/// Tells a refusal: for programs with its time on standard output, for people as any failure.
+fn refused(
+    context: &Context,
+    kind: &'static str,
+    error: &dyn std::error::Error,
+    spent: Duration,
+    figures: Option<&Figures>,
+) -> Failure {
+    let (detail, seconds) = (error.to_string(), spent.as_secs_f64());
+    let mut said = json!({ "ok": false, "refused": kind, "detail": detail, "seconds": seconds });
+    if let Some(figures) = figures {
+        said["bootstrap_seconds"] = figures.bootstrap_seconds.into();
+    }
+    if context.out.json
+        && let Err(error) = context.out.answer(&Answer::new(&said, ""))
+    {
+        return Failure::other("output", format!("cannot write the answer: {error}"));
+    }
+    Failure::new(Exit::Unreachable, kind, format!("refused ({kind}) after {seconds:.1} s: {detail}"))
+}
+
+impl Figures {
+    fn json(&self) -> Value {
+        let mut said = json!(self);
+        said["ok"] = true.into();
+        said
+    }
+
+    fn answer(&self) -> Answer {
+        let failed = if self.cold_failed == 0 { String::new() } else { self.cold_failed.to_string() };
+        let text = pairs([
+            ("Tor started", format!("{:.1} s", self.bootstrap_seconds)),
+            ("cold to first answer", spread(&self.cold_seconds)),
+            ("cold, failed", failed),
+            ("warm round trip", spread(&self.warm_seconds)),
+            ("echo round trip", spread(&self.echo_seconds)),
+        ]);
+        Answer::new(&self.json(), text)
+    }
+}
+
+/// Median, 95th percentile and worst, by nearest rank; nothing of nothing.
+fn spread(seconds: &[f64]) -> String {
+    let mut sorted = seconds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = |percent: usize| (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    let at = |percent| sorted.get(rank(percent)).copied().unwrap_or_default();
+    match sorted.len() {
+        0 => String::new(),
+        1 => format!("{:.3} s", at(100)),
+        count => format!("p50 {:.3} s, p95 {:.3} s, worst {:.3} s ({count} times)", at(50), at(95), at(100)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_taken_by_nearest_rank() {
+        let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!(spread(&hundred), "p50 50.000 s, p95 95.000 s, worst 100.000 s (100 times)");
+        assert_eq!(spread(&[2.0, 1.0]), "p50 1.000 s, p95 2.000 s, worst 2.000 s (2 times)");
+        assert_eq!((spread(&[0.25]).as_str(), spread(&[]).as_str()), ("0.250 s", ""));
+    }
+
+    #[test]
+    fn figures_are_told_flat_with_a_verdict() {
+        let figures = Figures { bootstrap_seconds: 1.5, cold_seconds: vec![2.0], ..Figures::default() };
+        let expected = json!({
+            "ok": true, "bootstrap_seconds": 1.5, "cold_seconds": [2.0], "cold_failed": 0,
+            "warm_seconds": [], "echo_seconds": [],
+        });
+        assert_eq!(figures.json(), expected);
+    }
+
+    #[test]
+    fn the_two_doors_of_a_pod_have_words_of_their_own() {
+        let dial = |kind| DialError {
+            kind,
+            to: OnionAddress::from_public_key([1; 32]),
+            port: APP_PORT,
+            detail: String::new(),
+            attempts: 1,
+            elapsed: Duration::ZERO,
+        };
+        let stranger = Refused::from(HttpsError::Dial(dial(DialErrorKind::KeyRequired)));
+        let foreign = Refused::from(HttpsError::CertificateRefused);
+        assert_eq!((stranger.kind(), foreign.kind()), ("descriptor-key", "certificate"));
+        assert!(!stranger.may_pass() && !foreign.may_pass());
+        assert!(Refused::from(dial(DialErrorKind::TimedOut)).may_pass());
+    }
+}

@@ -1,0 +1,60 @@
+//! `status`: how the pod is.
+
+use super::{
+    Failure,
+    context::{Context, Session},
+    output::{Answer, pairs, time},
+};
+use autonomy_api::{ServiceStatus, Status};
+use autonomy_client::printable;
+
+/// Asks the pod, and checks its answer where there is a profile.
+pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
+    let status = match context.session().await? {
+        Session::Device(mut device) => context.spinner.during("asking the pod", device.status()).await?,
+        Session::Owner(pod) => context.spinner.during("asking the pod", pod.status()).await?,
+    };
+    Ok(shown(&status))
+}
+
+/// A status for people and programs.
+pub(super) fn shown(status: &Status) -> Answer {
+    let chain = &status.chain;
+    let source = chain.source_height.filter(|height| *height != chain.height);
+    let mut text = pairs([
+        ("pod", printable(&status.pod_key)),
+        ("version", printable(&status.version)),
+        ("network", printable(&status.network)),
+        ("up", duration(status.uptime_seconds)),
+        ("owner", status.owner.as_deref().map_or_else(|| "none yet".into(), printable)),
+        ("Tor", format!("{} %", status.onion.bootstrap_percent)),
+        ("app onion", service(&status.onion.app)),
+        ("peer onion", service(&status.onion.peer)),
+        ("chain", format!("{}, block {}", printable(&chain.state), chain.height)),
+        ("source", source.map_or_else(String::new, |height| format!("block {height}"))),
+        ("", chain.detail.as_deref().map_or_else(String::new, printable)),
+        ("devices", status.devices.to_string()),
+        ("accounts", status.accounts.to_string()),
+        ("state", format!("number {}", status.state_epoch)),
+    ]);
+    for warning in &status.warnings {
+        text.push_str(&format!("warning: {}\n", printable(warning)));
+    }
+    Answer::new(status, text)
+}
+
+fn service(service: &ServiceStatus) -> String {
+    let address = service.address.as_deref().map_or_else(|| "no address yet".into(), printable);
+    let detail =
+        service.detail.as_deref().map_or_else(String::new, |detail| format!(" ({})", printable(detail)));
+    format!("{address}, {} since {}{detail}", printable(&service.state), time(service.since))
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,200 @@
+//! bitcoind away, silent, restarted, on another network, on another chain; reorganisations; a mempool that forgets.
+
+use autonomy_testnet::{
+    bitcoind::Bitcoind,
+    clock,
+    world::{World, WorldConfig},
+};
+use serde_json::json;
+
+use crate::{
+    home::{Home, PATIENCE, bitcoind, bitcoind_alone},
+    owner::as_type,
+};
+
+#[test]
+fn a_bitcoind_that_goes_and_comes_back_is_told_of_and_followed() {
+    let (_chain, node) = bitcoind_alone();
+    let mut home = Home::adopted(node);
+    let height = home.get("/v1/status")["chain"]["height"].clone();
+    node.stop();
+    let away = home.away("bitcoind");
+    assert_eq!(away["chain"]["height"], height, "what it knows it keeps");
+    home.kill();
+    home.start();
+    home.away("bitcoind");
+    assert_eq!(home.get("/v1/status")["chain"]["height"], height, "also when it starts without one");
+    home.account();
+    // Another cookie: each start of bitcoind writes a new one.
+    node.restart().unwrap();
+    node.mine(2).unwrap();
+    home.synced(node);
+}
+
+#[test]
+fn a_bitcoind_that_hangs_holds_up_nobody_but_the_chain() {
+    let (_chain, node) = bitcoind_alone();
+    let mut home = Home::adopted(node);
+    let frozen = Frozen::hold(node);
+    let account = home.account();
+    home.receive(&account, "a").ok();
+    home.away("does not answer");
+    assert!(home.terminate(), "it ends all the same: {}", home.log());
+    home.start();
+    drop(frozen);
+    home.synced(node);
+}
+
+/// A bitcoind that hangs for as long as this is held: other stories share it, and must not hang after this one failed.
+struct Frozen<'a>(&'a Bitcoind);
+
+impl<'a> Frozen<'a> {
+    fn hold(node: &'a Bitcoind) -> Self {
+        node.freeze();
+        Self(node)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        self.0.thaw();
+    }
+}
+
+#[test]
+fn a_login_that_bitcoind_refuses_is_told_as_such() {
+    let (_chain, node) = bitcoind();
+    let mut home = Home::new(node, "regtest");
+    let section =
+        format!("[bitcoind]\nurl = {}\nuser = \"me\"\npassword = \"hunter2\"\n", json!(node.rpc_url()));
+    home.settings(&section);
+    home.start();
+    let told = home.away("login")["chain"]["detail"].to_string();
+    assert!(!told.contains("hunter2"), "{told}");
+    home.kill();
+    home.settings(&section.replace("password", "# password"));
+    assert!(home.failure(&["pod", "run"]).contains("log in"), "half a login is none");
+    home.point_at(node);
+    home.start();
+    home.synced(node);
+}
+
+#[test]
+fn another_network_and_another_chain_change_nothing() {
+    let (_chain, node) = bitcoind();
+    let mut signet = Home::new(node, "signet");
+    signet.start();
+    assert_eq!(signet.away("signet")["chain"]["height"], 0);
+
+    let mut home = Home::adopted(node);
+    home.funded(node, 50_000);
+    let height = home.synced(node)["chain"]["height"].as_u64().unwrap();
+    let elsewhere = World::fresh(WorldConfig::default()).unwrap();
+    home.kill();
+    home.point_at(elsewhere.bitcoind().unwrap());
+    home.start();
+    let told = home.away("another chain");
+    assert!(told["chain"]["height"].as_u64().unwrap() >= height, "{told}");
+    assert_eq!(home.balance("confirmed_sat"), 50_000);
+    drop(elsewhere);
+    home.kill();
+    home.point_at(node);
+    home.start();
+    home.synced(node);
+    assert_eq!(home.balance("confirmed_sat"), 50_000);
+}
+
+#[test]
+fn a_reorganisation_and_a_forgetful_mempool_are_followed() {
+    let (_chain, node) = bitcoind_alone();
+    let home = Home::adopted(node);
+    let account = home.account();
+    let txid = node.send_to(&account.first_address, 70_000).unwrap();
+    home.wait_for_balance("unconfirmed_sat", 70_000);
+    node.mine(1).unwrap();
+    home.wait_for_balance("confirmed_sat", 70_000);
+    node.reorg(1).unwrap();
+    home.wait_for_balance("unconfirmed_sat", 70_000);
+    // A node that forgets its mempool and is told of the payment again.
+    let raw = node.rpc().call("getrawtransaction", &json!([txid])).unwrap();
+    node.kill();
+    node.restart().unwrap();
+    let _ = node.rpc().call("sendrawtransaction", &json!([raw]));
+    let back = clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&txid)));
+    assert!(back.is_ok());
+    home.wait_for_balance("unconfirmed_sat", 70_000);
+    node.mine(1).unwrap();
+    home.wait_for_balance("confirmed_sat", 70_000);
+}
+
+#[test]
+fn a_payment_that_is_replaced_by_another_counts_once() {
+    let (_chain, node) = bitcoind_alone();
+    let home = Home::adopted(node);
+    let account = home.account();
+    let miner = node.rpc().wallet("miner");
+    let payment =
+        json!({"address": account.first_address, "amount": "0.0009", "fee_rate": 2, "replaceable": true});
+    let txid = miner.call("sendtoaddress", &payment).unwrap();
+    home.wait_for_balance("unconfirmed_sat", 90_000);
+    let dearer = miner.call("bumpfee", &json!([txid, {"fee_rate": 30}])).unwrap()["txid"].clone();
+    let path = format!("/v1/accounts/{}/history", account.id);
+    let told = clock::wait_until(PATIENCE, || {
+        let entries = home.get(&path)["entries"].clone();
+        entries.as_array().is_some_and(|entries| entries.len() == 1 && entries[0]["txid"] == dearer)
+    });
+    assert!(told.is_ok(), "{}", home.get(&path));
+    assert_eq!(home.balance("total_sat"), 90_000);
+    node.mine(1).unwrap();
+    home.wait_for_balance("confirmed_sat", 90_000);
+}
+
+#[test]
+fn a_payment_in_flight_survives_a_bitcoind_that_is_away_when_it_is_sent() {
+    let (_chain, node) = bitcoind_alone();
+    let mut home = Home::adopted(node);
+    let account = home.funded(node, 1_000_000);
+    let draft = as_type(home.draft(&account, "draft", 250_000).ok());
+    node.stop();
+    home.away("bitcoind");
+    let signed: autonomy_api::Payment = as_type(home.approve(&account, "approve", &draft).ok());
+    assert_eq!(signed.txid, draft.txid);
+    home.cut();
+    node.restart().unwrap();
+    let there =
+        clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&signed.txid)));
+    assert!(there.is_ok(), "{:?}", home.payment(&signed.id));
+    node.mine(1).unwrap();
+    home.wait_for_balance("confirmed_sat", 750_000 - signed.fee_sat);
+}
+
+#[test]
+fn a_reorganisation_deeper_than_the_pod_remembers_changes_nothing_and_heals() {
+    let (_chain, node) = bitcoind_alone();
+    let mut home = Home::adopted(node);
+    home.funded(node, 60_000);
+    let fork = node.height().unwrap() + 1;
+    node.mine(160).unwrap();
+    home.synced(node);
+    let forked = node.block_hash(fork).unwrap();
+    node.rpc().call("invalidateblock", &json!([forked])).unwrap();
+    let outside = node.address().unwrap();
+    for _ in 0..161 {
+        node.rpc().call("generateblock", &json!([outside, []])).unwrap();
+    }
+    let told = home.away("Nothing is changed");
+    assert_eq!(told["chain"]["height"], fork + 159, "{told}");
+    assert_eq!(home.balance("confirmed_sat"), 60_000);
+    home.cut();
+    home.away("another chain");
+    assert_eq!(home.balance("confirmed_sat"), 60_000);
+
+    node.rpc().call("reconsiderblock", &json!([forked])).unwrap();
+    let other = node.block_hash(fork).unwrap();
+    if other != forked {
+        node.rpc().call("invalidateblock", &json!([other])).unwrap();
+    }
+    node.mine(3).unwrap();
+    home.synced(node);
+    assert_eq!(home.balance("confirmed_sat"), 60_000);
+}

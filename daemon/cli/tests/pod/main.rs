@@ -1,0 +1,16 @@
+//! A real pod process against a real bitcoind: killed, starved, misled and lied to. Tor never starts here: the pod's
+//! Unix socket serves the same routes, and must work without it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../../tests/common/cosigner.rs"]
+mod cosigner;
+
+mod api;
+mod chain;
+mod cuts;
+mod events;
+mod home;
+mod http;
+mod life;
+mod owner;

@@ -1,0 +1,218 @@
+//! The proxy: what comes in at the socket goes to the pod, and the answer streams back.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use tokio::sync::{Notify, watch};
+
+use super::{
+    activity::Activity,
+    door::Door,
+    status::{AgentStatus, Phase, Progress},
+};
+use crate::{
+    Transport,
+    call::{FROM_AGENT, LOST, NOT_ADMITTED, UNREACHABLE, WRONG_POD},
+    transport::Trouble,
+};
+use autonomy_api::{MAX_PARCEL_BODY, MAX_SIGNED_BODY, Problem};
+
+/// Largest request passed on: a parcel of messages, 16.7 MB. An approval with its PSBT has at most 6 MiB.
+const MAX_REQUEST: usize = MAX_PARCEL_BODY;
+const _: () = assert!(MAX_SIGNED_BODY <= MAX_REQUEST);
+
+/// Headers passed on to the pod; all others concern this socket only.
+const TO_POD: [HeaderName; 4] = [
+    header::ACCEPT,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("last-event-id"),
+];
+
+/// Headers passed back; the connection's own are made anew. The agent's mark ([`FROM_AGENT`]) is not among them: a pod
+/// cannot speak in the agent's name.
+const FROM_POD: [HeaderName; 3] = [header::CONTENT_TYPE, header::CACHE_CONTROL, header::CONTENT_LENGTH];
+
+/// Time that a failed agent stays, so that the command that started it can read why.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Time for answers under way when the agent is told to end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The link to the pod as the task that makes it tells of it: progress, and the transport once there is one.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// How far it is.
+    pub progress: Progress,
+    /// Present once [`Phase::Ready`].
+    pub transport: Option<Transport>,
+}
+
+impl Link {
+    /// A link of which nothing is done yet.
+    pub fn begin() -> Self {
+        Self { progress: Progress::begin(), transport: None }
+    }
+
+    /// A link that is up.
+    pub fn ready(transport: Transport) -> Self {
+        let progress = Progress { phase: Phase::Ready, percent: 100, text: "ready".to_owned() };
+        Self { progress, transport: Some(transport) }
+    }
+
+    /// A link that will not come up.
+    pub fn failed(why: String) -> Self {
+        Self { progress: Progress { phase: Phase::Failed, percent: 0, text: why }, transport: None }
+    }
+}
+
+#[derive(Clone)]
+struct Shared {
+    fingerprint: Arc<str>,
+    link: watch::Receiver<Link>,
+    activity: Activity,
+    stop: Arc<Notify>,
+}
+
+/// Serves until told to stop, until nothing was asked for `idle`, or until the link has failed.
+///
+/// # Errors
+/// When the socket fails.
+pub async fn serve(
+    door: Door,
+    fingerprint: String,
+    idle: Duration,
+    link: watch::Receiver<Link>,
+) -> std::io::Result<()> {
+    let (activity, stop) = (Activity::default(), Arc::new(Notify::new()));
+    let shared = Shared {
+        fingerprint: fingerprint.into(),
+        link: link.clone(),
+        activity: activity.clone(),
+        stop: stop.clone(),
+    };
+    let router = Router::new()
+        .route("/agent/status", get(status))
+        .route("/agent/stop", post(stop_agent))
+        .fallback(proxy)
+        .with_state(shared);
+    let end = Arc::new(Notify::new());
+    let told = end.clone();
+    let server = axum::serve(door, router).with_graceful_shutdown(async move { told.notified().await });
+    let server = IntoFuture::into_future(server);
+    tokio::pin!(server);
+    tokio::select! {
+        done = &mut server => return done,
+        () = stop.notified() => tracing::info!("told to end"),
+        () = activity.idle_for(idle) => tracing::info!("idle, ending"),
+        () = last_words(link) => {}
+    }
+    end.notify_one();
+    // An event stream never ends by itself: after the farewell it is cut.
+    tokio::time::timeout(FAREWELL, server).await.unwrap_or(Ok(()))
+}
+
+/// Returns some time after the link has failed.
+async fn last_words(mut link: watch::Receiver<Link>) {
+    if link.wait_for(|link| link.progress.phase == Phase::Failed).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(LAST_WORDS).await;
+}
+
+async fn status(State(shared): State<Shared>) -> Json<AgentStatus> {
+    let Progress { phase, percent, text } = shared.link.borrow().progress.clone();
+    let setup = shared.fingerprint.to_string();
+    Json(AgentStatus { setup, phase, bootstrap_percent: percent, text, pid: std::process::id() })
+}
+
+async fn stop_agent(State(shared): State<Shared>) -> StatusCode {
+    shared.stop.notify_one();
+    StatusCode::NO_CONTENT
+}
+
+async fn proxy(State(shared): State<Shared>, request: Request) -> Response {
+    let busy = shared.activity.begin();
+    let request = match for_pod(request).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal,
+    };
+    let transport = match ready(shared.link).await {
+        Ok(transport) => transport,
+        Err(why) => return no_answer(Trouble::NoConnection, why),
+    };
+    match transport.send(request).await {
+        Ok(response) => {
+            let (parts, body) = response.into_parts();
+            // The guard lives as long as the body streams.
+            let body = body.map_frame(move |frame| {
+                let _ = &busy;
+                frame
+            });
+            let mut response = Response::new(Body::new(body));
+            *response.status_mut() = parts.status;
+            copy(&FROM_POD, &parts.headers, response.headers_mut());
+            response
+        }
+        Err(error) => no_answer(error.trouble, error.reason),
+    }
+}
+
+/// The request as the pod gets it: method, path, a few headers, and the whole body.
+async fn for_pod(request: Request) -> Result<http::Request<Full<hyper::body::Bytes>>, Response> {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, MAX_REQUEST).collect().await.map_err(|_| {
+        let detail = format!("the request has more than {MAX_REQUEST} bytes, or broke off");
+        problem("request-too-large", "Too large", StatusCode::PAYLOAD_TOO_LARGE, detail)
+    })?;
+    let mut outgoing = http::Request::new(Full::new(body.to_bytes()));
+    *outgoing.method_mut() = parts.method;
+    *outgoing.uri_mut() = parts.uri;
+    copy(&TO_POD, &parts.headers, outgoing.headers_mut());
+    Ok(outgoing)
+}
+
+/// Waits for the link.
+async fn ready(mut link: watch::Receiver<Link>) -> Result<Transport, String> {
+    let link = link.wait_for(|link| link.progress.phase != Phase::Starting).await;
+    match link {
+        Ok(link) => link.transport.clone().ok_or_else(|| link.progress.text.clone()),
+        Err(_) => Err("the agent is ending".to_owned()),
+    }
+}
+
+fn copy(names: &[HeaderName], from: &http::HeaderMap, to: &mut http::HeaderMap) {
+    for name in names {
+        if let Some(value) = from.get(name) {
+            to.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+fn no_answer(trouble: Trouble, why: String) -> Response {
+    let (kind, title, status) = match trouble {
+        Trouble::NoConnection => (UNREACHABLE, "Pod not reachable", StatusCode::SERVICE_UNAVAILABLE),
+        Trouble::Lost => (LOST, "Connection lost", StatusCode::BAD_GATEWAY),
+        Trouble::NotAdmitted => (NOT_ADMITTED, "Not admitted", StatusCode::FORBIDDEN),
+        Trouble::WrongPod => (WRONG_POD, "Wrong pod", StatusCode::BAD_GATEWAY),
+    };
+    problem(kind, title, status, why)
+}
+
+/// An answer of the agent's own, marked as such.
+fn problem(kind: &str, title: &str, status: StatusCode, detail: String) -> Response {
+    let headers = [
+        (HeaderName::from_static(FROM_AGENT), HeaderValue::from_static("1")),
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
+    ];
+    let problem = Problem::new(status.as_u16(), kind, title, detail);
+    (status, headers, serde_json::to_vec(&problem).unwrap_or_default()).into_response()
+}

@@ -1,0 +1,198 @@
+//! From a checked draft to a payment that both have signed, and what is known of it when answers get lost.
+//!
+//! Once P's signature has left this device, no error may read as "nothing happened": whoever believes that pays twice.
+//! So a lost answer is followed by a question, and what stays unknown is [`DeviceError::MaybePaid`].
+
+use std::time::Duration;
+
+use autonomy_wallet::{
+    account::Keychain,
+    bitcoin::Txid,
+    check::{DeviceView, Owner, Summary},
+};
+use data_encoding::BASE64;
+
+use super::{CallError, CheckedDraft, Device, DeviceError, Distrust, device::within_reach, printable};
+use autonomy_api::{ApprovePayment, Payment, PaymentState};
+
+/// Pauses before the pod is asked what became of an approval: a circuit that broke is built again within seconds.
+const ASKED_AFTER: [Duration; 4] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// Time for all these questions.
+const ASKED_WITHIN: Duration = Duration::from_secs(120);
+
+/// Pause between two looks at a payment that is followed.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A payment that device and pod have signed.
+#[derive(Debug)]
+pub struct Paid {
+    /// Whom, how much, fee and transaction are as this device checked them; where the payment stands is the pod's word.
+    pub payment: Payment,
+    /// The pod has signed, and does something since that its owner should look at.
+    pub warning: Option<DeviceError>,
+}
+
+impl Device {
+    /// Signs what was shown with P, and hands it to the pod, which checks again and signs with G.
+    ///
+    /// When the answer is lost, the pod is asked what became of the payment.
+    ///
+    /// # Errors
+    /// The pod's refusal when it holds the payment unsigned; [`DeviceError::MaybePaid`] when it may have signed.
+    pub async fn approve(&mut self, draft: CheckedDraft) -> Result<Paid, DeviceError> {
+        let CheckedDraft { payment, proposal, account, epoch } = draft;
+        let summary = proposal.summary().clone();
+        let held = self
+            .profile
+            .account(&account)
+            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+        let key = self.payment_key(held.map.account(), "pay")?;
+        let used = addresses_in(&summary, &held.view);
+        self.profile.learn(&account, &used)?;
+        let approved = proposal.approve(&summary.digest()).map_err(Distrust::Payment)?;
+        let signed = approved.sign(&key).map_err(Distrust::Payment)?;
+        let psbt = BASE64.encode(&signed.to_bytes());
+        let approval = ApprovePayment { psbt, state_epoch: epoch.max(self.profile.state_epoch()) };
+        let ours = Ours { payment, txid: summary.txid };
+        let payment = match self.pod.approve_payment(&ours.payment.id, &approval).await {
+            Ok(told) => ours.signed(&told).map_err(|cause| ours.maybe_paid(cause))?,
+            Err(error) if never_left(&error) => return Err(error.into()),
+            Err(error) => self.what_became_of(&ours, error).await?,
+        };
+        // The debit moved the pod's state on: a pod that forgets it later is found out.
+        let warning = self.status().await.err().filter(|error| !matches!(error, DeviceError::Call(_)));
+        Ok(Paid { payment, warning })
+    }
+
+    async fn what_became_of(&self, ours: &Ours, error: CallError) -> Result<Payment, DeviceError> {
+        let asked = self.ask_for(ours, &error);
+        match tokio::time::timeout(ASKED_WITHIN, asked).await.unwrap_or(Ok(Fate::Unknown))? {
+            Fate::Signed(payment) => Ok(*payment),
+            Fate::NotSigned => Err(error.into()),
+            Fate::Unknown => Err(ours.maybe_paid(error)),
+        }
+    }
+
+    async fn ask_for(&self, ours: &Ours, error: &CallError) -> Result<Fate, DeviceError> {
+        let said_no =
+            matches!(error, CallError::Refused { .. } | CallError::NotAdmitted { .. } | CallError::WrongPod);
+        for pause in ASKED_AFTER {
+            tokio::time::sleep(pause).await;
+            match self.pod.payment(&ours.payment.id).await {
+                Ok(told) => {
+                    let payment = ours.standing(&told).map_err(|cause| ours.maybe_paid(cause))?;
+                    match is_signed(payment.state) {
+                        true => return Ok(Fate::Signed(Box::new(payment))),
+                        // It said no, and says now that it did not sign.
+                        false if said_no => return Ok(Fate::NotSigned),
+                        // The approval may still be on its way.
+                        false => {}
+                    }
+                }
+                Err(again) if said_no && again == *error => return Ok(Fate::NotSigned),
+                Err(_) => {}
+            }
+        }
+        Ok(Fate::Unknown)
+    }
+
+    /// Waits until a payment is past `Signed`: the network has it, or has refused it. Gives it as it is after `limit`.
+    ///
+    /// # Errors
+    /// A call's own, which changes nothing about the payment; [`DeviceError::MaybePaid`] when the pod answers about
+    /// another transaction, or takes its signature back.
+    pub async fn follow_payment(&self, paid: &Payment, limit: Duration) -> Result<Payment, DeviceError> {
+        let ours = Ours::parse(paid)?;
+        let mut waited = Duration::ZERO;
+        loop {
+            let told = self.pod.payment(&paid.id).await?;
+            let payment = ours.signed(&told).map_err(|cause| ours.maybe_paid(cause))?;
+            if payment.state != PaymentState::Signed || waited >= limit {
+                return Ok(payment);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            waited += LOOK_EVERY;
+        }
+    }
+}
+
+/// What a question about a lost approval brought.
+enum Fate {
+    Signed(Box<Payment>),
+    NotSigned,
+    Unknown,
+}
+
+/// A payment as this device checked it.
+struct Ours {
+    payment: Payment,
+    txid: Txid,
+}
+
+impl Ours {
+    fn parse(payment: &Payment) -> Result<Self, Distrust> {
+        let txid = payment.txid.parse();
+        let txid = txid.map_err(|_| Distrust::AnotherPayment { told: printable(&payment.txid) })?;
+        Ok(Self { payment: payment.clone(), txid })
+    }
+
+    /// Our words, with the pod's about where the payment stands.
+    fn standing(&self, told: &Payment) -> Result<Payment, Distrust> {
+        if told.id != self.payment.id {
+            return Err(Distrust::AnotherPayment { told: printable(&told.id) });
+        }
+        if told.txid != self.txid.to_string() {
+            let told = printable(&told.txid);
+            return Err(Distrust::AnotherTransaction { approved: self.txid, told });
+        }
+        Ok(Payment {
+            state: told.state,
+            confirmed_height: told.confirmed_height,
+            confirmations: told.confirmations,
+            estimated_minutes: told.estimated_minutes,
+            detail: told.detail.clone(),
+            ..self.payment.clone()
+        })
+    }
+
+    /// The same once the pod has said that it signed.
+    fn signed(&self, told: &Payment) -> Result<Payment, Distrust> {
+        let payment = self.standing(told)?;
+        if is_signed(payment.state) { Ok(payment) } else { Err(Distrust::TakenBack) }
+    }
+
+    fn maybe_paid(&self, cause: impl Into<DeviceError>) -> DeviceError {
+        let cause = Box::new(cause.into());
+        DeviceError::MaybePaid { payment: self.payment.id.clone(), txid: self.txid, cause }
+    }
+}
+
+fn is_signed(state: PaymentState) -> bool {
+    !matches!(state, PaymentState::Draft | PaymentState::Cancelled)
+}
+
+/// Errors that come before anything is sent.
+fn never_left(error: &CallError) -> bool {
+    matches!(
+        error,
+        CallError::Unreachable { never_sent: true, .. }
+            | CallError::BadId { .. }
+            | CallError::BadRequest { .. }
+    )
+}
+
+/// Addresses of ours that a payment shows to be in use: those it spends from, and its change. A receive address
+/// beyond reach is left out: a pod that makes up a coin there must not move the place where this device looks.
+fn addresses_in(summary: &Summary, view: &DeviceView) -> Vec<(Keychain, u32)> {
+    let spent = summary.inputs.iter().map(|input| (input.keychain, input.index));
+    let change = summary.outputs.iter().filter_map(|output| match output.owner {
+        Owner::Own { keychain, index } => Some((keychain, index)),
+        Owner::Other => None,
+    });
+    let near = |(keychain, index): &(Keychain, u32)| {
+        *keychain == Keychain::Internal || within_reach(view.external, *index)
+    };
+    spent.chain(change).filter(near).collect()
+}

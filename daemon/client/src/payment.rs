@@ -1,0 +1,174 @@
+//! Paying: the pod drafts, the device checks, a person approves, P signs.
+//!
+//! ```text
+//! wish ─► pod drafts ─► Unchecked<Psbt> ─ check against own map and the wish ─► shown ─ approve ─► signed by P ─► pod
+//! ```
+//!
+//! What is checked is what is shown, and what is shown is what is signed: [`CheckedDraft`] holds the one copy.
+//! [`approval`](super::approval) goes on from there.
+
+use autonomy_wallet::{
+    account::{AccountId, Keychain},
+    bitcoin::{Amount, FeeRate},
+    check::{DeviceView, Proposal, Summary, Unchecked},
+    payment::{Intent, IntentError, parse_address},
+    policy::FeeLimits,
+};
+
+use super::{Device, DeviceError, Distrust};
+use autonomy_api::{NewPayment, Payment, PaymentState, Recipient};
+
+/// Receive addresses that the pod may say were given out, for recognising coins to spend: other devices ask for
+/// addresses too. A year of one every five minutes. The word counts for one check only. It is never remembered: it
+/// would move the place up to which this device takes receive addresses, and coins beyond it might not be found again.
+const MAX_TOLD_ADDRESSES: u32 = 100_000;
+
+/// Satoshi for 1,000 weight units in a satoshi for a virtual byte (4 units).
+const KWU_PER_VB: f64 = 250.0;
+
+/// What the owner wants paid.
+#[derive(Debug, Clone)]
+pub struct PaymentWish {
+    /// Whom and how much.
+    pub recipients: Vec<Recipient>,
+    /// Satoshi a virtual byte; the pod's estimate where absent.
+    pub fee_rate: Option<f64>,
+    /// A word for the owner's own memory.
+    pub note: Option<String>,
+}
+
+/// A draft that this device has checked, ready to be shown.
+pub struct CheckedDraft {
+    /// As this device checked it; of the pod's words only its id and time.
+    pub(super) payment: Payment,
+    pub(super) proposal: Proposal,
+    pub(super) account: AccountId,
+    pub(super) epoch: u64,
+}
+
+impl CheckedDraft {
+    /// The pod's id of the payment.
+    pub fn id(&self) -> &str {
+        &self.payment.id
+    }
+
+    /// What would be signed, as this device parsed it itself.
+    pub fn summary(&self) -> &Summary {
+        self.proposal.summary()
+    }
+}
+
+impl Device {
+    /// Has the pod draft a payment, and checks the draft against this device's own map and the wish.
+    ///
+    /// A draft that fails the check is given up at the pod too.
+    ///
+    /// # Errors
+    /// [`Distrust::Payment`] with the rule that was broken; nothing was signed.
+    pub async fn draft(
+        &mut self,
+        account: &AccountId,
+        wish: &PaymentWish,
+    ) -> Result<CheckedDraft, DeviceError> {
+        let held = self
+            .profile
+            .account(account)
+            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+        let map = held.map.clone();
+        map.check_own(self.payment_key(map.account(), "pay")?.public())?;
+        // The wish must be sound by itself before anyone is asked: with any rate, here the lowest.
+        intent(wish, wish.fee_rate.unwrap_or(1.0), map.network())?;
+        let epoch = self.status().await?.state_epoch;
+        let told = self.account(account).await?.told;
+        let new = NewPayment {
+            recipients: wish.recipients.clone(),
+            fee_rate: wish.fee_rate,
+            note: wish.note.clone(),
+        };
+        let payment = self.pod.draft_payment(&account.to_string(), &new).await?;
+        match self.check(account, wish, &payment, told.revealed) {
+            Ok(proposal) => {
+                let payment = checked(&payment, wish, proposal.summary());
+                Ok(CheckedDraft { payment, proposal, account: *account, epoch })
+            }
+            Err(error) => {
+                self.give_up(&payment.id).await;
+                Err(error)
+            }
+        }
+    }
+
+    fn check(
+        &self,
+        account: &AccountId,
+        wish: &PaymentWish,
+        payment: &Payment,
+        revealed: u32,
+    ) -> Result<Proposal, DeviceError> {
+        let held = self
+            .profile
+            .account(account)
+            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+        let text = payment.psbt.as_deref().ok_or(Distrust::NoDraft)?;
+        let intent = intent(wish, wish.fee_rate.unwrap_or(payment.fee_rate), held.map.network())?;
+        let mut view: DeviceView = held.view;
+        if let Some(last) = revealed.min(MAX_TOLD_ADDRESSES).checked_sub(1) {
+            view.learn(Keychain::External, last);
+        }
+        let unchecked = Unchecked::from_base64(text).map_err(Distrust::Payment)?;
+        let proposal = unchecked.check(&held.map, &view, &FeeLimits::default(), Some(&intent));
+        Ok(proposal.map_err(Distrust::Payment)?)
+    }
+
+    /// Gives up a draft at the pod, which frees its coins. It lapses by itself where the pod cannot be told.
+    pub async fn give_up(&self, payment: &str) {
+        let _ = self.pod.cancel_payment(payment).await;
+    }
+}
+
+/// The payment in this device's own words: the checker has found the wish in the draft, exactly.
+fn checked(told: &Payment, wish: &PaymentWish, summary: &Summary) -> Payment {
+    Payment {
+        id: told.id.clone(),
+        account: summary.account.to_string(),
+        state: PaymentState::Draft,
+        recipients: wish.recipients.clone(),
+        fee_sat: summary.fee.to_sat(),
+        fee_rate: summary.fee_rate().to_sat_per_kwu() as f64 / KWU_PER_VB,
+        txid: summary.txid.to_string(),
+        psbt: None,
+        note: wish.note.clone(),
+        created_at: told.created_at,
+        confirmed_height: None,
+        confirmations: 0,
+        estimated_minutes: None,
+        detail: None,
+    }
+}
+
+/// The wish as the checker compares it.
+fn intent(
+    wish: &PaymentWish,
+    rate: f64,
+    network: autonomy_wallet::bitcoin::Network,
+) -> Result<Intent, IntentError> {
+    let recipients = wish.recipients.iter().enumerate().map(|(recipient, to)| {
+        let address = parse_address(&to.address).map_err(|_| IntentError::NotAnAddress { recipient })?;
+        Ok((address, Amount::from_sat(to.amount_sat)))
+    });
+    let recipients: Vec<_> = recipients.collect::<Result<_, IntentError>>()?;
+    Intent::pay(network, recipients, fee_rate(rate))
+}
+
+/// Rounded up to what the wallet counts in. Nonsense becomes zero, which the intent refuses.
+fn fee_rate(sat_per_vb: f64) -> FeeRate {
+    let units = (sat_per_vb * KWU_PER_VB).ceil();
+    // A cast of a float saturates, and not-a-number becomes zero.
+    FeeRate::from_sat_per_kwu(units as u64)
+}
+
+impl std::fmt::Debug for CheckedDraft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CheckedDraft").field("payment", &self.payment.id).finish_non_exhaustive()
+    }
+}

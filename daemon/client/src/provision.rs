@@ -1,0 +1,254 @@
+//! How a device gets its pod: by making the pod its own, or by being let in by another device.
+
+use autonomy_messaging::{
+    Access, BadName, CertificateError, DescriptorSecret, Name, Network, PublicKey, RoleKind, SealingSecret,
+    TextError, Validity,
+    provision::{
+        AnswerError, BadGrant, Bundle, BundleTerms, DeviceRequest, Grant, GrantTerms, MAX_MAPS, PodRequest,
+        RequestError, SealedGrant,
+    },
+};
+use autonomy_wallet::{account::AccountMap, bitcoin};
+use data_encoding::HEXLOWER;
+use rand_core::OsRng;
+use zeroize::Zeroizing;
+
+use super::{Device, DeviceError, Profile, ProfileError, profile::NewPod};
+use autonomy_api::AddDevice;
+
+/// How long certificates hold, in seconds: ten years of 365 days. Revocation is by the pod's list, at once; the date
+/// only bounds what a forgotten device could do in another age.
+const VALID_FOR: u64 = 10 * 365 * 86_400;
+
+/// Spare descriptor keys looked through for one that the pod knows and no device uses: those of the bundle, and as
+/// many again for later ones.
+const MAX_SPARE: u32 = 64;
+
+impl Profile {
+    /// Answers a pod's request: this device's person becomes its owner. Gives the sealed bundle as text.
+    ///
+    /// The pod is remembered before the bundle leaves. A pod that this profile had before is replaced: the new
+    /// certificates have a higher epoch, and the onion addresses stay unless `new_address` asks for others.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    pub fn provision(
+        &mut self,
+        request: &str,
+        pod_name: &str,
+        new_address: bool,
+        now: u64,
+    ) -> Result<String, ProvisionError> {
+        let request = PodRequest::from_text(request)?;
+        let name = Name::new(pod_name)?;
+        let seed = self.auth_seed().ok_or(ProvisionError::NoAuthSeed)?;
+        let descriptor = DescriptorSecret::from_bytes(self.own_descriptor_secret());
+        let terms = BundleTerms {
+            pod_name: name.clone(),
+            device_key: PublicKey::from(&self.device_key()),
+            descriptor_key: descriptor.public(),
+            epoch: self.pod().map_or(1, |pod| pod.epoch() + 1),
+            onion_epoch: self.pod().map_or(0, |pod| pod.onion_epoch() + u64::from(new_address)),
+            validity: Validity::lasting(now, VALID_FOR),
+        };
+        let onion_epoch = terms.onion_epoch;
+        let bundle = Bundle::new(seed, &request, terms);
+        let text = bundle.seal(seed, &request, &mut OsRng).to_text();
+        self.set_pod(NewPod {
+            pod_certificate: bundle.pod_certificate(),
+            device_certificate: bundle.device_certificate(),
+            app_onion: bundle.app_onion().public(),
+            descriptor_secret: Zeroizing::new(*descriptor.as_bytes()),
+            network: wallet_network(request.network()),
+            onion_epoch,
+            entropy: Some(*request.entropy()),
+            name: name.as_str().to_owned(),
+        })?;
+        Ok(text)
+    }
+
+    /// Asks, as a new device, to be let in: the text to carry to a device that is in.
+    ///
+    /// # Errors
+    /// A name that cannot be one.
+    pub fn device_request(&self) -> Result<String, ProvisionError> {
+        Ok(self.own_request()?.to_text())
+    }
+
+    fn own_request(&self) -> Result<DeviceRequest, ProvisionError> {
+        let sealing = SealingSecret::from_bytes(self.sealing_secret()).public();
+        Ok(DeviceRequest::new(&self.device_key(), sealing, Name::new(self.name())?))
+    }
+
+    /// Takes the grant that answers this device's request, with the account maps in it.
+    ///
+    /// # Errors
+    /// [`ProvisionError`]; then nothing was kept.
+    pub fn join(&mut self, grant: &str, now: u64) -> Result<(), ProvisionError> {
+        let secret = SealingSecret::from_bytes(self.sealing_secret());
+        let grant = SealedGrant::from_text(grant)?.open(&secret, &self.own_request()?, now)?;
+        let maps: Vec<AccountMap> = grant
+            .account_maps()
+            .iter()
+            .map(|bytes| {
+                AccountMap::from_bytes(bytes).map_err(|error| ProvisionError::Map(error.to_string()))
+            })
+            .collect::<Result<_, _>>()?;
+        self.set_pod(NewPod {
+            pod_certificate: grant.pod_certificate(),
+            device_certificate: grant.device_certificate(),
+            app_onion: grant.app_onion(),
+            descriptor_secret: Zeroizing::new(*grant.spare_key().secret.as_bytes()),
+            network: wallet_network(grant.network()),
+            onion_epoch: 0,
+            entropy: None,
+            name: "pod".to_owned(),
+        })?;
+        maps.into_iter().try_for_each(|map| self.keep_account(map))?;
+        Ok(())
+    }
+}
+
+/// A device that was let in.
+#[derive(Debug, Clone)]
+pub struct LetIn {
+    /// Its key and id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// The sealed grant, to be carried to it.
+    pub grant: String,
+    /// Names of the accounts whose maps did not fit into the grant, oldest first: it has room for [`MAX_MAPS`]. The
+    /// new device cannot check them until it has their maps.
+    pub left_out: Vec<String>,
+}
+
+impl Device {
+    /// Lets a new device in: tells the pod, and seals a grant for it.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    pub async fn let_in(
+        &mut self,
+        request: &str,
+        name: Option<&str>,
+        access: Access,
+        now: u64,
+    ) -> Result<LetIn, ProvisionError> {
+        let request = DeviceRequest::from_text(request)?;
+        let name = name.map_or_else(|| Ok(request.name().clone()), Name::new)?;
+        self.status().await?;
+        let devices = self.pod.devices().await.map_err(DeviceError::from)?;
+        let (maps, left_out) = self.maps_to_give();
+        let grant = self.grant(&request, access, &devices.spare_descriptor_keys, maps, now)?;
+        let device = AddDevice {
+            certificate: HEXLOWER.encode(&grant.device_certificate().to_bytes()),
+            name: name.as_str().to_owned(),
+            descriptor_key: grant.spare_key().secret.public().to_string(),
+        };
+        let added = self.pod.add_device(&device).await.map_err(DeviceError::from)?;
+        tracing::debug!(name = %super::printable(&added.name), "let in");
+        let seed = self.profile.auth_seed().ok_or(ProvisionError::NoAuthSeed)?;
+        Ok(LetIn {
+            id: request.device_key().to_string(),
+            name: name.as_str().to_owned(),
+            grant: grant.seal(seed, &request, &mut OsRng).to_text(),
+            left_out,
+        })
+    }
+
+    /// The newest account maps, as many as a grant takes, and the names of the others.
+    fn maps_to_give(&self) -> (Vec<Vec<u8>>, Vec<String>) {
+        let mut maps: Vec<&AccountMap> = self.profile.accounts().map(|held| &held.map).collect();
+        maps.sort_by_key(|map| (map.birthday().height, map.account()));
+        let (others, newest) = maps.split_at(maps.len().saturating_sub(MAX_MAPS));
+        let names = others.iter().map(|map| map.name().to_owned()).collect();
+        (newest.iter().map(|map| map.to_bytes()).collect(), names)
+    }
+
+    fn grant(
+        &self,
+        request: &DeviceRequest,
+        access: Access,
+        spare: &[String],
+        account_maps: Vec<Vec<u8>>,
+        now: u64,
+    ) -> Result<Grant, ProvisionError> {
+        let seed = self.profile.auth_seed().ok_or(ProvisionError::NoAuthSeed)?;
+        let pod = self.profile.pod().ok_or(DeviceError::NoPod)?;
+        let certificate = pod.pod_certificate().map_err(ProfileError::from)?;
+        let pod_certificate = certificate.verify(&pod.root(), RoleKind::Pod, now)?;
+        let is_spare = |index: &u32| spare.contains(&seed.spare_descriptor_key(*index).public().to_string());
+        let spare_index = (0..MAX_SPARE).find(is_spare).ok_or(ProvisionError::NoSpareKey)?;
+        let terms = GrantTerms {
+            pod_certificate,
+            access,
+            epoch: pod.epoch(),
+            validity: Validity::lasting(now, VALID_FOR),
+            onion_epoch: pod.onion_epoch(),
+            spare_index,
+            network: messaging_network(pod.network()),
+            account_maps,
+        };
+        Ok(Grant::new(seed, request, terms)?)
+    }
+}
+
+fn wallet_network(network: Network) -> bitcoin::Network {
+    match network {
+        Network::Bitcoin => bitcoin::Network::Bitcoin,
+        Network::Testnet => bitcoin::Network::Testnet,
+        Network::Signet => bitcoin::Network::Signet,
+        Network::Regtest => bitcoin::Network::Regtest,
+    }
+}
+
+fn messaging_network(network: bitcoin::Network) -> Network {
+    match network {
+        bitcoin::Network::Bitcoin => Network::Bitcoin,
+        bitcoin::Network::Signet => Network::Signet,
+        bitcoin::Network::Regtest => Network::Regtest,
+        _ => Network::Testnet,
+    }
+}
+
+/// Why a pod or a device was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The request is not one.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The grant is not one.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The grant does not answer this device.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// A name that cannot be one.
+    #[error(transparent)]
+    Name(#[from] BadName),
+    /// The grant cannot be made.
+    #[error(transparent)]
+    Grant(#[from] BadGrant),
+    /// The pod's certificate does not hold any more.
+    #[error("the pod's certificate: {0}")]
+    Certificate(#[from] CertificateError),
+    /// An account map in the grant.
+    #[error("an account map in the grant is not safe: {0}")]
+    Map(String),
+    /// This device cannot decide who enters.
+    #[error("this device does not hold the owner's identity: let the device that made the pod do this")]
+    NoAuthSeed,
+    /// All keys that the pod knows in advance are used up.
+    #[error(
+        "this pod has used up its four spare descriptor keys, one for each further device, those shut out included; a \
+         new pod (`autonomy pod init`, then `autonomy provision`) has four again"
+    )]
+    NoSpareKey,
+    /// The profile cannot be read or written.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The pod.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}

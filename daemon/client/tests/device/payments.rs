@@ -1,0 +1,208 @@
+//! Payments: what was checked is what is signed, and nothing else.
+
+use autonomy_api::{AccountKind, PaymentState};
+use autonomy_client::{AccountWish, CheckedDraft, DeviceError, Distrust};
+use autonomy_wallet::{
+    account::AccountId,
+    bitcoin::{Address, Amount, EcdsaSighashType, Psbt},
+    check::Refusal,
+};
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use crate::world::{OUTSIDE, THIEF, World, now};
+
+#[tokio::test]
+async fn a_payment_is_drafted_checked_approved_and_signed_by_both() {
+    let mut world = World::new().await;
+    let id = world.funded(100_000_000).await.map.id();
+    let draft = world.device.draft(&id, &World::pays(25_000_000)).await.unwrap();
+    assert_eq!(draft.summary().paid(), Amount::from_sat(25_000_000));
+    let txid = draft.summary().txid;
+    let paid = world.device.approve(draft).await.unwrap();
+    assert_eq!((paid.payment.state, &paid.payment.txid), (PaymentState::Signed, &txid.to_string()));
+    assert!(paid.warning.is_none(), "{:?}", paid.warning);
+    let view = world.reopen().await.device.profile.account(&id).unwrap().view;
+    assert_eq!(view.internal, Some(0), "the change address is remembered");
+}
+
+#[tokio::test]
+async fn the_time_locked_kind_pays_by_device_and_pod_all_the_same() {
+    let mut world = World::new().await;
+    let wish = AccountWish { kind: AccountKind::TwoOfThreeOrRecovery, ..World::wish() };
+    let id = world.device.create_account(&wish, now()).await.unwrap().map.id();
+    let address = world.device.receive(&id, false).await.unwrap().address;
+    world.fund(&address, 100_000_000).await;
+    let draft = world.device.draft(&id, &World::pays(25_000_000)).await.unwrap();
+    assert_eq!(world.device.approve(draft).await.unwrap().payment.state, PaymentState::Signed);
+}
+
+#[tokio::test]
+async fn without_a_wished_rate_the_pods_estimate_is_shown_and_bound_by_the_limits() {
+    let mut world = World::new().await;
+    let id = world.funded(100_000_000).await.map.id();
+    let wish = autonomy_client::PaymentWish { fee_rate: None, ..World::pays(25_000_000) };
+    let draft = world.device.draft(&id, &wish).await.unwrap();
+    assert!(draft.summary().fee < Amount::from_sat(10_000));
+}
+
+#[tokio::test]
+async fn a_draft_that_is_given_up_frees_its_coins() {
+    let mut world = World::new().await;
+    let id = world.funded(100_000_000).await.map.id();
+    let draft = world.device.draft(&id, &World::pays(90_000_000)).await.unwrap();
+    world.device.give_up(draft.id()).await;
+    world.device.draft(&id, &World::pays(90_000_000)).await.unwrap();
+}
+
+/// Lets the pod draft 0.25 of 1 BTC, changes the PSBT on its way, and gives what the device says.
+async fn tampered(change: impl Fn(&mut Psbt) + Send + 'static) -> Refusal {
+    let text = move |payment: &mut Value| {
+        let bytes = BASE64.decode(payment["psbt"].as_str().unwrap().as_bytes()).unwrap();
+        let mut psbt = Psbt::deserialize(&bytes).unwrap();
+        change(&mut psbt);
+        payment["psbt"] = json!(BASE64.encode(&psbt.serialize()));
+    };
+    match tampered_payment(text).await {
+        Distrust::Payment(refusal) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn tampered_payment(change: impl Fn(&mut Value) + Send + 'static) -> Distrust {
+    let mut world = World::new().await;
+    let id = world.funded(100_000_000).await.map.id();
+    world.change("POST", "/payments", change);
+    let error = draft(&mut world, &id).await.unwrap_err();
+    let DeviceError::Distrust(distrust) = error else { panic!("{error:?}") };
+    world.honest();
+    draft(&mut world, &id).await.expect("the refused draft was given up, its coins are free");
+    distrust
+}
+
+async fn draft(world: &mut World, id: &AccountId) -> Result<CheckedDraft, DeviceError> {
+    world.device.draft(id, &World::pays(25_000_000)).await
+}
+
+fn script(address: &str) -> autonomy_wallet::bitcoin::ScriptBuf {
+    address.parse::<Address<_>>().unwrap().assume_checked().script_pubkey()
+}
+
+fn to_outside(psbt: &mut Psbt) -> &mut autonomy_wallet::bitcoin::TxOut {
+    let paid = script(OUTSIDE);
+    psbt.unsigned_tx.output.iter_mut().find(|output| output.script_pubkey == paid).unwrap()
+}
+
+fn change_output(psbt: &mut Psbt) -> &mut autonomy_wallet::bitcoin::TxOut {
+    let paid = script(OUTSIDE);
+    psbt.unsigned_tx.output.iter_mut().find(|output| output.script_pubkey != paid).unwrap()
+}
+
+#[tokio::test]
+async fn a_swapped_recipient_is_refused() {
+    let refusal = tampered(|psbt| to_outside(psbt).script_pubkey = script(THIEF)).await;
+    assert!(matches!(refusal, Refusal::RecipientMissing { recipient: 0, .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_changed_amount_is_refused() {
+    let refusal = tampered(|psbt| to_outside(psbt).value = Amount::from_sat(25_000_001)).await;
+    assert!(matches!(refusal, Refusal::AmountChanged { .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn change_that_goes_elsewhere_is_refused() {
+    let refusal = tampered(|psbt| change_output(psbt).script_pubkey = script(THIEF)).await;
+    assert!(matches!(refusal, Refusal::ForeignChange { .. }), "{refusal}");
+    let refusal = tampered(|psbt| {
+        change_output(psbt).script_pubkey = script(THIEF);
+        psbt.outputs.iter_mut().for_each(|hints| *hints = Default::default());
+    });
+    let refusal = refusal.await;
+    assert!(matches!(refusal, Refusal::UnknownRecipient { .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_fee_beyond_the_agreed_rate_is_refused() {
+    let refusal = tampered(|psbt| change_output(psbt).value -= Amount::from_sat(5_000)).await;
+    assert!(matches!(refusal, Refusal::FeeAboveAgreed { .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_lying_input_amount_is_refused() {
+    let refusal = tampered(|psbt| {
+        if let Some(utxo) = &mut psbt.inputs[0].witness_utxo {
+            utxo.value = Amount::from_sat(50_000_000);
+        }
+    })
+    .await;
+    assert!(matches!(refusal, Refusal::LyingUtxo { field: "amount", .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn an_input_without_its_previous_transaction_is_refused() {
+    let refusal = tampered(|psbt| psbt.inputs[0].non_witness_utxo = None).await;
+    assert!(matches!(refusal, Refusal::MissingPrevious { input: 0 }), "{refusal}");
+}
+
+#[tokio::test]
+async fn any_sighash_but_all_is_refused() {
+    for kind in [EcdsaSighashType::None, EcdsaSighashType::Single, EcdsaSighashType::AllPlusAnyoneCanPay] {
+        let refusal = tampered(move |psbt| psbt.inputs[0].sighash_type = Some(kind.into())).await;
+        assert!(matches!(refusal, Refusal::Sighash { input: 0, .. }), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_draft_that_is_none_is_refused() {
+    let nothing = tampered_payment(|payment| payment["psbt"] = Value::Null).await;
+    assert!(matches!(nothing, Distrust::NoDraft));
+    let nonsense = tampered_payment(|payment| payment["psbt"] = json!("AAAA")).await;
+    assert!(matches!(nonsense, Distrust::Payment(Refusal::Malformed(_))), "{nonsense}");
+    let cut = tampered_payment(|payment| {
+        let text = payment["psbt"].as_str().unwrap();
+        payment["psbt"] = json!(text[..text.len() / 2 / 4 * 4]);
+    });
+    assert!(matches!(cut.await, Distrust::Payment(Refusal::Malformed(_))));
+}
+
+#[tokio::test]
+async fn a_draft_of_ten_megabytes_is_not_even_read_to_its_end() {
+    let mut world = World::new().await;
+    let id = world.funded(100_000_000).await.map.id();
+    world.change("POST", "/payments", |payment| payment["psbt"] = json!("A".repeat(10 << 20)));
+    let error = draft(&mut world, &id).await.unwrap_err();
+    assert!(matches!(error, DeviceError::Call(autonomy_client::CallError::TooLarge { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn a_pod_that_forgot_its_debit_gets_no_second_signature() {
+    let mut world = World::new().await;
+    let id = world.funded(100_000_000).await.map.id();
+    let before = world.device.status().await.unwrap().state_epoch;
+    let checked = draft(&mut world, &id).await.unwrap();
+    world.device.approve(checked).await.unwrap();
+    world.change("GET", "/v1/status", move |status| status["state_epoch"] = json!(before));
+    let error = draft(&mut world, &id).await.unwrap_err();
+    assert!(matches!(error, DeviceError::Distrust(Distrust::OlderState { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn a_wish_that_cannot_be_is_refused_before_the_pod_is_asked() {
+    let mut world = World::new().await;
+    let id = world.account().await.map.id();
+    for (address, sat) in
+        [("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", 10_000), ("nonsense", 10_000), (OUTSIDE, 1)]
+    {
+        let mut wish = World::pays(sat);
+        wish.recipients[0].address = address.into();
+        assert!(
+            matches!(world.device.draft(&id, &wish).await, Err(DeviceError::Intent(_))),
+            "{address} {sat}"
+        );
+    }
+    for rate in [0.0, -1.0, f64::NAN, 1e-9] {
+        let wish = autonomy_client::PaymentWish { fee_rate: Some(rate), ..World::pays(10_000) };
+        assert!(matches!(world.device.draft(&id, &wish).await, Err(DeviceError::Intent(_))), "{rate}");
+    }
+}

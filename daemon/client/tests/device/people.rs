@@ -1,0 +1,253 @@
+//! Contacts, messages, relays and files: what a pod tells of people is held against their identities and the rules.
+
+use autonomy_api::{
+    AcceptInvite, AddRelay, Contact, ContactState, Direction, File, FileState, InviteState, NewInvite, Reach,
+    SetProfile, UpdateContact, place,
+};
+use autonomy_client::{CallError, DeviceError, Distrust, MailFileError};
+use autonomy_messaging::{
+    AuthSeed, PublicKey, SigningKey,
+    invite::Invite,
+    place::{Capability, Place, QueueAddress, QueueId},
+    safety::SafetyNumber,
+};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::world::{Hand, World, now};
+
+/// What a lying pod changes in an answer.
+type Change = fn(&mut Value);
+
+/// Somewhere that is not the pod.
+fn elsewhere(seed: u8) -> Place {
+    let key = |seed| PublicKey::from(&SigningKey::from_bytes(&[seed; 32]));
+    Place::new(*key(seed).as_bytes(), key(seed + 1))
+}
+
+/// An invite of another person.
+pub(crate) fn anothers_invite() -> Invite {
+    let address = QueueAddress {
+        place: elsewhere(20),
+        queue: QueueId::from_bytes([4; 32]),
+        deposit: Capability::from_bytes([5; 32]),
+    };
+    let root = AuthSeed::from_bytes(&[77; 32]).root_key().public();
+    Invite::new(now() + 3_600, root, [6; 32], [7; 32], address)
+}
+
+/// A contact that waits to be confirmed by the other.
+pub(crate) async fn joining(world: &World) -> Contact {
+    let invite = anothers_invite();
+    let wish = AcceptInvite { invite: invite.to_text().into(), name: Some("Bob".into()) };
+    world.device.mailbox().accept(&invite, &wish).await.unwrap()
+}
+
+#[track_caller]
+pub(crate) fn assert_distrusted<T: std::fmt::Debug>(outcome: Result<T, DeviceError>, about: &str) {
+    let error = outcome.unwrap_err();
+    let DeviceError::Distrust(Distrust::Mail { field, .. }) = &error else { panic!("{about}: {error}") };
+    assert_eq!(*field, about, "{error}");
+}
+
+#[track_caller]
+pub(crate) fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, DeviceError>, kind: &str) {
+    let error = outcome.unwrap_err();
+    let DeviceError::Call(CallError::Refused { kind: found, .. }) = &error else { panic!("{kind}: {error}") };
+    assert_eq!(found, kind, "{error}");
+}
+
+#[tokio::test]
+async fn an_invite_is_the_owners_own_and_ends_when_it_is_taken_back() {
+    let world = World::new().await;
+    let mailbox = world.device.mailbox();
+    let wish = NewInvite { note: Some("for Bob".into()), valid_for: None };
+    let made = mailbox.invite(&wish).await.unwrap();
+    let invite = Invite::from_text(&made.text).unwrap();
+    assert_eq!(invite.root(), world.device.profile.pod().unwrap().root());
+    assert_eq!(made.state, InviteState::Ready, "without a relay it waits at the pod itself");
+    assert!(made.expires_at.abs_diff(now() + 7 * 86_400) < 120);
+    mailbox.cancel_invite(&made.id).await.unwrap();
+    let invites = mailbox.invites().await.unwrap();
+    assert_eq!((invites.len(), invites[0].state), (1, InviteState::Cancelled));
+    let own = AcceptInvite { invite: made.text.clone(), name: None };
+    assert_refused(mailbox.accept(&invite, &own).await, "conflict");
+}
+
+#[tokio::test]
+async fn an_invite_that_leads_to_somebody_else_is_not_handed_over() {
+    let changes: [(&str, Change); 5] = [
+        ("text", |answer| answer["text"] = json!(anothers_invite().to_text())),
+        ("text", |answer| answer["text"] = json!("autonomy-invite1aaaa")),
+        ("end", |answer| answer["expires_at"] = json!(1)),
+        ("place", |answer| answer["place"] = json!(place::text(&elsewhere(30)))),
+        ("id", |answer| answer["id"] = json!("../../v1/pod")),
+    ];
+    for (field, change) in changes {
+        let world = World::new().await;
+        world.change("POST", "/v1/invites", change);
+        assert_distrusted(world.device.mailbox().invite(&NewInvite::default()).await, field);
+    }
+}
+
+#[tokio::test]
+async fn a_contact_is_who_the_invite_says() {
+    let world = World::new().await;
+    let invite = anothers_invite();
+    let contact = joining(&world).await;
+    assert_eq!((contact.state, contact.name.as_str()), (ContactState::Joining, "Bob"));
+    assert_eq!(contact.identity, invite.root().to_string());
+    let mailbox = world.device.mailbox();
+    assert_refused(mailbox.say(&contact.id, "hello").await, "conflict");
+    let other = AuthSeed::from_bytes(&[78; 32]).root_key().public().to_string();
+    world.change("POST", "/v1/contacts", move |answer| answer["identity"] = json!(other));
+    let wish = AcceptInvite { invite: invite.to_text().into(), name: None };
+    assert_distrusted(mailbox.accept(&invite, &wish).await, "id");
+}
+
+#[tokio::test]
+async fn a_contact_with_another_id_name_or_safety_number_is_not_shown() {
+    let changes: [(&str, Change); 6] = [
+        ("id", |contact| contact["id"] = json!("00".repeat(16))),
+        ("identity", |contact| contact["identity"] = json!("did:key:zNobody")),
+        ("name", |contact| contact["name"] = json!("Bob\u{1b}[2J")),
+        ("card name", |contact| contact["card_name"] = json!("\u{202e}boB")),
+        ("place", |contact| contact["places"] = json!(["/ip4/10.0.0.1/tcp/4001"])),
+        ("places", |contact| contact["places"] = json!(vec![place::text(&elsewhere(1)); 9])),
+    ];
+    for (field, change) in changes {
+        let world = World::new().await;
+        joining(&world).await;
+        world.change("GET", "/v1/contacts", move |answer| change(&mut answer["contacts"][0]));
+        assert_distrusted(world.device.mailbox().contacts().await, field);
+    }
+}
+
+#[tokio::test]
+async fn the_safety_number_is_computed_here() {
+    let world = World::new().await;
+    let contact = joining(&world).await;
+    let mailbox = world.device.mailbox();
+    let own = world.device.profile.pod().unwrap().root();
+    let number = SafetyNumber::between(&own, &anothers_invite().root());
+    assert_eq!(mailbox.safety(&contact).await.unwrap().digits, number.to_string());
+    for field in ["digits", "words", "qr"] {
+        world.change("GET", "/safety", move |answer| answer[field] = json!("12345 12345"));
+        assert_distrusted(mailbox.safety(&contact).await, "text");
+        world.honest();
+    }
+    let digits = ["12345"; 12].join(" ");
+    world.change("PATCH", "", move |answer| answer["safety_number"] = json!(digits));
+    let change = UpdateContact { verified: Some(true), ..UpdateContact::default() };
+    assert_distrusted(mailbox.update(&contact.id, &change).await, "safety number");
+}
+
+#[tokio::test]
+async fn a_change_is_made_whole_or_not_at_all() {
+    let world = World::new().await;
+    let contact = joining(&world).await;
+    let mailbox = world.device.mailbox();
+    let both =
+        UpdateContact { name: Some("Robert".into()), verified: Some(true), ..UpdateContact::default() };
+    let changed = mailbox.update(&contact.id, &both).await.unwrap();
+    assert_eq!((changed.name.as_str(), changed.verified), ("Robert", true));
+    let refused = UpdateContact { name: Some("Rob".into()), blocked: Some(true), ..UpdateContact::default() };
+    assert_refused(mailbox.update(&contact.id, &refused).await, "conflict");
+    assert_eq!(mailbox.contact(&contact.id).await.unwrap().name, "Robert", "nothing of it was done");
+    assert_refused(mailbox.update(&contact.id, &UpdateContact::default()).await, "invalid");
+    mailbox.remove(&contact.id).await.unwrap();
+    assert_refused(mailbox.contact(&contact.id).await, "unknown");
+}
+
+/// A conversation as a pod could tell it.
+fn told(change: impl Fn(&mut Value)) -> Vec<u8> {
+    let mut messages = json!([
+        {"number": 1, "direction": "incoming", "at": 1, "state": "received", "kind": "text", "text": "hi"},
+        {"number": 4, "direction": "outgoing", "at": 2, "state": "delivered", "settled_at": 3, "kind": "file",
+         "file": {"transfer": "00".repeat(16), "name": "a.txt", "size": 3, "sha256": "00".repeat(32)}},
+    ]);
+    change(&mut messages);
+    json!({ "messages": messages }).to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn a_conversation_out_of_order_or_rules_is_not_shown() {
+    let changes: [(&str, Change); 8] = [
+        ("order", |told| told[0]["number"] = json!(4)),
+        ("order", |told| told[1]["number"] = json!(10)),
+        ("length", |told| *told = json!(vec![told[0].clone(); 6])),
+        ("state", |told| told[0]["state"] = json!("delivered")),
+        ("content", |told| told[0]["kind"] = json!("receipt")),
+        ("content", |told| told[1]["text"] = json!("and this")),
+        ("text", |told| told[0]["text"] = json!("x".repeat(16_385))),
+        ("file name", |told| told[1]["file"]["name"] = json!("../../.ssh/authorized_keys")),
+    ];
+    let world = World::new().await;
+    let contact = "00".repeat(16);
+    let mailbox = world.device.mailbox();
+    world.hand("GET", "/messages", Hand::Answer(told(|_| {})));
+    let messages = mailbox.messages(&contact, Some(10), 5).await.unwrap();
+    assert_eq!(messages.iter().map(|message| message.number).collect::<Vec<_>>(), [1, 4]);
+    for (field, change) in changes {
+        world.honest();
+        world.hand("GET", "/messages", Hand::Answer(told(change)));
+        assert_distrusted(mailbox.messages(&contact, Some(10), 5).await, field);
+    }
+}
+
+#[tokio::test]
+async fn relays_and_the_owners_name_are_kept_and_checked() {
+    let world = World::new().await;
+    let mailbox = world.device.mailbox();
+    assert_eq!(mailbox.profile().await.unwrap().name, None);
+    let named = |name: &str| SetProfile { name: Some(name.into()), reach: None };
+    assert_eq!(mailbox.set_profile(&named("Alice")).await.unwrap().name.as_deref(), Some("Alice"));
+    assert_refused(mailbox.set_profile(&named("Al\u{200b}ice")).await, "invalid");
+    let reached = |reach| SetProfile { name: None, reach: Some(reach) };
+    assert_refused(mailbox.set_profile(&reached(Reach::Relays)).await, "conflict");
+    let wish = |place: String| AddRelay { place, name: None, token: Some("00".repeat(32).as_str().into()) };
+    assert_refused(mailbox.add_relay(&wish("/ip4/10.0.0.1/tcp/4001".into())).await, "invalid");
+    let relays = mailbox.add_relay(&wish(place::text(&elsewhere(40)))).await.unwrap();
+    assert_eq!((relays.len(), relays[0].name.len()), (1, 8));
+    let profile = mailbox.set_profile(&reached(Reach::Relays)).await.unwrap();
+    assert_eq!((profile.name.as_deref(), profile.reach), (Some("Alice"), Reach::Relays));
+    assert_refused(mailbox.remove_relay(&relays[0]).await, "conflict");
+    mailbox.set_profile(&reached(Reach::Direct)).await.unwrap();
+    world.change("GET", "/v1/relays", |answer| answer["relays"][0]["place"] = json!("/onion3/x?place=y"));
+    assert_distrusted(mailbox.relays().await, "place");
+    world.honest();
+    assert_eq!(mailbox.remove_relay(&relays[0]).await.unwrap(), []);
+    assert_refused(mailbox.remove_relay(&relays[0]).await, "unknown");
+    assert_eq!(mailbox.status().await.unwrap().name.as_deref(), Some("Alice"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_what_its_sender_sent_is_not_kept() {
+    let world = World::new().await;
+    let content = b"all of it";
+    let file = File {
+        id: "11".repeat(16),
+        direction: Direction::Incoming,
+        name: "a.txt".into(),
+        size: content.len() as u64,
+        sha256: data_encoding::HEXLOWER.encode(&Sha256::digest(content)),
+        state: FileState::Complete,
+        done: content.len() as u64,
+        at: 1,
+    };
+    let contact = "00".repeat(16);
+    let (mailbox, path) = (world.device.mailbox(), world.dir.path().join("a.txt"));
+    for bytes in [&b"all of IT"[..], b"all of it and more", b"all", b""] {
+        world.honest();
+        world.hand("GET", "/chunks", Hand::Answer(bytes.to_vec()));
+        let error = mailbox.fetch_file(&contact, &file, &path, |_| {}).await.unwrap_err();
+        assert!(matches!(error, MailFileError::Hash { .. }), "{error}");
+        assert!(!path.exists());
+    }
+    world.honest();
+    world.hand("GET", "/chunks", Hand::Answer(content.to_vec()));
+    mailbox.fetch_file(&contact, &file, &path, |_| {}).await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), content);
+    let again = mailbox.fetch_file(&contact, &file, &path, |_| {}).await.unwrap_err();
+    assert!(matches!(again, MailFileError::Write(_)), "{again}");
+}

@@ -1,0 +1,28 @@
+//! What a pod can do to the world. To learn all of it, read this enum.
+
+use autonomy_messaging::messenger;
+use bdk_wallet::bitcoin::{Transaction, Txid};
+
+use autonomy_api::DeviceKey;
+use autonomy_api::{AccessLevel, Event};
+
+/// Something to do after the rows of a step are safe on disk. Each can be derived again from the rows, and doing
+/// it twice does no harm.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Hand this transaction to the chain source.
+    Broadcast(Txid, Box<Transaction>),
+    /// Tell every listener.
+    Notify(Event),
+    /// Exactly these devices may enter, and these x25519 keys open the descriptor of the app service.
+    Admit {
+        /// Keys for the TLS gate, and how far each may go.
+        devices: Vec<(DeviceKey, AccessLevel)>,
+        /// Keys for restricted discovery, spare ones included.
+        descriptor_keys: Vec<[u8; 32]>,
+    },
+    /// Ask a place something, collect queues, serve own ones, answer a peer. Never a notice: those are events.
+    Mail(messenger::Effect),
+    /// The pod has an owner now: its onion services can be launched.
+    Adopted,
+}

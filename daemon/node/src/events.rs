@@ -1,0 +1,140 @@
+//! The last events, kept so that a listener that was away can resume.
+
+use std::collections::BTreeMap;
+
+use super::{Timestamp, row::Row};
+use autonomy_api::{Event, EventKind};
+
+/// Events kept. A busy day of a person makes some tens; 1,024 of about 200 bytes are 200 kB.
+pub const MAX_EVENTS: usize = 1024;
+/// Of these, so many may be talk: who writes much pushes out what others wrote, and never the last 256 of what money,
+/// devices and relays did.
+const MAX_TALK_EVENTS: usize = 768;
+/// Events given in one answer.
+pub(super) const MAX_EVENTS_PER_ANSWER: usize = 256;
+
+/// The last events, by id.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Events(BTreeMap<u64, Event>);
+
+impl Events {
+    /// Rows that keep `event`, and let go of another where there is no room for both.
+    pub(super) fn keep(&self, event: &Event) -> Vec<Row> {
+        let mut rows = vec![Row::Event(event.id, Some(event.clone()))];
+        if self.0.len() >= MAX_EVENTS {
+            rows.extend(self.dispensable().map(|id| Row::Event(id, None)));
+        }
+        rows
+    }
+
+    /// The oldest; or the oldest talk, where talk takes all of its share.
+    fn dispensable(&self) -> Option<u64> {
+        let talk = || self.0.values().filter(|event| is_talk(&event.kind)).map(|event| event.id);
+        if talk().count() >= MAX_TALK_EVENTS { talk().next() } else { self.0.keys().next().copied() }
+    }
+
+    /// Events after `after`, oldest first, led by a [`EventKind::Gap`] where some before or among them are no longer
+    /// kept.
+    pub(super) fn after(&self, after: u64, now: Timestamp) -> Vec<Event> {
+        let newer = self.0.range(after.saturating_add(1)..).map(|(_, event)| event);
+        let mut events: Vec<Event> = newer.take(MAX_EVENTS_PER_ANSWER).cloned().collect();
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { return events };
+        let oldest = first.id;
+        if last.id - after > events.len() as u64 {
+            events.insert(0, Event { id: oldest - 1, at: now, kind: EventKind::Gap { oldest } });
+        }
+        events
+    }
+
+    pub(super) fn apply(&mut self, id: u64, value: Option<&Event>) {
+        match value {
+            Some(value) => drop(self.0.insert(id, value.clone())),
+            None => drop(self.0.remove(&id)),
+        }
+    }
+}
+
+/// Whether others make it happen by writing to us, as often as they like.
+fn is_talk(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::MessageReceived { .. }
+            | EventKind::MessageDelivered { .. }
+            | EventKind::MessageExpired { .. }
+            | EventKind::FileOffered { .. }
+            | EventKind::FileReceived { .. }
+            | EventKind::FileDelivered { .. }
+            | EventKind::FileCancelled { .. }
+            | EventKind::ContactChanged { .. }
+            | EventKind::ContactRekeyed { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn happens(events: &mut Events, id: u64, kind: EventKind) {
+        for row in events.keep(&Event { id, at: 1, kind }) {
+            let Row::Event(id, value) = row else { panic!("{row:?}") };
+            events.apply(id, value.as_ref());
+        }
+    }
+
+    fn message() -> EventKind {
+        EventKind::MessageReceived { contact: "bob".into(), number: 1 }
+    }
+
+    fn invite() -> EventKind {
+        EventKind::InviteReady { invite: "one".into() }
+    }
+
+    fn all(events: &Events, after: u64) -> Vec<Event> {
+        let mut all: Vec<Event> = events.after(after, 1);
+        while let Some(last) = all.last() {
+            match events.after(last.id, 1) {
+                page if page.is_empty() => break,
+                page => all.extend(page),
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn who_writes_without_end_pushes_out_talk_and_nothing_else() {
+        let mut events = Events::default();
+        let others = (MAX_EVENTS - MAX_TALK_EVENTS) as u64;
+        (1..=others).for_each(|id| happens(&mut events, id, invite()));
+        let last = others + 3 * MAX_EVENTS as u64;
+        (others + 1..=last).for_each(|id| happens(&mut events, id, message()));
+        assert_eq!(events.0.len(), MAX_EVENTS);
+        let ids: Vec<u64> = events.0.keys().copied().collect();
+        let talk = last - MAX_TALK_EVENTS as u64 + 1..=last;
+        assert_eq!(ids, (1..=others).chain(talk).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_no_talk_has_all_places_when_nobody_writes() {
+        let mut events = Events::default();
+        let last = MAX_EVENTS as u64 + 10;
+        (1..=last).for_each(|id| happens(&mut events, id, invite()));
+        assert_eq!(events.0.keys().copied().collect::<Vec<_>>(), (11..=last).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_listener_is_told_what_it_cannot_be_told_any_more() {
+        let mut events = Events::default();
+        assert_eq!(all(&events, 0), []);
+        (1..=10).for_each(|id| happens(&mut events, id, invite()));
+        assert_eq!(
+            all(&events, 3).iter().map(|event| event.id).collect::<Vec<_>>(),
+            (4..=10).collect::<Vec<_>>()
+        );
+        assert_eq!(all(&events, 10), []);
+        [1, 2, 6].into_iter().for_each(|id| events.apply(id, None));
+        let gap = |oldest| Event { id: oldest - 1, at: 1, kind: EventKind::Gap { oldest } };
+        assert_eq!(all(&events, 0)[0], gap(3), "the first are gone");
+        assert_eq!(all(&events, 4)[0], gap(5), "one in the middle is gone");
+        assert_eq!(all(&events, 6)[0].id, 7, "nothing after it is");
+    }
+}

@@ -1,0 +1,192 @@
+//! What can happen to a pod. Nothing reaches the node but as one of these.
+
+use autonomy_messaging::messenger;
+use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid};
+use serde::{Deserialize, Serialize};
+
+use super::{AccountId, CeremonyId, DeviceKey, PaymentId, mail_command::MailCommand};
+use autonomy_api::{AccessLevel, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, NewPayment};
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Somebody asks for something.
+    Request(Request),
+    /// The chain source saw something.
+    Chain(ChainEvent),
+    /// What became of a transaction that was handed to the chain source.
+    Broadcast(Txid, BroadcastOutcome),
+    /// A place answered, a frame came, or somebody asks at the peer service.
+    Mail(messenger::Input),
+    /// Time has passed: look for what is due.
+    Wake,
+}
+
+/// A command and who gives it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who asks. The shell has proved it: by a TLS certificate, or by the rights of the socket.
+    pub caller: Caller,
+    /// Key under which a repeat of the same command gets the same answer.
+    pub idempotency_key: Option<String>,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// Who gives a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Caller {
+    /// The owner of the machine the pod runs on, through the Unix socket.
+    Owner,
+    /// A device, by the key of its TLS certificate.
+    Device(DeviceKey),
+}
+
+/// What can be asked of a pod.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// How is the pod?
+    Status,
+    /// Take this sealed bundle: become the pod of its root.
+    Adopt(String),
+    /// The owner knows that this pod was restored from an old backup, and up to which state epoch its devices
+    /// have seen it: it may cosign again.
+    Reconcile {
+        /// The highest epoch that a device has seen.
+        seen: u64,
+    },
+    /// Draw new keys: the pod request is another one from now on, and the keys count once its bundle is adopted.
+    DrawKeys,
+    /// Who may enter?
+    Devices,
+    /// Let a device in.
+    AddDevice(AddDevice),
+    /// Shut a device out.
+    RevokeDevice(DeviceKey),
+    /// All accounts.
+    Accounts,
+    /// One account.
+    Account(AccountId),
+    /// Offer G for a new account.
+    BeginAccount(BeginAccount),
+    /// Compare and open the account.
+    CompleteAccount(CeremonyId, CompleteAccount),
+    /// The receive addresses revealed so far.
+    Addresses(AccountId),
+    /// A fresh receive address.
+    NewAddress(AccountId),
+    /// What happened in an account.
+    History(AccountId, HistoryPage),
+    /// Payments of an account.
+    Payments(AccountId),
+    /// Build a payment.
+    NewPayment(AccountId, NewPayment),
+    /// One payment.
+    Payment(PaymentId),
+    /// Check what the device signed, sign, and send.
+    ApprovePayment(PaymentId, ApprovePayment),
+    /// Give a draft up.
+    CancelPayment(PaymentId),
+    /// Contacts, messages, relays.
+    Mail(MailCommand),
+    /// Events after an id, oldest first.
+    Events {
+        /// The last one seen.
+        after: u64,
+    },
+}
+
+/// Which lines of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryPage {
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Command {
+    /// How far a device must be allowed to go to give this command.
+    #[must_use]
+    pub fn required_access(&self) -> AccessLevel {
+        match self {
+            Self::Mail(command) => command.required_access(),
+            Self::Status => AccessLevel::Minimal,
+            Self::Accounts
+            | Self::Account(_)
+            | Self::Addresses(_)
+            | Self::NewAddress(_)
+            | Self::History(..)
+            | Self::Payments(_)
+            | Self::NewPayment(..)
+            | Self::Payment(_)
+            | Self::CancelPayment(_)
+            | Self::Events { .. } => AccessLevel::Limited,
+            Self::Adopt(_)
+            | Self::DrawKeys
+            | Self::Reconcile { .. }
+            | Self::Devices
+            | Self::AddDevice(_)
+            | Self::RevokeDevice(_)
+            | Self::BeginAccount(_)
+            | Self::CompleteAccount(..)
+            | Self::ApprovePayment(..) => AccessLevel::Full,
+        }
+    }
+}
+
+/// A block by height and hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainPoint {
+    /// Height; genesis is 0.
+    pub height: u32,
+    /// Block hash.
+    pub hash: BlockHash,
+    /// Time in the block's header, seconds.
+    pub time: u64,
+}
+
+/// What the chain source saw.
+#[derive(Debug, Clone)]
+pub enum ChainEvent {
+    /// The last blocks when a new pod starts, oldest first: what lies before cannot concern an account of this pod.
+    Anchor(Vec<ChainPoint>),
+    /// A block that connects to one the node knows; a lower height than the tip's means a reorganisation.
+    Block {
+        /// The whole block.
+        block: Box<Block>,
+        /// Its height.
+        height: u32,
+    },
+    /// News from the mempool.
+    Mempool {
+        /// Transactions with the time they were first seen.
+        seen: Vec<(Transaction, u64)>,
+        /// Watched transactions that left without being mined.
+        evicted: Vec<Txid>,
+    },
+    /// How the source is.
+    Source(SourceState),
+    /// Fee estimates: `(target in blocks, satoshi a virtual byte)`.
+    Fees(Vec<(u16, f64)>),
+}
+
+/// How the chain source is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceState {
+    /// Not heard of yet, or not answering; says why.
+    Away(String),
+    /// Reading blocks up to this height.
+    Syncing(u32),
+    /// At the tip, which has this height.
+    Synced(u32),
+}
+
+/// What became of a broadcast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BroadcastOutcome {
+    /// In the source's mempool, or known to it already.
+    Accepted,
+    /// The network's rules refuse it for good; says why.
+    Invalid(String),
+    /// Not taken now, or the source did not answer: to be tried again. Says why.
+    Waits(String),
+}

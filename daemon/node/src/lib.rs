@@ -1,0 +1,181 @@
+//! The mind of a pod, without a body: no socket, no file, no clock, no randomness of its own.
+//!
+//! [`Node::handle`] takes one thing that happened and gives a [`Step`]: rows to commit, effects to carry out, a
+//! reply. The [`driver`](autonomy_daemon::driver) is the body. The node never fails and never blocks; what is wrong with an
+//! input becomes a refusal that changes nothing.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `input` | all that can happen to a pod |
+//! | `effect` | all that a pod can do to the world |
+//! | `row` | all that a pod remembers |
+//! | `reply` | what it answers, and why it refuses |
+//! | `turn` | one input being worked on |
+//! | `devices`, `accounts`, `payments`, `chain` | the commands and events of each |
+//! | `mail_command`, `mail_wish`, `mail_answer` | the messenger's part, in the words of the API |
+//! | `events`, `replies` | the last events; answers kept for repeats |
+
+mod accounts;
+mod chain;
+mod devices;
+mod effect;
+mod events;
+mod identity;
+mod input;
+mod mail;
+mod mail_answer;
+mod mail_command;
+mod mail_wish;
+mod payments;
+mod replies;
+mod reply;
+mod restore;
+mod row;
+mod sending;
+mod step;
+mod turn;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use autonomy_messaging::messenger::Messenger;
+use bdk_wallet::bitcoin::Txid;
+use rand_core::CryptoRngCore;
+
+use self::{accounts::Account, events::Events, replies::Replies, turn::Turn};
+pub use self::{
+    accounts::{AccountRecord, Ceremony},
+    devices::{DeviceRecord, Owner},
+    effect::Effect,
+    events::MAX_EVENTS,
+    identity::Identity,
+    input::{
+        BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, HistoryPage, Input, Request, SourceState,
+    },
+    mail_command::MailCommand,
+    mail_wish::{CarriedParcel, ChunksRead, LoadedChunks, MessagesPage},
+    payments::PaymentRecord,
+    replies::{ReplyKey, StoredReply},
+    reply::{Answer, NodeStatus, Refusal, Reply},
+    restore::RestoreError,
+    row::{Counters, Row, RowError},
+    step::Step,
+};
+pub use autonomy_api::{CeremonyId, DeviceKey, Id, IdError, PaymentId};
+pub use autonomy_messaging::{NoRows, Rows};
+pub use autonomy_wallet::account::AccountId;
+use autonomy_wallet::estimate::FeeBucket;
+
+/// Seconds since 1970, UTC.
+pub type Timestamp = u64;
+
+/// A pod's whole state, and the rules by which it changes.
+#[derive(Debug)]
+pub struct Node {
+    identity: Identity,
+    owner: Option<Owner>,
+    counters: Counters,
+    chain: Vec<ChainPoint>,
+    devices: BTreeMap<DeviceKey, DeviceRecord>,
+    ceremonies: BTreeMap<CeremonyId, Ceremony>,
+    accounts: BTreeMap<AccountId, Account>,
+    payments: BTreeMap<PaymentId, PaymentRecord>,
+    events: Events,
+    replies: Replies,
+    messenger: Messenger,
+    /// Not in rows: what the chain source said since the process started.
+    outside: Outside,
+}
+
+/// What is true only now, and is learnt anew after a start.
+#[derive(Debug)]
+struct Outside {
+    source: SourceState,
+    fees: Vec<FeeBucket>,
+    last_broadcast: Timestamp,
+    /// Why the source's blocks no longer connect to ours, while they do not.
+    detached: Option<String>,
+}
+
+impl Node {
+    /// Takes one thing that happened. `rows` reads cold rows ([`Row::is_cold`]) by their encoded keys, as the steps
+    /// before this one left them.
+    pub fn handle(
+        &mut self,
+        now: Timestamp,
+        rng: &mut dyn CryptoRngCore,
+        rows: &dyn Rows,
+        input: Input,
+    ) -> Step {
+        let mut turn = Turn::new(self, now, rng, rows);
+        match input {
+            Input::Request(request) => turn.request(request),
+            Input::Chain(event) => turn.chain_event(event),
+            Input::Broadcast(txid, outcome) => turn.broadcast_outcome(txid, outcome),
+            Input::Mail(input) => drop(turn.mail(input)),
+            Input::Wake => {}
+        }
+        turn.do_what_is_due();
+        turn.finish()
+    }
+
+    /// When to wake the node if nothing else happens.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        let drafts = self.payments.values().filter_map(PaymentRecord::expires_at);
+        let ceremonies = self.ceremonies.values().map(Ceremony::expires_at);
+        let others = [self.replies.next_expiry(), self.next_broadcast(), self.messenger.next_wake()];
+        drafts.chain(ceremonies).chain(others.into_iter().flatten()).min()
+    }
+
+    /// Own transactions that should be in the mempool now.
+    #[must_use]
+    pub fn in_mempool(&self) -> BTreeSet<Txid> {
+        let unsent: BTreeSet<Txid> = self.unsent().map(|(_, payment)| payment.txid).collect();
+        let unconfirmed = self.accounts.values().flat_map(|account| account.ledger.unconfirmed());
+        unconfirmed.filter(|txid| !unsent.contains(txid)).collect()
+    }
+
+    /// The blocks known last, oldest first: where the chain source resumes.
+    #[must_use]
+    pub fn chain_points(&self) -> &[ChainPoint] {
+        &self.chain
+    }
+
+    /// What the pod is made of, for the shell that launches its services.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whom the pod belongs to.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
+    }
+
+    /// Changes memory by a row, just as the store changes by it.
+    fn apply(&mut self, row: &Row) {
+        match row {
+            Row::Identity(identity) => self.identity = identity.clone(),
+            Row::Owner(owner) => self.owner = Some(owner.clone()),
+            Row::Counters(counters) => self.counters = *counters,
+            Row::Chain(points) => self.chain.clone_from(points),
+            Row::Device(id, value) => set(&mut self.devices, *id, value.as_ref()),
+            Row::Ceremony(id, value) => set(&mut self.ceremonies, *id, value.as_ref()),
+            Row::Payment(id, value) => set(&mut self.payments, *id, value.as_ref()),
+            Row::Event(id, value) => self.events.apply(*id, value.as_ref()),
+            Row::Reply(id, value) => self.replies.apply(*id, value.as_ref()),
+            // An account comes to life with its ledger, and a ledger changes before its rows are taken.
+            Row::Account(..) | Row::Ledger(..) => {}
+            // The messenger changes before its rows are taken, and holds no cold ones.
+            Row::Mail(..) | Row::Ratchet(..) | Row::Letter(..) => {}
+        }
+    }
+}
+
+fn set<K: Ord, V: Clone>(map: &mut BTreeMap<K, V>, key: K, value: Option<&V>) {
+    match value {
+        Some(value) => drop(map.insert(key, value.clone())),
+        None => drop(map.remove(&key)),
+    }
+}

@@ -1,0 +1,158 @@
+//! What the node answers: an answer, or a refusal that names the field and the rule.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use autonomy_api::{
+    AccessLevel, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, File, Files,
+    History, Imported, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage,
+    ReceiveAddress, Relays, Safety,
+};
+
+/// The node's reply to a request.
+pub type Reply = Result<Answer, Refusal>;
+
+/// What a command gives back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each variant is the answer its payload type documents")]
+pub enum Answer {
+    Status(NodeStatus),
+    Adopted,
+    Devices(Devices),
+    Device(Device),
+    Accounts(Accounts),
+    Account(Account),
+    Offer(AccountOffer),
+    Addresses(Vec<ReceiveAddress>),
+    Address(ReceiveAddress),
+    History(History),
+    Payments(Payments),
+    Payment(Payment),
+    Events(Vec<Event>),
+    MailStatus(MailStatus),
+    Profile(Profile),
+    Invite(Invite),
+    Invites(Invites),
+    Contact(Contact),
+    Contacts(Contacts),
+    Safety(Safety),
+    Messages(Messages),
+    Queued(QueuedMessage),
+    Relays(Relays),
+    File(File),
+    Files(Files),
+    Bytes(ByteBuf),
+    Imported(Imported),
+    Card(String),
+    Done,
+}
+
+/// The part of a status the node knows; the shell adds Tor and the process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Bitcoin network.
+    pub network: String,
+    /// Ed25519 key of the pod, hexadecimal.
+    pub pod_key: String,
+    /// `did:key` of the owner.
+    pub owner: Option<String>,
+    /// See [`autonomy_api::Status::state_epoch`].
+    pub state_epoch: u64,
+    /// `synced`, `syncing` or `away`.
+    pub chain_state: String,
+    /// What is wrong with the chain source.
+    pub chain_detail: Option<String>,
+    /// Height of the last block seen; 0 before the first.
+    pub height: u32,
+    /// Its hash; empty before the first.
+    pub tip: String,
+    /// Height of the source.
+    pub source_height: Option<u32>,
+    /// Devices that may enter.
+    pub devices: u32,
+    /// Accounts.
+    pub accounts: u32,
+}
+
+/// Why a command changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The caller is no device of this pod.
+    #[error("this device is not admitted to this pod; let another device of yours add it")]
+    NotAdmitted,
+    /// The certificate of the device has run out.
+    #[error("the certificate of this device is not valid now: {0}")]
+    CertificateInvalid(String),
+    /// The device may not do this.
+    #[error("this needs {needed:?} access, and this device has {has:?} access")]
+    AccessTooLow {
+        /// Level needed.
+        needed: AccessLevel,
+        /// Level held.
+        has: AccessLevel,
+    },
+    /// Nothing by that name.
+    #[error("there is no {what} `{id}` on this pod")]
+    Unknown {
+        /// The kind of thing.
+        what: &'static str,
+        /// The name asked for.
+        id: String,
+    },
+    /// A field breaks a rule.
+    #[error("`{field}`: {rule}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// The rule it breaks.
+        rule: String,
+    },
+    /// The pod has no owner yet.
+    #[error(
+        "this pod has no owner yet: run `autonomy provision` on the device and `autonomy pod adopt` here"
+    )]
+    NotAdopted,
+    /// The thing is in a state that does not allow this.
+    #[error("{0}")]
+    Conflict(String),
+    /// The same idempotency key came with another command.
+    #[error("this Idempotency-Key was used for another request; use a fresh one")]
+    KeyReused,
+    /// A bound is reached.
+    #[error("{what}: at most {limit}; {remedy}")]
+    Full {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many are allowed.
+        limit: usize,
+        /// What the owner can do.
+        remedy: &'static str,
+    },
+    /// The checker refused: money was at stake.
+    #[error("refused by the checker: {0}")]
+    Unsafe(String),
+    /// The account has not enough to pay.
+    #[error("not enough funds: {0}")]
+    Funds(String),
+    /// The device remembers a later state of this pod.
+    #[error(
+        "this pod is behind: the device has seen state epoch {seen}, the pod is at {own}. It was restored from an \
+         old backup; it cosigns nothing until `autonomy pod reconcile --epoch {seen}` is run on its machine"
+    )]
+    Behind {
+        /// What the device has seen.
+        seen: u64,
+        /// What the pod has.
+        own: u64,
+    },
+    /// The chain source cannot tell what must be known first.
+    #[error("the chain source is not ready: {0}")]
+    ChainNotReady(String),
+}
+
+impl Refusal {
+    /// A refusal of one field.
+    pub fn invalid(field: &'static str, rule: impl Into<String>) -> Self {
+        Self::Invalid { field, rule: rule.into() }
+    }
+}

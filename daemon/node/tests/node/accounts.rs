@@ -1,0 +1,202 @@
+//! Accounts made by two who do not trust each other's arithmetic.
+
+use autonomy_api::{AccountKind, Balance, BeginAccount, EventKind};
+use autonomy_node::{Answer, ChainEvent, Command, HistoryPage, Input, Refusal};
+
+use crate::world::World;
+
+#[test]
+fn device_and_pod_build_the_same_account() {
+    let mut world = World::adopted();
+    let offer = world.offer("main");
+    let (body, map) = world.complete(&offer);
+    let command = Command::CompleteAccount(offer.ceremony.parse().unwrap(), body);
+    let Answer::Account(account) = world.device_asks(command).unwrap() else { panic!() };
+    assert_eq!(account.descriptor, map.descriptor());
+    assert_eq!(account.first_address, map.first_address().to_string());
+    assert_eq!(world.receive(&account), account.first_address);
+    assert!(world.told().iter().any(|event| matches!(event, EventKind::AccountCreated { .. })));
+}
+
+#[test]
+fn a_descriptor_that_the_keys_do_not_make_is_refused() {
+    let mut world = World::adopted();
+    let offer = world.offer("main");
+    let (honest, _) = world.complete(&offer);
+    let ceremony = offer.ceremony.parse().unwrap();
+    let other = world.offer("other");
+    let (elsewhere, _) = world.complete(&other);
+
+    let mut swapped_address = honest.clone();
+    swapped_address.first_address = elsewhere.first_address.clone();
+    let mut swapped_descriptor = honest.clone();
+    swapped_descriptor.descriptor = elsewhere.descriptor.clone();
+    let mut swapped_roles = honest.clone();
+    swapped_roles.recovery_member_key = honest.device_member_key.clone();
+    let mut pods_key_twice = honest.clone();
+    pods_key_twice.device_member_key = offer.pod_member_key.clone();
+    let mut other_index = honest.clone();
+    other_index.device_member_key = elsewhere.device_member_key.clone();
+    for body in [swapped_address, swapped_descriptor, swapped_roles, pods_key_twice, other_index] {
+        let refusal = world.refused(world.device.caller(), Command::CompleteAccount(ceremony, body));
+        assert!(matches!(refusal, Refusal::Unsafe(_) | Refusal::Invalid { .. }), "{refusal}");
+    }
+    assert!(world.device_asks(Command::CompleteAccount(ceremony, honest)).is_ok(), "nothing was spoilt");
+}
+
+#[test]
+fn an_offer_that_is_not_taken_up_is_burnt() {
+    let mut world = World::adopted();
+    let first = world.offer("main");
+    let (body, _) = world.complete(&first);
+    world.now += 3601;
+    world.give(Input::Wake);
+    let command = Command::CompleteAccount(first.ceremony.parse().unwrap(), body);
+    assert!(matches!(world.refused(world.device.caller(), command), Refusal::Unknown { .. }));
+    assert_eq!(world.offer("main").account_index, first.account_index + 1);
+}
+
+#[test]
+fn offers_have_a_bound() {
+    let mut world = World::adopted();
+    (0..8).for_each(|_| drop(world.offer("main")));
+    let body = BeginAccount { name: "one more".into(), kind: AccountKind::TwoOfThree };
+    assert!(matches!(
+        world.refused(world.device.caller(), Command::BeginAccount(body)),
+        Refusal::Full { limit: 8, .. }
+    ));
+}
+
+#[test]
+fn names_are_text_a_terminal_can_show() {
+    let mut world = World::adopted();
+    for name in ["", "\u{1b}[2J", &"x".repeat(65)] {
+        let body = BeginAccount { name: name.into(), kind: AccountKind::TwoOfThree };
+        let refusal = world.refused(world.device.caller(), Command::BeginAccount(body));
+        assert!(matches!(refusal, Refusal::Invalid { field: "name", .. }), "{refusal}");
+    }
+}
+
+#[test]
+fn coins_come_in_and_are_told_about_once() {
+    let mut world = World::adopted();
+    let account = world.account();
+    let address = world.receive(&account);
+    world.told();
+    let transaction = world.paid_in(&address, 100_000);
+    assert_eq!(
+        world.balance(&account),
+        Balance { unconfirmed_sat: 100_000, total_sat: 100_000, ..Balance::default() }
+    );
+    assert!(matches!(world.told()[..], [EventKind::TransactionSeen { net_sat: 100_000, .. }]));
+    world.seen(vec![transaction.clone()]);
+    assert!(world.told().is_empty(), "news that is none");
+    world.mine(vec![transaction]);
+    assert_eq!(
+        world.balance(&account),
+        Balance { confirmed_sat: 100_000, total_sat: 100_000, ..Balance::default() }
+    );
+    world.mine_empty(6);
+    let depths: Vec<u32> = world
+        .told()
+        .into_iter()
+        .filter_map(|event| match event {
+            EventKind::TransactionConfirmed { confirmations, .. } => Some(confirmations),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(depths, [1, 2, 3, 6]);
+}
+
+#[test]
+fn a_reorganisation_makes_a_coin_unconfirmed_again() {
+    let mut world = World::adopted();
+    let account = world.funded(100_000);
+    world.reorganise(1);
+    assert_eq!(world.balance(&account).unconfirmed_sat, 100_000);
+    let told = world.told();
+    let reorganised = |event: &EventKind| matches!(event, EventKind::TransactionUnconfirmed { reason, .. } if reason == "reorganised");
+    assert!(told.iter().any(reorganised), "{told:?}");
+}
+
+#[test]
+fn the_block_an_account_was_born_in_may_be_reorganised_away() {
+    let mut world = World::adopted();
+    world.mine_empty(3);
+    let account = world.account();
+    world.reorganise(2);
+    let address = world.receive(&account);
+    let transaction = world.paid_in(&address, 5_000);
+    world.mine(vec![transaction]);
+    assert_eq!(world.balance(&account).confirmed_sat, 5_000);
+}
+
+#[test]
+fn an_account_made_late_in_a_long_chain_sees_its_very_first_block_and_reorganisations() {
+    let mut world = World::adopted();
+    // More than the pod remembers: the block an account's ledger begins with is forgotten with the next one.
+    world.mine_empty(200);
+    let account = world.funded(5_000);
+    assert_eq!(world.balance(&account).confirmed_sat, 5_000);
+    world.reorganise(1);
+    assert_eq!(world.balance(&account).unconfirmed_sat, 5_000);
+
+    let mut world = World::adopted();
+    world.mine_empty(200);
+    let account = world.account();
+    world.mine_empty(2);
+    world.reorganise(10);
+    let address = world.receive(&account);
+    let transaction = world.paid_in(&address, 7_000);
+    world.mine(vec![transaction]);
+    world.mine_empty(150);
+    assert_eq!(world.balance(&account).confirmed_sat, 7_000);
+}
+
+#[test]
+fn a_coin_that_leaves_the_mempool_is_told_and_gone() {
+    let mut world = World::adopted();
+    let account = world.account();
+    let address = world.receive(&account);
+    let transaction = world.paid_in(&address, 100_000);
+    assert!(world.node.in_mempool().contains(&transaction.compute_txid()));
+    world.told();
+    world.now += 60;
+    let evicted = vec![transaction.compute_txid()];
+    world.give(Input::Chain(ChainEvent::Mempool { seen: vec![], evicted }));
+    assert_eq!(world.balance(&account).total_sat, 0);
+    assert!(
+        matches!(&world.told()[..], [EventKind::TransactionUnconfirmed { reason, .. }] if reason == "dropped")
+    );
+}
+
+#[test]
+fn addresses_stop_at_the_gap_limit() {
+    let mut world = World::adopted();
+    let account = world.account();
+    (0..20).for_each(|_| drop(world.receive(&account)));
+    let id = account.id.parse().unwrap();
+    let refusal = world.refused(world.device.caller(), Command::NewAddress(id));
+    assert!(matches!(refusal, Refusal::Conflict(_)), "{refusal}");
+    let Answer::Addresses(addresses) = world.device_asks(Command::Addresses(id)).unwrap() else { panic!() };
+    assert_eq!(addresses.len(), 20);
+    let transaction = world.paid_in(&addresses[4].address, 1_000);
+    world.mine(vec![transaction]);
+    (0..5).for_each(|_| drop(world.receive(&account)));
+}
+
+#[test]
+fn history_is_newest_first() {
+    let mut world = World::adopted();
+    let account = world.account();
+    for sat in [1_000, 2_000, 3_000] {
+        let address = world.receive(&account);
+        let transaction = world.paid_in(&address, sat);
+        world.mine(vec![transaction]);
+    }
+    let command = Command::History(account.id.parse().unwrap(), HistoryPage { limit: 2 });
+    let Answer::History(history) = world.device_asks(command).unwrap() else { panic!() };
+    let amounts: Vec<i64> = history.entries.iter().map(|entry| entry.net_sat).collect();
+    assert_eq!(amounts, [3_000, 2_000]);
+    assert_eq!(history.entries[0].confirmations, 1);
+}

@@ -1,0 +1,124 @@
+//! Who may enter a pod, and how far.
+
+use autonomy_api::{AccessLevel, AccountKind, BeginAccount, EventKind, Id};
+use autonomy_messaging::{Access, AuthSeed, SigningKey};
+use autonomy_node::{Answer, Caller, Command, Effect, Refusal};
+
+use crate::world::World;
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn caller(key: &SigningKey) -> Caller {
+    Caller::Device(Id(key.verifying_key().to_bytes()))
+}
+
+#[test]
+fn a_pod_without_an_owner_does_nothing_but_wait_for_one() {
+    let mut world = World::new();
+    assert_eq!(world.refused(world.device.caller(), Command::Status), Refusal::NotAdmitted);
+    let begin = Command::BeginAccount(BeginAccount { name: "main".into(), kind: AccountKind::TwoOfThree });
+    assert_eq!(world.refused(Caller::Owner, begin), Refusal::NotAdopted);
+    let bundle = world.bundle(1);
+    assert_eq!(world.ask(Caller::Owner, Command::Adopt(bundle)), Ok(Answer::Adopted));
+    assert!(world.effects.contains(&Effect::Adopted));
+    assert!(world.ask(world.device.caller(), Command::Status).is_ok());
+}
+
+#[test]
+fn a_pod_with_an_owner_is_nobody_elses() {
+    let mut world = World::adopted();
+    world.device.auth = AuthSeed::from_bytes(&[66; 32]);
+    let bundle = world.bundle(2);
+    let refusal = world.refused(Caller::Owner, Command::Adopt(bundle));
+    assert!(refusal.to_string().contains("belongs to somebody else"), "{refusal}");
+}
+
+#[test]
+fn a_bundle_for_another_pod_or_a_damaged_one_is_refused() {
+    let mut other = World::new();
+    let foreign = {
+        let mut elsewhere = World::adopted();
+        elsewhere.restart();
+        elsewhere.bundle(1)
+    };
+    let damaged = foreign.replace('a', "b");
+    for bundle in [damaged.as_str(), "", "autonomy-bundle1xyz"] {
+        let refusal = other.refused(Caller::Owner, Command::Adopt(bundle.to_owned()));
+        assert!(matches!(refusal, Refusal::Invalid { field: "bundle", .. }), "{refusal}");
+    }
+}
+
+#[test]
+fn a_device_goes_as_far_as_its_access_level() {
+    let mut world = World::adopted();
+    let laptop = key(20);
+    let newcomer = world.newcomer(&laptop, Access::Limited);
+    world.device_asks(Command::AddDevice(newcomer)).unwrap();
+    assert!(world.ask(caller(&laptop), Command::Accounts).is_ok());
+    let refusal = world.refused(caller(&laptop), Command::Devices);
+    assert_eq!(refusal, Refusal::AccessTooLow { needed: AccessLevel::Full, has: AccessLevel::Limited });
+
+    let watch = key(21);
+    let newcomer = world.newcomer(&watch, Access::Minimal);
+    world.device_asks(Command::AddDevice(newcomer)).unwrap();
+    assert!(world.ask(caller(&watch), Command::Status).is_ok());
+    assert!(matches!(world.refused(caller(&watch), Command::Accounts), Refusal::AccessTooLow { .. }));
+}
+
+#[test]
+fn a_revoked_device_is_shut_out_with_the_very_next_request() {
+    let mut world = World::adopted();
+    let laptop = key(20);
+    let newcomer = world.newcomer(&laptop, Access::Full);
+    world.device_asks(Command::AddDevice(newcomer)).unwrap();
+    world.told();
+    let id = Id(laptop.verifying_key().to_bytes());
+    world.device_asks(Command::RevokeDevice(id)).unwrap();
+    let admitted = world.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Admit { devices, .. } => Some(devices.clone()),
+        _ => None,
+    });
+    assert!(admitted.unwrap().iter().all(|(device, _)| *device != id));
+    assert!(world.told().iter().any(|event| matches!(event, EventKind::DeviceRevoked { .. })));
+    assert_eq!(world.refused(caller(&laptop), Command::Status), Refusal::NotAdmitted);
+    world.restart();
+    assert_eq!(world.refused(caller(&laptop), Command::Status), Refusal::NotAdmitted);
+}
+
+#[test]
+fn a_spare_descriptor_key_is_handed_out_once_and_burnt_with_its_device() {
+    let mut world = World::adopted();
+    let spare = |world: &mut World| match world.device_asks(Command::Devices).unwrap() {
+        Answer::Devices(devices) => devices.spare_descriptor_keys,
+        other => panic!("{other:?}"),
+    };
+    let before = spare(&mut world);
+    assert_eq!(before.len(), 4);
+    let laptop = key(20);
+    let mut newcomer = world.newcomer(&laptop, Access::Full);
+    newcomer.descriptor_key = before[0].clone();
+    world.device_asks(Command::AddDevice(newcomer)).unwrap();
+    assert_eq!(spare(&mut world), before[1..]);
+    world.device_asks(Command::RevokeDevice(Id(laptop.verifying_key().to_bytes()))).unwrap();
+    assert_eq!(spare(&mut world), before[1..], "the shut-out device knows this key");
+}
+
+#[test]
+fn a_certificate_of_another_root_or_past_its_time_lets_nobody_in() {
+    let mut world = World::adopted();
+    let laptop = key(20);
+    let mut forged = world.newcomer(&laptop, Access::Full);
+    let honest = std::mem::replace(&mut world.device.auth, AuthSeed::from_bytes(&[66; 32]));
+    forged.certificate = world.newcomer(&laptop, Access::Full).certificate;
+    world.device.auth = honest;
+    let refusal = world.refused(world.device.caller(), Command::AddDevice(forged));
+    assert!(matches!(refusal, Refusal::Invalid { field: "certificate", .. }), "{refusal}");
+
+    let newcomer = world.newcomer(&laptop, Access::Full);
+    world.device_asks(Command::AddDevice(newcomer)).unwrap();
+    world.now += 2 * 86_400;
+    let refusal = world.refused(caller(&laptop), Command::Status);
+    assert!(matches!(refusal, Refusal::CertificateInvalid(_)), "{refusal}");
+}

@@ -1,0 +1,69 @@
+//! Accounts are made, well and badly, and asked for addresses.
+
+use autonomy_api::{AccountKind, AccountOffer, BeginAccount, CompleteAccount};
+use autonomy_node::{Answer, Command, Reply};
+use proptest::prelude::*;
+
+use super::Machine;
+use crate::world::OUTSIDE;
+
+#[derive(Debug, Clone)]
+pub(super) enum Event {
+    Make,
+    Begin(String),
+    CompleteBadly(u8),
+    Address(u8),
+}
+
+pub(super) fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        2 => Just(Event::Make),
+        1 => ".{0,70}".prop_map(Event::Begin),
+        1 => any::<u8>().prop_map(Event::CompleteBadly),
+        3 => any::<u8>().prop_map(Event::Address),
+    ]
+}
+
+impl Machine {
+    pub(super) fn account_event(&mut self, event: Event) {
+        match event {
+            Event::Begin(name) => drop(self.begin(name)),
+            Event::Make => {
+                let Some(offer) = self.begin("main".into()) else { return };
+                let (body, _) = self.world.complete(&offer);
+                match self.complete(&offer, body) {
+                    Ok(Answer::Account(account)) => self.accounts.push(account),
+                    other => panic!("an honest account: {other:?}"),
+                }
+            }
+            Event::CompleteBadly(how) => {
+                let Some(offer) = self.begin("main".into()) else { return };
+                let (mut body, _) = self.world.complete(&offer);
+                match how % 4 {
+                    0 => body.recovery_member_key.clone_from(&body.device_member_key),
+                    1 => body.descriptor.push('x'),
+                    2 => body.first_address = OUTSIDE.into(),
+                    _ => body.device_member_key = "[00000000/48h]tpub".into(),
+                }
+                assert!(self.complete(&offer, body).is_err(), "completed badly ({how})");
+            }
+            Event::Address(choice) => {
+                let account = self.account_of(choice).id.parse().unwrap();
+                drop(self.ask(None, Command::NewAddress(account)));
+            }
+        }
+    }
+
+    /// An offer, if the name is one and there is room.
+    fn begin(&mut self, name: String) -> Option<AccountOffer> {
+        let begin = BeginAccount { name, kind: AccountKind::TwoOfThree };
+        match self.ask(None, Command::BeginAccount(begin)) {
+            Ok(Answer::Offer(offer)) => Some(offer),
+            _ => None,
+        }
+    }
+
+    fn complete(&mut self, offer: &AccountOffer, body: CompleteAccount) -> Reply {
+        self.ask(None, Command::CompleteAccount(offer.ceremony.parse().unwrap(), body))
+    }
+}

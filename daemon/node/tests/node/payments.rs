@@ -1,0 +1,339 @@
+//! Payments: who must agree, what is remembered before a signature leaves, and what a crash may not lose.
+
+use autonomy_api::{ApprovePayment, EventKind, Id, NewPayment, PaymentState, Recipient};
+use autonomy_messaging::{Access, SigningKey};
+use autonomy_node::{Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effect, Input, Refusal};
+use autonomy_wallet::bitcoin::{OutPoint, Psbt, ScriptBuf};
+use data_encoding::BASE64;
+
+use crate::world::{OUTSIDE, World, spend};
+
+#[test]
+fn a_payment_goes_from_draft_to_confirmed() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let payment = world.draft(&account, 250_000).unwrap();
+    assert_eq!(payment.state, PaymentState::Draft);
+    let psbt = world.sign(&account, &payment);
+    let epoch = epoch(&mut world);
+    let signed = world.approve(&payment, psbt).unwrap();
+    assert_eq!((signed.state, signed.psbt.as_deref()), (PaymentState::Signed, None));
+    assert_eq!(self::epoch(&mut world), epoch + 1, "a debit is counted");
+    let sent = world.sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].compute_txid().to_string(), payment.txid);
+    assert!(sent[0].input.iter().all(|input| !input.witness.is_empty()));
+
+    world.give(Input::Broadcast(sent[0].compute_txid(), BroadcastOutcome::Accepted));
+    assert_eq!(world.payment(&payment).state, PaymentState::Seen);
+    world.mine(sent);
+    let done = world.payment(&payment);
+    assert_eq!((done.state, done.confirmations), (PaymentState::Confirmed, 1));
+    assert_eq!(world.balance(&account).confirmed_sat, 1_000_000 - 250_000 - done.fee_sat);
+}
+
+#[test]
+fn a_crash_after_the_signature_sends_it_again() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let payment = world.draft(&account, 250_000).unwrap();
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt).unwrap();
+    let first = world.sent();
+    world.restart();
+    let again = world.sent();
+    assert!(!again.is_empty() && again.iter().all(|sent| *sent == first[0]), "the same bytes");
+    world.now += 61;
+    world.give(Input::Wake);
+    assert!(world.sent() == first, "until the network has it");
+    world.give(Input::Broadcast(first[0].compute_txid(), BroadcastOutcome::Accepted));
+    world.now += 61;
+    world.give(Input::Wake);
+    assert!(world.sent().is_empty());
+}
+
+#[test]
+fn a_payment_that_the_network_refuses_fails_and_frees_its_coins() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let payment = world.draft(&account, 250_000).unwrap();
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt).unwrap();
+    let txid = payment.txid.parse().unwrap();
+    world.now += 1;
+    world.give(Input::Broadcast(txid, BroadcastOutcome::Invalid("dust".into())));
+    let failed = world.payment(&payment);
+    assert_eq!(failed.state, PaymentState::Failed);
+    assert!(failed.detail.unwrap().contains("dust"));
+    assert_eq!(world.balance(&account).total_sat, 1_000_000);
+    world.effects.clear();
+    world.restart();
+    assert!(world.sent().is_empty());
+    assert!(world.draft(&account, 250_000).is_ok());
+}
+
+#[test]
+fn drafts_hold_their_coins_until_they_are_given_up_or_too_old() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let first = world.draft(&account, 250_000).unwrap();
+    assert!(matches!(world.draft(&account, 250_000), Err(Refusal::Funds(_))));
+    let Answer::Payment(cancelled) =
+        world.device_asks(Command::CancelPayment(first.id.parse().unwrap())).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(cancelled.state, PaymentState::Cancelled);
+    let second = world.draft(&account, 250_000).unwrap();
+    world.now += 86_401;
+    world.give(Input::Wake);
+    assert!(matches!(
+        world.refused(world.device.caller(), Command::Payment(second.id.parse().unwrap())),
+        Refusal::Unknown { .. }
+    ));
+    assert!(world.draft(&account, 250_000).is_ok());
+}
+
+#[test]
+fn a_signed_payment_cannot_be_taken_back_or_signed_twice() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let payment = world.draft(&account, 250_000).unwrap();
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt.clone()).unwrap();
+    let id = payment.id.parse().unwrap();
+    assert!(matches!(world.refused(world.device.caller(), Command::CancelPayment(id)), Refusal::Conflict(_)));
+    let again = Command::ApprovePayment(id, ApprovePayment { psbt, state_epoch: 0 });
+    assert!(matches!(world.refused(world.device.caller(), again), Refusal::Conflict(_)));
+}
+
+#[test]
+fn a_hostile_device_gets_no_signature() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let payment = world.draft(&account, 250_000).unwrap();
+    let honest = world.sign(&account, &payment);
+    let tampered = |change: &dyn Fn(&mut Psbt)| {
+        let mut psbt = Psbt::deserialize(&BASE64.decode(honest.as_bytes()).unwrap()).unwrap();
+        change(&mut psbt);
+        BASE64.encode(&psbt.serialize())
+    };
+    let swapped_output =
+        tampered(&|psbt| psbt.unsigned_tx.output[0].script_pubkey = ScriptBuf::new_op_return([1; 4]));
+    let changed_amount =
+        tampered(&|psbt| psbt.unsigned_tx.output[0].value += autonomy_wallet::bitcoin::Amount::ONE_SAT);
+    let unsigned = tampered(&|psbt| psbt.inputs[0].partial_sigs.clear());
+    let other_sighash = tampered(&|psbt| {
+        for signature in psbt.inputs[0].partial_sigs.values_mut() {
+            signature.sighash_type = autonomy_wallet::bitcoin::EcdsaSighashType::None;
+        }
+    });
+    let foreign_key = tampered(&|psbt| {
+        let (key, signature) = psbt.inputs[0].partial_sigs.pop_first().unwrap();
+        let other = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5".parse().unwrap();
+        assert_ne!(key, other);
+        psbt.inputs[0].partial_sigs.insert(other, signature);
+    });
+    let truncated = BASE64.encode(&BASE64.decode(honest.as_bytes()).unwrap()[..100]);
+    let huge = BASE64.encode(&vec![0; 4_000_003]);
+    for psbt in
+        [swapped_output, changed_amount, unsigned, other_sighash, foreign_key, truncated, huge, "?".into()]
+    {
+        let body = ApprovePayment { psbt, state_epoch: 0 };
+        let command = Command::ApprovePayment(payment.id.parse().unwrap(), body);
+        let refusal = world.refused(world.device.caller(), command);
+        assert!(matches!(refusal, Refusal::Unsafe(_)), "{refusal}");
+    }
+    assert!(world.approve(&payment, honest).is_ok(), "nothing was spoilt");
+}
+
+#[test]
+fn a_pod_from_an_old_backup_signs_nothing() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let payment = world.draft(&account, 250_000).unwrap();
+    let psbt = world.sign(&account, &payment);
+    let own = epoch(&mut world);
+    let body = ApprovePayment { psbt, state_epoch: own + 1 };
+    let command = Command::ApprovePayment(payment.id.parse().unwrap(), body);
+    assert_eq!(world.refused(world.device.caller(), command.clone()), Refusal::Behind { seen: own + 1, own });
+    assert!(matches!(world.refused(Caller::Owner, Command::Reconcile { seen: own }), Refusal::Conflict(_)));
+    world.refused(Caller::Owner, Command::Reconcile { seen: u64::MAX });
+    world.ask(Caller::Owner, Command::Reconcile { seen: own + 1 }).unwrap();
+    assert!(world.device_asks(command).is_ok(), "its owner has looked, and said so");
+}
+
+#[test]
+fn what_cannot_be_paid_is_refused_by_field() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let id = account.id.parse().unwrap();
+    let pay = |recipients: Vec<(&str, u64)>, fee_rate: f64| NewPayment {
+        recipients: recipients
+            .into_iter()
+            .map(|(to, sat)| Recipient { address: to.into(), amount_sat: sat })
+            .collect(),
+        fee_rate: Some(fee_rate),
+        note: None,
+    };
+    let mainnet = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+    let bad = [
+        (pay(vec![], 2.0), "recipients"),
+        (pay(vec![(mainnet, 10_000)], 2.0), "recipients"),
+        (pay(vec![("nonsense", 10_000)], 2.0), "recipients"),
+        (pay(vec![(OUTSIDE, 1)], 2.0), "recipients"),
+        (pay(vec![(OUTSIDE, u64::MAX), (OUTSIDE, 10_000)], 2.0), "recipients"),
+        (pay(vec![(OUTSIDE, 10_000); 101], 2.0), "recipients"),
+        (pay(vec![(OUTSIDE, 10_000)], 0.1), "fee_rate"),
+        (pay(vec![(OUTSIDE, 10_000)], f64::NAN), "fee_rate"),
+        (pay(vec![(OUTSIDE, 10_000)], -1.0), "fee_rate"),
+    ];
+    for (body, field) in bad {
+        let refusal = world.refused(world.device.caller(), Command::NewPayment(id, body));
+        assert!(
+            matches!(refusal, Refusal::Invalid { field: found, .. } if found == field),
+            "{field}: {refusal}"
+        );
+    }
+    let too_dear = Command::NewPayment(id, pay(vec![(OUTSIDE, 10_000)], 5_000.0));
+    assert!(matches!(world.ask(world.device.caller(), too_dear), Err(Refusal::Unsafe(_))));
+    let too_much = Command::NewPayment(id, pay(vec![(OUTSIDE, 2_000_000)], 2.0));
+    assert!(matches!(world.ask(world.device.caller(), too_much), Err(Refusal::Funds(_))));
+}
+
+#[test]
+fn another_spend_of_the_same_coin_fails_the_payment() {
+    let mut world = World::adopted();
+    let account = world.account();
+    let address = world.receive(&account);
+    let coin = world.paid_in(&address, 1_000_000);
+    world.mine(vec![coin.clone()]);
+    let payment = world.draft(&account, 250_000).unwrap();
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt).unwrap();
+    world.told();
+    // The owner spent it elsewhere, with P and R.
+    let rival = spend(OutPoint { txid: coin.compute_txid(), vout: 0 }, ScriptBuf::new_op_return([7; 4]), 0);
+    world.mine(vec![rival]);
+    let failed = world.payment(&payment);
+    assert_eq!(failed.state, PaymentState::Failed, "{failed:?}");
+    let told = world.told();
+    assert!(
+        told.iter()
+            .any(|event| matches!(event, EventKind::PaymentChanged { state: PaymentState::Failed, .. }))
+    );
+}
+
+#[test]
+fn a_reorganised_payment_is_confirmed_again() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    world.mine_empty(1);
+    let payment = world.draft(&account, 250_000).unwrap();
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt).unwrap();
+    let sent = world.sent();
+    world.mine(sent.clone());
+    world.reorganise(1);
+    assert_eq!(world.payment(&payment).state, PaymentState::Seen);
+    world.mine(sent);
+    assert_eq!(world.payment(&payment).state, PaymentState::Confirmed);
+    assert!(world.effects.iter().all(|effect| !matches!(effect, Effect::Broadcast(..))));
+}
+
+#[test]
+fn a_payment_that_the_mempool_lets_go_keeps_its_coins_and_is_sent_again() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let payment = world.draft(&account, 250_000).unwrap();
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt).unwrap();
+    let sent = world.sent();
+    let txid = sent[0].compute_txid();
+    world.give(Input::Broadcast(txid, BroadcastOutcome::Accepted));
+    world.now += 61;
+    world.give(Input::Chain(ChainEvent::Mempool { seen: vec![], evicted: vec![txid] }));
+    assert_eq!(world.payment(&payment).state, PaymentState::Signed);
+    assert!(world.sent().iter().any(|again| *again == sent[0]));
+    let change = world.balance(&account).total_sat;
+    assert_eq!(change, 1_000_000 - 250_000 - payment.fee_sat, "the coin is spent as far as we are concerned");
+
+    let full = BroadcastOutcome::Waits("mempool min fee not met".into());
+    world.give(Input::Broadcast(txid, full));
+    let waiting = world.payment(&payment);
+    assert_eq!(waiting.state, PaymentState::Signed);
+    assert!(waiting.detail.unwrap().contains("min fee"));
+    world.mine(sent);
+    assert_eq!(world.payment(&payment).state, PaymentState::Confirmed);
+}
+
+#[test]
+fn a_clock_that_is_off_by_a_day_delays_no_payment_and_shuts_nobody_out() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    world.now += 86_400;
+    let payment = world.draft(&account, 250_000).unwrap();
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt).unwrap();
+    let sent = world.sent();
+    world.now -= 2 * 86_400;
+    world.give(Input::Wake);
+    assert!(world.device_asks(Command::Status).is_ok());
+    world.now += 61;
+    world.give(Input::Wake);
+    assert!(world.sent().iter().any(|again| *again == sent[0]), "sent again within a minute");
+    world.mine(sent);
+    assert_eq!(world.payment(&payment).state, PaymentState::Confirmed);
+}
+
+#[test]
+fn a_device_with_limited_access_cannot_tie_up_or_cancel_the_owners_drafts() {
+    let mut world = World::adopted();
+    let account = world.account();
+    for _ in 0..6 {
+        let address = world.receive(&account);
+        let coin = world.paid_in(&address, 100_000);
+        world.mine(vec![coin]);
+    }
+    let owners = world.draft(&account, 50_000).unwrap();
+    let laptop = SigningKey::from_bytes(&[20; 32]);
+    let newcomer = world.newcomer(&laptop, Access::Limited);
+    world.device_asks(Command::AddDevice(newcomer)).unwrap();
+    let caller = Caller::Device(Id(laptop.verifying_key().to_bytes()));
+    let cancel = Command::CancelPayment(owners.id.parse().unwrap());
+    assert!(matches!(world.refused(caller, cancel), Refusal::AccessTooLow { .. }));
+    let body = NewPayment {
+        recipients: vec![Recipient { address: OUTSIDE.into(), amount_sat: 10_000 }],
+        fee_rate: Some(2.0),
+        note: None,
+    };
+    let draft = Command::NewPayment(account.id.parse().unwrap(), body);
+    for _ in 0..4 {
+        world.ask(caller, draft.clone()).unwrap();
+    }
+    assert!(matches!(world.refused(caller, draft), Refusal::Full { limit: 4, .. }));
+    assert!(world.draft(&account, 50_000).is_ok());
+}
+
+fn epoch(world: &mut World) -> u64 {
+    match world.device_asks(Command::Status).unwrap() {
+        Answer::Status(status) => status.state_epoch,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_draft_that_is_given_up_is_told_as_such_however_many_there_were() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    for _ in 0..40 {
+        let payment = world.draft(&account, 10_000).unwrap();
+        let cancelled = world.device_asks(Command::CancelPayment(payment.id.parse().unwrap()));
+        let Ok(Answer::Payment(cancelled)) = cancelled else { panic!("{cancelled:?}") };
+        assert_eq!(cancelled.state, PaymentState::Cancelled);
+    }
+    let Ok(Answer::Payments(list)) = world.device_asks(Command::Payments(account.id.parse().unwrap())) else {
+        panic!()
+    };
+    assert_eq!(list.payments.len(), 16, "the last ones");
+}

@@ -1,0 +1,77 @@
+//! A request repeated after a lost connection is answered, not done again.
+
+use autonomy_api::{AccountKind, BeginAccount};
+use autonomy_node::{Answer, Caller, Command, Input, Refusal};
+
+use crate::world::World;
+
+fn begin(name: &str) -> Command {
+    Command::BeginAccount(BeginAccount { name: name.into(), kind: AccountKind::TwoOfThree })
+}
+
+#[test]
+fn the_same_key_and_command_get_the_same_answer() {
+    let mut world = World::adopted();
+    let caller = world.device.caller();
+    let first = world.ask_with_key(caller, Some("k1"), begin("main")).unwrap();
+    let again = world.ask_with_key(caller, Some("k1"), begin("main")).unwrap();
+    assert_eq!(first, again);
+    world.restart();
+    assert_eq!(world.ask_with_key(caller, Some("k1"), begin("main")).unwrap(), first);
+    assert_ne!(world.ask_with_key(caller, Some("k2"), begin("main")).unwrap(), first);
+}
+
+#[test]
+fn the_same_key_with_another_command_is_refused() {
+    let mut world = World::adopted();
+    let caller = world.device.caller();
+    world.ask_with_key(caller, Some("k1"), begin("main")).unwrap();
+    assert_eq!(world.ask_with_key(caller, Some("k1"), begin("other")), Err(Refusal::KeyReused));
+    assert!(
+        world.ask_with_key(Caller::Owner, Some("k1"), begin("other")).is_ok(),
+        "keys are each caller's own"
+    );
+}
+
+#[test]
+fn a_key_has_a_form() {
+    let mut world = World::adopted();
+    let caller = world.device.caller();
+    for key in ["", "with space", &"x".repeat(65), "ümlaut"] {
+        let refused = world.ask_with_key(caller, Some(key), begin("main"));
+        assert!(matches!(refused, Err(Refusal::Invalid { field: "Idempotency-Key", .. })), "{key:?}");
+    }
+}
+
+#[test]
+fn answers_are_kept_for_a_day_and_bounded_for_each_caller() {
+    let mut world = World::adopted();
+    let account = world.account();
+    let caller = world.device.caller();
+    let address = Command::NewAddress(account.id.parse().unwrap());
+    let first = world.ask_with_key(caller, Some("day"), address.clone()).unwrap();
+    world.now += 86_402;
+    world.give(Input::Wake);
+    assert_ne!(world.ask_with_key(caller, Some("day"), address.clone()).unwrap(), first);
+
+    let mut world = World::adopted();
+    for number in 0..300 {
+        world.ask_with_key(caller, Some(&format!("n{number}")), Command::Status).unwrap();
+    }
+    let replies = world.rows.keys().filter(|key| key[0] == 10).count();
+    assert!(replies <= 256, "{replies} answers are kept");
+}
+
+#[test]
+fn a_listener_that_was_away_reads_what_it_missed() {
+    let mut world = World::adopted();
+    let account = world.funded(50_000);
+    let Answer::Events(all) = world.device_asks(Command::Events { after: 0 }).unwrap() else { panic!() };
+    assert!(all.windows(2).all(|pair| pair[0].id + 1 == pair[1].id));
+    let middle = all[all.len() / 2].id;
+    let Answer::Events(rest) = world.device_asks(Command::Events { after: middle }).unwrap() else {
+        panic!()
+    };
+    assert_eq!(rest, all[all.len() / 2 + 1..]);
+    drop(account);
+}

@@ -1,0 +1,368 @@
+//! A pod, its owner's device, and a chain, all in memory.
+
+use std::collections::BTreeMap;
+
+use autonomy_api::{
+    Account, AccountKind, AccountOffer, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, Event,
+    EventKind, Id, NewPayment, Payment, Recipient,
+};
+use autonomy_messaging::{
+    Access, AuthSeed, DescriptorSecret, Name, PublicKey, Role as CertificateRole, SigningKey, Validity,
+    provision::{Bundle, BundleTerms},
+};
+use autonomy_node::{
+    Answer, Caller, ChainEvent, ChainPoint, Command, Effect, Identity, Input, Node, Refusal, Reply, Request,
+    Row, SourceState, Step, Timestamp,
+};
+use autonomy_wallet::{
+    account::AccountMap,
+    bitcoin::{
+        Amount, Block, BlockHash, CompactTarget, Network, OutPoint, ScriptBuf, Sequence, Transaction, TxIn,
+        TxMerkleNode, TxOut, Txid, Witness, absolute, block, hashes::Hash as _, transaction,
+    },
+    keys::Seed,
+};
+use data_encoding::HEXLOWER;
+use rand::{SeedableRng as _, rngs::StdRng};
+
+use crate::cosigner;
+
+/// When the story begins: 2026-01-01.
+pub(crate) const START: Timestamp = 1_767_225_600;
+/// An address outside, on regtest.
+pub(crate) const OUTSIDE: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+
+pub(crate) struct World {
+    pub(crate) node: Node,
+    pub(crate) rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) now: Timestamp,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) device: Device,
+    pub(crate) rng: StdRng,
+    chain: Vec<(u32, BlockHash)>,
+    salt: u32,
+}
+
+/// The owner's device.
+pub(crate) struct Device {
+    pub(crate) auth: AuthSeed,
+    pub(crate) key: SigningKey,
+    pub(crate) payer: Seed,
+}
+
+impl Device {
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::Device(Id(self.key.verifying_key().to_bytes()))
+    }
+}
+
+impl World {
+    /// A pod just made, that nobody owns.
+    pub(crate) fn new() -> Self {
+        Self::seeded(7)
+    }
+
+    /// The same with other randomness: another pod.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, START));
+        let device = Device {
+            auth: AuthSeed::from_bytes(&[1; 32]),
+            key: SigningKey::from_bytes(&[2; 32]),
+            payer: Seed::from_entropy(&[3; 32]).unwrap(),
+        };
+        let mut world = Self {
+            node,
+            rows: BTreeMap::new(),
+            now: START,
+            effects: Vec::new(),
+            device,
+            rng,
+            chain: Vec::new(),
+            salt: 0,
+        };
+        world.commit(&rows);
+        world
+    }
+
+    /// A pod that belongs to the device and follows a chain.
+    pub(crate) fn adopted() -> Self {
+        let mut world = Self::new();
+        let bundle = world.bundle(1);
+        world.ask(Caller::Owner, Command::Adopt(bundle)).unwrap();
+        let genesis = autonomy_wallet::bitcoin::constants::genesis_block(Network::Regtest);
+        world.chain.push((0, genesis.block_hash()));
+        let point = ChainPoint { height: 0, hash: genesis.block_hash(), time: START };
+        world.give(Input::Chain(ChainEvent::Anchor(vec![point])));
+        world.give(Input::Chain(ChainEvent::Source(SourceState::Synced(0))));
+        world.mine(vec![]);
+        world
+    }
+
+    /// The bundle of this world's device, at an epoch.
+    pub(crate) fn bundle(&mut self, epoch: u64) -> String {
+        let terms = BundleTerms {
+            pod_name: Name::new("home").unwrap(),
+            device_key: PublicKey::from(&self.device.key),
+            descriptor_key: DescriptorSecret::from_bytes(&[9; 32]).public(),
+            epoch,
+            onion_epoch: 0,
+            validity: Validity::lasting(self.now, 10 * 365 * 86_400),
+        };
+        let request = self.node.pod_request();
+        let bundle = Bundle::new(&self.device.auth, &request, terms);
+        bundle.seal(&self.device.auth, &request, &mut self.rng).to_text()
+    }
+
+    /// What a further device needs to be let in.
+    pub(crate) fn newcomer(&self, key: &SigningKey, access: Access) -> AddDevice {
+        let validity = Validity::lasting(self.now, 86_400);
+        let role = CertificateRole::Device { access };
+        let certificate = self.device.auth.root_key().certify(role, &PublicKey::from(key), 1, validity);
+        AddDevice {
+            certificate: HEXLOWER.encode(&certificate.to_bytes()),
+            name: "laptop".into(),
+            descriptor_key: HEXLOWER.encode(DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
+        }
+    }
+
+    /// Gives the node an input, commits, and checks that a restored node is the same.
+    pub(crate) fn give(&mut self, input: Input) -> Option<Reply> {
+        let reply = self.give_unchecked(input);
+        assert!(self.restored().0 == self.node, "a restored pod differs from the one that kept running");
+        reply
+    }
+
+    /// Gives the node an input and commits.
+    pub(crate) fn give_unchecked(&mut self, input: Input) -> Option<Reply> {
+        let Step { rows, effects, reply } = self.node.handle(self.now, &mut self.rng, &self.rows, input);
+        self.commit(&rows);
+        self.effects.extend(effects);
+        reply
+    }
+
+    pub(crate) fn ask(&mut self, caller: Caller, command: Command) -> Reply {
+        self.ask_with_key(caller, None, command)
+    }
+
+    pub(crate) fn ask_with_key(&mut self, caller: Caller, key: Option<&str>, command: Command) -> Reply {
+        let idempotency_key = key.map(str::to_owned);
+        self.give(Input::Request(Request { caller, idempotency_key, command })).unwrap()
+    }
+
+    /// Asks as the owner's device.
+    pub(crate) fn device_asks(&mut self, command: Command) -> Reply {
+        self.ask(self.device.caller(), command)
+    }
+
+    /// The pod after a restart, and what it would do first.
+    pub(crate) fn restored(&self) -> (Node, Vec<Effect>) {
+        let rows = self.rows.iter().map(|(key, value)| Row::decode(key, value).unwrap());
+        Node::restore(rows).unwrap()
+    }
+
+    pub(crate) fn restart(&mut self) {
+        let (node, effects) = self.restored();
+        self.node = node;
+        self.effects.extend(effects);
+        self.give(Input::Chain(ChainEvent::Source(SourceState::Synced(self.height()))));
+    }
+
+    /// Fails if `command` is not refused, or leaves a trace.
+    pub(crate) fn refused(&mut self, caller: Caller, command: Command) -> Refusal {
+        let before = self.rows.clone();
+        let refusal = self.ask(caller, command).expect_err("this should be refused");
+        assert!(before == self.rows, "a refused command changed rows: {refusal}");
+        refusal
+    }
+
+    fn commit(&mut self, rows: &[Row]) {
+        for row in rows {
+            match row.encode() {
+                (key, Some(value)) => drop(self.rows.insert(key, value)),
+                (key, None) => drop(self.rows.remove(&key)),
+            }
+        }
+    }
+
+    /// Events told since the last call.
+    pub(crate) fn told(&mut self) -> Vec<EventKind> {
+        let effects = std::mem::take(&mut self.effects);
+        let event = |effect| match effect {
+            Effect::Notify(Event { kind, .. }) => Some(kind),
+            _ => None,
+        };
+        effects.into_iter().filter_map(event).collect()
+    }
+
+    /// Transactions sent since the last call.
+    pub(crate) fn sent(&mut self) -> Vec<Transaction> {
+        let effects = std::mem::take(&mut self.effects);
+        let sent = |effect| match effect {
+            Effect::Broadcast(_, transaction) => Some(*transaction),
+            _ => None,
+        };
+        effects.into_iter().filter_map(sent).collect()
+    }
+}
+
+// The chain.
+impl World {
+    pub(crate) fn height(&self) -> u32 {
+        self.chain.last().map_or(0, |(height, _)| *height)
+    }
+
+    /// Mines a block of these transactions on the tip.
+    pub(crate) fn mine(&mut self, transactions: Vec<Transaction>) {
+        let (height, parent) = *self.chain.last().unwrap();
+        self.mine_on(height, parent, transactions);
+    }
+
+    pub(crate) fn mine_empty(&mut self, count: u32) {
+        (0..count).for_each(|_| self.mine(vec![]));
+    }
+
+    /// Drops the last `depth` blocks and mines one more empty ones in their place.
+    pub(crate) fn reorganise(&mut self, depth: usize) {
+        self.chain.truncate(self.chain.len() - depth);
+        self.mine_empty(depth as u32 + 1);
+    }
+
+    fn mine_on(&mut self, height: u32, parent: BlockHash, mut transactions: Vec<Transaction>) {
+        self.salt += 1;
+        transactions.insert(0, coinbase(height + 1, self.salt));
+        let header = block::Header {
+            version: block::Version::TWO,
+            prev_blockhash: parent,
+            merkle_root: TxMerkleNode::all_zeros(),
+            time: (START + u64::from(height) * 600) as u32,
+            bits: CompactTarget::from_consensus(0x207f_ffff),
+            nonce: self.salt,
+        };
+        let mut block = Block { header, txdata: transactions };
+        block.header.merkle_root = block.compute_merkle_root().unwrap();
+        let hash = block.block_hash();
+        self.chain.push((height + 1, hash));
+        self.give(Input::Chain(ChainEvent::Block { block: Box::new(block), height: height + 1 }));
+    }
+
+    /// Somebody pays `sat` to `address`; not in a block yet.
+    pub(crate) fn paid_in(&mut self, address: &str, sat: u64) -> Transaction {
+        self.salt += 1;
+        let script =
+            address.parse::<autonomy_wallet::bitcoin::Address<_>>().unwrap().assume_checked().script_pubkey();
+        let from = OutPoint { txid: Txid::from_byte_array([self.salt as u8; 32]), vout: self.salt };
+        let transaction = spend(from, script, sat);
+        self.seen(vec![transaction.clone()]);
+        transaction
+    }
+
+    pub(crate) fn seen(&mut self, transactions: Vec<Transaction>) {
+        let seen = transactions.into_iter().map(|transaction| (transaction, self.now)).collect();
+        self.give(Input::Chain(ChainEvent::Mempool { seen, evicted: vec![] }));
+    }
+}
+
+// The device's part.
+impl World {
+    /// An account of device, pod and recovery key.
+    pub(crate) fn account(&mut self) -> Account {
+        let offer = self.offer("main");
+        let (body, _) = self.complete(&offer);
+        let ceremony = offer.ceremony.parse().unwrap();
+        match self.device_asks(Command::CompleteAccount(ceremony, body)).unwrap() {
+            Answer::Account(account) => account,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn offer(&mut self, name: &str) -> AccountOffer {
+        let body = BeginAccount { name: name.into(), kind: AccountKind::TwoOfThree };
+        match self.device_asks(Command::BeginAccount(body)).unwrap() {
+            Answer::Offer(offer) => offer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What an honest device answers to an offer, and the map it keeps.
+    pub(crate) fn complete(&self, offer: &AccountOffer) -> (CompleteAccount, AccountMap) {
+        cosigner::complete(&self.device.payer, offer)
+    }
+
+    /// An account with one confirmed coin of `sat`.
+    pub(crate) fn funded(&mut self, sat: u64) -> Account {
+        let account = self.account();
+        let address = self.receive(&account);
+        let transaction = self.paid_in(&address, sat);
+        self.mine(vec![transaction]);
+        self.effects.clear();
+        account
+    }
+
+    pub(crate) fn receive(&mut self, account: &Account) -> String {
+        match self.device_asks(Command::NewAddress(account.id.parse().unwrap())).unwrap() {
+            Answer::Address(address) => address.address,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn draft(&mut self, account: &Account, sat: u64) -> Result<Payment, Refusal> {
+        let recipients = vec![Recipient { address: OUTSIDE.into(), amount_sat: sat }];
+        let body = NewPayment { recipients, fee_rate: Some(2.0), note: Some("rent".into()) };
+        match self.device_asks(Command::NewPayment(account.id.parse().unwrap(), body))? {
+            Answer::Payment(payment) => Ok(payment),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The draft with P's signatures, as an honest device makes it.
+    pub(crate) fn sign(&self, account: &Account, payment: &Payment) -> String {
+        cosigner::sign(&self.device.payer, account, payment)
+    }
+
+    pub(crate) fn approve(&mut self, payment: &Payment, psbt: String) -> Result<Payment, Refusal> {
+        let body = ApprovePayment { psbt, state_epoch: 0 };
+        match self.device_asks(Command::ApprovePayment(payment.id.parse().unwrap(), body))? {
+            Answer::Payment(payment) => Ok(payment),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn balance(&mut self, account: &Account) -> autonomy_api::Balance {
+        match self.device_asks(Command::Account(account.id.parse().unwrap())).unwrap() {
+            Answer::Account(account) => account.balance,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn payment(&mut self, payment: &Payment) -> Payment {
+        match self.device_asks(Command::Payment(payment.id.parse().unwrap())).unwrap() {
+            Answer::Payment(payment) => payment,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A transaction without signatures that pays `sat` to `script` from a coin.
+pub(crate) fn spend(from: OutPoint, script: ScriptBuf, sat: u64) -> Transaction {
+    let input = TxIn {
+        previous_output: from,
+        script_sig: ScriptBuf::new(),
+        sequence: Sequence::MAX,
+        witness: Witness::new(),
+    };
+    Transaction {
+        version: transaction::Version::TWO,
+        lock_time: absolute::LockTime::ZERO,
+        input: vec![input],
+        output: vec![TxOut { value: Amount::from_sat(sat), script_pubkey: script }],
+    }
+}
+
+fn coinbase(height: u32, salt: u32) -> Transaction {
+    let mut transaction = spend(OutPoint::null(), ScriptBuf::new(), 0);
+    let bytes = [height.to_be_bytes(), salt.to_be_bytes()].concat();
+    transaction.input[0].script_sig =
+        ScriptBuf::builder().push_slice::<[u8; 8]>(bytes.try_into().unwrap()).into_script();
+    transaction
+}

@@ -1,0 +1,229 @@
+//! The checked edge: nothing unparsed, unbounded or anonymous goes further.
+
+use std::{fmt::Display, str::FromStr, time::Duration};
+
+use axum::{
+    body::Bytes,
+    extract::{self, FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    http::{StatusCode, header, request::Parts},
+};
+use serde::de::DeserializeOwned;
+
+use super::{problem::ApiError, routes::ApiState};
+use autonomy_api::{
+    AccessLevel, Id, IdError, MAX_BODY, MAX_CHUNKS_BODY, MAX_KEY_LEN, MAX_PARCEL_BODY, MAX_SIGNED_BODY,
+};
+use autonomy_node::{Caller, Refusal};
+
+/// How long a body may take. The largest, a parcel, needs 56 s at the 0.3 MB/s that Tor gives on most days.
+const BODY_LIMIT: Duration = Duration::from_secs(120);
+
+/// JSON of type `T`, refused with a problem that says where it goes wrong.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if !is_json(&request) {
+            let detail = "send JSON with `Content-Type: application/json`";
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not JSON", detail));
+        }
+        let Body(bytes) = Body::from_request(request, state).await?;
+        // A list would be read as an object whose fields come in order.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            let detail = "the body is no JSON object";
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "malformed",
+                "The body cannot be read",
+                detail,
+            ));
+        }
+        // serde_json stops at 128 levels of nesting by itself.
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            ApiError::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", error.to_string())
+        })
+    }
+}
+
+/// The bytes of a body as they are.
+#[derive(Debug)]
+pub struct Body(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let read = tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, state)).await;
+        read.map_err(|_| too_slow())?.map(Self).map_err(too_large)
+    }
+}
+
+fn is_json(request: &Request) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"))
+}
+
+fn too_slow() -> ApiError {
+    let detail = format!("the body did not arrive within {} seconds", BODY_LIMIT.as_secs());
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The body came too slowly", detail)
+}
+
+fn too_large(rejection: BytesRejection) -> ApiError {
+    let status = rejection.status();
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!(
+            "a body has at most {MAX_BODY} bytes, that of a signed payment at most {MAX_SIGNED_BODY}, a piece of a \
+             file at most {MAX_CHUNKS_BODY}, a parcel at most {MAX_PARCEL_BODY}"
+        );
+        return ApiError::new(status, "too-large", "The body is too large", detail);
+    }
+    ApiError::new(status, "malformed", "The body cannot be read", rejection.body_text())
+}
+
+/// Who calls, as the listener has proved it.
+impl FromRequestParts<ApiState> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().copied().ok_or_else(|| {
+            ApiError::new(
+                StatusCode::FORBIDDEN,
+                "not-admitted",
+                "Unknown caller",
+                "the listener named no caller",
+            )
+        })
+    }
+}
+
+/// A caller with full access, told apart before the body is read: megabytes are taken from nobody else. The node
+/// checks again.
+#[derive(Debug, Clone, Copy)]
+pub struct FullCaller(pub Caller);
+
+impl FromRequestParts<ApiState> for FullCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        caller_with(AccessLevel::Full, parts, state).await.map(Self)
+    }
+}
+
+/// The same for a caller with at least limited access.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitedCaller(pub Caller);
+
+impl FromRequestParts<ApiState> for LimitedCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        caller_with(AccessLevel::Limited, parts, state).await.map(Self)
+    }
+}
+
+async fn caller_with(needed: AccessLevel, parts: &mut Parts, state: &ApiState) -> Result<Caller, ApiError> {
+    let caller = Caller::from_request_parts(parts, state).await?;
+    let has = match caller {
+        Caller::Owner => Some(AccessLevel::Full),
+        Caller::Device(key) => state.handle.admitted().borrow().devices.get(&key).copied(),
+    };
+    match has {
+        Some(has) if has >= needed => Ok(caller),
+        Some(has) => Err(Refusal::AccessTooLow { needed, has }.into()),
+        None => Err(Refusal::NotAdmitted.into()),
+    }
+}
+
+/// The `Idempotency-Key` of a request that changes something.
+#[derive(Debug)]
+pub struct IdempotencyKey(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(key) = parts.headers.get("idempotency-key") else {
+            let detail =
+                "send a fresh random `Idempotency-Key` header, and the same one when you repeat this request";
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "idempotency-key",
+                "Idempotency-Key missing",
+                detail,
+            ));
+        };
+        let fits = |key: &&str| (1..=MAX_KEY_LEN).contains(&key.len()) && !key.contains(' ');
+        let key = key.to_str().ok().filter(fits);
+        key.map(|key| Self(key.to_owned())).ok_or_else(|| {
+            Refusal::invalid("Idempotency-Key", format!("1 to {MAX_KEY_LEN} printable characters")).into()
+        })
+    }
+}
+
+/// The id in a path.
+#[derive(Debug)]
+pub struct PathId<T>(pub T);
+
+impl<T: FromStr<Err: Display>, S: Send + Sync> FromRequestParts<S> for PathId<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let refused = |why: String| ApiError::from(Refusal::invalid("id", why));
+        let extract::Path(text) = extract::Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| refused(rejection.body_text()))?;
+        text.parse().map(Self).map_err(|error: T::Err| refused(error.to_string()))
+    }
+}
+
+/// A contact and one of their files in a path.
+#[derive(Debug)]
+pub struct PathIds(pub Id<16>, pub Id<16>);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathIds {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let refused = |field: &'static str, why: String| ApiError::from(Refusal::invalid(field, why));
+        let extract::Path((contact, file)) =
+            extract::Path::<(String, String)>::from_request_parts(parts, state)
+                .await
+                .map_err(|rejection| refused("id", rejection.body_text()))?;
+        let contact = contact.parse().map_err(|error: IdError| refused("id", error.to_string()))?;
+        let file = file.parse().map_err(|error: IdError| refused("file", error.to_string()))?;
+        Ok(Self(contact, file))
+    }
+}
+
+/// What stands behind the `?` of a path.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match extract::Query::from_request_parts(parts, state).await {
+            Ok(extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(Refusal::invalid("query", rejection.body_text()).into()),
+        }
+    }
+}
+
+/// The `Last-Event-ID` of a listener that comes again.
+#[derive(Debug)]
+pub struct LastEventId(pub Option<u64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(id) = parts.headers.get("last-event-id") else { return Ok(Self(None)) };
+        let id = id.to_str().ok().and_then(|id| id.parse().ok());
+        let wrong = || Refusal::invalid("Last-Event-ID", "the `id` of an event, a whole number");
+        id.map(|id| Self(Some(id))).ok_or_else(|| wrong().into())
+    }
+}

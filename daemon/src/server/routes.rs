@@ -1,0 +1,275 @@
+//! One small function a route: parse, ask the node, answer. Here the pod and its devices; `money`,
+//! `contacts`, `mail`, `files` and `parcels` hold the others.
+
+pub(super) mod contacts;
+pub(super) mod files;
+pub(super) mod mail;
+pub(super) mod money;
+pub(super) mod parcels;
+
+use std::path::PathBuf;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
+    routing::{delete, get, post},
+};
+use tokio::sync::watch;
+
+use super::{
+    events::stream_events,
+    extract::{IdempotencyKey, Json, PathId},
+    openapi,
+    problem::ApiError,
+};
+use crate::driver::{self, Handle};
+use autonomy_api::{
+    AddDevice, Adopt, BackUp, ChainStatus, Device, DeviceKey, Devices, MAX_BODY, OnionStatus, Problem,
+    Reconcile, ServiceStatus, Status,
+};
+use autonomy_node::{Answer, Caller, Command, MailCommand, NodeStatus, Refusal, Request, Timestamp};
+
+/// What every route needs.
+#[derive(Clone, Debug)]
+pub struct ApiState {
+    /// The way to the node.
+    pub handle: Handle,
+    /// How the onion services are.
+    pub onion: watch::Receiver<OnionState>,
+    /// When the process started.
+    pub started_at: Timestamp,
+}
+
+/// How the onion services are, as the shell knows it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OnionState {
+    /// Tor bootstrap, 0 to 100.
+    pub bootstrap_percent: u8,
+    /// The app service.
+    pub app: Option<ServiceStatus>,
+    /// The peer service.
+    pub peer: Option<ServiceStatus>,
+    /// What the owner should know.
+    pub warnings: Vec<String>,
+}
+
+type Answered<T> = Result<axum::Json<T>, ApiError>;
+
+/// The routes, to be served with a [`Caller`] in each request's extensions.
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/openapi.json", get(openapi::document))
+        .route("/v1/devices", get(devices).post(add_device))
+        .route("/v1/devices/{id}", delete(revoke_device))
+        .route("/v1/events", get(stream_events))
+        .route("/v1/pod/adopt", post(adopt))
+        .route("/v1/pod/backup", post(back_up))
+        .route("/v1/pod/reconcile", post(reconcile))
+        .merge(money::routes())
+        .merge(contacts::routes())
+        .merge(mail::routes())
+        .merge(files::routes())
+        .merge(parcels::routes())
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(money::signed_routes())
+        .merge(files::chunk_routes())
+        .merge(parcels::parcel_routes())
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(state)
+}
+
+/// Asks the node and turns a refusal into a problem.
+pub(super) async fn ask(
+    handle: &Handle,
+    caller: Caller,
+    key: Option<IdempotencyKey>,
+    command: Command,
+) -> Result<Answer, ApiError> {
+    let request = Request { caller, idempotency_key: key.map(|key| key.0), command };
+    Ok(handle.ask(request).await??)
+}
+
+/// Asks the node's messenger.
+async fn ask_mail(
+    state: &ApiState,
+    caller: Caller,
+    key: Option<IdempotencyKey>,
+    command: MailCommand,
+) -> Result<Answer, ApiError> {
+    ask(&state.handle, caller, key, Command::Mail(command)).await
+}
+
+/// Gives the answer a route expects, or the mistake of the program that it would be not to get it.
+macro_rules! answered {
+    ($answer:expr, $variant:ident) => {
+        match $answer {
+            Answer::$variant(value) => Ok(axum::Json(value)),
+            other => Err(unexpected(&other)),
+        }
+    };
+}
+
+use answered;
+
+fn unexpected(answer: &Answer) -> ApiError {
+    tracing::error!("a command was answered with {answer:?}");
+    let detail = "the pod gave an answer of another kind; this is a fault of the program";
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of the program", detail)
+}
+
+async fn no_such_route() -> ApiError {
+    let detail = "this pod has no such route; `GET /v1/openapi.json` lists them";
+    ApiError::new(StatusCode::NOT_FOUND, "route", "No such route", detail)
+}
+
+async fn no_such_method() -> ApiError {
+    let detail = "this route does not take this method; `GET /v1/openapi.json` lists what each takes";
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Not this method", detail)
+}
+
+/// How the pod is.
+#[utoipa::path(get, path = "/v1/status", tag = "pod",
+    responses((status = 200, body = Status), (status = 403, body = Problem)))]
+pub(super) async fn status(State(state): State<ApiState>, caller: Caller) -> Answered<Status> {
+    match ask(&state.handle, caller, None, Command::Status).await? {
+        Answer::Status(node) => Ok(axum::Json(full_status(&state, node))),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn full_status(state: &ApiState, node: NodeStatus) -> Status {
+    let onion = state.onion.borrow().clone();
+    let nothing = || ServiceStatus {
+        address: None,
+        state: "unpublished".into(),
+        since: state.started_at,
+        detail: None,
+    };
+    Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        network: node.network,
+        uptime_seconds: driver::now().saturating_sub(state.started_at),
+        pod_key: node.pod_key,
+        owner: node.owner,
+        state_epoch: node.state_epoch,
+        onion: OnionStatus {
+            bootstrap_percent: onion.bootstrap_percent,
+            app: onion.app.unwrap_or_else(nothing),
+            peer: onion.peer.unwrap_or_else(nothing),
+        },
+        chain: ChainStatus {
+            state: node.chain_state,
+            height: node.height,
+            tip: node.tip,
+            source_height: node.source_height,
+            detail: node.chain_detail,
+        },
+        devices: node.devices,
+        accounts: node.accounts,
+        warnings: onion.warnings,
+    }
+}
+
+/// Gives the pod its owner. Only on the Unix socket of the pod's machine.
+#[utoipa::path(post, path = "/v1/pod/adopt", tag = "pod", request_body = Adopt,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 204), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn adopt(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(body): Json<Adopt>,
+) -> Result<StatusCode, ApiError> {
+    on_the_machine(caller)?;
+    ask(&state.handle, caller, Some(key), Command::Adopt(body.bundle)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Writes a sealed copy of the pod's database on the pod's machine. Only on its Unix socket.
+#[utoipa::path(post, path = "/v1/pod/backup", tag = "pod", request_body = BackUp,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 204), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn back_up(
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: IdempotencyKey,
+    Json(body): Json<BackUp>,
+) -> Result<StatusCode, ApiError> {
+    on_the_machine(caller)?;
+    let file = PathBuf::from(body.file);
+    if !file.is_absolute() {
+        let rule = "an absolute path; the pod's working folder is not the caller's";
+        return Err(Refusal::invalid("file", rule).into());
+    }
+    state.handle.back_up(file).await?.map_err(|error| {
+        ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "backup",
+            "The copy was not written",
+            error.to_string(),
+        )
+    })?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets a pod from an old backup cosign again. Only on its Unix socket: whoever restored it is at the machine.
+#[utoipa::path(post, path = "/v1/pod/reconcile", tag = "pod", request_body = Reconcile,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 204), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn reconcile(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(body): Json<Reconcile>,
+) -> Result<StatusCode, ApiError> {
+    on_the_machine(caller)?;
+    ask(&state.handle, caller, Some(key), Command::Reconcile { seen: body.seen }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn on_the_machine(caller: Caller) -> Result<(), ApiError> {
+    match caller {
+        Caller::Owner => Ok(()),
+        Caller::Device(_) => {
+            let detail = "this is done on the pod's own machine, by `autonomy pod`";
+            Err(ApiError::new(StatusCode::FORBIDDEN, "machine", "Only on the pod's machine", detail))
+        }
+    }
+}
+
+/// Who may enter.
+#[utoipa::path(get, path = "/v1/devices", tag = "devices",
+    responses((status = 200, body = Devices), (status = 403, body = Problem)))]
+pub(super) async fn devices(State(state): State<ApiState>, caller: Caller) -> Answered<Devices> {
+    answered!(ask(&state.handle, caller, None, Command::Devices).await?, Devices)
+}
+
+/// Lets a device in.
+#[utoipa::path(post, path = "/v1/devices", tag = "devices", request_body = AddDevice,
+    params(("Idempotency-Key" = String, Header, description = "Fresh and random; the same when repeated")),
+    responses((status = 200, body = Device), (status = 403, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn add_device(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(body): Json<AddDevice>,
+) -> Answered<Device> {
+    answered!(ask(&state.handle, caller, Some(key), Command::AddDevice(body)).await?, Device)
+}
+
+/// Shuts a device out, at once: its open connections get no further answer.
+#[utoipa::path(delete, path = "/v1/devices/{id}", tag = "devices",
+    params(("id" = String, Path, description = "Key of the device"), ("Idempotency-Key" = String, Header)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(super) async fn revoke_device(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    PathId(device): PathId<DeviceKey>,
+) -> Result<StatusCode, ApiError> {
+    ask(&state.handle, caller, Some(key), Command::RevokeDevice(device)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

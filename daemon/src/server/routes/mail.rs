@@ -1,0 +1,145 @@
+//! Messages, the relays that hold them, and the owner's name.
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
+use serde::Deserialize;
+
+use super::{Answered, ApiError, ApiState, answered, ask_mail, unexpected};
+use crate::server::extract::{IdempotencyKey, Json, PathId, Query};
+use autonomy_api::{
+    AddRelay, Id, MailStatus, MarkRead, Messages, NewMessage, Problem, Profile, QueuedMessage, Relays,
+    SetProfile,
+};
+use autonomy_node::{Answer, Caller, MailCommand, MessagesPage};
+
+pub(super) fn routes() -> axum::Router<ApiState> {
+    axum::Router::new()
+        .route("/v1/mail", get(mail))
+        .route("/v1/profile", get(profile).put(set_profile))
+        .route("/v1/contacts/{id}/messages", get(messages).post(new_message))
+        .route("/v1/contacts/{id}/read", post(mark_read))
+        .route("/v1/relays", get(relays).post(add_relay).delete(remove_relay))
+}
+
+/// How messages flow.
+#[utoipa::path(get, path = "/v1/mail", tag = "messages",
+    responses((status = 200, body = MailStatus), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub(in crate::server) async fn mail(State(state): State<ApiState>, caller: Caller) -> Answered<MailStatus> {
+    answered!(ask_mail(&state, caller, None, MailCommand::Status).await?, MailStatus)
+}
+
+/// How the owner is called on the cards that contacts get, and how they reach the pod.
+#[utoipa::path(get, path = "/v1/profile", tag = "contacts",
+    responses((status = 200, body = Profile), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub(in crate::server) async fn profile(State(state): State<ApiState>, caller: Caller) -> Answered<Profile> {
+    answered!(ask_mail(&state, caller, None, MailCommand::Profile).await?, Profile)
+}
+
+/// Changes either; contacts get a new card.
+#[utoipa::path(put, path = "/v1/profile", tag = "contacts", request_body = SetProfile,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Profile), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(in crate::server) async fn set_profile(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(body): Json<SetProfile>,
+) -> Answered<Profile> {
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::SetProfile(body)).await?, Profile)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::server) struct MessagesQuery {
+    before: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// What was said with a contact, newest last.
+#[utoipa::path(get, path = "/v1/contacts/{id}/messages", tag = "messages",
+    params(("id" = String, Path),
+           ("before" = Option<u64>, Query, description = "Only messages before this number; the newest where absent"),
+           ("limit" = Option<u32>, Query, description = "1 to 200, 50 where absent")),
+    responses((status = 200, body = Messages), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(in crate::server) async fn messages(
+    State(state): State<ApiState>,
+    caller: Caller,
+    PathId(contact): PathId<Id<16>>,
+    Query(query): Query<MessagesQuery>,
+) -> Answered<Messages> {
+    let page = MessagesPage { before: query.before, limit: query.limit };
+    answered!(ask_mail(&state, caller, None, MailCommand::Messages(contact, page)).await?, Messages)
+}
+
+/// Says something to a contact. It will be delivered, or reported as expired after 21 days.
+#[utoipa::path(post, path = "/v1/contacts/{id}/messages", tag = "messages", request_body = NewMessage,
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = QueuedMessage), (status = 404, body = Problem), (status = 409, body = Problem),
+              (status = 422, body = Problem)))]
+pub(in crate::server) async fn new_message(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    PathId(contact): PathId<Id<16>>,
+    Json(body): Json<NewMessage>,
+) -> Answered<QueuedMessage> {
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::Send(contact, body)).await?, Queued)
+}
+
+/// All up to a message was read. Only this pod knows.
+#[utoipa::path(post, path = "/v1/contacts/{id}/read", tag = "messages", request_body = MarkRead,
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(in crate::server) async fn mark_read(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    PathId(contact): PathId<Id<16>>,
+    Json(body): Json<MarkRead>,
+) -> Result<StatusCode, ApiError> {
+    ask_mail(&state, caller, Some(key), MailCommand::MarkRead(contact, body)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// All relays.
+#[utoipa::path(get, path = "/v1/relays", tag = "relays",
+    responses((status = 200, body = Relays), (status = 403, body = Problem), (status = 409, body = Problem)))]
+pub(in crate::server) async fn relays(State(state): State<ApiState>, caller: Caller) -> Answered<Relays> {
+    answered!(ask_mail(&state, caller, None, MailCommand::Relays).await?, Relays)
+}
+
+/// Keeps queues at a relay too. The first three are in use, the others are spare.
+#[utoipa::path(post, path = "/v1/relays", tag = "relays", request_body = AddRelay,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Relays), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(in crate::server) async fn add_relay(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(body): Json<AddRelay>,
+) -> Answered<Relays> {
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::AddRelay(body)).await?, Relays)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::server) struct RelayQuery {
+    place: String,
+}
+
+/// Keeps no queues at a relay any more.
+#[utoipa::path(delete, path = "/v1/relays", tag = "relays",
+    params(("place" = String, Query, description = "The relay's place"), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Relays), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(in crate::server) async fn remove_relay(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Query(query): Query<RelayQuery>,
+) -> Answered<Relays> {
+    let command = MailCommand::RemoveRelay { place: query.place };
+    answered!(ask_mail(&state, caller, Some(key), command).await?, Relays)
+}

@@ -1,0 +1,194 @@
+//! Accounts and payments.
+
+use axum::{
+    extract::{DefaultBodyLimit, State},
+    routing::{get, post},
+};
+use serde::Deserialize;
+
+use super::{Answered, ApiState, answered, ask, unexpected};
+use crate::server::extract::{FullCaller, IdempotencyKey, Json, PathId, Query};
+use autonomy_api::{
+    Account, AccountOffer, Accounts, ApprovePayment, BeginAccount, CompleteAccount, History, MAX_SIGNED_BODY,
+    NewPayment, Payment, Payments, Problem, ReceiveAddress,
+};
+use autonomy_node::{AccountId, Answer, Caller, CeremonyId, Command, HistoryPage, PaymentId, Refusal};
+
+/// Lines of history given where no limit is asked for, and the most that can be asked for.
+const HISTORY_DEFAULT: u32 = 50;
+const HISTORY_MAX: u32 = 1000;
+
+pub(super) fn routes() -> axum::Router<ApiState> {
+    axum::Router::new()
+        .route("/v1/accounts", get(accounts).post(begin_account))
+        .route("/v1/accounts/{id}", get(account))
+        .route("/v1/accounts/{id}/complete", post(complete_account))
+        .route("/v1/accounts/{id}/addresses", get(addresses).post(new_address))
+        .route("/v1/accounts/{id}/history", get(history))
+        .route("/v1/accounts/{id}/payments", get(payments).post(new_payment))
+        .route("/v1/payments/{id}", get(payment).delete(cancel_payment))
+}
+
+/// The route that takes megabytes.
+pub(super) fn signed_routes() -> axum::Router<ApiState> {
+    let approve = post(approve_payment).layer(DefaultBodyLimit::max(MAX_SIGNED_BODY));
+    axum::Router::new().route("/v1/payments/{id}/approve", approve)
+}
+
+/// All accounts.
+#[utoipa::path(get, path = "/v1/accounts", tag = "accounts",
+    responses((status = 200, body = Accounts), (status = 403, body = Problem)))]
+pub(in crate::server) async fn accounts(State(state): State<ApiState>, caller: Caller) -> Answered<Accounts> {
+    answered!(ask(&state.handle, caller, None, Command::Accounts).await?, Accounts)
+}
+
+/// Begins an account: the pod offers its key G.
+#[utoipa::path(post, path = "/v1/accounts", tag = "accounts", request_body = BeginAccount,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = AccountOffer), (status = 422, body = Problem), (status = 503, body = Problem)))]
+pub(in crate::server) async fn begin_account(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(body): Json<BeginAccount>,
+) -> Answered<AccountOffer> {
+    answered!(ask(&state.handle, caller, Some(key), Command::BeginAccount(body)).await?, Offer)
+}
+
+/// Completes an account: both sides have built the same descriptor.
+#[utoipa::path(post, path = "/v1/accounts/{id}/complete", tag = "accounts", request_body = CompleteAccount,
+    params(("id" = String, Path, description = "The ceremony of the offer"), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Account), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(in crate::server) async fn complete_account(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    PathId(ceremony): PathId<CeremonyId>,
+    Json(body): Json<CompleteAccount>,
+) -> Answered<Account> {
+    let command = Command::CompleteAccount(ceremony, body);
+    answered!(ask(&state.handle, caller, Some(key), command).await?, Account)
+}
+
+/// One account.
+#[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = String, Path)),
+    responses((status = 200, body = Account), (status = 404, body = Problem)))]
+pub(in crate::server) async fn account(
+    State(state): State<ApiState>,
+    caller: Caller,
+    PathId(account): PathId<AccountId>,
+) -> Answered<Account> {
+    answered!(ask(&state.handle, caller, None, Command::Account(account)).await?, Account)
+}
+
+/// Receive addresses revealed so far.
+#[utoipa::path(get, path = "/v1/accounts/{id}/addresses", tag = "accounts", params(("id" = String, Path)),
+    responses((status = 200, body = [ReceiveAddress]), (status = 404, body = Problem)))]
+pub(in crate::server) async fn addresses(
+    State(state): State<ApiState>,
+    caller: Caller,
+    PathId(account): PathId<AccountId>,
+) -> Answered<Vec<ReceiveAddress>> {
+    answered!(ask(&state.handle, caller, None, Command::Addresses(account)).await?, Addresses)
+}
+
+/// A fresh receive address, at most 20 beyond the last one used.
+#[utoipa::path(post, path = "/v1/accounts/{id}/addresses", tag = "accounts",
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = ReceiveAddress), (status = 409, body = Problem)))]
+pub(in crate::server) async fn new_address(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    PathId(account): PathId<AccountId>,
+) -> Answered<ReceiveAddress> {
+    answered!(ask(&state.handle, caller, Some(key), Command::NewAddress(account)).await?, Address)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::server) struct HistoryQuery {
+    limit: Option<u32>,
+}
+
+/// What happened in an account, newest first.
+#[utoipa::path(get, path = "/v1/accounts/{id}/history", tag = "accounts",
+    params(("id" = String, Path), ("limit" = Option<u32>, Query, description = "1 to 1000, 50 where absent")),
+    responses((status = 200, body = History), (status = 404, body = Problem)))]
+pub(in crate::server) async fn history(
+    State(state): State<ApiState>,
+    caller: Caller,
+    PathId(account): PathId<AccountId>,
+    Query(query): Query<HistoryQuery>,
+) -> Answered<History> {
+    let limit = query.limit.unwrap_or(HISTORY_DEFAULT);
+    if !(1..=HISTORY_MAX).contains(&limit) {
+        return Err(Refusal::invalid("limit", format!("1 to {HISTORY_MAX}")).into());
+    }
+    let command = Command::History(account, HistoryPage { limit });
+    answered!(ask(&state.handle, caller, None, command).await?, History)
+}
+
+/// Payments of an account, newest first.
+#[utoipa::path(get, path = "/v1/accounts/{id}/payments", tag = "payments", params(("id" = String, Path)),
+    responses((status = 200, body = Payments), (status = 404, body = Problem)))]
+pub(in crate::server) async fn payments(
+    State(state): State<ApiState>,
+    caller: Caller,
+    PathId(account): PathId<AccountId>,
+) -> Answered<Payments> {
+    answered!(ask(&state.handle, caller, None, Command::Payments(account)).await?, Payments)
+}
+
+/// Builds a payment for the device to check and sign.
+#[utoipa::path(post, path = "/v1/accounts/{id}/payments", tag = "payments", request_body = NewPayment,
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Payment), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(in crate::server) async fn new_payment(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    PathId(account): PathId<AccountId>,
+    Json(body): Json<NewPayment>,
+) -> Answered<Payment> {
+    answered!(ask(&state.handle, caller, Some(key), Command::NewPayment(account, body)).await?, Payment)
+}
+
+/// One payment.
+#[utoipa::path(get, path = "/v1/payments/{id}", tag = "payments", params(("id" = String, Path)),
+    responses((status = 200, body = Payment), (status = 404, body = Problem)))]
+pub(in crate::server) async fn payment(
+    State(state): State<ApiState>,
+    caller: Caller,
+    PathId(payment): PathId<PaymentId>,
+) -> Answered<Payment> {
+    answered!(ask(&state.handle, caller, None, Command::Payment(payment)).await?, Payment)
+}
+
+/// Takes the device's signatures, checks again, signs, and sends.
+#[utoipa::path(post, path = "/v1/payments/{id}/approve", tag = "payments", request_body = ApprovePayment,
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Payment), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(in crate::server) async fn approve_payment(
+    State(state): State<ApiState>,
+    FullCaller(caller): FullCaller,
+    key: IdempotencyKey,
+    PathId(payment): PathId<PaymentId>,
+    Json(body): Json<ApprovePayment>,
+) -> Answered<Payment> {
+    let command = Command::ApprovePayment(payment, body);
+    answered!(ask(&state.handle, caller, Some(key), command).await?, Payment)
+}
+
+/// Gives a draft up; its coins are free again.
+#[utoipa::path(delete, path = "/v1/payments/{id}", tag = "payments",
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Payment), (status = 409, body = Problem)))]
+pub(in crate::server) async fn cancel_payment(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    PathId(payment): PathId<PaymentId>,
+) -> Answered<Payment> {
+    answered!(ask(&state.handle, caller, Some(key), Command::CancelPayment(payment)).await?, Payment)
+}

@@ -1,0 +1,112 @@
+//! What is carried by hand: parcels of sealed messages, and cards of people for address books.
+
+use axum::{
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::header,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+
+use super::{Answered, ApiError, ApiState, answered, ask_mail, unexpected};
+use crate::server::extract::{Body, IdempotencyKey, Json, LimitedCaller, PathId};
+use autonomy_api::{Contact, Id, ImportCard, Imported, MAX_PARCEL_BODY, Problem};
+use autonomy_node::{Answer, Caller, CarriedParcel, MailCommand};
+
+pub(super) fn routes() -> axum::Router<ApiState> {
+    axum::Router::new()
+        .route("/v1/contacts/{id}/parcel", post(export_parcel))
+        .route("/v1/invites/{id}/parcel", post(export_invite))
+        .route("/v1/contacts/{id}/vcard", get(export_card))
+        .route("/v1/vcards", post(import_card))
+}
+
+/// The route that takes a whole parcel.
+pub(super) fn parcel_routes() -> axum::Router<ApiState> {
+    let import = post(import_parcel).layer(DefaultBodyLimit::max(MAX_PARCEL_BODY));
+    axum::Router::new().route("/v1/parcels", import)
+}
+
+/// Everything that a contact waits for, sealed, to be carried to them by hand: at most 16.7 MB. It goes beside the network,
+/// where the same is sent all the while. Made anew each time, so no answer is kept.
+#[utoipa::path(post, path = "/v1/contacts/{id}/parcel", tag = "messages",
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 403, body = Problem),
+              (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(in crate::server) async fn export_parcel(
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: IdempotencyKey,
+    PathId(contact): PathId<Id<16>>,
+) -> Result<Response, ApiError> {
+    parcel(ask_mail(&state, caller, None, MailCommand::ExportParcel(contact)).await?)
+}
+
+/// What waits at the place of an invite, for somebody who has the invite and cannot reach that place.
+#[utoipa::path(post, path = "/v1/invites/{id}/parcel", tag = "contacts",
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 403, body = Problem),
+              (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(in crate::server) async fn export_invite(
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: IdempotencyKey,
+    PathId(invite): PathId<Id<8>>,
+) -> Result<Response, ApiError> {
+    parcel(ask_mail(&state, caller, None, MailCommand::ExportInvite(invite)).await?)
+}
+
+fn parcel(answer: Answer) -> Result<Response, ApiError> {
+    match answer {
+        Answer::Bytes(bytes) => {
+            let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
+            Ok((kind, Bytes::from(bytes.into_vec())).into_response())
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Takes in a parcel that was carried here. Each message in it is taken as if it had come by the network, once.
+#[utoipa::path(post, path = "/v1/parcels", tag = "messages", params(("Idempotency-Key" = String, Header)),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = Imported), (status = 403, body = Problem), (status = 409, body = Problem),
+              (status = 413, body = Problem), (status = 422, body = Problem)))]
+pub(in crate::server) async fn import_parcel(
+    State(state): State<ApiState>,
+    LimitedCaller(caller): LimitedCaller,
+    key: IdempotencyKey,
+    Body(bytes): Body,
+) -> Answered<Imported> {
+    let carried = CarriedParcel { bytes: bytes.to_vec() };
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::ImportParcel(carried)).await?, Imported)
+}
+
+/// A contact as a vCard 4.0 for an address book; their identity is in `X-AUTONOMY-ROOT`.
+#[utoipa::path(get, path = "/v1/contacts/{id}/vcard", tag = "contacts", params(("id" = String, Path)),
+    responses((status = 200, body = String, content_type = "text/vcard"), (status = 404, body = Problem)))]
+pub(in crate::server) async fn export_card(
+    State(state): State<ApiState>,
+    caller: Caller,
+    PathId(contact): PathId<Id<16>>,
+) -> Result<Response, ApiError> {
+    match ask_mail(&state, caller, None, MailCommand::ExportCard(contact)).await? {
+        Answer::Card(text) => {
+            Ok(([(header::CONTENT_TYPE, "text/vcard; charset=utf-8")], text).into_response())
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Puts a person on record by their card. An invite of theirs that comes later is known to be theirs.
+#[utoipa::path(post, path = "/v1/vcards", tag = "contacts", request_body = ImportCard,
+    params(("Idempotency-Key" = String, Header)),
+    responses((status = 200, body = Contact), (status = 403, body = Problem), (status = 409, body = Problem),
+              (status = 422, body = Problem)))]
+pub(in crate::server) async fn import_card(
+    State(state): State<ApiState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    Json(body): Json<ImportCard>,
+) -> Answered<Contact> {
+    answered!(ask_mail(&state, caller, Some(key), MailCommand::ImportCard(body)).await?, Contact)
+}
