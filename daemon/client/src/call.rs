@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn only_an_agent_can_say_that_the_pod_was_not_reached() {
         let said = |kind: &str, by_agent| {
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, kind, "No", "no");
+            let problem = Problem::new(503, kind, "No", "no");
             refused(problem, StatusCode::SERVICE_UNAVAILABLE, by_agent)
         };
         assert!(matches!(said(UNREACHABLE, true), CallError::Unreachable { never_sent: true, .. }));

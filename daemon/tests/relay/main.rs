@@ -5,6 +5,5 @@ mod crashes;
 mod keeping;
 mod model;
 mod network;
-mod process;
 mod quotas;
 mod world;

@@ -1,0 +1,7 @@
+//! A relay as the program runs it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod process;
+#[allow(dead_code, reason = "shared with the tests of the relay itself, which use all of it")]
+#[path = "../../../tests/relay/world.rs"]
+mod world;
