@@ -11,8 +11,8 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use crate::place::{Capability, PLACE_LEN, Place, QueueAddress, QueueId};
 use crate::ratchet::MAX_KEY_PACKAGE;
 use crate::{
-    CERTIFICATE_LEN, Certificate, CertificateError, MAX_NAME_LEN, MalformedCertificate, Name, PublicKey,
-    Role, RoleKind, RootPublic, UnverifiedCertificate,
+    CERTIFICATE_LEN, Certificate, CertificateError, CertificateRole, MAX_NAME_LEN, MalformedCertificate,
+    Name, PublicKey, RoleKind, RootPublic, UnverifiedCertificate,
 };
 
 /// Most places of one person: their pod and seven relays.
@@ -148,7 +148,7 @@ impl Card {
         places: Vec<CardPlace>,
         key_package: Vec<u8>,
     ) -> Result<Self, BadCard> {
-        if certificate.role() != Role::Pod {
+        if certificate.role() != CertificateRole::Pod {
             return Err(BadCard::NotAPod);
         }
         check(&places, &key_package)?;

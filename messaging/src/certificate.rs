@@ -4,7 +4,7 @@ use std::fmt;
 
 use autonomy_codec::Reader;
 
-use crate::{Access, PublicKey, Role, RoleKind, RootKey, RootPublic, Validity};
+use crate::{Access, CertificateRole, PublicKey, RoleKind, RootKey, RootPublic, Validity};
 
 /// Length of every certificate: magic (4), version, role (1 each), subject (32), epoch, first and last second
 /// (8 each), root (32), signature (64).
@@ -25,7 +25,7 @@ pub struct UnverifiedCertificate(Fields);
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Fields {
-    role: Role,
+    role: CertificateRole,
     subject: PublicKey,
     epoch: u64,
     validity: Validity,
@@ -47,7 +47,7 @@ pub enum MalformedCertificate {
     Version(u8),
     /// A role this program does not know.
     #[error("role {0} in the certificate is not known")]
-    Role(u8),
+    CertificateRole(u8),
     /// The certified key is none.
     #[error("the certified key is not a usable key")]
     Subject,
@@ -121,7 +121,8 @@ impl UnverifiedCertificate {
         if bytes[4] != VERSION {
             return Err(MalformedCertificate::Version(bytes[4]));
         }
-        let role = Role::from_byte(bytes[5]).ok_or(MalformedCertificate::Role(bytes[5]))?;
+        let role =
+            CertificateRole::from_byte(bytes[5]).ok_or(MalformedCertificate::CertificateRole(bytes[5]))?;
         Fields::read(role, &bytes[6..]).map(Self)
     }
 
@@ -176,7 +177,7 @@ impl UnverifiedCertificate {
 impl Certificate {
     pub(crate) fn issue(
         root: &RootKey,
-        role: Role,
+        role: CertificateRole,
         subject: &PublicKey,
         epoch: u64,
         validity: Validity,
@@ -190,7 +191,7 @@ impl Certificate {
 
     /// What the key is.
     #[must_use]
-    pub fn role(&self) -> Role {
+    pub fn role(&self) -> CertificateRole {
         self.0.role
     }
 
@@ -198,8 +199,8 @@ impl Certificate {
     #[must_use]
     pub fn access(&self) -> Option<Access> {
         match self.0.role {
-            Role::Pod => None,
-            Role::Device { access } => Some(access),
+            CertificateRole::Pod => None,
+            CertificateRole::Device { access } => Some(access),
         }
     }
 
@@ -254,7 +255,7 @@ impl From<Certificate> for UnverifiedCertificate {
 }
 
 impl Fields {
-    fn read(role: Role, bytes: &[u8]) -> Result<Self, MalformedCertificate> {
+    fn read(role: CertificateRole, bytes: &[u8]) -> Result<Self, MalformedCertificate> {
         let short = MalformedCertificate::Length(bytes.len());
         let mut reader = Reader::new(bytes);
         let subject = reader.array().ok_or(short)?;

@@ -8,23 +8,23 @@
 //! that a dead contact delays no other, and a [`Budget`] shares out the calls of all.
 
 mod budget;
-mod lane;
-mod load;
-mod trip;
-mod watch;
+mod delivery_state;
+mod place_health;
+mod relay_audit;
+mod shipment_builder;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand_core::RngCore;
 
-use lane::{Lane, jitter};
-use load::Load;
-use trip::{BULK_COPIES, Trip};
+use delivery_state::{BULK_COPIES, DeliveryState};
+use place_health::{PlaceHealth, jitter};
+use shipment_builder::ShipmentBuilder;
 
 pub use budget::{Budget, MAX_CALLS};
-pub use lane::{BACK_OFF_DIRECT, BACK_OFF_RELAY, MAX_IN_FLIGHT};
-pub use trip::{COPIES, DIRECT_WAIT, RELAY_WAITS};
-pub use watch::{SUSPECT_AFTER, SUSPECT_MISSING, Watch};
+pub use delivery_state::{COPIES, DIRECT_WAIT, RELAY_WAITS};
+pub use place_health::{BACK_OFF_DIRECT, BACK_OFF_RELAY, MAX_IN_FLIGHT};
+pub use relay_audit::{RelayAudit, SUSPECT_AFTER, SUSPECT_MISSING};
 
 /// Most places of a contact: as many as a card names.
 pub const MAX_PLACES: usize = 8;
@@ -57,12 +57,12 @@ const MISSED_AFTER: u64 = 30;
 /// with [`outcome`](Self::outcome).
 #[derive(Debug, Clone)]
 pub struct Courier<K> {
-    lanes: Vec<Lane>,
+    lanes: Vec<PlaceHealth>,
     /// The relay to start with, so that contacts spread over the relays they share.
     spread: usize,
     /// The time of the last plan.
     clock: u64,
-    trips: BTreeMap<K, Trip>,
+    deliveries: BTreeMap<K, DeliveryState>,
     receipt: Option<Receipt>,
     receipts: u64,
     /// When a receipt last left.
@@ -74,7 +74,7 @@ pub struct Courier<K> {
 #[derive(Debug, Clone)]
 struct Receipt {
     number: u64,
-    trip: Trip,
+    delivery: DeliveryState,
     /// Parts and chunks that wait for it.
     owed: u32,
 }
@@ -125,7 +125,7 @@ pub struct Shipment<K> {
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CallOutcome {
     /// The place keeps the frame, durably.
     Accepted,
     /// The place answered, and did not take it.
@@ -142,12 +142,12 @@ impl<K: Copy + Ord> Courier<K> {
     #[must_use]
     pub fn new(places: &[Route], spread: usize) -> Self {
         let lanes =
-            places.iter().take(MAX_PLACES).map(|route| Lane::new(route.own, route.accepted)).collect();
+            places.iter().take(MAX_PLACES).map(|route| PlaceHealth::new(route.own, route.accepted)).collect();
         Self {
             lanes,
             spread,
             clock: 0,
-            trips: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
             receipt: None,
             receipts: 0,
             told_at: None,
@@ -161,32 +161,34 @@ impl<K: Copy + Ord> Courier<K> {
         self.follow_clock(now);
         self.keep_only(pending);
         self.note_stalls();
-        for item in pending.iter().filter(|item| !self.trips.contains_key(&item.key)).collect::<Vec<_>>() {
-            let (after, copies) = if item.bulk { (self.trips.len(), BULK_COPIES) } else { (0, COPIES) };
-            let trip = Trip::new(now, self.spread.wrapping_add(after), copies);
-            self.trips.insert(item.key, trip);
+        for item in pending.iter().filter(|item| !self.deliveries.contains_key(&item.key)).collect::<Vec<_>>()
+        {
+            let (after, copies) = if item.bulk { (self.deliveries.len(), BULK_COPIES) } else { (0, COPIES) };
+            let delivery = DeliveryState::new(now, self.spread.wrapping_add(after), copies);
+            self.deliveries.insert(item.key, delivery);
         }
-        let mut plan: Vec<Load<K>> = self.lanes.iter().map(|lane| Load::new(lane.free(now))).collect();
+        let mut plan: Vec<ShipmentBuilder<K>> =
+            self.lanes.iter().map(|lane| ShipmentBuilder::new(lane.free(now))).collect();
         for item in pending {
-            let Some(trip) = self.trips.get_mut(&item.key) else { continue };
-            trip.advance(now, &self.lanes, rng);
-            if plan.iter().all(Load::is_full) {
+            let Some(delivery) = self.deliveries.get_mut(&item.key) else { continue };
+            delivery.advance(now, &self.lanes, rng);
+            if plan.iter().all(ShipmentBuilder::is_full) {
                 continue;
             }
-            for place in trip.wants(now, &self.lanes) {
+            for place in delivery.wants(now, &self.lanes) {
                 plan[place].add(item, self.lanes[place].room_for_bulk());
             }
         }
-        if let Some(receipt) = self.receipt.as_ref().filter(|receipt| receipt.trip.since <= now) {
-            for place in receipt.trip.receipt_wants(now, &self.lanes) {
+        if let Some(receipt) = self.receipt.as_ref().filter(|receipt| receipt.delivery.since <= now) {
+            for place in receipt.delivery.receipt_wants(now, &self.lanes) {
                 plan[place].add_receipt();
             }
         }
         for (place, load) in plan.iter_mut().enumerate() {
-            load.gather(self.talk_in_flight(place));
+            load.gather(self.messages_in_flight(place));
         }
         let lanes = &self.lanes;
-        let of_place = |(place, load): (usize, Load<K>)| {
+        let of_place = |(place, load): (usize, ShipmentBuilder<K>)| {
             let probe = !lanes[place].is_up();
             load.bundles.into_iter().map(move |bundle| Shipment { place, keys: bundle.keys, probe })
         };
@@ -196,11 +198,11 @@ impl<K: Copy + Ord> Courier<K> {
     /// When [`next`](Self::next) has something to do again, if nothing happens before.
     #[must_use]
     pub fn next_wake(&self, now: u64) -> Option<u64> {
-        let busy = !self.trips.is_empty() || self.receipt.is_some();
-        let lanes = self.lanes.iter().filter(|_| busy).flat_map(Lane::wakes);
-        let trips = self.trips.values().flat_map(|trip| trip.wakes(&self.lanes));
-        let receipt = self.receipt.iter().map(|receipt| receipt.trip.since);
-        lanes.chain(trips).chain(receipt).filter(|at| *at > now).min()
+        let busy = !self.deliveries.is_empty() || self.receipt.is_some();
+        let lanes = self.lanes.iter().filter(|_| busy).flat_map(PlaceHealth::wakes);
+        let deliveries = self.deliveries.values().flat_map(|delivery| delivery.wakes(&self.lanes));
+        let receipt = self.receipt.iter().map(|receipt| receipt.delivery.since);
+        lanes.chain(deliveries).chain(receipt).filter(|at| *at > now).min()
     }
 
     /// A shipment is on its way, as a call that will have one outcome.
@@ -210,36 +212,36 @@ impl<K: Copy + Ord> Courier<K> {
         let own = lane.is_own();
         self.told_at = Some(now);
         for key in &keys {
-            if let Some(trip) = self.trips.get_mut(key) {
-                trip.sent(place, own, now);
+            if let Some(delivery) = self.deliveries.get_mut(key) {
+                delivery.sent(place, own, now);
             }
         }
         if let Some(receipt) = &mut self.receipt {
-            receipt.trip.sent(place, own, now);
+            receipt.delivery.sent(place, own, now);
         }
         let receipt = self.receipt.as_ref().map(|receipt| receipt.number);
-        let bulk = keys.first().and_then(|key| self.trips.get(key)).is_some_and(Trip::is_bulk);
+        let bulk = keys.first().and_then(|key| self.deliveries.get(key)).is_some_and(DeliveryState::is_bulk);
         self.calls.insert(call, Call { place: Some(place), keys, receipt, bulk, at: now });
     }
 
     /// How a call ended. Unknown calls (of before a restart) are ignored.
-    pub fn outcome(&mut self, call: u64, outcome: Outcome, now: u64, rng: &mut dyn RngCore) {
+    pub fn outcome(&mut self, call: u64, outcome: CallOutcome, now: u64, rng: &mut dyn RngCore) {
         let Some(Call { place, keys, receipt, at, .. }) = self.calls.remove(&call) else { return };
         let Some(place) = place else { return };
-        let accepted = outcome == Outcome::Accepted;
+        let accepted = outcome == CallOutcome::Accepted;
         match outcome {
-            Outcome::Accepted => self.lanes[place].accepted(),
-            Outcome::Refused { wait } => self.lanes[place].failed(at, now, wait, rng),
-            Outcome::Unreached => self.lanes[place].failed(at, now, 0, rng),
+            CallOutcome::Accepted => self.lanes[place].accepted(),
+            CallOutcome::Refused { wait } => self.lanes[place].failed(at, now, wait, rng),
+            CallOutcome::Unreached => self.lanes[place].failed(at, now, 0, rng),
         }
         for key in &keys {
-            if let Some(trip) = self.trips.get_mut(key) {
-                trip.ended(place, accepted);
+            if let Some(delivery) = self.deliveries.get_mut(key) {
+                delivery.ended(place, accepted);
             }
         }
         if let Some(waiting) = self.receipt.as_mut().filter(|waiting| Some(waiting.number) == receipt) {
-            waiting.trip.ended(place, accepted);
-            if waiting.trip.receipt_done(&self.lanes) {
+            waiting.delivery.ended(place, accepted);
+            if waiting.delivery.receipt_done(&self.lanes) {
                 self.receipt = None;
             }
         }
@@ -249,30 +251,31 @@ impl<K: Copy + Ord> Courier<K> {
     /// receipt left a while ago, that one went missing: the next goes to more places.
     pub fn owe_receipt(&mut self, now: u64, repeated: bool) {
         let missed = repeated && self.told_at.is_some_and(|at| now > at + MISSED_AFTER);
-        let waiting = self.receipt.as_mut().filter(|receipt| !receipt.trip.was_sent());
+        let waiting = self.receipt.as_mut().filter(|receipt| !receipt.delivery.was_sent());
         let (mut owed, mut since) =
-            waiting.as_ref().map_or((0, now + ACK_DELAY), |receipt| (receipt.owed, receipt.trip.since));
+            waiting.as_ref().map_or((0, now + ACK_DELAY), |receipt| (receipt.owed, receipt.delivery.since));
         owed = owed.saturating_add(1);
         if owed >= ACK_AT_ONCE {
             since = since.min(now);
         }
         if let Some(waiting) = waiting.filter(|_| !missed) {
             waiting.owed = owed;
-            waiting.trip.since = since;
+            waiting.delivery.since = since;
             return;
         }
         self.receipts += 1;
         let turn = self.spread.wrapping_add(usize::try_from(self.receipts).unwrap_or(0));
         let copies = if missed { MAX_PLACES } else { COPIES };
-        self.receipt = Some(Receipt { number: self.receipts, trip: Trip::new(since, turn, copies), owed });
+        self.receipt =
+            Some(Receipt { number: self.receipts, delivery: DeliveryState::new(since, turn, copies), owed });
     }
 
     /// A sign of life of the contact: its pod is tried again soon, and so are relays if there was nothing but failure.
     /// What it still does not acknowledge after a while is sent everywhere again, though relays said they have it.
     pub fn heard_from(&mut self, now: u64) {
-        let cut_off = !self.lanes.iter().any(Lane::is_up);
-        self.lanes.iter_mut().filter(|lane| cut_off || lane.is_own()).for_each(Lane::heard_from);
-        self.trips.values_mut().for_each(|trip| trip.heard_from(now));
+        let cut_off = !self.lanes.iter().any(PlaceHealth::is_up);
+        self.lanes.iter_mut().filter(|lane| cut_off || lane.is_own()).for_each(PlaceHealth::heard_from);
+        self.deliveries.values_mut().for_each(|delivery| delivery.heard_from(now));
     }
 
     /// The contact's card changed. What is on its way to a place that stayed still counts.
@@ -282,11 +285,11 @@ impl<K: Copy + Ord> Courier<K> {
         let lane = |(place, route): (usize, &Route)| {
             let was = route.was.filter(|was| moved(*was) == Some(place));
             let kept = was.and_then(|was| self.lanes.get(was).copied());
-            kept.map_or(Lane::new(route.own, route.accepted), |lane| lane.with_own(route.own))
+            kept.map_or(PlaceHealth::new(route.own, route.accepted), |lane| lane.with_own(route.own))
         };
         let lanes = places.iter().enumerate().map(lane).collect();
-        let receipt = self.receipt.iter_mut().map(|receipt| &mut receipt.trip);
-        self.trips.values_mut().chain(receipt).for_each(|trip| trip.change_places(&moved));
+        let receipt = self.receipt.iter_mut().map(|receipt| &mut receipt.delivery);
+        self.deliveries.values_mut().chain(receipt).for_each(|delivery| delivery.change_places(&moved));
         self.calls.values_mut().for_each(|call| call.place = call.place.and_then(moved));
         self.lanes = lanes;
     }
@@ -294,13 +297,13 @@ impl<K: Copy + Ord> Courier<K> {
     /// Frames that a place has accepted: what the contact compares with what it collects there.
     #[must_use]
     pub fn accepted(&self, place: usize) -> u32 {
-        self.lanes.get(place).map_or(0, Lane::count)
+        self.lanes.get(place).map_or(0, PlaceHealth::count)
     }
 
     /// Whether the last call to a place went well, or none ended yet.
     #[must_use]
     pub fn is_up(&self, place: usize) -> bool {
-        self.lanes.get(place).is_some_and(Lane::is_up)
+        self.lanes.get(place).is_some_and(PlaceHealth::is_up)
     }
 
     /// Calls on their way.
@@ -310,7 +313,7 @@ impl<K: Copy + Ord> Courier<K> {
     }
 
     /// Calls on their way to a place that began with a message or receipt.
-    fn talk_in_flight(&self, place: usize) -> usize {
+    fn messages_in_flight(&self, place: usize) -> usize {
         self.calls.values().filter(|call| call.place == Some(place) && !call.bulk).count()
     }
 
@@ -323,14 +326,14 @@ impl<K: Copy + Ord> Courier<K> {
             let times = times.chain(&mut self.told_at);
             times.for_each(|time| *time = time.saturating_sub(back));
             self.lanes.iter_mut().for_each(|lane| lane.set_back(back));
-            let receipt = self.receipt.iter_mut().map(|receipt| &mut receipt.trip);
-            self.trips.values_mut().chain(receipt).for_each(|trip| trip.set_back(back));
+            let receipt = self.receipt.iter_mut().map(|receipt| &mut receipt.delivery);
+            self.deliveries.values_mut().chain(receipt).for_each(|delivery| delivery.set_back(back));
         }
     }
 
     fn keep_only(&mut self, pending: &[Pending<K>]) {
         let keys: BTreeSet<K> = pending.iter().map(|item| item.key).collect();
-        self.trips.retain(|key, _| keys.contains(key));
+        self.deliveries.retain(|key, _| keys.contains(key));
     }
 
     fn note_stalls(&mut self) {

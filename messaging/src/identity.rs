@@ -7,7 +7,7 @@ use rand_core::CryptoRngCore;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{BadKey, Certificate, DescriptorSecret, PublicKey, Role, Validity};
+use crate::{BadKey, Certificate, CertificateRole, DescriptorSecret, PublicKey, Validity};
 
 /// What a person is, in 32 bytes: the root key and the addresses of their pod are derived from it.
 ///
@@ -104,7 +104,13 @@ impl RootKey {
 
     /// Certifies that `subject` is this person's pod or device. A higher `epoch` replaces a lower one.
     #[must_use]
-    pub fn certify(&self, role: Role, subject: &PublicKey, epoch: u64, validity: Validity) -> Certificate {
+    pub fn certify(
+        &self,
+        role: CertificateRole,
+        subject: &PublicKey,
+        epoch: u64,
+        validity: Validity,
+    ) -> Certificate {
         Certificate::issue(self, role, subject, epoch, validity)
     }
 
@@ -114,7 +120,7 @@ impl RootKey {
 }
 
 impl RootPublic {
-    /// Takes 32 bytes as they came from outside.
+    /// Takes 32 bytes as they came from volatile.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
         PublicKey::from_bytes(bytes).map(Self)
     }

@@ -21,7 +21,7 @@ const FIRST: u8 = 1;
 const LAST: u8 = 2;
 const ORIGIN: u8 = 4;
 
-/// What came from one contact in the present incarnation, and how far earlier ones got. Bytes of parts stay outside,
+/// What came from one contact in the present incarnation, and how far earlier ones got. Bytes of parts stay volatile,
 /// under their numbers: this says which to keep, and when a message is whole and its turn has come.
 ///
 /// **Memory is bounded** by the window: 262 parts of 40 B. **Nothing that a peer sends stops the order**: a part that
@@ -33,15 +33,15 @@ pub struct Inbox {
     /// First number of the message whose beginning is here and whose turn it is: all from there to `arrived.next()`
     /// are held.
     open: Option<u64>,
-    /// Parts whose bytes are kept outside. Of what arrived beyond `arrived.next()`, the rest was worth nothing.
-    held: BTreeMap<u64, Shape>,
+    /// Parts whose bytes are kept volatile. Of what arrived beyond `arrived.next()`, the rest was worth nothing.
+    held: BTreeMap<u64, PartShape>,
     /// For each incarnation the last message released of those first numbered there; the most recently used last.
     released: Vec<Origin>,
 }
 
 /// A part without its bytes and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
+pub struct PartShape {
     /// A message starts here.
     pub first: bool,
     /// A message ends here.
@@ -54,7 +54,7 @@ pub struct Shape {
 
 /// What became of one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PartVerdict {
     /// It counts.
     New,
     /// It was here before. The sender missed our receipt: it wants another.
@@ -70,7 +70,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     /// What became of it.
-    pub verdict: Verdict,
+    pub verdict: PartVerdict,
     /// Keep its bytes under its number: they are needed later.
     pub keep: bool,
     /// Messages that are whole and whose turn has come, in order. Their bytes are kept, or in hand.
@@ -92,7 +92,7 @@ pub struct Released {
     pub origin: Origin,
 }
 
-impl Shape {
+impl PartShape {
     /// Takes the place of a message that was given up.
     #[must_use]
     pub fn is_void(&self) -> bool {
@@ -113,7 +113,7 @@ impl Shape {
 }
 
 impl Accepted {
-    fn new(verdict: Verdict) -> Self {
+    fn new(verdict: PartVerdict) -> Self {
         Self { verdict, keep: false, released: Vec::new(), forget: Vec::new(), known: 0, stray: 0 }
     }
 }
@@ -126,15 +126,15 @@ impl Inbox {
     }
 
     /// Takes one part of the present incarnation.
-    pub fn accept(&mut self, seq: u64, part: Shape) -> Accepted {
+    pub fn accept(&mut self, seq: u64, part: PartShape) -> Accepted {
         let from = self.arrived.next();
         match self.arrived.insert(seq) {
-            Arrival::Repeat => return Accepted::new(Verdict::Repeat),
-            Arrival::TooFar => return Accepted::new(Verdict::TooFar),
+            Arrival::Repeat => return Accepted::new(PartVerdict::Repeat),
+            Arrival::TooFar => return Accepted::new(PartVerdict::TooFar),
             Arrival::New => {}
         }
         let sound = part.is_sound(&self.incarnation);
-        let verdict = if sound || part.is_void() { Verdict::New } else { Verdict::Malformed };
+        let verdict = if sound || part.is_void() { PartVerdict::New } else { PartVerdict::Malformed };
         let mut accepted = Accepted::new(verdict);
         if sound {
             self.held.insert(seq, part);
@@ -153,7 +153,7 @@ impl Inbox {
         &self.arrived
     }
 
-    /// Numbers of the parts whose bytes are kept outside.
+    /// Numbers of the parts whose bytes are kept volatile.
     pub fn kept(&self) -> impl Iterator<Item = u64> + '_ {
         self.held.keys().copied()
     }
@@ -270,7 +270,7 @@ impl Inbox {
     fn holds_together(&self) -> bool {
         let next = self.arrived.next();
         let is_open_part =
-            |(seq, part): (&u64, &Shape)| part.first == (self.open == Some(*seq)) && !part.last;
+            |(seq, part): (&u64, &PartShape)| part.first == (self.open == Some(*seq)) && !part.last;
         let opened = match self.open {
             None => true,
             Some(open) => {
@@ -280,7 +280,7 @@ impl Inbox {
                     && self.held.range(open..next).all(is_open_part)
             }
         };
-        let sound = |part: &Shape| part.is_sound(&self.incarnation);
+        let sound = |part: &PartShape| part.is_sound(&self.incarnation);
         opened
             && self.held.keys().all(|seq| *seq >= self.base() && self.arrived.contains(*seq))
             && self.held.values().all(sound)
@@ -309,9 +309,9 @@ fn read(record: &[u8]) -> Option<Inbox> {
     Some(inbox)
 }
 
-fn read_shape(reader: &mut Reader<'_>) -> Option<Shape> {
+fn read_shape(reader: &mut Reader<'_>) -> Option<PartShape> {
     let flags = reader.u8().filter(|flags| flags & !(FIRST | LAST | ORIGIN) == 0)?;
     let len = reader.array().map(u16::from_be_bytes).map(u32::from)?;
     let origin = if flags & ORIGIN == 0 { None } else { Some(Origin::take(reader)?) };
-    Some(Shape { first: flags & FIRST != 0, last: flags & LAST != 0, len, origin })
+    Some(PartShape { first: flags & FIRST != 0, last: flags & LAST != 0, len, origin })
 }

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::frame::{Blob, QueueKey};
 use crate::place::{Capability, PLACE_LEN, Place, QueueAddress, QueueId};
 use crate::ratchet::{MAX_KEY_PACKAGE, Psk};
-use crate::wire::Notice;
+use crate::wire::QueueNotice;
 use crate::{RootPublic, TextError};
 
 /// Bytes of every invite: version (1), flags (2), end (4), root (32), pre-shared key (32), hash of the key package (32),
@@ -152,15 +152,15 @@ impl Invite {
         &self,
         key_package: &[u8],
         rng: &mut dyn CryptoRngCore,
-    ) -> Result<Notice, NoticeError> {
+    ) -> Result<QueueNotice, NoticeError> {
         self.check_key_package(key_package)?;
         let blob = self.notice_key().seal(&self.address.queue, key_package, rng);
         let blob = blob.map_err(|_| NoticeError::WrongKeyPackage)?;
-        Notice::new(blob.as_bytes().to_vec()).ok_or(NoticeError::WrongKeyPackage)
+        QueueNotice::new(blob.as_bytes().to_vec()).ok_or(NoticeError::WrongKeyPackage)
     }
 
     /// Opens what the place gave, and checks that it is the key package that the invite speaks of.
-    pub fn open_notice(&self, notice: &Notice) -> Result<Vec<u8>, NoticeError> {
+    pub fn open_notice(&self, notice: &QueueNotice) -> Result<Vec<u8>, NoticeError> {
         let blob = Blob::from_slice(notice.as_bytes()).ok_or(NoticeError::NotTheInvites)?;
         let opened = self.notice_key().open(&self.address.queue, &blob).ok_or(NoticeError::NotTheInvites)?;
         self.check_key_package(&opened)?;

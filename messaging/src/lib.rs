@@ -1,16 +1,16 @@
-//! Who a pod talks to, and how words reach them.
+//! Contacts of a pod, and how messages reach them.
 //!
 //! **A person is a root key**, derived with everything else from one [`AuthSeed`] of 32 bytes that lives on
 //! devices only. Contacts pin its public half ([`RootPublic`], a `did:key`). Pods and devices come and go: each
 //! has a key of its own, and the root says for how long, and how far, it speaks for the person
-//! ([`Certificate`]). A higher epoch replaces a lower one, so a lost pod is superseded, not mourned. The onion
+//! ([`Certificate`]). A higher epoch replaces a lower one, so a lost pod is superseded. The onion
 //! addresses follow from the seed too: they survive the pod.
 //!
 //! **People become contacts by an invite** ([`invite`]), one line from one to the other, and exchange cards
 //! ([`card`]): who the pod is, and where it is reached. Whether somebody stands between them is told by a number
 //! they compare ([`safety`]).
 //!
-//! **Words reach them in layers**, each of which hides the one within:
+//! **Messages travel in layers**, each of which hides the one within:
 //!
 //! ```text
 //! payload   what is said: text, receipt, card, file                            65,536 B at most
@@ -25,7 +25,7 @@
 //! QR codes ([`carrier`]).
 //!
 //! **What has been checked is in the type.** [`UnverifiedCertificate`] has only [`verify`], and
-//! [`verify`] is the only way to a [`Certificate`] from outside. A [`PublicKey`] is a usable one. A
+//! [`verify`] is the only way to a [`Certificate`] from volatile. A [`PublicKey`] is a usable one. A
 //! [`provision::SealedBundle`] tells nothing; the [`provision::Bundle`] that comes out of it is signed by its
 //! root, sealed to this pod, and answers this request.
 //!
@@ -86,18 +86,18 @@ pub use certificate::{
     CERTIFICATE_LEN, Certificate, CertificateError, MalformedCertificate, UnverifiedCertificate,
 };
 pub use courier::{
-    ACK_AT_ONCE, ACK_DELAY, BACK_OFF_DIRECT, BACK_OFF_RELAY, Budget, COPIES, Courier, DIRECT_WAIT,
-    ITEM_BYTES, MAX_CALLS, MAX_IN_FLIGHT, MAX_PARTIAL, MAX_PLACES, Outcome, Pending, RELAY_WAITS, Route,
-    SHIPMENT_BYTES, SUSPECT_AFTER, SUSPECT_MISSING, Shipment, Watch,
+    ACK_AT_ONCE, ACK_DELAY, BACK_OFF_DIRECT, BACK_OFF_RELAY, Budget, COPIES, CallOutcome, Courier,
+    DIRECT_WAIT, ITEM_BYTES, MAX_CALLS, MAX_IN_FLIGHT, MAX_PARTIAL, MAX_PLACES, Pending, RELAY_WAITS,
+    RelayAudit, Route, SHIPMENT_BYTES, SUSPECT_AFTER, SUSPECT_MISSING, Shipment,
 };
 pub use ed25519_dalek::SigningKey;
 pub use identity::{AuthSeed, BadDid, OnionSeed, OnionService, RootKey, RootPublic};
-pub use inbox::{Accepted, Inbox, MAX_INCARNATIONS, Released, Shape, Verdict};
+pub use inbox::{Accepted, Inbox, MAX_INCARNATIONS, PartShape, PartVerdict, Released};
 pub use keys::{BadKey, DescriptorPublic, DescriptorSecret, PublicKey, SealingPublic, SealingSecret};
 pub use network::{Network, UnknownNetwork};
 pub use outbox::{MAX_QUEUED_PARTS, Outbox, PartRef, QueueError, Settled};
 pub use part::{BadRecord, Forged, MAX_MESSAGE_LEN, MAX_PART, MAX_PARTS, Origin};
-pub use role::{Access, Role, RoleKind};
+pub use role::{Access, CertificateRole, RoleKind};
 pub use rows::{NoRows, Rows};
 pub use safety::SafetyNumber;
 pub use transfer::{

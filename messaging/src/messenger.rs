@@ -1,4 +1,4 @@
-//! All contacts of a pod, and the mail between them, without a body: no socket, no file, no clock.
+//! All contacts of a pod and their messages, without I/O: no socket, no file, no clock.
 //!
 //! [`Messenger::handle`] takes one thing that happened and gives a [`Step`]: rows to commit, effects to carry out, an
 //! answer. What must stay true:
@@ -16,7 +16,10 @@
 //! | `row` | all that is remembered |
 //! | `contact` | one contact: who it is, its queues, the conversation |
 //! | `address_book` | contacts as vCards |
-//! | `invites`, `join` | how two people become contacts |
+//! | `invites`, `publication`, `introductions` | own invites, and who redeems them |
+//! | `redemption` | another person's invite, redeemed |
+//! | `conversation` | entries said and received |
+//! | `contacts` | commands about contacts |
 //! | `deliver`, `receive` | frames out, frames in |
 //! | `files` | files out, files in |
 //! | `parcels` | the same without a network |
@@ -27,23 +30,23 @@ mod address_book;
 mod answer;
 mod cards;
 mod contact;
+mod contacts;
+mod conversation;
 mod deliver;
 mod effect;
 mod files;
 mod input;
+mod introductions;
 mod invites;
-mod join;
-mod meet;
 mod parcels;
-mod people;
 mod places;
 mod publish;
 mod receive;
+mod redemption;
 mod relays;
 mod reset;
 mod restore;
 mod row;
-mod talk;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -53,10 +56,11 @@ use rand_core::CryptoRngCore;
 
 pub use self::{
     answer::{
-        Answer, ContactView, EntryView, FileView, Imported, InviteView, MessengerStatus, RefusedBecause,
-        RelayView, Tally,
+        ContactView, EntryView, FileView, Imported, InviteView, MailAnswer, MessengerStatus, RefusalCounts,
+        RefusedBecause, RelayView,
     },
     contact::{ContactId, ContactState, Direction, EntryState},
+    conversation::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
     effect::{Collection, Effect, Notice},
     files::{DEFAULT_FILE_LIMIT, FileState, MAX_FILES, MAX_LOADED},
     input::{Command, Input, MAX_INVITE_VALIDITY, Reach},
@@ -64,7 +68,6 @@ pub use self::{
     relays::{ACTIVE_RELAYS, MAX_RELAYS, RelayState},
     restore::RestoreError,
     row::{BadRow, MailRow, RowClass},
-    talk::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
 };
 use self::{
     contact::{Contact, FirstFlight},
@@ -96,7 +99,7 @@ pub struct Own {
     pub pod_key: SigningKey,
     /// The pod's own peer service.
     pub place: Place,
-    /// How the person is called until they choose a name.
+    /// The display name until the owner sets one.
     pub name: Name,
 }
 
@@ -109,7 +112,7 @@ pub struct Step {
     /// What to do once the rows are safe.
     pub effects: Vec<Effect>,
     /// The answer to a command.
-    pub answer: Option<Result<Answer, RefusedBecause>>,
+    pub answer: Option<Result<MailAnswer, RefusedBecause>>,
 }
 
 /// The state of all contacts, and the rules by which it changes.
@@ -122,26 +125,26 @@ pub struct Messenger {
     contacts: BTreeMap<ContactId, Contact>,
     invites: BTreeMap<InviteId, InviteRecord>,
     relays: BTreeMap<Place, Relay>,
-    outside: Outside,
+    volatile: Volatile,
 }
 
-/// What is true only now and learnt anew after a start.
+/// State that is in no row: learnt anew after a start.
 #[derive(Debug, Default)]
-struct Outside {
+struct Volatile {
     /// Calls in flight.
     calls: HashMap<CallId, places::Call>,
     next_call: u64,
     /// Which queue leads to whom.
-    queues: HashMap<QueueId, places::Inlet>,
+    queues: HashMap<QueueId, places::QueueOwner>,
     /// When to look at which contact next.
     wakes: BTreeSet<(Timestamp, ContactId)>,
     /// Whether the sessions were looked for since the start.
     checked: bool,
     /// The last set of collections that was asked for.
     collecting: Option<Vec<Collection>>,
-    /// The last set of own queues that was told.
+    /// The last set of own queues that was announced.
     serving: Option<Vec<QueueId>>,
-    /// Whether queues came, went or opened since the last two were told.
+    /// Whether queues came, went or opened since the last two were announced.
     queues_changed: bool,
     /// Invites on their way to their places.
     publishing: BTreeMap<InviteId, FirstFlight>,
@@ -154,7 +157,7 @@ struct Outside {
     /// Contacts whose group is in memory, the one used last at the end.
     live: VecDeque<ContactId>,
     /// Frames that led nowhere, by reason.
-    refused: Tally,
+    refused: RefusalCounts,
 }
 
 /// The budget of calls with frames.
@@ -191,7 +194,7 @@ impl Messenger {
     ) -> Step {
         let mut turn = Turn::new(self, now, rng, rows);
         // Before anything is queued: numbers that an older backup gives out again may be taken.
-        turn.look_after_start();
+        turn.resume_after_start();
         match input {
             Input::Command(command) => turn.command(command),
             Input::Called { call, outcome } => turn.called(call, outcome),
@@ -201,25 +204,25 @@ impl Messenger {
             Input::Asked { ticket, request } => turn.asked(ticket, request),
             Input::Wake => {}
         }
-        turn.do_what_is_due();
+        turn.run_due_work();
         turn.finish()
     }
 
     /// Takes note of who the pod is, or is from now on; cards go out to all contacts where anything changed.
     pub fn adopt(&mut self, own: Own) {
         self.own = Some(own);
-        self.outside.serving = None;
-        self.outside.queues_changed = true;
-        self.outside.checked = false;
+        self.volatile.serving = None;
+        self.volatile.queues_changed = true;
+        self.volatile.checked = false;
     }
 
     /// When to wake the messenger if nothing else happens.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        if self.own.is_some() && !self.outside.checked {
+        if self.own.is_some() && !self.volatile.checked {
             return Some(0);
         }
-        let contacts = self.outside.wakes.first().map(|(at, _)| *at);
+        let contacts = self.volatile.wakes.first().map(|(at, _)| *at);
         [contacts, self.next_invite(), self.next_retirement()].into_iter().flatten().min()
     }
 }

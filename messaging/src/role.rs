@@ -13,7 +13,7 @@ pub enum Access {
 
 /// What the subject of a certificate is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
+pub enum CertificateRole {
     /// The person's pod.
     Pod,
     /// One of the person's devices.
@@ -23,7 +23,7 @@ pub enum Role {
     },
 }
 
-/// Which [`Role`] a caller asks for; any access will do here.
+/// Which [`CertificateRole`] a caller asks for; any access will do here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RoleKind {
     /// A pod.
@@ -32,7 +32,7 @@ pub enum RoleKind {
     Device,
 }
 
-impl Role {
+impl CertificateRole {
     /// The role without its access.
     #[must_use]
     pub fn kind(&self) -> RoleKind {

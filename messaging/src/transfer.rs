@@ -150,7 +150,7 @@ impl Outgoing {
         Ok(self.acked.merge(receipt))
     }
 
-    /// The contact may have been put back to an older day: what it has is to be learnt anew.
+    /// The contact's pod may have been restored from a backup: what it has is to be learnt anew.
     pub fn restart(&mut self) {
         self.acked = Window::new();
     }

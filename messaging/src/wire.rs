@@ -34,7 +34,7 @@ pub enum Request {
         /// Why the place should.
         ticket: Ticket,
         /// Something to be read by whoever may deposit. Where the queue is there already, none takes it away.
-        notice: Option<Notice>,
+        notice: Option<QueueNotice>,
     },
     /// Keep a frame. Answered when it is durable.
     Deposit(Frame),
@@ -83,7 +83,7 @@ pub enum Ticket {
 
 /// An opaque text left at a queue, at most [`MAX_NOTICE`] bytes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Notice(Vec<u8>);
+pub struct QueueNotice(Vec<u8>);
 
 /// What a place answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub enum Response {
     /// It is so, and durable.
     Done,
     /// The notice asked for.
-    Notice(Notice),
+    Notice(QueueNotice),
     /// A frame of a subscribed queue.
     Pushed {
         /// The queue.
@@ -142,7 +142,7 @@ pub enum Refusal {
     Malformed,
 }
 
-impl Notice {
+impl QueueNotice {
     /// Takes at most [`MAX_NOTICE`] bytes.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Option<Self> {
@@ -156,8 +156,8 @@ impl Notice {
     }
 }
 
-impl std::fmt::Debug for Notice {
+impl std::fmt::Debug for QueueNotice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Notice({} bytes)", self.0.len())
+        write!(f, "QueueNotice({} bytes)", self.0.len())
     }
 }

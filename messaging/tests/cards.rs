@@ -8,7 +8,8 @@ use autonomy_messaging::card::{
 };
 use autonomy_messaging::ratchet::MAX_KEY_PACKAGE;
 use autonomy_messaging::{
-    Access, Certificate, CertificateError, MAX_NAME_LEN, MalformedCertificate, Role, RootPublic, Validity,
+    Access, Certificate, CertificateError, CertificateRole, MAX_NAME_LEN, MalformedCertificate, RootPublic,
+    Validity,
 };
 use proptest::prelude::*;
 use support::wire::{address, card, card_places, pod_certificate};
@@ -67,7 +68,7 @@ fn a_card_has_places_and_none_twice() {
 #[test]
 fn a_card_is_of_a_pod_and_signed_by_that_pod() {
     assert_eq!(card().sign(&key(21)).unwrap_err(), WrongPodKey);
-    let device = Role::Device { access: Access::Full };
+    let device = CertificateRole::Device { access: Access::Full };
     let device = person(1).root_key().certify(device, &public(20), 1, Validity::lasting(NOW, YEAR));
     let made = Card::new(3, name("Alice"), device, public(50), card_places(1), vec![9]);
     assert_eq!(made.unwrap_err(), BadCard::NotAPod);
@@ -90,7 +91,8 @@ fn a_card_does_not_convince_for_ever_nor_everybody() {
 /// The root replaced a lost pod; whoever found it makes a card of its own, which is still well signed.
 #[test]
 fn a_card_of_a_replaced_pod_is_older_than_the_one_known() {
-    let newer = person(1).root_key().certify(Role::Pod, &public(21), 2, Validity::lasting(NOW, YEAR));
+    let newer =
+        person(1).root_key().certify(CertificateRole::Pod, &public(21), 2, Validity::lasting(NOW, YEAR));
     let of = |certificate: Certificate, pod| {
         let card = Card::new(9, name("Alice"), certificate, public(50), card_places(1), vec![9]).unwrap();
         let bytes = card.sign(&key(pod)).unwrap().into_bytes();

@@ -4,19 +4,19 @@
 mod support;
 
 use autonomy_messaging::{
-    Access, CERTIFICATE_LEN, CLOCK_SKEW, Certificate, CertificateError, EmptyValidity, MalformedCertificate,
-    Role, RoleKind, RootPublic, UnverifiedCertificate, Validity,
+    Access, CERTIFICATE_LEN, CLOCK_SKEW, Certificate, CertificateError, CertificateRole, EmptyValidity,
+    MalformedCertificate, RoleKind, RootPublic, UnverifiedCertificate, Validity,
 };
 use proptest::prelude::*;
 use support::{NOW, YEAR, person, public};
 
-const DEVICE: Role = Role::Device { access: Access::Limited };
+const DEVICE: CertificateRole = CertificateRole::Device { access: Access::Limited };
 
 fn root() -> RootPublic {
     person(1).root_key().public()
 }
 
-fn certify(role: Role, subject: u8, epoch: u64) -> Certificate {
+fn certify(role: CertificateRole, subject: u8, epoch: u64) -> Certificate {
     person(1).root_key().certify(role, &public(subject), epoch, Validity::lasting(NOW, YEAR))
 }
 
@@ -35,7 +35,7 @@ fn a_certificate_travels_and_convinces() {
     assert_eq!(came.epoch(), 3);
     assert_eq!(came.root(), root());
     assert_eq!((came.validity().not_before(), came.validity().not_after()), (NOW, NOW + YEAR));
-    assert_eq!(certify(Role::Pod, 5, 3).access(), None);
+    assert_eq!(certify(CertificateRole::Pod, 5, 3).access(), None);
 }
 
 #[test]
@@ -54,7 +54,8 @@ fn a_stranger_s_certificate_is_refused() {
 
 #[test]
 fn a_pod_is_no_device_and_a_device_no_pod() {
-    let error = parsed(&certify(Role::Pod, 5, 3)).verify(&root(), RoleKind::Device, NOW).unwrap_err();
+    let error =
+        parsed(&certify(CertificateRole::Pod, 5, 3)).verify(&root(), RoleKind::Device, NOW).unwrap_err();
     assert_eq!(error, CertificateError::WrongRole { expected: RoleKind::Device, found: RoleKind::Pod });
     assert_eq!(error.to_string(), "this is the certificate of a pod, not of a device");
     let error = parsed(&certify(DEVICE, 5, 3)).verify(&root(), RoleKind::Pod, NOW).unwrap_err();
@@ -73,7 +74,7 @@ fn it_holds_from_its_first_to_its_last_second() {
 }
 
 #[test]
-fn a_clock_may_be_a_day_behind_and_no_more() {
+fn clock_skew_of_a_day_is_accepted_and_no_more() {
     let certificate = parsed(&certify(DEVICE, 5, 3));
     let at = |now| certificate.verify(&root(), RoleKind::Device, now).map(|_| ());
     assert_eq!(at(NOW - CLOCK_SKEW), Ok(()));
@@ -84,12 +85,12 @@ fn a_clock_may_be_a_day_behind_and_no_more() {
 
 #[test]
 fn a_newer_epoch_replaces_an_older_one_and_never_the_other_way() {
-    let (old, new) = (certify(Role::Pod, 5, 3), certify(Role::Pod, 6, 4));
+    let (old, new) = (certify(CertificateRole::Pod, 5, 3), certify(CertificateRole::Pod, 6, 4));
     assert_eq!(new.replaces(&old), Ok(()));
     assert_eq!(old.replaces(&new), Err(CertificateError::OlderEpoch { pinned: 4, found: 3 }));
     // The same key may be certified again in its epoch, a second key may not.
-    assert_eq!(old.replaces(&certify(Role::Pod, 5, 3)), Ok(()));
-    assert_eq!(certify(Role::Pod, 7, 3).replaces(&old), Err(CertificateError::SameEpoch(3)));
+    assert_eq!(old.replaces(&certify(CertificateRole::Pod, 5, 3)), Ok(()));
+    assert_eq!(certify(CertificateRole::Pod, 7, 3).replaces(&old), Err(CertificateError::SameEpoch(3)));
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn malformed_bytes_say_what_is_wrong() {
     };
     assert_eq!(with(0, b"x"), MalformedCertificate::NotACertificate);
     assert_eq!(with(4, &[2]), MalformedCertificate::Version(2));
-    assert_eq!(with(5, &[4]), MalformedCertificate::Role(4));
+    assert_eq!(with(5, &[4]), MalformedCertificate::CertificateRole(4));
     assert_eq!(with(6, &[0; 32]), MalformedCertificate::Subject);
     assert_eq!(with(46, &[0xff; 8]), MalformedCertificate::Validity);
     assert_eq!(with(62, &[0; 32]), MalformedCertificate::Root);
@@ -146,11 +147,11 @@ fn a_certificate_from_the_store_is_unverified_again() {
     assert!(stored.verify(&root(), RoleKind::Device, NOW + 2 * YEAR).is_err());
 }
 
-fn any_role() -> impl Strategy<Value = Role> {
+fn any_role() -> impl Strategy<Value = CertificateRole> {
     prop_oneof![
-        Just(Role::Pod),
+        Just(CertificateRole::Pod),
         prop_oneof![Just(Access::Minimal), Just(Access::Limited), Just(Access::Full)]
-            .prop_map(|access| Role::Device { access }),
+            .prop_map(|access| CertificateRole::Device { access }),
     ]
 }
 

@@ -10,7 +10,7 @@ use autonomy_messaging::envelope::{
 use autonomy_messaging::frame::MAX_CONTENT;
 use autonomy_messaging::packet::MAX_PACKET;
 use autonomy_messaging::ratchet::{MAX_COMMIT, MAX_WELCOME, OVERHEAD};
-use autonomy_messaging::{Access, CertificateError, Role, RoleKind, RootPublic, Validity};
+use autonomy_messaging::{Access, CertificateError, CertificateRole, RoleKind, RootPublic, Validity};
 use proptest::prelude::*;
 use support::wire::pod_certificate;
 use support::{NOW, YEAR, key, person, public};
@@ -72,7 +72,7 @@ fn malformed_envelopes_say_what_is_wrong() {
 }
 
 #[test]
-fn a_welcome_or_commit_longer_than_any_and_an_empty_message_are_refused() {
+fn oversized_welcome_or_commit_and_empty_message_are_refused() {
     let refused = |envelope: Envelope| {
         let bytes = envelope.to_bytes().unwrap();
         assert_eq!(Envelope::parse(&bytes).unwrap_err(), MalformedEnvelope::Field);
@@ -105,7 +105,7 @@ fn a_reset_for_somebody_else_or_from_somebody_else_is_refused() {
     let over = CertificateError::Expired { not_after: NOW + YEAR, now: NOW + YEAR + 1 };
     assert_eq!(reset().verify(&root(1), &root(2), NOW + YEAR + 1).unwrap_err(), refused(over));
     // A device of Alice is not her pod.
-    let device = Role::Device { access: Access::Full };
+    let device = CertificateRole::Device { access: Access::Full };
     let device = person(1).root_key().certify(device, &public(20), 1, Validity::lasting(NOW, YEAR));
     let role = CertificateError::WrongRole { expected: RoleKind::Pod, found: RoleKind::Device };
     let forged = Reset::sign(&key(20), &device, &root(2), 3, vec![7], vec![8]);

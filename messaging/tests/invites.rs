@@ -6,7 +6,7 @@ mod support;
 
 use autonomy_messaging::invite::{INVITE_LEN, Invite, InviteError, NoticeError};
 use autonomy_messaging::ratchet::MAX_KEY_PACKAGE;
-use autonomy_messaging::wire::{MAX_NOTICE, Notice};
+use autonomy_messaging::wire::{MAX_NOTICE, QueueNotice};
 use autonomy_messaging::{TextError, TextKind};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -63,7 +63,7 @@ fn what_is_not_known_is_refused() {
 }
 
 #[test]
-fn another_text_is_called_what_it_is() {
+fn wrong_kind_of_text_is_named() {
     let expected = TextKind::Invite;
     let error = Invite::from_text(&pod_request().to_text()).unwrap_err();
     assert_eq!(error.to_string(), "this is a pod request, not a contact invite");
@@ -102,11 +102,11 @@ fn the_key_package_waits_at_the_place_and_nobody_exchanges_it() {
     assert_eq!(invite.seal_notice(b"another", &mut rng(1)).unwrap_err(), NoticeError::WrongKeyPackage);
     // A place that gives something else, or less; and one that knows the key (who reads the invite) but not the hash.
     for bytes in [vec![], vec![0; MAX_NOTICE], notice.as_bytes()[1..].to_vec()] {
-        let other = Notice::new(bytes).unwrap();
+        let other = QueueNotice::new(bytes).unwrap();
         assert_eq!(invite.open_notice(&other).unwrap_err(), NoticeError::NotTheInvites);
     }
     let sealed = invite.notice_key().seal(&invite.address().queue, b"another", &mut rng(1)).unwrap();
-    let other = Notice::new(sealed.as_bytes().to_vec()).unwrap();
+    let other = QueueNotice::new(sealed.as_bytes().to_vec()).unwrap();
     assert_eq!(invite.open_notice(&other).unwrap_err(), NoticeError::WrongKeyPackage);
 }
 
@@ -120,7 +120,7 @@ fn a_key_package_longer_than_any_is_refused() {
 
 /// Values computed outside of this project (Python's hmac): both ends of an invite rely on them.
 #[test]
-fn the_keys_of_an_invite_never_change_and_have_nothing_in_common() {
+fn invite_keys_are_fixed_and_independent() {
     let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
     let invite = invite();
     assert_eq!(

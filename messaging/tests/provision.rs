@@ -8,8 +8,8 @@ use autonomy_messaging::provision::{
     SealedBundle, SealedGrant,
 };
 use autonomy_messaging::{
-    Access, CLOCK_SKEW, CertificateError, MAX_NAME_LEN, MalformedCertificate, Network, OnionService, Role,
-    RoleKind, TextError, TextKind, Validity,
+    Access, CLOCK_SKEW, CertificateError, CertificateRole, MAX_NAME_LEN, MalformedCertificate, Network,
+    OnionService, RoleKind, TextError, TextKind, Validity,
 };
 use proptest::prelude::*;
 use support::{
@@ -108,7 +108,7 @@ fn a_text_survives_mail_and_careless_copying() {
 }
 
 #[test]
-fn the_wrong_text_is_called_by_its_name() {
+fn wrong_text_is_named() {
     let (expected, request, bundle) = (TextKind::Bundle, pod_request().to_text(), bundle_text());
     let wrong = |text: &str| SealedBundle::from_text(text).unwrap_err();
     assert_eq!(wrong(&request).to_string(), "this is a pod request, not a bundle");
@@ -154,7 +154,7 @@ fn a_text_cut_changed_or_too_long_is_refused() {
 }
 
 #[test]
-fn every_single_flipped_bit_is_refused_even_with_the_checksum_set_right() {
+fn flipped_bits_are_refused_even_with_a_valid_checksum() {
     fn flips(text: &str, taken: impl Fn(&str) -> bool) {
         let (prefix, good) = (text.split_once('1').unwrap().0, unarmour(text));
         assert!(taken(&armour(prefix, &good)));
@@ -278,7 +278,7 @@ fn a_well_signed_but_foolish_bundle_is_refused() {
     assert_eq!(error(&|body| body.copy_within(420..452, 452)), twice, "a spare key comes twice");
     assert_eq!(error(&|body| body.copy_within(324..356, 356)), twice, "one key for both onion services");
     let limited = person(1).root_key().certify(
-        Role::Device { access: Access::Limited },
+        CertificateRole::Device { access: Access::Limited },
         &public(30),
         1,
         Validity::lasting(NOW, YEAR),
@@ -307,7 +307,7 @@ fn a_well_signed_but_foolish_grant_is_refused() {
     assert_eq!(error(&|body| body[384] = 9), field, "an unknown network");
     assert_eq!(error(&|body| body[385] = 255), field, "more maps than there are");
     let other = person(1).root_key().certify(
-        Role::Device { access: Access::Full },
+        CertificateRole::Device { access: Access::Full },
         &public(66),
         2,
         Validity::lasting(NOW, YEAR),
@@ -342,7 +342,7 @@ fn grants_keep_their_limits() {
     let len = MAX_MAP_LEN + 1;
     assert_eq!(with(vec![vec![1; len]]), Err(BadGrant::MapLength { number: 0, len }));
     // The pod must be Alice's, and a pod.
-    for (seed, role) in [(66, Role::Pod), (1, Role::Device { access: Access::Full })] {
+    for (seed, role) in [(66, CertificateRole::Pod), (1, CertificateRole::Device { access: Access::Full })] {
         let mut terms = grant_terms();
         terms.pod_certificate = person(seed).root_key().certify(role, &public(20), 1, terms.validity);
         assert_eq!(Grant::new(&person(1), &device_request(), terms).unwrap_err(), BadGrant::ForeignPod);

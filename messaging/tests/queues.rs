@@ -73,7 +73,7 @@ fn each_capability_opens_its_own_side_only() {
 }
 
 #[test]
-fn a_notice_goes_where_its_owner_opens_the_queue_without_one_and_does_not_come_back() {
+fn reopening_a_queue_without_notice_removes_it_for_good() {
     let mut queue = QueueRecord::open(writer().hash(), reader().hash(), true, NOW);
     queue.reopen(&writer().hash(), &reader().hash(), true, NOW).unwrap();
     assert!(queue.has_notice(), "asked twice because an answer was lost");
@@ -137,7 +137,7 @@ fn frames_lie_for_three_weeks_and_at_most_a_day_more() {
 }
 
 #[test]
-fn a_queue_whose_owner_stays_away_is_forgotten_whoever_writes() {
+fn abandoned_queue_expires_despite_deposits() {
     let mut queue = record();
     assert_eq!(queue.expire(NOW + 90 * DAY, &limits()), Expired::Nothing);
     deposit(&mut queue, NOW + 90 * DAY, 1).unwrap();
@@ -184,7 +184,7 @@ fn a_record_is_small_and_a_torn_one_is_seen() {
 }
 
 #[test]
-fn a_place_is_open_until_half_full_then_wants_work_and_at_the_end_nobody_comes_in() {
+fn a_place_above_half_load_wants_work_and_when_full_refuses() {
     let limits = QueueLimits { max_queues: 1_000, ..limits() };
     let pressure = Pressure::new([5; 32], vec![capability(9).hash()], true);
     let admit = |queues, ticket: &Ticket| pressure.admit(NOW, queues, &limits, &queue(1), ticket);
@@ -217,7 +217,7 @@ fn work_is_taken_for_some_time_only() {
 }
 
 #[test]
-fn a_place_for_guests_of_its_operator_knows_nobody_else() {
+fn place_with_tokens_refuses_callers_without_one() {
     let pressure = Pressure::new([5; 32], vec![capability(9).hash()], false);
     let admit = |ticket: &Ticket| pressure.admit(NOW, 0, &limits(), &queue(1), ticket);
     assert_eq!(admit(&Ticket::Token(capability(9))), Ok(()));
@@ -226,7 +226,7 @@ fn a_place_for_guests_of_its_operator_knows_nobody_else() {
 }
 
 #[test]
-fn work_grows_with_the_load_and_stays_within_what_pods_do() {
+fn required_work_grows_with_load_up_to_its_limit() {
     for max_queues in [0, 1, 2, 7, 1_000, u64::MAX] {
         let limits = QueueLimits { max_queues, ..limits() };
         let mut last = 0;

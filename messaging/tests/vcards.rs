@@ -22,7 +22,7 @@ fn root_line() -> String {
 }
 
 #[test]
-fn a_contact_goes_out_and_comes_back() {
+fn contact_exports_and_imports_as_vcard() {
     let text = alice().to_text();
     assert_eq!(VCard::from_text(&text).unwrap(), alice());
     let plain = VCard { note: None, ..alice() };

@@ -6,17 +6,17 @@ mod support;
 use autonomy_messaging::frame::{BLOB_LEN, Blob, DepositId, Frame};
 use autonomy_messaging::place::{Capability, CapabilityHash, QueueId};
 use autonomy_messaging::wire::{
-    MAX_NOTICE, MAX_REQUEST, MAX_RESPONSE, MAX_SUBSCRIBED, MAX_WORK_BITS, MalformedMessage, Notice, Refusal,
-    Request, Response, Ticket, is_worked, work, work_within,
+    MAX_NOTICE, MAX_REQUEST, MAX_RESPONSE, MAX_SUBSCRIBED, MAX_WORK_BITS, MalformedMessage, QueueNotice,
+    Refusal, Request, Response, Ticket, is_worked, work, work_within,
 };
 use proptest::prelude::*;
 use support::wire::{blob, capability, frame, queue};
 
-fn notice(len: usize) -> Notice {
-    Notice::new(vec![5; len]).unwrap()
+fn notice(len: usize) -> QueueNotice {
+    QueueNotice::new(vec![5; len]).unwrap()
 }
 
-fn open(ticket: Ticket, notice: Option<Notice>) -> Request {
+fn open(ticket: Ticket, notice: Option<QueueNotice>) -> Request {
     let (deposit, collect) = (capability(2).hash(), capability(3).hash());
     Request::Open { queue: queue(1), deposit, collect, ticket, notice }
 }
@@ -73,7 +73,7 @@ fn the_longest_of_each_is_as_long_as_it_may_be() {
     assert_eq!(open(work, Some(notice(MAX_NOTICE))).to_bytes().len(), MAX_REQUEST);
     assert_eq!(Response::Pushed { queue: queue(1), number: 0, blob: blob(4) }.to_bytes().len(), MAX_RESPONSE);
     assert!(Response::Notice(notice(MAX_NOTICE)).to_bytes().len() <= MAX_RESPONSE);
-    assert!(Notice::new(vec![0; MAX_NOTICE + 1]).is_none());
+    assert!(QueueNotice::new(vec![0; MAX_NOTICE + 1]).is_none());
     let too_long = |found, most| MalformedMessage::TooLong { found, most };
     for len in [MAX_REQUEST + 1, 10_000_000] {
         let bytes = vec![1; len];
@@ -176,7 +176,7 @@ fn any_request() -> impl Strategy<Value = Request> {
                 deposit: CapabilityHash::from_bytes(one),
                 collect: CapabilityHash::from_bytes(two),
                 ticket,
-                notice: notice.and_then(Notice::new),
+                notice: notice.and_then(QueueNotice::new),
             }
         });
     let deposits = (right(), any::<[u8; 16]>(), any::<u8>()).prop_map(move |(right, deposit, byte)| {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
-use autonomy_messaging::messenger::{Answer, Command, ContactState};
+use autonomy_messaging::messenger::{Command, ContactState, MailAnswer};
 use autonomy_testnet::sim::{self, Conduct, Config, Crash, DAY, Fault, Faults, HOUR, SECOND, World};
 
 /// A minute.
@@ -65,7 +65,7 @@ fn two_contacts(seed: u64, relays: usize) -> World {
 fn state(world: &mut World, of: usize, with: usize) -> Option<ContactState> {
     let contact = world.contact(with);
     match world.command(of, Command::Contact(contact))? {
-        Ok(Answer::Contact(view)) => Some(view.state),
+        Ok(MailAnswer::Contact(view)) => Some(view.state),
         _ => None,
     }
 }
@@ -254,7 +254,7 @@ fn a_wiped_relay_is_used_again_and_nothing_is_lost() {
 fn an_invite_that_two_redeem_makes_one_contact() {
     let mut world = World::new(Config::scripted(41, 3, 3));
     let invite = match world.command(0, Command::Invite { note: None, valid_for: 86_400 }).unwrap().unwrap() {
-        Answer::Invite(view) => Box::new(view.invite),
+        MailAnswer::Invite(view) => Box::new(view.invite),
         other => panic!("{other:?}"),
     };
     run(&mut world, MINUTE);
@@ -280,7 +280,7 @@ fn an_invite_that_two_redeem_makes_one_contact() {
 fn an_invite_that_ran_out_is_refused_and_told() {
     let mut world = World::new(Config::scripted(42, 2, 3));
     let invite = match world.command(0, Command::Invite { note: None, valid_for: 60 }).unwrap().unwrap() {
-        Answer::Invite(view) => Box::new(view.invite),
+        MailAnswer::Invite(view) => Box::new(view.invite),
         other => panic!("{other:?}"),
     };
     run(&mut world, 5 * MINUTE);

@@ -55,7 +55,7 @@ impl Turn<'_> {
     pub(super) fn mail(
         &mut self,
         input: messenger::Input,
-    ) -> Option<Result<messenger::Answer, messenger::RefusedBecause>> {
+    ) -> Option<Result<messenger::MailAnswer, messenger::RefusedBecause>> {
         let rows = MailRows(self.rows);
         let step = self.node.messenger.handle(self.now, self.rng, &rows, input);
         let messenger::Step { rows, effects, answer } = step;

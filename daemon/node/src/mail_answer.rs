@@ -18,43 +18,45 @@ use autonomy_api::{
 };
 
 /// An answer of the messenger at `now`.
-pub(super) fn answer(answer: messenger::Answer, now: Timestamp) -> Answer {
+pub(super) fn answer(answer: messenger::MailAnswer, now: Timestamp) -> Answer {
     match answer {
-        messenger::Answer::Done => Answer::Done,
-        messenger::Answer::Status(told) => Answer::MailStatus(status(&told)),
-        messenger::Answer::Invite(view) => Answer::Invite(invite(&view)),
-        messenger::Answer::Invites(views) => {
+        messenger::MailAnswer::Done => Answer::Done,
+        messenger::MailAnswer::Status(told) => Answer::MailStatus(status(&told)),
+        messenger::MailAnswer::Invite(view) => Answer::Invite(invite(&view)),
+        messenger::MailAnswer::Invites(views) => {
             let mut invites: Vec<Invite> = views.iter().map(invite).collect();
             invites.sort_by_key(|invite| invite.created_at);
             Answer::Invites(Invites { invites })
         }
-        messenger::Answer::Contact(view) => {
+        messenger::MailAnswer::Contact(view) => {
             let safety_number = Some(view.safety_number().to_string());
             Answer::Contact(Contact { safety_number, ..contact(&view) })
         }
-        messenger::Answer::Contacts(views) => {
+        messenger::MailAnswer::Contacts(views) => {
             Answer::Contacts(Contacts { contacts: views.iter().map(contact).collect() })
         }
-        messenger::Answer::Queued(number) => Answer::Queued(QueuedMessage { number, at: now }),
-        messenger::Answer::Messages(views) => {
+        messenger::MailAnswer::Queued(number) => Answer::Queued(QueuedMessage { number, at: now }),
+        messenger::MailAnswer::Messages(views) => {
             Answer::Messages(Messages { messages: views.iter().map(message).collect() })
         }
-        messenger::Answer::Relays(views) => {
+        messenger::MailAnswer::Relays(views) => {
             Answer::Relays(Relays { relays: views.iter().map(relay).collect() })
         }
-        messenger::Answer::File(view) => Answer::File(file(&view)),
-        messenger::Answer::Files(views) => {
+        messenger::MailAnswer::File(view) => Answer::File(file(&view)),
+        messenger::MailAnswer::Files(views) => {
             let mut files: Vec<File> = views.iter().map(file).collect();
             files.sort_by_key(|file| file.at);
             Answer::Files(Files { files })
         }
-        messenger::Answer::Bytes(bytes) | messenger::Answer::Parcel(bytes) => Answer::Bytes(bytes.into()),
-        messenger::Answer::Imported(counted) => Answer::Imported(Imported {
+        messenger::MailAnswer::Bytes(bytes) | messenger::MailAnswer::Parcel(bytes) => {
+            Answer::Bytes(bytes.into())
+        }
+        messenger::MailAnswer::Imported(counted) => Answer::Imported(Imported {
             opened: counted.opened,
             repeats: counted.repeats,
             refused: counted.refused,
         }),
-        messenger::Answer::Card(text) => Answer::Card(text),
+        messenger::MailAnswer::Card(text) => Answer::Card(text),
     }
 }
 
@@ -272,7 +274,7 @@ fn relay(view: &RelayView) -> Relay {
             messenger::RelayState::Active => RelayState::Active,
             messenger::RelayState::Spare => RelayState::Spare,
             messenger::RelayState::Dead => RelayState::Dead,
-            messenger::RelayState::Lying => RelayState::Lying,
+            messenger::RelayState::Withholding => RelayState::Lying,
         },
         connected: view.connected,
         queues: view.queues,

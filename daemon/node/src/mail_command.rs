@@ -232,17 +232,17 @@ impl MailCommand {
 impl Turn<'_> {
     /// Checks a command, hands it to the messenger, and says what came of it in the words of the API.
     pub(super) fn mail_command(&mut self, command: &MailCommand) -> Reply {
-        let mut answer = messenger::Answer::Done;
+        let mut answer = messenger::MailAnswer::Done;
         for step in command.steps()? {
             if let Some(answered) = self.mail(messenger::Input::Command(step)) {
                 answer = answered.map_err(|because| refusal(because, command))?;
             }
         }
         Ok(match (command, answer) {
-            (MailCommand::Profile | MailCommand::SetProfile(_), messenger::Answer::Status(status)) => {
+            (MailCommand::Profile | MailCommand::SetProfile(_), messenger::MailAnswer::Status(status)) => {
                 Answer::Profile(mail_answer::profile(&status))
             }
-            (MailCommand::Safety(_), messenger::Answer::Contact(view)) => {
+            (MailCommand::Safety(_), messenger::MailAnswer::Contact(view)) => {
                 Answer::Safety(mail_answer::safety(&view))
             }
             (_, answer) => mail_answer::answer(answer, self.now),

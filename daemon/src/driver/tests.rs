@@ -3,7 +3,7 @@
 mod full;
 
 use autonomy_messaging::{
-    AuthSeed, DescriptorSecret, Name, PublicKey, Role, SigningKey, Validity,
+    AuthSeed, CertificateRole, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
     provision::{Bundle, BundleTerms},
 };
 use data_encoding::HEXLOWER;
@@ -84,7 +84,7 @@ fn bundle(node: &Node) -> String {
 /// Lets in the device that has this number for a name.
 fn add(number: u8) -> Command {
     let key = PublicKey::from(&SigningKey::from_bytes(&[number + 10; 32]));
-    let role = Role::Device { access: autonomy_messaging::Access::Full };
+    let role = CertificateRole::Device { access: autonomy_messaging::Access::Full };
     let certificate = owner().root_key().certify(role, &key, 1, Validity::lasting(now(), 86_400));
     Command::AddDevice(AddDevice {
         certificate: HEXLOWER.encode(&certificate.to_bytes()),

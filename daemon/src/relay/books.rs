@@ -6,7 +6,7 @@ use autonomy_messaging::{
     frame::{BLOB_LEN, Frame},
     place::{Capability, CapabilityHash, QueueId},
     queue::{Deposited, Expired, Pressure, QueueLimits, QueueRecord},
-    wire::{Notice, Refusal, Request, Response, Ticket},
+    wire::{QueueNotice, Refusal, Request, Response, Ticket},
 };
 use redb::{ReadableTable as _, ReadableTableMetadata as _, Table, WriteTransaction};
 
@@ -80,7 +80,7 @@ impl<'t> Books<'t> {
         queue: QueueId,
         [deposit, collect]: [CapabilityHash; 2],
         ticket: &Ticket,
-        notice: Option<Notice>,
+        notice: Option<QueueNotice>,
     ) -> Result<Result<(), Refusal>, Fault> {
         let Rules { limits, pressure, now, full, .. } = *self.rules;
         if let Some((mut record, due)) = self.record(&queue)? {

@@ -13,7 +13,7 @@ use autonomy_messaging::{
     frame::{BLOB_LEN, Blob},
     place::QueueId,
     queue::{QUEUE_RECORD_LEN, QueueRecord},
-    wire::Notice,
+    wire::QueueNotice,
 };
 use rand_core::{OsRng, RngCore as _};
 use redb::{
@@ -147,10 +147,10 @@ impl Shelf {
         value.map(|value| parse(value.value()).map(|(record, _)| record)).transpose()
     }
 
-    pub(super) fn notice(&self, queue: &QueueId) -> Result<Option<Notice>, Fault> {
+    pub(super) fn notice(&self, queue: &QueueId) -> Result<Option<QueueNotice>, Fault> {
         let notices = self.database()?.begin_read()?.open_table(NOTICES)?;
         let value = notices.get(*queue.as_bytes())?;
-        Ok(value.and_then(|value| Notice::new(value.value().to_vec())))
+        Ok(value.and_then(|value| QueueNotice::new(value.value().to_vec())))
     }
 
     /// Frames of a queue from this number on, at most so many.

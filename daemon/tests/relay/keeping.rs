@@ -2,7 +2,7 @@
 
 use autonomy_messaging::{
     place::Capability,
-    wire::{Notice, Refusal, Request, Response, Ticket},
+    wire::{QueueNotice, Refusal, Request, Response, Ticket},
 };
 
 use crate::world::{Mailbox, Site, next, nothing_more, refused};
@@ -103,7 +103,7 @@ async fn a_notice_is_read_by_who_may_deposit_until_the_queue_is_closed() {
     let relay = site.open();
     let own = Mailbox::draw();
     relay.handle(own.open_with(Ticket::Open, Some(b"sealed"))).await;
-    let notice = Response::Notice(Notice::new(b"sealed".to_vec()).unwrap());
+    let notice = Response::Notice(QueueNotice::new(b"sealed".to_vec()).unwrap());
     assert_eq!(relay.handle(own.redeem()).await, notice);
     drop(relay);
     let relay = site.open();

@@ -14,7 +14,7 @@ use autonomy_messaging::{
     frame::{BLOB_LEN, Blob, DepositId, Frame},
     place::{Capability, QueueId},
     queue::QueueLimits,
-    wire::{Notice, Refusal, Request, Response, Ticket},
+    wire::{QueueNotice, Refusal, Request, Response, Ticket},
 };
 use rand::{RngCore as _, rngs::OsRng};
 use tempfile::TempDir;
@@ -92,7 +92,7 @@ impl Mailbox {
     }
 
     pub(crate) fn open_with(&self, ticket: Ticket, notice: Option<&[u8]>) -> Request {
-        let notice = notice.map(|notice| Notice::new(notice.to_vec()).unwrap());
+        let notice = notice.map(|notice| QueueNotice::new(notice.to_vec()).unwrap());
         let (deposit, collect) = (self.deposit.hash(), self.collect.hash());
         Request::Open { queue: self.queue, deposit, collect, ticket, notice }
     }

@@ -1,15 +1,15 @@
 //! Contacts as vCards: out to an address book, and in from one.
 
 use super::{
-    Answer, ContactId, ContactState, RefusedBecause,
+    ContactId, ContactState, MailAnswer, RefusedBecause,
     contact::ContactRecord,
-    turn::{Outcome, Turn},
+    turn::{CommandResult, Turn},
 };
 use crate::vcard::{Note, VCard};
 
 impl ContactRecord {
     /// What the owner put on record about a person stays when they become a contact.
-    pub(super) fn keep_of(&mut self, known: &Self) {
+    pub(super) fn keep_known_fields(&mut self, known: &Self) {
         self.name.clone_from(&known.name);
         self.note.clone_from(&known.note);
         self.verified = known.verified;
@@ -20,15 +20,15 @@ impl ContactRecord {
 }
 
 impl Turn<'_> {
-    pub(super) fn export_card(&mut self, id: ContactId) -> Outcome {
+    pub(super) fn export_card(&mut self, id: ContactId) -> CommandResult {
         let contact = self.contact(id)?;
         let note = Note::new(&contact.record.note).ok();
         let card = VCard { name: contact.name(), note, root: contact.record.root() };
-        Ok(Answer::Card(card.to_text()))
+        Ok(MailAnswer::Card(card.to_text()))
     }
 
     /// Puts a person on record, or what is new about one who is. A contact is left as it is.
-    pub(super) fn import_card(&mut self, card: &VCard) -> Outcome {
+    pub(super) fn import_card(&mut self, card: &VCard) -> CommandResult {
         if card.root == self.own()?.root {
             return Err(RefusedBecause::Conflict("this is your own card".into()));
         }
@@ -57,7 +57,7 @@ impl Turn<'_> {
         self.forget_contact(id);
         if let Some(known) = known {
             let mut record = self.messenger.new_record(&known.root(), ContactState::Known, self.now);
-            record.keep_of(&known);
+            record.keep_known_fields(&known);
             self.insert_contact(id, record, None);
         }
     }

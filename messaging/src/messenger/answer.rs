@@ -1,4 +1,4 @@
-//! What a messenger answers its owner.
+//! The messenger's answers to commands.
 
 use super::{
     ContactId, ContactState, Direction, EntryState, FileState, InviteId, InviteState, Reach, RelayState,
@@ -16,7 +16,7 @@ use crate::{
 /// What a command gives back.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each variant is the answer its payload type documents")]
-pub enum Answer {
+pub enum MailAnswer {
     Done,
     Status(MessengerStatus),
     Invite(Box<InviteView>),
@@ -37,7 +37,7 @@ pub enum Answer {
     Card(String),
 }
 
-/// How it is going.
+/// The state of the messenger in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessengerStatus {
     /// The name on cards.
@@ -46,19 +46,19 @@ pub struct MessengerStatus {
     pub reach: Reach,
     /// Contacts with whom messages go both ways.
     pub contacts: u32,
-    /// Those who ask.
+    /// Requests that wait to be confirmed.
     pub asking: u32,
     /// Messages not yet known to be delivered.
     pub queued: u32,
     /// Messages not read yet.
     pub unread: u32,
     /// Frames that led nowhere.
-    pub refused: Tally,
+    pub refused: RefusalCounts,
 }
 
 /// Frames that led nowhere, since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RefusalCounts {
     /// For a queue that is not ours, or with another capability.
     pub unknown_queue: u64,
     /// Not sealed by the contact whose queue it is.

@@ -48,9 +48,9 @@ impl Turn<'_> {
     }
 
     /// Our card may say something else now.
-    pub(super) fn look_at_card(&mut self, id: ContactId) {
+    pub(super) fn recheck_card(&mut self, id: ContactId) {
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.outside.card_looked_at = false;
+            contact.volatile.card_checked = false;
         }
         self.touch(id);
     }
@@ -65,16 +65,16 @@ impl Turn<'_> {
         {
             contact.record.card_digest = [0; 32];
             self.record_changed(id);
-            self.look_at_card(id);
+            self.recheck_card(id);
         }
     }
 
     /// Whether our card says something else by now than the one they have. Looks once after each
-    /// [`look_at_card`](Self::look_at_card).
+    /// [`recheck_card`](Self::recheck_card).
     pub(super) fn card_is_outdated(&mut self, id: ContactId) -> bool {
         let Ok(own) = self.own() else { return false };
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return false };
-        if std::mem::replace(&mut contact.outside.card_looked_at, true) {
+        if std::mem::replace(&mut contact.volatile.card_checked, true) {
             return false;
         }
         let Some(contact) = self.messenger.contacts.get(&id) else { return false };
@@ -109,11 +109,11 @@ impl Turn<'_> {
         let root = contact.record.root();
         let card = UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&root, self.now).ok());
         let Some(card) = card.filter(|card| card.leaf_key() == leaf) else {
-            self.messenger.outside.refused.malformed += 1;
+            self.messenger.volatile.refused.malformed += 1;
             return;
         };
         if !self.take_newer_card(id, card, bytes) {
-            self.messenger.outside.refused.malformed += 1;
+            self.messenger.volatile.refused.malformed += 1;
         } else if self.messenger.contacts[&id].record.state == ContactState::Joining {
             self.confirmed(id);
         }
@@ -129,7 +129,7 @@ impl Turn<'_> {
         contact.take_card(Some(card));
         if contact.record.pending_reset.is_some() {
             // It goes to the places of today, and soon.
-            contact.outside.first_flight = FirstFlight::default();
+            contact.volatile.first_flight = FirstFlight::default();
         }
         let known = contact.record.state != ContactState::Joining;
         self.record_changed(id);

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{Timestamp, deliver::Ware, files::FileRecord};
+use super::{Timestamp, deliver::ItemKey, files::FileRecord};
 use crate::{
     Certificate, RoleKind, RootPublic, TransferId, UnverifiedCertificate,
     card::Card,
-    courier::{Courier, Watch},
+    courier::{Courier, RelayAudit},
     frame::QueueKey,
     inbox::Inbox,
     outbox::Outbox,
@@ -35,21 +35,21 @@ pub enum ContactState {
     Asking,
     /// Messages go both ways.
     Active,
-    /// We hear nothing from them.
+    /// Blocked by the owner: our queues for them are closed.
     Blocked,
     /// Known by an imported card, and nothing more.
     Known,
 }
 
-/// Resets of a contact that are remembered: it makes one when it was put back, so these are years.
+/// Resets of a contact that are remembered: it makes one when its pod was restored from a backup, so these are years.
 pub(super) const MAX_RESETS: usize = 16;
 
-/// Who said something.
+/// Who wrote an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
-    /// They.
+    /// The contact.
     Incoming,
-    /// We.
+    /// The owner.
     Outgoing,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct ContactRecord {
     pub(super) invite: Option<super::InviteId>,
     /// The invite we redeem, while state is `Joining`.
     #[zeroize(skip)]
-    pub(super) joining: Option<super::join::Joining>,
+    pub(super) joining: Option<super::redemption::Joining>,
     /// A new group of ours that they have not answered yet.
     #[zeroize(skip)]
     pub(super) pending_reset: Option<Vec<u8>>,
@@ -176,12 +176,12 @@ pub(super) struct Contact {
     pub(super) files: BTreeMap<TransferId, FileRecord>,
     /// Their card, read from the record.
     pub(super) card: Option<Card>,
-    pub(super) outside: ContactOutside,
+    pub(super) volatile: ContactVolatile,
 }
 
 /// What of a contact is true only now.
-pub(super) struct ContactOutside {
-    pub(super) courier: Courier<Ware>,
+pub(super) struct ContactVolatile {
+    pub(super) courier: Courier<ItemKey>,
     /// The group, while it is in use: written through, so it may be dropped at any time.
     pub(super) session: Option<Box<Session>>,
     /// When this contact is to be looked at next.
@@ -200,9 +200,9 @@ pub(super) struct ContactOutside {
     /// Queues that their places have lost: to be opened again under the same names.
     pub(super) lost: BTreeSet<QueueId>,
     /// What they say our relays took, against what we collected there.
-    pub(super) watches: BTreeMap<QueueId, Watch>,
+    pub(super) audits: BTreeMap<QueueId, RelayAudit>,
     /// Whether our card for them was looked at since something in it may have changed.
-    pub(super) card_looked_at: bool,
+    pub(super) card_checked: bool,
     /// The hello or reset that waits for their answer.
     pub(super) first_flight: FirstFlight,
     /// When we last answered a stale reset with one of our own.

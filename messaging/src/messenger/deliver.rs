@@ -1,11 +1,12 @@
 //! Frames out: what the courier of a contact finds due, sealed and handed to places.
 
 use super::{
-    ContactId, ContactState, Timestamp, contact::Contact, places::Call, row::Key, talk::Entry, turn::Turn,
+    ContactId, ContactState, Timestamp, contact::Contact, conversation::Entry, places::Call, row::Key,
+    turn::Turn,
 };
 use crate::{
     TransferId,
-    courier::{Outcome as Ending, Pending, Shipment},
+    courier::{CallOutcome, Pending, Shipment},
     envelope::{Envelope, Ratchet},
     frame::{DepositId, Frame},
     lane::{Lane, LaneRole, Unreached},
@@ -21,7 +22,7 @@ const LIVE_SESSIONS: usize = 32;
 
 /// Names a thing that waits to be acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Ware {
+pub(super) enum ItemKey {
     /// A part of a message.
     Part(u64),
     /// A chunk of a file.
@@ -29,13 +30,13 @@ pub(super) enum Ware {
 }
 
 /// A shipment that was found due.
-pub(super) type Due = Shipment<Ware>;
+pub(super) type Due = Shipment<ItemKey>;
 
 impl Contact {
-    pub(super) fn pending(&self) -> Vec<Pending<Ware>> {
+    pub(super) fn pending(&self) -> Vec<Pending<ItemKey>> {
         let part = |seq| {
             let len = self.outbox.part(seq).map_or(0, |part| part.len as usize);
-            Pending { key: Ware::Part(seq), len, bulk: false }
+            Pending { key: ItemKey::Part(seq), len, bulk: false }
         };
         self.outbox.unacknowledged().map(part).chain(self.pending_chunks()).collect()
     }
@@ -55,7 +56,7 @@ impl Turn<'_> {
     /// Asks for a turn to send, if anything is due for this contact.
     pub(super) fn pump(&mut self, id: ContactId) {
         let due = self.shipments(id);
-        let budget = &mut self.messenger.outside.budget;
+        let budget = &mut self.messenger.volatile.budget;
         for shipment in &due {
             budget.ask(id, shipment.probe);
         }
@@ -67,15 +68,15 @@ impl Turn<'_> {
     /// Sends for all contacts that asked, one call each in turn, as far as calls in flight allow.
     pub(super) fn ship_in_turn(&mut self) {
         let mut due = std::mem::take(&mut self.due);
-        while let Some((id, probe)) = self.messenger.outside.budget.grant() {
+        while let Some((id, probe)) = self.messenger.volatile.budget.grant() {
             let shipments = due.entry(id).or_insert_with(|| self.shipments(id));
             let next = shipments.iter().position(|shipment| shipment.probe == probe);
             let shipped = next.is_some_and(|next| self.ship(id, &shipments.remove(next)).is_some());
             if !shipped {
-                self.messenger.outside.budget.release(probe);
+                self.messenger.volatile.budget.release(probe);
             }
             for shipment in shipments {
-                self.messenger.outside.budget.ask(id, shipment.probe);
+                self.messenger.volatile.budget.ask(id, shipment.probe);
             }
         }
         due.into_keys().for_each(|id| self.set_wake(id));
@@ -87,14 +88,14 @@ impl Turn<'_> {
             return Vec::new();
         };
         let pending = contact.pending();
-        contact.outside.courier.next(now, &mut *self.rng, &pending)
+        contact.volatile.courier.next(now, &mut *self.rng, &pending)
     }
 
     /// When something is due for this contact again.
     pub(super) fn next_delivery(&self, id: ContactId) -> Option<Timestamp> {
         let contact = self.messenger.contacts.get(&id).filter(|contact| contact.can_ship())?;
         let expiry = contact.next_expiry();
-        contact.outside.courier.next_wake(self.now).into_iter().chain(expiry).min()
+        contact.volatile.courier.next_wake(self.now).into_iter().chain(expiry).min()
     }
 
     /// Seals one shipment and sends it.
@@ -115,33 +116,33 @@ impl Turn<'_> {
         let call = self.call(address.place, deposit_lane(id), Request::Deposit(frame), what);
         let now = self.now;
         let contact = self.messenger.contacts.get_mut(&id)?;
-        contact.outside.courier.sent(call.0, shipment.place, keys.to_vec(), now);
+        contact.volatile.courier.sent(call.0, shipment.place, keys.to_vec(), now);
         Some(())
     }
 
     /// A packet with these things, encrypted for this contact. Copies that leave in one turn for several places are the
     /// same within: the ratchet turns once, and whoever gets two of them sees at a glance that it has one. No place can
     /// tell, since each frame is sealed anew for its queue.
-    fn sealed_once(&mut self, id: ContactId, keys: &[Ware]) -> Option<Vec<u8>> {
+    fn sealed_once(&mut self, id: ContactId, keys: &[ItemKey]) -> Option<Vec<u8>> {
         let name = (id, keys.to_vec());
         if let Some(content) = self.sealed.get(&name) {
             return Some(content.clone());
         }
-        let items: Vec<Item> = keys.iter().filter_map(|ware| self.item(id, *ware)).collect();
+        let items: Vec<Item> = keys.iter().filter_map(|key| self.item(id, *key)).collect();
         let content = self.seal_packet(id, items)?;
         self.sealed.insert(name, content.clone());
         Some(content)
     }
 
-    pub(super) fn item(&mut self, id: ContactId, ware: Ware) -> Option<Item> {
-        let seq = match ware {
-            Ware::Part(seq) => seq,
-            Ware::Chunk(transfer, index) => return self.chunk(id, transfer, index),
+    pub(super) fn item(&mut self, id: ContactId, key: ItemKey) -> Option<Item> {
+        let seq = match key {
+            ItemKey::Part(seq) => seq,
+            ItemKey::Chunk(transfer, index) => return self.chunk(id, transfer, index),
         };
         let contact = self.messenger.contacts.get_mut(&id)?;
         let part = contact.outbox.part(seq)?;
         if contact.outbox.mark_sent(seq) {
-            self.thread_moved_quietly(id);
+            self.thread_changed_quietly(id);
         }
         let bytes = if part.len == 0 {
             Vec::new()
@@ -175,7 +176,7 @@ impl Turn<'_> {
             incarnation: Incarnation(contact.inbox.incarnation()),
             messages: *contact.inbox.receipt(),
             transfers: contact.chunk_receipts(),
-            deposited: (0..places).map(|place| contact.outside.courier.accepted(place)).collect(),
+            deposited: (0..places).map(|place| contact.volatile.courier.accepted(place)).collect(),
             card: card.map_or(0, |card| card.version()),
         })
     }
@@ -183,7 +184,7 @@ impl Turn<'_> {
     /// The group of a contact, to be given back with [`Turn::keep_session`].
     pub(super) fn take_session(&mut self, id: ContactId) -> Option<Box<Session>> {
         let contact = self.messenger.contacts.get_mut(&id)?;
-        if let Some(session) = contact.outside.session.take() {
+        if let Some(session) = contact.volatile.session.take() {
             return Some(session);
         }
         let own = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
@@ -193,14 +194,14 @@ impl Turn<'_> {
 
     /// Lets go of groups that were not used lately; their rows have everything.
     pub(super) fn note_session_use(&mut self, id: ContactId) {
-        let live = &mut self.messenger.outside.live;
+        let live = &mut self.messenger.volatile.live;
         live.retain(|other| *other != id);
         live.push_back(id);
         if live.len() > LIVE_SESSIONS
             && let Some(oldest) = live.pop_front()
             && let Some(contact) = self.messenger.contacts.get_mut(&oldest)
         {
-            contact.outside.session = None;
+            contact.volatile.session = None;
         }
     }
 
@@ -219,19 +220,19 @@ impl Turn<'_> {
         probe: bool,
         outcome: &Result<Response, Unreached>,
     ) {
-        self.messenger.outside.budget.release(probe);
+        self.messenger.volatile.budget.release(probe);
         self.touch(id);
         let ending = match outcome {
-            Ok(Response::Done) => Ending::Accepted,
+            Ok(Response::Done) => CallOutcome::Accepted,
             Ok(Response::Refused(Refusal::Busy { retry_after })) => {
-                Ending::Refused { wait: u64::from(*retry_after) }
+                CallOutcome::Refused { wait: u64::from(*retry_after) }
             }
-            Ok(_) => Ending::Refused { wait: 0 },
-            Err(_) => Ending::Unreached,
+            Ok(_) => CallOutcome::Refused { wait: 0 },
+            Err(_) => CallOutcome::Unreached,
         };
         let now = self.now;
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.outside.courier.outcome(call, ending, now, &mut *self.rng);
+            contact.volatile.courier.outcome(call, ending, now, &mut *self.rng);
         }
     }
 }

@@ -4,16 +4,16 @@
 //! the sender could lie, and whoever reads the file out (a device, which trusts no pod) compares the hash. Both sides
 //! keep the chunks as rows, so a crash, a dead circuit or a dead relay costs at most the chunks that were on their way.
 
-mod carry;
+mod chunks;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, ContactId, Direction, FileView, RefusedBecause, Timestamp,
+    ContactId, Direction, FileView, MailAnswer, RefusedBecause, Timestamp,
     contact::Contact,
-    deliver::Ware,
+    deliver::ItemKey,
     row::Key,
-    turn::{Outcome, Turn},
+    turn::{CommandResult, Turn},
 };
 use crate::{
     CHUNK_LEN, FileContent, Incoming, MAX_FILE, MAX_TRANSFERS, Outgoing, TransferId, Window,
@@ -79,7 +79,7 @@ impl FileRecord {
 
     /// Whether a record read back makes sense.
     pub(super) fn check(&self) -> Result<(), &'static str> {
-        FileName::new(&self.name).map_err(|_| "its name is none")?;
+        FileName::new(&self.name).map_err(|_| "its name is invalid")?;
         let sound = self.state != FileState::Underway
             || match self.direction {
                 Direction::Outgoing => Outgoing::restore(&self.transfer).is_ok(),
@@ -151,13 +151,13 @@ impl FileRecord {
 
 impl Contact {
     /// Chunks that their pod does not have yet.
-    pub(super) fn pending_chunks(&self) -> Vec<Pending<Ware>> {
+    pub(super) fn pending_chunks(&self) -> Vec<Pending<ItemKey>> {
         let mut pending = Vec::new();
         for (transfer, file) in &self.files {
             let Some(outgoing) = file.outgoing() else { continue };
             for index in outgoing.unacknowledged() {
                 let len = file.content().chunk(index).map_or(0, |bytes| (bytes.end - bytes.start) as usize);
-                pending.push(Pending { key: Ware::Chunk(*transfer, index), len, bulk: true });
+                pending.push(Pending { key: ItemKey::Chunk(*transfer, index), len, bulk: true });
             }
         }
         pending
@@ -173,7 +173,7 @@ impl Contact {
             };
             Some((*transfer, window))
         };
-        self.outside.chunks_from.iter().filter_map(receipt).collect()
+        self.volatile.chunks_from.iter().filter_map(receipt).collect()
     }
 
     fn underway(&self, direction: Direction) -> usize {
@@ -196,22 +196,27 @@ impl Turn<'_> {
         contact.files.get(&transfer).ok_or(RefusedBecause::Unknown("file"))
     }
 
-    pub(super) fn files(&mut self, id: ContactId) -> Outcome {
+    pub(super) fn files(&mut self, id: ContactId) -> CommandResult {
         let contact = self.contact(id)?;
-        Ok(Answer::Files(contact.files.iter().map(|(transfer, file)| file.view(*transfer)).collect()))
+        Ok(MailAnswer::Files(contact.files.iter().map(|(transfer, file)| file.view(*transfer)).collect()))
     }
 
-    pub(super) fn file(&mut self, id: ContactId, transfer: TransferId) -> Outcome {
-        Ok(Answer::File(self.file_record(id, transfer)?.view(transfer)))
+    pub(super) fn file(&mut self, id: ContactId, transfer: TransferId) -> CommandResult {
+        Ok(MailAnswer::File(self.file_record(id, transfer)?.view(transfer)))
     }
 
-    pub(super) fn set_file_limit(&mut self, id: ContactId, limit: u64) -> Outcome {
+    pub(super) fn set_file_limit(&mut self, id: ContactId, limit: u64) -> CommandResult {
         self.contact(id)?.record.file_limit = limit.min(MAX_FILE);
         self.record_changed(id);
         self.view(id)
     }
 
-    pub(super) fn offer_file(&mut self, id: ContactId, name: FileName, content: FileContent) -> Outcome {
+    pub(super) fn offer_file(
+        &mut self,
+        id: ContactId,
+        name: FileName,
+        content: FileContent,
+    ) -> CommandResult {
         self.check_can_send(id)?;
         if content.size == 0 || content.size > MAX_FILE {
             let rule = format!("a file has 1 to {MAX_FILE} bytes");
@@ -259,7 +264,7 @@ impl Turn<'_> {
         transfer: TransferId,
         first: u32,
         bytes: &[u8],
-    ) -> Outcome {
+    ) -> CommandResult {
         let record = self.file_record(id, transfer)?.clone();
         if record.direction != Direction::Outgoing || record.state != FileState::Loading {
             return Err(RefusedBecause::Conflict("this file is not being loaded".into()));
@@ -316,7 +321,7 @@ impl Turn<'_> {
         transfer: TransferId,
         first: u32,
         count: u32,
-    ) -> Outcome {
+    ) -> CommandResult {
         let record = self.file_record(id, transfer)?;
         let readable = record.direction == Direction::Incoming && record.state == FileState::Complete;
         if !readable {
@@ -329,21 +334,21 @@ impl Turn<'_> {
             bytes
                 .extend(chunk.ok_or_else(|| RefusedBecause::Conflict("a chunk of the file is gone".into()))?);
         }
-        Ok(Answer::Bytes(bytes))
+        Ok(MailAnswer::Bytes(bytes))
     }
 
-    pub(super) fn remove_file(&mut self, id: ContactId, transfer: TransferId) -> Outcome {
+    pub(super) fn remove_file(&mut self, id: ContactId, transfer: TransferId) -> CommandResult {
         let mut record = self.file_record(id, transfer)?.clone();
         if record.state == FileState::Underway {
             self.queue_payload(id, &Payload::FileCancel(transfer));
         }
         record.state = FileState::Cancelled;
         self.keep_file(id, transfer, record);
-        Ok(Answer::Done)
+        Ok(MailAnswer::Done)
     }
 
     /// Removes chunks that nobody needs any more, some at a time; then the file itself, if it was given up.
-    pub(super) fn look_after_files(&mut self, id: ContactId) {
+    pub(super) fn remove_needless_chunks(&mut self, id: ContactId) {
         let Some(contact) = self.messenger.contacts.get(&id) else { return };
         let Some((transfer, record)) = contact.files.iter().find(|(_, file)| file.wastes()) else { return };
         let (transfer, mut record) = (*transfer, record.clone());

@@ -18,7 +18,7 @@ use crate::{
 /// One thing that happened.
 #[derive(Debug)]
 pub enum Input {
-    /// The owner wants something.
+    /// A command of the owner.
     Command(Command),
     /// What became of an [`Effect::Call`](super::Effect::Call). Each gets exactly one of these, in any order; none
     /// comes for calls made before a restart.
@@ -46,14 +46,14 @@ pub enum Input {
         /// Whether it works now.
         up: bool,
     },
-    /// A place says that it has no such queue of ours: it lost it.
+    /// A place lost one of our queues: it answers that it has no such queue.
     Missing {
         /// The place.
         place: Place,
         /// The queue.
         queue: QueueId,
     },
-    /// Somebody deposits in a queue of the pod's own, or redeems an invite there. The answer is an effect.
+    /// A caller deposits in one of the pod's own queues, or redeems an invite there. The answer is an effect.
     Asked {
         /// Names the caller for the answer.
         ticket: u64,
@@ -74,74 +74,74 @@ pub enum Reach {
     Relays,
 }
 
-/// What the owner can want. What is in here was checked when it was parsed.
+/// What the owner can ask for. The values were validated when they were parsed.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// How is it going?
+    /// Returns the status.
     Status,
-    /// Be called so, on cards.
+    /// Sets the display name on cards.
     SetName(Name),
-    /// Be reached so from now on.
+    /// Sets how contacts reach the pod.
     SetReach(Reach),
-    /// Make an invite.
+    /// Creates an invite.
     Invite {
         /// For the owner, to remember whom it was for.
         note: Option<Name>,
         /// How long it can be redeemed, seconds.
         valid_for: u64,
     },
-    /// All invites.
+    /// Lists all invites.
     Invites,
-    /// One invite.
+    /// Returns one invite.
     InviteById(InviteId),
-    /// Let nobody redeem this invite any more.
+    /// Cancels an invite: it can no longer be redeemed.
     CancelInvite(InviteId),
-    /// Redeem an invite.
+    /// Redeems an invite.
     Accept {
         /// The invite.
         invite: Box<Invite>,
         /// What to call the inviter until their card says.
         name: Option<Name>,
     },
-    /// Somebody who redeemed an invite is who they say: become contacts.
+    /// Confirms a person who redeemed an invite: they become a contact.
     Confirm(ContactId),
-    /// Everybody: contacts, and those who asked or were asked.
+    /// Lists contacts, requests and redemptions.
     Contacts,
-    /// One of them.
+    /// Returns one contact.
     Contact(ContactId),
-    /// Call a contact so.
+    /// Sets the owner's name for a contact.
     Rename(ContactId, Name),
-    /// The safety numbers were compared, or are in doubt.
+    /// Records whether the safety numbers were compared.
     SetVerified(ContactId, bool),
-    /// Hear nothing from a contact any more, or again.
+    /// Blocks or unblocks a contact.
     SetBlocked(ContactId, bool),
-    /// Forget a contact and all that was said. Declines one who asks, and gives up an invite that was accepted; who was
-    /// on record before stays so.
+    /// Removes a contact and the conversation. Declines a request, and gives up a redemption; a person imported from an
+    /// address book stays known.
     Remove(ContactId),
-    /// Say something.
+    /// Sends a text.
     Send {
-        /// To whom.
+        /// The receiver.
         contact: ContactId,
-        /// What.
+        /// The text.
         text: Text,
     },
-    /// What was said, newest last.
+    /// Lists entries of a conversation, newest last.
     Messages {
-        /// With whom.
+        /// The contact.
         contact: ContactId,
         /// Only entries before this number.
         before: Option<u64>,
         /// At most so many.
         limit: u32,
     },
-    /// All up to this entry was read.
+    /// Marks all entries up to this one as read.
     MarkRead {
-        /// Whose messages.
+        /// The contact.
         contact: ContactId,
         /// The last one read.
         up_to: u64,
     },
-    /// Keep queues at this place too.
+    /// Adds a relay.
     AddRelay {
         /// Where.
         place: Place,
@@ -150,11 +150,11 @@ pub enum Command {
         /// The operator's invitation, where one is needed.
         token: Option<Capability>,
     },
-    /// Keep no queues there any more.
+    /// Removes a relay.
     RemoveRelay(Place),
-    /// All relays.
+    /// Lists all relays.
     Relays,
-    /// Offer a file; its bytes follow.
+    /// Offers a file; its bytes follow by `LoadFile`.
     OfferFile {
         /// To whom.
         contact: ContactId,
@@ -174,11 +174,11 @@ pub enum Command {
         /// The bytes.
         bytes: Vec<u8>,
     },
-    /// Files to and from a contact.
+    /// Lists files to and from a contact.
     Files(ContactId),
-    /// One of them.
+    /// Returns one file.
     File(ContactId, TransferId),
-    /// Chunks of a file.
+    /// Reads chunks of a received file.
     ReadFile {
         /// Whose.
         contact: ContactId,
@@ -189,19 +189,19 @@ pub enum Command {
         /// How many.
         count: u32,
     },
-    /// Stop sending or taking a file, and forget it.
+    /// Cancels a file and removes its chunks.
     RemoveFile(ContactId, TransferId),
-    /// Take files of at most so many bytes from a contact.
+    /// Sets the largest file accepted from a contact, bytes.
     SetFileLimit(ContactId, u64),
-    /// Everything that a contact waits for, sealed, to be carried to them by hand.
+    /// Exports all unacknowledged messages for a contact as a parcel.
     ExportParcel(ContactId),
-    /// What waits at the place of an invite, to be carried to whoever redeems it.
+    /// Exports the notice of an invite as a parcel, for a redeemer who cannot reach its place.
     ExportInvite(InviteId),
-    /// Take in what was carried here.
+    /// Imports a parcel.
     ImportParcel(Parcel),
-    /// A contact for an address book.
+    /// Exports a contact as a vCard.
     ExportCard(ContactId),
-    /// Know somebody by what an address book says. A later invite of theirs is known to be theirs.
+    /// Imports a vCard: the person is known, and a later invite of theirs is recognised.
     ImportCard(Box<VCard>),
 }
 

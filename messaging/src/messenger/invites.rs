@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, InviteView, Messenger, Notice, Reach, RefusedBecause, Timestamp,
+    InviteView, MailAnswer, Messenger, Notice, Reach, RefusedBecause, Timestamp,
     contact::OwnQueue,
     input::MAX_INVITE_VALIDITY,
-    join::CONFIRM_WAIT,
-    places::Inlet,
+    places::QueueOwner,
     publish::invite_lane,
+    redemption::CONFIRM_WAIT,
     row::Key,
-    turn::{Outcome, Turn},
+    turn::{CommandResult, Turn},
 };
 use crate::{Name, invite::Invite, place::Place, ratchet::OwnKeyPackage};
 
@@ -85,7 +85,7 @@ impl Messenger {
 
     fn next_of_invite(&self, id: &InviteId, record: &InviteRecord) -> Option<Timestamp> {
         let end = record.is_read().then(|| record.ends_at().saturating_add(1));
-        let flight = self.outside.publishing.get(id).copied();
+        let flight = self.volatile.publishing.get(id).copied();
         let flight = match record.state {
             InviteState::Publishing => Some(flight.unwrap_or_default()),
             InviteState::Confirmed => flight,
@@ -115,7 +115,7 @@ fn view(id: InviteId, record: &InviteRecord) -> InviteView {
 }
 
 impl Turn<'_> {
-    pub(super) fn invite(&mut self, note: Option<Name>, valid_for: u64) -> Outcome {
+    pub(super) fn invite(&mut self, note: Option<Name>, valid_for: u64) -> CommandResult {
         let own = self.own()?;
         if valid_for == 0 || valid_for > MAX_INVITE_VALIDITY {
             let rule = format!("1 to {MAX_INVITE_VALIDITY} seconds");
@@ -141,12 +141,12 @@ impl Turn<'_> {
             queue,
             package: package.to_bytes().to_vec(),
         };
-        self.messenger.outside.queues.insert(record.queue.id(), Inlet::Invite(id));
-        self.messenger.outside.queues_changed = true;
+        self.messenger.volatile.queues.insert(record.queue.id(), QueueOwner::Invite(id));
+        self.messenger.volatile.queues_changed = true;
         let answer = view(id, &record);
         self.put(Key::Invite(id), &record);
         self.messenger.invites.insert(id, record);
-        Ok(Answer::Invite(Box::new(answer)))
+        Ok(MailAnswer::Invite(Box::new(answer)))
     }
 
     /// Lets the oldest invite that is over go, where there are too many.
@@ -159,18 +159,18 @@ impl Turn<'_> {
         let remedy = "cancel one that is no longer needed";
         let oldest =
             oldest.ok_or(RefusedBecause::Full { what: "open invites", limit: MAX_INVITES, remedy })?;
-        self.heard_of_redeemer(oldest);
+        self.close_confirmed_invite(oldest);
         self.messenger.invites.remove(&oldest);
         self.remove(Key::Invite(oldest));
         Ok(())
     }
 
-    pub(super) fn cancel_invite(&mut self, id: InviteId) -> Outcome {
+    pub(super) fn cancel_invite(&mut self, id: InviteId) -> CommandResult {
         let record = self.messenger.invites.get(&id).ok_or(RefusedBecause::Unknown("invite"))?;
         if record.is_open() {
             self.end_invite(id, InviteState::Cancelled);
         }
-        Ok(Answer::Done)
+        Ok(MailAnswer::Done)
     }
 
     /// Whether queues of ours may lie there.
@@ -181,7 +181,7 @@ impl Turn<'_> {
     }
 
     /// Ends invites at places that are ours no more: nobody can redeem them.
-    pub(super) fn end_homeless_invites(&mut self) {
+    pub(super) fn expire_orphaned_invites(&mut self) {
         let read = self.messenger.invites.iter().filter(|(_, record)| record.is_read());
         let homeless = read.filter(|(_, record)| !self.is_ours(&record.queue.place));
         let homeless: Vec<_> = homeless.map(|(id, record)| (*id, record.is_open())).collect();
@@ -201,10 +201,10 @@ impl Turn<'_> {
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
         record.state = state;
         let record = record.clone();
-        self.messenger.outside.publishing.remove(&id);
-        self.messenger.outside.queues.remove(&record.queue.id());
-        self.messenger.outside.acks.remove(&record.queue.id());
-        self.messenger.outside.queues_changed = true;
+        self.messenger.volatile.publishing.remove(&id);
+        self.messenger.volatile.queues.remove(&record.queue.id());
+        self.messenger.volatile.acks.remove(&record.queue.id());
+        self.messenger.volatile.queues_changed = true;
         self.put(Key::Invite(id), &record);
         self.close_queue(&record.queue, invite_lane(id));
     }
@@ -219,20 +219,20 @@ impl Turn<'_> {
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
         record.state = InviteState::Confirmed;
         let record = record.clone();
-        self.messenger.outside.queues.insert(record.queue.id(), Inlet::Invite(id));
-        self.messenger.outside.queues_changed = true;
+        self.messenger.volatile.queues.insert(record.queue.id(), QueueOwner::Invite(id));
+        self.messenger.volatile.queues_changed = true;
         self.put(Key::Invite(id), &record);
         self.take_notice_away(id);
     }
 
     /// Whoever redeemed this invite spoke in the conversation, or is waited for no longer.
-    pub(super) fn heard_of_redeemer(&mut self, id: InviteId) {
+    pub(super) fn close_confirmed_invite(&mut self, id: InviteId) {
         if self.messenger.invites.get(&id).is_some_and(|record| record.state == InviteState::Confirmed) {
             self.end_invite(id, InviteState::Used);
         }
     }
 
-    pub(super) fn look_after_invites(&mut self) {
+    pub(super) fn drive_invites(&mut self) {
         let now = self.now;
         let messenger = &*self.messenger;
         let due = messenger

@@ -5,12 +5,12 @@
 //! whichever way. It is made anew each time it is asked for.
 
 use super::{
-    Answer, ContactId, ContactState, InviteId, RefusedBecause,
-    answer::{Imported, Tally},
-    deliver::Ware,
-    join::{JoinStep, Joining},
-    places::Inlet,
-    turn::{Outcome, Turn},
+    ContactId, ContactState, InviteId, MailAnswer, RefusedBecause,
+    answer::{Imported, RefusalCounts},
+    deliver::ItemKey,
+    places::QueueOwner,
+    redemption::{JoinStep, Joining},
+    turn::{CommandResult, Turn},
 };
 use crate::{
     SHIPMENT_BYTES, Window,
@@ -20,12 +20,12 @@ use crate::{
     invite::Invite,
     packet::{Item, MAX_ITEMS},
     place::QueueId,
-    wire::Notice,
+    wire::QueueNotice,
 };
 
 impl Turn<'_> {
     /// Everything that a contact waits for, as a parcel.
-    pub(super) fn export_parcel(&mut self, id: ContactId) -> Outcome {
+    pub(super) fn export_parcel(&mut self, id: ContactId) -> CommandResult {
         let contact = self.contact(id)?;
         let entries = match contact.record.state {
             ContactState::Active if contact.record.pending_reset.is_some() => {
@@ -43,7 +43,7 @@ impl Turn<'_> {
     }
 
     /// What waits at the place of an invite, for somebody who cannot reach it.
-    pub(super) fn export_invite(&mut self, id: InviteId) -> Outcome {
+    pub(super) fn export_invite(&mut self, id: InviteId) -> CommandResult {
         let record = self.messenger.invites.get(&id).ok_or(RefusedBecause::Unknown("invite"))?;
         if !record.is_open() {
             return Err(conflict("this invite can be redeemed no more; make another"));
@@ -62,11 +62,11 @@ impl Turn<'_> {
     /// Packets with all that is unacknowledged; one with the receipts alone if nothing is.
     fn pack_messages(&mut self, id: ContactId) -> Vec<ParcelEntry> {
         let mut entries = Vec::new();
-        for wares in self.bundles(id) {
+        for keys in self.bundles(id) {
             if entries.len() == MAX_BLOBS {
                 break;
             }
-            let items: Vec<Item> = wares.into_iter().filter_map(|ware| self.item(id, ware)).collect();
+            let items: Vec<Item> = keys.into_iter().filter_map(|key| self.item(id, key)).collect();
             let content = self.seal_packet(id, items);
             entries.extend(content.and_then(|content| self.pack(id, &content)));
         }
@@ -74,7 +74,7 @@ impl Turn<'_> {
     }
 
     /// What waits, as much together as one frame takes.
-    fn bundles(&self, id: ContactId) -> Vec<Vec<Ware>> {
+    fn bundles(&self, id: ContactId) -> Vec<Vec<ItemKey>> {
         let mut bundles = vec![Vec::new()];
         let mut room = SHIPMENT_BYTES;
         for item in self.messenger.contacts.get(&id).map(super::contact::Contact::pending).unwrap_or_default()
@@ -131,7 +131,7 @@ impl Turn<'_> {
     }
 
     /// Takes in what somebody carried here. Each blob is taken as if it had been collected.
-    pub(super) fn import_parcel(&mut self, parcel: &Parcel) -> Outcome {
+    pub(super) fn import_parcel(&mut self, parcel: &Parcel) -> CommandResult {
         let mut imported = Imported::default();
         for entry in parcel.entries() {
             let count = match self.unpack(entry) {
@@ -141,20 +141,20 @@ impl Turn<'_> {
             };
             *count += 1;
         }
-        Ok(Answer::Imported(imported))
+        Ok(MailAnswer::Imported(imported))
     }
 
     fn unpack(&mut self, entry: &ParcelEntry) -> Arrived {
         if let Some(id) = self.waits_for_notice(&entry.queue) {
-            let notice = Notice::new(entry.blob.as_bytes().to_vec());
+            let notice = QueueNotice::new(entry.blob.as_bytes().to_vec());
             let taken = notice.is_some_and(|notice| self.notice_arrived(id, &notice));
-            self.messenger.outside.refused.foreign += u64::from(!taken);
+            self.messenger.volatile.refused.foreign += u64::from(!taken);
             return if taken { Arrived::New } else { Arrived::Refused };
         }
-        let before = (self.messenger.outside.refused, self.window_of(&entry.queue));
+        let before = (self.messenger.volatile.refused, self.window_of(&entry.queue));
         self.frame(entry.queue, &entry.blob);
-        let after = (self.messenger.outside.refused, self.window_of(&entry.queue));
-        let repeats_only = Tally { repeats: before.0.repeats, ..after.0 };
+        let after = (self.messenger.volatile.refused, self.window_of(&entry.queue));
+        let repeats_only = RefusalCounts { repeats: before.0.repeats, ..after.0 };
         if before.1 != after.1 || before.0 == after.0 {
             Arrived::New
         } else if before.0 == repeats_only {
@@ -175,7 +175,7 @@ impl Turn<'_> {
 
     /// What has arrived of the contact whose queue this is, and in which group.
     fn window_of(&self, queue: &QueueId) -> Option<([u8; 16], Window)> {
-        let Inlet::Contact(id) = self.messenger.outside.queues.get(queue)? else { return None };
+        let QueueOwner::Contact(id) = self.messenger.volatile.queues.get(queue)? else { return None };
         let inbox = &self.messenger.contacts.get(id)?.inbox;
         Some((inbox.incarnation(), *inbox.receipt()))
     }
@@ -187,10 +187,10 @@ enum Arrived {
     Refused,
 }
 
-fn parcel(entries: Vec<ParcelEntry>) -> Outcome {
+fn parcel(entries: Vec<ParcelEntry>) -> CommandResult {
     let parcel =
         Parcel::new(entries).map_err(|_| conflict("there is nothing that can be sealed for them"))?;
-    Ok(Answer::Parcel(parcel.to_bytes()))
+    Ok(MailAnswer::Parcel(parcel.to_bytes()))
 }
 
 fn conflict(why: &str) -> RefusedBecause {

@@ -12,7 +12,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    Watch,
+    RelayAudit,
     frame::Blob,
     lane::{CallId, Lane, LaneRole, Unreached},
     place::{Place, QueueId},
@@ -50,7 +50,7 @@ pub(super) enum Call {
 
 /// Where a queue of ours leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Inlet {
+pub(super) enum QueueOwner {
     Contact(ContactId),
     Invite(InviteId),
 }
@@ -103,22 +103,22 @@ impl Messenger {
 impl Contact {
     /// Queues that their places do not have.
     fn unopened(&self) -> impl Iterator<Item = &OwnQueue> {
-        self.record.queues.iter().filter(|queue| !queue.is_open() || self.outside.lost.contains(&queue.id()))
+        self.record.queues.iter().filter(|queue| !queue.is_open() || self.volatile.lost.contains(&queue.id()))
     }
 }
 
 impl Turn<'_> {
     /// A place has lost a queue of ours: it is made anew, under its name, so that contacts need not be told.
     pub(super) fn missing(&mut self, place: Place, queue: QueueId) {
-        match self.messenger.outside.queues.get(&queue).copied() {
-            Some(Inlet::Contact(id)) => {
+        match self.messenger.volatile.queues.get(&queue).copied() {
+            Some(QueueOwner::Contact(id)) => {
                 let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
                 if contact.record.queues.iter().any(|own| own.id() == queue && own.place == place) {
-                    contact.outside.lost.insert(queue);
+                    contact.volatile.lost.insert(queue);
                     self.touch(id);
                 }
             }
-            Some(Inlet::Invite(id)) => self.publish_again(id),
+            Some(QueueOwner::Invite(id)) => self.publish_again(id),
             None => {}
         }
     }
@@ -126,9 +126,9 @@ impl Turn<'_> {
     /// The place has it again: the subscription starts over.
     fn collect_again(&mut self, queue: QueueId) {
         // The place counts anew, and so do we.
-        self.messenger.outside.acks.remove(&queue);
-        self.messenger.outside.collecting = None;
-        self.messenger.outside.queues_changed = true;
+        self.messenger.volatile.acks.remove(&queue);
+        self.messenger.volatile.collecting = None;
+        self.messenger.volatile.queues_changed = true;
     }
 
     /// Makes a queue for a contact at every place of ours that has none, and asks relays to open theirs.
@@ -153,17 +153,17 @@ impl Turn<'_> {
         }
         // On cards the pod comes first.
         contact.record.queues.sort_by_key(|queue| queue.place != own.place);
-        contact.outside.open_at = self.now;
+        contact.volatile.open_at = self.now;
         for queue in &contact.record.queues {
-            self.messenger.outside.queues.insert(queue.id(), Inlet::Contact(id));
+            self.messenger.volatile.queues.insert(queue.id(), QueueOwner::Contact(id));
         }
         // What is counted there begins anew if the place comes back.
-        contact.outside.watches.retain(|watched, _| gone.iter().all(|queue| queue.id() != *watched));
+        contact.volatile.audits.retain(|watched, _| gone.iter().all(|queue| queue.id() != *watched));
         for queue in &gone {
             self.drop_queue(queue);
         }
-        self.thread_moved_quietly(id);
-        self.messenger.outside.queues_changed = true;
+        self.thread_changed_quietly(id);
+        self.messenger.volatile.queues_changed = true;
         self.record_changed(id);
     }
 
@@ -172,12 +172,13 @@ impl Turn<'_> {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let closed: Vec<_> = contact.unopened().cloned().collect();
-        if closed.is_empty() || contact.outside.opening > 0 || contact.outside.open_at > now {
+        if closed.is_empty() || contact.volatile.opening > 0 || contact.volatile.open_at > now {
             return;
         }
-        contact.outside.opening = closed.len() as u32;
-        contact.outside.open_at = now + (FIRST_PAUSE << contact.outside.open_tries.min(9)).min(LONGEST_PAUSE);
-        contact.outside.open_tries += 1;
+        contact.volatile.opening = closed.len() as u32;
+        contact.volatile.open_at =
+            now + (FIRST_PAUSE << contact.volatile.open_tries.min(9)).min(LONGEST_PAUSE);
+        contact.volatile.open_tries += 1;
         for queue in closed {
             let request = Request::Open {
                 queue: queue.id(),
@@ -194,29 +195,29 @@ impl Turn<'_> {
     /// When queues that are not open yet are to be asked for again.
     pub(super) fn next_opening(&self, id: ContactId) -> Option<u64> {
         let contact = self.messenger.contacts.get(&id)?;
-        let waits = contact.outside.opening == 0 && contact.unopened().next().is_some();
-        waits.then_some(contact.outside.open_at)
+        let waits = contact.volatile.opening == 0 && contact.unopened().next().is_some();
+        waits.then_some(contact.volatile.open_at)
     }
 
     fn opened(&mut self, id: ContactId, queue: QueueId, outcome: Result<Response, Unreached>) {
         let now = self.now;
         self.touch(id);
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        contact.outside.opening = contact.outside.opening.saturating_sub(1);
+        contact.volatile.opening = contact.volatile.opening.saturating_sub(1);
         let Some(own) = contact.record.queues.iter_mut().find(|own| own.id() == queue) else { return };
         let place = own.place;
         match outcome {
             Ok(Response::Done) => {
-                let was_lost = contact.outside.lost.remove(&queue);
-                contact.outside.open_tries = 0;
+                let was_lost = contact.volatile.lost.remove(&queue);
+                contact.volatile.open_tries = 0;
                 if was_lost && own.is_open() {
                     return self.collect_again(queue);
                 }
                 let is_new = std::mem::replace(&mut own.state, QueueState::Open) == QueueState::New;
                 if is_new {
-                    contact.outside.watches.entry(queue).or_insert_with(|| Watch::new(now));
+                    contact.volatile.audits.entry(queue).or_insert_with(|| RelayAudit::new(now));
                 }
-                self.messenger.outside.queues_changed = true;
+                self.messenger.volatile.queues_changed = true;
                 self.record_changed(id);
             }
             Ok(Response::Refused(refusal)) => self.relay_refused(place, &refusal),
@@ -235,17 +236,17 @@ impl Turn<'_> {
         {
             queue.state = QueueState::Closed;
         }
-        contact.outside.watches.clear();
-        contact.outside.lost.clear();
-        self.thread_moved_quietly(id);
+        contact.volatile.audits.clear();
+        contact.volatile.lost.clear();
+        self.thread_changed_quietly(id);
         before.iter().for_each(|queue| self.drop_queue(queue));
     }
 
     /// Takes a queue down, here and at its place.
     pub(super) fn drop_queue(&mut self, queue: &OwnQueue) {
-        self.messenger.outside.queues.remove(&queue.id());
-        self.messenger.outside.acks.remove(&queue.id());
-        self.messenger.outside.queues_changed = true;
+        self.messenger.volatile.queues.remove(&queue.id());
+        self.messenger.volatile.acks.remove(&queue.id());
+        self.messenger.volatile.queues_changed = true;
         let lane = self.messenger.collect_lane(queue);
         self.close_queue(queue, lane);
     }
@@ -259,9 +260,9 @@ impl Turn<'_> {
     }
 
     /// Tells which queues are to be collected and served, where that changed.
-    pub(super) fn tell_collections(&mut self) {
+    pub(super) fn announce_queues(&mut self) {
         let Ok(own) = self.own() else { return };
-        if !std::mem::take(&mut self.messenger.outside.queues_changed) {
+        if !std::mem::take(&mut self.messenger.volatile.queues_changed) {
             return;
         }
         let (mut serve, mut collect) = (Vec::new(), Vec::new());
@@ -273,19 +274,19 @@ impl Turn<'_> {
                 collect.push(Collection { place: queue.place, lane, queue: queue.id(), capability });
             }
         }
-        if self.messenger.outside.serving.as_ref() != Some(&serve) {
-            self.messenger.outside.serving = Some(serve.clone());
+        if self.messenger.volatile.serving.as_ref() != Some(&serve) {
+            self.messenger.volatile.serving = Some(serve.clone());
             self.effect(Effect::Serve(serve));
         }
-        if self.messenger.outside.collecting.as_ref() != Some(&collect) {
-            self.messenger.outside.collecting = Some(collect.clone());
+        if self.messenger.volatile.collecting.as_ref() != Some(&collect) {
+            self.messenger.volatile.collecting = Some(collect.clone());
             self.effect(Effect::Collect(collect));
         }
     }
 
     /// What became of a call.
     pub(super) fn called(&mut self, call: CallId, outcome: Result<Response, Unreached>) {
-        match self.messenger.outside.calls.remove(&call) {
+        match self.messenger.volatile.calls.remove(&call) {
             Some(Call::Deposit { contact, probe }) => self.deposited(contact, call.0, probe, &outcome),
             Some(Call::Join(contact)) => self.joined(contact, outcome),
             Some(Call::Reset(contact)) => self.reset_left(contact, &outcome),
@@ -300,7 +301,7 @@ impl Turn<'_> {
     pub(super) fn collected(&mut self, place: Place, queue: QueueId, number: u64, blob: &Blob) {
         self.messenger.note_collected(place);
         self.frame(queue, blob);
-        let book = self.messenger.outside.acks.entry(queue).or_default();
+        let book = self.messenger.volatile.acks.entry(queue).or_default();
         book.safe = book.safe.max(number);
         self.tell_ack(place, queue);
     }
@@ -308,7 +309,7 @@ impl Turn<'_> {
     /// One acknowledgement a queue is in flight at a time: those that come meanwhile are told together.
     fn tell_ack(&mut self, place: Place, queue: QueueId) {
         let Some(capability) = self.capability_of(queue) else { return };
-        let Some(book) = self.messenger.outside.acks.get_mut(&queue) else { return };
+        let Some(book) = self.messenger.volatile.acks.get_mut(&queue) else { return };
         if book.in_flight || book.told >= book.safe {
             return;
         }
@@ -321,25 +322,25 @@ impl Turn<'_> {
     }
 
     fn ack_told(&mut self, queue: QueueId, reached: bool) {
-        let Some(book) = self.messenger.outside.acks.get_mut(&queue) else { return };
+        let Some(book) = self.messenger.volatile.acks.get_mut(&queue) else { return };
         book.in_flight = false;
         if !reached {
             // It may or may not have got there; until it has, the place gives out the same frames again.
             book.told = 0;
-            self.messenger.outside.acks_due.get_or_insert(self.now + ACK_AGAIN);
+            self.messenger.volatile.acks_due.get_or_insert(self.now + ACK_AGAIN);
         } else if let Some((own, _)) = self.capability_of(queue) {
             self.tell_ack(own.place, queue);
         }
     }
 
     /// Tells places again what they did not hear.
-    pub(super) fn look_after_acks(&mut self) {
-        if self.messenger.outside.acks_due.is_none_or(|due| due > self.now) {
+    pub(super) fn retry_acks(&mut self) {
+        if self.messenger.volatile.acks_due.is_none_or(|due| due > self.now) {
             return;
         }
-        self.messenger.outside.acks_due = None;
+        self.messenger.volatile.acks_due = None;
         let owed =
-            self.messenger.outside.acks.iter().filter(|(_, book)| book.told < book.safe && !book.in_flight);
+            self.messenger.volatile.acks.iter().filter(|(_, book)| book.told < book.safe && !book.in_flight);
         for queue in owed.map(|(queue, _)| *queue).collect::<Vec<_>>() {
             if let Some((own, _)) = self.capability_of(queue) {
                 self.tell_ack(own.place, queue);
@@ -348,13 +349,13 @@ impl Turn<'_> {
     }
 
     fn capability_of(&self, queue: QueueId) -> Option<(OwnQueue, Lane)> {
-        match self.messenger.outside.queues.get(&queue)? {
-            Inlet::Contact(id) => {
+        match self.messenger.volatile.queues.get(&queue)? {
+            QueueOwner::Contact(id) => {
                 let contact = self.messenger.contacts.get(id)?;
                 let own = contact.record.queues.iter().find(|own| own.id() == queue)?;
                 Some((own.clone(), self.messenger.collect_lane(own)))
             }
-            Inlet::Invite(id) => {
+            QueueOwner::Invite(id) => {
                 let record = self.messenger.invites.get(id)?;
                 Some((record.queue.clone(), invite_lane(*id)))
             }
@@ -371,8 +372,8 @@ impl Turn<'_> {
                 }
                 _ => self.no_such_queue(),
             },
-            Request::Redeem { queue, deposit } => match self.messenger.outside.queues.get(&queue).copied() {
-                Some(Inlet::Invite(id)) if self.messenger.invites[&id].queue.deposit() == deposit => {
+            Request::Redeem { queue, deposit } => match self.messenger.volatile.queues.get(&queue).copied() {
+                Some(QueueOwner::Invite(id)) if self.messenger.invites[&id].queue.deposit() == deposit => {
                     self.notice_of(id).map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
                 }
                 _ => self.no_such_queue(),
@@ -383,16 +384,16 @@ impl Turn<'_> {
     }
 
     fn no_such_queue(&mut self) -> Response {
-        self.messenger.outside.refused.unknown_queue += 1;
+        self.messenger.volatile.refused.unknown_queue += 1;
         Response::Refused(Refusal::UnknownQueue)
     }
 
     /// A frame of one of our queues, whichever way it came.
     pub(super) fn frame(&mut self, queue: QueueId, blob: &Blob) {
-        match self.messenger.outside.queues.get(&queue).copied() {
-            Some(Inlet::Contact(id)) => self.arrived(id, queue, blob),
-            Some(Inlet::Invite(id)) => self.introduced(id, blob),
-            None => self.messenger.outside.refused.unknown_queue += 1,
+        match self.messenger.volatile.queues.get(&queue).copied() {
+            Some(QueueOwner::Contact(id)) => self.arrived(id, queue, blob),
+            Some(QueueOwner::Invite(id)) => self.introduced(id, blob),
+            None => self.messenger.volatile.refused.unknown_queue += 1,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     InviteId, InviteState, Notice,
     contact::{FirstFlight, OwnQueue, QueueState},
     invites::InviteRecord,
-    places::{Call, Inlet, is_passing},
+    places::{Call, QueueOwner, is_passing},
     row::Key,
     turn::Turn,
 };
@@ -12,7 +12,7 @@ use crate::{
     invite::Invite,
     lane::{Lane, LaneRole, Unreached},
     ratchet::OwnKeyPackage,
-    wire::{Notice as PlaceNotice, Request, Response},
+    wire::{QueueNotice, Request, Response},
 };
 
 /// Tries after which an invite is left at another relay, where there is one: the second comes seconds after the first.
@@ -34,7 +34,7 @@ impl Turn<'_> {
             ticket: self.messenger.ticket_for(&queue.place),
             notice,
         };
-        self.messenger.outside.publishing.entry(id).or_default().in_flight = 1;
+        self.messenger.volatile.publishing.entry(id).or_default().in_flight = 1;
         let call = Call::Publish { invite: id, with_notice };
         self.call(queue.place, invite_lane(id), request, call);
     }
@@ -43,7 +43,7 @@ impl Turn<'_> {
     pub(super) fn publish_again(&mut self, id: InviteId) {
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
         // The place counts anew, and so do we.
-        self.messenger.outside.acks.remove(&record.queue.id());
+        self.messenger.volatile.acks.remove(&record.queue.id());
         match record.state {
             InviteState::Ready => {
                 record.state = InviteState::Publishing;
@@ -66,7 +66,7 @@ impl Turn<'_> {
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
         if with_notice != record.is_open() {
             // What was asked while it was still open says nothing of what is asked now.
-            if let Some(flight) = self.messenger.outside.publishing.get_mut(&id) {
+            if let Some(flight) = self.messenger.volatile.publishing.get_mut(&id) {
                 *flight = FirstFlight::default();
             }
             return;
@@ -74,7 +74,7 @@ impl Turn<'_> {
         if !with_notice {
             return self.notice_taken_away(id, &outcome);
         }
-        let flight = self.messenger.outside.publishing.entry(id).or_default();
+        let flight = self.messenger.volatile.publishing.entry(id).or_default();
         flight.in_flight = 0;
         if record.state != InviteState::Publishing {
             return;
@@ -85,14 +85,14 @@ impl Turn<'_> {
                 record.queue.state = QueueState::Open;
                 let record = record.clone();
                 self.put(Key::Invite(id), &record);
-                self.messenger.outside.queues_changed = true;
+                self.messenger.volatile.queues_changed = true;
                 self.notify(Notice::InviteReady(id));
             }
             // A place that had it and lost it may take it again later: somebody may hold the invite, or wait to be confirmed.
             Ok(Response::Refused(refusal)) if !is_passing(&refusal) && !record.queue.is_open() => {
                 record.state = InviteState::Failed;
                 let record = record.clone();
-                self.messenger.outside.queues.remove(&record.queue.id());
+                self.messenger.volatile.queues.remove(&record.queue.id());
                 self.put(Key::Invite(id), &record);
                 self.notify(Notice::InviteFailed(id, refusal.to_string()));
             }
@@ -108,20 +108,20 @@ impl Turn<'_> {
     /// What the place said to a queue without a notice.
     fn notice_taken_away(&mut self, id: InviteId, outcome: &Result<Response, Unreached>) {
         if *outcome != Ok(Response::Done) {
-            if let Some(flight) = self.messenger.outside.publishing.get_mut(&id) {
+            if let Some(flight) = self.messenger.volatile.publishing.get_mut(&id) {
                 flight.in_flight = 0;
                 flight.put_off(self.now);
             }
             return;
         }
-        self.messenger.outside.publishing.remove(&id);
+        self.messenger.volatile.publishing.remove(&id);
         let Some(record) = self.messenger.invites.get_mut(&id) else { return };
         // It may be the first that the place hears of it: the introduction came by hand.
         if !record.queue.is_open() {
             record.queue.state = QueueState::Open;
             let record = record.clone();
             self.put(Key::Invite(id), &record);
-            self.messenger.outside.queues_changed = true;
+            self.messenger.volatile.queues_changed = true;
         }
     }
 
@@ -139,8 +139,8 @@ impl Turn<'_> {
         self.rng.fill_bytes(&mut psk);
         let moved =
             Invite::new(invite.expires(), invite.root(), psk, *invite.key_package_hash(), queue.address());
-        self.messenger.outside.queues.remove(&old.queue.id());
-        self.messenger.outside.queues.insert(queue.id(), Inlet::Invite(id));
+        self.messenger.volatile.queues.remove(&old.queue.id());
+        self.messenger.volatile.queues.insert(queue.id(), QueueOwner::Invite(id));
         // Only the answer may have been lost.
         self.close_queue(&old.queue, invite_lane(id));
         let record = InviteRecord { bytes: moved.to_bytes().to_vec(), queue, ..old };
@@ -149,7 +149,7 @@ impl Turn<'_> {
     }
 
     /// The notice of an invite: what waits at its place.
-    pub(super) fn notice_of(&mut self, id: InviteId) -> Option<PlaceNotice> {
+    pub(super) fn notice_of(&mut self, id: InviteId) -> Option<QueueNotice> {
         let record = self.messenger.invites.get(&id).filter(|record| record.is_open())?;
         let package = OwnKeyPackage::from_bytes(&record.package).ok()?;
         let invite = record.invite();
@@ -160,7 +160,7 @@ impl Turn<'_> {
     pub(super) fn take_notice_away(&mut self, id: InviteId) {
         let at_home = self.messenger.own.as_ref().map(|own| own.place);
         if self.messenger.invites.get(&id).is_some_and(|record| Some(record.queue.place) != at_home) {
-            self.messenger.outside.publishing.entry(id).or_default();
+            self.messenger.volatile.publishing.entry(id).or_default();
         }
     }
 

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::{ContactId, EntryState, contact::OwnQueue, row::Key, turn::Turn};
 use crate::{
-    courier::Watch,
+    courier::RelayAudit,
     envelope::{Envelope, Ratchet},
     frame::Blob,
-    inbox::{Shape, Verdict},
+    inbox::{PartShape, PartVerdict},
     outbox::Settled,
     packet::{Acks, Item, Packet, Part},
     part::Origin,
@@ -28,36 +28,36 @@ impl Turn<'_> {
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let Some(keys) = contact.record.keys.as_ref() else { return };
         let Some(content) = keys.opens().open(&queue, blob) else {
-            self.messenger.outside.refused.foreign += 1;
+            self.messenger.volatile.refused.foreign += 1;
             return;
         };
-        if let Some(watch) = contact.outside.watches.get_mut(&queue) {
+        if let Some(watch) = contact.volatile.audits.get_mut(&queue) {
             watch.collected(now);
-            self.thread_moved_quietly(id);
+            self.thread_changed_quietly(id);
         }
         match Envelope::parse(&content) {
             Ok(Envelope::Ratchet(Ratchet { commit, message })) => {
                 self.open_message(id, commit.as_deref(), &message)
             }
             Ok(Envelope::Reset(reset)) => self.reset_arrived(id, &reset),
-            Ok(Envelope::Hello(_)) | Err(_) => self.messenger.outside.refused.malformed += 1,
+            Ok(Envelope::Hello(_)) | Err(_) => self.messenger.volatile.refused.malformed += 1,
         }
     }
 
     fn open_message(&mut self, id: ContactId, commit: Option<&[u8]>, message: &[u8]) {
         let Some(mut session) = self.take_session(id) else {
-            self.messenger.outside.refused.unreadable += 1;
+            self.messenger.volatile.refused.unreadable += 1;
             return self.group_is_lost(id);
         };
         let opened = session.open(commit, message);
         self.keep_session(id, session);
         match opened {
             Ok(plaintext) => self.packet(id, &plaintext),
-            Err(OpenError::Repeat) => self.messenger.outside.refused.repeats += 1,
-            Err(OpenError::Malformed) => self.messenger.outside.refused.malformed += 1,
-            Err(OpenError::TooOld) => self.messenger.outside.refused.unreadable += 1,
+            Err(OpenError::Repeat) => self.messenger.volatile.refused.repeats += 1,
+            Err(OpenError::Malformed) => self.messenger.volatile.refused.malformed += 1,
+            Err(OpenError::TooOld) => self.messenger.volatile.refused.unreadable += 1,
             Err(OpenError::Ahead | OpenError::Foreign) => {
-                self.messenger.outside.refused.unreadable += 1;
+                self.messenger.volatile.refused.unreadable += 1;
                 self.note_unreadable(id);
             }
         }
@@ -67,8 +67,8 @@ impl Turn<'_> {
     fn note_unreadable(&mut self, id: ContactId) {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let (since, count) = contact.outside.unreadable.unwrap_or((now, 0));
-        contact.outside.unreadable = Some((since, count + 1));
+        let (since, count) = contact.volatile.unreadable.unwrap_or((now, 0));
+        contact.volatile.unreadable = Some((since, count + 1));
         if count + 1 >= BROKEN_FRAMES && now >= since + BROKEN_AFTER {
             self.start_reset(id);
         }
@@ -77,7 +77,7 @@ impl Turn<'_> {
     /// What a contact said, decrypted.
     pub(super) fn packet(&mut self, id: ContactId, plaintext: &[u8]) {
         let Ok(packet) = Packet::parse(plaintext) else {
-            self.messenger.outside.refused.malformed += 1;
+            self.messenger.volatile.refused.malformed += 1;
             return;
         };
         self.heard(id);
@@ -94,12 +94,12 @@ impl Turn<'_> {
     fn heard(&mut self, id: ContactId) {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        contact.outside.unreadable = None;
-        contact.outside.courier.heard_from(now);
+        contact.volatile.unreadable = None;
+        contact.volatile.courier.heard_from(now);
         contact.thread.heard_at = Some(now);
         self.group_is_known(id);
-        self.thread_moved(id);
-        self.no_longer_awaited(id);
+        self.thread_changed(id);
+        self.redeemer_was_heard(id);
     }
 
     /// They have the present group: a reset that made it was answered.
@@ -125,17 +125,17 @@ impl Turn<'_> {
                         }
                     }
                 }
-                Err(_) => self.messenger.outside.refused.forged_receipts += 1,
+                Err(_) => self.messenger.volatile.refused.forged_receipts += 1,
             }
         }
-        self.note_our_card(id, acks.card);
+        self.adopt_card_version(id, acks.card);
         self.file_receipts(id, &acks.transfers);
-        self.compare_deposits(id, acks);
+        self.audit_deposits(id, acks);
     }
 
-    /// They have a newer card of ours than we know of: we were put back to an older day. What we say of ourselves from now
-    /// on has to be newer still, and is said at once.
-    fn note_our_card(&mut self, id: ContactId, version: u32) {
+    /// The contact has a newer card of ours than we know of: this pod was restored from a backup. The next card is numbered
+    /// above it, and is sent at once.
+    fn adopt_card_version(&mut self, id: ContactId, version: u32) {
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         if version > contact.record.card_version {
             contact.record.card_version = version;
@@ -145,7 +145,7 @@ impl Turn<'_> {
     }
 
     /// Holds what they say our relays took against what we collected there.
-    fn compare_deposits(&mut self, id: ContactId, acks: &Acks) {
+    fn audit_deposits(&mut self, id: ContactId, acks: &Acks) {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         if acks.card != contact.record.card_version {
@@ -153,28 +153,28 @@ impl Turn<'_> {
         }
         let open = contact.record.queues.iter().filter(|queue| queue.is_open());
         for (queue, claimed) in open.zip(&acks.deposited) {
-            if let Some(watch) = contact.outside.watches.get_mut(&queue.id()) {
+            if let Some(watch) = contact.volatile.audits.get_mut(&queue.id()) {
                 watch.claimed(*claimed, now);
             }
         }
-        self.look_after_watches(id);
+        self.check_relay_audits(id);
     }
 
     /// Looks whether one of our relays took frames of theirs and keeps them to itself.
-    pub(super) fn look_after_watches(&mut self, id: ContactId) {
+    pub(super) fn check_relay_audits(&mut self, id: ContactId) {
         let Some(contact) = self.messenger.contacts.get(&id) else { return };
         let suspect = |queue: &&OwnQueue| {
-            contact.outside.watches.get(&queue.id()).is_some_and(|watch| watch.is_suspect(self.now))
+            contact.volatile.audits.get(&queue.id()).is_some_and(|watch| watch.is_suspect(self.now))
         };
         if let Some(place) = contact.record.queues.iter().find(suspect).map(|queue| queue.place) {
-            self.lying_relay(place);
+            self.relay_withholds(place);
         }
     }
 
     /// When that is to be looked at again.
     pub(super) fn next_suspicion(&self, id: ContactId) -> Option<u64> {
-        let watches = self.messenger.contacts.get(&id)?.outside.watches.values();
-        watches.filter_map(Watch::suspect_at).filter(|at| *at > self.now).min()
+        let audits = self.messenger.contacts.get(&id)?.volatile.audits.values();
+        audits.filter_map(RelayAudit::suspect_at).filter(|at| *at > self.now).min()
     }
 
     fn part(&mut self, id: ContactId, part: Part) {
@@ -182,19 +182,19 @@ impl Turn<'_> {
         let Part { seq, first, last, origin, bytes } = part;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let origin = origin.map(|(incarnation, last)| Origin { incarnation: incarnation.0, last });
-        let shape = Shape { first, last, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), origin };
+        let shape = PartShape { first, last, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), origin };
         let accepted = contact.inbox.accept(seq, shape);
         match accepted.verdict {
-            Verdict::New => contact.outside.courier.owe_receipt(now, false),
-            Verdict::Repeat => contact.outside.courier.owe_receipt(now, true),
-            Verdict::Malformed => {
-                contact.outside.courier.owe_receipt(now, false);
-                self.messenger.outside.refused.malformed += 1;
+            PartVerdict::New => contact.volatile.courier.owe_receipt(now, false),
+            PartVerdict::Repeat => contact.volatile.courier.owe_receipt(now, true),
+            PartVerdict::Malformed => {
+                contact.volatile.courier.owe_receipt(now, false);
+                self.messenger.volatile.refused.malformed += 1;
             }
-            Verdict::TooFar => {}
+            PartVerdict::TooFar => {}
         }
-        if accepted.verdict == Verdict::Repeat {
-            self.messenger.outside.refused.repeats += 1;
+        if accepted.verdict == PartVerdict::Repeat {
+            self.messenger.volatile.refused.repeats += 1;
             return;
         }
         let mut in_hand = Some((seq, bytes));
@@ -209,7 +209,7 @@ impl Turn<'_> {
             .filter_map(|message| self.assemble(id, &message.seqs, in_hand.as_ref()))
             .collect();
         accepted.forget.into_iter().for_each(|seq| self.remove(Key::Part(id, seq)));
-        self.thread_moved(id);
+        self.thread_changed(id);
         messages.into_iter().for_each(|payload| self.payload(id, payload));
     }
 
@@ -239,7 +239,7 @@ impl Turn<'_> {
                 self.file_offered(id, offer);
             }
             Ok(_) => self.receive_entry(id, bytes),
-            Err(_) => self.messenger.outside.refused.malformed += 1,
+            Err(_) => self.messenger.volatile.refused.malformed += 1,
         }
     }
 }

@@ -7,10 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, ContactId, ContactState, Messenger, Notice, Reach, RefusedBecause, RelayView, Timestamp,
+    ContactId, ContactState, MailAnswer, Messenger, Notice, Reach, RefusedBecause, RelayView, Timestamp,
     contact::place_bytes,
     row::Key,
-    turn::{Outcome, Turn},
+    turn::{CommandResult, Turn},
 };
 use crate::{
     Name,
@@ -39,7 +39,7 @@ pub enum RelayState {
     /// Was away too long.
     Dead,
     /// Took frames and did not give them out.
-    Lying,
+    Withholding,
 }
 
 /// What is remembered of a relay.
@@ -87,7 +87,7 @@ impl Relay {
         match self.record.state {
             RelayState::Spare => true,
             RelayState::Dead => rested,
-            RelayState::Active | RelayState::Lying => false,
+            RelayState::Active | RelayState::Withholding => false,
         }
     }
 }
@@ -150,7 +150,12 @@ impl Messenger {
 }
 
 impl Turn<'_> {
-    pub(super) fn add_relay(&mut self, place: Place, name: &Name, token: Option<Capability>) -> Outcome {
+    pub(super) fn add_relay(
+        &mut self,
+        place: Place,
+        name: &Name,
+        token: Option<Capability>,
+    ) -> CommandResult {
         if place == self.own()?.place {
             return Err(RefusedBecause::Conflict(
                 "this is the pod itself: it holds queues for its contacts anyway".into(),
@@ -180,10 +185,10 @@ impl Turn<'_> {
         self.put(Key::Relay(place), &record);
         self.messenger.relays.insert(place, Relay::from_record(record));
         self.spread_queues();
-        Ok(Answer::Relays(self.messenger.relay_list()))
+        Ok(MailAnswer::Relays(self.messenger.relay_list()))
     }
 
-    pub(super) fn remove_relay(&mut self, place: Place) -> Outcome {
+    pub(super) fn remove_relay(&mut self, place: Place) -> CommandResult {
         let mut others = self.messenger.relays.values().filter(|relay| relay.record.place != place);
         if self.messenger.reach == Reach::Relays && !others.any(Relay::is_of_use) {
             return Err(RefusedBecause::Conflict(
@@ -195,21 +200,21 @@ impl Turn<'_> {
         self.remove(Key::Relay(place));
         self.promote_spare();
         self.spread_queues();
-        self.end_homeless_invites();
-        Ok(Answer::Relays(self.messenger.relay_list()))
+        self.expire_orphaned_invites();
+        Ok(MailAnswer::Relays(self.messenger.relay_list()))
     }
 
     /// Lets contacts reach the pod so from now on: they get new cards, and invites with its address end where it is to
     /// be told no more.
-    pub(super) fn set_reach(&mut self, reach: Reach) -> Outcome {
+    pub(super) fn set_reach(&mut self, reach: Reach) -> CommandResult {
         if reach == Reach::Relays && self.messenger.active_relays().is_empty() {
             return Err(RefusedBecause::Conflict("add a relay first: nobody could reach the pod".into()));
         }
         self.messenger.reach = reach;
         self.put(Key::Reach, &reach);
         self.spread_queues();
-        self.end_homeless_invites();
-        Ok(Answer::Done)
+        self.expire_orphaned_invites();
+        Ok(MailAnswer::Done)
     }
 
     /// Gives every contact queues at the relays in use, and takes down those elsewhere.
@@ -241,7 +246,7 @@ impl Turn<'_> {
         for contact in self.messenger.contacts.values_mut() {
             let queues = contact.record.queues.iter().filter(|queue| queue.place == place && queue.is_open());
             for queue in queues {
-                if let Some(watch) = contact.outside.watches.get_mut(&queue.id()) {
+                if let Some(watch) = contact.volatile.audits.get_mut(&queue.id()) {
                     watch.connected(up, now);
                 }
             }
@@ -258,8 +263,8 @@ impl Turn<'_> {
     }
 
     /// Replaces relays that were away too long.
-    pub(super) fn look_after_relays(&mut self) {
-        self.look_for_relays();
+    pub(super) fn retire_dead_relays(&mut self) {
+        self.note_unseen_relays();
         let messenger = &*self.messenger;
         let is_due = |relay: &&Relay| messenger.retires_at(relay).is_some_and(|at| at <= self.now);
         let Some(place) = messenger.relays.values().find(is_due).map(|relay| relay.record.place) else {
@@ -269,7 +274,7 @@ impl Turn<'_> {
     }
 
     /// Those that something is to be collected from, and that do not answer, are away from now on.
-    fn look_for_relays(&mut self) {
+    fn note_unseen_relays(&mut self) {
         let Messenger { relays, contacts, .. } = &mut *self.messenger;
         let unseen = |relay: &&mut Relay| {
             relay.record.state == RelayState::Active && !relay.connected && relay.away_since.is_none()
@@ -307,9 +312,9 @@ impl Turn<'_> {
     }
 
     /// A relay took frames and does not give them out.
-    pub(super) fn lying_relay(&mut self, place: Place) {
+    pub(super) fn relay_withholds(&mut self, place: Place) {
         if self.messenger.relays.contains_key(&place) {
-            self.retire_relay(place, RelayState::Lying, "it takes frames and does not give them out");
+            self.retire_relay(place, RelayState::Withholding, "it takes frames and does not give them out");
         }
     }
 

@@ -9,7 +9,7 @@
 use super::{
     ContactId, ContactState, Notice, Timestamp,
     contact::FirstFlight,
-    deliver::{Ware, deposit_lane},
+    deliver::{ItemKey, deposit_lane},
     places::Call,
     turn::Turn,
 };
@@ -34,8 +34,8 @@ const CALM: u64 = 10 * 60;
 
 impl Turn<'_> {
     /// After a start: whoever's group is not in the rows needs a new one.
-    pub(super) fn look_after_start(&mut self) {
-        if self.messenger.own.is_none() || std::mem::replace(&mut self.messenger.outside.checked, true) {
+    pub(super) fn resume_after_start(&mut self) {
+        if self.messenger.own.is_none() || std::mem::replace(&mut self.messenger.volatile.checked, true) {
             return;
         }
         let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
@@ -51,14 +51,14 @@ impl Turn<'_> {
             }
         }
         self.resume_invites();
-        self.end_homeless_invites();
+        self.expire_orphaned_invites();
     }
 
     /// The group of a contact is not in the rows, since they come from a backup.
     pub(super) fn group_is_lost(&mut self, id: ContactId) {
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        // A pod put back to an older day has not counted all that it collected.
-        contact.outside.watches.clear();
+        // A pod restored from a backup has not counted all that it collected.
+        contact.volatile.audits.clear();
         let joining = contact.record.joining.as_ref();
         let introduced = joining.is_some_and(|joining| joining.has_group());
         match contact.record.state {
@@ -105,9 +105,9 @@ impl Turn<'_> {
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
             contact.record.generation = generation;
             contact.record.pending_reset = Some(reset);
-            contact.outside.first_flight = FirstFlight::default();
-            contact.outside.unreadable = None;
-            contact.outside.last_reset = now;
+            contact.volatile.first_flight = FirstFlight::default();
+            contact.volatile.unreadable = None;
+            contact.volatile.last_reset = now;
         }
         self.record_changed(id);
     }
@@ -125,7 +125,7 @@ impl Turn<'_> {
         let record = &self.messenger.contacts.get(&id)?.record;
         let (peer_root, is_awaited) = (record.root(), record.invite.is_some());
         // One who was never heard from may not have our card, and so not know where to answer. It is the first that waits.
-        let first = is_awaited.then(|| self.item(id, Ware::Part(0))).flatten();
+        let first = is_awaited.then(|| self.item(id, ItemKey::Part(0))).flatten();
         let packet = Packet { acks: self.acks(id)?, items: first.into_iter().collect() }.to_bytes().ok()?;
         let mut session = self.take_session(id)?;
         let sealed = session.seal(self.rng, &packet, false);
@@ -136,12 +136,12 @@ impl Turn<'_> {
     }
 
     /// Leaves the reset at every place of the contact, again and again until they answer.
-    pub(super) fn look_after_reset(&mut self, id: ContactId) {
+    pub(super) fn drive_reset(&mut self, id: ContactId) {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         if contact.record.pending_reset.is_none()
-            || contact.outside.first_flight.in_flight > 0
-            || contact.outside.first_flight.due > now
+            || contact.volatile.first_flight.in_flight > 0
+            || contact.volatile.first_flight.due > now
         {
             return;
         }
@@ -150,8 +150,8 @@ impl Turn<'_> {
         let Some(seals) = contact.record.keys.as_ref().map(|keys| keys.seals()) else { return };
         let places: Vec<_> =
             contact.card.iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
-        contact.outside.first_flight.in_flight = places.len() as u32;
-        contact.outside.first_flight.left = false;
+        contact.volatile.first_flight.in_flight = places.len() as u32;
+        contact.volatile.first_flight.left = false;
         for address in places {
             let Ok(blob) = seals.seal(&address.queue, &content, self.rng) else { continue };
             let deposit = DepositId::generate(self.rng);
@@ -172,8 +172,8 @@ impl Turn<'_> {
     /// When a reset is to be left again.
     pub(super) fn next_reset(&self, id: ContactId) -> Option<Timestamp> {
         let contact = self.messenger.contacts.get(&id)?;
-        let waits = contact.record.pending_reset.is_some() && contact.outside.first_flight.in_flight == 0;
-        waits.then_some(contact.outside.first_flight.due)
+        let waits = contact.record.pending_reset.is_some() && contact.volatile.first_flight.in_flight == 0;
+        waits.then_some(contact.volatile.first_flight.due)
     }
 
     /// What became of a reset at one place.
@@ -181,7 +181,7 @@ impl Turn<'_> {
         let now = self.now;
         self.touch(id);
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let flight = &mut contact.outside.first_flight;
+        let flight = &mut contact.volatile.first_flight;
         flight.in_flight = flight.in_flight.saturating_sub(1);
         flight.left |= *outcome == Ok(Response::Done);
         if flight.in_flight == 0 {
@@ -203,7 +203,7 @@ impl Turn<'_> {
         let peer_root = contact.record.root();
         let verified = reset.verify(&peer_root, &own.root, now);
         let Some(verified) = verified.ok().filter(|reset| contact.accepts(&reset.certificate)) else {
-            self.messenger.outside.refused.foreign += 1;
+            self.messenger.volatile.refused.foreign += 1;
             return;
         };
         let known = contact.record.generation;
@@ -212,17 +212,17 @@ impl Turn<'_> {
             || verified.generation == known && ours_waits && peer_root.as_bytes() < own.root.as_bytes();
         if theirs_wins {
             if self.take_reset(id, &verified).is_none() {
-                self.messenger.outside.refused.unreadable += 1;
+                self.messenger.volatile.refused.unreadable += 1;
             }
         } else if verified.generation == known && !ours_waits {
             // The one in use: they did not hear our answer.
-            contact.outside.courier.owe_receipt(now, true);
-            self.messenger.outside.refused.repeats += 1;
+            contact.volatile.courier.owe_receipt(now, true);
+            self.messenger.volatile.refused.repeats += 1;
             self.touch(id);
         } else if contact.record.resets.contains(&verified.generation) {
-            self.messenger.outside.refused.repeats += 1;
-        } else if !ours_waits && now >= contact.outside.last_reset + CALM {
-            // Older than what we have, and yet theirs: they were put back further than their clock tells.
+            self.messenger.volatile.refused.repeats += 1;
+        } else if !ours_waits && now >= contact.volatile.last_reset + CALM {
+            // Older than ours, and yet theirs: their pod was restored from before the time its clock shows.
             contact.record.note_reset(verified.generation);
             self.start_reset(id);
         }
@@ -255,12 +255,12 @@ impl Turn<'_> {
         contact.record.note_reset(reset.generation);
         contact.record.certificate = reset.certificate.to_bytes().to_vec();
         contact.record.pending_reset = None;
-        contact.outside.first_flight = FirstFlight::default();
-        contact.outside.courier.owe_receipt(now, false);
+        contact.volatile.first_flight = FirstFlight::default();
+        contact.volatile.courier.owe_receipt(now, false);
         if contact.record.state == ContactState::Joining {
             // Where to answer is not known yet: the introduction is, in the new group.
             contact.record.card_digest = [0; 32];
-            self.look_at_card(id);
+            self.recheck_card(id);
         }
         self.begin_group(id, Box::new(session));
         self.record_changed(id);

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use super::{
     ContactId, ContactState, Messenger, Own,
     contact::{Contact, ContactRecord, ThreadRecord},
+    conversation::QueuedRow,
     files::FileRecord,
     invites::InviteRecord,
-    places::Inlet,
+    places::QueueOwner,
     relays::{Relay, RelayRecord},
     row::{BadRow, Key, unpack},
-    talk::QueuedRow,
 };
 use crate::{
-    Name, RootPublic, TransferId, Watch, card::UnverifiedCard, inbox::Inbox, invite::Invite, outbox::Outbox,
-    place::QueueId,
+    Name, RelayAudit, RootPublic, TransferId, card::UnverifiedCard, inbox::Inbox, invite::Invite,
+    outbox::Outbox, place::QueueId,
 };
 
 /// Why a messenger cannot be brought back from its rows.
@@ -56,12 +56,12 @@ impl Messenger {
                 Key::Reach => messenger.reach = unpack(value).map_err(bad)?,
                 Key::Relay(place) => {
                     let record: RelayRecord = unpack(value).map_err(bad)?;
-                    Name::new(&record.name).map_err(|_| bad("its name is none"))?;
+                    Name::new(&record.name).map_err(|_| bad("its name is invalid"))?;
                     messenger.relays.insert(place, Relay::from_record(record));
                 }
                 Key::Invite(id) => {
                     let record: InviteRecord = unpack(value).map_err(bad)?;
-                    Invite::from_bytes(&record.bytes).map_err(|_| bad("its invite is none"))?;
+                    Invite::from_bytes(&record.bytes).map_err(|_| bad("its invite is invalid"))?;
                     messenger.invites.insert(id, record);
                 }
                 Key::Contact(id) => pieces.entry(id).or_default().record = Some(unpack(value).map_err(bad)?),
@@ -86,15 +86,15 @@ impl Messenger {
     }
 
     fn index(&mut self) {
-        self.outside.queues_changed = true;
+        self.volatile.queues_changed = true;
         let heard = self.contacts.iter().filter(|(_, contact)| contact.record.state != ContactState::Blocked);
         for (id, contact) in heard {
             for queue in &contact.record.queues {
-                self.outside.queues.insert(queue.id(), Inlet::Contact(*id));
+                self.volatile.queues.insert(queue.id(), QueueOwner::Contact(*id));
             }
         }
         for (id, record) in self.invites.iter().filter(|(_, record)| record.is_read()) {
-            self.outside.queues.insert(record.queue.id(), Inlet::Invite(*id));
+            self.volatile.queues.insert(record.queue.id(), QueueOwner::Invite(*id));
         }
     }
 }
@@ -103,16 +103,16 @@ impl Pieces {
     fn assemble(self, id: ContactId) -> Result<Contact, RestoreError> {
         let record = self.record.ok_or(RestoreError::Thread("the contact itself is missing"))?;
         let thread = self.thread.ok_or(RestoreError::Thread("its state is missing"))?;
-        let root =
-            RootPublic::from_bytes(&record.root).map_err(|_| RestoreError::Thread("the root is no key"))?;
+        let root = RootPublic::from_bytes(&record.root)
+            .map_err(|_| RestoreError::Thread("the root is not a key"))?;
         if ContactId::of(&root) != id {
             return Err(RestoreError::Thread("it lies under another's name"));
         }
         let card = if record.card.is_empty() {
             None
         } else {
-            let card =
-                UnverifiedCard::parse(&record.card).map_err(|_| RestoreError::Thread("the card is none"))?;
+            let card = UnverifiedCard::parse(&record.card)
+                .map_err(|_| RestoreError::Thread("the card is malformed"))?;
             Some(card.verify_kept(&root).map_err(|_| RestoreError::Thread("the card is another's"))?)
         };
         let inbox =
@@ -123,9 +123,9 @@ impl Pieces {
         let mut contact = Contact::new(record, thread, card);
         let seen = contact.thread.heard_at.unwrap_or_default();
         let watch = |(queue, claimed, collected): &([u8; 32], u32, u32)| {
-            (QueueId::from_bytes(*queue), Watch::resume(*claimed, *collected, seen))
+            (QueueId::from_bytes(*queue), RelayAudit::resume(*claimed, *collected, seen))
         };
-        contact.outside.watches = contact.thread.counts.iter().map(watch).collect();
+        contact.volatile.audits = contact.thread.counts.iter().map(watch).collect();
         contact.files = self.files;
         contact.inbox = inbox;
         contact.outbox = outbox;

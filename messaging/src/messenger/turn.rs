@@ -6,9 +6,9 @@ use rand_core::CryptoRngCore;
 use serde::Serialize;
 
 use super::{
-    Answer, Command, ContactId, Effect, MailRow, Messenger, Notice, Own, RefusedBecause, Step, Timestamp,
+    Command, ContactId, Effect, MailAnswer, MailRow, Messenger, Notice, Own, RefusedBecause, Step, Timestamp,
     contact::Contact,
-    deliver::{Due, Ware},
+    deliver::{Due, ItemKey},
     places::Call,
     row::{Key, unpack},
 };
@@ -20,7 +20,7 @@ use crate::{
     wire::Request,
 };
 
-pub(super) type Outcome = Result<Answer, RefusedBecause>;
+pub(super) type CommandResult = Result<MailAnswer, RefusedBecause>;
 
 /// A turn of the messenger. Commands check everything first and change things after.
 pub(super) struct Turn<'a> {
@@ -39,7 +39,7 @@ pub(super) struct Turn<'a> {
     /// What was found due for them.
     pub(super) due: BTreeMap<ContactId, Vec<Due>>,
     /// Packets that were sealed, by what is in them.
-    pub(super) sealed: BTreeMap<(ContactId, Vec<Ware>), Vec<u8>>,
+    pub(super) sealed: BTreeMap<(ContactId, Vec<ItemKey>), Vec<u8>>,
 }
 
 impl<'a> Turn<'a> {
@@ -76,8 +76,8 @@ impl<'a> Turn<'a> {
             if let Some(contact) = self.messenger.contacts.get_mut(&id) {
                 contact.thread.inbox = contact.inbox.record();
                 contact.thread.outbox = contact.outbox.head();
-                let watches = contact.outside.watches.iter();
-                contact.thread.counts = watches
+                let audits = contact.volatile.audits.iter();
+                contact.thread.counts = audits
                     .map(|(queue, watch)| {
                         let (claimed, collected) = watch.counts();
                         (*queue.as_bytes(), claimed, collected)
@@ -95,21 +95,21 @@ impl<'a> Turn<'a> {
         self.step.answer = Some(answer);
     }
 
-    fn carry_out(&mut self, command: Command) -> Outcome {
+    fn carry_out(&mut self, command: Command) -> CommandResult {
         self.own()?;
         match command {
-            Command::Status => Ok(Answer::Status(self.messenger.status())),
+            Command::Status => Ok(MailAnswer::Status(self.messenger.status())),
             Command::SetName(name) => self.set_name(name),
             Command::SetReach(reach) => self.set_reach(reach),
             Command::Invite { note, valid_for } => self.invite(note, valid_for),
-            Command::Invites => Ok(Answer::Invites(self.messenger.invite_list())),
+            Command::Invites => Ok(MailAnswer::Invites(self.messenger.invite_list())),
             Command::InviteById(id) => {
-                self.messenger.invite_view(&id).map(|view| Answer::Invite(Box::new(view)))
+                self.messenger.invite_view(&id).map(|view| MailAnswer::Invite(Box::new(view)))
             }
             Command::CancelInvite(id) => self.cancel_invite(id),
             Command::Accept { invite, name } => self.accept(&invite, name),
             Command::Confirm(id) => self.confirm(id),
-            Command::Contacts => Ok(Answer::Contacts(self.messenger.contact_list())),
+            Command::Contacts => Ok(MailAnswer::Contacts(self.messenger.contact_list())),
             Command::Contact(id) => self.view(id),
             Command::Rename(id, name) => self.rename(id, &name),
             Command::SetVerified(id, verified) => self.set_verified(id, verified),
@@ -120,7 +120,7 @@ impl<'a> Turn<'a> {
             Command::MarkRead { contact, up_to } => self.mark_read(contact, up_to),
             Command::AddRelay { place, name, token } => self.add_relay(place, &name, token),
             Command::RemoveRelay(place) => self.remove_relay(place),
-            Command::Relays => Ok(Answer::Relays(self.messenger.relay_list())),
+            Command::Relays => Ok(MailAnswer::Relays(self.messenger.relay_list())),
             Command::OfferFile { contact, name, content } => self.offer_file(contact, name, content),
             Command::LoadFile { contact, transfer, first, bytes } => {
                 self.load_file(contact, transfer, first, &bytes)
@@ -141,28 +141,28 @@ impl<'a> Turn<'a> {
     }
 
     /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.
-    pub(super) fn do_what_is_due(&mut self) {
+    pub(super) fn run_due_work(&mut self) {
         if self.messenger.own.is_none() {
             return;
         }
-        self.look_after_invites();
-        self.look_after_relays();
-        self.look_after_acks();
-        while let Some((at, id)) = self.messenger.outside.wakes.first().copied() {
+        self.drive_invites();
+        self.retire_dead_relays();
+        self.retry_acks();
+        while let Some((at, id)) = self.messenger.volatile.wakes.first().copied() {
             if at > self.now {
                 break;
             }
-            self.messenger.outside.wakes.pop_first();
+            self.messenger.volatile.wakes.pop_first();
             if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-                contact.outside.wake = None;
+                contact.volatile.wake = None;
             }
             self.touched.insert(id);
         }
         while let Some(id) = self.touched.pop_first() {
-            self.look_after_contact(id);
+            self.drive_contact(id);
         }
         self.ship_in_turn();
-        self.tell_collections();
+        self.announce_queues();
     }
 
     /// Who the pod is.
@@ -177,20 +177,20 @@ impl<'a> Turn<'a> {
     /// The record of this contact has changed.
     pub(super) fn record_changed(&mut self, id: ContactId) {
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.outside.card_looked_at = false;
+            contact.volatile.card_checked = false;
         }
         self.changed.insert(id);
         self.touched.insert(id);
     }
 
     /// The conversation with this contact has moved on.
-    pub(super) fn thread_moved(&mut self, id: ContactId) {
+    pub(super) fn thread_changed(&mut self, id: ContactId) {
         self.moved.insert(id);
         self.touched.insert(id);
     }
 
     /// The conversation has moved on, and there is nothing to do about it.
-    pub(super) fn thread_moved_quietly(&mut self, id: ContactId) {
+    pub(super) fn thread_changed_quietly(&mut self, id: ContactId) {
         self.moved.insert(id);
     }
 
@@ -233,7 +233,7 @@ impl<'a> Turn<'a> {
             self.push(MailRow::page(id, &page, value));
         }
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.outside.session = Some(session);
+            contact.volatile.session = Some(session);
             self.note_session_use(id);
         }
     }
@@ -260,10 +260,10 @@ impl<'a> Turn<'a> {
 
     /// Asks a place something, and remembers what for.
     pub(super) fn call(&mut self, place: Place, lane: Lane, request: Request, what: Call) -> CallId {
-        let outside = &mut self.messenger.outside;
-        let call = CallId(outside.next_call);
-        outside.next_call += 1;
-        outside.calls.insert(call, what);
+        let volatile = &mut self.messenger.volatile;
+        let call = CallId(volatile.next_call);
+        volatile.next_call += 1;
+        volatile.calls.insert(call, what);
         self.effect(Effect::Call { call, place, lane, request });
         call
     }

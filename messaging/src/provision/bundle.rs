@@ -5,11 +5,11 @@ use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
 use super::certificates::{self, Certificates, UnverifiedCertificates, subject_is};
-use super::sealed::{self, Answer, OVERHEAD};
+use super::sealed::{self, OVERHEAD, SignedAnswer};
 use super::{AnswerError, PodRequest};
 use crate::{
-    Access, AuthSeed, Certificate, DescriptorPublic, MAX_NAME_LEN, Name, OnionSeed, OnionService, PublicKey,
-    Role, RootPublic, SealingSecret, TextError, Validity,
+    Access, AuthSeed, Certificate, CertificateRole, DescriptorPublic, MAX_NAME_LEN, Name, OnionSeed,
+    OnionService, PublicKey, RootPublic, SealingSecret, TextError, Validity,
 };
 
 /// Spare descriptor keys that a pod learns in advance: so many devices can be added before the pod must hear
@@ -59,10 +59,10 @@ impl Bundle {
     pub fn new(seed: &AuthSeed, request: &PodRequest, terms: BundleTerms) -> Self {
         let root = seed.root_key();
         let BundleTerms { pod_name, device_key, descriptor_key, epoch, onion_epoch, validity } = terms;
-        let device_role = Role::Device { access: Access::Full };
+        let device_role = CertificateRole::Device { access: Access::Full };
         Self {
             certificates: Certificates {
-                pod: root.certify(Role::Pod, &request.pod_key(), epoch, validity),
+                pod: root.certify(CertificateRole::Pod, &request.pod_key(), epoch, validity),
                 device: root.certify(device_role, &device_key, epoch, validity),
             },
             onion_epoch,
@@ -78,7 +78,7 @@ impl Bundle {
     #[must_use]
     pub fn seal(&self, seed: &AuthSeed, request: &PodRequest, rng: &mut dyn CryptoRngCore) -> SealedBundle {
         let (root, to) = (seed.root_key(), request.sealing_key());
-        SealedBundle(sealed::close(Answer::Bundle, &root, &request.digest(), &self.body(), &to, rng))
+        SealedBundle(sealed::close(SignedAnswer::Bundle, &root, &request.digest(), &self.body(), &to, rng))
     }
 
     /// Whose pod it is.
@@ -173,7 +173,7 @@ impl SealedBundle {
         let opened = sealed::open(&self.0, secret)?;
         let mut reader = Reader::new(opened.body());
         let unverified = UnverifiedCertificates::read(&mut reader)?;
-        opened.check(Answer::Bundle, &unverified.claimed_root(), &request.digest())?;
+        opened.check(SignedAnswer::Bundle, &unverified.claimed_root(), &request.digest())?;
         let certificates = unverified.verify(now)?;
         subject_is(&certificates.pod, request.pod_key())?;
         if certificates.device.access() != Some(Access::Full) {

@@ -5,11 +5,11 @@ use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
 use super::certificates::{self, Certificates, UnverifiedCertificates, subject_is};
-use super::sealed::{self, Answer, OVERHEAD};
+use super::sealed::{self, OVERHEAD, SignedAnswer};
 use super::{AnswerError, DeviceRequest};
 use crate::{
-    Access, AuthSeed, Certificate, DescriptorSecret, Network, OnionService, PublicKey, Role, RootPublic,
-    SealingSecret, TextError, Validity,
+    Access, AuthSeed, Certificate, CertificateRole, DescriptorSecret, Network, OnionService, PublicKey,
+    RootPublic, SealingSecret, TextError, Validity,
 };
 
 /// Most account maps that go to a new device with its grant; more can be fetched from the pod.
@@ -91,11 +91,11 @@ impl Grant {
     pub fn new(seed: &AuthSeed, request: &DeviceRequest, terms: GrantTerms) -> Result<Self, BadGrant> {
         let root = seed.root_key();
         let pod = terms.pod_certificate;
-        if pod.role() != Role::Pod || pod.root() != root.public() {
+        if pod.role() != CertificateRole::Pod || pod.root() != root.public() {
             return Err(BadGrant::ForeignPod);
         }
         check_maps(&terms.account_maps)?;
-        let role = Role::Device { access: terms.access };
+        let role = CertificateRole::Device { access: terms.access };
         let index = terms.spare_index;
         Ok(Self {
             certificates: Certificates {
@@ -113,7 +113,7 @@ impl Grant {
     #[must_use]
     pub fn seal(&self, seed: &AuthSeed, request: &DeviceRequest, rng: &mut dyn CryptoRngCore) -> SealedGrant {
         let (root, to) = (seed.root_key(), request.sealing_key());
-        SealedGrant(sealed::close(Answer::Grant, &root, &request.digest(), &self.body(), &to, rng))
+        SealedGrant(sealed::close(SignedAnswer::Grant, &root, &request.digest(), &self.body(), &to, rng))
     }
 
     /// Whose device it becomes. The new device knew no owner before: show this to the person.
@@ -195,7 +195,7 @@ impl SealedGrant {
         let opened = sealed::open(&self.0, secret)?;
         let mut reader = Reader::new(opened.body());
         let unverified = UnverifiedCertificates::read(&mut reader)?;
-        opened.check(Answer::Grant, &unverified.claimed_root(), &request.digest())?;
+        opened.check(SignedAnswer::Grant, &unverified.claimed_root(), &request.digest())?;
         let certificates = unverified.verify(now)?;
         subject_is(&certificates.device, request.device_key())?;
         read(certificates, reader).ok_or(AnswerError::Field("a key, an account map, or its length"))

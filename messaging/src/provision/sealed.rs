@@ -67,12 +67,12 @@ pub enum AnswerError {
 
 /// Which kind of answer is signed: no signature of one passes for the other.
 #[derive(Clone, Copy)]
-pub(super) enum Answer {
+pub(super) enum SignedAnswer {
     Bundle,
     Grant,
 }
 
-impl Answer {
+impl SignedAnswer {
     fn message(self, request: &[u8; 32], body: &[u8]) -> Zeroizing<Vec<u8>> {
         let domain: &[u8] = match self {
             Self::Bundle => b"autonomy bundle v1\0",
@@ -87,7 +87,7 @@ impl Answer {
 }
 
 pub(super) fn close(
-    answer: Answer,
+    answer: SignedAnswer,
     root: &RootKey,
     request: &[u8; 32],
     body: &[u8],
@@ -130,7 +130,7 @@ impl Opened {
     /// Checks that `root` signed the body as this kind of answer to this request.
     pub(super) fn check(
         &self,
-        answer: Answer,
+        answer: SignedAnswer,
         root: &RootPublic,
         request: &[u8; 32],
     ) -> Result<(), AnswerError> {

@@ -67,7 +67,7 @@ impl Session {
         let sealed = self.try_seal(rng, plaintext, may_commit && self.is_our_turn());
         match sealed {
             Some(_) => self.changed = true,
-            None => self.put_back(before),
+            None => self.roll_back(before),
         }
         sealed.ok_or(SealError::Exhausted)
     }
@@ -151,7 +151,7 @@ impl Session {
     }
 
     /// Undoes an operation that failed half-way.
-    fn put_back(&mut self, (entities, turn): (Entities, Turn)) {
+    fn roll_back(&mut self, (entities, turn): (Entities, Turn)) {
         let id = self.incarnation();
         self.entities = entities;
         self.group = state::load_group(&self.crypto, &mut self.entities, &id)

@@ -2,7 +2,7 @@
 
 use autonomy_codec::{Reader, put_bytes_u16};
 
-use super::{MAX_NOTICE, MAX_SUBSCRIBED, Notice, Refusal, Request, Response, Ticket};
+use super::{MAX_NOTICE, MAX_SUBSCRIBED, QueueNotice, Refusal, Request, Response, Ticket};
 use crate::frame::{BLOB_LEN, Blob, FRAME_LEN, Frame};
 use crate::place::{Capability, CapabilityHash, QueueId};
 
@@ -251,8 +251,8 @@ fn read_open(reader: &mut Reader<'_>) -> Option<Request> {
     })
 }
 
-fn read_notice(reader: &mut Reader<'_>) -> Option<Notice> {
-    Notice::new(reader.bytes_u16()?.to_vec())
+fn read_notice(reader: &mut Reader<'_>) -> Option<QueueNotice> {
+    QueueNotice::new(reader.bytes_u16()?.to_vec())
 }
 
 fn read_subscription(reader: &mut Reader<'_>) -> Option<Request> {

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use autonomy_messaging::{
-    Inbox, MAX_INCARNATIONS, MAX_PART, Origin, Released, Shape, Verdict, WINDOW_LEN, Window,
+    Inbox, MAX_INCARNATIONS, MAX_PART, Origin, PartShape, PartVerdict, Released, WINDOW_LEN, Window,
 };
 use proptest::prelude::*;
 
 const HERE: [u8; 16] = [1; 16];
 
-const WHOLE: Shape = Shape { first: true, last: true, len: 10, origin: None };
-const START: Shape = Shape { first: true, last: false, len: MAX_PART, origin: None };
-const MIDDLE: Shape = Shape { first: false, last: false, len: MAX_PART, origin: None };
-const END: Shape = Shape { first: false, last: true, len: 10, origin: None };
-const VOID: Shape = Shape { first: true, last: true, len: 0, origin: None };
+const WHOLE: PartShape = PartShape { first: true, last: true, len: 10, origin: None };
+const START: PartShape = PartShape { first: true, last: false, len: MAX_PART, origin: None };
+const MIDDLE: PartShape = PartShape { first: false, last: false, len: MAX_PART, origin: None };
+const END: PartShape = PartShape { first: false, last: true, len: 10, origin: None };
+const VOID: PartShape = PartShape { first: true, last: true, len: 0, origin: None };
 
 fn released(seqs: std::ops::Range<u64>) -> Released {
     let last = seqs.end - 1;
@@ -22,10 +22,10 @@ fn released(seqs: std::ops::Range<u64>) -> Released {
 
 /// Feeds parts, keeps what is to be kept, and says which messages came out.
 #[derive(Default)]
-struct Kept(BTreeMap<u64, Shape>);
+struct Kept(BTreeMap<u64, PartShape>);
 
 impl Kept {
-    fn feed(&mut self, inbox: &mut Inbox, seq: u64, part: Shape) -> (Verdict, Vec<Released>, u32) {
+    fn feed(&mut self, inbox: &mut Inbox, seq: u64, part: PartShape) -> (PartVerdict, Vec<Released>, u32) {
         let accepted = inbox.accept(seq, part);
         for message in &accepted.released {
             assert!(message.seqs.clone().all(|part| part == seq || self.0.contains_key(&part)));
@@ -45,9 +45,9 @@ fn what_comes_in_order_is_never_kept() {
     let mut inbox = Inbox::new(HERE);
     for seq in 0..1_000 {
         let accepted = inbox.accept(seq, WHOLE);
-        assert_eq!((accepted.verdict, accepted.keep), (Verdict::New, false));
+        assert_eq!((accepted.verdict, accepted.keep), (PartVerdict::New, false));
         assert_eq!(accepted.released, [released(seq..seq + 1)]);
-        assert_eq!(inbox.accept(seq, WHOLE).verdict, Verdict::Repeat);
+        assert_eq!(inbox.accept(seq, WHOLE).verdict, PartVerdict::Repeat);
     }
     assert_eq!(inbox.receipt(), &Window::below(1_000));
 }
@@ -55,13 +55,13 @@ fn what_comes_in_order_is_never_kept() {
 #[test]
 fn a_message_waits_for_its_parts_and_its_turn() {
     let (mut inbox, mut kept) = (Inbox::new(HERE), Kept::default());
-    assert_eq!(kept.feed(&mut inbox, 4, WHOLE), (Verdict::New, vec![], 0));
-    assert_eq!(kept.feed(&mut inbox, 2, MIDDLE), (Verdict::New, vec![], 0));
-    assert_eq!(kept.feed(&mut inbox, 0, WHOLE), (Verdict::New, vec![released(0..1)], 0));
-    assert_eq!(kept.feed(&mut inbox, 1, START), (Verdict::New, vec![], 0));
+    assert_eq!(kept.feed(&mut inbox, 4, WHOLE), (PartVerdict::New, vec![], 0));
+    assert_eq!(kept.feed(&mut inbox, 2, MIDDLE), (PartVerdict::New, vec![], 0));
+    assert_eq!(kept.feed(&mut inbox, 0, WHOLE), (PartVerdict::New, vec![released(0..1)], 0));
+    assert_eq!(kept.feed(&mut inbox, 1, START), (PartVerdict::New, vec![], 0));
     assert_eq!(kept.0.keys().copied().collect::<Vec<_>>(), [1, 2, 4]);
     let both = vec![released(1..4), released(4..5)];
-    assert_eq!(kept.feed(&mut inbox, 3, END), (Verdict::New, both, 0));
+    assert_eq!(kept.feed(&mut inbox, 3, END), (PartVerdict::New, both, 0));
     assert!(kept.0.is_empty());
 }
 
@@ -73,7 +73,7 @@ fn nobody_can_make_us_hold_more_than_a_window() {
     }
     for seq in 6..10_000 {
         let (verdict, ..) = kept.feed(&mut inbox, seq, WHOLE);
-        assert_eq!(verdict == Verdict::New, seq < 5 + WINDOW_LEN, "{seq}");
+        assert_eq!(verdict == PartVerdict::New, seq < 5 + WINDOW_LEN, "{seq}");
     }
     assert_eq!(kept.0.len() as u64, 5 + WINDOW_LEN - 1);
     assert!(inbox.record().len() < 2_000);
@@ -84,22 +84,22 @@ fn nobody_can_make_us_hold_more_than_a_window() {
 fn parts_that_make_no_sense_do_not_stop_the_order() {
     let origin = Some(Origin { incarnation: HERE, last: 3 });
     let nonsense = [
-        Shape { len: MAX_PART + 1, ..WHOLE },
-        Shape { len: 0, ..END },
-        Shape { len: 10, ..START },
-        Shape { origin, ..WHOLE },
-        Shape { origin, ..VOID },
-        Shape { origin: Some(Origin { incarnation: [9; 16], last: 1 }), ..START },
-        Shape { origin: Some(Origin { incarnation: [9; 16], last: u64::MAX }), ..WHOLE },
+        PartShape { len: MAX_PART + 1, ..WHOLE },
+        PartShape { len: 0, ..END },
+        PartShape { len: 10, ..START },
+        PartShape { origin, ..WHOLE },
+        PartShape { origin, ..VOID },
+        PartShape { origin: Some(Origin { incarnation: [9; 16], last: 1 }), ..START },
+        PartShape { origin: Some(Origin { incarnation: [9; 16], last: u64::MAX }), ..WHOLE },
     ];
     let (mut inbox, mut kept) = (Inbox::new(HERE), Kept::default());
     let mut seq = 0;
     for part in nonsense {
         kept.feed(&mut inbox, seq, START);
-        assert_eq!(kept.feed(&mut inbox, seq + 1, part), (Verdict::Malformed, vec![], 1), "{part:?}");
+        assert_eq!(kept.feed(&mut inbox, seq + 1, part), (PartVerdict::Malformed, vec![], 1), "{part:?}");
         assert_eq!(
             kept.feed(&mut inbox, seq + 2, WHOLE),
-            (Verdict::New, vec![released(seq + 2..seq + 3)], 0)
+            (PartVerdict::New, vec![released(seq + 2..seq + 3)], 0)
         );
         seq += 3;
     }
@@ -121,7 +121,7 @@ fn an_endless_message_is_dropped_as_it_grows() {
         (1..5).for_each(|part| {
             kept.feed(&mut inbox, from + part, MIDDLE);
         });
-        let (_, messages, _) = kept.feed(&mut inbox, from + 5, Shape { len, ..END });
+        let (_, messages, _) = kept.feed(&mut inbox, from + 5, PartShape { len, ..END });
         assert_eq!(!messages.is_empty(), fits);
     }
 }
@@ -131,8 +131,8 @@ fn a_message_that_was_given_up_half_sent_leaves_nothing() {
     let (mut inbox, mut kept) = (Inbox::new(HERE), Kept::default());
     kept.feed(&mut inbox, 0, START);
     kept.feed(&mut inbox, 2, END);
-    assert_eq!(kept.feed(&mut inbox, 1, VOID), (Verdict::New, vec![], 2));
-    assert_eq!(kept.feed(&mut inbox, 3, WHOLE), (Verdict::New, vec![released(3..4)], 0));
+    assert_eq!(kept.feed(&mut inbox, 1, VOID), (PartVerdict::New, vec![], 2));
+    assert_eq!(kept.feed(&mut inbox, 3, WHOLE), (PartVerdict::New, vec![released(3..4)], 0));
     assert!(kept.0.is_empty());
 }
 
@@ -140,9 +140,9 @@ fn a_message_that_was_given_up_half_sent_leaves_nothing() {
 fn two_messages_are_never_glued_together() {
     let (mut inbox, mut kept) = (Inbox::new(HERE), Kept::default());
     kept.feed(&mut inbox, 0, START);
-    assert_eq!(kept.feed(&mut inbox, 1, START), (Verdict::New, vec![], 1));
-    assert_eq!(kept.feed(&mut inbox, 2, END), (Verdict::New, vec![released(1..3)], 0));
-    assert_eq!(kept.feed(&mut inbox, 3, END), (Verdict::New, vec![], 1));
+    assert_eq!(kept.feed(&mut inbox, 1, START), (PartVerdict::New, vec![], 1));
+    assert_eq!(kept.feed(&mut inbox, 2, END), (PartVerdict::New, vec![released(1..3)], 0));
+    assert_eq!(kept.feed(&mut inbox, 3, END), (PartVerdict::New, vec![], 1));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_message_of_an_earlier_group_is_known_again() {
     assert!(held.keep);
     assert_eq!(inbox.restart([2; 16]), [2]);
     assert_eq!(inbox.restart([2; 16]), [0; 0]);
-    let again = |last| Shape { origin: Some(Origin { incarnation: HERE, last }), ..WHOLE };
+    let again = |last| PartShape { origin: Some(Origin { incarnation: HERE, last }), ..WHOLE };
     let known = inbox.accept(0, again(0));
     assert_eq!((known.released.len(), known.known), (0, 1));
     for last in [1, 2] {
@@ -170,7 +170,7 @@ fn a_message_of_an_earlier_group_is_known_again() {
 fn a_message_that_keeps_coming_is_not_forgotten_over_new_ones() {
     let mut inbox = Inbox::new(HERE);
     let _ = inbox.accept(0, WHOLE);
-    let again = Shape { origin: Some(Origin { incarnation: HERE, last: 0 }), ..WHOLE };
+    let again = PartShape { origin: Some(Origin { incarnation: HERE, last: 0 }), ..WHOLE };
     for group in 2..100 {
         let _ = inbox.restart([group; 16]);
         assert_eq!(inbox.accept(0, again).known, 1);
@@ -179,19 +179,19 @@ fn a_message_that_keeps_coming_is_not_forgotten_over_new_ones() {
     assert!(inbox.record().len() <= 66 + 24 * MAX_INCARNATIONS);
 }
 
-fn part() -> impl Strategy<Value = Shape> {
+fn part() -> impl Strategy<Value = PartShape> {
     let origin = proptest::option::weighted(
         0.2,
         (0..4_u8, 0..40_u64).prop_map(|(group, last)| Origin { incarnation: [group; 16], last }),
     );
     let odd = (any::<bool>(), any::<bool>(), 0..20_000_u32, origin.clone());
     prop_oneof![
-        4 => origin.prop_map(|origin| Shape { origin, ..WHOLE }),
+        4 => origin.prop_map(|origin| PartShape { origin, ..WHOLE }),
         3 => Just(START),
         3 => Just(MIDDLE),
         3 => Just(END),
         1 => Just(VOID),
-        1 => odd.prop_map(|(first, last, len, origin)| Shape { first, last, len, origin }),
+        1 => odd.prop_map(|(first, last, len, origin)| PartShape { first, last, len, origin }),
     ]
 }
 

@@ -2,14 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod courier;
-mod desk;
+mod delivery;
+mod harness;
 mod inbox;
 mod outbox;
 mod peer;
 mod places;
 mod receipts;
 mod resets;
-mod talk;
 mod transfer;
 mod window;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use autonomy_messaging::{Courier, Inbox, Outbox, Pending, Route, Shape, Verdict, Window};
+use autonomy_messaging::{Courier, Inbox, Outbox, PartShape, PartVerdict, Pending, Route, Window};
 use rand::rngs::StdRng;
 
 pub(crate) const GROUP: [u8; 16] = [1; 16];
@@ -11,7 +11,7 @@ pub(crate) const GROUP: [u8; 16] = [1; 16];
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     pub(crate) receipt: Window,
-    pub(crate) parts: Vec<(u64, Shape, Vec<u8>)>,
+    pub(crate) parts: Vec<(u64, PartShape, Vec<u8>)>,
 }
 
 /// A call that a peer wants made.
@@ -81,7 +81,7 @@ impl Peer {
         let mut parts = Vec::new();
         for seq in &keys {
             let part = self.outbox.part(*seq).unwrap();
-            let shape = Shape { first: part.first, last: part.last, len: part.len, origin: part.origin };
+            let shape = PartShape { first: part.first, last: part.last, len: part.len, origin: part.origin };
             let bytes = (part.offset as usize)..((part.offset + part.len) as usize);
             parts.push((*seq, shape, self.rows.bodies[&part.log][bytes].to_vec()));
             self.outbox.mark_sent(*seq);
@@ -103,15 +103,15 @@ impl Peer {
         self.rows.head = self.outbox.head();
         for (seq, shape, bytes) in &frame.parts {
             let verdict = self.take_part(*seq, *shape, bytes);
-            self.courier.owe_receipt(now, verdict == Verdict::Repeat);
+            self.courier.owe_receipt(now, verdict == PartVerdict::Repeat);
         }
         self.rows.inbox = self.inbox.record();
     }
 
-    fn take_part(&mut self, seq: u64, shape: Shape, bytes: &[u8]) -> Verdict {
+    fn take_part(&mut self, seq: u64, shape: PartShape, bytes: &[u8]) -> PartVerdict {
         let accepted = self.inbox.accept(seq, shape);
         let kept = &mut self.rows.kept;
-        if accepted.verdict != Verdict::New {
+        if accepted.verdict != PartVerdict::New {
             return accepted.verdict;
         }
         kept.insert(seq, bytes.to_vec());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use autonomy_messaging::{Budget, MAX_CALLS, SUSPECT_AFTER, Watch};
+use autonomy_messaging::{Budget, MAX_CALLS, RelayAudit, SUSPECT_AFTER};
 use proptest::prelude::*;
 
 #[test]
@@ -37,8 +37,8 @@ fn contacts_take_turns() {
 }
 
 #[test]
-fn a_relay_that_keeps_frames_to_itself_is_found() {
-    let mut watch = Watch::new(0);
+fn withholding_relay_is_detected() {
+    let mut watch = RelayAudit::new(0);
     watch.connected(true, 0);
     watch.claimed(2, 100);
     assert!(!watch.is_suspect(1_000_000), "two may be missing");
@@ -52,7 +52,7 @@ fn a_relay_that_keeps_frames_to_itself_is_found() {
 
 #[test]
 fn time_in_which_we_were_not_connected_does_not_count() {
-    let mut watch = Watch::new(0);
+    let mut watch = RelayAudit::new(0);
     watch.claimed(10, 100);
     assert!(!watch.is_suspect(1_000_000));
     watch.connected(true, 5_000);
@@ -62,15 +62,15 @@ fn time_in_which_we_were_not_connected_does_not_count() {
     assert!(!watch.is_suspect(5_500 + SUSPECT_AFTER - 1));
     assert!(watch.is_suspect(5_500 + SUSPECT_AFTER));
     let (claimed, collected) = watch.counts();
-    let mut resumed = Watch::resume(claimed, collected, 5_600);
+    let mut resumed = RelayAudit::resume(claimed, collected, 5_600);
     resumed.connected(true, 6_000);
     resumed.claimed(10, 6_000);
     assert!(!resumed.is_suspect(6_000 + SUSPECT_AFTER - 1) && resumed.is_suspect(6_000 + SUSPECT_AFTER));
 }
 
 #[test]
-fn frames_that_died_of_age_are_nobodys_fault() {
-    let mut watch = Watch::new(0);
+fn expired_frames_are_not_held_against_a_relay() {
+    let mut watch = RelayAudit::new(0);
     watch.connected(true, 0);
     watch.connected(false, 100);
     watch.claimed(10, 200);
@@ -79,8 +79,8 @@ fn frames_that_died_of_age_are_nobodys_fault() {
 }
 
 #[test]
-fn a_busy_relay_that_never_catches_up_with_the_latest_is_honest() {
-    let mut watch = Watch::new(0);
+fn busy_relay_behind_the_latest_claim_is_not_suspect() {
+    let mut watch = RelayAudit::new(0);
     watch.connected(true, 0);
     for now in 0..50_000 {
         watch.claimed(now + 100, u64::from(now));
@@ -104,7 +104,7 @@ proptest! {
             events.push((accepted + claim_delay, Some(u32::try_from(count).unwrap())));
         }
         events.sort_unstable();
-        let mut watch = Watch::new(0);
+        let mut watch = RelayAudit::new(0);
         watch.connected(true, 0);
         for (now, claim) in events {
             // The clock may look at any time.
@@ -120,7 +120,7 @@ proptest! {
 
     #[test]
     fn a_relay_that_drops_is_always_found(dropped in 3..50_u32, total in 50..200_u32) {
-        let mut watch = Watch::new(0);
+        let mut watch = RelayAudit::new(0);
         watch.connected(true, 0);
         for count in 1..=total {
             watch.claimed(count, u64::from(count));

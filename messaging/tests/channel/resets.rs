@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use autonomy_messaging::{Inbox, MAX_INCARNATIONS, Outbox, Shape, WINDOW_LEN};
+use autonomy_messaging::{Inbox, MAX_INCARNATIONS, Outbox, PartShape, WINDOW_LEN};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ impl World {
 
     fn arrive(&mut self, seq: u64) {
         let part = self.sender.part(seq).unwrap();
-        let shape = Shape { first: part.first, last: part.last, len: part.len, origin: part.origin };
+        let shape = PartShape { first: part.first, last: part.last, len: part.len, origin: part.origin };
         for message in self.receiver.inbox.accept(seq, shape).released {
             let logs: BTreeSet<u64> = message.seqs.map(|seq| self.sender.part(seq).unwrap().log).collect();
             assert_eq!(logs.len(), 1);
@@ -209,7 +209,7 @@ fn a_hundred_groups_in_a_row_without_one_receipt() {
 }
 
 #[test]
-fn the_same_backup_over_and_over() {
+fn repeated_restores_of_one_backup_recover() {
     let mut world = World::new();
     world.step(&Step::Queue(10));
     world.step(&Step::BackUpSender);

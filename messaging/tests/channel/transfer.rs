@@ -69,7 +69,7 @@ fn chunks_that_are_not_of_this_file_are_refused() {
 }
 
 #[test]
-fn nothing_is_owed_for_an_empty_file() {
+fn empty_file_needs_no_chunks() {
     assert!(Outgoing::new(file(0), MAX_FILE).unwrap().is_complete());
     let mut inn = Incoming::new(file(0), MAX_FILE).unwrap();
     assert!(inn.is_complete());

@@ -76,7 +76,7 @@ fn arrivals() -> impl Strategy<Value = Vec<u64>> {
 
 proptest! {
     #[test]
-    fn is_the_set_of_what_arrived(seqs in arrivals()) {
+    fn window_is_the_set_of_what_arrived(seqs in arrivals()) {
         let (mut window, mut arrived) = (Window::new(), Arrived::default());
         for seq in seqs {
             prop_assert_eq!(window.expect(seq), window.clone().insert(seq));
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn has_one_encoding(seqs in arrivals()) {
+    fn window_has_one_encoding(seqs in arrivals()) {
         let window = window(&seqs);
         prop_assert_eq!(Window::from_bytes(&window.to_bytes()), Some(window));
     }

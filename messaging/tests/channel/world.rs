@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use autonomy_messaging::{Outcome, Route};
+use autonomy_messaging::{CallOutcome, Route};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -47,7 +47,7 @@ type Deed = Box<dyn FnOnce(&mut World, usize)>;
 
 enum Event {
     Arrives { from: usize, out: Out },
-    Ends { from: usize, call: u64, outcome: Outcome },
+    Ends { from: usize, call: u64, outcome: CallOutcome },
     Pushed { to: usize, frame: Frame },
     Wakes(usize),
     Does(usize, Deed),
@@ -180,7 +180,7 @@ impl World {
 
     fn times_out(&mut self, from: usize, call: u64) {
         let at = self.now + self.rng.gen_range(5..=60);
-        self.at(at, Event::Ends { from, call, outcome: Outcome::Unreached });
+        self.at(at, Event::Ends { from, call, outcome: CallOutcome::Unreached });
     }
 
     fn arrives(&mut self, from: usize, Out { call, place, frame }: Out) {
@@ -189,7 +189,7 @@ impl World {
             Kind::Dead => false,
             Kind::Own => self.online[to],
             Kind::Full => {
-                return self.later(Event::Ends { from, call, outcome: Outcome::Refused { wait: 5 } });
+                return self.later(Event::Ends { from, call, outcome: CallOutcome::Refused { wait: 5 } });
             }
             Kind::Relay | Kind::Liar => true,
         };
@@ -203,7 +203,7 @@ impl World {
         if self.rng.gen_bool(self.link.loss) {
             self.times_out(from, call);
         } else {
-            self.later(Event::Ends { from, call, outcome: Outcome::Accepted });
+            self.later(Event::Ends { from, call, outcome: CallOutcome::Accepted });
         }
     }
 

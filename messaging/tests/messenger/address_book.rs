@@ -2,7 +2,7 @@
 
 use autonomy_messaging::{
     Name,
-    messenger::{Answer, Command, ContactId, ContactState, ContactView, RefusedBecause},
+    messenger::{Command, ContactId, ContactState, ContactView, MailAnswer, RefusedBecause},
     vcard::{Note, VCard},
 };
 
@@ -14,7 +14,7 @@ fn card_of(world: &World, pod: usize, name: &str) -> Box<VCard> {
 }
 
 fn view(world: &mut World, pod: usize, of: ContactId) -> ContactView {
-    let Answer::Contact(view) = world.command(pod, Command::Contact(of)) else { panic!() };
+    let MailAnswer::Contact(view) = world.command(pod, Command::Contact(of)) else { panic!() };
     *view
 }
 
@@ -29,18 +29,18 @@ fn a_contact_goes_to_an_address_book_and_comes_back() {
     let mut world = World::new(3, 0);
     let (_, bob) = contacts(&mut world);
     world.command(ALICE, Command::Rename(bob, Name::new("Bob, the baker").unwrap()));
-    let Answer::Card(text) = world.command(ALICE, Command::ExportCard(bob)) else { panic!() };
+    let MailAnswer::Card(text) = world.command(ALICE, Command::ExportCard(bob)) else { panic!() };
     let card = VCard::from_text(&text).unwrap();
     world.command(2, Command::ImportCard(Box::new(card)));
     let known = view(&mut world, 2, bob);
     assert_eq!((known.state, known.name.as_str()), (ContactState::Known, "Bob, the baker"));
     assert_eq!(known.root, world.pods[BOB].own.root);
-    let Answer::Card(again) = world.command(2, Command::ExportCard(bob)) else { panic!() };
+    let MailAnswer::Card(again) = world.command(2, Command::ExportCard(bob)) else { panic!() };
     assert_eq!(again, text);
 }
 
 #[test]
-fn one_who_was_known_keeps_name_note_and_mark_when_their_invite_is_accepted() {
+fn accepting_an_invite_keeps_known_name_note_and_mark() {
     let mut world = World::new(2, 0);
     let alice = world.id(ALICE);
     let card = card_of(&world, ALICE, "Alice of the fair");
@@ -55,7 +55,7 @@ fn one_who_was_known_keeps_name_note_and_mark_when_their_invite_is_accepted() {
 }
 
 #[test]
-fn one_who_was_known_keeps_them_when_they_come_with_an_invite_and_when_they_are_declined() {
+fn declining_a_known_person_keeps_their_record() {
     let mut world = World::new(2, 0);
     let bob = world.id(BOB);
     let card = card_of(&world, BOB, "Bob of the fair");
@@ -78,7 +78,7 @@ fn one_who_was_known_keeps_them_when_they_come_with_an_invite_and_when_they_are_
 }
 
 #[test]
-fn one_who_was_known_stays_so_when_their_invite_leads_nowhere() {
+fn failed_redemption_keeps_a_known_person() {
     let mut world = World::new(2, 0);
     let alice = world.id(ALICE);
     let card = card_of(&world, ALICE, "Alice of the fair");
@@ -96,7 +96,7 @@ fn one_who_was_known_stays_so_when_their_invite_leads_nowhere() {
 }
 
 #[test]
-fn a_card_makes_nobody_more_or_less_than_they_are() {
+fn card_changes_no_contact_state() {
     let mut world = World::new(2, 0);
     let (_, bob) = contacts(&mut world);
     let conflict = |answer| matches!(answer, Some(Err(RefusedBecause::Conflict(_))));

@@ -174,7 +174,7 @@ impl Story {
         }
     }
 
-    /// Alice's pod is put back to its backup.
+    /// Alice's pod is restored from its backup.
     fn restore(&mut self) {
         let Some((disk, said)) = self.backup.take() else { return };
         let world = &mut self.world;
@@ -230,7 +230,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_everything_is_said_once_and_in_order(
+    fn messages_arrive_once_and_in_order_despite_faults(
         seed in any::<u64>(),
         events in prop::collection::vec(event(), 20..160),
     ) {

@@ -2,7 +2,7 @@
 
 use autonomy_messaging::{
     CHUNK_LEN, FileContent, TransferId,
-    messenger::{Answer, Command, ContactId, FileState, FileView, MAX_LOADED, Notice},
+    messenger::{Command, ContactId, FileState, FileView, MAX_LOADED, MailAnswer, Notice},
     payload::FileName,
 };
 use sha2::{Digest as _, Sha256};
@@ -19,7 +19,7 @@ fn file(len: usize) -> Vec<u8> {
 }
 
 fn view(world: &mut World, pod: usize, contact: ContactId, transfer: TransferId) -> FileView {
-    let Answer::File(view) = world.command(pod, Command::File(contact, transfer)) else { panic!() };
+    let MailAnswer::File(view) = world.command(pod, Command::File(contact, transfer)) else { panic!() };
     view
 }
 
@@ -27,7 +27,7 @@ fn view(world: &mut World, pod: usize, contact: ContactId, transfer: TransferId)
 fn send(world: &mut World, by: usize, to: ContactId, bytes: &[u8]) -> TransferId {
     let name = FileName::new("letter.pdf").unwrap();
     let offer = Command::OfferFile { contact: to, name, content: content(bytes) };
-    let Answer::File(offered) = world.command(by, offer) else { panic!() };
+    let MailAnswer::File(offered) = world.command(by, offer) else { panic!() };
     let piece = (MAX_LOADED * CHUNK_LEN) as usize;
     for (n, part) in (0..).zip(bytes.chunks(piece)) {
         let (transfer, first) = (offered.transfer, n * MAX_LOADED);
@@ -42,7 +42,7 @@ fn read(world: &mut World, by: usize, from: ContactId, transfer: TransferId) -> 
     let mut bytes = Vec::new();
     for first in (0..chunks).step_by(MAX_LOADED as usize) {
         let read = Command::ReadFile { contact: from, transfer, first, count: MAX_LOADED };
-        let Answer::Bytes(some) = world.command(by, read) else { panic!() };
+        let MailAnswer::Bytes(some) = world.command(by, read) else { panic!() };
         bytes.extend(some);
     }
     bytes
@@ -94,7 +94,7 @@ fn a_file_over_the_limit_is_declined_and_its_sender_told() {
     let transfer = send(&mut world, BOB, alice, &file(10_001));
     world.pass(HOUR);
     assert!(world.pods[BOB].notices.contains(&Notice::FileCancelled(alice, transfer)));
-    let Answer::Files(files) = world.command(ALICE, Command::Files(bob)) else { panic!() };
+    let MailAnswer::Files(files) = world.command(ALICE, Command::Files(bob)) else { panic!() };
     assert!(files.is_empty());
     let taken = send(&mut world, BOB, alice, &file(10_000));
     world.pass(HOUR);
@@ -102,7 +102,7 @@ fn a_file_over_the_limit_is_declined_and_its_sender_told() {
 }
 
 #[test]
-fn a_receiver_put_back_to_an_older_day_gets_the_rest_again() {
+fn restored_receiver_gets_missing_chunks_again() {
     let mut world = World::new(2, 0);
     let (alice, bob) = contacts(&mut world);
     let bytes = file(1_000_000);

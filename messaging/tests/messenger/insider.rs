@@ -3,7 +3,8 @@
 use std::{cell::RefCell, rc::Rc};
 
 use autonomy_messaging::{
-    AuthSeed, Certificate, Name, PublicKey, Role, RootKey, RootPublic, SigningKey, Validity, Window,
+    AuthSeed, Certificate, CertificateRole, Name, PublicKey, RootKey, RootPublic, SigningKey, Validity,
+    Window,
     card::{Card, CardPlace, UnverifiedCard},
     envelope::{Envelope, Hello, Ratchet, Reset},
     frame::{DepositId, Frame, QueueKey},
@@ -63,7 +64,7 @@ impl Papers {
         Self { root, pod_key: SigningKey::from_bytes(&[n; 32]), own, address }
     }
 
-    pub(crate) fn certificate(&self, role: Role, epoch: u64, validity: Validity) -> Certificate {
+    pub(crate) fn certificate(&self, role: CertificateRole, epoch: u64, validity: Validity) -> Certificate {
         self.root.certify(role, &PublicKey::from(&self.pod_key), epoch, validity)
     }
 
@@ -120,7 +121,7 @@ impl Insider {
         let invite = invite(world, ALICE);
         let package = redeem(world, &invite);
         let papers = Papers::new(n, &mut world.rng);
-        let card = papers.card(1, papers.certificate(Role::Pod, 5, long()));
+        let card = papers.card(1, papers.certificate(CertificateRole::Pod, 5, long()));
         let (session, hello) = papers.hello(&invite, &package, &invite.mls_psk(), &card, &mut world.rng);
         assert_eq!(world.ask(invite.address().place, Request::Deposit(hello)), Ok(Response::Done));
         let inbox = Rc::new(RefCell::new(Vec::new()));
@@ -164,7 +165,7 @@ impl Insider {
         ContactId::of(&self.root.public())
     }
 
-    pub(crate) fn certificate(&self, role: Role, epoch: u64, validity: Validity) -> Certificate {
+    pub(crate) fn certificate(&self, role: CertificateRole, epoch: u64, validity: Validity) -> Certificate {
         self.root.certify(role, &PublicKey::from(&self.pod_key), epoch, validity)
     }
 

@@ -4,7 +4,7 @@ use autonomy_messaging::{
     carrier::Parcel,
     frame::Frame,
     invite::Invite,
-    messenger::{Answer, Command, ContactId, ContactState, Input, Notice, Reach, RefusedBecause},
+    messenger::{Command, ContactId, ContactState, Input, MailAnswer, Notice, Reach, RefusedBecause},
     place::Place,
     wire::{Refusal, Request, Response},
 };
@@ -30,7 +30,7 @@ fn invited() -> (World, Invite) {
 }
 
 #[test]
-fn who_is_reached_through_relays_only_and_whose_relays_are_away_introduces_themselves_later() {
+fn relays_only_redeemer_waits_for_a_relay_to_introduce() {
     let (mut world, invite) = invited();
     world.relays.iter_mut().for_each(|(_, relay)| relay.dead = true);
     world.command(BOB, Command::Accept { invite: Box::new(invite), name: None });
@@ -54,7 +54,7 @@ fn who_is_reached_through_relays_only_and_whose_relays_are_away_introduces_thems
 }
 
 #[test]
-fn who_lost_every_place_they_introduced_themselves_with_does_so_once_more() {
+fn redeemer_whose_places_changed_introduces_again() {
     let (mut world, invite) = invited();
     world.relays[1].1.dead = true;
     world.command(BOB, Command::Accept { invite: Box::new(invite), name: None });
@@ -71,7 +71,7 @@ fn who_lost_every_place_they_introduced_themselves_with_does_so_once_more() {
 }
 
 #[test]
-fn who_began_anew_before_they_were_confirmed_is_met_with_the_keys_of_today() {
+fn second_redemption_before_confirmation_replaces_the_first() {
     for same in [true, false] {
         let mut world = World::new(2, 2);
         world.add_relays(ALICE);
@@ -138,7 +138,7 @@ fn has_queue(world: &World, invite: &Invite) -> bool {
 }
 
 #[test]
-fn who_lost_every_place_after_they_were_confirmed_says_so_where_the_invite_was_left() {
+fn confirmed_redeemer_without_places_uses_the_invite_queue() {
     for at_relay in [false, true] {
         for restarts in [false, true] {
             let (mut world, invite) = confirmed_and_not_reached(at_relay);
@@ -162,7 +162,7 @@ fn who_lost_every_place_after_they_were_confirmed_says_so_where_the_invite_was_l
 }
 
 #[test]
-fn who_is_confirmed_after_their_invite_ran_out_can_say_where_they_are_as_well() {
+fn redeemer_confirmed_after_expiry_can_introduce_again() {
     let (mut world, invite) = accepted(true);
     world.pass(8 * 24 * HOUR);
     assert!(!has_queue(&world, &invite), "it ran out");
@@ -178,7 +178,7 @@ fn who_is_confirmed_after_their_invite_ran_out_can_say_where_they_are_as_well() 
 }
 
 #[test]
-fn an_invite_whose_redeemer_was_confirmed_tells_everybody_else_that_it_was_used() {
+fn confirmed_invite_refuses_other_redeemers() {
     for at_relay in [false, true] {
         let (mut world, invite) = confirmed_and_not_reached(at_relay);
         accept(&mut world, CAROL, &invite);
@@ -192,7 +192,7 @@ fn an_invite_whose_redeemer_was_confirmed_tells_everybody_else_that_it_was_used(
 }
 
 #[test]
-fn the_queue_of_an_invite_outlives_neither_its_redeemer_nor_its_time() {
+fn invite_queue_closes_with_its_redeemer_or_after_its_time() {
     let block = |id: ContactId| Command::SetBlocked(id, true);
     for end in [Some(block as fn(ContactId) -> Command), Some(Command::Remove), None] {
         let (mut world, invite) = confirmed_and_not_reached(true);
@@ -208,7 +208,7 @@ fn the_queue_of_an_invite_outlives_neither_its_redeemer_nor_its_time() {
 }
 
 #[test]
-fn a_relay_that_lost_the_queue_of_an_invite_gets_it_again_without_what_others_need_to_redeem_it() {
+fn confirmed_invite_is_republished_without_its_notice() {
     let (mut world, invite) = confirmed_and_not_reached(true);
     world.relays[2].1.queues.clear();
     world.handle(ALICE, Input::Missing { place: invite.address().place, queue: invite.address().queue });
@@ -221,7 +221,7 @@ fn a_relay_that_lost_the_queue_of_an_invite_gets_it_again_without_what_others_ne
 }
 
 #[test]
-fn an_invite_that_its_relay_lost_is_left_there_again_once_there_is_room() {
+fn lost_invite_is_republished_when_the_relay_has_room() {
     let mut world = World::new(2, 1);
     world.add_relay(ALICE, 0);
     let invite = invite(&mut world, ALICE);
@@ -272,7 +272,7 @@ fn an_older_introduction_that_is_left_again_changes_nothing() {
     world.pass(HOUR);
     assert_eq!(state(&mut world, BOB, alice), ContactState::Active);
     let places = |world: &mut World| {
-        let Answer::Contact(view) = world.command(ALICE, Command::Contact(bob)) else { panic!() };
+        let MailAnswer::Contact(view) = world.command(ALICE, Command::Contact(bob)) else { panic!() };
         view.places
     };
     let before = places(&mut world);
@@ -287,7 +287,7 @@ fn an_older_introduction_that_is_left_again_changes_nothing() {
 }
 
 #[test]
-fn who_was_away_for_so_long_that_our_card_was_given_up_gets_another() {
+fn expired_card_is_sent_again() {
     let (mut world, _) = confirmed_and_not_reached(false);
     let (alice, bob) = (world.id(ALICE), world.id(BOB));
     world.pass(22 * 24 * HOUR);
@@ -302,7 +302,7 @@ fn who_was_away_for_so_long_that_our_card_was_given_up_gets_another() {
 }
 
 #[test]
-fn an_invite_at_a_place_that_is_no_longer_ours_is_not_read_again() {
+fn invite_at_a_removed_place_is_not_read_again() {
     let mut world = World::new(2, 1);
     let invite = invite(&mut world, ALICE);
     accept(&mut world, BOB, &invite);
@@ -320,7 +320,7 @@ fn an_invite_at_a_place_that_is_no_longer_ours_is_not_read_again() {
 }
 
 #[test]
-fn an_invite_that_was_redeemed_by_hand_before_its_place_had_it_is_read_there_as_well() {
+fn invite_redeemed_by_parcel_is_still_opened_at_its_place() {
     let mut world = World::new(2, 3);
     world.add_relay(ALICE, 2);
     world.add_relay(BOB, 0);
@@ -333,7 +333,7 @@ fn an_invite_that_was_redeemed_by_hand_before_its_place_had_it_is_read_there_as_
     let invite = invite(&mut world, ALICE);
     accept(&mut world, BOB, &invite);
     let id = invite_id(&mut world);
-    let Answer::Parcel(notice) = world.command(ALICE, Command::ExportInvite(id)) else { panic!() };
+    let MailAnswer::Parcel(notice) = world.command(ALICE, Command::ExportInvite(id)) else { panic!() };
     import(&mut world, BOB, &Parcel::parse(&notice).unwrap());
     world.pass(MINUTE);
     let hello = export(&mut world, BOB, alice);
@@ -349,7 +349,7 @@ fn an_invite_that_was_redeemed_by_hand_before_its_place_had_it_is_read_there_as_
 }
 
 #[test]
-fn a_pod_that_was_off_for_longer_than_it_waits_collects_what_came_before_it_gives_up() {
+fn redemption_collects_once_before_it_times_out() {
     let (mut world, invite) = invited();
     accept(&mut world, BOB, &invite);
     world.pass(HOUR);

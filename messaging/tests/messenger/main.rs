@@ -9,15 +9,15 @@ mod hostile;
 mod insider;
 mod introductions;
 mod parcels;
-mod put_back;
 mod reach;
 mod relay;
+mod restored;
 mod rotation;
 mod world;
 
 use autonomy_messaging::{
     invite::Invite,
-    messenger::{Answer, Command, ContactId, ContactState, InviteState, Notice},
+    messenger::{Command, ContactId, ContactState, InviteState, MailAnswer, Notice},
 };
 use world::World;
 
@@ -26,7 +26,8 @@ const BOB: usize = 1;
 const HOUR: u64 = 60 * 60;
 
 fn invite(world: &mut World, by: usize) -> Invite {
-    let Answer::Invite(view) = world.command(by, Command::Invite { note: None, valid_for: 7 * 24 * HOUR })
+    let MailAnswer::Invite(view) =
+        world.command(by, Command::Invite { note: None, valid_for: 7 * 24 * HOUR })
     else {
         panic!()
     };
@@ -38,7 +39,7 @@ fn accept(world: &mut World, by: usize, invite: &Invite) {
 }
 
 fn state(world: &mut World, pod: usize, of: ContactId) -> ContactState {
-    let Answer::Contact(view) = world.command(pod, Command::Contact(of)) else { panic!() };
+    let MailAnswer::Contact(view) = world.command(pod, Command::Contact(of)) else { panic!() };
     view.state
 }
 
@@ -70,7 +71,7 @@ fn two_pods_become_contacts_and_talk() {
 }
 
 #[test]
-fn two_who_are_never_online_together_become_contacts_and_talk() {
+fn pods_never_online_together_become_contacts() {
     let mut world = World::new(2, 3);
     world.add_relays(ALICE);
     world.add_relays(BOB);
@@ -79,7 +80,7 @@ fn two_who_are_never_online_together_become_contacts_and_talk() {
     world.off(BOB);
     let invite = invite(&mut world, ALICE);
     world.pass(10);
-    let Answer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
+    let MailAnswer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
     assert_eq!(invites[0].state, InviteState::Ready);
     world.off(ALICE);
 
@@ -117,7 +118,7 @@ fn two_who_are_never_online_together_become_contacts_and_talk() {
 }
 
 #[test]
-fn a_pod_that_comes_back_from_a_backup_re_keys_by_itself_and_loses_nothing_that_waits() {
+fn restored_pod_resets_the_group_and_keeps_queued_messages() {
     let mut world = World::new(2, 0);
     let (alice, bob) = contacts(&mut world);
     world.send(BOB, alice, "before the backup");
@@ -152,7 +153,7 @@ fn an_invite_is_for_one() {
     world.command(ALICE, Command::Confirm(carol));
     world.pass(60);
     assert_eq!(state(&mut world, ALICE, carol), ContactState::Active);
-    let Answer::Contacts(contacts) = world.command(ALICE, Command::Contacts) else { panic!() };
+    let MailAnswer::Contacts(contacts) = world.command(ALICE, Command::Contacts) else { panic!() };
     assert_eq!(contacts.len(), 1, "whoever else redeemed it is sent away");
     let alice = world.id(ALICE);
     assert_eq!(state(&mut world, BOB, alice), ContactState::Joining);

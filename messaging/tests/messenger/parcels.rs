@@ -2,18 +2,18 @@
 
 use autonomy_messaging::{
     carrier::Parcel,
-    messenger::{Answer, Command, ContactId, ContactState, Imported, InviteId, Notice, RefusedBecause},
+    messenger::{Command, ContactId, ContactState, Imported, InviteId, MailAnswer, Notice, RefusedBecause},
 };
 
 use super::{ALICE, BOB, HOUR, accept, contacts, invite, state, world::World};
 
 pub(crate) fn export(world: &mut World, pod: usize, to: ContactId) -> Parcel {
-    let Answer::Parcel(bytes) = world.command(pod, Command::ExportParcel(to)) else { panic!() };
+    let MailAnswer::Parcel(bytes) = world.command(pod, Command::ExportParcel(to)) else { panic!() };
     Parcel::parse(&bytes).unwrap()
 }
 
 pub(crate) fn import(world: &mut World, pod: usize, parcel: &Parcel) -> Imported {
-    let Answer::Imported(imported) = world.command(pod, Command::ImportParcel(parcel.clone())) else {
+    let MailAnswer::Imported(imported) = world.command(pod, Command::ImportParcel(parcel.clone())) else {
         panic!()
     };
     imported
@@ -39,7 +39,7 @@ fn contacts_by_hand(world: &mut World) -> (ContactId, ContactId) {
         accept(world, BOB, &invite);
         invite_id(world)
     };
-    let Answer::Parcel(bytes) = world.command(ALICE, Command::ExportInvite(id)) else { panic!() };
+    let MailAnswer::Parcel(bytes) = world.command(ALICE, Command::ExportInvite(id)) else { panic!() };
     let notice = Parcel::parse(&bytes).unwrap();
     assert_eq!(import(world, BOB, &notice), counts(1, 0, 0));
     let hello = export(world, BOB, alice);
@@ -54,12 +54,12 @@ fn contacts_by_hand(world: &mut World) -> (ContactId, ContactId) {
 }
 
 pub(crate) fn invite_id(world: &mut World) -> InviteId {
-    let Answer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
+    let MailAnswer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
     invites[0].id
 }
 
 #[test]
-fn two_without_any_network_become_contacts_and_talk() {
+fn parcels_alone_make_contacts_and_carry_messages() {
     let mut world = without_network(2);
     let (alice, bob) = contacts_by_hand(&mut world);
     world.pass(HOUR);
@@ -166,8 +166,8 @@ fn an_invite_parcel_of_another_invite_is_refused() {
     let hers = invite(&mut world, ALICE);
     accept(&mut world, BOB, &hers);
     invite(&mut world, 2);
-    let Answer::Invites(invites) = world.command(2, Command::Invites) else { panic!() };
-    let Answer::Parcel(bytes) = world.command(2, Command::ExportInvite(invites[0].id)) else { panic!() };
+    let MailAnswer::Invites(invites) = world.command(2, Command::Invites) else { panic!() };
+    let MailAnswer::Parcel(bytes) = world.command(2, Command::ExportInvite(invites[0].id)) else { panic!() };
     let carols = Parcel::parse(&bytes).unwrap();
     assert_eq!(import(&mut world, BOB, &carols), counts(0, 0, 1));
     // The right queue and another's key package.

@@ -2,7 +2,7 @@
 
 use autonomy_messaging::{
     invite::Invite,
-    messenger::{Answer, Command, InviteState, Notice, Reach, RefusedBecause, RelayState},
+    messenger::{Command, InviteState, MailAnswer, Notice, Reach, RefusedBecause, RelayState},
     place::Place,
 };
 
@@ -11,7 +11,7 @@ use super::{ALICE, BOB, HOUR, contacts, invite, world::World};
 const MINUTE: u64 = 60;
 
 fn relay_state(world: &mut World, pod: usize, place: Place) -> RelayState {
-    let Answer::Relays(relays) = world.command(pod, Command::Relays) else { panic!() };
+    let MailAnswer::Relays(relays) = world.command(pod, Command::Relays) else { panic!() };
     relays.into_iter().find(|relay| relay.place == place).unwrap().state
 }
 
@@ -34,7 +34,7 @@ fn asked_places(world: &mut World, pod: usize) -> Vec<Place> {
 }
 
 #[test]
-fn who_is_reached_through_relays_only_tells_nobody_where_their_pod_is() {
+fn relays_only_pod_never_tells_its_own_address() {
     let mut world = World::new(2, 2);
     let (alice, bob) = contacts(&mut world);
     let before = invite(&mut world, ALICE);
@@ -46,7 +46,7 @@ fn who_is_reached_through_relays_only_tells_nobody_where_their_pod_is() {
     world.pass(MINUTE);
     world.command(ALICE, Command::SetReach(Reach::Relays));
     world.pass(HOUR);
-    let Answer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
+    let MailAnswer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
     let old = invites.iter().find(|view| view.invite.to_text() == before.to_text()).unwrap();
     assert_eq!(old.state, InviteState::Failed, "an invite with her address leads nowhere any more");
     let fresh: Invite = invite(&mut world, ALICE);
@@ -79,7 +79,7 @@ fn who_is_reached_through_relays_only_tells_nobody_where_their_pod_is() {
 }
 
 #[test]
-fn a_relay_that_never_answered_since_the_start_is_replaced_too() {
+fn a_relay_never_seen_since_start_is_replaced() {
     let mut world = World::new(2, 4);
     contacts(&mut world);
     world.add_relays(ALICE);
@@ -94,7 +94,7 @@ fn a_relay_that_never_answered_since_the_start_is_replaced_too() {
 }
 
 #[test]
-fn a_pod_that_is_cut_off_itself_blames_no_relay() {
+fn isolated_pod_retires_no_relay() {
     let mut world = World::new(2, 4);
     contacts(&mut world);
     world.add_relays(ALICE);
@@ -107,7 +107,7 @@ fn a_pod_that_is_cut_off_itself_blames_no_relay() {
 }
 
 #[test]
-fn a_relay_that_came_back_takes_the_place_of_another() {
+fn recovered_relay_can_be_promoted() {
     let mut world = World::new(2, 4);
     contacts(&mut world);
     world.add_relays(ALICE);
@@ -130,7 +130,7 @@ fn a_relay_that_came_back_takes_the_place_of_another() {
 }
 
 #[test]
-fn two_who_block_each_other_find_each_other_again() {
+fn unblocking_on_both_sides_restores_delivery() {
     let mut world = World::new(2, 3);
     let (alice, bob) = contacts(&mut world);
     world.add_relays(ALICE);
@@ -162,7 +162,7 @@ fn two_who_block_each_other_find_each_other_again() {
 }
 
 #[test]
-fn one_put_back_to_a_day_before_their_relays_changed_is_found_again() {
+fn pod_restored_from_before_a_relay_change_is_reachable() {
     let mut world = World::new(2, 4);
     let (alice, bob) = contacts(&mut world);
     world.add_relays(ALICE);

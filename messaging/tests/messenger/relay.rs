@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use autonomy_messaging::{
     frame::Blob,
     place::{Capability, CapabilityHash, QueueId},
-    wire::{Notice, Refusal, Request, Response},
+    wire::{QueueNotice, Refusal, Request, Response},
 };
 
 /// A relay that keeps everything it is given.
@@ -23,7 +23,7 @@ pub(crate) struct Relay {
 pub(crate) struct Queue {
     deposit: CapabilityHash,
     collect: CapabilityHash,
-    notice: Option<Notice>,
+    notice: Option<QueueNotice>,
     next: u64,
     frames: BTreeMap<u64, Blob>,
     pub(crate) pushed: u64,

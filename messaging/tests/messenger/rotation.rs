@@ -1,6 +1,6 @@
 //! A pod gets another key, another address, or both, and nobody loses it.
 
-use autonomy_messaging::messenger::{Answer, Command, ContactId, ContactView, InviteState, Notice};
+use autonomy_messaging::messenger::{Command, ContactId, ContactView, InviteState, MailAnswer, Notice};
 
 use super::{
     ALICE, BOB, HOUR, contacts, invite,
@@ -10,7 +10,7 @@ use super::{
 const NEW_KEY: u8 = 90;
 
 fn view(world: &mut World, pod: usize, of: ContactId) -> ContactView {
-    let Answer::Contact(view) = world.command(pod, Command::Contact(of)) else { panic!() };
+    let MailAnswer::Contact(view) = world.command(pod, Command::Contact(of)) else { panic!() };
     *view
 }
 
@@ -64,7 +64,7 @@ fn an_older_certificate_is_refused_in_cards_and_in_resets() {
 }
 
 #[test]
-fn a_reset_under_a_newer_certificate_makes_the_older_worthless_at_once() {
+fn reset_with_newer_certificate_supersedes_the_older() {
     let mut world = World::new(2, 0);
     let pair = contacts(&mut world);
     let home = world.pods[ALICE].own.place;
@@ -129,7 +129,7 @@ fn an_invite_at_an_address_that_is_gone_ends() {
     let mut world = World::new(2, 0);
     invite(&mut world, ALICE);
     world.adopt(ALICE, 1, 50, place(120));
-    let Answer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
+    let MailAnswer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
     assert_eq!(invites[0].state, InviteState::Failed);
     assert!(world.pods[ALICE].notices.iter().any(|notice| matches!(notice, Notice::InviteFailed(..))));
     contacts(&mut world);

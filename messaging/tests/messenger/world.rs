@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use autonomy_messaging::{
-    AuthSeed, Name, PublicKey, Role, SigningKey, Validity,
+    AuthSeed, CertificateRole, Name, PublicKey, SigningKey, Validity,
     lane::{CallId, Unreached},
     messenger::{
-        Answer, Command, ContactId, Effect, Input, Messenger, MessengerStatus, Notice, Own, RefusedBecause,
-        RowClass, Step, Tally,
+        Command, ContactId, Effect, Input, MailAnswer, Messenger, MessengerStatus, Notice, Own,
+        RefusalCounts, RefusedBecause, RowClass, Step,
     },
     payload::{Payload, Text},
     place::{Capability, Place, QueueId},
@@ -79,7 +79,7 @@ impl World {
     }
 
     /// Lets a pod take one input and carries out what follows; the rows go to its disk first.
-    pub(crate) fn handle(&mut self, pod: usize, input: Input) -> Option<Result<Answer, RefusedBecause>> {
+    pub(crate) fn handle(&mut self, pod: usize, input: Input) -> Option<Result<MailAnswer, RefusedBecause>> {
         self.step(pod, input).0
     }
 
@@ -87,7 +87,7 @@ impl World {
         &mut self,
         pod: usize,
         input: Input,
-    ) -> (Option<Result<Answer, RefusedBecause>>, Option<Response>) {
+    ) -> (Option<Result<MailAnswer, RefusedBecause>>, Option<Response>) {
         let it = &mut self.pods[pod];
         let Step { rows, effects, answer } = it.messenger.handle(self.now, &mut self.rng, &it.disk, input);
         for row in rows {
@@ -123,7 +123,7 @@ impl World {
         (answer, answered)
     }
 
-    pub(crate) fn command(&mut self, pod: usize, command: Command) -> Answer {
+    pub(crate) fn command(&mut self, pod: usize, command: Command) -> MailAnswer {
         self.try_command(pod, command).unwrap().unwrap()
     }
 
@@ -131,7 +131,7 @@ impl World {
         &mut self,
         pod: usize,
         command: Command,
-    ) -> Option<Result<Answer, RefusedBecause>> {
+    ) -> Option<Result<MailAnswer, RefusedBecause>> {
         self.handle(pod, Input::Command(command))
     }
 
@@ -278,7 +278,7 @@ impl World {
     /// All texts that came from a contact, in order.
     pub(crate) fn texts(&mut self, pod: usize, from: ContactId) -> Vec<String> {
         let command = Command::Messages { contact: from, before: None, limit: 200 };
-        let Answer::Messages(entries) = self.command(pod, command) else { panic!() };
+        let MailAnswer::Messages(entries) = self.command(pod, command) else { panic!() };
         let incoming = entries
             .into_iter()
             .filter(|entry| entry.direction == autonomy_messaging::messenger::Direction::Incoming);
@@ -303,7 +303,7 @@ impl World {
         it.own.pod_key = SigningKey::from_bytes(&[key; 32]);
         let subject = PublicKey::from(&it.own.pod_key);
         let validity = Validity::lasting(self.now - 10, 10 * 365 * 86_400);
-        it.own.certificate = root.certify(Role::Pod, &subject, epoch, validity);
+        it.own.certificate = root.certify(CertificateRole::Pod, &subject, epoch, validity);
         it.own.place = at;
     }
 
@@ -316,12 +316,12 @@ impl World {
     }
 
     /// What this pod refused so far.
-    pub(crate) fn refused(&mut self, pod: usize) -> Tally {
+    pub(crate) fn refused(&mut self, pod: usize) -> RefusalCounts {
         self.status(pod).refused
     }
 
     pub(crate) fn status(&mut self, pod: usize) -> MessengerStatus {
-        let Answer::Status(status) = self.command(pod, Command::Status) else { panic!() };
+        let MailAnswer::Status(status) = self.command(pod, Command::Status) else { panic!() };
         status
     }
 
@@ -351,7 +351,7 @@ impl Pod {
         let validity = Validity::lasting(START - 10, 10 * 365 * 86_400);
         let own = Own {
             root: root.public(),
-            certificate: root.certify(Role::Pod, &PublicKey::from(&pod_key), 1, validity),
+            certificate: root.certify(CertificateRole::Pod, &PublicKey::from(&pod_key), 1, validity),
             place: Place::new([n + 1; 32], PublicKey::from(&pod_key)),
             pod_key,
             name: Name::new(&format!("person {n}")).unwrap(),

@@ -168,7 +168,7 @@ fn what_is_not_an_encrypted_message_is_refused() {
 }
 
 #[test]
-fn a_commit_and_a_message_that_do_not_belong_together_are_refused() {
+fn commit_and_message_of_different_epochs_are_refused() {
     let (mut creator, mut joiner) = pair(1);
     let first = joiner.seal(b"1");
     creator.open(&first).unwrap();
@@ -188,7 +188,7 @@ fn a_message_of_another_session_is_foreign() {
 }
 
 #[test]
-fn whatever_is_changed_on_the_way_is_refused_and_changes_nothing() {
+fn tampered_invite_traffic_is_refused_and_changes_nothing() {
     let (mut creator, mut joiner) = pair(1);
     let first = joiner.seal(b"one");
     let commit = first.commit.clone().unwrap();

@@ -40,7 +40,7 @@ fn a_key_package_opens_more_than_one_session() {
 }
 
 #[test]
-fn who_did_not_see_the_invite_is_refused() {
+fn welcome_without_the_invite_key_is_refused() {
     let (inviter, guest) = (key_package(1), key_package(2));
     let mut rng = StdRng::seed_from_u64(3);
     let (_, welcome) = Session::create(&mut rng, &guest, &public_of(&inviter), &psk(4)).unwrap();

@@ -15,7 +15,7 @@ fn talk(creator: &mut Side, joiner: &mut Side, turns: usize) {
 }
 
 #[test]
-fn a_restart_after_every_step_is_not_noticed() {
+fn restart_after_every_step_changes_nothing() {
     let (mut creator, mut joiner) = pair(1);
     creator.restart();
     joiner.restart();
@@ -131,7 +131,7 @@ fn rows_that_are_not_a_session_are_refused() {
 }
 
 #[test]
-fn an_old_copy_of_the_state_is_found_out() {
+fn stale_session_state_is_detected() {
     let (mut creator, mut joiner) = pair(1);
     talk(&mut creator, &mut joiner, 1);
     joiner.store();

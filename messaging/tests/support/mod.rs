@@ -6,8 +6,8 @@ pub(crate) mod wire;
 
 use autonomy_messaging::provision::{Bundle, BundleTerms, DeviceRequest, Grant, GrantTerms, PodRequest};
 use autonomy_messaging::{
-    Access, AuthSeed, DescriptorPublic, DescriptorSecret, Name, Network, PublicKey, Role, SealingPublic,
-    SealingSecret, SigningKey, Validity,
+    Access, AuthSeed, CertificateRole, DescriptorPublic, DescriptorSecret, Name, Network, PublicKey,
+    SealingPublic, SealingSecret, SigningKey, Validity,
 };
 use crypto_box::SecretKey;
 use data_encoding::BASE32_NOPAD;
@@ -82,7 +82,7 @@ pub(crate) fn device_request() -> DeviceRequest {
 pub(crate) fn grant_terms() -> GrantTerms {
     let validity = Validity::lasting(NOW, YEAR);
     GrantTerms {
-        pod_certificate: person(1).root_key().certify(Role::Pod, &public(20), 1, validity),
+        pod_certificate: person(1).root_key().certify(CertificateRole::Pod, &public(20), 1, validity),
         access: Access::Limited,
         epoch: 2,
         validity,

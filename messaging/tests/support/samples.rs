@@ -9,7 +9,7 @@ use autonomy_messaging::payload::{FileName, FileOffer, MessageId, Payload, Text,
 use autonomy_messaging::queue::{QueueLimits, QueueRecord};
 use autonomy_messaging::ratchet::Incarnation;
 use autonomy_messaging::vcard::{Note, VCard};
-use autonomy_messaging::wire::{Notice, Refusal, Request, Response, Ticket};
+use autonomy_messaging::wire::{QueueNotice, Refusal, Request, Response, Ticket};
 
 use super::wire::{blob, capability, frame, pod_certificate, queue};
 use super::{NOW, key, name, person, rng};
@@ -30,7 +30,7 @@ pub(crate) fn sample_requests() -> Vec<(&'static str, Request)> {
         deposit: capability(2).hash(),
         collect: capability(3).hash(),
         ticket,
-        notice: notice.and_then(|notice| Notice::new(notice.to_vec())),
+        notice: notice.and_then(|notice| QueueNotice::new(notice.to_vec())),
     };
     vec![
         ("good-open", open(Ticket::Open, None)),
@@ -48,7 +48,7 @@ pub(crate) fn sample_responses() -> Vec<(&'static str, Response)> {
     let work = Refusal::WorkNeeded { challenge: [8; 32], bits: 20 };
     vec![
         ("good-done", Response::Done),
-        ("good-notice", Response::Notice(Notice::new(b"a notice".to_vec()).unwrap())),
+        ("good-notice", Response::Notice(QueueNotice::new(b"a notice".to_vec()).unwrap())),
         ("good-pushed", Response::Pushed { queue: queue(1), number: 5, blob: blob(4) }),
         ("good-unknown", Response::Refused(Refusal::UnknownQueue)),
         ("good-work", Response::Refused(work)),

@@ -4,7 +4,7 @@ use autonomy_messaging::card::{Card, CardPlace};
 use autonomy_messaging::frame::{BLOB_LEN, Blob, DepositId, Frame};
 use autonomy_messaging::invite::Invite;
 use autonomy_messaging::place::{Capability, Place, QueueAddress, QueueId};
-use autonomy_messaging::{Certificate, Role, Validity};
+use autonomy_messaging::{Certificate, CertificateRole, Validity};
 use sha2::{Digest as _, Sha256};
 
 use super::{NOW, YEAR, name, person, public};
@@ -41,7 +41,7 @@ pub(crate) fn frame() -> Frame {
 
 /// The certificate of Alice's pod, whose key is 20.
 pub(crate) fn pod_certificate() -> Certificate {
-    person(1).root_key().certify(Role::Pod, &public(20), 1, Validity::lasting(NOW, YEAR))
+    person(1).root_key().certify(CertificateRole::Pod, &public(20), 1, Validity::lasting(NOW, YEAR))
 }
 
 /// Alice's pod (60) and relays (61 and on).

@@ -1,7 +1,7 @@
 //! Lives of a pod: it comes up, falls, is switched on and off; and what a scenario does to it and sees of it.
 
 use autonomy_messaging::Name;
-use autonomy_messaging::messenger::{Answer, Command, ContactId, Input, Reach, RefusedBecause};
+use autonomy_messaging::messenger::{Command, ContactId, Input, MailAnswer, Reach, RefusedBecause};
 use autonomy_messaging::place::Place;
 use rand::Rng;
 
@@ -86,7 +86,7 @@ impl World {
     }
 
     /// Asks a pod something as its owner.
-    pub(super) fn ask(&mut self, pod: usize, command: Command) -> Option<Result<Answer, RefusedBecause>> {
+    pub(super) fn ask(&mut self, pod: usize, command: Command) -> Option<Result<MailAnswer, RefusedBecause>> {
         self.give(pod, Input::Command(command))
     }
 }
@@ -94,7 +94,7 @@ impl World {
 /// What a scenario does and sees.
 impl World {
     /// Asks a pod something as its owner. None if it does not run, or falls.
-    pub fn command(&mut self, pod: usize, command: Command) -> Option<Result<Answer, RefusedBecause>> {
+    pub fn command(&mut self, pod: usize, command: Command) -> Option<Result<MailAnswer, RefusedBecause>> {
         self.ask(pod, command)
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use autonomy_messaging::invite::Invite;
 use autonomy_messaging::messenger::{
-    Answer, Command, ContactState, ContactView, InviteId, InviteState, Notice,
+    Command, ContactState, ContactView, InviteId, InviteState, MailAnswer, Notice,
 };
 use autonomy_messaging::payload::{MAX_TEXT_LEN, Payload, Text};
 use rand::Rng;
@@ -136,7 +136,7 @@ impl World {
 
     /// Does what is to be done to become contacts.
     fn look(&mut self, pod: usize) {
-        let Some(Ok(Answer::Contacts(contacts))) = self.ask(pod, Command::Contacts) else { return };
+        let Some(Ok(MailAnswer::Contacts(contacts))) = self.ask(pod, Command::Contacts) else { return };
         let known: BTreeMap<usize, ContactView> = contacts
             .into_iter()
             .filter_map(|view| Some((self.people.get(&view.id).copied()?, view)))
@@ -200,7 +200,7 @@ impl World {
         let short = self.troubled && self.config.faults.has(Fault::Invites) && self.rng.gen_ratio(1, 16);
         let valid_for = if short { 60 } else { VALID_FOR };
         let invite = self.ask(inviter, Command::Invite { note: None, valid_for });
-        if let Some(Ok(Answer::Invite(view))) = invite {
+        if let Some(Ok(MailAnswer::Invite(view))) = invite {
             self.bonds[bond].stage = Stage::Made(view.id);
             self.offer(bond, view.id);
         }
@@ -210,7 +210,7 @@ impl World {
     fn offer(&mut self, bond: usize, invite: InviteId) {
         let inviter = self.bonds[bond].inviter;
         match self.ask(inviter, Command::InviteById(invite)) {
-            Some(Ok(Answer::Invite(view))) => match view.state {
+            Some(Ok(MailAnswer::Invite(view))) => match view.state {
                 InviteState::Publishing => {}
                 InviteState::Ready => self.bonds[bond].stage = Stage::Offered(Box::new(view.invite)),
                 _ => self.bonds[bond].stage = Stage::Planned,
@@ -275,7 +275,7 @@ impl World {
         let contact = self.bodies[to].pod.contact_id();
         let answer = self.ask(from, Command::Send { contact, text: text_with(message, len) });
         match answer {
-            Some(Ok(Answer::Queued(_))) => {
+            Some(Ok(MailAnswer::Queued(_))) => {
                 self.messages_left = self.messages_left.saturating_sub(1);
                 if !self.truth.was_said((from, to), message) {
                     self.breach(Some(from), format!("message {message} was accepted and is not on the disk"));

@@ -9,7 +9,7 @@ use autonomy_messaging::messenger::{
     ContactId, EntryState, EntryView, Input, MailRow, Messenger, Own, RowClass, Step,
 };
 use autonomy_messaging::place::Place;
-use autonomy_messaging::{AuthSeed, Name, PublicKey, Role, SigningKey, Validity};
+use autonomy_messaging::{AuthSeed, CertificateRole, Name, PublicKey, SigningKey, Validity};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
@@ -53,7 +53,7 @@ impl Pod {
         let root = auth.root_key();
         let pod_key = SigningKey::generate(&mut rng);
         let validity = Validity::lasting(BEGINNING - 86_400, CERTIFIED_FOR);
-        let certificate = root.certify(Role::Pod, &PublicKey::from(&pod_key), 1, validity);
+        let certificate = root.certify(CertificateRole::Pod, &PublicKey::from(&pod_key), 1, validity);
         let name = Name::new(&format!("pod {index}")).expect("short and visible");
         let place = some_place(&mut rng);
         let own = Own { root: root.public(), certificate, pod_key, place, name };

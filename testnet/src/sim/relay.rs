@@ -6,7 +6,7 @@ use std::ops::Range;
 use autonomy_messaging::frame::{Blob, Frame};
 use autonomy_messaging::place::{Capability, Place, QueueId};
 use autonomy_messaging::queue::{Deposited, Expired, Pressure, QueueLimits, QueueRecord};
-use autonomy_messaging::wire::{Notice, Refusal, Request, Response};
+use autonomy_messaging::wire::{QueueNotice, Refusal, Request, Response};
 
 use super::pod::SubscriptionId;
 
@@ -37,7 +37,7 @@ pub(super) struct Relay {
 #[derive(Debug)]
 struct Shelf {
     record: QueueRecord,
-    notice: Option<Notice>,
+    notice: Option<QueueNotice>,
     frames: BTreeMap<u64, Blob>,
     listener: Option<SubscriptionId>,
 }

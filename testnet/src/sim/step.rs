@@ -1,7 +1,7 @@
 //! Steps of a pod: handled, committed, carried out, cut off; and the promises held after each.
 
 use autonomy_messaging::messenger::{
-    Answer, ContactId, Direction, Effect, EntryState, EntryView, Input, MailRow, RefusedBecause,
+    ContactId, Direction, Effect, EntryState, EntryView, Input, MailAnswer, MailRow, RefusedBecause,
 };
 use autonomy_messaging::place::QueueId;
 use autonomy_messaging::wire::Response;
@@ -26,7 +26,7 @@ const MAX_SPINS: u32 = 60;
 impl World {
     /// Gives a pod an input: handled, committed, carried out, unless the pod falls in between. None where no answer
     /// comes of it.
-    pub(super) fn give(&mut self, pod: usize, input: Input) -> Option<Result<Answer, RefusedBecause>> {
+    pub(super) fn give(&mut self, pod: usize, input: Input) -> Option<Result<MailAnswer, RefusedBecause>> {
         let now = self.heap.now();
         let crash = self.draw_crash(pod);
         let collected = match &input {

@@ -7,7 +7,7 @@ use autonomy_api::{
     EventKind, Id, NewPayment, Payment, Recipient,
 };
 use autonomy_messaging::{
-    Access, AuthSeed, DescriptorSecret, Name, PublicKey, Role as CertificateRole, SigningKey, Validity,
+    Access, AuthSeed, CertificateRole, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
     provision::{Bundle, BundleTerms},
 };
 use autonomy_node::{

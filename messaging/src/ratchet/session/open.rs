@@ -41,7 +41,7 @@ impl Session {
         let before = (self.entities.clone(), self.turn.clone());
         let opened = self.follow(commit).and_then(|()| self.open_here(message));
         if opened.is_err() {
-            self.put_back(before);
+            self.roll_back(before);
         }
         opened
     }

@@ -83,7 +83,7 @@ fn what_is_repeated_and_out_of_order_is_shown_once_and_in_order() {
 }
 
 #[test]
-fn one_who_is_blocked_or_removed_finds_no_queue() {
+fn blocked_or_removed_contact_finds_no_queue() {
     let mut world = World::new(2, 0);
     let (alice, bob) = contacts(&mut world);
     world.send(BOB, alice, "before");

@@ -1,9 +1,9 @@
 //! Those who have an invite.
 
 use autonomy_messaging::{
-    Access, Role, SigningKey, Validity,
+    Access, CertificateRole, SigningKey, Validity,
     envelope::{Envelope, Ratchet},
-    messenger::{Answer, Command, ContactId, ContactState},
+    messenger::{Command, ContactId, ContactState, MailAnswer},
     ratchet::Psk,
     wire::{Request, Response},
 };
@@ -20,18 +20,18 @@ use super::super::{
 const MAX_ASKING: usize = 8;
 
 fn asking(world: &mut World) -> Vec<ContactId> {
-    let Answer::Contacts(contacts) = world.command(ALICE, Command::Contacts) else { panic!() };
+    let MailAnswer::Contacts(contacts) = world.command(ALICE, Command::Contacts) else { panic!() };
     contacts.into_iter().map(|contact| contact.id).collect()
 }
 
 #[test]
-fn a_crowd_with_one_invite_fills_a_few_places_and_no_more() {
+fn requests_for_one_invite_are_bounded() {
     let mut world = World::new(2, 0);
     let invite = invite(&mut world, ALICE);
     let package = redeem(&mut world, &invite);
     for n in 0..20 {
         let papers = Papers::new(100 + n, &mut world.rng);
-        let card = papers.card(1, papers.certificate(Role::Pod, 1, long()));
+        let card = papers.card(1, papers.certificate(CertificateRole::Pod, 1, long()));
         let (_, hello) = papers.hello(&invite, &package, &invite.mls_psk(), &card, &mut world.rng);
         for _ in 0..2 {
             let answer = world.ask(invite.address().place, Request::Deposit(hello.clone()));
@@ -72,19 +72,23 @@ fn an_introduction_that_does_not_hold_is_dropped() {
     let package = redeem(&mut world, &invite);
     let papers = Papers::new(100, &mut world.rng);
     let other = Papers::new(101, &mut world.rng);
-    let good = papers.certificate(Role::Pod, 1, long());
+    let good = papers.certificate(CertificateRole::Pod, 1, long());
     let fine = papers.card(1, good);
-    let device = papers.certificate(Role::Device { access: Access::Full }, 1, long());
-    let over = papers.certificate(Role::Pod, 1, Validity::lasting(START - 1_000, 500));
-    let early = papers.certificate(Role::Pod, 1, Validity::lasting(START + 3 * 86_400, 500));
+    let device = papers.certificate(CertificateRole::Device { access: Access::Full }, 1, long());
+    let over = papers.certificate(CertificateRole::Pod, 1, Validity::lasting(START - 1_000, 500));
+    let early = papers.certificate(CertificateRole::Pod, 1, Validity::lasting(START + 3 * 86_400, 500));
     let of_alice = Papers::new(1, &mut world.rng);
-    let herself = of_alice.certificate(Role::Pod, 1, long());
+    let herself = of_alice.certificate(CertificateRole::Pod, 1, long());
     let cards = [
         with_certificate(&fine, &device.to_bytes(), &papers.pod_key),
         papers.card(1, over),
         papers.card(1, early),
         card(1, good, other.own.leaf_key(), &papers.address, &papers.own, &papers.pod_key),
-        with_certificate(&fine, &other.certificate(Role::Pod, 1, long()).to_bytes(), &papers.pod_key),
+        with_certificate(
+            &fine,
+            &other.certificate(CertificateRole::Pod, 1, long()).to_bytes(),
+            &papers.pod_key,
+        ),
         card(1, herself, papers.own.leaf_key(), &papers.address, &papers.own, &of_alice.pod_key),
         fine[..100].to_vec(),
         vec![0; 4_000],

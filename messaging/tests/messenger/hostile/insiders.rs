@@ -1,8 +1,8 @@
 //! Contacts who hold all the keys and do not keep to the protocol.
 
 use autonomy_messaging::{
-    MAX_PART, Role, Validity, Window,
-    messenger::{Answer, Command, EntryState},
+    CertificateRole, MAX_PART, Validity, Window,
+    messenger::{Command, EntryState, MailAnswer},
     packet::{Chunk, Item, Part, TransferId},
     payload::{MAX_TEXT_LEN, Payload, Unknown},
 };
@@ -33,7 +33,7 @@ fn a_receipt_for_what_was_never_sent_is_worth_nothing() {
     mallory.say_with(&mut world, acks, &[]);
     assert_eq!(world.refused(ALICE).forged_receipts, 2);
     assert_eq!(world.status(ALICE).queued, 1);
-    let Answer::Messages(entries) =
+    let MailAnswer::Messages(entries) =
         world.command(ALICE, Command::Messages { contact: id, before: None, limit: 10 })
     else {
         panic!()
@@ -45,7 +45,7 @@ fn a_receipt_for_what_was_never_sent_is_worth_nothing() {
 }
 
 #[test]
-fn what_a_newer_program_says_is_kept_and_listed() {
+fn unknown_payload_kinds_are_kept_and_listed() {
     let mut world = World::new(1, 0);
     let mut mallory = Insider::new(&mut world, 100);
     let id = mallory.id();
@@ -57,7 +57,7 @@ fn what_a_newer_program_says_is_kept_and_listed() {
         let item = mallory.part(Payload::Unknown(payload).to_bytes().to_vec());
         mallory.say(&mut world, &[item]);
     }
-    let Answer::Messages(entries) =
+    let MailAnswer::Messages(entries) =
         world.command(ALICE, Command::Messages { contact: id, before: None, limit: 10 })
     else {
         panic!()
@@ -68,7 +68,7 @@ fn what_a_newer_program_says_is_kept_and_listed() {
 }
 
 #[test]
-fn badly_made_words_count_as_arrived_and_stop_nothing() {
+fn malformed_payload_counts_as_arrived_and_blocks_nothing() {
     let mut world = World::new(1, 0);
     let mut mallory = Insider::new(&mut world, 100);
     let id = mallory.id();
@@ -114,9 +114,9 @@ fn a_card_that_does_not_hold_leaves_the_one_before_in_force() {
     let mut mallory = Insider::new(&mut world, 100);
     let id = mallory.id();
     let other = Papers::new(101, &mut world.rng);
-    let good = mallory.certificate(Role::Pod, 5, long());
-    let over = mallory.certificate(Role::Pod, 6, Validity::lasting(START - 1_000, 500));
-    let older = mallory.certificate(Role::Pod, 4, long());
+    let good = mallory.certificate(CertificateRole::Pod, 5, long());
+    let over = mallory.certificate(CertificateRole::Pod, 6, Validity::lasting(START - 1_000, 500));
+    let older = mallory.certificate(CertificateRole::Pod, 4, long());
     let make = |version, certificate, leaf| {
         card(version, certificate, leaf, &other.address, &mallory.own, &mallory.pod_key)
     };
@@ -126,7 +126,7 @@ fn a_card_that_does_not_hold_leaves_the_one_before_in_force() {
         make(2, older, leaf),
         make(2, over, leaf),
         make(2, good, other.own.leaf_key()),
-        other.card(2, other.certificate(Role::Pod, 6, long())),
+        other.card(2, other.certificate(CertificateRole::Pod, 6, long())),
         vec![1; 300],
     ];
     let before = world.refused(ALICE).malformed;
@@ -136,7 +136,7 @@ fn a_card_that_does_not_hold_leaves_the_one_before_in_force() {
         mallory.say(&mut world, &[item]);
     }
     assert_eq!(world.refused(ALICE).malformed, before + count);
-    let Answer::Contact(view) = world.command(ALICE, Command::Contact(id)) else { panic!() };
+    let MailAnswer::Contact(view) = world.command(ALICE, Command::Contact(id)) else { panic!() };
     assert_eq!(view.places, [mallory.address.place]);
     mallory.assert_talks(&mut world);
 }

@@ -3,8 +3,8 @@
 use autonomy_messaging::{
     invite::Invite,
     lane::Unreached,
-    messenger::{Answer, Command, ContactState, Notice},
-    wire::{Notice as PlaceNotice, Refusal, Request, Response},
+    messenger::{Command, ContactState, MailAnswer, Notice},
+    wire::{QueueNotice, Refusal, Request, Response},
 };
 
 use super::super::{
@@ -27,7 +27,7 @@ fn failed(world: &World) -> bool {
 }
 
 fn known(world: &mut World) -> bool {
-    let Answer::Contacts(contacts) = world.command(BOB, Command::Contacts) else { panic!() };
+    let MailAnswer::Contacts(contacts) = world.command(BOB, Command::Contacts) else { panic!() };
     !contacts.is_empty()
 }
 
@@ -38,9 +38,9 @@ fn assert_the_next_works(world: &mut World) {
 }
 
 #[test]
-fn another_text_than_the_invites_ends_the_attempt() {
+fn wrong_notice_fails_the_redemption() {
     for len in [0, 100, 16_300] {
-        let notice = PlaceNotice::new(vec![7; len]).unwrap();
+        let notice = QueueNotice::new(vec![7; len]).unwrap();
         let (mut world, invite) = at_a_relay(move || Ok(Response::Notice(notice.clone())));
         accept(&mut world, BOB, &invite);
         world.pass(60);
@@ -50,7 +50,7 @@ fn another_text_than_the_invites_ends_the_attempt() {
 }
 
 #[test]
-fn a_place_that_knows_no_such_queue_is_asked_a_few_times() {
+fn redemption_fails_after_repeated_unknown_queue() {
     let (mut world, invite) = at_a_relay(|| Ok(Response::Refused(Refusal::UnknownQueue)));
     accept(&mut world, BOB, &invite);
     world.pass(5);
@@ -61,7 +61,7 @@ fn a_place_that_knows_no_such_queue_is_asked_a_few_times() {
 }
 
 #[test]
-fn a_place_that_makes_no_sense_or_never_answers_is_asked_until_the_invite_ends() {
+fn redemption_retries_a_broken_place_until_the_invite_expires() {
     let answers: [fn() -> Result<Response, Unreached>; 3] =
         [|| Ok(Response::Done), || Ok(Response::Refused(Refusal::Malformed)), || Err(unreached())];
     for answer in answers {
@@ -78,7 +78,7 @@ fn a_place_that_makes_no_sense_or_never_answers_is_asked_until_the_invite_ends()
 }
 
 #[test]
-fn an_invite_that_ends_before_the_introduction_is_left_leads_nowhere_in_the_end() {
+fn redemption_fails_when_the_invite_expires_first() {
     let mut world = World::new(2, 0);
     let invite = invite(&mut world, ALICE);
     accept(&mut world, BOB, &invite);
@@ -92,7 +92,7 @@ fn an_invite_that_ends_before_the_introduction_is_left_leads_nowhere_in_the_end(
     world.on(ALICE);
     world.on(BOB);
     world.pass(HOUR);
-    let Answer::Contacts(contacts) = world.command(ALICE, Command::Contacts) else { panic!() };
+    let MailAnswer::Contacts(contacts) = world.command(ALICE, Command::Contacts) else { panic!() };
     assert!(contacts.is_empty(), "nobody comes with an invite that is over");
     world.pass(31 * 24 * HOUR);
     assert!(failed(&world) && !known(&mut world));

@@ -1,6 +1,6 @@
 //! New groups that nobody should begin, and old ones that come again.
 
-use autonomy_messaging::{Access, Role, RootPublic, Validity, messenger::Notice};
+use autonomy_messaging::{Access, CertificateRole, RootPublic, Validity, messenger::Notice};
 
 use super::super::{
     ALICE, HOUR,
@@ -23,10 +23,10 @@ fn a_reset_that_does_not_hold_changes_nothing() {
     let to = alice(&world);
     let stranger = Papers::new(101, &mut world.rng);
     let bad = [
-        mallory.certificate(Role::Device { access: Access::Full }, 6, long()),
-        mallory.certificate(Role::Pod, 6, Validity::lasting(START - 1_000, 500)),
-        mallory.certificate(Role::Pod, 4, long()),
-        stranger.certificate(Role::Pod, 6, long()),
+        mallory.certificate(CertificateRole::Device { access: Access::Full }, 6, long()),
+        mallory.certificate(CertificateRole::Pod, 6, Validity::lasting(START - 1_000, 500)),
+        mallory.certificate(CertificateRole::Pod, 4, long()),
+        stranger.certificate(CertificateRole::Pod, 6, long()),
     ];
     let before = world.refused(ALICE).foreign;
     for certificate in &bad {
@@ -34,7 +34,7 @@ fn a_reset_that_does_not_hold_changes_nothing() {
         mallory.deposit(&mut world, frame);
     }
     // Meant for somebody else.
-    let good = mallory.certificate(Role::Pod, 5, long());
+    let good = mallory.certificate(CertificateRole::Pod, 5, long());
     let (_, frame) = mallory.reset(&mut world, &stranger.root.public(), START + 1_000_000, &good);
     mallory.deposit(&mut world, frame);
     assert_eq!(world.refused(ALICE).foreign, before + 5);
@@ -47,7 +47,7 @@ fn an_old_reset_that_is_replayed_re_keys_nothing() {
     let mut world = World::new(1, 0);
     let mut mallory = Insider::new(&mut world, 100);
     let to = alice(&world);
-    let certificate = mallory.certificate(Role::Pod, 5, long());
+    let certificate = mallory.certificate(CertificateRole::Pod, 5, long());
     let mut frames = Vec::new();
     for n in 1..4 {
         let (session, frame) = mallory.reset(&mut world, &to, START + n, &certificate);
@@ -69,11 +69,11 @@ fn an_old_reset_that_is_replayed_re_keys_nothing() {
 }
 
 #[test]
-fn one_who_was_put_back_further_than_the_clock_tells_is_re_keyed_at_leisure() {
+fn reset_with_an_older_generation_is_answered_by_ours() {
     let mut world = World::new(1, 0);
     let mut mallory = Insider::new(&mut world, 100);
     let to = alice(&world);
-    let certificate = mallory.certificate(Role::Pod, 5, long());
+    let certificate = mallory.certificate(CertificateRole::Pod, 5, long());
     let (session, frame) = mallory.reset(&mut world, &to, START + 100, &certificate);
     mallory.move_to(session);
     mallory.deposit(&mut world, frame);

@@ -1,7 +1,7 @@
 use rand_core::RngCore;
 
-use super::lane::Lane;
 use super::later;
+use super::place_health::PlaceHealth;
 
 /// Seconds without a receipt after which what went to the contact's own pod goes to relays too.
 pub const DIRECT_WAIT: u64 = 10;
@@ -24,7 +24,7 @@ const REPEAT_EVERY: usize = 7;
 
 /// Where one item has been: bit `i` of a set stands for place `i`.
 #[derive(Debug, Clone)]
-pub(super) struct Trip {
+pub(super) struct DeliveryState {
     /// Due from this moment on.
     pub(super) since: u64,
     turn: usize,
@@ -58,7 +58,7 @@ fn bit(place: usize) -> u16 {
     u32::try_from(place).ok().and_then(|place| 1_u16.checked_shl(place)).unwrap_or(0)
 }
 
-impl Trip {
+impl DeliveryState {
     pub(super) fn new(since: u64, turn: usize, copies: usize) -> Self {
         let (flying, held) = (Places::default(), Places::default());
         let (repeat, repeats) = (false, 0);
@@ -70,7 +70,7 @@ impl Trip {
     }
 
     /// Begins the next round if it is time.
-    pub(super) fn advance(&mut self, now: u64, lanes: &[Lane], rng: &mut dyn RngCore) {
+    pub(super) fn advance(&mut self, now: u64, lanes: &[PlaceHealth], rng: &mut dyn RngCore) {
         if self.round == 0 {
             if self.needs_relays(now, lanes) {
                 self.round = 1;
@@ -98,7 +98,7 @@ impl Trip {
     }
 
     /// Places that should get it now.
-    pub(super) fn wants(&self, now: u64, lanes: &[Lane]) -> Vec<usize> {
+    pub(super) fn wants(&self, now: u64, lanes: &[PlaceHealth]) -> Vec<usize> {
         let open = |place: &usize| !self.has_been(*place) && lanes[*place].can_take(now);
         let mut wanted: Vec<usize> = own(lanes).filter(open).collect();
         let relays = match self.round {
@@ -117,7 +117,7 @@ impl Trip {
     }
 
     /// Places that should get it now, for a mere receipt: it troubles no place that failed unless there is no other.
-    pub(super) fn receipt_wants(&self, now: u64, lanes: &[Lane]) -> Vec<usize> {
+    pub(super) fn receipt_wants(&self, now: u64, lanes: &[PlaceHealth]) -> Vec<usize> {
         let up = |place: &usize| lanes[*place].is_up();
         let mut wanted: Vec<usize> = own(lanes).filter(up).collect();
         if self.needs_relays(now, lanes) {
@@ -132,14 +132,14 @@ impl Trip {
     }
 
     /// Whether enough places took it for a mere receipt, which is never acknowledged.
-    pub(super) fn receipt_done(&self, lanes: &[Lane]) -> bool {
+    pub(super) fn receipt_done(&self, lanes: &[PlaceHealth]) -> bool {
         let held = |place: &usize| self.held.has(*place);
         let up = self.relays(lanes).filter(|place| lanes[*place].is_up()).count();
         let enough = self.copies.min(up).max(1);
         own(lanes).any(|place| self.held.has(place)) || self.relays(lanes).filter(held).count() >= enough
     }
 
-    pub(super) fn wakes(&self, lanes: &[Lane]) -> impl Iterator<Item = u64> + use<> {
+    pub(super) fn wakes(&self, lanes: &[PlaceHealth]) -> impl Iterator<Item = u64> + use<> {
         let round = if self.round > 0 { Some(self.round_ends) } else { self.direct_until(lanes) };
         [Some(self.since), round].into_iter().flatten()
     }
@@ -181,27 +181,27 @@ impl Trip {
     }
 
     /// The contact's own pod does not answer, is slow, or has not led to a receipt.
-    fn needs_relays(&self, now: u64, lanes: &[Lane]) -> bool {
+    fn needs_relays(&self, now: u64, lanes: &[PlaceHealth]) -> bool {
         own(lanes).all(|place| !lanes[place].is_up() || lanes[place].is_stalled(now))
             || self.direct_until(lanes).is_some_and(|until| now >= until)
     }
 
     /// When the wait for a receipt of what went direct is over. What the contact's pod has accepted is safe there: then
     /// only a lost receipt is waited for.
-    fn direct_until(&self, lanes: &[Lane]) -> Option<u64> {
+    fn direct_until(&self, lanes: &[PlaceHealth]) -> Option<u64> {
         let safe = own(lanes).any(|place| self.held.has(place));
         self.direct_at.map(|at| at + if safe { RELAY_WAITS[0] } else { DIRECT_WAIT })
     }
 
     /// Relays that have it, or will soon: one that does not answer counts no more.
-    fn relay_copies(&self, now: u64, lanes: &[Lane]) -> usize {
+    fn relay_copies(&self, now: u64, lanes: &[PlaceHealth]) -> usize {
         let soon = |place: usize| self.flying.has(place) && !lanes[place].is_stalled(now);
         let relays = (0..lanes.len()).filter(|place| !lanes[*place].is_own());
         relays.filter(|place| self.held.has(*place) || soon(*place)).count()
     }
 
     /// Relays in this item's order.
-    fn relays(&self, lanes: &[Lane]) -> impl Iterator<Item = usize> + use<> {
+    fn relays(&self, lanes: &[PlaceHealth]) -> impl Iterator<Item = usize> + use<> {
         let mut relays: Vec<usize> = (0..lanes.len()).filter(|place| !lanes[*place].is_own()).collect();
         let by = self.turn % relays.len().max(1);
         relays.rotate_left(by);
@@ -209,6 +209,6 @@ impl Trip {
     }
 }
 
-fn own(lanes: &[Lane]) -> impl Iterator<Item = usize> + '_ {
+fn own(lanes: &[PlaceHealth]) -> impl Iterator<Item = usize> + '_ {
     (0..lanes.len()).filter(|place| lanes[*place].is_own())
 }

@@ -1,7 +1,7 @@
 use super::{ITEM_BYTES, MAX_PARTIAL, Pending, SHIPMENT_BYTES};
 
 /// What one lane takes along this time.
-pub(super) struct Load<K> {
+pub(super) struct ShipmentBuilder<K> {
     pub(super) bundles: Vec<Bundle<K>>,
     free: usize,
     /// An item found no room: those after it wait too, to keep the order.
@@ -14,7 +14,7 @@ pub(super) struct Bundle<K> {
     bulk: bool,
 }
 
-impl<K: Copy> Load<K> {
+impl<K: Copy> ShipmentBuilder<K> {
     pub(super) fn new(free: usize) -> Self {
         Self { bundles: Vec::new(), free, full: free == 0 }
     }

@@ -1,4 +1,4 @@
-//! An invite of somebody else's, redeemed: fetch their key package, open queues for them, introduce ourselves, wait.
+//! Redeeming the invite of another person: fetch the key package, open queues, send the introduction (hello), wait.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
@@ -7,7 +7,7 @@ use super::{
     ContactId, ContactState, Notice, RefusedBecause, Timestamp,
     contact::{FirstFlight, OwnQueue, PairKeys},
     places::Call,
-    turn::{Outcome, Turn},
+    turn::{CommandResult, Turn},
 };
 use crate::{
     Name,
@@ -16,7 +16,7 @@ use crate::{
     invite::Invite,
     lane::{Lane, LaneRole, Unreached},
     ratchet::{OwnKeyPackage, PeerKeyPackage, Session},
-    wire::{Notice as PlaceNotice, Refusal, Request, Response},
+    wire::{QueueNotice, Refusal, Request, Response},
 };
 
 /// How long to wait for all our relays to make queues before the introduction goes out with those that did, seconds. It
@@ -80,7 +80,7 @@ pub(super) fn pair_keys(session: &Session, side: Side) -> PairKeys {
 }
 
 impl Turn<'_> {
-    pub(super) fn accept(&mut self, invite: &Invite, name: Option<Name>) -> Outcome {
+    pub(super) fn accept(&mut self, invite: &Invite, name: Option<Name>) -> CommandResult {
         let own = self.own()?;
         invite
             .check(self.now)
@@ -118,7 +118,7 @@ impl Turn<'_> {
         };
         let mut record = self.messenger.new_record(&invite.root(), ContactState::Joining, self.now);
         if let Some(known) = known {
-            record.keep_of(&known);
+            record.keep_known_fields(&known);
         }
         if let Some(name) = name {
             name.as_str().clone_into(&mut record.name);
@@ -130,12 +130,12 @@ impl Turn<'_> {
     }
 
     /// Does the next step of a redemption, if it is due.
-    pub(super) fn look_after_joining(&mut self, id: ContactId) {
+    pub(super) fn drive_redemption(&mut self, id: ContactId) {
         let now = self.now;
         let Ok(contact) = self.contact(id) else { return };
         let Some(joining) = contact.record.joining.clone() else { return };
-        let flight = contact.outside.first_flight;
-        let waits_for_queues = contact.outside.opening > 0;
+        let flight = contact.volatile.first_flight;
+        let waits_for_queues = contact.volatile.opening > 0;
         let can_be_reached = contact.record.queues.iter().any(OwnQueue::is_open);
         let Ok(invite) = Invite::from_bytes(&joining.invite) else { return };
         match joining.step {
@@ -179,7 +179,7 @@ impl Turn<'_> {
     pub(super) fn next_join(&self, id: ContactId) -> Option<Timestamp> {
         let contact = self.messenger.contacts.get(&id)?;
         let joining = contact.record.joining.as_ref()?;
-        let flight = contact.outside.first_flight;
+        let flight = contact.volatile.first_flight;
         let due = (flight.in_flight == 0).then_some(flight.due);
         match joining.step {
             JoinStep::Queues(_, since) if contact.record.queues.iter().any(OwnQueue::is_open) => {
@@ -195,7 +195,7 @@ impl Turn<'_> {
 
     fn first_flight(&mut self, id: ContactId, invite: &Invite, request: Request) {
         if let Ok(contact) = self.contact(id) {
-            contact.outside.first_flight.in_flight = 1;
+            contact.volatile.first_flight.in_flight = 1;
         }
         let lane = Lane { role: LaneRole::Deposit, party: id.0 };
         self.call(invite.address().place, lane, request, Call::Join(id));
@@ -206,7 +206,7 @@ impl Turn<'_> {
         let now = self.now;
         self.touch(id);
         let Ok(contact) = self.contact(id) else { return };
-        let flight = &mut contact.outside.first_flight;
+        let flight = &mut contact.volatile.first_flight;
         flight.in_flight = 0;
         let Some(joining) = contact.record.joining.clone() else { return };
         match (joining.step, outcome) {
@@ -241,7 +241,7 @@ impl Turn<'_> {
     }
 
     /// The inviter's key package came, from the place or by hand. Says whether it is what the invite speaks of.
-    pub(super) fn notice_arrived(&mut self, id: ContactId, notice: &PlaceNotice) -> bool {
+    pub(super) fn notice_arrived(&mut self, id: ContactId, notice: &QueueNotice) -> bool {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return false };
         let invite =
@@ -250,7 +250,7 @@ impl Turn<'_> {
         let Some(package) = package.filter(|package| PeerKeyPackage::parse(package).is_ok()) else {
             return false;
         };
-        contact.outside.first_flight = FirstFlight::default();
+        contact.volatile.first_flight = FirstFlight::default();
         self.join_step(id, JoinStep::Queues(package, now));
         true
     }
@@ -284,7 +284,7 @@ impl Turn<'_> {
         let root = self.own().ok()?.root;
         // Drawn with the group: whoever comes back from a backup of before it, and makes another, has another leaf key.
         let own = OwnKeyPackage::generate(self.rng, root.as_bytes()).ok()?;
-        // Numbered by the clock: of two introductions that somebody made, put back in between, the later one counts.
+        // Numbered by the clock: of two introductions of one person, with a restore in between, the later one counts.
         let version = u32::try_from(self.now).unwrap_or(u32::MAX);
         let contact = self.messenger.contacts.get_mut(&id)?;
         contact.record.own_package = own.to_bytes().to_vec();
@@ -305,12 +305,12 @@ impl Turn<'_> {
         let can_be_reached = contact.record.queues.iter().any(OwnQueue::is_open);
         let Some(step) = contact.record.joining.as_ref().map(|joining| joining.step.clone()) else { return };
         let (JoinStep::Leave(hello) | JoinStep::Left(hello, _)) = &step else { return };
-        if !can_be_reached || contact.outside.first_flight.in_flight > 0 || !self.card_is_outdated(id) {
+        if !can_be_reached || contact.volatile.first_flight.in_flight > 0 || !self.card_is_outdated(id) {
             return;
         }
-        let Some(hello) = self.hello_of_today(id, hello) else { return };
+        let Some(hello) = self.refresh_hello(id, hello) else { return };
         if let Ok(contact) = self.contact(id) {
-            contact.outside.first_flight = FirstFlight::default();
+            contact.volatile.first_flight = FirstFlight::default();
         }
         let step = match step {
             JoinStep::Left(_, at) => JoinStep::Left(hello, at),
@@ -320,7 +320,7 @@ impl Turn<'_> {
     }
 
     /// The same introduction with our card of today.
-    fn hello_of_today(&mut self, id: ContactId, hello: &[u8]) -> Option<Vec<u8>> {
+    fn refresh_hello(&mut self, id: ContactId, hello: &[u8]) -> Option<Vec<u8>> {
         let Ok(Envelope::Hello(Hello { welcome, .. })) = Envelope::parse(hello) else { return None };
         let card = self.sign_newer_card(id)?;
         let mut session = self.take_session(id)?;
@@ -355,7 +355,7 @@ impl Turn<'_> {
         if let Ok(contact) = self.contact(id) {
             contact.record.state = ContactState::Active;
             contact.record.joining = None;
-            contact.outside.first_flight = FirstFlight::default();
+            contact.volatile.first_flight = FirstFlight::default();
         }
         self.record_changed(id);
         self.notify(Notice::Connected(id));

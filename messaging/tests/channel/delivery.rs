@@ -104,7 +104,7 @@ fn relays_that_accept_and_deliver_nothing_only_cost_time() {
 }
 
 #[test]
-fn two_who_are_never_there_together() {
+fn delivery_works_without_common_online_time() {
     let mut world = World::new(5, Link { delay: 5, ..BAD }, &[Own, Relay, Dead, Relay], true);
     world.set_online(1, false);
     for hour in 1..400 {

@@ -14,7 +14,7 @@ const MINUTE: u64 = 60;
 
 /// Alice confirms Bob while he is off, and comes back from a backup of that day, without her groups.
 #[test]
-fn an_inviter_who_was_put_back_before_they_heard_the_one_they_confirmed_meets_them_anew() {
+fn inviter_restored_before_first_message_rejoins_the_redeemer() {
     let mut world = World::new(2, 0);
     let invite = invite(&mut world, ALICE);
     accept(&mut world, BOB, &invite);
@@ -54,7 +54,7 @@ fn introduced_after_a_backup() -> (World, Place, BTreeMap<Vec<u8>, Vec<u8>>) {
 }
 
 #[test]
-fn who_introduces_themselves_anew_since_they_were_put_back_is_met_with_the_keys_of_today() {
+fn introduction_after_a_restore_replaces_the_earlier_keys() {
     for confirmed_before in [false, true] {
         let (mut world, _, backup) = introduced_after_a_backup();
         let (alice, bob) = (world.id(ALICE), world.id(BOB));
@@ -79,7 +79,7 @@ fn who_introduces_themselves_anew_since_they_were_put_back_is_met_with_the_keys_
 }
 
 #[test]
-fn an_introduction_of_before_somebody_was_put_back_does_not_undo_the_one_after() {
+fn introduction_from_before_a_restore_does_not_undo_a_later_one() {
     let (mut world, at, backup) = introduced_after_a_backup();
     let (alice, bob) = (world.id(ALICE), world.id(BOB));
     // Bob leaves his introduction once more, and somebody on the way keeps it.
@@ -124,7 +124,7 @@ fn an_introduction_of_before_somebody_was_put_back_does_not_undo_the_one_after()
 }
 
 #[test]
-fn who_was_put_back_after_they_introduced_themselves_takes_another_invite() {
+fn restored_redeemer_can_take_another_invite() {
     let mut world = World::new(2, 0);
     let first = invite(&mut world, ALICE);
     accept(&mut world, BOB, &first);

@@ -11,12 +11,12 @@ const FRAMES_AGE: u64 = 20 * 86_400;
 /// Compares what a contact says one of our relays accepted with what we collected there.
 ///
 /// All frames of the queue must count on our side, from its first; a contact whose count falls back only weakens the
-/// watch. (A pod that came back from a backup has not counted all: it watches queues that it opens from then on.)
+/// watch. (A pod that came back from a backup has not counted all: it audits queues that it opens from then on.)
 ///
 /// A claim is held against the relay if it stayed connected and did not catch up **with that claim**: however many
 /// frames are on their way, and in whatever order, one that delivers is never suspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Watch {
+pub struct RelayAudit {
     claimed: u32,
     collected: u32,
     up_since: Option<u64>,
@@ -33,7 +33,7 @@ struct Claim {
     since: u64,
 }
 
-impl Watch {
+impl RelayAudit {
     /// Of a queue that was opened now.
     #[must_use]
     pub fn new(now: u64) -> Self {

@@ -1,13 +1,13 @@
-//! Contacts: made, seen, named, compared, shut out, forgotten.
+//! Commands about contacts: view, rename, verify, block, remove.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    Answer, ContactId, ContactState, ContactView, DEFAULT_FILE_LIMIT, MAX_CONTACTS, Messenger,
+    ContactId, ContactState, ContactView, DEFAULT_FILE_LIMIT, MAX_CONTACTS, MailAnswer, Messenger,
     MessengerStatus, RefusedBecause, Timestamp,
-    contact::{Contact, ContactOutside, ContactRecord, FirstFlight, ThreadRecord},
+    contact::{Contact, ContactRecord, ContactVolatile, FirstFlight, ThreadRecord},
     row::Key,
-    turn::{Outcome, Turn},
+    turn::{CommandResult, Turn},
 };
 use crate::{
     Name, RootPublic,
@@ -64,7 +64,7 @@ impl Messenger {
             asking: count(ContactState::Asking),
             queued: self.contacts.values().map(|contact| contact.queued_at.len() as u32).sum(),
             unread: self.contacts.values().map(|contact| contact.thread.unread).sum(),
-            refused: self.outside.refused,
+            refused: self.volatile.refused,
         }
     }
 
@@ -76,7 +76,7 @@ impl Messenger {
 
 impl Contact {
     pub(super) fn new(record: ContactRecord, thread: ThreadRecord, card: Option<Card>) -> Self {
-        let outside = ContactOutside {
+        let volatile = ContactVolatile {
             courier: Courier::new(&[], 0),
             session: None,
             wake: None,
@@ -87,8 +87,8 @@ impl Contact {
             open_tries: 0,
             opening: 0,
             lost: BTreeSet::new(),
-            watches: BTreeMap::new(),
-            card_looked_at: false,
+            audits: BTreeMap::new(),
+            card_checked: false,
             first_flight: FirstFlight::default(),
             last_reset: 0,
         };
@@ -101,7 +101,7 @@ impl Contact {
             queued_at: BTreeMap::new(),
             files: BTreeMap::new(),
             card: None,
-            outside,
+            volatile,
         };
         contact.take_card(card);
         contact
@@ -118,9 +118,9 @@ impl Contact {
             .collect();
         if before.is_empty() {
             let spread = usize::from(self.record.root[0]);
-            self.outside.courier = Courier::new(&routes, spread);
+            self.volatile.courier = Courier::new(&routes, spread);
         } else {
-            self.outside.courier.change_places(&routes);
+            self.volatile.courier.change_places(&routes);
         }
         self.card = card;
     }
@@ -164,10 +164,10 @@ impl Contact {
 }
 
 impl Turn<'_> {
-    pub(super) fn view(&mut self, id: ContactId) -> Outcome {
+    pub(super) fn view(&mut self, id: ContactId) -> CommandResult {
         let own = self.own()?.root;
         let view = self.contact(id)?.view(id, &own);
-        Ok(Answer::Contact(Box::new(view)))
+        Ok(MailAnswer::Contact(Box::new(view)))
     }
 
     /// Adds a contact, or replaces one that was only known.
@@ -175,7 +175,7 @@ impl Turn<'_> {
         let contact = Contact::new(record, ThreadRecord::default(), card);
         self.messenger.contacts.insert(id, contact);
         self.record_changed(id);
-        self.thread_moved(id);
+        self.thread_changed(id);
     }
 
     /// Takes a group into use: the first, or one in place of another. Everything that waits is numbered anew.
@@ -190,7 +190,7 @@ impl Turn<'_> {
         given_up.into_iter().for_each(|number| self.remove(Key::Queued(id, number)));
         waiting.into_iter().for_each(|number| self.keep_queued(id, number));
         self.restart_files(id);
-        self.thread_moved(id);
+        self.thread_changed(id);
     }
 
     /// Forgets a contact and everything of theirs.
@@ -200,13 +200,13 @@ impl Turn<'_> {
         if contact.record.state != ContactState::Asking
             && let Some(invite) = contact.record.invite
         {
-            self.heard_of_redeemer(invite);
+            self.close_confirmed_invite(invite);
         }
         for queue in &contact.record.queues {
             self.drop_queue(queue);
         }
-        if let Some(at) = contact.outside.wake {
-            self.messenger.outside.wakes.remove(&(at, id));
+        if let Some(at) = contact.volatile.wake {
+            self.messenger.volatile.wakes.remove(&(at, id));
         }
         for number in contact.first_kept_entry()..contact.thread.next_entry {
             self.remove(Key::Entry(id, number));
@@ -222,36 +222,36 @@ impl Turn<'_> {
         }
         self.remove(Key::Thread(id));
         self.remove(Key::Contact(id));
-        self.messenger.outside.queues_changed = true;
+        self.messenger.volatile.queues_changed = true;
     }
 
-    pub(super) fn remove_contact(&mut self, id: ContactId) -> Outcome {
+    pub(super) fn remove_contact(&mut self, id: ContactId) -> CommandResult {
         match self.contact(id)?.record.state {
             ContactState::Asking | ContactState::Joining => self.forget_attempt(id),
             ContactState::Active | ContactState::Blocked | ContactState::Known => self.forget_contact(id),
         }
-        Ok(Answer::Done)
+        Ok(MailAnswer::Done)
     }
 
-    pub(super) fn rename(&mut self, id: ContactId, name: &Name) -> Outcome {
+    pub(super) fn rename(&mut self, id: ContactId, name: &Name) -> CommandResult {
         name.as_str().clone_into(&mut self.contact(id)?.record.name);
         self.record_changed(id);
         self.view(id)
     }
 
-    pub(super) fn set_verified(&mut self, id: ContactId, verified: bool) -> Outcome {
+    pub(super) fn set_verified(&mut self, id: ContactId, verified: bool) -> CommandResult {
         self.contact(id)?.record.verified = verified;
         self.record_changed(id);
         self.view(id)
     }
 
-    pub(super) fn set_blocked(&mut self, id: ContactId, blocked: bool) -> Outcome {
+    pub(super) fn set_blocked(&mut self, id: ContactId, blocked: bool) -> CommandResult {
         let state = self.contact(id)?.record.state;
         match (state, blocked) {
             (ContactState::Active, true) => {
                 self.close_queues(id);
                 self.contact(id)?.record.state = ContactState::Blocked;
-                self.no_longer_awaited(id);
+                self.redeemer_was_heard(id);
             }
             (ContactState::Blocked, false) => {
                 self.contact(id)?.record.state = ContactState::Active;
@@ -271,32 +271,32 @@ impl Turn<'_> {
         self.view(id)
     }
 
-    pub(super) fn set_name(&mut self, name: Name) -> Outcome {
+    pub(super) fn set_name(&mut self, name: Name) -> CommandResult {
         self.put(Key::Name, &name.as_str());
         self.messenger.name = Some(name);
         let ids: Vec<_> = self.messenger.contacts.keys().copied().collect();
         for id in ids {
-            self.look_at_card(id);
+            self.recheck_card(id);
         }
-        Ok(Answer::Done)
+        Ok(MailAnswer::Done)
     }
 
     /// Does whatever is due for one contact.
-    pub(super) fn look_after_contact(&mut self, id: ContactId) {
+    pub(super) fn drive_contact(&mut self, id: ContactId) {
         let Some(contact) = self.messenger.contacts.get(&id) else { return };
         match contact.record.state {
             ContactState::Joining => {
                 self.open_queues(id);
                 self.refresh_introduction(id);
-                self.look_after_joining(id);
+                self.drive_redemption(id);
             }
             ContactState::Active => {
                 self.open_queues(id);
                 self.refresh_card(id);
                 self.expire(id);
-                self.look_after_watches(id);
-                self.look_after_files(id);
-                self.look_after_reset(id);
+                self.check_relay_audits(id);
+                self.remove_needless_chunks(id);
+                self.drive_reset(id);
                 self.pump(id);
             }
             ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
@@ -315,8 +315,8 @@ impl Turn<'_> {
         ];
         let next = next.into_iter().flatten().min().map(|at| at.max(self.now + 1));
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let before = std::mem::replace(&mut contact.outside.wake, next);
-        let wakes = &mut self.messenger.outside.wakes;
+        let before = std::mem::replace(&mut contact.volatile.wake, next);
+        let wakes = &mut self.messenger.volatile.wakes;
         if let Some(at) = before {
             wakes.remove(&(at, id));
         }

@@ -1,7 +1,7 @@
 use rand_core::RngCore;
 
+use super::delivery_state::DIRECT_WAIT;
 use super::later;
-use super::trip::DIRECT_WAIT;
 
 /// Most calls on their way to one place for one contact: at 1 s a call, 32 × 11.5 kB/s = 368 kB/s, what an onion
 /// connection carries.
@@ -21,7 +21,7 @@ const RETRY_WHEN_HEARD: u64 = 10;
 
 /// One place of a contact, and how it has been lately.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lane {
+pub(super) struct PlaceHealth {
     own: bool,
     in_flight: usize,
     slots: usize,
@@ -33,7 +33,7 @@ pub(super) struct Lane {
     pub(super) oldest: Option<u64>,
 }
 
-impl Lane {
+impl PlaceHealth {
     pub(super) fn new(own: bool, accepted: u32) -> Self {
         Self {
             own,

@@ -44,12 +44,12 @@ impl Turn<'_> {
                     self.keep_file(id, *transfer, record);
                 }
                 Ok(false) => {}
-                Err(_) => self.messenger.outside.refused.forged_receipts += 1,
+                Err(_) => self.messenger.volatile.refused.forged_receipts += 1,
             }
         }
     }
 
-    /// The contact may have been put back to an older day: what it has of our files is learnt anew.
+    /// The contact's pod may have been restored from a backup: what it has of our files is learnt anew.
     pub(in crate::messenger) fn restart_files(&mut self, id: ContactId) {
         let Some(contact) = self.messenger.contacts.get(&id) else { return };
         let restarted = contact.files.iter().filter_map(|(transfer, file)| {
@@ -107,12 +107,12 @@ impl Turn<'_> {
             },
         };
         match verdict {
-            ChunkVerdict::Malformed => self.messenger.outside.refused.malformed += 1,
+            ChunkVerdict::Malformed => self.messenger.volatile.refused.malformed += 1,
             ChunkVerdict::TooFar => {}
             ChunkVerdict::New { .. } | ChunkVerdict::Repeat => {
                 let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-                contact.outside.courier.owe_receipt(now, verdict == ChunkVerdict::Repeat);
-                let lately = &mut contact.outside.chunks_from;
+                contact.volatile.courier.owe_receipt(now, verdict == ChunkVerdict::Repeat);
+                let lately = &mut contact.volatile.chunks_from;
                 lately.retain(|other| other != transfer);
                 lately.push_back(*transfer);
                 if lately.len() > MAX_TRANSFERS {
@@ -145,7 +145,7 @@ impl Turn<'_> {
     fn stray_chunk(&mut self, id: ContactId, transfer: TransferId) {
         let now = self.now;
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let stray = &mut contact.outside.stray_chunks;
+        let stray = &mut contact.volatile.stray_chunks;
         if stray.len() >= MAX_STRAY && !stray.contains_key(&transfer) {
             stray.retain(|_, since| now < *since + STRAY_AFTER);
         }

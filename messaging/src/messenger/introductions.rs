@@ -1,10 +1,10 @@
-//! Somebody redeemed an invite of ours: who they are, and whether they become a contact.
+//! Introductions: a person redeemed one of our invites, and becomes a contact once the owner confirms them.
 
 use super::{
     ContactId, ContactState, InviteId, Notice, RefusedBecause,
     contact::{Contact, ContactRecord, FirstFlight},
-    join::{Side, pair_keys},
-    turn::{Outcome, Turn},
+    redemption::{Side, pair_keys},
+    turn::{CommandResult, Turn},
 };
 use crate::{
     card::{Card, UnverifiedCard},
@@ -23,25 +23,31 @@ impl Turn<'_> {
         let (invite, queue, is_open) = (record.invite(), record.queue.id(), record.is_open());
         let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
         let Some(content) = invite.hello_key().open(&queue, blob) else {
-            self.messenger.outside.refused.foreign += 1;
+            self.messenger.volatile.refused.foreign += 1;
             return;
         };
         let Ok(Envelope::Hello(hello)) = Envelope::parse(&content) else {
-            self.messenger.outside.refused.malformed += 1;
+            self.messenger.volatile.refused.malformed += 1;
             return;
         };
         let psk = invite.mls_psk();
         let met = match is_open {
-            true => self.meet(id, &package, &psk, &hello),
-            false => self.meet_again(id, &package, &psk, &hello),
+            true => self.first_introduction(id, &package, &psk, &hello),
+            false => self.introduced_again(id, &package, &psk, &hello),
         };
         if met.is_none() {
-            self.messenger.outside.refused.malformed += 1;
+            self.messenger.volatile.refused.malformed += 1;
         }
     }
 
     /// Takes up one who asks. None if what they say does not hold.
-    fn meet(&mut self, invite: InviteId, package: &OwnKeyPackage, psk: &Psk, hello: &Hello) -> Option<()> {
+    fn first_introduction(
+        &mut self,
+        invite: InviteId,
+        package: &OwnKeyPackage,
+        psk: &Psk,
+        hello: &Hello,
+    ) -> Option<()> {
         let own = self.own().ok()?;
         let mut session = Session::join(package, &hello.welcome, psk).ok()?;
         let card_bytes = session.open(None, &hello.message).ok()?;
@@ -60,18 +66,20 @@ impl Turn<'_> {
         }
         let mut record = self.messenger.new_record(&root, ContactState::Asking, self.now);
         match self.messenger.contacts.get(&contact) {
-            Some(known) if known.record.state == ContactState::Known => record.keep_of(&known.record),
+            Some(known) if known.record.state == ContactState::Known => {
+                record.keep_known_fields(&known.record)
+            }
             Some(known) if asking(&known.record) && self.asks_anew(known, invite, &card) => {
-                record.keep_of(&known.record);
+                record.keep_known_fields(&known.record);
                 self.forget_contact(contact);
             }
-            Some(known) if self.starts_over(known, invite, &card) => {
-                self.start_over(contact, invite, package, session, card, card_bytes.to_vec());
+            Some(known) if self.begins_over(known, invite, &card) => {
+                self.begin_over(contact, invite, package, session, card, card_bytes.to_vec());
                 return Some(());
             }
             // A repeat, or somebody we know already: nothing to do.
             Some(_) => {
-                self.messenger.outside.refused.repeats += 1;
+                self.messenger.volatile.refused.repeats += 1;
                 return Some(());
             }
             None => self.messenger.check_room_for_contact().ok()?,
@@ -105,14 +113,14 @@ impl Turn<'_> {
 
     /// Whether one who was confirmed, and not heard from since, took another invite: they gave up before they heard of it,
     /// or came back from a backup without the keys of the first.
-    fn starts_over(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
+    fn begins_over(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
         let awaited = known.record.state == ContactState::Active
             && known.record.invite.is_some_and(|redeemed| redeemed != invite);
         awaited && self.is_later(invite, known) && known.accepts(card.certificate())
     }
 
     /// They were confirmed already, and need not be again.
-    fn start_over(
+    fn begin_over(
         &mut self,
         id: ContactId,
         invite: InviteId,
@@ -128,15 +136,15 @@ impl Turn<'_> {
         let before = contact.record.invite.replace(invite);
         self.begin_anew(id, session, card, card_bytes);
         if let Some(before) = before {
-            self.heard_of_redeemer(before);
+            self.close_confirmed_invite(before);
         }
         self.invite_confirmed(invite);
-        self.send_away_others(invite);
+        self.decline_other_requests(invite);
     }
 
     /// One who was confirmed, and has heard nothing of it, introduces themselves once more. What they say is a message in
     /// the group that goes on here: their card with the places of today. None if what they say does not hold.
-    fn meet_again(
+    fn introduced_again(
         &mut self,
         invite: InviteId,
         package: &OwnKeyPackage,
@@ -158,7 +166,7 @@ impl Turn<'_> {
                     return Some(());
                 }
                 Err(OpenError::Repeat) => {
-                    self.messenger.outside.refused.repeats += 1;
+                    self.messenger.volatile.refused.repeats += 1;
                     return Some(());
                 }
                 Err(_) => {}
@@ -174,7 +182,7 @@ impl Turn<'_> {
             return None;
         }
         if !newer {
-            self.messenger.outside.refused.repeats += 1;
+            self.messenger.volatile.refused.repeats += 1;
         } else if !same_group {
             // They came back from a backup of before they made the first.
             self.begin_anew(id, session, card, card_bytes.to_vec());
@@ -192,25 +200,25 @@ impl Turn<'_> {
         contact.record.keys = Some(pair_keys(&session, Side::Joiner));
         contact.record.card = card_bytes;
         contact.record.pending_reset = None;
-        contact.outside.first_flight = FirstFlight::default();
+        contact.volatile.first_flight = FirstFlight::default();
         contact.take_card(Some(card));
         self.begin_group(id, Box::new(session));
         self.record_changed(id);
-        self.look_at_card(id);
+        self.recheck_card(id);
         self.notify(Notice::Rekeyed(id));
     }
 
     /// A confirmed contact was heard from, or will not be: they need the queue of their invite no more.
-    pub(super) fn no_longer_awaited(&mut self, id: ContactId) {
+    pub(super) fn redeemer_was_heard(&mut self, id: ContactId) {
         let contact = self.messenger.contacts.get_mut(&id);
         let contact = contact.filter(|contact| contact.record.state != ContactState::Asking);
         if let Some(invite) = contact.and_then(|contact| contact.record.invite.take()) {
             self.record_changed(id);
-            self.heard_of_redeemer(invite);
+            self.close_confirmed_invite(invite);
         }
     }
 
-    pub(super) fn confirm(&mut self, id: ContactId) -> Outcome {
+    pub(super) fn confirm(&mut self, id: ContactId) -> CommandResult {
         let invite = {
             let contact = self.contact(id)?;
             if contact.record.state != ContactState::Asking {
@@ -223,14 +231,14 @@ impl Turn<'_> {
         self.make_queues(id);
         if let Some(invite) = invite {
             self.invite_confirmed(invite);
-            self.send_away_others(invite);
+            self.decline_other_requests(invite);
         }
         self.notify(Notice::Connected(id));
         self.view(id)
     }
 
     /// An invite is for one: whoever else redeemed it is declined.
-    fn send_away_others(&mut self, invite: InviteId) {
+    fn decline_other_requests(&mut self, invite: InviteId) {
         let asking = self
             .messenger
             .contacts

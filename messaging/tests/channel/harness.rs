@@ -1,19 +1,19 @@
 //! A courier at work, one call after the other.
 
-use autonomy_messaging::{Courier, Outcome, Pending, Route, Shipment};
+use autonomy_messaging::{CallOutcome, Courier, Pending, Route, Shipment};
 use rand::{SeedableRng, rngs::StdRng};
 
 /// When the stories begin.
 pub(crate) const NOW: u64 = 1_000;
 
 /// A courier whose calls are counted.
-pub(crate) struct Desk {
+pub(crate) struct Harness {
     pub(crate) courier: Courier<u64>,
     pub(crate) rng: StdRng,
     pub(crate) calls: u64,
 }
 
-impl Desk {
+impl Harness {
     pub(crate) fn new(own: usize, relays: usize) -> Self {
         let route = |place| Route { own: place < own, was: None, accepted: 0 };
         let routes: Vec<Route> = (0..own + relays).map(route).collect();
@@ -31,11 +31,11 @@ impl Desk {
         due.into_iter().map(send).collect()
     }
 
-    pub(crate) fn end(&mut self, call: u64, outcome: Outcome, now: u64) {
+    pub(crate) fn end(&mut self, call: u64, outcome: CallOutcome, now: u64) {
         self.courier.outcome(call, outcome, now, &mut self.rng);
     }
 
-    pub(crate) fn end_all(&mut self, shipped: &[(u64, Shipment<u64>)], outcome: Outcome, now: u64) {
+    pub(crate) fn end_all(&mut self, shipped: &[(u64, Shipment<u64>)], outcome: CallOutcome, now: u64) {
         shipped.iter().for_each(|(call, _)| self.end(*call, outcome, now));
     }
 }

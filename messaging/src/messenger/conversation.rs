@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, ContactId, ContactState, Direction, EntryState, EntryView, MailRow, Notice, RefusedBecause,
+    ContactId, ContactState, Direction, EntryState, EntryView, MailAnswer, MailRow, Notice, RefusedBecause,
     Timestamp,
     contact::Contact,
     row::{Key, unpack},
-    turn::{Outcome, Turn},
+    turn::{CommandResult, Turn},
 };
 use crate::payload::{Payload, Text};
 
@@ -65,11 +65,11 @@ impl MailRow {
 }
 
 impl Turn<'_> {
-    pub(super) fn send(&mut self, id: ContactId, text: Text) -> Outcome {
+    pub(super) fn send(&mut self, id: ContactId, text: Text) -> CommandResult {
         self.check_can_send(id)?;
         let number = self.queue_payload(id, &Payload::Text(text));
         number
-            .map(Answer::Queued)
+            .map(MailAnswer::Queued)
             .ok_or_else(|| RefusedBecause::Conflict("the message cannot be queued".into()))
     }
 
@@ -142,7 +142,7 @@ impl Turn<'_> {
         if let Some(number) = surplus.filter(|_| !waits) {
             self.remove(Key::Entry(id, number));
         }
-        self.thread_moved(id);
+        self.thread_changed(id);
     }
 
     fn write_entry(&mut self, id: ContactId, number: u64, entry: &Entry) {
@@ -191,11 +191,11 @@ impl Turn<'_> {
             self.settle(id, number, EntryState::Expired(now));
             // It keeps its place in the order until the contact has seen that nothing comes there.
             self.keep_queued(id, number);
-            self.thread_moved(id);
+            self.thread_changed(id);
         }
     }
 
-    pub(super) fn messages(&mut self, id: ContactId, before: Option<u64>, limit: u32) -> Outcome {
+    pub(super) fn messages(&mut self, id: ContactId, before: Option<u64>, limit: u32) -> CommandResult {
         let contact = self.contact(id)?;
         let end = before.unwrap_or(u64::MAX).min(contact.thread.next_entry);
         let first = contact.first_kept_entry();
@@ -213,10 +213,10 @@ impl Turn<'_> {
             entries.push(EntryView { number, direction, at, state, payload });
         }
         entries.reverse();
-        Ok(Answer::Messages(entries))
+        Ok(MailAnswer::Messages(entries))
     }
 
-    pub(super) fn mark_read(&mut self, id: ContactId, up_to: u64) -> Outcome {
+    pub(super) fn mark_read(&mut self, id: ContactId, up_to: u64) -> CommandResult {
         let contact = self.contact(id)?;
         let (from, end) = (contact.thread.read_to, up_to.saturating_add(1).min(contact.thread.next_entry));
         if end > from {
@@ -228,8 +228,8 @@ impl Turn<'_> {
             let contact = self.contact(id)?;
             contact.thread.read_to = end;
             contact.thread.unread = contact.thread.unread.saturating_sub(read);
-            self.thread_moved(id);
+            self.thread_changed(id);
         }
-        Ok(Answer::Done)
+        Ok(MailAnswer::Done)
     }
 }
