@@ -120,7 +120,7 @@ impl RootKey {
 }
 
 impl RootPublic {
-    /// Takes 32 bytes as they came from volatile.
+    /// Takes 32 bytes as they came from outside.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
         PublicKey::from_bytes(bytes).map(Self)
     }

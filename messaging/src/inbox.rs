@@ -21,7 +21,7 @@ const FIRST: u8 = 1;
 const LAST: u8 = 2;
 const ORIGIN: u8 = 4;
 
-/// What came from one contact in the present incarnation, and how far earlier ones got. Bytes of parts stay volatile,
+/// What came from one contact in the present incarnation, and how far earlier ones got. Bytes of parts stay with the owner of the rows,
 /// under their numbers: this says which to keep, and when a message is whole and its turn has come.
 ///
 /// **Memory is bounded** by the window: 262 parts of 40 B. **Nothing that a peer sends stops the order**: a part that
@@ -33,7 +33,7 @@ pub struct Inbox {
     /// First number of the message whose beginning is here and whose turn it is: all from there to `arrived.next()`
     /// are held.
     open: Option<u64>,
-    /// Parts whose bytes are kept volatile. Of what arrived beyond `arrived.next()`, the rest was worth nothing.
+    /// Parts whose bytes are kept as rows. Of what arrived beyond `arrived.next()`, the rest was worth nothing.
     held: BTreeMap<u64, PartShape>,
     /// For each incarnation the last message released of those first numbered there; the most recently used last.
     released: Vec<Origin>,
@@ -153,7 +153,7 @@ impl Inbox {
         &self.arrived
     }
 
-    /// Numbers of the parts whose bytes are kept volatile.
+    /// Numbers of the parts whose bytes are kept as rows.
     pub fn kept(&self) -> impl Iterator<Item = u64> + '_ {
         self.held.keys().copied()
     }

@@ -22,7 +22,7 @@ pub struct PublicKey([u8; 32]);
 pub struct BadKey;
 
 impl PublicKey {
-    /// Takes 32 bytes as they came from volatile.
+    /// Takes 32 bytes as they came from outside.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| BadKey)?;
         if key.is_weak() || key.to_edwards().compress().as_bytes() != bytes {
@@ -130,7 +130,7 @@ macro_rules! x25519_pair {
         }
 
         impl $public {
-            /// Takes 32 bytes as they came from volatile.
+            /// Takes 32 bytes as they came from outside.
             pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
                 let key = x25519_dalek::PublicKey::from(*bytes);
                 // Any secret does: with a key of small order every shared secret is zero (RFC 7748, section 6.1).

@@ -25,7 +25,7 @@
 //! QR codes ([`carrier`]).
 //!
 //! **What has been checked is in the type.** [`UnverifiedCertificate`] has only [`verify`], and
-//! [`verify`] is the only way to a [`Certificate`] from volatile. A [`PublicKey`] is a usable one. A
+//! [`verify`] is the only way to a [`Certificate`] from outside. A [`PublicKey`] is a usable one. A
 //! [`provision::SealedBundle`] tells nothing; the [`provision::Bundle`] that comes out of it is signed by its
 //! root, sealed to this pod, and answers this request.
 //!

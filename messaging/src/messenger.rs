@@ -28,6 +28,7 @@
 
 mod address_book;
 mod answer;
+mod application;
 mod cards;
 mod contact;
 mod contacts;
@@ -59,6 +60,7 @@ pub use self::{
         ContactView, EntryView, FileView, Imported, InviteView, MailAnswer, MessengerStatus, RefusalCounts,
         RefusedBecause, RelayView,
     },
+    application::{ApplicationEvent, MAX_APPLICATION_TRANSFERS},
     contact::{ContactId, ContactState, Direction, EntryState},
     conversation::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
     effect::{Collection, Effect, Notice},
@@ -103,12 +105,14 @@ pub struct Own {
     pub name: Name,
 }
 
-/// The outcome of one input: commit `rows`, then carry out `effects`, then give `answer`.
+/// The outcome of one input: let sessions consume `application`, commit `rows` with theirs, then carry out `effects`, then give `answer`.
 #[must_use = "rows that are not committed are forgotten, effects that are not carried out never happen"]
 #[derive(Debug, Default)]
 pub struct Step {
     /// New states in the order they were applied; a later row of the same key wins.
     pub rows: Vec<MailRow>,
+    /// What happened to payloads of sessions. Consume them in this step: their rows are committed with these.
+    pub application: Vec<ApplicationEvent>,
     /// What to do once the rows are safe.
     pub effects: Vec<Effect>,
     /// The answer to a command.
@@ -125,6 +129,7 @@ pub struct Messenger {
     contacts: BTreeMap<ContactId, Contact>,
     invites: BTreeMap<InviteId, InviteRecord>,
     relays: BTreeMap<Place, Relay>,
+    served_kinds: application::ServedKinds,
     volatile: Volatile,
 }
 

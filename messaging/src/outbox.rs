@@ -15,7 +15,7 @@ pub const MAX_QUEUED_PARTS: u64 = 4 * WINDOW_LEN;
 const VOID: u8 = 1;
 const ORIGIN: u8 = 2;
 
-/// What waits for one contact. Bodies stay volatile, under the log numbers of their messages: this says which bytes of
+/// What waits for one contact. Bodies stay with the owner of the rows, under the log numbers of their messages: this says which bytes of
 /// which message every part is, which parts the contact has, and which messages are thereby *delivered*.
 ///
 /// A message counts as delivered when the contact has it **and all before it**: only then was it shown. So what a

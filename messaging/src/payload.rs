@@ -1,8 +1,10 @@
 //! What pods say to each other: a kind, the version of that kind, and a body.
 //!
-//! A kind or version that this program does not know is kept as it came ([`Payload::Unknown`]) and reported: a newer
-//! program of the contact said something, and its owner should hear that.
+//! The messenger knows kinds by range ([`PayloadRange`]) and reads only its own: those of *applications* pass through as
+//! bytes, so a session is added without a change here. A kind or version of the messenger's own ranges that this program
+//! does not know is kept as it came ([`Payload::Unknown`]) and shown: a newer program of the contact wrote it.
 
+mod application;
 mod file;
 mod text;
 
@@ -11,6 +13,10 @@ use std::fmt;
 use autonomy_codec::Reader;
 use zeroize::Zeroizing;
 
+pub use application::{
+    Application, ApplicationKind, ApplicationOffer, FIRST_APPLICATION_KIND, MAX_APPLICATION_LEN,
+    MAX_INLINE_LEN,
+};
 pub use file::{BadFileName, FileName, FileOffer, MAX_FILE_LEN, MAX_FILE_NAME_LEN};
 pub use text::{BadText, MAX_TEXT_LEN, Text};
 
@@ -24,34 +30,45 @@ const HEADER_LEN: usize = 2 + 1;
 
 const _: () = assert!(HEADER_LEN + MAX_TEXT_LEN <= MAX_PAYLOAD && HEADER_LEN + MAX_CARD <= MAX_PAYLOAD);
 
-/// What kinds there are. From 0x0100 on they are for payments, from 0x0200 for cosigning, from 0x0300 for recovery.
+/// The kinds of the messenger itself. 0x0002 was a receipt for reading and stays unused.
 mod kind {
     pub(super) const TEXT: u16 = 0x0001;
-    pub(super) const RECEIPT: u16 = 0x0002;
     pub(super) const CARD: u16 = 0x0003;
     pub(super) const FILE_OFFER: u16 = 0x0004;
     pub(super) const FILE_CANCEL: u16 = 0x0005;
+    pub(super) const APPLICATION_OFFER: u16 = 0x0006;
+
+    pub(super) const ALL: [u16; 5] = [TEXT, CARD, FILE_OFFER, FILE_CANCEL, APPLICATION_OFFER];
 }
 
 const VERSION: u8 = 1;
 
-/// Names a message between two pods, the same on both sides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageId(pub [u8; 16]);
+/// Who consumes a payload. The only place that decides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayloadRange {
+    /// The messenger itself: cards, cancelled files, offers of large application payloads. Never shown.
+    Control,
+    /// People: an entry of the conversation.
+    Conversation,
+    /// A session that the messenger does not know. Delivered to the node, not shown.
+    Application,
+}
 
 /// One thing said.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Payload {
     /// Words.
     Text(Text),
-    /// The contact's owner has read a message.
-    Receipt(MessageId),
     /// The contact's card changed: the bytes of a [signed card](crate::card::SignedCard), still to be verified.
     Card(Vec<u8>),
     /// A file can be had.
     FileOffer(FileOffer),
     /// A file is no longer offered, or no longer wanted.
     FileCancel(TransferId),
+    /// A payload of a session is too long for a message and follows as a file.
+    ApplicationOffer(ApplicationOffer),
+    /// Bytes of a session.
+    Application(Application),
     /// Something of a newer program.
     Unknown(Unknown),
 }
@@ -81,11 +98,22 @@ impl Payload {
     pub fn kind(&self) -> u16 {
         match self {
             Self::Text(_) => kind::TEXT,
-            Self::Receipt(_) => kind::RECEIPT,
             Self::Card(_) => kind::CARD,
             Self::FileOffer(_) => kind::FILE_OFFER,
             Self::FileCancel(_) => kind::FILE_CANCEL,
+            Self::ApplicationOffer(_) => kind::APPLICATION_OFFER,
+            Self::Application(application) => application.kind().number(),
             Self::Unknown(unknown) => unknown.kind,
+        }
+    }
+
+    /// Who consumes it.
+    #[must_use]
+    pub fn range(&self) -> PayloadRange {
+        match self {
+            Self::Card(_) | Self::FileCancel(_) | Self::ApplicationOffer(_) => PayloadRange::Control,
+            Self::Text(_) | Self::FileOffer(_) | Self::Unknown(_) => PayloadRange::Conversation,
+            Self::Application(_) => PayloadRange::Application,
         }
     }
 
@@ -94,13 +122,19 @@ impl Payload {
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(512));
         out.extend_from_slice(&self.kind().to_be_bytes());
-        out.push(if let Self::Unknown(unknown) = self { unknown.version } else { VERSION });
+        match self {
+            Self::Unknown(unknown) => out.push(unknown.version),
+            // The session's own version is its first byte.
+            Self::Application(_) => {}
+            _ => out.push(VERSION),
+        }
         match self {
             Self::Text(text) => out.extend_from_slice(text.as_str().as_bytes()),
-            Self::Receipt(message) => out.extend_from_slice(&message.0),
             Self::Card(bytes) => out.extend_from_slice(bytes),
             Self::FileOffer(offer) => offer.write(&mut out),
             Self::FileCancel(transfer) => out.extend_from_slice(&transfer.0),
+            Self::ApplicationOffer(offer) => offer.write(&mut out),
+            Self::Application(application) => out.extend_from_slice(application.as_bytes()),
             Self::Unknown(unknown) => out.extend_from_slice(&unknown.bytes),
         }
         out
@@ -115,6 +149,10 @@ impl Payload {
         let mut reader = Reader::new(bytes);
         let kind = reader.u16().ok_or(length)?;
         let version = reader.u8().ok_or(length)?;
+        if let Some(kind) = ApplicationKind::new(kind) {
+            let body = bytes[size_of::<u16>()..].to_vec();
+            return Application::new(kind, body).map(Self::Application).ok_or(length);
+        }
         if let Some(unknown) = Unknown::new(kind, version, bytes[HEADER_LEN..].to_vec()) {
             return Ok(Self::Unknown(unknown));
         }
@@ -125,20 +163,20 @@ impl Payload {
     fn read(kind: u16, reader: &mut Reader<'_>) -> Option<Self> {
         Some(match kind {
             kind::TEXT => Self::Text(Text::new(std::str::from_utf8(reader.rest()).ok()?).ok()?),
-            kind::RECEIPT => Self::Receipt(MessageId(reader.array()?)),
             kind::CARD => Self::Card(Some(reader.rest()).filter(|card| card.len() <= MAX_CARD)?.to_vec()),
             kind::FILE_OFFER => Self::FileOffer(FileOffer::read(reader)?),
             kind::FILE_CANCEL => Self::FileCancel(TransferId(reader.array()?)),
+            kind::APPLICATION_OFFER => Self::ApplicationOffer(ApplicationOffer::read(reader)?),
             _ => return None,
         })
     }
 }
 
 impl Unknown {
-    /// None if the kind is known here in this version, or the body is too long.
+    /// None if the kind is known here in this version or is an application's, or the body is too long.
     #[must_use]
     pub fn new(kind: u16, version: u8, bytes: Vec<u8>) -> Option<Self> {
-        let known = (kind::TEXT..=kind::FILE_CANCEL).contains(&kind) && version == VERSION;
+        let known = kind >= FIRST_APPLICATION_KIND || kind::ALL.contains(&kind) && version == VERSION;
         (!known && bytes.len() <= MAX_PAYLOAD - HEADER_LEN).then_some(Self { kind, version, bytes })
     }
 

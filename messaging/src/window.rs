@@ -161,7 +161,7 @@ impl Window {
     }
 }
 
-/// Word and bit of the number `next + ahead`. The word lies volatile the map when the number is too far.
+/// Word and bit of the number `next + ahead`. The word lies outside the map when the number is too far.
 fn place(ahead: u64) -> (usize, u64) {
     (usize::try_from(ahead / 64).unwrap_or(usize::MAX), 1 << (ahead % 64))
 }

@@ -9,11 +9,12 @@ use autonomy_messaging::packet::{
     MalformedPacket, Packet, PacketTooLong, Part, TransferId,
 };
 use autonomy_messaging::payload::{
-    BadFileName, BadText, FileName, FileOffer, MAX_FILE_LEN, MAX_PAYLOAD, MAX_TEXT_LEN, MalformedPayload,
-    MessageId, Payload, Text, Unknown,
+    Application, ApplicationKind, ApplicationOffer, BadFileName, BadText, FileName, FileOffer,
+    MAX_APPLICATION_LEN, MAX_FILE_LEN, MAX_INLINE_LEN, MAX_PAYLOAD, MAX_TEXT_LEN, MalformedPayload, Payload,
+    Text, Unknown,
 };
 use autonomy_messaging::ratchet::Incarnation;
-use autonomy_messaging::{WINDOW_LEN, Window};
+use autonomy_messaging::{FileContent, WINDOW_LEN, Window};
 use proptest::prelude::*;
 
 fn window(next: u64) -> Window {
@@ -121,14 +122,26 @@ fn offer() -> Payload {
     })
 }
 
+fn long_offer() -> Payload {
+    let kind = ApplicationKind::new(0x0200).unwrap();
+    let content = FileContent { size: MAX_APPLICATION_LEN as u64, sha256: [6; 32] };
+    Payload::ApplicationOffer(ApplicationOffer { transfer: TransferId([2; 16]), kind, content })
+}
+
+fn application(bytes: Vec<u8>) -> Payload {
+    Payload::Application(Application::new(ApplicationKind::new(0x0100).unwrap(), bytes).unwrap())
+}
+
 fn payloads() -> Vec<Payload> {
     vec![
         Payload::Text(Text::new("grüße\n\tund küsse 😀").unwrap()),
-        Payload::Receipt(MessageId([1; 16])),
         Payload::Card(vec![1; MAX_CARD]),
         offer(),
         Payload::FileCancel(TransferId([2; 16])),
-        Payload::Unknown(Unknown::new(0x0100, 1, vec![1, 2, 3]).unwrap()),
+        long_offer(),
+        Payload::Unknown(Unknown::new(2, 1, vec![1, 2, 3]).unwrap()),
+        application(vec![1]),
+        application(vec![7; MAX_INLINE_LEN]),
         Payload::Unknown(Unknown::new(1, 2, b"a text of the future".to_vec()).unwrap()),
     ]
 }

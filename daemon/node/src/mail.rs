@@ -58,7 +58,9 @@ impl Turn<'_> {
     ) -> Option<Result<messenger::MailAnswer, messenger::RefusedBecause>> {
         let rows = MailRows(self.rows);
         let step = self.node.messenger.handle(self.now, self.rng, &rows, input);
-        let messenger::Step { rows, effects, answer } = step;
+        let messenger::Step { rows, application, effects, answer } = step;
+        // No session is served yet (`Messenger::serve_kinds`), so nothing is delivered past the conversation.
+        debug_assert!(application.is_empty(), "a payload without a session");
         for mail in rows {
             self.put(row(mail));
         }

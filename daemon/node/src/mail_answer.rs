@@ -225,7 +225,6 @@ fn message(view: &EntryView) -> Message {
 fn content(payload: &Payload) -> (MessageKind, Option<&str>, Option<OfferedFile>) {
     match payload {
         Payload::Text(text) => (MessageKind::Text, Some(text.as_str()), None),
-        Payload::Receipt(_) => (MessageKind::Receipt, None, None),
         Payload::Card(_) => (MessageKind::Card, None, None),
         Payload::FileOffer(offer) => {
             let file = OfferedFile {
@@ -237,7 +236,9 @@ fn content(payload: &Payload) -> (MessageKind, Option<&str>, Option<OfferedFile>
             (MessageKind::File, None, Some(file))
         }
         Payload::FileCancel(_) => (MessageKind::FileCancelled, None, None),
-        Payload::Unknown(_) => (MessageKind::Unknown, None, None),
+        Payload::Application(_) | Payload::ApplicationOffer(_) | Payload::Unknown(_) => {
+            (MessageKind::Unknown, None, None)
+        }
     }
 }
 

@@ -11,7 +11,7 @@ const FRAMES_AGE: u64 = 20 * 86_400;
 /// Compares what a contact says one of our relays accepted with what we collected there.
 ///
 /// All frames of the queue must count on our side, from its first; a contact whose count falls back only weakens the
-/// watch. (A pod that came back from a backup has not counted all: it audits queues that it opens from then on.)
+/// watch. (A pod that came back from a backup has not counted all: it counts for queues that it opens from then on.)
 ///
 /// A claim is held against the relay if it stayed connected and did not catch up **with that claim**: however many
 /// frames are on their way, and in whatever order, one that delivers is never suspected.

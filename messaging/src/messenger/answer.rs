@@ -71,6 +71,8 @@ pub struct RefusalCounts {
     pub unreadable: u64,
     /// Receipts for what was never sent.
     pub forged_receipts: u64,
+    /// Long payloads of sessions that no session here takes, or for which there was no room.
+    pub declined_payloads: u64,
 }
 
 /// What became of the messages in a parcel.

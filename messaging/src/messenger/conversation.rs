@@ -9,7 +9,7 @@ use super::{
     row::{Key, unpack},
     turn::{CommandResult, Turn},
 };
-use crate::payload::{Payload, Text};
+use crate::payload::{Payload, PayloadRange, Text};
 
 /// How long a message is tried, seconds: as long as relays keep frames.
 pub const MESSAGE_TTL: u64 = 21 * 24 * 60 * 60;
@@ -27,6 +27,25 @@ pub(super) struct Entry {
     pub(super) at: Timestamp,
     pub(super) state: EntryState,
     pub(super) payload: Vec<u8>,
+}
+
+impl Entry {
+    /// What people see of it: none where it is none of theirs. A payload of a session is shown only where no session took
+    /// it in: then a newer program of the contact sent it.
+    fn shown(&self) -> Option<Payload> {
+        let payload = Payload::parse(&self.payload).ok()?;
+        let is_shown = match payload.range() {
+            PayloadRange::Conversation => true,
+            PayloadRange::Control => false,
+            PayloadRange::Application => self.direction == Direction::Incoming,
+        };
+        is_shown.then_some(payload)
+    }
+
+    fn view(&self, number: u64) -> Option<EntryView> {
+        let payload = self.shown()?;
+        Some(EntryView { number, direction: self.direction, at: self.at, state: self.state, payload })
+    }
 }
 
 /// A message in the outbox: when it was queued (none once it was given up), and the outbox's record of it.
@@ -58,9 +77,8 @@ impl MailRow {
     #[must_use]
     pub fn entry(&self) -> Option<(ContactId, EntryView)> {
         let Key::Entry(contact, number) = Key::parse(&self.key)? else { return None };
-        let Entry { direction, at, state, payload } = unpack(self.value.as_ref()?).ok()?;
-        let payload = Payload::parse(&payload).ok().filter(|payload| !matches!(payload, Payload::Card(_)))?;
-        Some((contact, EntryView { number, direction, at, state, payload }))
+        let entry: Entry = unpack(self.value.as_ref()?).ok()?;
+        Some((contact, entry.view(number)?))
     }
 }
 
@@ -164,20 +182,27 @@ impl Turn<'_> {
             contact.queued_at.remove(&number);
         }
         let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { return };
-        let payload = Payload::parse(&entry.payload);
-        if let (Ok(Payload::Card(card)), EntryState::Expired(_)) = (&payload, state) {
-            self.card_was_given_up(id, card);
-        }
-        if matches!(payload, Ok(Payload::Card(_) | Payload::FileCancel(_))) {
-            // These are no part of the conversation that people see.
+        let entry = Entry { state, ..entry };
+        if entry.shown().is_none() {
             self.remove(Key::Entry(id, number));
-            return;
+            return self.hidden_settled(id, number, &entry);
         }
-        self.write_entry(id, number, &Entry { state, ..entry });
+        self.write_entry(id, number, &entry);
         self.notify(match state {
             EntryState::Expired(_) => Notice::Expired(id, number),
             _ => Notice::Delivered(id, number),
         });
+    }
+
+    /// What is no part of the conversation that people see left the outbox.
+    fn hidden_settled(&mut self, id: ContactId, number: u64, entry: &Entry) {
+        match Payload::parse(&entry.payload) {
+            Ok(Payload::Card(card)) if matches!(entry.state, EntryState::Expired(_)) => {
+                self.card_was_given_up(id, &card);
+            }
+            Ok(payload) => self.settle_application(id, number, entry, &payload),
+            Err(_) => {}
+        }
     }
 
     /// Gives up messages that waited too long.
@@ -205,12 +230,7 @@ impl Turn<'_> {
                 break;
             }
             let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { continue };
-            let Ok(payload) = Payload::parse(&entry.payload) else { continue };
-            if matches!(payload, Payload::Card(_) | Payload::FileCancel(_)) {
-                continue;
-            }
-            let Entry { direction, at, state, .. } = entry;
-            entries.push(EntryView { number, direction, at, state, payload });
+            entries.extend(entry.view(number));
         }
         entries.reverse();
         Ok(MailAnswer::Messages(entries))

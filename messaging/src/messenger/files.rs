@@ -16,9 +16,9 @@ use super::{
     turn::{CommandResult, Turn},
 };
 use crate::{
-    CHUNK_LEN, FileContent, Incoming, MAX_FILE, MAX_TRANSFERS, Outgoing, TransferId, Window,
+    CHUNK_LEN, FileContent, FileTooLong, Incoming, MAX_FILE, MAX_TRANSFERS, Outgoing, TransferId, Window,
     courier::Pending,
-    payload::{FileName, FileOffer, Payload},
+    payload::{ApplicationKind, FileName, FileOffer, Payload},
 };
 
 /// Longest file taken from a contact until the owner sets another limit: 256 MiB.
@@ -27,6 +27,8 @@ pub const DEFAULT_FILE_LIMIT: u64 = 256 << 20;
 pub const MAX_FILES: usize = 64;
 /// Chunks in one command that loads or reads: 40 of 11,500 B are 460 kB.
 pub const MAX_LOADED: u32 = 40;
+/// What a payload of a session is called in its record; nobody sees it.
+const PAYLOAD_NAME: &str = "payload";
 /// Chunks removed at a time, so that no step writes without bound.
 const REMOVED_AT_ONCE: u32 = 512;
 /// Chunks of a file that was never offered are refused after this, seconds: their offer may be late.
@@ -60,6 +62,8 @@ pub(super) struct FileRecord {
     transfer: Vec<u8>,
     /// Chunks from here on are still to be removed, once the file is over.
     removed: u32,
+    /// It is a payload of a session and no file of people: its kind, and the number it was queued under.
+    payload: Option<(u16, u64)>,
 }
 
 impl FileRecord {
@@ -74,7 +78,53 @@ impl FileRecord {
             loaded: 0,
             transfer: Vec::new(),
             removed: 0,
+            payload: None,
         }
+    }
+
+    /// A long payload of a session, on its way out.
+    pub(super) fn outgoing_payload(
+        kind: ApplicationKind,
+        number: u64,
+        content: FileContent,
+        at: Timestamp,
+    ) -> Result<Self, FileTooLong> {
+        let transfer = Outgoing::new(content, MAX_FILE)?.record();
+        let record = Self::underway_payload(Direction::Outgoing, kind, number, &content, at);
+        Ok(Self { loaded: record.chunks(), transfer, ..record })
+    }
+
+    /// A long payload of a session, on its way in.
+    pub(super) fn incoming_payload(kind: ApplicationKind, incoming: &Incoming, at: Timestamp) -> Self {
+        let record = Self::underway_payload(Direction::Incoming, kind, 0, incoming.content(), at);
+        Self { transfer: incoming.record(), ..record }
+    }
+
+    fn underway_payload(
+        direction: Direction,
+        kind: ApplicationKind,
+        number: u64,
+        content: &FileContent,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            direction,
+            name: PAYLOAD_NAME.to_owned(),
+            size: content.size,
+            sha256: content.sha256,
+            state: FileState::Underway,
+            at,
+            loaded: 0,
+            transfer: Vec::new(),
+            removed: 0,
+            payload: Some((kind.number(), number)),
+        }
+    }
+
+    /// The kind and number of a payload of a session.
+    fn payload(&self) -> Option<(ApplicationKind, u64)> {
+        let (kind, number) = self.payload?;
+        Some((ApplicationKind::new(kind)?, number))
     }
 
     /// Whether a record read back makes sense.
@@ -85,6 +135,7 @@ impl FileRecord {
                 Direction::Outgoing => Outgoing::restore(&self.transfer).is_ok(),
                 Direction::Incoming => Incoming::restore(&self.transfer).is_ok(),
             };
+        let sound = sound && self.payload.is_none_or(|(kind, _)| ApplicationKind::new(kind).is_some());
         if sound && self.size <= MAX_FILE { Ok(()) } else { Err("its transfer is damaged") }
     }
 
@@ -122,7 +173,7 @@ impl FileRecord {
         let needless = matches!(
             (self.direction, self.state),
             (Direction::Outgoing, FileState::Complete) | (_, FileState::Cancelled)
-        );
+        ) || self.payload.is_some() && self.state == FileState::Complete;
         needless && self.removed < self.chunks()
     }
 
@@ -176,14 +227,21 @@ impl Contact {
         self.volatile.chunks_from.iter().filter_map(receipt).collect()
     }
 
-    fn underway(&self, direction: Direction) -> usize {
-        let files = self.files.values().filter(|file| file.direction == direction && !file.is_over());
-        files.count()
+    fn files_underway(&self, direction: Direction) -> usize {
+        self.underway(direction).filter(|file| file.payload.is_none()).count()
+    }
+
+    pub(super) fn payloads_underway(&self, direction: Direction) -> usize {
+        self.underway(direction).filter(|file| file.payload.is_some()).count()
+    }
+
+    fn underway(&self, direction: Direction) -> impl Iterator<Item = &FileRecord> {
+        self.files.values().filter(move |file| file.direction == direction && !file.is_over())
     }
 }
 
 impl Turn<'_> {
-    fn keep_file(&mut self, id: ContactId, transfer: TransferId, record: FileRecord) {
+    pub(super) fn keep_file(&mut self, id: ContactId, transfer: TransferId, record: FileRecord) {
         self.put(record.key(id, transfer), &record);
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
             contact.files.insert(transfer, record);
@@ -196,13 +254,24 @@ impl Turn<'_> {
         contact.files.get(&transfer).ok_or(RefusedBecause::Unknown("file"))
     }
 
+    /// A file of people: what sessions send is out of the owner's sight.
+    fn shown_file(&self, id: ContactId, transfer: TransferId) -> Result<&FileRecord, RefusedBecause> {
+        let record = self.file_record(id, transfer)?;
+        if record.payload.is_some() { Err(RefusedBecause::Unknown("file")) } else { Ok(record) }
+    }
+
+    pub(super) fn file_is_known(&self, id: ContactId, transfer: TransferId) -> bool {
+        self.file_record(id, transfer).is_ok()
+    }
+
     pub(super) fn files(&mut self, id: ContactId) -> CommandResult {
         let contact = self.contact(id)?;
-        Ok(MailAnswer::Files(contact.files.iter().map(|(transfer, file)| file.view(*transfer)).collect()))
+        let shown = contact.files.iter().filter(|(_, file)| file.payload.is_none());
+        Ok(MailAnswer::Files(shown.map(|(transfer, file)| file.view(*transfer)).collect()))
     }
 
     pub(super) fn file(&mut self, id: ContactId, transfer: TransferId) -> CommandResult {
-        Ok(MailAnswer::File(self.file_record(id, transfer)?.view(transfer)))
+        Ok(MailAnswer::File(self.shown_file(id, transfer)?.view(transfer)))
     }
 
     pub(super) fn set_file_limit(&mut self, id: ContactId, limit: u64) -> CommandResult {
@@ -222,7 +291,7 @@ impl Turn<'_> {
             let rule = format!("a file has 1 to {MAX_FILE} bytes");
             return Err(RefusedBecause::Invalid { field: "size", rule });
         }
-        if self.contact(id)?.underway(Direction::Outgoing) >= MAX_TRANSFERS {
+        if self.contact(id)?.files_underway(Direction::Outgoing) >= MAX_TRANSFERS {
             let remedy = "wait until one of them is there, or remove one";
             return Err(RefusedBecause::Full {
                 what: "files on their way to a contact",
@@ -238,7 +307,7 @@ impl Turn<'_> {
     }
 
     /// Lets the oldest file that is over and takes no room go, where there are too many.
-    fn make_room_for_file(&mut self, id: ContactId) -> Result<(), RefusedBecause> {
+    pub(super) fn make_room_for_file(&mut self, id: ContactId) -> Result<(), RefusedBecause> {
         let contact = self.contact(id)?;
         if contact.files.len() < MAX_FILES {
             return Ok(());
@@ -246,7 +315,8 @@ impl Turn<'_> {
         let over = contact.files.iter().filter(|(_, file)| {
             file.is_over()
                 && !file.wastes()
-                && (file.direction, file.state) != (Direction::Incoming, FileState::Complete)
+                && ((file.direction, file.state) != (Direction::Incoming, FileState::Complete)
+                    || file.payload.is_some())
         });
         let oldest =
             over.min_by_key(|(_, file)| file.at).map(|(transfer, file)| (*transfer, file.key(id, *transfer)));
@@ -265,7 +335,7 @@ impl Turn<'_> {
         first: u32,
         bytes: &[u8],
     ) -> CommandResult {
-        let record = self.file_record(id, transfer)?.clone();
+        let record = self.shown_file(id, transfer)?.clone();
         if record.direction != Direction::Outgoing || record.state != FileState::Loading {
             return Err(RefusedBecause::Conflict("this file is not being loaded".into()));
         }
@@ -322,7 +392,7 @@ impl Turn<'_> {
         first: u32,
         count: u32,
     ) -> CommandResult {
-        let record = self.file_record(id, transfer)?;
+        let record = self.shown_file(id, transfer)?;
         let readable = record.direction == Direction::Incoming && record.state == FileState::Complete;
         if !readable {
             return Err(RefusedBecause::Conflict("only a file that has arrived whole can be read".into()));
@@ -338,13 +408,41 @@ impl Turn<'_> {
     }
 
     pub(super) fn remove_file(&mut self, id: ContactId, transfer: TransferId) -> CommandResult {
-        let mut record = self.file_record(id, transfer)?.clone();
+        self.shown_file(id, transfer)?;
+        self.cancel_transfer(id, transfer);
+        Ok(MailAnswer::Done)
+    }
+
+    /// Stops a transfer, and tells the contact.
+    fn cancel_transfer(&mut self, id: ContactId, transfer: TransferId) {
+        let Ok(record) = self.file_record(id, transfer) else { return };
+        let mut record = record.clone();
         if record.state == FileState::Underway {
             self.queue_payload(id, &Payload::FileCancel(transfer));
         }
         record.state = FileState::Cancelled;
         self.keep_file(id, transfer, record);
-        Ok(MailAnswer::Done)
+    }
+
+    /// The offer of a long payload expired: the payload ends with it.
+    pub(super) fn give_up_payload(&mut self, id: ContactId, transfer: TransferId) {
+        let Ok(record) = self.file_record(id, transfer) else { return };
+        if let Some((kind, number)) = record.payload().filter(|_| !record.is_over()) {
+            self.cancel_transfer(id, transfer);
+            self.payload_settled(id, number, kind, false);
+        }
+    }
+
+    /// All bytes of a transfer that is complete, while its chunks are kept.
+    pub(super) fn chunks_of(
+        &self,
+        id: ContactId,
+        transfer: TransferId,
+        content: &FileContent,
+    ) -> Option<Vec<u8>> {
+        let count = u32::try_from(content.chunks()).ok()?;
+        let chunks = (0..count).map(|index| self.read::<Vec<u8>>(Key::Chunk(id, transfer, index)));
+        Some(chunks.collect::<Option<Vec<_>>>()?.concat())
     }
 
     /// Removes chunks that nobody needs any more, some at a time; then the file itself, if it was given up.
@@ -357,7 +455,12 @@ impl Turn<'_> {
             self.remove(Key::Chunk(id, transfer, index));
         }
         record.removed = end;
-        let gone = record.state == FileState::Cancelled && end == record.chunks();
+        let is_needed = match record.state {
+            // Late chunks of a payload that was delivered are known by its record.
+            FileState::Complete => record.payload.is_none() || record.direction == Direction::Incoming,
+            _ => false,
+        };
+        let gone = !is_needed && end == record.chunks();
         if gone {
             self.remove(record.key(id, transfer));
             if let Some(contact) = self.messenger.contacts.get_mut(&id) {

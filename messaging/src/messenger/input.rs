@@ -9,7 +9,7 @@ use crate::{
     frame::Blob,
     invite::Invite,
     lane::{CallId, Unreached},
-    payload::{FileName, Text},
+    payload::{ApplicationKind, FileName, Text},
     place::{Capability, Place, QueueId},
     vcard::VCard,
     wire::{Request, Response},
@@ -124,6 +124,15 @@ pub enum Command {
         contact: ContactId,
         /// The text.
         text: Text,
+    },
+    /// Sends a payload of a session.
+    SendApplication {
+        /// The receiver.
+        contact: ContactId,
+        /// The session.
+        kind: ApplicationKind,
+        /// The session's bytes, at most [`MAX_APPLICATION_LEN`](crate::payload::MAX_APPLICATION_LEN).
+        bytes: Vec<u8>,
     },
     /// Lists entries of a conversation, newest last.
     Messages {

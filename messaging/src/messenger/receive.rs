@@ -238,7 +238,9 @@ impl Turn<'_> {
                 self.receive_entry(id, bytes);
                 self.file_offered(id, offer);
             }
-            Ok(_) => self.receive_entry(id, bytes),
+            Ok(Payload::ApplicationOffer(offer)) => self.application_offered(id, &offer),
+            Ok(Payload::Application(application)) => self.application_arrived(id, application, bytes),
+            Ok(Payload::Text(_) | Payload::Unknown(_)) => self.receive_entry(id, bytes),
             Err(_) => self.messenger.volatile.refused.malformed += 1,
         }
     }

@@ -6,7 +6,8 @@ use rand_core::CryptoRngCore;
 use serde::Serialize;
 
 use super::{
-    Command, ContactId, Effect, MailAnswer, MailRow, Messenger, Notice, Own, RefusedBecause, Step, Timestamp,
+    ApplicationEvent, Command, ContactId, Effect, MailAnswer, MailRow, Messenger, Notice, Own,
+    RefusedBecause, Step, Timestamp,
     contact::Contact,
     deliver::{Due, ItemKey},
     places::Call,
@@ -116,6 +117,7 @@ impl<'a> Turn<'a> {
             Command::SetBlocked(id, blocked) => self.set_blocked(id, blocked),
             Command::Remove(id) => self.remove_contact(id),
             Command::Send { contact, text } => self.send(contact, text),
+            Command::SendApplication { contact, kind, bytes } => self.send_application(contact, kind, bytes),
             Command::Messages { contact, before, limit } => self.messages(contact, before, limit),
             Command::MarkRead { contact, up_to } => self.mark_read(contact, up_to),
             Command::AddRelay { place, name, token } => self.add_relay(place, &name, token),
@@ -252,6 +254,10 @@ impl<'a> Turn<'a> {
 
     pub(super) fn effect(&mut self, effect: Effect) {
         self.step.effects.push(effect);
+    }
+
+    pub(super) fn application_event(&mut self, event: ApplicationEvent) {
+        self.step.application.push(event);
     }
 
     pub(super) fn notify(&mut self, notice: Notice) {

@@ -140,7 +140,7 @@ impl OwnKeyPackage {
 }
 
 impl PeerKeyPackage {
-    /// Takes a key package as it came from volatile.
+    /// Takes a key package as it came from outside.
     pub fn parse(bytes: &[u8]) -> Result<Self, KeyPackageError> {
         if bytes.len() > MAX_KEY_PACKAGE {
             return Err(KeyPackageError::Length(bytes.len()));

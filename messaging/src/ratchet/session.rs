@@ -78,12 +78,6 @@ impl Session {
         self.turn.heard && self.may_commit(self.group.own_leaf_index())
     }
 
-    /// The commit that goes with every message until the peer is heard in this epoch.
-    #[must_use]
-    pub fn unacked_commit(&self) -> Option<&[u8]> {
-        self.turn.unacked.as_deref()
-    }
-
     /// Which group this is.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {

@@ -18,13 +18,13 @@ fn file(len: usize) -> Vec<u8> {
     (0..len.div_ceil(32)).flat_map(|n| <[u8; 32]>::from(Sha256::digest(n.to_be_bytes()))).take(len).collect()
 }
 
-fn view(world: &mut World, pod: usize, contact: ContactId, transfer: TransferId) -> FileView {
+pub(crate) fn view(world: &mut World, pod: usize, contact: ContactId, transfer: TransferId) -> FileView {
     let MailAnswer::File(view) = world.command(pod, Command::File(contact, transfer)) else { panic!() };
     view
 }
 
 /// Offers a file and loads all of it.
-fn send(world: &mut World, by: usize, to: ContactId, bytes: &[u8]) -> TransferId {
+pub(crate) fn send(world: &mut World, by: usize, to: ContactId, bytes: &[u8]) -> TransferId {
     let name = FileName::new("letter.pdf").unwrap();
     let offer = Command::OfferFile { contact: to, name, content: content(bytes) };
     let MailAnswer::File(offered) = world.command(by, offer) else { panic!() };

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod address_book;
+mod application;
 mod chaos;
 mod files;
 mod hostile;

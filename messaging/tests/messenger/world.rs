@@ -1,13 +1,16 @@
 //! A small world: pods and relays, and a network that carries everything at once, or not at all.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::RangeInclusive,
+};
 
 use autonomy_messaging::{
     AuthSeed, CertificateRole, Name, PublicKey, SigningKey, Validity,
     lane::{CallId, Unreached},
     messenger::{
-        Command, ContactId, Effect, Input, MailAnswer, Messenger, MessengerStatus, Notice, Own,
-        RefusalCounts, RefusedBecause, RowClass, Step,
+        ApplicationEvent, Command, ContactId, Effect, Input, MailAnswer, Messenger, MessengerStatus, Notice,
+        Own, RefusalCounts, RefusedBecause, RowClass, Step,
     },
     payload::{Payload, Text},
     place::{Capability, Place, QueueId},
@@ -27,6 +30,10 @@ pub(crate) struct Pod {
     pub(crate) own: Own,
     pub(crate) online: bool,
     pub(crate) notices: Vec<Notice>,
+    /// What sessions were given.
+    pub(crate) application: Vec<ApplicationEvent>,
+    /// Kinds that have a session here.
+    served: Option<RangeInclusive<u16>>,
     collects: Vec<(Place, QueueId, Capability)>,
     /// Relays that it was told it collects at.
     up: BTreeSet<Place>,
@@ -89,13 +96,15 @@ impl World {
         input: Input,
     ) -> (Option<Result<MailAnswer, RefusedBecause>>, Option<Response>) {
         let it = &mut self.pods[pod];
-        let Step { rows, effects, answer } = it.messenger.handle(self.now, &mut self.rng, &it.disk, input);
+        let Step { rows, application, effects, answer } =
+            it.messenger.handle(self.now, &mut self.rng, &it.disk, input);
         for row in rows {
             match row.value {
                 Some(value) => drop(it.disk.insert(row.key, value)),
                 None => drop(it.disk.remove(&row.key)),
             }
         }
+        it.application.extend(application);
         it.assert_restores();
         let crash = self.crash.take_if(|(of, _)| *of == pod);
         let mut answered = None;
@@ -264,6 +273,13 @@ impl World {
         }
     }
 
+    /// A session takes these kinds.
+    pub(crate) fn serve(&mut self, pod: usize, kinds: RangeInclusive<u16>) {
+        let it = &mut self.pods[pod];
+        it.messenger.serve_kinds([kinds.clone()]);
+        it.served = Some(kinds);
+    }
+
     /// The rows a backup holds.
     pub(crate) fn backup(&self, pod: usize) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let disk = self.pods[pod].disk.clone();
@@ -364,6 +380,8 @@ impl Pod {
             own,
             online: true,
             notices: Vec::new(),
+            application: Vec::new(),
+            served: None,
             collects: Vec::new(),
             up: BTreeSet::new(),
             serves: BTreeSet::new(),
@@ -372,7 +390,9 @@ impl Pod {
 
     pub(crate) fn restored(&self) -> Messenger {
         let rows = self.disk.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
-        Messenger::restore(rows, Some(self.own.clone())).unwrap()
+        let mut messenger = Messenger::restore(rows, Some(self.own.clone())).unwrap();
+        messenger.serve_kinds(self.served.clone());
+        messenger
     }
 
     fn assert_restores(&self) {

@@ -1,15 +1,17 @@
 //! One value of each format; the seeds of the fuzzer are their encodings.
 
-use autonomy_messaging::Window;
 use autonomy_messaging::carrier::{Parcel, ParcelEntry};
 use autonomy_messaging::envelope::{Envelope, Hello, Ratchet, Reset};
 use autonomy_messaging::frame::{DepositId, Frame, QueueKey};
 use autonomy_messaging::packet::{Acks, Chunk, Item, Packet, Part, TransferId};
-use autonomy_messaging::payload::{FileName, FileOffer, MessageId, Payload, Text, Unknown};
+use autonomy_messaging::payload::{
+    Application, ApplicationKind, ApplicationOffer, FileName, FileOffer, Payload, Text, Unknown,
+};
 use autonomy_messaging::queue::{QueueLimits, QueueRecord};
 use autonomy_messaging::ratchet::Incarnation;
 use autonomy_messaging::vcard::{Note, VCard};
 use autonomy_messaging::wire::{QueueNotice, Refusal, Request, Response, Ticket};
+use autonomy_messaging::{FileContent, Window};
 
 use super::wire::{blob, capability, frame, pod_certificate, queue};
 use super::{NOW, key, name, person, rng};
@@ -94,13 +96,18 @@ pub(crate) fn sample_payloads() -> Vec<(&'static str, Payload)> {
         size: 20_000_000,
         sha256: [6; 32],
     };
+    let kind = ApplicationKind::new(0x0100).unwrap();
+    let application = Application::new(kind, b"\x01a payment".to_vec()).unwrap();
+    let content = FileContent { size: 1_000_000, sha256: [6; 32] };
+    let long = ApplicationOffer { transfer: TransferId([2; 16]), kind, content };
     vec![
         ("good-text", Payload::Text(Text::new("grüße\n\tund küsse 😀").unwrap())),
-        ("good-receipt", Payload::Receipt(MessageId([1; 16]))),
         ("good-card", Payload::Card(b"a card".to_vec())),
         ("good-offer", Payload::FileOffer(offer)),
         ("good-cancel", Payload::FileCancel(TransferId([2; 16]))),
-        ("good-unknown", Payload::Unknown(Unknown::new(0x0100, 1, b"a payment".to_vec()).unwrap())),
+        ("good-application", Payload::Application(application)),
+        ("good-application-offer", Payload::ApplicationOffer(long)),
+        ("good-unknown", Payload::Unknown(Unknown::new(2, 1, b"a receipt".to_vec()).unwrap())),
     ]
 }
 

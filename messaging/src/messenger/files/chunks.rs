@@ -39,7 +39,10 @@ impl Turn<'_> {
                     record.transfer = outgoing.record();
                     if outgoing.is_complete() {
                         record.state = FileState::Complete;
-                        self.notify(Notice::FileDelivered(id, *transfer));
+                        match record.payload() {
+                            Some((kind, number)) => self.payload_settled(id, number, kind, true),
+                            None => self.notify(Notice::FileDelivered(id, *transfer)),
+                        }
                     }
                     self.keep_file(id, *transfer, record);
                 }
@@ -70,7 +73,7 @@ impl Turn<'_> {
             return;
         }
         let limit = contact.record.file_limit;
-        let welcome = size > 0 && contact.underway(Direction::Incoming) < MAX_TRANSFERS;
+        let welcome = size > 0 && contact.files_underway(Direction::Incoming) < MAX_TRANSFERS;
         let incoming = Incoming::new(content, limit).ok().filter(|_| welcome);
         let room = self.make_room_for_file(id).is_ok();
         let Some(incoming) = incoming.filter(|_| room) else {
@@ -136,7 +139,10 @@ impl Turn<'_> {
         record.transfer = incoming.record();
         if incoming.is_complete() {
             record.state = FileState::Complete;
-            self.notify(Notice::FileReceived(id, transfer));
+            match record.payload() {
+                Some((kind, _)) => self.deliver_long_payload(id, transfer, kind, incoming.content()),
+                None => self.notify(Notice::FileReceived(id, transfer)),
+            }
         }
         self.keep_file(id, transfer, record);
     }
@@ -165,7 +171,11 @@ impl Turn<'_> {
             return;
         }
         let record = FileRecord { state: FileState::Cancelled, ..record.clone() };
+        match (record.payload(), record.direction) {
+            (Some((kind, number)), Direction::Outgoing) => self.payload_settled(id, number, kind, false),
+            (Some(_), Direction::Incoming) => {}
+            (None, _) => self.notify(Notice::FileCancelled(id, transfer)),
+        }
         self.keep_file(id, transfer, record);
-        self.notify(Notice::FileCancelled(id, transfer));
     }
 }

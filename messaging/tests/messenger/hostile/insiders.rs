@@ -4,7 +4,7 @@ use autonomy_messaging::{
     CertificateRole, MAX_PART, Validity, Window,
     messenger::{Command, EntryState, MailAnswer},
     packet::{Chunk, Item, Part, TransferId},
-    payload::{MAX_TEXT_LEN, Payload, Unknown},
+    payload::{Application, ApplicationKind, MAX_TEXT_LEN, Payload, Unknown},
 };
 
 use super::super::{
@@ -50,11 +50,13 @@ fn unknown_payload_kinds_are_kept_and_listed() {
     let mut mallory = Insider::new(&mut world, 100);
     let id = mallory.id();
     let unknown = [
-        Unknown::new(0x0100, 1, b"pay me".to_vec()).unwrap(),
-        Unknown::new(0x0001, 9, b"a text of another kind".to_vec()).unwrap(),
+        Payload::Application(
+            Application::new(ApplicationKind::new(0x0100).unwrap(), b"pay me".to_vec()).unwrap(),
+        ),
+        Payload::Unknown(Unknown::new(0x0001, 9, b"a text of another kind".to_vec()).unwrap()),
     ];
     for payload in unknown.clone() {
-        let item = mallory.part(Payload::Unknown(payload).to_bytes().to_vec());
+        let item = mallory.part(payload.to_bytes().to_vec());
         mallory.say(&mut world, &[item]);
     }
     let MailAnswer::Messages(entries) =
@@ -63,7 +65,7 @@ fn unknown_payload_kinds_are_kept_and_listed() {
         panic!()
     };
     let listed: Vec<Payload> = entries.into_iter().map(|entry| entry.payload).collect();
-    assert_eq!(listed, unknown.map(Payload::Unknown));
+    assert_eq!(listed, unknown);
     mallory.assert_talks(&mut world);
 }
 
