@@ -29,95 +29,69 @@
 mod address_book;
 mod answer;
 mod application;
+mod arrivals;
 mod cards;
 mod contact;
 mod contacts;
+mod context;
 mod conversation;
 mod deliver;
 mod effect;
 mod files;
+mod flight;
+mod ids;
 mod input;
 mod introductions;
 mod invites;
+mod network;
+mod own_places;
+mod own_queue;
 mod parcels;
 mod places;
-mod publish;
 mod receive;
 mod redemption;
+mod refusals;
 mod relays;
 mod reset;
 mod restore;
 mod row;
+mod states;
+mod step;
 mod turn;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ed25519_dalek::SigningKey;
 use rand_core::CryptoRngCore;
 
 pub use self::{
     answer::{
-        ContactView, EntryView, FileView, Imported, InviteView, MailAnswer, MessengerStatus, RefusalCounts,
-        RefusedBecause, RelayView,
+        ContactView, EntryView, FileView, Imported, InviteView, MailAnswer, MessengerStatus, RefusedBecause,
+        RelayView,
     },
-    application::{ApplicationEvent, MAX_APPLICATION_TRANSFERS},
-    contact::{ContactId, ContactState, Direction, EntryState},
+    application::MAX_APPLICATION_TRANSFERS,
     conversation::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
-    effect::{Collection, Effect, Notice},
-    files::{DEFAULT_FILE_LIMIT, FileState, MAX_FILES, MAX_LOADED},
-    input::{Command, Input, MAX_INVITE_VALIDITY, Reach},
-    invites::{InviteId, InviteState, MAX_INVITES},
-    relays::{ACTIVE_RELAYS, MAX_RELAYS, RelayState},
+    effect::{ApplicationEvent, Collection, Effect, Notice},
+    files::{DEFAULT_FILE_LIMIT, MAX_FILES, MAX_LOADED},
+    ids::{ContactId, InviteId},
+    input::{Command, Input, MAX_INVITE_VALIDITY},
+    invites::MAX_INVITES,
+    refusals::{RefusalCounts, RefusalReason},
+    relays::{ACTIVE_RELAYS, MAX_RELAYS},
     restore::RestoreError,
     row::{BadRow, MailRow, RowClass},
+    states::{ContactState, Direction, EntryState, FileState, InviteState, Reach, RelayState},
+    step::{Own, Step, Timestamp},
 };
 use self::{
-    contact::{Contact, FirstFlight},
-    invites::InviteRecord,
-    relays::Relay,
-    turn::Turn,
+    contact::Contact, invites::Invites, network::Network, own_places::OwnPlaces, relays::Relays, turn::Turn,
 };
 use crate::{
-    Certificate, Name, RootPublic, Rows,
+    Name, Rows,
     courier::{Budget, MAX_CALLS},
-    lane::CallId,
-    place::{Place, QueueId},
 };
-
-/// Seconds since 1970, UTC.
-pub type Timestamp = u64;
 
 /// Most contacts of a pod, those who ask included: 12 kB each in memory are 12 MB.
 pub const MAX_CONTACTS: usize = 1024;
-
-/// Who the pod is to its contacts. Comes from the owner's bundle.
-#[derive(Clone)]
-pub struct Own {
-    /// The person.
-    pub root: RootPublic,
-    /// The root's certificate for the pod key.
-    pub certificate: Certificate,
-    /// The pod key: signs cards and resets.
-    pub pod_key: SigningKey,
-    /// The pod's own peer service.
-    pub place: Place,
-    /// The display name until the owner sets one.
-    pub name: Name,
-}
-
-/// The outcome of one input: let sessions consume `application`, commit `rows` with theirs, then carry out `effects`, then give `answer`.
-#[must_use = "rows that are not committed are forgotten, effects that are not carried out never happen"]
-#[derive(Debug, Default)]
-pub struct Step {
-    /// New states in the order they were applied; a later row of the same key wins.
-    pub rows: Vec<MailRow>,
-    /// What happened to payloads of sessions. Consume them in this step: their rows are committed with these.
-    pub application: Vec<ApplicationEvent>,
-    /// What to do once the rows are safe.
-    pub effects: Vec<Effect>,
-    /// The answer to a command.
-    pub answer: Option<Result<MailAnswer, RefusedBecause>>,
-}
 
 /// The state of all contacts, and the rules by which it changes.
 #[derive(Debug, Default)]
@@ -127,8 +101,9 @@ pub struct Messenger {
     name: Option<Name>,
     reach: Reach,
     contacts: BTreeMap<ContactId, Contact>,
-    invites: BTreeMap<InviteId, InviteRecord>,
-    relays: BTreeMap<Place, Relay>,
+    invites: Invites,
+    relays: Relays,
+    network: Network,
     served_kinds: application::ServedKinds,
     volatile: Volatile,
 }
@@ -136,27 +111,10 @@ pub struct Messenger {
 /// State that is in no row: learnt anew after a start.
 #[derive(Debug, Default)]
 struct Volatile {
-    /// Calls in flight.
-    calls: HashMap<CallId, places::Call>,
-    next_call: u64,
-    /// Which queue leads to whom.
-    queues: HashMap<QueueId, places::QueueOwner>,
     /// When to look at which contact next.
     wakes: BTreeSet<(Timestamp, ContactId)>,
     /// Whether the sessions were looked for since the start.
     checked: bool,
-    /// The last set of collections that was asked for.
-    collecting: Option<Vec<Collection>>,
-    /// The last set of own queues that was announced.
-    serving: Option<Vec<QueueId>>,
-    /// Whether queues came, went or opened since the last two were announced.
-    queues_changed: bool,
-    /// Invites on their way to their places.
-    publishing: BTreeMap<InviteId, FirstFlight>,
-    /// Acknowledgements owed to places.
-    acks: places::AckBook,
-    /// When those that did not reach their place are told again.
-    acks_due: Option<Timestamp>,
     /// Calls with frames, shared out among contacts.
     budget: Calls,
     /// Contacts whose group is in memory, the one used last at the end.
@@ -215,10 +173,28 @@ impl Messenger {
 
     /// Takes note of who the pod is, or is from now on; cards go out to all contacts where anything changed.
     pub fn adopt(&mut self, own: Own) {
+        self.network.move_home(own.place);
         self.own = Some(own);
-        self.volatile.serving = None;
-        self.volatile.queues_changed = true;
         self.volatile.checked = false;
+    }
+
+    /// Who the pod is and where it is reached; none before it has an owner.
+    fn own_places(&self) -> Option<OwnPlaces<'_>> {
+        Some(OwnPlaces { own: self.own.as_ref()?, reach: self.reach, relays: &self.relays })
+    }
+
+    fn invites_and_places<'a>(
+        &'a mut self,
+        own: &'a Own,
+    ) -> (OwnPlaces<'a>, &'a mut Invites, &'a mut Network) {
+        let places = OwnPlaces { own, reach: self.reach, relays: &self.relays };
+        (places, &mut self.invites, &mut self.network)
+    }
+
+    fn relay_list(&self) -> Vec<RelayView> {
+        let queues = || self.contacts.values().flat_map(|contact| &contact.record.queues);
+        self.relays
+            .list(|place| queues().filter(|queue| queue.place == *place && queue.is_open()).count() as u32)
     }
 
     /// When to wake the messenger if nothing else happens.
@@ -228,12 +204,6 @@ impl Messenger {
             return Some(0);
         }
         let contacts = self.volatile.wakes.first().map(|(at, _)| *at);
-        [contacts, self.next_invite(), self.next_retirement()].into_iter().flatten().min()
-    }
-}
-
-impl std::fmt::Debug for Own {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Own").field("root", &self.root).field("pod_key", &"[secret]").finish_non_exhaustive()
+        [contacts, self.invites.next_wake(), self.relays.next_wake()].into_iter().flatten().min()
     }
 }

@@ -148,12 +148,12 @@ fn status(told: &MessengerStatus) -> MailStatus {
         queued: told.queued,
         unread: told.unread,
         refused: RefusedFrames {
-            unknown_queue: refused.unknown_queue,
-            foreign: refused.foreign,
-            malformed: refused.malformed,
-            repeats: refused.repeats,
-            unreadable: refused.unreadable,
-            forged_receipts: refused.forged_receipts,
+            unknown_queue: refused.of(messenger::RefusalReason::UnknownQueue),
+            foreign: refused.of(messenger::RefusalReason::Foreign),
+            malformed: refused.of(messenger::RefusalReason::Malformed),
+            repeats: refused.of(messenger::RefusalReason::Repeat),
+            unreadable: refused.of(messenger::RefusalReason::Unreadable),
+            forged_receipts: refused.of(messenger::RefusalReason::ForgedReceipt),
         },
     }
 }

@@ -1,9 +1,8 @@
 //! Contacts as vCards: out to an address book, and in from one.
 
 use super::{
-    ContactId, ContactState, MailAnswer, RefusedBecause,
-    contact::ContactRecord,
-    turn::{CommandResult, Turn},
+    ContactId, ContactState, MailAnswer, RefusedBecause, contact::ContactRecord, context::CommandResult,
+    turn::Turn,
 };
 use crate::vcard::{Note, VCard};
 

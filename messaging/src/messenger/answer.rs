@@ -1,8 +1,10 @@
 //! The messenger's answers to commands.
 
 use super::{
-    ContactId, ContactState, Direction, EntryState, FileState, InviteId, InviteState, Reach, RelayState,
-    Timestamp,
+    ids::{ContactId, InviteId},
+    refusals::RefusalCounts,
+    states::{ContactState, Direction, EntryState, FileState, InviteState, Reach, RelayState},
+    step::Timestamp,
 };
 use crate::{
     FileContent, Name, RootPublic, TransferId,
@@ -52,27 +54,8 @@ pub struct MessengerStatus {
     pub queued: u32,
     /// Messages not read yet.
     pub unread: u32,
-    /// Frames that led nowhere.
+    /// What came in, or was due, and changed nothing.
     pub refused: RefusalCounts,
-}
-
-/// Frames that led nowhere, since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RefusalCounts {
-    /// For a queue that is not ours, or with another capability.
-    pub unknown_queue: u64,
-    /// Not sealed by the contact whose queue it is.
-    pub foreign: u64,
-    /// Sealed right and badly made inside.
-    pub malformed: u64,
-    /// Seen before.
-    pub repeats: u64,
-    /// For keys that are gone or not there yet.
-    pub unreadable: u64,
-    /// Receipts for what was never sent.
-    pub forged_receipts: u64,
-    /// Long payloads of sessions that no session here takes, or for which there was no room.
-    pub declined_payloads: u64,
 }
 
 /// What became of the messages in a parcel.

@@ -7,11 +7,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    ContactId, Direction, EntryState, MailAnswer, RefusedBecause,
-    conversation::Entry,
-    files::FileRecord,
-    row::Key,
-    turn::{CommandResult, Turn},
+    ApplicationEvent, ContactId, Direction, EntryState, MailAnswer, RefusalReason, RefusedBecause,
+    context::CommandResult, conversation::Entry, files::FileRecord, row::Key, turn::Turn,
 };
 use crate::{
     FileContent, Incoming, TransferId,
@@ -24,32 +21,6 @@ use crate::{
 /// Long application payloads on their way from one contact at a time, and as many to it. Beside the files of people, so
 /// that neither waits for the other: two of 4 MiB each way are 16 MiB on disk a contact at most.
 pub const MAX_APPLICATION_TRANSFERS: usize = 2;
-
-/// What happened to a payload of a session. The embedding node hands it to the session **in the same step**: the rows of
-/// both are one transaction, so that a payload is consumed exactly once.
-#[derive(Clone, PartialEq, Eq)]
-pub enum ApplicationEvent {
-    /// One arrived, in the order in which the contact sent it; a long one when its last chunk came.
-    Deliver {
-        /// Who sent it.
-        contact: ContactId,
-        /// Which session it is for.
-        kind: ApplicationKind,
-        /// The session's bytes.
-        bytes: Vec<u8>,
-    },
-    /// One that was sent ended.
-    Settled {
-        /// To whom it was sent.
-        contact: ContactId,
-        /// The number that [`MailAnswer::Queued`] gave for it.
-        number: u64,
-        /// Which session it is of.
-        kind: ApplicationKind,
-        /// It is safe at the contact's pod; otherwise it expired or was declined, and may or may not have arrived.
-        delivered: bool,
-    },
-}
 
 /// Kinds that have a session in the embedding node. Other application kinds are shown to the owner as unknown.
 #[derive(Debug, Default)]
@@ -93,7 +64,7 @@ impl Turn<'_> {
         self.check_room_for_transfer(id, Direction::Outgoing)?;
         let content = FileContent { size: bytes.len() as u64, sha256: Sha256::digest(bytes).into() };
         let mut transfer = TransferId([0; 16]);
-        self.rng.fill_bytes(&mut transfer.0);
+        self.cx.rng.fill_bytes(&mut transfer.0);
         let offer = Payload::ApplicationOffer(ApplicationOffer { transfer, kind, content });
         let number = self.queue_payload(id, &offer).ok_or_else(cannot_queue)?;
         for (index, chunk) in (0..).zip(bytes.chunks(crate::CHUNK_LEN as usize)) {
@@ -143,7 +114,7 @@ impl Turn<'_> {
                 self.keep_file(id, transfer, record);
             }
             None => {
-                self.messenger.volatile.refused.declined_payloads += 1;
+                self.cx.refuse(RefusalReason::DeclinedPayload);
                 self.queue_payload(id, &Payload::FileCancel(transfer));
             }
         }
@@ -160,7 +131,7 @@ impl Turn<'_> {
         let bytes = self.chunks_of(id, transfer, content);
         match bytes.filter(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)) == content.sha256) {
             Some(bytes) => self.application_event(ApplicationEvent::Deliver { contact: id, kind, bytes }),
-            None => self.messenger.volatile.refused.malformed += 1,
+            None => self.cx.refuse(RefusalReason::Malformed),
         }
     }
 
@@ -196,18 +167,4 @@ impl Turn<'_> {
 
 fn cannot_queue() -> RefusedBecause {
     RefusedBecause::Conflict("the payload cannot be queued: too much waits for this contact".into())
-}
-
-impl std::fmt::Debug for ApplicationEvent {
-    /// Payloads of sessions may be secret: only their length is shown.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Deliver { contact, kind, bytes } => {
-                write!(f, "Deliver({contact:?}, {kind:?}, {} bytes)", bytes.len())
-            }
-            Self::Settled { contact, number, kind, delivered } => {
-                write!(f, "Settled({contact:?}, {number}, {kind:?}, delivered: {delivered})")
-            }
-        }
-    }
 }

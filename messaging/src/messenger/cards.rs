@@ -4,9 +4,7 @@ use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 
 use super::{
-    ContactId, ContactState, Notice,
-    contact::{Contact, FirstFlight},
-    turn::Turn,
+    ContactId, ContactState, Notice, RefusalReason, contact::Contact, flight::FirstFlight, turn::Turn,
 };
 use crate::{
     card::{Card, CardPlace, UnverifiedCard},
@@ -109,11 +107,11 @@ impl Turn<'_> {
         let root = contact.record.root();
         let card = UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&root, self.now).ok());
         let Some(card) = card.filter(|card| card.leaf_key() == leaf) else {
-            self.messenger.volatile.refused.malformed += 1;
+            self.cx.refuse(RefusalReason::Malformed);
             return;
         };
         if !self.take_newer_card(id, card, bytes) {
-            self.messenger.volatile.refused.malformed += 1;
+            self.cx.refuse(RefusalReason::Malformed);
         } else if self.messenger.contacts[&id].record.state == ContactState::Joining {
             self.confirmed(id);
         }

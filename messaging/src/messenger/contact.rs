@@ -5,12 +5,12 @@ use std::{
     fmt,
 };
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{Timestamp, deliver::ItemKey, files::FileRecord};
+use super::{
+    ContactState, Timestamp, deliver::ItemKey, files::FileRecord, flight::FirstFlight, own_queue::OwnQueue,
+};
 use crate::{
     Certificate, RoleKind, RootPublic, TransferId, UnverifiedCertificate,
     card::Card,
@@ -18,53 +18,12 @@ use crate::{
     frame::QueueKey,
     inbox::Inbox,
     outbox::Outbox,
-    place::{Capability, PLACE_LEN, Place, QueueAddress, QueueId},
+    place::QueueId,
     ratchet::Session,
 };
 
-/// Names a contact: the first 16 bytes of SHA-256 of a label and their root key. One person, one contact.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ContactId(pub [u8; 16]);
-
-/// How it stands between us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ContactState {
-    /// We redeemed their invite; they have not confirmed us yet.
-    Joining,
-    /// They redeemed our invite; we have not confirmed them yet.
-    Asking,
-    /// Messages go both ways.
-    Active,
-    /// Blocked by the owner: our queues for them are closed.
-    Blocked,
-    /// Known by an imported card, and nothing more.
-    Known,
-}
-
 /// Resets of a contact that are remembered: it makes one when its pod was restored from a backup, so these are years.
 pub(super) const MAX_RESETS: usize = 16;
-
-/// Who wrote an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Direction {
-    /// The contact.
-    Incoming,
-    /// The owner.
-    Outgoing,
-}
-
-/// How an entry of a conversation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum EntryState {
-    /// On its way.
-    Queued,
-    /// Safe at the contact's pod since then.
-    Delivered(Timestamp),
-    /// Given up then; it may or may not have arrived.
-    Expired(Timestamp),
-    /// It arrived.
-    Received,
-}
 
 /// What is remembered of a contact. Changes rarely.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -120,29 +79,6 @@ pub(super) struct PairKeys {
     pub(super) seal_in: [u8; 32],
     pub(super) seal_out: [u8; 32],
     pub(super) reset_psk: [u8; 32],
-}
-
-/// A queue of ours for one contact at one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct OwnQueue {
-    #[serde(with = "place_bytes")]
-    pub(super) place: Place,
-    id: [u8; 32],
-    deposit: [u8; 32],
-    collect: [u8; 32],
-    pub(super) state: QueueState,
-}
-
-/// Whether a place has made a queue of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum QueueState {
-    /// Not yet.
-    New,
-    /// It has, and gives out what comes.
-    Open,
-    /// It had, until the contact was blocked. The queue is made again under its name: so the address that the contact
-    /// knows leads to us again, whatever became of theirs meanwhile. What the place took before is not held against it.
-    Closed,
 }
 
 /// How a conversation stands. Changes with every message.
@@ -209,44 +145,6 @@ pub(super) struct ContactVolatile {
     pub(super) last_reset: Timestamp,
 }
 
-/// The repeated sending of what stands at the beginning: an invite, a hello, a reset.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct FirstFlight {
-    pub(super) in_flight: u32,
-    pub(super) due: Timestamp,
-    pub(super) tries: u32,
-    /// Whether a place took it this time.
-    pub(super) left: bool,
-}
-
-/// Pause before a place that did not answer is asked again, seconds; doubled each time.
-const FIRST_PAUSE: u64 = 2;
-const LONGEST_PAUSE: u64 = 300;
-
-impl FirstFlight {
-    /// No place took it: later again.
-    pub(super) fn put_off(&mut self, now: Timestamp) {
-        self.due = now + (FIRST_PAUSE << self.tries.min(8)).min(LONGEST_PAUSE);
-        self.tries += 1;
-    }
-}
-
-impl ContactId {
-    /// The contact that this person is.
-    #[must_use]
-    pub fn of(root: &RootPublic) -> Self {
-        let digest =
-            Sha256::new().chain_update("autonomy contact v1\0").chain_update(root.as_bytes()).finalize();
-        Self(*digest.first_chunk().expect("SHA-256 has 32 bytes"))
-    }
-}
-
-impl fmt::Debug for ContactId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ContactId({:02x}{:02x}{:02x}{:02x}…)", self.0[0], self.0[1], self.0[2], self.0[3])
-    }
-}
-
 impl ContactRecord {
     pub(super) fn root(&self) -> RootPublic {
         RootPublic::from_bytes(&self.root).expect("checked when the record was made or read")
@@ -288,62 +186,6 @@ impl PairKeys {
 
     pub(super) fn seals(&self) -> QueueKey {
         QueueKey::from_bytes(self.seal_out)
-    }
-}
-
-impl OwnQueue {
-    /// A queue under a name that is drawn anew.
-    pub(super) fn generate(place: Place, at_home: bool, rng: &mut dyn rand_core::CryptoRngCore) -> Self {
-        let mut seed = Zeroizing::new([0; 32]);
-        rng.fill_bytes(seed.as_mut_slice());
-        Self::derive(&seed, place, at_home)
-    }
-
-    /// The queue of one contact at a place: the same whenever it is made. A relay that comes back into use, and a pod that
-    /// comes back from a backup, have it under the name that the contact knows.
-    pub(super) fn derive(seed: &[u8; 32], place: Place, at_home: bool) -> Self {
-        let at = HEXLOWER.encode(&place.to_bytes());
-        let draw = |what: &str| *QueueKey::derive(seed, &format!("{what} at {at}")).as_bytes();
-        let state = if at_home { QueueState::Open } else { QueueState::New };
-        Self { place, id: draw("queue"), deposit: draw("deposit"), collect: draw("collect"), state }
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.state == QueueState::Open
-    }
-
-    pub(super) fn id(&self) -> QueueId {
-        QueueId::from_bytes(self.id)
-    }
-
-    pub(super) fn deposit(&self) -> Capability {
-        Capability::from_bytes(self.deposit)
-    }
-
-    pub(super) fn collect(&self) -> Capability {
-        Capability::from_bytes(self.collect)
-    }
-
-    pub(super) fn address(&self) -> QueueAddress {
-        QueueAddress { place: self.place, queue: self.id(), deposit: self.deposit() }
-    }
-}
-
-/// A place within a row.
-pub(super) mod place_bytes {
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
-
-    use super::{PLACE_LEN, Place};
-
-    pub(crate) fn serialize<S: Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> {
-        place.to_bytes().as_slice().serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Place, D::Error> {
-        let bytes = Vec::<u8>::deserialize(deserializer)?;
-        let bytes: &[u8; PLACE_LEN] =
-            bytes.as_slice().try_into().map_err(|_| D::Error::custom("a place has 64 bytes"))?;
-        Place::from_bytes(bytes).ok_or_else(|| D::Error::custom("not a place"))
     }
 }
 

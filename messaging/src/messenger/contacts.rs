@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     ContactId, ContactState, ContactView, DEFAULT_FILE_LIMIT, MAX_CONTACTS, MailAnswer, Messenger,
     MessengerStatus, RefusedBecause, Timestamp,
-    contact::{Contact, ContactRecord, ContactVolatile, FirstFlight, ThreadRecord},
+    contact::{Contact, ContactRecord, ContactVolatile, ThreadRecord},
+    context::CommandResult,
+    flight::FirstFlight,
     row::Key,
-    turn::{CommandResult, Turn},
+    turn::Turn,
 };
 use crate::{
     Name, RootPublic,
@@ -203,7 +205,7 @@ impl Turn<'_> {
             self.close_confirmed_invite(invite);
         }
         for queue in &contact.record.queues {
-            self.drop_queue(queue);
+            self.messenger.network.drop_queue(&mut self.cx, queue, queue.lane());
         }
         if let Some(at) = contact.volatile.wake {
             self.messenger.volatile.wakes.remove(&(at, id));
@@ -222,7 +224,7 @@ impl Turn<'_> {
         }
         self.remove(Key::Thread(id));
         self.remove(Key::Contact(id));
-        self.messenger.volatile.queues_changed = true;
+        self.messenger.network.queues_changed();
     }
 
     pub(super) fn remove_contact(&mut self, id: ContactId) -> CommandResult {

@@ -6,8 +6,9 @@ use super::{
     ContactId, ContactState, Direction, EntryState, EntryView, MailAnswer, MailRow, Notice, RefusedBecause,
     Timestamp,
     contact::Contact,
+    context::CommandResult,
     row::{Key, unpack},
-    turn::{CommandResult, Turn},
+    turn::Turn,
 };
 use crate::payload::{Payload, PayloadRange, Text};
 

@@ -1,7 +1,7 @@
 //! Frames out: what the courier of a contact finds due, sealed and handed to places.
 
 use super::{
-    ContactId, ContactState, Timestamp, contact::Contact, conversation::Entry, places::Call, row::Key,
+    ContactId, ContactState, Timestamp, contact::Contact, conversation::Entry, network::Purpose, row::Key,
     turn::Turn,
 };
 use crate::{
@@ -88,7 +88,7 @@ impl Turn<'_> {
             return Vec::new();
         };
         let pending = contact.pending();
-        contact.volatile.courier.next(now, &mut *self.rng, &pending)
+        contact.volatile.courier.next(now, &mut *self.cx.rng, &pending)
     }
 
     /// When something is due for this contact again.
@@ -105,14 +105,14 @@ impl Turn<'_> {
         let content = self.sealed_once(id, keys)?;
         let contact = self.messenger.contacts.get_mut(&id)?;
         let seals = contact.record.keys.as_ref()?.seals();
-        let blob = seals.seal(&address.queue, &content, self.rng).ok()?;
+        let blob = seals.seal(&address.queue, &content, self.cx.rng).ok()?;
         let frame = Frame {
-            deposit: DepositId::generate(self.rng),
+            deposit: DepositId::generate(self.cx.rng),
             queue: address.queue,
             capability: address.deposit,
             blob,
         };
-        let what = Call::Deposit { contact: id, probe: shipment.probe };
+        let what = Purpose::Deposit { contact: id, probe: shipment.probe };
         let call = self.call(address.place, deposit_lane(id), Request::Deposit(frame), what);
         let now = self.now;
         let contact = self.messenger.contacts.get_mut(&id)?;
@@ -161,7 +161,7 @@ impl Turn<'_> {
         let acks = self.acks(id)?;
         let packet = Packet { acks, items }.to_bytes().ok()?;
         let mut session = self.take_session(id)?;
-        let sealed = session.seal(self.rng, &packet, may_commit);
+        let sealed = session.seal(self.cx.rng, &packet, may_commit);
         self.keep_session(id, session);
         let sealed = sealed.ok()?;
         Envelope::Ratchet(Ratchet { commit: sealed.commit, message: sealed.message }).to_bytes().ok()
@@ -232,7 +232,7 @@ impl Turn<'_> {
         };
         let now = self.now;
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.volatile.courier.outcome(call, ending, now, &mut *self.rng);
+            contact.volatile.courier.outcome(call, ending, now, &mut *self.cx.rng);
         }
     }
 }

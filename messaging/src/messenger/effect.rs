@@ -1,9 +1,10 @@
-//! All that a messenger can do to the world.
+//! All that comes out of a step beside rows: effects on the world, notices to the owner, events for sessions.
 
-use super::{ContactId, InviteId};
+use super::ids::{ContactId, InviteId};
 use crate::{
     TransferId,
     lane::{CallId, Lane},
+    payload::ApplicationKind,
     place::{Capability, Place, QueueId},
     wire::{Request, Response},
 };
@@ -85,4 +86,44 @@ pub enum Notice {
     FileCancelled(ContactId, TransferId),
     /// A relay's queues were moved to another.
     RelayReplaced(Place, Place),
+}
+
+/// What happened to a payload of a session. The embedding node hands it to the session **in the same step**: the rows of
+/// both are one transaction, so that a payload is consumed exactly once.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ApplicationEvent {
+    /// One arrived, in the order in which the contact sent it; a long one when its last chunk came.
+    Deliver {
+        /// Who sent it.
+        contact: ContactId,
+        /// Which session it is for.
+        kind: ApplicationKind,
+        /// The session's bytes.
+        bytes: Vec<u8>,
+    },
+    /// One that was sent ended.
+    Settled {
+        /// To whom it was sent.
+        contact: ContactId,
+        /// The number that [`MailAnswer::Queued`](super::MailAnswer::Queued) gave for it.
+        number: u64,
+        /// Which session it is of.
+        kind: ApplicationKind,
+        /// It is safe at the contact's pod; otherwise it expired or was declined, and may or may not have arrived.
+        delivered: bool,
+    },
+}
+
+impl std::fmt::Debug for ApplicationEvent {
+    /// Payloads of sessions may be secret: only their length is shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Deliver { contact, kind, bytes } => {
+                write!(f, "Deliver({contact:?}, {kind:?}, {} bytes)", bytes.len())
+            }
+            Self::Settled { contact, number, kind, delivered } => {
+                write!(f, "Settled({contact:?}, {number}, {kind:?}, delivered: {delivered})")
+            }
+        }
+    }
 }

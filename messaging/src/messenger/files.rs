@@ -9,11 +9,8 @@ mod chunks;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContactId, Direction, FileView, MailAnswer, RefusedBecause, Timestamp,
-    contact::Contact,
-    deliver::ItemKey,
-    row::Key,
-    turn::{CommandResult, Turn},
+    ContactId, Direction, FileState, FileView, MailAnswer, RefusedBecause, Timestamp, contact::Contact,
+    context::CommandResult, deliver::ItemKey, row::Key, turn::Turn,
 };
 use crate::{
     CHUNK_LEN, FileContent, FileTooLong, Incoming, MAX_FILE, MAX_TRANSFERS, Outgoing, TransferId, Window,
@@ -33,19 +30,6 @@ const PAYLOAD_NAME: &str = "payload";
 const REMOVED_AT_ONCE: u32 = 512;
 /// Chunks of a file that was never offered are refused after this, seconds: their offer may be late.
 const STRAY_AFTER: u64 = 10 * 60;
-
-/// How a file stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FileState {
-    /// Its owner's device is loading it.
-    Loading,
-    /// On its way.
-    Underway,
-    /// All of it is where it should be.
-    Complete,
-    /// One of the two gave it up.
-    Cancelled,
-}
 
 /// What is remembered of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -301,7 +285,7 @@ impl Turn<'_> {
         }
         self.make_room_for_file(id)?;
         let mut transfer = TransferId([0; 16]);
-        self.rng.fill_bytes(&mut transfer.0);
+        self.cx.rng.fill_bytes(&mut transfer.0);
         self.keep_file(id, transfer, FileRecord::new(Direction::Outgoing, &name, &content, self.now));
         self.file(id, transfer)
     }

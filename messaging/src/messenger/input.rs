@@ -1,8 +1,10 @@
 //! All that can happen to a messenger.
 
-use serde::{Deserialize, Serialize};
-
-use super::{ContactId, InviteId, Timestamp};
+use super::{
+    ids::{ContactId, InviteId},
+    states::Reach,
+    step::Timestamp,
+};
 use crate::{
     FileContent, Name, TransferId,
     carrier::Parcel,
@@ -62,16 +64,6 @@ pub enum Input {
     },
     /// Time has passed.
     Wake,
-}
-
-/// How contacts reach a pod.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reach {
-    /// At its own address first, and through its relays while it is away.
-    #[default]
-    Direct,
-    /// Through its relays only: its address is on no card and in no invite, so contacts do not learn when it runs.
-    Relays,
 }
 
 /// What the owner can ask for. The values were validated when they were parsed.

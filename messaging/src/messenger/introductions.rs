@@ -1,14 +1,17 @@
 //! Introductions: a person redeemed one of our invites, and becomes a contact once the owner confirms them.
 
 use super::{
-    ContactId, ContactState, InviteId, Notice, RefusedBecause,
-    contact::{Contact, ContactRecord, FirstFlight},
+    ContactId, ContactState, InviteId, Notice, RefusalReason, RefusedBecause,
+    contact::{Contact, ContactRecord},
+    context::CommandResult,
+    flight::FirstFlight,
+    invites::Introduction,
     redemption::{Side, pair_keys},
-    turn::{CommandResult, Turn},
+    turn::Turn,
 };
 use crate::{
     card::{Card, UnverifiedCard},
-    envelope::{Envelope, Hello},
+    envelope::Hello,
     frame::Blob,
     ratchet::{OpenError, OwnKeyPackage, Psk, Session},
 };
@@ -19,24 +22,17 @@ const MAX_ASKING: usize = 8;
 impl Turn<'_> {
     /// A frame in the queue of an invite: somebody introduces themselves.
     pub(super) fn introduced(&mut self, id: InviteId, blob: &Blob) {
-        let Some(record) = self.messenger.invites.get(&id).filter(|record| record.is_read()) else { return };
-        let (invite, queue, is_open) = (record.invite(), record.queue.id(), record.is_open());
-        let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else { return };
-        let Some(content) = invite.hello_key().open(&queue, blob) else {
-            self.messenger.volatile.refused.foreign += 1;
-            return;
+        let introduction = self.messenger.invites.read_introduction(&id, blob);
+        let Introduction { hello, package, psk, is_open } = match introduction {
+            Ok(introduction) => introduction,
+            Err(reason) => return self.cx.refuse(reason),
         };
-        let Ok(Envelope::Hello(hello)) = Envelope::parse(&content) else {
-            self.messenger.volatile.refused.malformed += 1;
-            return;
-        };
-        let psk = invite.mls_psk();
         let met = match is_open {
             true => self.first_introduction(id, &package, &psk, &hello),
             false => self.introduced_again(id, &package, &psk, &hello),
         };
         if met.is_none() {
-            self.messenger.volatile.refused.malformed += 1;
+            self.cx.refuse(RefusalReason::Malformed);
         }
     }
 
@@ -79,7 +75,7 @@ impl Turn<'_> {
             }
             // A repeat, or somebody we know already: nothing to do.
             Some(_) => {
-                self.messenger.volatile.refused.repeats += 1;
+                self.cx.refuse(RefusalReason::Repeat);
                 return Some(());
             }
             None => self.messenger.check_room_for_contact().ok()?,
@@ -107,8 +103,7 @@ impl Turn<'_> {
 
     /// Whether this invite was made after the one that a contact redeemed, or with it.
     fn is_later(&self, invite: InviteId, known: &Contact) -> bool {
-        let made = |invite| self.messenger.invites.get(&invite).map(|invite| invite.created_at);
-        known.record.invite.and_then(made) <= made(invite)
+        self.messenger.invites.is_later(&invite, known.record.invite.as_ref())
     }
 
     /// Whether one who was confirmed, and not heard from since, took another invite: they gave up before they heard of it,
@@ -166,7 +161,7 @@ impl Turn<'_> {
                     return Some(());
                 }
                 Err(OpenError::Repeat) => {
-                    self.messenger.volatile.refused.repeats += 1;
+                    self.cx.refuse(RefusalReason::Repeat);
                     return Some(());
                 }
                 Err(_) => {}
@@ -182,7 +177,7 @@ impl Turn<'_> {
             return None;
         }
         if !newer {
-            self.messenger.volatile.refused.repeats += 1;
+            self.cx.refuse(RefusalReason::Repeat);
         } else if !same_group {
             // They came back from a backup of before they made the first.
             self.begin_anew(id, session, card, card_bytes.to_vec());

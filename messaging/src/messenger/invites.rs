@@ -1,91 +1,129 @@
 //! Invites of our own: made, published at a place, redeemed by somebody, confirmed or not.
+//!
+//! ```text
+//!   Publishing ──▶ Ready ──▶ Confirmed ──▶ Used        the redeemer was confirmed, and then heard from
+//!       │            │ ▲
+//!       ▼            │ └──── the place lost it: Publishing again
+//!     Failed         ├─────▶ Expired                   its time is over
+//!                    └─────▶ Cancelled                 by its owner
+//! ```
+
+mod publication;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    InviteView, MailAnswer, Messenger, Notice, Reach, RefusedBecause, Timestamp,
-    contact::OwnQueue,
+    answer::{InviteView, MailAnswer, RefusedBecause},
+    context::{CommandResult, Context},
+    effect::Notice,
+    flight::FirstFlight,
+    ids::InviteId,
     input::MAX_INVITE_VALIDITY,
-    places::QueueOwner,
-    publish::invite_lane,
-    redemption::CONFIRM_WAIT,
+    network::{Network, QueueOwner},
+    own_places::OwnPlaces,
+    own_queue::{OwnQueue, invite_lane},
+    refusals::RefusalReason,
     row::Key,
-    turn::{CommandResult, Turn},
+    states::InviteState,
+    step::Timestamp,
 };
-use crate::{Name, invite::Invite, place::Place, ratchet::OwnKeyPackage};
+use crate::{
+    Name,
+    envelope::{Envelope, Hello},
+    frame::Blob,
+    invite::Invite,
+    lane::Lane,
+    ratchet::{OwnKeyPackage, Psk},
+};
 
 /// Most invites that are open at a time.
 pub const MAX_INVITES: usize = 64;
-
-/// Names an invite: random.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct InviteId(pub [u8; 8]);
-
-/// How an invite stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum InviteState {
-    /// Its place does not have it yet.
-    Publishing,
-    /// It can be redeemed.
-    Ready,
-    /// Somebody redeemed it and was confirmed.
-    Used,
-    /// Its time is over.
-    Expired,
-    /// Its owner took it back.
-    Cancelled,
-    /// Its place does not take it.
-    Failed,
-    /// Somebody redeemed it and was confirmed, and was not heard from since. Nobody else can redeem it; they may still
-    /// say where they are, should all the places be gone that they named.
-    Confirmed,
-}
+/// How long the queue of a confirmed invite is kept for its redeemer after it ran out, seconds: 30 days, as long as they
+/// wait to be confirmed.
+const CONFIRMED_TTL: u64 = 30 * 24 * 60 * 60;
 
 /// What is remembered of an invite.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct InviteRecord {
     /// The invite as it is handed over.
-    pub(super) bytes: Vec<u8>,
-    pub(super) note: Option<String>,
-    pub(super) state: InviteState,
-    pub(super) created_at: Timestamp,
+    bytes: Vec<u8>,
+    note: Option<String>,
+    state: InviteState,
+    created_at: Timestamp,
     /// Its last second. In the invite too, but to read that checks its keys, and this is looked at with every input.
-    pub(super) expires_at: Timestamp,
-    pub(super) queue: OwnQueue,
+    expires_at: Timestamp,
+    queue: OwnQueue,
     /// The key package that waits at the place, with its private parts.
-    pub(super) package: Vec<u8>,
+    package: Vec<u8>,
+}
+
+/// All invites of the pod, and those on their way to their places.
+#[derive(Debug, Default)]
+pub(super) struct Invites {
+    records: BTreeMap<InviteId, InviteRecord>,
+    /// Calls to places, learnt anew after a start.
+    flights: BTreeMap<InviteId, FirstFlight>,
+}
+
+/// An introduction that was left in the queue of an invite, opened with the invite's key.
+pub(super) struct Introduction {
+    pub(super) hello: Hello,
+    /// What to open the hello with.
+    pub(super) package: OwnKeyPackage,
+    pub(super) psk: Psk,
+    /// Whether anybody may still redeem the invite; otherwise it is the confirmed redeemer's alone.
+    pub(super) is_open: bool,
 }
 
 impl InviteRecord {
-    pub(super) fn invite(&self) -> Invite {
+    fn invite(&self) -> Invite {
         Invite::from_bytes(&self.bytes).expect("checked when the record was made or read")
     }
 
     /// Whether it can be redeemed.
-    pub(super) fn is_open(&self) -> bool {
+    fn is_open(&self) -> bool {
         matches!(self.state, InviteState::Publishing | InviteState::Ready)
     }
 
     /// Whether its queue is read.
-    pub(super) fn is_read(&self) -> bool {
+    fn is_read(&self) -> bool {
         self.is_open() || self.state == InviteState::Confirmed
     }
 
     /// The last second of its queue.
     fn ends_at(&self) -> Timestamp {
-        if self.is_open() { self.expires_at } else { self.expires_at.saturating_add(CONFIRM_WAIT) }
+        if self.is_open() { self.expires_at } else { self.expires_at.saturating_add(CONFIRMED_TTL) }
+    }
+
+    fn view(&self, id: InviteId) -> InviteView {
+        InviteView {
+            id,
+            invite: self.invite(),
+            note: self.note.as_deref().and_then(|note| Name::new(note).ok()),
+            state: self.state,
+            created_at: self.created_at,
+        }
     }
 }
 
-impl Messenger {
-    /// When an invite is to be looked at next.
-    pub(super) fn next_invite(&self) -> Option<Timestamp> {
-        self.invites.iter().filter_map(|(id, record)| self.next_of_invite(id, record)).min()
+impl Invites {
+    /// An invite from its row.
+    pub(super) fn restore(&mut self, id: InviteId, record: InviteRecord) -> Result<(), &'static str> {
+        Invite::from_bytes(&record.bytes).map_err(|_| "its invite is invalid")?;
+        self.records.insert(id, record);
+        Ok(())
     }
 
-    fn next_of_invite(&self, id: &InviteId, record: &InviteRecord) -> Option<Timestamp> {
+    /// When an invite is to be looked at next.
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        self.records.iter().filter_map(|(id, record)| self.next_of(id, record)).min()
+    }
+
+    fn next_of(&self, id: &InviteId, record: &InviteRecord) -> Option<Timestamp> {
         let end = record.is_read().then(|| record.ends_at().saturating_add(1));
-        let flight = self.volatile.publishing.get(id).copied();
+        let flight = self.flights.get(id).copied();
         let flight = match record.state {
             InviteState::Publishing => Some(flight.unwrap_or_default()),
             InviteState::Confirmed => flight,
@@ -95,160 +133,208 @@ impl Messenger {
         end.into_iter().chain(due).min()
     }
 
-    pub(super) fn invite_list(&self) -> Vec<InviteView> {
-        self.invites.iter().map(|(id, record)| view(*id, record)).collect()
+    pub(super) fn list(&self) -> Vec<InviteView> {
+        self.records.iter().map(|(id, record)| record.view(*id)).collect()
     }
 
-    pub(super) fn invite_view(&self, id: &InviteId) -> Result<InviteView, RefusedBecause> {
-        self.invites.get(id).map(|record| view(*id, record)).ok_or(RefusedBecause::Unknown("invite"))
+    pub(super) fn view(&self, id: &InviteId) -> Result<InviteView, RefusedBecause> {
+        self.records.get(id).map(|record| record.view(*id)).ok_or(RefusedBecause::Unknown("invite"))
     }
-}
 
-fn view(id: InviteId, record: &InviteRecord) -> InviteView {
-    InviteView {
-        id,
-        invite: record.invite(),
-        note: record.note.as_deref().and_then(|note| Name::new(note).ok()),
-        state: record.state,
-        created_at: record.created_at,
+    /// Queues that are read, with the connection for each.
+    pub(super) fn queues(&self) -> impl Iterator<Item = (InviteId, &OwnQueue, Lane)> {
+        let read = self.records.iter().filter(|(_, record)| record.is_read());
+        read.map(|(id, record)| (*id, &record.queue, invite_lane(*id)))
     }
-}
 
-impl Turn<'_> {
-    pub(super) fn invite(&mut self, note: Option<Name>, valid_for: u64) -> CommandResult {
-        let own = self.own()?;
+    /// The queue of an invite.
+    pub(super) fn queue(&self, id: &InviteId) -> Option<&OwnQueue> {
+        Some(&self.records.get(id)?.queue)
+    }
+
+    /// Whether one invite was made after another, or with it. One that is forgotten is older than all.
+    pub(super) fn is_later(&self, invite: &InviteId, than: Option<&InviteId>) -> bool {
+        let made = |id: &InviteId| self.records.get(id).map(|record| record.created_at);
+        than.and_then(made) <= made(invite)
+    }
+
+    /// Whether it can be redeemed: none if there is no such invite.
+    pub(super) fn is_open(&self, id: &InviteId) -> Option<bool> {
+        Some(self.records.get(id)?.is_open())
+    }
+
+    /// Opens a frame in the queue of an invite.
+    pub(super) fn read_introduction(
+        &self,
+        id: &InviteId,
+        blob: &Blob,
+    ) -> Result<Introduction, RefusalReason> {
+        let record = self.records.get(id).filter(|record| record.is_read());
+        let record = record.ok_or(RefusalReason::UnknownQueue)?;
+        let package = OwnKeyPackage::from_bytes(&record.package).map_err(|_| RefusalReason::BadKeys)?;
+        let invite = record.invite();
+        let content = invite.hello_key().open(&record.queue.id(), blob).ok_or(RefusalReason::Foreign)?;
+        match Envelope::parse(&content) {
+            Ok(Envelope::Hello(hello)) => {
+                let (psk, is_open) = (invite.mls_psk(), record.is_open());
+                Ok(Introduction { hello, package, psk, is_open })
+            }
+            _ => Err(RefusalReason::Malformed),
+        }
+    }
+
+    pub(super) fn create(
+        &mut self,
+        cx: &mut Context<'_>,
+        network: &mut Network,
+        places: OwnPlaces<'_>,
+        note: Option<Name>,
+        valid_for: u64,
+    ) -> CommandResult {
         if valid_for == 0 || valid_for > MAX_INVITE_VALIDITY {
             let rule = format!("1 to {MAX_INVITE_VALIDITY} seconds");
             return Err(RefusedBecause::Invalid { field: "valid_for", rule });
         }
-        self.make_room_for_invite()?;
-        let package = OwnKeyPackage::generate(self.rng, own.root.as_bytes())
+        self.make_room(cx, network)?;
+        let package = OwnKeyPackage::generate(cx.rng, places.own.root.as_bytes())
             .map_err(|error| RefusedBecause::Conflict(error.to_string()))?;
-        let place = self.messenger.best_relay().unwrap_or(own.place);
-        let at_home = place == own.place;
-        let queue = OwnQueue::generate(place, at_home, self.rng);
+        let place = places.relays.best().unwrap_or(places.own.place);
+        let at_home = place == places.own.place;
+        let queue = OwnQueue::generate(place, at_home, cx.rng);
         let mut psk = [0; 32];
-        self.rng.fill_bytes(&mut psk);
-        let invite = Invite::new(self.now + valid_for, own.root, psk, package.hash(), queue.address());
+        cx.rng.fill_bytes(&mut psk);
+        let invite = Invite::new(cx.now + valid_for, places.own.root, psk, package.hash(), queue.address());
         let mut id = InviteId([0; 8]);
-        self.rng.fill_bytes(&mut id.0);
+        cx.rng.fill_bytes(&mut id.0);
         let record = InviteRecord {
             bytes: invite.to_bytes().to_vec(),
             note: note.map(|note| note.as_str().to_owned()),
             state: if at_home { InviteState::Ready } else { InviteState::Publishing },
-            created_at: self.now,
+            created_at: cx.now,
             expires_at: invite.expires(),
             queue,
             package: package.to_bytes().to_vec(),
         };
-        self.messenger.volatile.queues.insert(record.queue.id(), QueueOwner::Invite(id));
-        self.messenger.volatile.queues_changed = true;
-        let answer = view(id, &record);
-        self.put(Key::Invite(id), &record);
-        self.messenger.invites.insert(id, record);
+        network.lead(record.queue.id(), QueueOwner::Invite(id));
+        let answer = record.view(id);
+        self.keep(cx, id, record);
         Ok(MailAnswer::Invite(Box::new(answer)))
     }
 
+    fn keep(&mut self, cx: &mut Context<'_>, id: InviteId, record: InviteRecord) {
+        cx.put(Key::Invite(id), &record);
+        self.records.insert(id, record);
+    }
+
     /// Lets the oldest invite that is over go, where there are too many.
-    fn make_room_for_invite(&mut self) -> Result<(), RefusedBecause> {
-        if self.messenger.invites.len() < MAX_INVITES {
+    fn make_room(&mut self, cx: &mut Context<'_>, network: &mut Network) -> Result<(), RefusedBecause> {
+        if self.records.len() < MAX_INVITES {
             return Ok(());
         }
-        let over = self.messenger.invites.iter().filter(|(_, record)| !record.is_open());
+        let over = self.records.iter().filter(|(_, record)| !record.is_open());
         let oldest = over.min_by_key(|(_, record)| (record.is_read(), record.created_at)).map(|(id, _)| *id);
         let remedy = "cancel one that is no longer needed";
         let oldest =
             oldest.ok_or(RefusedBecause::Full { what: "open invites", limit: MAX_INVITES, remedy })?;
-        self.close_confirmed_invite(oldest);
-        self.messenger.invites.remove(&oldest);
-        self.remove(Key::Invite(oldest));
+        self.close_confirmed(cx, network, oldest);
+        self.records.remove(&oldest);
+        cx.remove(Key::Invite(oldest));
         Ok(())
     }
 
-    pub(super) fn cancel_invite(&mut self, id: InviteId) -> CommandResult {
-        let record = self.messenger.invites.get(&id).ok_or(RefusedBecause::Unknown("invite"))?;
+    pub(super) fn cancel(
+        &mut self,
+        cx: &mut Context<'_>,
+        network: &mut Network,
+        id: InviteId,
+    ) -> CommandResult {
+        let record = self.records.get(&id).ok_or(RefusedBecause::Unknown("invite"))?;
         if record.is_open() {
-            self.end_invite(id, InviteState::Cancelled);
+            self.end(cx, network, id, InviteState::Cancelled);
         }
         Ok(MailAnswer::Done)
     }
 
-    /// Whether queues of ours may lie there.
-    fn is_ours(&self, place: &Place) -> bool {
-        let at_home = self.messenger.own.as_ref().is_some_and(|own| own.place == *place);
-        let direct = self.messenger.reach == Reach::Direct;
-        (direct && at_home) || self.messenger.relays.contains_key(place)
-    }
-
     /// Ends invites at places that are ours no more: nobody can redeem them.
-    pub(super) fn expire_orphaned_invites(&mut self) {
-        let read = self.messenger.invites.iter().filter(|(_, record)| record.is_read());
-        let homeless = read.filter(|(_, record)| !self.is_ours(&record.queue.place));
-        let homeless: Vec<_> = homeless.map(|(id, record)| (*id, record.is_open())).collect();
-        for (id, was_open) in homeless {
+    pub(super) fn expire_orphaned(
+        &mut self,
+        cx: &mut Context<'_>,
+        network: &mut Network,
+        places: OwnPlaces<'_>,
+    ) {
+        let read = self.records.iter().filter(|(_, record)| record.is_read());
+        let orphaned = read.filter(|(_, record)| !places.is_ours(&record.queue.place));
+        let orphaned: Vec<_> = orphaned.map(|(id, record)| (*id, record.is_open())).collect();
+        for (id, was_open) in orphaned {
             if was_open {
-                self.end_invite(id, InviteState::Failed);
+                self.end(cx, network, id, InviteState::Failed);
                 let why = "its place is no longer one of ours: make another".into();
-                self.notify(Notice::InviteFailed(id, why));
+                cx.notify(Notice::InviteFailed(id, why));
             } else {
-                self.end_invite(id, InviteState::Used);
+                self.end(cx, network, id, InviteState::Used);
             }
         }
     }
 
     /// Closes the queue of an invite; it can be redeemed no more.
-    pub(super) fn end_invite(&mut self, id: InviteId, state: InviteState) {
-        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
-        record.state = state;
-        let record = record.clone();
-        self.messenger.volatile.publishing.remove(&id);
-        self.messenger.volatile.queues.remove(&record.queue.id());
-        self.messenger.volatile.acks.remove(&record.queue.id());
-        self.messenger.volatile.queues_changed = true;
-        self.put(Key::Invite(id), &record);
-        self.close_queue(&record.queue, invite_lane(id));
+    fn end(&mut self, cx: &mut Context<'_>, network: &mut Network, id: InviteId, state: InviteState) {
+        if let Some(record) = self.records.get_mut(&id) {
+            record.state = state;
+            self.flights.remove(&id);
+            cx.put(Key::Invite(id), record);
+            network.drop_queue(cx, &record.queue, invite_lane(id));
+        }
     }
 
     /// Its redeemer was confirmed: it can be redeemed no more, and its queue is theirs alone. One that ran out or was
     /// taken back meanwhile gets its queue again for that, if its place is still ours.
-    pub(super) fn invite_confirmed(&mut self, id: InviteId) {
-        let Some(record) = self.messenger.invites.get(&id) else { return };
-        if record.state == InviteState::Failed || !self.is_ours(&record.queue.place) {
-            return self.end_invite(id, InviteState::Used);
+    pub(super) fn confirmed(
+        &mut self,
+        cx: &mut Context<'_>,
+        network: &mut Network,
+        places: OwnPlaces<'_>,
+        id: InviteId,
+    ) {
+        match self.records.get_mut(&id) {
+            Some(record) if record.state != InviteState::Failed && places.is_ours(&record.queue.place) => {
+                record.state = InviteState::Confirmed;
+                network.lead(record.queue.id(), QueueOwner::Invite(id));
+                cx.put(Key::Invite(id), record);
+                self.take_notice_away(network, id);
+            }
+            _ => self.end(cx, network, id, InviteState::Used),
         }
-        let Some(record) = self.messenger.invites.get_mut(&id) else { return };
-        record.state = InviteState::Confirmed;
-        let record = record.clone();
-        self.messenger.volatile.queues.insert(record.queue.id(), QueueOwner::Invite(id));
-        self.messenger.volatile.queues_changed = true;
-        self.put(Key::Invite(id), &record);
-        self.take_notice_away(id);
     }
 
     /// Whoever redeemed this invite spoke in the conversation, or is waited for no longer.
-    pub(super) fn close_confirmed_invite(&mut self, id: InviteId) {
-        if self.messenger.invites.get(&id).is_some_and(|record| record.state == InviteState::Confirmed) {
-            self.end_invite(id, InviteState::Used);
+    pub(super) fn close_confirmed(&mut self, cx: &mut Context<'_>, network: &mut Network, id: InviteId) {
+        if self.records.get(&id).is_some_and(|record| record.state == InviteState::Confirmed) {
+            self.end(cx, network, id, InviteState::Used);
         }
     }
 
-    pub(super) fn drive_invites(&mut self) {
-        let now = self.now;
-        let messenger = &*self.messenger;
-        let due = messenger
-            .invites
+    /// Does what is due: ends invites whose time is over, and publishes the others.
+    pub(super) fn wake(&mut self, cx: &mut Context<'_>, network: &mut Network, places: OwnPlaces<'_>) {
+        let due = self
+            .records
             .iter()
-            .filter(|(id, record)| messenger.next_of_invite(id, record).is_some_and(|at| at <= now));
-        let due: Vec<InviteId> = due.map(|(id, _)| *id).collect();
-        for id in due {
-            let record = &self.messenger.invites[&id];
-            let (over, was_open) = (self.now > record.ends_at(), record.is_open());
+            .filter(|(id, record)| self.next_of(id, record).is_some_and(|at| at <= cx.now));
+        let due: Vec<_> =
+            due.map(|(id, record)| (*id, cx.now > record.ends_at(), record.is_open())).collect();
+        for (id, over, was_open) in due {
             match (over, was_open) {
-                (true, true) => self.end_invite(id, InviteState::Expired),
-                (true, false) => self.end_invite(id, InviteState::Used),
-                (false, _) => self.publish(id),
+                (true, true) => self.end(cx, network, id, InviteState::Expired),
+                (true, false) => self.end(cx, network, id, InviteState::Used),
+                (false, _) => self.publish(cx, network, places, id),
             }
         }
+    }
+}
+
+/// Equal in what rows hold.
+impl PartialEq for Invites {
+    fn eq(&self, other: &Self) -> bool {
+        self.records == other.records
     }
 }
 

@@ -5,12 +5,13 @@
 //! whichever way. It is made anew each time it is asked for.
 
 use super::{
-    ContactId, ContactState, InviteId, MailAnswer, RefusedBecause,
-    answer::{Imported, RefusalCounts},
+    ContactId, ContactState, InviteId, MailAnswer, RefusalReason, RefusedBecause,
+    answer::Imported,
+    context::CommandResult,
     deliver::ItemKey,
-    places::QueueOwner,
+    network::QueueOwner,
     redemption::{JoinStep, Joining},
-    turn::{CommandResult, Turn},
+    turn::Turn,
 };
 use crate::{
     SHIPMENT_BYTES, Window,
@@ -44,13 +45,16 @@ impl Turn<'_> {
 
     /// What waits at the place of an invite, for somebody who cannot reach it.
     pub(super) fn export_invite(&mut self, id: InviteId) -> CommandResult {
-        let record = self.messenger.invites.get(&id).ok_or(RefusedBecause::Unknown("invite"))?;
-        if !record.is_open() {
+        if !self.messenger.invites.is_open(&id).ok_or(RefusedBecause::Unknown("invite"))? {
             return Err(conflict("this invite can be redeemed no more; make another"));
         }
-        let queue = record.queue.id();
-        let blob = self.notice_of(id).and_then(|notice| Blob::from_slice(notice.as_bytes()));
-        let entry = blob.map(|blob| ParcelEntry { queue, deposit: DepositId::generate(self.rng), blob });
+        let queue = self.messenger.invites.queue(&id).ok_or(RefusedBecause::Unknown("invite"))?.id();
+        let blob = self
+            .messenger
+            .invites
+            .notice_of(&mut self.cx, id)
+            .and_then(|notice| Blob::from_slice(notice.as_bytes()));
+        let entry = blob.map(|blob| ParcelEntry { queue, deposit: DepositId::generate(self.cx.rng), blob });
         parcel(entry.into_iter().collect())
     }
 
@@ -96,8 +100,8 @@ impl Turn<'_> {
     fn pack(&mut self, id: ContactId, content: &[u8]) -> Option<ParcelEntry> {
         let contact = self.messenger.contacts.get(&id)?;
         let queue = contact.address(0)?.queue;
-        let blob = contact.record.keys.as_ref()?.seals().seal(&queue, content, self.rng).ok()?;
-        Some(ParcelEntry { queue, deposit: DepositId::generate(self.rng), blob })
+        let blob = contact.record.keys.as_ref()?.seals().seal(&queue, content, self.cx.rng).ok()?;
+        Some(ParcelEntry { queue, deposit: DepositId::generate(self.cx.rng), blob })
     }
 
     /// Our introduction. From now on it may be with the inviter.
@@ -120,8 +124,8 @@ impl Turn<'_> {
             }
         };
         let queue = invite.address().queue;
-        let blob = invite.hello_key().seal(&queue, &hello, self.rng).ok();
-        let entry = blob.map(|blob| ParcelEntry { queue, deposit: DepositId::generate(self.rng), blob });
+        let blob = invite.hello_key().seal(&queue, &hello, self.cx.rng).ok();
+        let entry = blob.map(|blob| ParcelEntry { queue, deposit: DepositId::generate(self.cx.rng), blob });
         Ok(entry.into_iter().collect())
     }
 
@@ -148,16 +152,17 @@ impl Turn<'_> {
         if let Some(id) = self.waits_for_notice(&entry.queue) {
             let notice = QueueNotice::new(entry.blob.as_bytes().to_vec());
             let taken = notice.is_some_and(|notice| self.notice_arrived(id, &notice));
-            self.messenger.volatile.refused.foreign += u64::from(!taken);
+            if !taken {
+                self.cx.refuse(RefusalReason::Foreign);
+            }
             return if taken { Arrived::New } else { Arrived::Refused };
         }
-        let before = (self.messenger.volatile.refused, self.window_of(&entry.queue));
+        let before = (self.cx.refused, self.window_of(&entry.queue));
         self.frame(entry.queue, &entry.blob);
-        let after = (self.messenger.volatile.refused, self.window_of(&entry.queue));
-        let repeats_only = RefusalCounts { repeats: before.0.repeats, ..after.0 };
+        let after = (self.cx.refused, self.window_of(&entry.queue));
         if before.1 != after.1 || before.0 == after.0 {
             Arrived::New
-        } else if before.0 == repeats_only {
+        } else if after.0.only_repeats_since(&before.0) {
             Arrived::Again
         } else {
             Arrived::Refused
@@ -175,8 +180,8 @@ impl Turn<'_> {
 
     /// What has arrived of the contact whose queue this is, and in which group.
     fn window_of(&self, queue: &QueueId) -> Option<([u8; 16], Window)> {
-        let QueueOwner::Contact(id) = self.messenger.volatile.queues.get(queue)? else { return None };
-        let inbox = &self.messenger.contacts.get(id)?.inbox;
+        let QueueOwner::Contact(id) = self.messenger.network.owner_of(queue)? else { return None };
+        let inbox = &self.messenger.contacts.get(&id)?.inbox;
         Some((inbox.incarnation(), *inbox.receipt()))
     }
 }

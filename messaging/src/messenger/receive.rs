@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::{ContactId, EntryState, contact::OwnQueue, row::Key, turn::Turn};
+use super::{
+    ContactId, EntryState, RefusalReason, own_queue::OwnQueue, relays::RelayEvent, row::Key, turn::Turn,
+};
 use crate::{
     courier::RelayAudit,
     envelope::{Envelope, Ratchet},
@@ -28,7 +30,7 @@ impl Turn<'_> {
         let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
         let Some(keys) = contact.record.keys.as_ref() else { return };
         let Some(content) = keys.opens().open(&queue, blob) else {
-            self.messenger.volatile.refused.foreign += 1;
+            self.cx.refuse(RefusalReason::Foreign);
             return;
         };
         if let Some(watch) = contact.volatile.audits.get_mut(&queue) {
@@ -40,24 +42,24 @@ impl Turn<'_> {
                 self.open_message(id, commit.as_deref(), &message)
             }
             Ok(Envelope::Reset(reset)) => self.reset_arrived(id, &reset),
-            Ok(Envelope::Hello(_)) | Err(_) => self.messenger.volatile.refused.malformed += 1,
+            Ok(Envelope::Hello(_)) | Err(_) => self.cx.refuse(RefusalReason::Malformed),
         }
     }
 
     fn open_message(&mut self, id: ContactId, commit: Option<&[u8]>, message: &[u8]) {
         let Some(mut session) = self.take_session(id) else {
-            self.messenger.volatile.refused.unreadable += 1;
+            self.cx.refuse(RefusalReason::Unreadable);
             return self.group_is_lost(id);
         };
         let opened = session.open(commit, message);
         self.keep_session(id, session);
         match opened {
             Ok(plaintext) => self.packet(id, &plaintext),
-            Err(OpenError::Repeat) => self.messenger.volatile.refused.repeats += 1,
-            Err(OpenError::Malformed) => self.messenger.volatile.refused.malformed += 1,
-            Err(OpenError::TooOld) => self.messenger.volatile.refused.unreadable += 1,
+            Err(OpenError::Repeat) => self.cx.refuse(RefusalReason::Repeat),
+            Err(OpenError::Malformed) => self.cx.refuse(RefusalReason::Malformed),
+            Err(OpenError::TooOld) => self.cx.refuse(RefusalReason::Unreadable),
             Err(OpenError::Ahead | OpenError::Foreign) => {
-                self.messenger.volatile.refused.unreadable += 1;
+                self.cx.refuse(RefusalReason::Unreadable);
                 self.note_unreadable(id);
             }
         }
@@ -77,7 +79,7 @@ impl Turn<'_> {
     /// What a contact said, decrypted.
     pub(super) fn packet(&mut self, id: ContactId, plaintext: &[u8]) {
         let Ok(packet) = Packet::parse(plaintext) else {
-            self.messenger.volatile.refused.malformed += 1;
+            self.cx.refuse(RefusalReason::Malformed);
             return;
         };
         self.heard(id);
@@ -125,7 +127,7 @@ impl Turn<'_> {
                         }
                     }
                 }
-                Err(_) => self.messenger.volatile.refused.forged_receipts += 1,
+                Err(_) => self.cx.refuse(RefusalReason::ForgedReceipt),
             }
         }
         self.adopt_card_version(id, acks.card);
@@ -167,7 +169,7 @@ impl Turn<'_> {
             contact.volatile.audits.get(&queue.id()).is_some_and(|watch| watch.is_suspect(self.now))
         };
         if let Some(place) = contact.record.queues.iter().find(suspect).map(|queue| queue.place) {
-            self.relay_withholds(place);
+            self.relay_event(RelayEvent::Withholds(place));
         }
     }
 
@@ -189,12 +191,12 @@ impl Turn<'_> {
             PartVerdict::Repeat => contact.volatile.courier.owe_receipt(now, true),
             PartVerdict::Malformed => {
                 contact.volatile.courier.owe_receipt(now, false);
-                self.messenger.volatile.refused.malformed += 1;
+                self.cx.refuse(RefusalReason::Malformed);
             }
             PartVerdict::TooFar => {}
         }
         if accepted.verdict == PartVerdict::Repeat {
-            self.messenger.volatile.refused.repeats += 1;
+            self.cx.refuse(RefusalReason::Repeat);
             return;
         }
         let mut in_hand = Some((seq, bytes));
@@ -241,7 +243,7 @@ impl Turn<'_> {
             Ok(Payload::ApplicationOffer(offer)) => self.application_offered(id, &offer),
             Ok(Payload::Application(application)) => self.application_arrived(id, application, bytes),
             Ok(Payload::Text(_) | Payload::Unknown(_)) => self.receive_entry(id, bytes),
-            Err(_) => self.messenger.volatile.refused.malformed += 1,
+            Err(_) => self.cx.refuse(RefusalReason::Malformed),
         }
     }
 }

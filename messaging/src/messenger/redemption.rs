@@ -4,10 +4,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use super::{
-    ContactId, ContactState, Notice, RefusedBecause, Timestamp,
-    contact::{FirstFlight, OwnQueue, PairKeys},
-    places::Call,
-    turn::{CommandResult, Turn},
+    ContactId, ContactState, Notice, RefusedBecause, Timestamp, contact::PairKeys, context::CommandResult,
+    flight::FirstFlight, network::Purpose, own_queue::OwnQueue, turn::Turn,
 };
 use crate::{
     Name,
@@ -26,7 +24,7 @@ const QUEUES_WAIT: u64 = 15;
 /// repeats and ignores them.
 const HELLO_AGAIN: u64 = 6 * 60 * 60;
 /// How long to wait for the inviter to confirm, seconds: 30 days.
-pub(super) const CONFIRM_WAIT: u64 = 30 * 24 * 60 * 60;
+const CONFIRM_WAIT: u64 = 30 * 24 * 60 * 60;
 /// A pod that starts when that is over waits so much longer, seconds.
 const START_GRACE: u64 = 24 * 60 * 60;
 /// Answers «no such queue» after which an invite is believed to be gone: its place may just not have it yet.
@@ -160,11 +158,11 @@ impl Turn<'_> {
             JoinStep::Leave(hello) | JoinStep::Left(hello, _)
                 if flight.in_flight == 0 && flight.due <= now =>
             {
-                let Ok(blob) = invite.hello_key().seal(&invite.address().queue, &hello, self.rng) else {
+                let Ok(blob) = invite.hello_key().seal(&invite.address().queue, &hello, self.cx.rng) else {
                     return;
                 };
                 let frame = Frame {
-                    deposit: DepositId::generate(self.rng),
+                    deposit: DepositId::generate(self.cx.rng),
                     queue: invite.address().queue,
                     capability: invite.address().deposit.clone(),
                     blob,
@@ -198,7 +196,7 @@ impl Turn<'_> {
             contact.volatile.first_flight.in_flight = 1;
         }
         let lane = Lane { role: LaneRole::Deposit, party: id.0 };
-        self.call(invite.address().place, lane, request, Call::Join(id));
+        self.call(invite.address().place, lane, request, Purpose::Redeem(id));
     }
 
     /// What the place of the invite answered.
@@ -283,7 +281,7 @@ impl Turn<'_> {
     fn make_hello(&mut self, id: ContactId, invite: &Invite, package: &[u8]) -> Option<(Session, Vec<u8>)> {
         let root = self.own().ok()?.root;
         // Drawn with the group: whoever comes back from a backup of before it, and makes another, has another leaf key.
-        let own = OwnKeyPackage::generate(self.rng, root.as_bytes()).ok()?;
+        let own = OwnKeyPackage::generate(self.cx.rng, root.as_bytes()).ok()?;
         // Numbered by the clock: of two introductions of one person, with a restore in between, the later one counts.
         let version = u32::try_from(self.now).unwrap_or(u32::MAX);
         let contact = self.messenger.contacts.get_mut(&id)?;
@@ -292,8 +290,8 @@ impl Turn<'_> {
         let card = self.sign_card(id)?;
         let peer = PeerKeyPackage::parse(package).ok()?;
         let psk = invite.mls_psk();
-        let (mut session, welcome) = Session::create(self.rng, &own, &peer, &psk).ok()?;
-        let sealed = session.seal(self.rng, &card, false).ok()?;
+        let (mut session, welcome) = Session::create(self.cx.rng, &own, &peer, &psk).ok()?;
+        let sealed = session.seal(self.cx.rng, &card, false).ok()?;
         let hello = Envelope::Hello(Hello { welcome, message: sealed.message });
         Some((session, hello.to_bytes().ok()?))
     }
@@ -324,7 +322,7 @@ impl Turn<'_> {
         let Ok(Envelope::Hello(Hello { welcome, .. })) = Envelope::parse(hello) else { return None };
         let card = self.sign_newer_card(id)?;
         let mut session = self.take_session(id)?;
-        let sealed = session.seal(self.rng, &card, false);
+        let sealed = session.seal(self.cx.rng, &card, false);
         self.keep_session(id, session);
         Envelope::Hello(Hello { welcome, message: sealed.ok()?.message }).to_bytes().ok()
     }

@@ -3,14 +3,26 @@
 //! The first [`ACTIVE_RELAYS`] that do their work hold queues for every contact; the others are spare. One that is dead for
 //! long, or takes frames and does not give them out, changes places with a spare, and contacts get a new card through
 //! those that still work.
+//!
+//! ```text
+//!            added, or room              away, or withholding, and a spare is there
+//!   Spare ───────────────────▶ Active ─────────────────────────────────────────────▶ Dead / Withholding
+//!     ▲                          ▲                                                      │
+//!     └── added again            └── promoted after a rest (Dead only) ─────────────────┘
+//! ```
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContactId, ContactState, MailAnswer, Messenger, Notice, Reach, RefusedBecause, RelayView, Timestamp,
-    contact::place_bytes,
+    answer::{RefusedBecause, RelayView},
+    context::Context,
+    effect::Notice,
+    own_queue::place_bytes,
     row::Key,
-    turn::{CommandResult, Turn},
+    states::{Reach, RelayState},
+    step::Timestamp,
 };
 use crate::{
     Name,
@@ -29,36 +41,23 @@ const DEAD_AFTER: u64 = 15 * 60;
 /// other: most come back. Each move costs a card to every contact, so two that are dead change places four times a day.
 const DEAD_FOR: u64 = 6 * 3_600;
 
-/// How a relay stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RelayState {
-    /// Holds queues for every contact.
-    Active,
-    /// Waits to take another's place.
-    Spare,
-    /// Was away too long.
-    Dead,
-    /// Took frames and did not give them out.
-    Withholding,
-}
-
 /// What is remembered of a relay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct RelayRecord {
     #[serde(with = "place_bytes")]
-    pub(super) place: Place,
-    pub(super) name: String,
-    pub(super) token: Option<[u8; 32]>,
-    pub(super) state: RelayState,
-    pub(super) added_at: Timestamp,
+    place: Place,
+    name: String,
+    token: Option<[u8; 32]>,
+    state: RelayState,
+    added_at: Timestamp,
     /// When it was last taken out of use.
-    pub(super) retired_at: Option<Timestamp>,
+    retired_at: Option<Timestamp>,
 }
 
 /// A relay in memory.
 #[derive(Debug)]
-pub(super) struct Relay {
-    pub(super) record: RelayRecord,
+struct Relay {
+    record: RelayRecord,
     connected: bool,
     /// Since when it is away, as far as it is known: from the first look after a start, until it was seen.
     away_since: Option<Timestamp>,
@@ -66,8 +65,34 @@ pub(super) struct Relay {
     token: Option<Capability>,
 }
 
+/// All relays of the pod, by place.
+#[derive(Debug, Default)]
+pub(super) struct Relays(BTreeMap<Place, Relay>);
+
+/// What happened to relays.
+pub(super) enum RelayEvent<'a> {
+    /// The collection at a place works, or no longer does.
+    Subscribed { place: Place, up: bool },
+    /// A place gave out a frame.
+    Collected(Place),
+    /// A place does not make a queue.
+    Refused { place: Place, refusal: &'a Refusal },
+    /// A place took frames and does not give them out.
+    Withholds(Place),
+    /// Time has passed. These places should be connected, since something is collected there.
+    Wake { collected: &'a dyn Fn(&Place) -> bool },
+}
+
+/// Whether contacts need queues at other places now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum RelaysChanged {
+    No,
+    Yes,
+}
+
 impl Relay {
-    pub(super) fn from_record(record: RelayRecord) -> Self {
+    fn from_record(record: RelayRecord) -> Self {
         let token = record.token.map(Capability::from_bytes);
         Self { record, connected: false, away_since: None, detail: None, token }
     }
@@ -77,8 +102,8 @@ impl Relay {
         matches!(self.record.state, RelayState::Active | RelayState::Spare)
     }
 
-    pub(super) fn ticket(&self) -> Ticket {
-        self.token.clone().map_or(Ticket::Open, Ticket::Token)
+    fn is_active(&self) -> bool {
+        self.record.state == RelayState::Active
     }
 
     /// A spare, or one that was dead, which may have come back by now.
@@ -90,78 +115,57 @@ impl Relay {
             RelayState::Active | RelayState::Withholding => false,
         }
     }
-}
 
-impl Messenger {
-    /// When a relay has been away too long.
-    pub(super) fn next_retirement(&self) -> Option<Timestamp> {
-        self.relays.values().filter_map(|relay| self.retires_at(relay)).min()
-    }
-
-    fn retires_at(&self, relay: &Relay) -> Option<Timestamp> {
-        let since = relay.away_since.filter(|_| relay.record.state == RelayState::Active)?;
-        // With none to be seen it may be the pod itself that is cut off.
-        let some_answer = self.relays.values().any(|relay| relay.connected);
-        Some(since.saturating_add(if some_answer { DEAD_AFTER } else { DEAD_FOR }))
-    }
-
-    /// The places of relays in use.
-    pub(super) fn active_relays(&self) -> Vec<Place> {
-        let active = self.relays.values().filter(|relay| relay.record.state == RelayState::Active);
-        active.map(|relay| relay.record.place).collect()
-    }
-
-    /// A relay for an invite: one that answers, if any does.
-    pub(super) fn best_relay(&self) -> Option<Place> {
-        let active = self.relays.values().filter(|relay| relay.record.state == RelayState::Active);
-        active.max_by_key(|relay| (relay.connected, relay.detail.is_none())).map(|relay| relay.record.place)
-    }
-
-    /// The relay in use that comes after this one, in a circle; none where there is no other.
-    pub(super) fn relay_after(&self, place: &Place) -> Option<Place> {
-        let others: Vec<Place> = self.active_relays().into_iter().filter(|other| other != place).collect();
-        others.iter().find(|other| *other > place).or(others.first()).copied()
-    }
-
-    pub(super) fn relay_list(&self) -> Vec<RelayView> {
-        let view = |relay: &Relay| RelayView {
-            place: relay.record.place,
-            name: Name::new(&relay.record.name).expect("checked when it was added"),
-            state: relay.record.state,
-            connected: relay.connected,
-            queues: self.queues_at(&relay.record.place),
-            detail: relay.detail.clone(),
-        };
-        self.relays.values().map(view).collect()
-    }
-
-    fn queues_at(&self, place: &Place) -> u32 {
-        let queues = self.contacts.values().flat_map(|contact| &contact.record.queues);
-        queues.filter(|queue| queue.place == *place && queue.is_open()).count() as u32
-    }
-
-    /// Counts a frame that a place gave out.
-    pub(super) fn note_collected(&mut self, place: Place) {
-        if let Some(relay) = self.relays.get_mut(&place) {
-            relay.connected = true;
-            relay.away_since = None;
+    /// Notes what is wrong, and tells the owner unless they know.
+    fn trouble(&mut self, cx: &mut Context<'_>, detail: String) {
+        if self.detail.as_ref() != Some(&detail) {
+            self.detail = Some(detail.clone());
+            cx.notify(Notice::RelayTrouble(self.record.place, detail));
         }
     }
 }
 
-impl Turn<'_> {
-    pub(super) fn add_relay(
+impl Relays {
+    /// A relay from its row.
+    pub(super) fn restore(&mut self, place: Place, record: RelayRecord) -> Result<(), &'static str> {
+        Name::new(&record.name).map_err(|_| "its name is invalid")?;
+        self.0.insert(place, Relay::from_record(record));
+        Ok(())
+    }
+
+    /// Takes note of what happened.
+    pub(super) fn handle(&mut self, cx: &mut Context<'_>, event: RelayEvent<'_>) -> RelaysChanged {
+        match event {
+            RelayEvent::Subscribed { place, up } => self.subscribed(place, up, cx.now),
+            RelayEvent::Collected(place) => self.seen(&place),
+            RelayEvent::Refused { place, refusal } => {
+                if let Some(relay) = self.0.get_mut(&place) {
+                    relay.trouble(cx, refusal.to_string());
+                }
+            }
+            RelayEvent::Withholds(place) => {
+                let why = "it takes frames and does not give them out";
+                return self.retire(cx, place, RelayState::Withholding, why);
+            }
+            RelayEvent::Wake { collected } => {
+                self.note_unseen(cx.now, collected);
+                if let Some(place) = self.due(cx.now) {
+                    return self.retire(cx, place, RelayState::Dead, "it was away too long");
+                }
+            }
+        }
+        RelaysChanged::No
+    }
+
+    /// Adds a relay, or takes it into use again.
+    pub(super) fn add(
         &mut self,
+        cx: &mut Context<'_>,
         place: Place,
         name: &Name,
         token: Option<Capability>,
-    ) -> CommandResult {
-        if place == self.own()?.place {
-            return Err(RefusedBecause::Conflict(
-                "this is the pod itself: it holds queues for its contacts anyway".into(),
-            ));
-        }
-        let room = self.messenger.relays.contains_key(&place) || self.messenger.relays.len() < MAX_RELAYS;
+    ) -> Result<(), RefusedBecause> {
+        let room = self.0.contains_key(&place) || self.0.len() < MAX_RELAYS;
         if !room {
             return Err(RefusedBecause::Full {
                 what: "relays",
@@ -169,9 +173,9 @@ impl Turn<'_> {
                 remedy: "remove one first",
             });
         }
-        let state = match self.messenger.relays.get(&place) {
-            Some(known) if known.record.state == RelayState::Active => RelayState::Active,
-            _ if self.messenger.active_relays().len() < ACTIVE_RELAYS => RelayState::Active,
+        let state = match self.0.get(&place) {
+            Some(known) if known.is_active() => RelayState::Active,
+            _ if self.active().len() < ACTIVE_RELAYS => RelayState::Active,
             _ => RelayState::Spare,
         };
         let record = RelayRecord {
@@ -179,166 +183,157 @@ impl Turn<'_> {
             name: name.as_str().to_owned(),
             token: token.map(|token| *token.as_bytes()),
             state,
-            added_at: self.now,
+            added_at: cx.now,
             retired_at: None,
         };
-        self.put(Key::Relay(place), &record);
-        self.messenger.relays.insert(place, Relay::from_record(record));
-        self.spread_queues();
-        Ok(MailAnswer::Relays(self.messenger.relay_list()))
+        cx.put(Key::Relay(place), &record);
+        self.0.insert(place, Relay::from_record(record));
+        Ok(())
     }
 
-    pub(super) fn remove_relay(&mut self, place: Place) -> CommandResult {
-        let mut others = self.messenger.relays.values().filter(|relay| relay.record.place != place);
-        if self.messenger.reach == Reach::Relays && !others.any(Relay::is_of_use) {
+    /// Removes a relay; a spare takes its place.
+    pub(super) fn remove(
+        &mut self,
+        cx: &mut Context<'_>,
+        place: Place,
+        reach: Reach,
+    ) -> Result<(), RefusedBecause> {
+        let mut others = self.0.values().filter(|relay| relay.record.place != place);
+        if reach == Reach::Relays && !others.any(Relay::is_of_use) {
             return Err(RefusedBecause::Conflict(
                 "nobody could reach the pod any more: add another relay first, or let contacts reach it directly"
                     .into(),
             ));
         }
-        self.messenger.relays.remove(&place).ok_or(RefusedBecause::Unknown("relay"))?;
-        self.remove(Key::Relay(place));
-        self.promote_spare();
-        self.spread_queues();
-        self.expire_orphaned_invites();
-        Ok(MailAnswer::Relays(self.messenger.relay_list()))
+        self.0.remove(&place).ok_or(RefusedBecause::Unknown("relay"))?;
+        cx.remove(Key::Relay(place));
+        self.promote_spare(cx);
+        Ok(())
     }
 
-    /// Lets contacts reach the pod so from now on: they get new cards, and invites with its address end where it is to
-    /// be told no more.
-    pub(super) fn set_reach(&mut self, reach: Reach) -> CommandResult {
-        if reach == Reach::Relays && self.messenger.active_relays().is_empty() {
-            return Err(RefusedBecause::Conflict("add a relay first: nobody could reach the pod".into()));
+    pub(super) fn contains(&self, place: &Place) -> bool {
+        self.0.contains_key(place)
+    }
+
+    /// The right to a queue there.
+    pub(super) fn ticket_for(&self, place: &Place) -> Ticket {
+        let token = self.0.get(place).and_then(|relay| relay.token.clone());
+        token.map_or(Ticket::Open, Ticket::Token)
+    }
+
+    /// The places of relays in use.
+    pub(super) fn active(&self) -> Vec<Place> {
+        self.0.values().filter(|relay| relay.is_active()).map(|relay| relay.record.place).collect()
+    }
+
+    /// A relay for an invite: one that answers, if any does.
+    pub(super) fn best(&self) -> Option<Place> {
+        let active = self.0.values().filter(|relay| relay.is_active());
+        active.max_by_key(|relay| (relay.connected, relay.detail.is_none())).map(|relay| relay.record.place)
+    }
+
+    /// The relay in use that comes after this one, in a circle; none where there is no other.
+    pub(super) fn after(&self, place: &Place) -> Option<Place> {
+        let others: Vec<Place> = self.active().into_iter().filter(|other| other != place).collect();
+        others.iter().find(|other| *other > place).or(others.first()).copied()
+    }
+
+    /// All of them, with the number of queues that are kept at each.
+    pub(super) fn list(&self, queues_at: impl Fn(&Place) -> u32) -> Vec<RelayView> {
+        let view = |relay: &Relay| RelayView {
+            place: relay.record.place,
+            name: Name::new(&relay.record.name).expect("checked when it was added"),
+            state: relay.record.state,
+            connected: relay.connected,
+            queues: queues_at(&relay.record.place),
+            detail: relay.detail.clone(),
+        };
+        self.0.values().map(view).collect()
+    }
+
+    /// When a relay has been away too long.
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        self.0.values().filter_map(|relay| self.retires_at(relay)).min()
+    }
+
+    fn due(&self, now: Timestamp) -> Option<Place> {
+        let is_due = |relay: &&Relay| self.retires_at(relay).is_some_and(|at| at <= now);
+        self.0.values().find(is_due).map(|relay| relay.record.place)
+    }
+
+    fn retires_at(&self, relay: &Relay) -> Option<Timestamp> {
+        let since = relay.away_since.filter(|_| relay.is_active())?;
+        // With none to be seen it may be the pod itself that is cut off.
+        let some_answer = self.0.values().any(|relay| relay.connected);
+        Some(since.saturating_add(if some_answer { DEAD_AFTER } else { DEAD_FOR }))
+    }
+
+    fn seen(&mut self, place: &Place) {
+        if let Some(relay) = self.0.get_mut(place) {
+            relay.connected = true;
+            relay.away_since = None;
         }
-        self.messenger.reach = reach;
-        self.put(Key::Reach, &reach);
-        self.spread_queues();
-        self.expire_orphaned_invites();
-        Ok(MailAnswer::Done)
     }
 
-    /// Gives every contact queues at the relays in use, and takes down those elsewhere.
-    fn spread_queues(&mut self) {
-        let wanting = self.messenger.contacts.iter().filter(|(_, contact)| {
-            matches!(contact.record.state, ContactState::Active | ContactState::Joining)
-        });
-        let wanting: Vec<ContactId> = wanting.map(|(id, _)| *id).collect();
-        for id in wanting {
-            self.make_queues(id);
-        }
-    }
-
-    pub(super) fn subscribed(&mut self, place: Place, up: bool) {
-        let now = self.now;
-        if up && !self.messenger.relays.values().any(|relay| relay.connected) {
+    fn subscribed(&mut self, place: Place, up: bool, now: Timestamp) {
+        if up && !self.0.values().any(|relay| relay.connected) {
             // The pod itself was cut off: the others have as long as this one had.
-            let away = self.messenger.relays.values_mut().filter_map(|relay| relay.away_since.as_mut());
+            let away = self.0.values_mut().filter_map(|relay| relay.away_since.as_mut());
             away.for_each(|since| *since = now);
         }
-        let Some(relay) = self.messenger.relays.get_mut(&place) else { return };
-        relay.connected = up;
-        if up {
-            relay.away_since = None;
-            relay.detail = None;
-        } else {
-            relay.away_since.get_or_insert(now);
-        }
-        for contact in self.messenger.contacts.values_mut() {
-            let queues = contact.record.queues.iter().filter(|queue| queue.place == place && queue.is_open());
-            for queue in queues {
-                if let Some(watch) = contact.volatile.audits.get_mut(&queue.id()) {
-                    watch.connected(up, now);
-                }
+        if let Some(relay) = self.0.get_mut(&place) {
+            relay.connected = up;
+            if up {
+                relay.away_since = None;
+                relay.detail = None;
+            } else {
+                relay.away_since.get_or_insert(now);
             }
         }
-    }
-
-    pub(super) fn relay_refused(&mut self, place: Place, refusal: &Refusal) {
-        let Some(relay) = self.messenger.relays.get_mut(&place) else { return };
-        let detail = refusal.to_string();
-        if relay.detail.as_ref() != Some(&detail) {
-            relay.detail = Some(detail.clone());
-            self.notify(Notice::RelayTrouble(place, detail));
-        }
-    }
-
-    /// Replaces relays that were away too long.
-    pub(super) fn retire_dead_relays(&mut self) {
-        self.note_unseen_relays();
-        let messenger = &*self.messenger;
-        let is_due = |relay: &&Relay| messenger.retires_at(relay).is_some_and(|at| at <= self.now);
-        let Some(place) = messenger.relays.values().find(is_due).map(|relay| relay.record.place) else {
-            return;
-        };
-        self.retire_relay(place, RelayState::Dead, "it was away too long");
     }
 
     /// Those that something is to be collected from, and that do not answer, are away from now on.
-    fn note_unseen_relays(&mut self) {
-        let Messenger { relays, contacts, .. } = &mut *self.messenger;
+    fn note_unseen(&mut self, now: Timestamp, collected: &dyn Fn(&Place) -> bool) {
         let unseen = |relay: &&mut Relay| {
-            relay.record.state == RelayState::Active && !relay.connected && relay.away_since.is_none()
+            relay.is_active()
+                && !relay.connected
+                && relay.away_since.is_none()
+                && collected(&relay.record.place)
         };
-        for relay in relays.values_mut().filter(unseen) {
-            let place = relay.record.place;
-            let heard = contacts.values().filter(|contact| contact.record.state != ContactState::Blocked);
-            let mut queues = heard.flat_map(|contact| &contact.record.queues);
-            if queues.any(|queue| queue.place == place) {
-                relay.away_since = Some(self.now);
-            }
-        }
+        self.0.values_mut().filter(unseen).for_each(|relay| relay.away_since = Some(now));
     }
 
-    /// Takes a relay out of use, if a spare can take its place.
-    pub(super) fn retire_relay(&mut self, place: Place, state: RelayState, why: &str) {
-        let now = self.now;
-        let Some(spare) = self.promote_spare_for(place) else {
-            // No better one: it stays, and is looked at again later.
-            if let Some(relay) = self.messenger.relays.get_mut(&place) {
-                relay.away_since = relay.away_since.map(|_| now);
-            }
-            self.relay_trouble(place, why);
-            return;
+    /// Takes a relay out of use, if a spare can take its place. With no better one it stays, and is looked at again later.
+    fn retire(&mut self, cx: &mut Context<'_>, place: Place, state: RelayState, why: &str) -> RelaysChanged {
+        let active = self.0.get(&place).is_some_and(Relay::is_active);
+        let spare = if active { self.promote_spare(cx) } else { None };
+        let Some(relay) = self.0.get_mut(&place) else { return RelaysChanged::No };
+        let Some(spare) = spare else {
+            relay.away_since = relay.away_since.map(|_| cx.now);
+            relay.trouble(cx, why.to_owned());
+            return RelaysChanged::No;
         };
-        if let Some(relay) = self.messenger.relays.get_mut(&place) {
-            relay.record.state = state;
-            relay.record.retired_at = Some(now);
-            relay.detail = Some(why.to_owned());
-            let record = relay.record.clone();
-            self.put(Key::Relay(place), &record);
-        }
-        self.spread_queues();
-        self.notify(Notice::RelayReplaced(place, spare));
+        relay.record.state = state;
+        relay.record.retired_at = Some(cx.now);
+        relay.detail = Some(why.to_owned());
+        cx.put(Key::Relay(place), &relay.record);
+        cx.notify(Notice::RelayReplaced(place, spare));
+        RelaysChanged::Yes
     }
 
-    /// A relay took frames and does not give them out.
-    pub(super) fn relay_withholds(&mut self, place: Place) {
-        if self.messenger.relays.contains_key(&place) {
-            self.retire_relay(place, RelayState::Withholding, "it takes frames and does not give them out");
-        }
-    }
-
-    fn relay_trouble(&mut self, place: Place, why: &str) {
-        let Some(relay) = self.messenger.relays.get_mut(&place) else { return };
-        if relay.detail.as_deref() != Some(why) {
-            relay.detail = Some(why.to_owned());
-            self.notify(Notice::RelayTrouble(place, why.to_owned()));
-        }
-    }
-
-    fn promote_spare_for(&mut self, place: Place) -> Option<Place> {
-        let active = self.messenger.relays.get(&place)?.record.state == RelayState::Active;
-        if active { self.promote_spare() } else { None }
-    }
-
-    fn promote_spare(&mut self) -> Option<Place> {
-        let now = self.now;
-        let relays = self.messenger.relays.values_mut().filter(|relay| relay.may_be_promoted(now));
+    fn promote_spare(&mut self, cx: &mut Context<'_>) -> Option<Place> {
+        let relays = self.0.values_mut().filter(|relay| relay.may_be_promoted(cx.now));
         let best = relays.min_by_key(|relay| relay.record.retired_at)?;
         best.record.state = RelayState::Active;
         best.away_since = None;
-        let record = best.record.clone();
-        self.put(Key::Relay(record.place), &record);
-        Some(record.place)
+        cx.put(Key::Relay(best.record.place), &best.record);
+        Some(best.record.place)
+    }
+}
+
+/// Equal in what rows hold.
+impl PartialEq for Relays {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.values().map(|relay| &relay.record).eq(other.0.values().map(|relay| &relay.record))
     }
 }

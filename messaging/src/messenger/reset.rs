@@ -7,10 +7,10 @@
 //! knowing where: so the reset brings it along. If it does not, they leave their introduction once more, in the new group.
 
 use super::{
-    ContactId, ContactState, Notice, Timestamp,
-    contact::FirstFlight,
+    ContactId, ContactState, Notice, RefusalReason, Timestamp,
     deliver::{ItemKey, deposit_lane},
-    places::Call,
+    flight::FirstFlight,
+    network::Purpose,
     turn::Turn,
 };
 use crate::{
@@ -50,7 +50,7 @@ impl Turn<'_> {
                 self.group_is_lost(id);
             }
         }
-        self.resume_invites();
+        self.messenger.invites.resume(&self.messenger.network);
         self.expire_orphaned_invites();
     }
 
@@ -117,7 +117,7 @@ impl Turn<'_> {
         let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
         let peer = PeerKeyPackage::parse(contact.card.as_ref()?.key_package()).ok()?;
         let psk = Psk::from_bytes(&contact.record.keys.as_ref()?.reset_psk);
-        Session::create(self.rng, &package, &peer, &psk).ok()
+        Session::create(self.cx.rng, &package, &peer, &psk).ok()
     }
 
     fn make_reset(&mut self, id: ContactId, generation: u64, welcome: Vec<u8>) -> Option<Vec<u8>> {
@@ -128,7 +128,7 @@ impl Turn<'_> {
         let first = is_awaited.then(|| self.item(id, ItemKey::Part(0))).flatten();
         let packet = Packet { acks: self.acks(id)?, items: first.into_iter().collect() }.to_bytes().ok()?;
         let mut session = self.take_session(id)?;
-        let sealed = session.seal(self.rng, &packet, false);
+        let sealed = session.seal(self.cx.rng, &packet, false);
         self.keep_session(id, session);
         let message = sealed.ok()?.message;
         let reset = Reset::sign(&own.pod_key, &own.certificate, &peer_root, generation, welcome, message);
@@ -153,10 +153,10 @@ impl Turn<'_> {
         contact.volatile.first_flight.in_flight = places.len() as u32;
         contact.volatile.first_flight.left = false;
         for address in places {
-            let Ok(blob) = seals.seal(&address.queue, &content, self.rng) else { continue };
-            let deposit = DepositId::generate(self.rng);
+            let Ok(blob) = seals.seal(&address.queue, &content, self.cx.rng) else { continue };
+            let deposit = DepositId::generate(self.cx.rng);
             let frame = Frame { deposit, queue: address.queue, capability: address.deposit, blob };
-            self.call(address.place, deposit_lane(id), Request::Deposit(frame), Call::Reset(id));
+            self.call(address.place, deposit_lane(id), Request::Deposit(frame), Purpose::Reset(id));
         }
     }
 
@@ -203,7 +203,7 @@ impl Turn<'_> {
         let peer_root = contact.record.root();
         let verified = reset.verify(&peer_root, &own.root, now);
         let Some(verified) = verified.ok().filter(|reset| contact.accepts(&reset.certificate)) else {
-            self.messenger.volatile.refused.foreign += 1;
+            self.cx.refuse(RefusalReason::Foreign);
             return;
         };
         let known = contact.record.generation;
@@ -212,15 +212,15 @@ impl Turn<'_> {
             || verified.generation == known && ours_waits && peer_root.as_bytes() < own.root.as_bytes();
         if theirs_wins {
             if self.take_reset(id, &verified).is_none() {
-                self.messenger.volatile.refused.unreadable += 1;
+                self.cx.refuse(RefusalReason::Unreadable);
             }
         } else if verified.generation == known && !ours_waits {
             // The one in use: they did not hear our answer.
             contact.volatile.courier.owe_receipt(now, true);
-            self.messenger.volatile.refused.repeats += 1;
+            self.cx.refuse(RefusalReason::Repeat);
             self.touch(id);
         } else if contact.record.resets.contains(&verified.generation) {
-            self.messenger.volatile.refused.repeats += 1;
+            self.cx.refuse(RefusalReason::Repeat);
         } else if !ours_waits && now >= contact.volatile.last_reset + CALM {
             // Older than ours, and yet theirs: their pod was restored from before the time its clock shows.
             contact.record.note_reset(verified.generation);

@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ContactId, ContactState, Messenger, Own,
+    ContactId, Messenger, Own,
     contact::{Contact, ContactRecord, ThreadRecord},
     conversation::QueuedRow,
     files::FileRecord,
-    invites::InviteRecord,
-    places::QueueOwner,
-    relays::{Relay, RelayRecord},
+    network::QueueOwner,
     row::{BadRow, Key, unpack},
 };
 use crate::{
-    Name, RelayAudit, RootPublic, TransferId, card::UnverifiedCard, inbox::Inbox, invite::Invite,
-    outbox::Outbox, place::QueueId,
+    Name, RelayAudit, RootPublic, TransferId, card::UnverifiedCard, inbox::Inbox, outbox::Outbox,
+    place::QueueId,
 };
 
 /// Why a messenger cannot be brought back from its rows.
@@ -55,14 +53,10 @@ impl Messenger {
                 Key::Name => messenger.name = Name::new(&unpack::<String>(value).map_err(bad)?).ok(),
                 Key::Reach => messenger.reach = unpack(value).map_err(bad)?,
                 Key::Relay(place) => {
-                    let record: RelayRecord = unpack(value).map_err(bad)?;
-                    Name::new(&record.name).map_err(|_| bad("its name is invalid"))?;
-                    messenger.relays.insert(place, Relay::from_record(record));
+                    messenger.relays.restore(place, unpack(value).map_err(bad)?).map_err(bad)?;
                 }
                 Key::Invite(id) => {
-                    let record: InviteRecord = unpack(value).map_err(bad)?;
-                    Invite::from_bytes(&record.bytes).map_err(|_| bad("its invite is invalid"))?;
-                    messenger.invites.insert(id, record);
+                    messenger.invites.restore(id, unpack(value).map_err(bad)?).map_err(bad)?;
                 }
                 Key::Contact(id) => pieces.entry(id).or_default().record = Some(unpack(value).map_err(bad)?),
                 Key::Thread(id) => pieces.entry(id).or_default().thread = Some(unpack(value).map_err(bad)?),
@@ -86,15 +80,14 @@ impl Messenger {
     }
 
     fn index(&mut self) {
-        self.volatile.queues_changed = true;
-        let heard = self.contacts.iter().filter(|(_, contact)| contact.record.state != ContactState::Blocked);
-        for (id, contact) in heard {
-            for queue in &contact.record.queues {
-                self.volatile.queues.insert(queue.id(), QueueOwner::Contact(*id));
-            }
+        if let Some(own) = &self.own {
+            self.network.move_home(own.place);
         }
-        for (id, record) in self.invites.iter().filter(|(_, record)| record.is_read()) {
-            self.volatile.queues.insert(record.queue.id(), QueueOwner::Invite(*id));
+        for (id, contact) in &self.contacts {
+            contact.heard_queues().for_each(|queue| self.network.lead(queue.id(), QueueOwner::Contact(*id)));
+        }
+        for (id, queue, _) in self.invites.queues() {
+            self.network.lead(queue.id(), QueueOwner::Invite(id));
         }
     }
 }
@@ -138,14 +131,11 @@ impl Pieces {
 /// Equal in everything that rows hold: what a restart keeps.
 impl PartialEq for Messenger {
     fn eq(&self, other: &Self) -> bool {
-        let relays = |messenger: &Self| {
-            messenger.relays.values().map(|relay| relay.record.clone()).collect::<Vec<_>>()
-        };
         self.name == other.name
             && self.reach == other.reach
             && self.contacts == other.contacts
             && self.invites == other.invites
-            && relays(self) == relays(other)
+            && self.relays == other.relays
     }
 }
 

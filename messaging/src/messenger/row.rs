@@ -4,7 +4,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{ContactId, InviteId};
+use super::ids::{ContactId, InviteId};
 use crate::{
     TransferId,
     place::{PLACE_LEN, Place},

@@ -6,32 +6,27 @@ use rand_core::CryptoRngCore;
 use serde::Serialize;
 
 use super::{
-    ApplicationEvent, Command, ContactId, Effect, MailAnswer, MailRow, Messenger, Notice, Own,
+    ApplicationEvent, Command, ContactId, Effect, InviteId, MailAnswer, MailRow, Messenger, Notice, Own,
     RefusedBecause, Step, Timestamp,
     contact::Contact,
+    context::{CommandResult, Context},
     deliver::{Due, ItemKey},
-    places::Call,
-    row::{Key, unpack},
+    network::Purpose,
+    row::Key,
 };
 use crate::{
-    Rows,
+    Name, Rows,
     lane::{CallId, Lane},
     place::Place,
     ratchet::Session,
     wire::Request,
 };
 
-pub(super) type CommandResult = Result<MailAnswer, RefusedBecause>;
-
 /// A turn of the messenger. Commands check everything first and change things after.
 pub(super) struct Turn<'a> {
     pub(super) messenger: &'a mut Messenger,
+    pub(super) cx: Context<'a>,
     pub(super) now: Timestamp,
-    pub(super) rng: &'a mut dyn CryptoRngCore,
-    rows: &'a dyn Rows,
-    step: Step,
-    /// Cold rows of this turn, which `rows` does not show yet.
-    fresh: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// Contacts whose record changed, and those whose conversation did.
     changed: BTreeSet<ContactId>,
     moved: BTreeSet<ContactId>,
@@ -52,11 +47,8 @@ impl<'a> Turn<'a> {
     ) -> Self {
         Self {
             messenger,
+            cx: Context::new(now, rng, rows),
             now,
-            rng,
-            rows,
-            step: Step::default(),
-            fresh: BTreeMap::new(),
             changed: BTreeSet::new(),
             moved: BTreeSet::new(),
             touched: BTreeSet::new(),
@@ -70,7 +62,7 @@ impl<'a> Turn<'a> {
         for id in std::mem::take(&mut self.changed) {
             if let Some(contact) = self.messenger.contacts.get(&id) {
                 let row = MailRow::put(Key::Contact(id), &contact.record);
-                self.step.rows.push(row);
+                self.cx.step.rows.push(row);
             }
         }
         for id in std::mem::take(&mut self.moved) {
@@ -85,15 +77,16 @@ impl<'a> Turn<'a> {
                     })
                     .collect();
                 let row = MailRow::put(Key::Thread(id), &contact.thread);
-                self.step.rows.push(row);
+                self.cx.step.rows.push(row);
             }
         }
-        self.step
+        self.messenger.volatile.refused.add(&self.cx.refused);
+        self.cx.step
     }
 
     pub(super) fn command(&mut self, command: Command) {
         let answer = self.carry_out(command);
-        self.step.answer = Some(answer);
+        self.cx.step.answer = Some(answer);
     }
 
     fn carry_out(&mut self, command: Command) -> CommandResult {
@@ -102,12 +95,14 @@ impl<'a> Turn<'a> {
             Command::Status => Ok(MailAnswer::Status(self.messenger.status())),
             Command::SetName(name) => self.set_name(name),
             Command::SetReach(reach) => self.set_reach(reach),
-            Command::Invite { note, valid_for } => self.invite(note, valid_for),
-            Command::Invites => Ok(MailAnswer::Invites(self.messenger.invite_list())),
+            Command::Invite { note, valid_for } => self.create_invite(note, valid_for),
+            Command::Invites => Ok(MailAnswer::Invites(self.messenger.invites.list())),
             Command::InviteById(id) => {
-                self.messenger.invite_view(&id).map(|view| MailAnswer::Invite(Box::new(view)))
+                self.messenger.invites.view(&id).map(|view| MailAnswer::Invite(Box::new(view)))
             }
-            Command::CancelInvite(id) => self.cancel_invite(id),
+            Command::CancelInvite(id) => {
+                self.messenger.invites.cancel(&mut self.cx, &mut self.messenger.network, id)
+            }
             Command::Accept { invite, name } => self.accept(&invite, name),
             Command::Confirm(id) => self.confirm(id),
             Command::Contacts => Ok(MailAnswer::Contacts(self.messenger.contact_list())),
@@ -147,7 +142,7 @@ impl<'a> Turn<'a> {
         if self.messenger.own.is_none() {
             return;
         }
-        self.drive_invites();
+        self.wake_invites();
         self.retire_dead_relays();
         self.retry_acks();
         while let Some((at, id)) = self.messenger.volatile.wakes.first().copied() {
@@ -202,37 +197,22 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn put<T: Serialize>(&mut self, key: Key, value: &T) {
-        let row = MailRow::put(key, value);
-        self.push(row);
+        self.cx.put(key, value);
     }
 
     pub(super) fn remove(&mut self, key: Key) {
-        self.push(MailRow::remove(key));
-    }
-
-    fn push(&mut self, row: MailRow) {
-        if super::RowClass::of(&row.key) != super::RowClass::Hot {
-            self.fresh.insert(row.key.clone(), row.value.clone());
-        }
-        self.step.rows.push(row);
+        self.cx.remove(key);
     }
 
     /// A cold row, as this turn has left it.
     pub(super) fn read<T: serde::de::DeserializeOwned>(&self, key: Key) -> Option<T> {
-        unpack(&self.read_raw(&key.to_bytes())?).ok()
-    }
-
-    fn read_raw(&self, key: &[u8]) -> Option<Vec<u8>> {
-        match self.fresh.get(key) {
-            Some(value) => value.clone(),
-            None => self.rows.get(key),
-        }
+        self.cx.read(key)
     }
 
     /// Writes the pages of a group that changed.
     pub(super) fn keep_session(&mut self, id: ContactId, mut session: Box<Session>) {
         for (page, value) in session.take_changes() {
-            self.push(MailRow::page(id, &page, value));
+            self.cx.put_page(id, &page, value);
         }
         if let Some(contact) = self.messenger.contacts.get_mut(&id) {
             contact.volatile.session = Some(session);
@@ -242,22 +222,22 @@ impl<'a> Turn<'a> {
 
     /// Reads a page of a contact's group.
     pub(super) fn page(&self, id: ContactId, page: &[u8]) -> Option<Vec<u8>> {
-        self.read_raw(&super::row::page_key(id, page))
+        self.cx.page(id, page)
     }
 
     /// Removes pages of a contact's group.
     pub(super) fn remove_pages(&mut self, id: ContactId, pages: impl IntoIterator<Item = Vec<u8>>) {
         for page in pages {
-            self.push(MailRow::page(id, &page, None));
+            self.cx.put_page(id, &page, None);
         }
     }
 
     pub(super) fn effect(&mut self, effect: Effect) {
-        self.step.effects.push(effect);
+        self.cx.effect(effect);
     }
 
     pub(super) fn application_event(&mut self, event: ApplicationEvent) {
-        self.step.application.push(event);
+        self.cx.application_event(event);
     }
 
     pub(super) fn notify(&mut self, notice: Notice) {
@@ -265,12 +245,29 @@ impl<'a> Turn<'a> {
     }
 
     /// Asks a place something, and remembers what for.
-    pub(super) fn call(&mut self, place: Place, lane: Lane, request: Request, what: Call) -> CallId {
-        let volatile = &mut self.messenger.volatile;
-        let call = CallId(volatile.next_call);
-        volatile.next_call += 1;
-        volatile.calls.insert(call, what);
-        self.effect(Effect::Call { call, place, lane, request });
-        call
+    pub(super) fn call(&mut self, place: Place, lane: Lane, request: Request, what: Purpose) -> CallId {
+        self.messenger.network.call(&mut self.cx, place, lane, request, what)
+    }
+
+    fn create_invite(&mut self, note: Option<Name>, valid_for: u64) -> CommandResult {
+        let own = self.own()?;
+        let (places, invites, network) = self.messenger.invites_and_places(&own);
+        invites.create(&mut self.cx, network, places, note, valid_for)
+    }
+
+    fn wake_invites(&mut self) {
+        let Some(own) = self.messenger.own.clone() else { return };
+        let (places, invites, network) = self.messenger.invites_and_places(&own);
+        invites.wake(&mut self.cx, network, places);
+    }
+
+    pub(super) fn close_confirmed_invite(&mut self, id: InviteId) {
+        self.messenger.invites.close_confirmed(&mut self.cx, &mut self.messenger.network, id);
+    }
+
+    pub(super) fn invite_confirmed(&mut self, id: InviteId) {
+        let Some(own) = self.messenger.own.clone() else { return };
+        let (places, invites, network) = self.messenger.invites_and_places(&own);
+        invites.confirmed(&mut self.cx, network, places, id);
     }
 }

@@ -1,7 +1,10 @@
 //! Payloads of sessions that the messenger does not know.
 
 use autonomy_messaging::{
-    messenger::{ApplicationEvent, Command, ContactId, FileState, MESSAGE_TTL, MailAnswer, RefusedBecause},
+    messenger::{
+        ApplicationEvent, Command, ContactId, FileState, MESSAGE_TTL, MailAnswer, RefusalReason,
+        RefusedBecause,
+    },
     payload::{ApplicationKind, MAX_APPLICATION_LEN, MAX_INLINE_LEN},
 };
 
@@ -124,7 +127,7 @@ fn payload_without_a_session_is_shown_or_declined() {
     let number = send(&mut world, BOB, alice, &bytes(MAX_INLINE_LEN + 1));
     world.pass(HOUR);
     assert_eq!(settled(&world, BOB, alice, number), [false]);
-    assert_eq!(world.refused(ALICE).declined_payloads, 1);
+    assert_eq!(world.refused(ALICE).of(RefusalReason::DeclinedPayload), 1);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A pod gets another key, another address, or both, and nobody loses it.
 
-use autonomy_messaging::messenger::{Command, ContactId, ContactView, InviteState, MailAnswer, Notice};
+use autonomy_messaging::messenger::{
+    Command, ContactId, ContactView, InviteState, MailAnswer, Notice, RefusalReason,
+};
 
 use super::{
     ALICE, BOB, HOUR, contacts, invite,
@@ -49,12 +51,12 @@ fn an_older_certificate_is_refused_in_cards_and_in_resets() {
     let before = world.refused(BOB);
     world.adopt(ALICE, 1, 50, home);
     world.pass(60);
-    assert_eq!(world.refused(BOB).malformed, before.malformed + 1);
+    assert_eq!(world.refused(BOB).of(RefusalReason::Malformed), before.of(RefusalReason::Malformed) + 1);
     // And a reset.
     world.pods[ALICE].disk = backup;
     world.on(ALICE);
     world.pass(60);
-    assert!(world.refused(BOB).foreign > before.foreign);
+    assert!(world.refused(BOB).of(RefusalReason::Foreign) > before.of(RefusalReason::Foreign));
     assert!(!world.pods[BOB].notices.contains(&Notice::Rekeyed(pair.0)));
     // The reset still waits, and is taken once it is signed with the key of today.
     world.adopt(ALICE, 2, NEW_KEY, home);
@@ -77,13 +79,13 @@ fn reset_with_newer_certificate_supersedes_the_older() {
     // The new card is not here yet, and the thief of the old pod begins a group.
     world.calls.clear();
     world.pods[BOB].notices.clear();
-    let before = world.refused(BOB).foreign;
+    let before = world.refused(BOB).of(RefusalReason::Foreign);
     world.pods[ALICE].disk = backup;
     world.now += 60;
     world.certify(ALICE, 1, 50, home);
     world.on(ALICE);
     world.step_calls(1);
-    assert!(world.refused(BOB).foreign > before);
+    assert!(world.refused(BOB).of(RefusalReason::Foreign) > before);
     assert!(!world.pods[BOB].notices.contains(&Notice::Rekeyed(pair.0)));
 }
 

@@ -1,9 +1,9 @@
 //! Chunks on their way: sent, taken, acknowledged, refused.
 
-use super::{FileRecord, FileState, STRAY_AFTER};
+use super::{FileRecord, STRAY_AFTER};
 use crate::{
     ChunkVerdict, FileContent, Incoming, MAX_TRANSFERS, TransferId, Window,
-    messenger::{ContactId, ContactState, Direction, Notice, row::Key, turn::Turn},
+    messenger::{ContactId, ContactState, Direction, FileState, Notice, RefusalReason, row::Key, turn::Turn},
     packet::{Chunk, Item},
     payload::{FileOffer, Payload},
 };
@@ -47,7 +47,7 @@ impl Turn<'_> {
                     self.keep_file(id, *transfer, record);
                 }
                 Ok(false) => {}
-                Err(_) => self.messenger.volatile.refused.forged_receipts += 1,
+                Err(_) => self.cx.refuse(RefusalReason::ForgedReceipt),
             }
         }
     }
@@ -110,7 +110,7 @@ impl Turn<'_> {
             },
         };
         match verdict {
-            ChunkVerdict::Malformed => self.messenger.volatile.refused.malformed += 1,
+            ChunkVerdict::Malformed => self.cx.refuse(RefusalReason::Malformed),
             ChunkVerdict::TooFar => {}
             ChunkVerdict::New { .. } | ChunkVerdict::Repeat => {
                 let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };

@@ -3,7 +3,7 @@
 use autonomy_messaging::{
     frame::{BLOB_LEN, Blob, DepositId, Frame},
     lane::Unreached,
-    messenger::{Command, Input},
+    messenger::{Command, Input, RefusalReason},
     place::{Capability, QueueId},
     wire::{Refusal, Request, Response},
 };
@@ -48,9 +48,9 @@ fn a_frame_needs_the_capability_of_its_queue() {
     assert_eq!(deposit(&mut world, BOB, Frame { queue: elsewhere, ..frame.clone() }), UNKNOWN);
     // It is an answer to the capability, not to the blob: garbage is taken and worth nothing.
     let garbage = Blob::from_slice(&[7; BLOB_LEN]).unwrap();
-    let before = world.refused(BOB).foreign;
+    let before = world.refused(BOB).of(RefusalReason::Foreign);
     assert_eq!(deposit(&mut world, BOB, Frame { blob: garbage, ..frame }), Response::Done);
-    assert_eq!(world.refused(BOB).foreign, before + 1);
+    assert_eq!(world.refused(BOB).of(RefusalReason::Foreign), before + 1);
     world.pass(60);
     assert_eq!(world.texts(BOB, alice), ["hello"]);
 }
@@ -78,7 +78,7 @@ fn what_is_repeated_and_out_of_order_is_shown_once_and_in_order() {
     world.pass(HOUR);
     let expected: Vec<String> = (0..12).map(|n| format!("message {n}")).collect();
     assert_eq!(world.texts(BOB, alice), expected);
-    assert!(world.refused(BOB).repeats >= 2 * frames.len() as u64);
+    assert!(world.refused(BOB).of(RefusalReason::Repeat) >= 2 * frames.len() as u64);
     assert_eq!(world.status(ALICE).queued, 0);
 }
 

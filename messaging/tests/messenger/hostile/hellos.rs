@@ -3,7 +3,7 @@
 use autonomy_messaging::{
     Access, CertificateRole, SigningKey, Validity,
     envelope::{Envelope, Ratchet},
-    messenger::{Command, ContactId, ContactState, MailAnswer},
+    messenger::{Command, ContactId, ContactState, MailAnswer, RefusalReason},
     ratchet::Psk,
     wire::{Request, Response},
 };
@@ -107,7 +107,7 @@ fn an_introduction_that_does_not_hold_is_dropped() {
     for frame in frames {
         assert_eq!(world.ask(invite.address().place, Request::Deposit(frame)), Ok(Response::Done));
     }
-    assert_eq!(world.refused(ALICE).malformed, count);
+    assert_eq!(world.refused(ALICE).of(RefusalReason::Malformed), count);
     assert!(asking(&mut world).is_empty());
 
     let (_, hello) = papers.hello(&invite, &package, &invite.mls_psk(), &fine, &mut world.rng);

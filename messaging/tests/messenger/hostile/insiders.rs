@@ -2,7 +2,7 @@
 
 use autonomy_messaging::{
     CertificateRole, MAX_PART, Validity, Window,
-    messenger::{Command, EntryState, MailAnswer},
+    messenger::{Command, EntryState, MailAnswer, RefusalReason},
     packet::{Chunk, Item, Part, TransferId},
     payload::{Application, ApplicationKind, MAX_TEXT_LEN, Payload, Unknown},
 };
@@ -24,14 +24,14 @@ fn a_receipt_for_what_was_never_sent_is_worth_nothing() {
         acks.messages.insert(seq);
     }
     mallory.say_with(&mut world, acks.clone(), &[]);
-    assert_eq!(world.refused(ALICE).forged_receipts, 1);
+    assert_eq!(world.refused(ALICE).of(RefusalReason::ForgedReceipt), 1);
     world.send(ALICE, id, "is this read?");
     acks.messages = Window::below(1 << 60);
     mallory.say_with(&mut world, acks.clone(), &[]);
     // Of another group.
     acks.incarnation.0 = [9; 16];
     mallory.say_with(&mut world, acks, &[]);
-    assert_eq!(world.refused(ALICE).forged_receipts, 2);
+    assert_eq!(world.refused(ALICE).of(RefusalReason::ForgedReceipt), 2);
     assert_eq!(world.status(ALICE).queued, 1);
     let MailAnswer::Messages(entries) =
         world.command(ALICE, Command::Messages { contact: id, before: None, limit: 10 })
@@ -74,7 +74,7 @@ fn malformed_payload_counts_as_arrived_and_blocks_nothing() {
     let mut world = World::new(1, 0);
     let mut mallory = Insider::new(&mut world, 100);
     let id = mallory.id();
-    let before = world.refused(ALICE).malformed;
+    let before = world.refused(ALICE).of(RefusalReason::Malformed);
     for packet in [&b""[..], &[9; 200], &[1; 11_900]] {
         mallory.say_raw(&mut world, packet);
     }
@@ -103,7 +103,7 @@ fn malformed_payload_counts_as_arrived_and_blocks_nothing() {
     mallory.say(&mut world, &[Item::Part(odd)]);
     let chunk = Chunk { transfer: TransferId([7; 16]), index: u32::MAX, bytes: vec![1; 100] };
     mallory.say(&mut world, &[Item::Chunk(chunk)]);
-    assert!(world.refused(ALICE).malformed >= before + 6);
+    assert!(world.refused(ALICE).of(RefusalReason::Malformed) >= before + 6);
     assert_eq!(world.texts(ALICE, id).len(), 1);
     let parts = world.pods[ALICE].disk.keys().filter(|key| key[0] == b'p').count();
     assert_eq!(parts, 0, "nothing of it is kept");
@@ -131,13 +131,13 @@ fn a_card_that_does_not_hold_leaves_the_one_before_in_force() {
         other.card(2, other.certificate(CertificateRole::Pod, 6, long())),
         vec![1; 300],
     ];
-    let before = world.refused(ALICE).malformed;
+    let before = world.refused(ALICE).of(RefusalReason::Malformed);
     let count = cards.len() as u64;
     for card in cards {
         let item = mallory.part(Payload::Card(card).to_bytes().to_vec());
         mallory.say(&mut world, &[item]);
     }
-    assert_eq!(world.refused(ALICE).malformed, before + count);
+    assert_eq!(world.refused(ALICE).of(RefusalReason::Malformed), before + count);
     let MailAnswer::Contact(view) = world.command(ALICE, Command::Contact(id)) else { panic!() };
     assert_eq!(view.places, [mallory.address.place]);
     mallory.assert_talks(&mut world);

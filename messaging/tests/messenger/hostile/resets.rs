@@ -1,5 +1,6 @@
 //! New groups that nobody should begin, and old ones that come again.
 
+use autonomy_messaging::messenger::RefusalReason;
 use autonomy_messaging::{Access, CertificateRole, RootPublic, Validity, messenger::Notice};
 
 use super::super::{
@@ -28,7 +29,7 @@ fn a_reset_that_does_not_hold_changes_nothing() {
         mallory.certificate(CertificateRole::Pod, 4, long()),
         stranger.certificate(CertificateRole::Pod, 6, long()),
     ];
-    let before = world.refused(ALICE).foreign;
+    let before = world.refused(ALICE).of(RefusalReason::Foreign);
     for certificate in &bad {
         let (_, frame) = mallory.reset(&mut world, &to, START + 1_000_000, certificate);
         mallory.deposit(&mut world, frame);
@@ -37,7 +38,7 @@ fn a_reset_that_does_not_hold_changes_nothing() {
     let good = mallory.certificate(CertificateRole::Pod, 5, long());
     let (_, frame) = mallory.reset(&mut world, &stranger.root.public(), START + 1_000_000, &good);
     mallory.deposit(&mut world, frame);
-    assert_eq!(world.refused(ALICE).foreign, before + 5);
+    assert_eq!(world.refused(ALICE).of(RefusalReason::Foreign), before + 5);
     assert_eq!(rekeyed(&world), 0);
     mallory.assert_talks(&mut world);
 }

@@ -1,0 +1,206 @@
+//! Calls that ended and frames that came: each is routed to the contact or invite it belongs to.
+
+use super::{
+    MailAnswer, Reach, RefusalReason, RefusedBecause,
+    context::CommandResult,
+    effect::Effect,
+    network::{Purpose, QueueOwner},
+    own_queue::{OwnQueue, invite_lane},
+    relays::{RelayEvent, RelaysChanged},
+    row::Key,
+    turn::Turn,
+};
+use crate::{
+    Name,
+    frame::Blob,
+    lane::{CallId, Lane, Unreached},
+    place::{Capability, Place, QueueId},
+    wire::{Refusal, Request, Response},
+};
+
+impl Turn<'_> {
+    /// What became of a call.
+    pub(super) fn called(&mut self, call: CallId, outcome: Result<Response, Unreached>) {
+        match self.messenger.network.ended(call) {
+            Some(Purpose::Deposit { contact, probe }) => self.deposited(contact, call.0, probe, &outcome),
+            Some(Purpose::Redeem(contact)) => self.joined(contact, outcome),
+            Some(Purpose::Reset(contact)) => self.reset_left(contact, &outcome),
+            Some(Purpose::OpenQueue(contact, queue)) => self.opened(contact, queue, outcome),
+            Some(Purpose::Publish { invite, with_notice }) => {
+                let Some(own) = self.messenger.own.clone() else { return };
+                let (places, invites, network) = self.messenger.invites_and_places(&own);
+                invites.published(&mut self.cx, network, places, invite, with_notice, outcome);
+            }
+            Some(Purpose::Ack(queue)) => self.ack_told(queue, outcome.is_ok()),
+            Some(Purpose::Close) | None => {}
+        }
+    }
+
+    fn ack_told(&mut self, queue: QueueId, reached: bool) {
+        self.messenger.network.acknowledged(&queue, reached, self.now);
+        if reached {
+            self.acknowledge(queue);
+        }
+    }
+
+    fn acknowledge(&mut self, queue: QueueId) {
+        if let Some((own, lane)) = self.own_queue(queue) {
+            self.messenger.network.acknowledge(&mut self.cx, &own, lane);
+        }
+    }
+
+    /// Tells places again what they did not hear.
+    pub(super) fn retry_acks(&mut self) {
+        for queue in self.messenger.network.acks_due(self.now) {
+            self.acknowledge(queue);
+        }
+    }
+
+    /// A queue of ours, and the connection on which it is collected.
+    fn own_queue(&self, queue: QueueId) -> Option<(OwnQueue, Lane)> {
+        match self.messenger.network.owner_of(&queue)? {
+            QueueOwner::Contact(id) => {
+                let contact = self.messenger.contacts.get(&id)?;
+                let own = contact.record.queues.iter().find(|own| own.id() == queue)?;
+                Some((own.clone(), own.lane()))
+            }
+            QueueOwner::Invite(id) => Some((self.messenger.invites.queue(&id)?.clone(), invite_lane(id))),
+        }
+    }
+
+    /// A frame of one of our queues at a relay.
+    pub(super) fn collected(&mut self, place: Place, queue: QueueId, number: u64, blob: &Blob) {
+        self.relay_event(RelayEvent::Collected(place));
+        self.frame(queue, blob);
+        let own = self.own_queue(queue);
+        let own = own.as_ref().map(|(own, lane)| (own, *lane));
+        self.messenger.network.collected(&mut self.cx, queue, number, own);
+    }
+
+    /// Somebody asks for a queue of our own at our own pod.
+    pub(super) fn asked(&mut self, ticket: u64, request: Request) {
+        let response = match request {
+            Request::Deposit(frame) => match self.own_queue(frame.queue) {
+                Some((own, _)) if own.deposit() == frame.capability => {
+                    self.frame(frame.queue, &frame.blob);
+                    Response::Done
+                }
+                _ => self.no_such_queue(),
+            },
+            Request::Redeem { queue, deposit } => self.notice_asked(queue, &deposit),
+            _ => self.no_such_queue(),
+        };
+        self.effect(Effect::Answer { ticket, response });
+    }
+
+    fn notice_asked(&mut self, queue: QueueId, deposit: &Capability) -> Response {
+        let Some(QueueOwner::Invite(id)) = self.messenger.network.owner_of(&queue) else {
+            return self.no_such_queue();
+        };
+        if self.messenger.invites.queue(&id).is_none_or(|own| own.deposit() != *deposit) {
+            return self.no_such_queue();
+        }
+        let notice = self.messenger.invites.notice_of(&mut self.cx, id);
+        notice.map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
+    }
+
+    fn no_such_queue(&mut self) -> Response {
+        self.cx.refuse(RefusalReason::UnknownQueue);
+        Response::Refused(Refusal::UnknownQueue)
+    }
+
+    /// A frame of one of our queues, whichever way it came.
+    pub(super) fn frame(&mut self, queue: QueueId, blob: &Blob) {
+        match self.messenger.network.owner_of(&queue) {
+            Some(QueueOwner::Contact(id)) => self.arrived(id, queue, blob),
+            Some(QueueOwner::Invite(id)) => self.introduced(id, blob),
+            None => self.cx.refuse(RefusalReason::UnknownQueue),
+        }
+    }
+
+    /// Announces which queues are to be collected and served, where that changed.
+    pub(super) fn announce_queues(&mut self) {
+        if self.messenger.own.is_none() || !self.messenger.network.take_changed() {
+            return;
+        }
+        let super::Messenger { contacts, invites, network, .. } = &mut *self.messenger;
+        let of_contacts = contacts.values().flat_map(|contact| contact.heard_queues());
+        let of_contacts = of_contacts.map(|queue| (queue, queue.lane()));
+        let of_invites = invites.queues().map(|(_, queue, lane)| (queue, lane));
+        network.announce(&mut self.cx, of_contacts.chain(of_invites));
+    }
+
+    /// Something happened to a relay. Where another takes its place, contacts get queues there.
+    pub(super) fn relay_event(&mut self, event: RelayEvent<'_>) {
+        if self.messenger.relays.handle(&mut self.cx, event) == RelaysChanged::Yes {
+            self.spread_queues();
+        }
+    }
+
+    /// The collection at a place works, or no longer does: frames that should come count from then on.
+    pub(super) fn subscribed(&mut self, place: Place, up: bool) {
+        self.relay_event(RelayEvent::Subscribed { place, up });
+        for contact in self.messenger.contacts.values_mut() {
+            let queues = contact.record.queues.iter().filter(|queue| queue.place == place && queue.is_open());
+            for queue in queues {
+                if let Some(audit) = contact.volatile.audits.get_mut(&queue.id()) {
+                    audit.connected(up, self.now);
+                }
+            }
+        }
+    }
+
+    /// Replaces relays that were away too long.
+    pub(super) fn retire_dead_relays(&mut self) {
+        let super::Messenger { contacts, relays, .. } = &mut *self.messenger;
+        let collected = |place: &Place| {
+            contacts.values().flat_map(|contact| contact.heard_queues()).any(|queue| queue.place == *place)
+        };
+        if relays.handle(&mut self.cx, RelayEvent::Wake { collected: &collected }) == RelaysChanged::Yes {
+            self.spread_queues();
+        }
+    }
+
+    pub(super) fn add_relay(
+        &mut self,
+        place: Place,
+        name: &Name,
+        token: Option<Capability>,
+    ) -> CommandResult {
+        if place == self.own()?.place {
+            return Err(RefusedBecause::Conflict(
+                "this is the pod itself: it holds queues for its contacts anyway".into(),
+            ));
+        }
+        self.messenger.relays.add(&mut self.cx, place, name, token)?;
+        self.spread_queues();
+        Ok(MailAnswer::Relays(self.messenger.relay_list()))
+    }
+
+    pub(super) fn remove_relay(&mut self, place: Place) -> CommandResult {
+        self.messenger.relays.remove(&mut self.cx, place, self.messenger.reach)?;
+        self.spread_queues();
+        self.expire_orphaned_invites();
+        Ok(MailAnswer::Relays(self.messenger.relay_list()))
+    }
+
+    /// Lets contacts reach the pod so from now on: they get new cards, and invites with its address end where it is to
+    /// be told no more.
+    pub(super) fn set_reach(&mut self, reach: Reach) -> CommandResult {
+        if reach == Reach::Relays && self.messenger.relays.active().is_empty() {
+            return Err(RefusedBecause::Conflict("add a relay first: nobody could reach the pod".into()));
+        }
+        self.messenger.reach = reach;
+        self.put(Key::Reach, &reach);
+        self.spread_queues();
+        self.expire_orphaned_invites();
+        Ok(MailAnswer::Done)
+    }
+
+    /// Ends invites at places that are ours no more.
+    pub(super) fn expire_orphaned_invites(&mut self) {
+        let Some(own) = self.messenger.own.clone() else { return };
+        let (places, invites, network) = self.messenger.invites_and_places(&own);
+        invites.expire_orphaned(&mut self.cx, network, places);
+    }
+}

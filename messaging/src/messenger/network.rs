@@ -1,0 +1,238 @@
+//! Calls to places and the queues there: what is in flight and what for, which queue leads to whom, which
+//! acknowledgements are owed, and which queues were announced to the shell.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    context::Context,
+    effect::{Collection, Effect},
+    ids::{ContactId, InviteId},
+    own_queue::OwnQueue,
+    step::Timestamp,
+};
+use crate::{
+    lane::{CallId, Lane},
+    place::{Place, QueueId},
+    wire::{Refusal, Request},
+};
+
+/// Pause before acknowledgements that did not reach their place are told again, seconds: they only keep it tidy.
+const ACK_AGAIN: u64 = 300;
+
+/// What a call in flight is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Frames for a contact.
+    Deposit { contact: ContactId, probe: bool },
+    /// A step of redeeming an invite.
+    Redeem(ContactId),
+    /// A reset on its way to one place.
+    Reset(ContactId),
+    /// A queue for a contact.
+    OpenQueue(ContactId, QueueId),
+    /// The queue and notice of an invite.
+    Publish { invite: InviteId, with_notice: bool },
+    /// Frames of a queue are safe here.
+    Ack(QueueId),
+    /// A queue is needed no more.
+    Close,
+}
+
+/// Where a queue of ours leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum QueueOwner {
+    Contact(ContactId),
+    Invite(InviteId),
+}
+
+/// What was collected of a queue and is not yet acknowledged.
+#[derive(Debug, Clone, Copy, Default)]
+struct Collected {
+    /// The highest number that is safe.
+    safe: u64,
+    /// The highest that the place was told.
+    told: u64,
+    in_flight: bool,
+}
+
+/// All of it is learnt anew after a start.
+#[derive(Debug, Default)]
+pub(super) struct Network {
+    /// The pod's own place.
+    home: Option<Place>,
+    calls: HashMap<CallId, Purpose>,
+    next_call: u64,
+    owners: HashMap<QueueId, QueueOwner>,
+    acks: BTreeMap<QueueId, Collected>,
+    /// When acknowledgements that did not reach their place are told again.
+    acks_due: Option<Timestamp>,
+    /// The last set of collections that was announced.
+    collecting: Option<Vec<Collection>>,
+    /// The last set of own queues that was announced.
+    serving: Option<Vec<QueueId>>,
+    /// Whether queues came, went or opened since the last two were announced.
+    changed: bool,
+}
+
+/// Whether a place may answer otherwise later.
+pub(super) fn is_passing(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::Busy { .. } | Refusal::WorkNeeded { .. } | Refusal::PlaceFull | Refusal::QueueFull
+    )
+}
+
+impl Network {
+    /// The pod's own place is this one from now on.
+    pub(super) fn move_home(&mut self, home: Place) {
+        self.home = Some(home);
+        self.serving = None;
+        self.changed = true;
+    }
+
+    pub(super) fn is_home(&self, place: &Place) -> bool {
+        self.home.as_ref() == Some(place)
+    }
+
+    /// Asks a place something, and remembers what for.
+    pub(super) fn call(
+        &mut self,
+        cx: &mut Context<'_>,
+        place: Place,
+        lane: Lane,
+        request: Request,
+        purpose: Purpose,
+    ) -> CallId {
+        let call = CallId(self.next_call);
+        self.next_call += 1;
+        self.calls.insert(call, purpose);
+        cx.effect(Effect::Call { call, place, lane, request });
+        call
+    }
+
+    /// What a call was for that ended; none for calls of before a restart.
+    pub(super) fn ended(&mut self, call: CallId) -> Option<Purpose> {
+        self.calls.remove(&call)
+    }
+
+    /// Frames of this queue lead there from now on.
+    pub(super) fn lead(&mut self, queue: QueueId, to: QueueOwner) {
+        self.owners.insert(queue, to);
+        self.changed = true;
+    }
+
+    pub(super) fn owner_of(&self, queue: &QueueId) -> Option<QueueOwner> {
+        self.owners.get(queue).copied()
+    }
+
+    /// Frames of this queue lead nowhere from now on.
+    pub(super) fn forget(&mut self, queue: &QueueId) {
+        self.owners.remove(queue);
+        self.acks.remove(queue);
+        self.changed = true;
+    }
+
+    /// Takes a queue down, here and at its place.
+    pub(super) fn drop_queue(&mut self, cx: &mut Context<'_>, queue: &OwnQueue, lane: Lane) {
+        self.forget(&queue.id());
+        if !self.is_home(&queue.place) {
+            let request = Request::Close { queue: queue.id(), collect: queue.collect() };
+            self.call(cx, queue.place, lane, request, Purpose::Close);
+        }
+    }
+
+    /// A queue came, went or opened.
+    pub(super) fn queues_changed(&mut self) {
+        self.changed = true;
+    }
+
+    /// The place of a queue counts its frames anew, and so do we.
+    pub(super) fn count_anew(&mut self, queue: &QueueId) {
+        self.acks.remove(queue);
+    }
+
+    /// The place of a queue has it again: the subscription starts over.
+    pub(super) fn collect_again(&mut self, queue: &QueueId) {
+        self.count_anew(queue);
+        self.collecting = None;
+        self.changed = true;
+    }
+
+    /// All frames of a queue up to this number are safe: its place is told.
+    pub(super) fn collected(
+        &mut self,
+        cx: &mut Context<'_>,
+        queue: QueueId,
+        up_to: u64,
+        own: Option<(&OwnQueue, Lane)>,
+    ) {
+        let collected = self.acks.entry(queue).or_default();
+        collected.safe = collected.safe.max(up_to);
+        if let Some((own, lane)) = own {
+            self.acknowledge(cx, own, lane);
+        }
+    }
+
+    /// One acknowledgement a queue is in flight at a time: those that come meanwhile are told together.
+    pub(super) fn acknowledge(&mut self, cx: &mut Context<'_>, own: &OwnQueue, lane: Lane) {
+        let queue = own.id();
+        let owed = self.acks.get_mut(&queue).filter(|acks| !acks.in_flight && acks.told < acks.safe);
+        if let Some(acks) = owed {
+            acks.in_flight = true;
+            acks.told = acks.safe;
+            let request = Request::Ack { queue, collect: own.collect(), up_to: acks.safe };
+            self.call(cx, own.place, lane, request, Purpose::Ack(queue));
+        }
+    }
+
+    /// An acknowledgement ended. One that did not reach its place may or may not have got there; until it has, the place
+    /// gives out the same frames again.
+    pub(super) fn acknowledged(&mut self, queue: &QueueId, reached: bool, now: Timestamp) {
+        if let Some(acks) = self.acks.get_mut(queue) {
+            acks.in_flight = false;
+            if !reached {
+                acks.told = 0;
+                self.acks_due.get_or_insert(now + ACK_AGAIN);
+            }
+        }
+    }
+
+    /// Queues whose places are to be told again now.
+    pub(super) fn acks_due(&mut self, now: Timestamp) -> Vec<QueueId> {
+        if self.acks_due.take_if(|due| *due <= now).is_none() {
+            return Vec::new();
+        }
+        let owed = self.acks.iter().filter(|(_, acks)| acks.told < acks.safe && !acks.in_flight);
+        owed.map(|(queue, _)| *queue).collect()
+    }
+
+    /// Whether queues are to be announced, which is once after each change.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Announces which queues are to be collected and served, where that changed.
+    pub(super) fn announce<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        queues: impl Iterator<Item = (&'a OwnQueue, Lane)>,
+    ) {
+        let (mut serve, mut collect) = (Vec::new(), Vec::new());
+        for (queue, lane) in queues {
+            if self.is_home(&queue.place) {
+                serve.push(queue.id());
+            } else if queue.is_open() {
+                let capability = queue.collect();
+                collect.push(Collection { place: queue.place, lane, queue: queue.id(), capability });
+            }
+        }
+        if self.serving.as_ref() != Some(&serve) {
+            self.serving = Some(serve.clone());
+            cx.effect(Effect::Serve(serve));
+        }
+        if self.collecting.as_ref() != Some(&collect) {
+            self.collecting = Some(collect.clone());
+            cx.effect(Effect::Collect(collect));
+        }
+    }
+}

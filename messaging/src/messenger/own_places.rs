@@ -1,0 +1,25 @@
+//! The places where our queues may lie: the pod itself, where it may be reached directly, and its relays.
+
+use super::{relays::Relays, states::Reach, step::Own};
+use crate::place::Place;
+
+/// Who the pod is and where it is reached, as parts see it while one input is worked on.
+#[derive(Clone, Copy)]
+pub(super) struct OwnPlaces<'a> {
+    pub(super) own: &'a Own,
+    pub(super) reach: Reach,
+    pub(super) relays: &'a Relays,
+}
+
+impl OwnPlaces<'_> {
+    /// Whether queues of ours may lie there.
+    pub(super) fn is_ours(&self, place: &Place) -> bool {
+        (self.reach == Reach::Direct && self.own.place == *place) || self.relays.contains(place)
+    }
+
+    /// Where every contact has a queue: on cards the pod comes first.
+    pub(super) fn wanted(&self) -> Vec<Place> {
+        let home = (self.reach == Reach::Direct).then_some(self.own.place);
+        home.into_iter().chain(self.relays.active()).collect()
+    }
+}

@@ -1,0 +1,122 @@
+//! A queue of our own at a place: its name, the rights to it, and whether the place has it.
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::ids::InviteId;
+use crate::{
+    frame::QueueKey,
+    lane::{Lane, LaneRole},
+    place::{Capability, PLACE_LEN, Place, QueueAddress, QueueId},
+    wire::{QueueNotice, Request, Ticket},
+};
+
+/// Lanes for collecting at one place: with few queues there most have a connection of their own, so that the place
+/// cannot tell that they belong together. Two queues share one with a probability of 1 in 16.
+const COLLECT_LANES: u8 = 16;
+
+/// A queue of ours for one contact at one place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OwnQueue {
+    #[serde(with = "place_bytes")]
+    pub(super) place: Place,
+    id: [u8; 32],
+    deposit: [u8; 32],
+    collect: [u8; 32],
+    pub(super) state: QueueState,
+}
+
+/// Whether a place has made a queue of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum QueueState {
+    /// Not yet.
+    New,
+    /// It has, and gives out what comes.
+    Open,
+    /// It had, until the contact was blocked. The queue is made again under its name: so the address that the contact
+    /// knows leads to us again, whatever became of theirs meanwhile. What the place took before is not held against it.
+    Closed,
+}
+
+impl OwnQueue {
+    /// A queue under a name that is drawn anew.
+    pub(super) fn generate(place: Place, at_home: bool, rng: &mut dyn rand_core::CryptoRngCore) -> Self {
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(seed.as_mut_slice());
+        Self::derive(&seed, place, at_home)
+    }
+
+    /// The queue of one contact at a place: the same whenever it is made. A relay that comes back into use, and a pod that
+    /// comes back from a backup, have it under the name that the contact knows.
+    pub(super) fn derive(seed: &[u8; 32], place: Place, at_home: bool) -> Self {
+        let at = HEXLOWER.encode(&place.to_bytes());
+        let draw = |what: &str| *QueueKey::derive(seed, &format!("{what} at {at}")).as_bytes();
+        let state = if at_home { QueueState::Open } else { QueueState::New };
+        Self { place, id: draw("queue"), deposit: draw("deposit"), collect: draw("collect"), state }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state == QueueState::Open
+    }
+
+    pub(super) fn id(&self) -> QueueId {
+        QueueId::from_bytes(self.id)
+    }
+
+    pub(super) fn deposit(&self) -> Capability {
+        Capability::from_bytes(self.deposit)
+    }
+
+    pub(super) fn collect(&self) -> Capability {
+        Capability::from_bytes(self.collect)
+    }
+
+    pub(super) fn address(&self) -> QueueAddress {
+        QueueAddress { place: self.place, queue: self.id(), deposit: self.deposit() }
+    }
+
+    /// The connection on which a contact's queue is collected.
+    pub(super) fn lane(&self) -> Lane {
+        let mut party = [0; 16];
+        party[0] = self.id[0] % COLLECT_LANES;
+        party[1] = 1;
+        Lane { role: LaneRole::Collect, party }
+    }
+
+    /// Asks its place to make it.
+    pub(super) fn open_request(&self, ticket: Ticket, notice: Option<QueueNotice>) -> Request {
+        Request::Open {
+            queue: self.id(),
+            deposit: self.deposit().hash(),
+            collect: self.collect().hash(),
+            ticket,
+            notice,
+        }
+    }
+}
+
+/// The connection of an invite, which is nobody else's.
+pub(super) fn invite_lane(id: InviteId) -> Lane {
+    let mut party = [0; 16];
+    party[..8].copy_from_slice(&id.0);
+    Lane { role: LaneRole::Collect, party }
+}
+
+/// A place within a row.
+pub(super) mod place_bytes {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+
+    use super::{PLACE_LEN, Place};
+
+    pub(crate) fn serialize<S: Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> {
+        place.to_bytes().as_slice().serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Place, D::Error> {
+        let bytes = Vec::<u8>::deserialize(deserializer)?;
+        let bytes: &[u8; PLACE_LEN] =
+            bytes.as_slice().try_into().map_err(|_| D::Error::custom("a place has 64 bytes"))?;
+        Place::from_bytes(bytes).ok_or_else(|| D::Error::custom("not a place"))
+    }
+}

@@ -1,0 +1,99 @@
+//! What came in, or was due, and changed nothing: counted by reason, so that an operator sees it.
+
+/// Why something changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefusalReason {
+    /// A frame for a queue that is not ours, or with another capability.
+    UnknownQueue,
+    /// A frame that was not sealed by the contact whose queue it is.
+    Foreign,
+    /// Sealed right and badly made inside.
+    Malformed,
+    /// Seen before.
+    Repeat,
+    /// For keys that are gone or not there yet.
+    Unreadable,
+    /// A receipt for what was never sent.
+    ForgedReceipt,
+    /// Something came for a contact that is gone by now.
+    NoContact,
+    /// Something came for an invite that is gone by now.
+    NoInvite,
+    /// A stored key package cannot be used: the rows are damaged.
+    BadKeys,
+    /// A long payload of a session that no session here takes, or for which there was no room.
+    DeclinedPayload,
+}
+
+impl RefusalReason {
+    /// All reasons, in the order of their names on a status page.
+    pub const ALL: [Self; 10] = [
+        Self::UnknownQueue,
+        Self::Foreign,
+        Self::Malformed,
+        Self::Repeat,
+        Self::Unreadable,
+        Self::ForgedReceipt,
+        Self::NoContact,
+        Self::NoInvite,
+        Self::BadKeys,
+        Self::DeclinedPayload,
+    ];
+
+    /// A name for status pages and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnknownQueue => "unknown_queue",
+            Self::Foreign => "foreign",
+            Self::Malformed => "malformed",
+            Self::Repeat => "repeats",
+            Self::Unreadable => "unreadable",
+            Self::ForgedReceipt => "forged_receipts",
+            Self::NoContact => "no_contact",
+            Self::NoInvite => "no_invite",
+            Self::BadKeys => "bad_keys",
+            Self::DeclinedPayload => "declined_payloads",
+        }
+    }
+}
+
+/// How often each reason occurred since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RefusalCounts([u64; RefusalReason::ALL.len()]);
+
+impl RefusalCounts {
+    /// How often this reason occurred.
+    #[must_use]
+    pub fn of(&self, reason: RefusalReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// All reasons with their counts.
+    pub fn iter(&self) -> impl Iterator<Item = (RefusalReason, u64)> + '_ {
+        RefusalReason::ALL.into_iter().map(|reason| (reason, self.of(reason)))
+    }
+
+    pub(super) fn count(&mut self, reason: RefusalReason) {
+        self.0[reason as usize] += 1;
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, more)| *sum += more);
+    }
+
+    /// Whether this differs from `before` in nothing but repeats.
+    pub(super) fn only_repeats_since(mut self, before: &Self) -> bool {
+        self.0[RefusalReason::Repeat as usize] = before.of(RefusalReason::Repeat);
+        self == *before
+    }
+}
+
+const _: () = {
+    // `of` and `count` index by discriminant.
+    let mut n = 0;
+    while n < RefusalReason::ALL.len() {
+        assert!(RefusalReason::ALL[n] as usize == n);
+        n += 1;
+    }
+};

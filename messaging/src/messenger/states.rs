@@ -1,0 +1,98 @@
+//! How things stand, in the words that owners see and rows keep.
+
+use serde::{Deserialize, Serialize};
+
+use super::step::Timestamp;
+
+/// How it stands between us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContactState {
+    /// We redeemed their invite; they have not confirmed us yet.
+    Joining,
+    /// They redeemed our invite; we have not confirmed them yet.
+    Asking,
+    /// Messages go both ways.
+    Active,
+    /// Blocked by the owner: our queues for them are closed.
+    Blocked,
+    /// Known by an imported card, and nothing more.
+    Known,
+}
+
+/// Who wrote an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Direction {
+    /// The contact.
+    Incoming,
+    /// The owner.
+    Outgoing,
+}
+
+/// How an entry of a conversation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EntryState {
+    /// On its way.
+    Queued,
+    /// Safe at the contact's pod since then.
+    Delivered(Timestamp),
+    /// Given up then; it may or may not have arrived.
+    Expired(Timestamp),
+    /// It arrived.
+    Received,
+}
+
+/// How an invite stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InviteState {
+    /// Its place does not have it yet.
+    Publishing,
+    /// It can be redeemed.
+    Ready,
+    /// Somebody redeemed it and was confirmed.
+    Used,
+    /// Its time is over.
+    Expired,
+    /// Its owner took it back.
+    Cancelled,
+    /// Its place does not take it.
+    Failed,
+    /// Somebody redeemed it and was confirmed, and was not heard from since. Nobody else can redeem it; they may still
+    /// say where they are, should all the places be gone that they named.
+    Confirmed,
+}
+
+/// How a relay stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RelayState {
+    /// Holds queues for every contact.
+    Active,
+    /// Waits to take another's place.
+    Spare,
+    /// Was away too long.
+    Dead,
+    /// Took frames and did not give them out.
+    Withholding,
+}
+
+/// How a file stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileState {
+    /// Its owner's device is loading it.
+    Loading,
+    /// On its way.
+    Underway,
+    /// All of it is where it should be.
+    Complete,
+    /// One of the two gave it up.
+    Cancelled,
+}
+
+/// How contacts reach a pod.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// At its own address first, and through its relays while it is away.
+    #[default]
+    Direct,
+    /// Through its relays only: its address is on no card and in no invite, so contacts do not learn when it runs.
+    Relays,
+}
