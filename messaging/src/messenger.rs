@@ -31,23 +31,29 @@ mod answer;
 mod application;
 mod arrivals;
 mod cards;
+mod confirmation;
 mod contact;
+mod contact_turn;
 mod contacts;
 mod context;
 mod conversation;
 mod deliver;
+mod drive;
 mod effect;
 mod files;
 mod flight;
 mod ids;
+mod import;
 mod input;
 mod introductions;
 mod invites;
+mod item_key;
 mod network;
 mod own_places;
 mod own_queue;
 mod parcels;
 mod places;
+mod profile;
 mod receive;
 mod redemption;
 mod refusals;
@@ -58,8 +64,9 @@ mod row;
 mod states;
 mod step;
 mod turn;
+mod work;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
 use rand_core::CryptoRngCore;
 
@@ -84,11 +91,9 @@ pub use self::{
 };
 use self::{
     contact::Contact, invites::Invites, network::Network, own_places::OwnPlaces, relays::Relays, turn::Turn,
+    work::Work,
 };
-use crate::{
-    Name, Rows,
-    courier::{Budget, MAX_CALLS},
-};
+use crate::{Name, Rows};
 
 /// Most contacts of a pod, those who ask included: 12 kB each in memory are 12 MB.
 pub const MAX_CONTACTS: usize = 1024;
@@ -104,6 +109,7 @@ pub struct Messenger {
     invites: Invites,
     relays: Relays,
     network: Network,
+    work: Work,
     served_kinds: application::ServedKinds,
     volatile: Volatile,
 }
@@ -111,39 +117,10 @@ pub struct Messenger {
 /// State that is in no row: learnt anew after a start.
 #[derive(Debug, Default)]
 struct Volatile {
-    /// When to look at which contact next.
-    wakes: BTreeSet<(Timestamp, ContactId)>,
     /// Whether the sessions were looked for since the start.
     checked: bool,
-    /// Calls with frames, shared out among contacts.
-    budget: Calls,
-    /// Contacts whose group is in memory, the one used last at the end.
-    live: VecDeque<ContactId>,
     /// Frames that led nowhere, by reason.
     refused: RefusalCounts,
-}
-
-/// The budget of calls with frames.
-#[derive(Debug)]
-struct Calls(Budget<ContactId>);
-
-impl Default for Calls {
-    fn default() -> Self {
-        Self(Budget::new(MAX_CALLS))
-    }
-}
-
-impl std::ops::Deref for Calls {
-    type Target = Budget<ContactId>;
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl std::ops::DerefMut for Calls {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
 }
 
 impl Messenger {
@@ -178,11 +155,6 @@ impl Messenger {
         self.volatile.checked = false;
     }
 
-    /// Who the pod is and where it is reached; none before it has an owner.
-    fn own_places(&self) -> Option<OwnPlaces<'_>> {
-        Some(OwnPlaces { own: self.own.as_ref()?, reach: self.reach, relays: &self.relays })
-    }
-
     fn invites_and_places<'a>(
         &'a mut self,
         own: &'a Own,
@@ -203,7 +175,7 @@ impl Messenger {
         if self.own.is_some() && !self.volatile.checked {
             return Some(0);
         }
-        let contacts = self.volatile.wakes.first().map(|(at, _)| *at);
+        let contacts = self.work.wakes.first().map(|(at, _)| *at);
         [contacts, self.invites.next_wake(), self.relays.next_wake()].into_iter().flatten().min()
     }
 }

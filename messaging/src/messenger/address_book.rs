@@ -1,10 +1,9 @@
 //! Contacts as vCards: out to an address book, and in from one.
 
 use super::{
-    ContactId, ContactState, MailAnswer, RefusedBecause, contact::ContactRecord, context::CommandResult,
-    turn::Turn,
+    ContactId, ContactState, RefusedBecause, contact::ContactRecord, context::CommandResult, turn::Turn,
 };
-use crate::vcard::{Note, VCard};
+use crate::vcard::VCard;
 
 impl ContactRecord {
     /// What the owner put on record about a person stays when they become a contact.
@@ -19,13 +18,6 @@ impl ContactRecord {
 }
 
 impl Turn<'_> {
-    pub(super) fn export_card(&mut self, id: ContactId) -> CommandResult {
-        let contact = self.contact(id)?;
-        let note = Note::new(&contact.record.note).ok();
-        let card = VCard { name: contact.name(), note, root: contact.record.root() };
-        Ok(MailAnswer::Card(card.to_text()))
-    }
-
     /// Puts a person on record, or what is new about one who is. A contact is left as it is.
     pub(super) fn import_card(&mut self, card: &VCard) -> CommandResult {
         if card.root == self.own()?.root {
@@ -46,18 +38,6 @@ impl Turn<'_> {
         record.note = card.note.as_ref().map_or_else(String::new, |note| note.as_str().to_owned());
         record.on_record = true;
         self.insert_contact(id, record, None);
-        self.view(id)
-    }
-
-    /// Forgets what came of an invite; a person who was on record before stays so.
-    pub(super) fn forget_attempt(&mut self, id: ContactId) {
-        let Ok(contact) = self.contact(id) else { return };
-        let known = contact.record.on_record.then(|| contact.record.clone());
-        self.forget_contact(id);
-        if let Some(known) = known {
-            let mut record = self.messenger.new_record(&known.root(), ContactState::Known, self.now);
-            record.keep_known_fields(&known);
-            self.insert_contact(id, record, None);
-        }
+        self.on(id, |it| it.view())
     }
 }

@@ -7,8 +7,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    ApplicationEvent, ContactId, Direction, EntryState, MailAnswer, RefusalReason, RefusedBecause,
-    context::CommandResult, conversation::Entry, files::FileRecord, row::Key, turn::Turn,
+    ApplicationEvent, Direction, EntryState, MailAnswer, RefusalReason, RefusedBecause,
+    contact_turn::ContactTurn, context::CommandResult, conversation::Entry, files::FileRecord, row::Key,
 };
 use crate::{
     FileContent, Incoming, TransferId,
@@ -40,82 +40,77 @@ impl super::Messenger {
     }
 }
 
-impl Turn<'_> {
-    pub(super) fn send_application(
-        &mut self,
-        id: ContactId,
-        kind: ApplicationKind,
-        bytes: Vec<u8>,
-    ) -> CommandResult {
-        self.check_can_send(id)?;
+impl ContactTurn<'_, '_> {
+    pub(super) fn send_application(&mut self, kind: ApplicationKind, bytes: Vec<u8>) -> CommandResult {
+        self.check_can_send()?;
         if bytes.is_empty() || bytes.len() > MAX_APPLICATION_LEN {
             let rule = format!("an application payload has 1 to {MAX_APPLICATION_LEN} bytes");
             return Err(RefusedBecause::Invalid { field: "bytes", rule });
         }
         if bytes.len() > MAX_INLINE_LEN {
-            return self.send_long_payload(id, kind, &bytes);
+            return self.send_long_payload(kind, &bytes);
         }
         let payload = Application::new(kind, bytes).map(Payload::Application);
-        let number = payload.and_then(|payload| self.queue_payload(id, &payload));
+        let number = payload.and_then(|payload| self.queue_payload(&payload));
         number.map(MailAnswer::Queued).ok_or_else(cannot_queue)
     }
 
-    fn send_long_payload(&mut self, id: ContactId, kind: ApplicationKind, bytes: &[u8]) -> CommandResult {
-        self.check_room_for_transfer(id, Direction::Outgoing)?;
+    fn send_long_payload(&mut self, kind: ApplicationKind, bytes: &[u8]) -> CommandResult {
+        self.check_room_for_transfer(Direction::Outgoing)?;
         let content = FileContent { size: bytes.len() as u64, sha256: Sha256::digest(bytes).into() };
         let mut transfer = TransferId([0; 16]);
         self.cx.rng.fill_bytes(&mut transfer.0);
         let offer = Payload::ApplicationOffer(ApplicationOffer { transfer, kind, content });
-        let number = self.queue_payload(id, &offer).ok_or_else(cannot_queue)?;
+        let number = self.queue_payload(&offer).ok_or_else(cannot_queue)?;
         for (index, chunk) in (0..).zip(bytes.chunks(crate::CHUNK_LEN as usize)) {
-            self.put(Key::Chunk(id, transfer, index), &chunk);
+            self.cx.put(Key::Chunk(self.id, transfer, index), &chunk);
         }
-        let record = FileRecord::outgoing_payload(kind, number, content, self.now)
+        let record = FileRecord::outgoing_payload(kind, number, content, self.cx.now)
             .map_err(|error| RefusedBecause::Conflict(error.to_string()))?;
-        self.keep_file(id, transfer, record);
+        self.keep_file(transfer, record);
         Ok(MailAnswer::Queued(number))
     }
 
     /// Room for one more long payload in this direction.
-    fn check_room_for_transfer(&mut self, id: ContactId, direction: Direction) -> Result<(), RefusedBecause> {
-        if self.contact(id)?.payloads_underway(direction) >= MAX_APPLICATION_TRANSFERS {
+    fn check_room_for_transfer(&mut self, direction: Direction) -> Result<(), RefusedBecause> {
+        if self.contact.payloads_underway(direction) >= MAX_APPLICATION_TRANSFERS {
             return Err(RefusedBecause::Full {
                 what: "long application payloads on their way to a contact",
                 limit: MAX_APPLICATION_TRANSFERS,
                 remedy: "wait until one of them is settled",
             });
         }
-        self.make_room_for_file(id)
+        self.make_room_for_file()
     }
 
     /// A payload of a session arrived: delivered, or shown as unknown where no session takes it.
-    pub(super) fn application_arrived(&mut self, id: ContactId, application: Application, bytes: Vec<u8>) {
+    pub(super) fn application_arrived(&mut self, application: Application, bytes: Vec<u8>) {
         let kind = application.kind();
-        if self.messenger.served_kinds.contains(kind) {
+        if self.served_kinds.contains(kind) {
             let bytes = application.into_bytes();
-            self.application_event(ApplicationEvent::Deliver { contact: id, kind, bytes });
+            self.cx.application_event(ApplicationEvent::Deliver { contact: self.id, kind, bytes });
         } else {
-            self.receive_entry(id, bytes);
+            self.receive_entry(bytes);
         }
     }
 
     /// A long payload is announced. One that no session takes, or that finds no room, is declined.
-    pub(super) fn application_offered(&mut self, id: ContactId, offer: &ApplicationOffer) {
+    pub(super) fn application_offered(&mut self, offer: &ApplicationOffer) {
         let ApplicationOffer { transfer, kind, content } = *offer;
-        if self.file_is_known(id, transfer) {
+        if self.file_is_known(transfer) {
             return;
         }
-        let served = self.messenger.served_kinds.contains(kind);
-        let room = served && self.check_room_for_transfer(id, Direction::Incoming).is_ok();
+        let served = self.served_kinds.contains(kind);
+        let room = served && self.check_room_for_transfer(Direction::Incoming).is_ok();
         let incoming = Incoming::new(content, MAX_APPLICATION_LEN as u64).ok().filter(|_| room);
         match incoming {
             Some(incoming) => {
-                let record = FileRecord::incoming_payload(kind, &incoming, self.now);
-                self.keep_file(id, transfer, record);
+                let record = FileRecord::incoming_payload(kind, &incoming, self.cx.now);
+                self.keep_file(transfer, record);
             }
             None => {
                 self.cx.refuse(RefusalReason::DeclinedPayload);
-                self.queue_payload(id, &Payload::FileCancel(transfer));
+                self.queue_payload(&Payload::FileCancel(transfer));
             }
         }
     }
@@ -123,45 +118,34 @@ impl Turn<'_> {
     /// All chunks of a long payload are here. It is delivered if its hash is right.
     pub(super) fn deliver_long_payload(
         &mut self,
-        id: ContactId,
         transfer: TransferId,
         kind: ApplicationKind,
         content: &FileContent,
     ) {
-        let bytes = self.chunks_of(id, transfer, content);
+        let bytes = self.chunks_of(transfer, content);
         match bytes.filter(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)) == content.sha256) {
-            Some(bytes) => self.application_event(ApplicationEvent::Deliver { contact: id, kind, bytes }),
+            Some(bytes) => {
+                self.cx.application_event(ApplicationEvent::Deliver { contact: self.id, kind, bytes })
+            }
             None => self.cx.refuse(RefusalReason::Malformed),
         }
     }
 
     /// A message of a session left the outbox. Its row goes: it is no entry that people see.
-    pub(super) fn settle_application(
-        &mut self,
-        id: ContactId,
-        number: u64,
-        entry: &Entry,
-        payload: &Payload,
-    ) {
+    pub(super) fn settle_application(&mut self, number: u64, entry: &Entry, payload: &Payload) {
         let delivered = matches!(entry.state, EntryState::Delivered(_));
         match payload {
             Payload::Application(application) => {
-                self.payload_settled(id, number, application.kind(), delivered);
+                self.payload_settled(number, application.kind(), delivered);
             }
             // The offer arrived: the payload itself is settled by its last chunk.
-            Payload::ApplicationOffer(offer) if !delivered => self.give_up_payload(id, offer.transfer),
+            Payload::ApplicationOffer(offer) if !delivered => self.give_up_payload(offer.transfer),
             _ => {}
         }
     }
 
-    pub(super) fn payload_settled(
-        &mut self,
-        contact: ContactId,
-        number: u64,
-        kind: ApplicationKind,
-        delivered: bool,
-    ) {
-        self.application_event(ApplicationEvent::Settled { contact, number, kind, delivered });
+    pub(super) fn payload_settled(&mut self, number: u64, kind: ApplicationKind, delivered: bool) {
+        self.cx.application_event(ApplicationEvent::Settled { contact: self.id, number, kind, delivered });
     }
 }
 

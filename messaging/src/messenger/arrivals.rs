@@ -1,7 +1,7 @@
 //! Calls that ended and frames that came: each is routed to the contact or invite it belongs to.
 
 use super::{
-    MailAnswer, Reach, RefusalReason, RefusedBecause,
+    ContactId, ContactState, MailAnswer, Reach, RefusalReason, RefusedBecause,
     context::CommandResult,
     effect::Effect,
     network::{Purpose, QueueOwner},
@@ -22,10 +22,13 @@ impl Turn<'_> {
     /// What became of a call.
     pub(super) fn called(&mut self, call: CallId, outcome: Result<Response, Unreached>) {
         match self.messenger.network.ended(call) {
-            Some(Purpose::Deposit { contact, probe }) => self.deposited(contact, call.0, probe, &outcome),
-            Some(Purpose::Redeem(contact)) => self.joined(contact, outcome),
-            Some(Purpose::Reset(contact)) => self.reset_left(contact, &outcome),
-            Some(Purpose::OpenQueue(contact, queue)) => self.opened(contact, queue, outcome),
+            Some(Purpose::Deposit { contact, probe }) => {
+                self.messenger.work.budget.release(probe);
+                self.route(contact, |it| it.deposited(call.0, &outcome));
+            }
+            Some(Purpose::Redeem(contact)) => self.route(contact, |it| it.joined(outcome)),
+            Some(Purpose::Reset(contact)) => self.route(contact, |it| it.reset_left(&outcome)),
+            Some(Purpose::OpenQueue(contact, queue)) => self.route(contact, |it| it.opened(queue, outcome)),
             Some(Purpose::Publish { invite, with_notice }) => {
                 let Some(own) = self.messenger.own.clone() else { return };
                 let (places, invites, network) = self.messenger.invites_and_places(&own);
@@ -90,7 +93,7 @@ impl Turn<'_> {
             Request::Redeem { queue, deposit } => self.notice_asked(queue, &deposit),
             _ => self.no_such_queue(),
         };
-        self.effect(Effect::Answer { ticket, response });
+        self.cx.effect(Effect::Answer { ticket, response });
     }
 
     fn notice_asked(&mut self, queue: QueueId, deposit: &Capability) -> Response {
@@ -112,9 +115,31 @@ impl Turn<'_> {
     /// A frame of one of our queues, whichever way it came.
     pub(super) fn frame(&mut self, queue: QueueId, blob: &Blob) {
         match self.messenger.network.owner_of(&queue) {
-            Some(QueueOwner::Contact(id)) => self.arrived(id, queue, blob),
+            Some(QueueOwner::Contact(id)) => self.route(id, |it| it.arrived(queue, blob)),
             Some(QueueOwner::Invite(id)) => self.introduced(id, blob),
             None => self.cx.refuse(RefusalReason::UnknownQueue),
+        }
+    }
+
+    /// A place has lost a queue of ours: it is made anew.
+    pub(super) fn missing(&mut self, place: Place, queue: QueueId) {
+        match self.messenger.network.owner_of(&queue) {
+            Some(QueueOwner::Contact(id)) => self.route(id, |it| it.queue_lost(&place, queue)),
+            Some(QueueOwner::Invite(id)) => {
+                self.messenger.invites.lost(&mut self.cx, &mut self.messenger.network, id);
+            }
+            None => self.cx.refuse(RefusalReason::UnknownQueue),
+        }
+    }
+
+    /// Gives every contact queues at the places in use, and takes down those elsewhere.
+    fn spread_queues(&mut self) {
+        let wanting = self.messenger.contacts.iter().filter(|(_, contact)| {
+            matches!(contact.record.state, ContactState::Active | ContactState::Joining)
+        });
+        let wanting: Vec<ContactId> = wanting.map(|(id, _)| *id).collect();
+        for id in wanting {
+            self.with(id, |it| it.make_queues());
         }
     }
 
@@ -191,7 +216,7 @@ impl Turn<'_> {
             return Err(RefusedBecause::Conflict("add a relay first: nobody could reach the pod".into()));
         }
         self.messenger.reach = reach;
-        self.put(Key::Reach, &reach);
+        self.cx.put(Key::Reach, &reach);
         self.spread_queues();
         self.expire_orphaned_invites();
         Ok(MailAnswer::Done)

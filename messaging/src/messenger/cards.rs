@@ -3,40 +3,36 @@
 use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 
-use super::{
-    ContactId, ContactState, Notice, RefusalReason, contact::Contact, flight::FirstFlight, turn::Turn,
-};
+use super::{ContactState, Notice, RefusalReason, contact_turn::ContactTurn, flight::FirstFlight};
 use crate::{
     card::{Card, CardPlace, UnverifiedCard},
     payload::Payload,
     ratchet::OwnKeyPackage,
 };
 
-impl Turn<'_> {
+impl ContactTurn<'_, '_> {
     /// Our card for this contact, signed.
-    pub(super) fn sign_card(&mut self, id: ContactId) -> Option<Vec<u8>> {
-        let contact = self.messenger.contacts.get(&id)?;
-        let version = contact.record.card_version.max(1);
-        let card = self.card_for(contact, version)?;
-        let own = self.messenger.own.as_ref()?.clone();
-        let digest = digest(&self.card_for(contact, 0)?, &own.pod_key)?;
+    pub(super) fn sign_card(&mut self) -> Option<Vec<u8>> {
+        let version = self.contact.record.card_version.max(1);
+        let card = self.card_for(version)?;
+        let own = self.own;
+        let digest = digest(&self.card_for(0)?, &own.pod_key)?;
         let bytes = card.sign(&own.pod_key).ok()?.into_bytes();
-        let contact = self.messenger.contacts.get_mut(&id)?;
+        let contact = &mut *self.contact;
         contact.record.card_version = version;
         contact.record.card_digest = digest;
-        self.record_changed(id);
+        self.record_changed();
         Some(bytes)
     }
 
-    fn card_for(&self, contact: &Contact, version: u32) -> Option<Card> {
-        let own = self.messenger.own.as_ref()?;
-        let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
-        let open = contact.record.queues.iter().filter(|queue| queue.is_open());
+    fn card_for(&self, version: u32) -> Option<Card> {
+        let own = self.own;
+        let package = OwnKeyPackage::from_bytes(&self.contact.record.own_package).ok()?;
+        let open = self.contact.record.queues.iter().filter(|queue| queue.is_open());
         let places = open.map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
-        let name = self.messenger.name.clone().unwrap_or_else(|| own.name.clone());
         Card::new(
             version,
-            name,
+            self.name.clone(),
             own.certificate,
             package.leaf_key(),
             places.collect(),
@@ -46,80 +42,73 @@ impl Turn<'_> {
     }
 
     /// Our card may say something else now.
-    pub(super) fn recheck_card(&mut self, id: ContactId) {
-        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.volatile.card_checked = false;
-        }
-        self.touch(id);
+    pub(super) fn recheck_card(&mut self) {
+        self.contact.volatile.card_checked = false;
+        self.touch();
     }
 
     /// A card of ours was given up, since they were away for too long. If it was the newest, they still need one.
-    pub(super) fn card_was_given_up(&mut self, id: ContactId, card: &[u8]) {
-        let Ok(own) = self.own() else { return };
+    pub(super) fn card_was_given_up(&mut self, card: &[u8]) {
+        let own = self.own;
         let card = UnverifiedCard::parse(card).ok().and_then(|card| card.verify_kept(&own.root).ok());
         let version = card.map(|card| card.version());
-        if let Some(contact) = self.messenger.contacts.get_mut(&id)
-            && version == Some(contact.record.card_version)
-        {
-            contact.record.card_digest = [0; 32];
-            self.record_changed(id);
-            self.recheck_card(id);
+        if version == Some(self.contact.record.card_version) {
+            self.contact.record.card_digest = [0; 32];
+            self.record_changed();
+            self.recheck_card();
         }
     }
 
     /// Whether our card says something else by now than the one they have. Looks once after each
     /// [`recheck_card`](Self::recheck_card).
-    pub(super) fn card_is_outdated(&mut self, id: ContactId) -> bool {
-        let Ok(own) = self.own() else { return false };
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return false };
-        if std::mem::replace(&mut contact.volatile.card_checked, true) {
+    pub(super) fn card_is_outdated(&mut self) -> bool {
+        let own = self.own;
+        if std::mem::replace(&mut self.contact.volatile.card_checked, true) {
             return false;
         }
-        let Some(contact) = self.messenger.contacts.get(&id) else { return false };
-        let now = self.card_for(contact, 0).and_then(|card| digest(&card, &own.pod_key));
-        now.is_some_and(|now| now != contact.record.card_digest)
+        let now = self.card_for(0).and_then(|card| digest(&card, &own.pod_key));
+        now.is_some_and(|now| now != self.contact.record.card_digest)
     }
 
     /// Our card, numbered above the one they have.
-    pub(super) fn sign_newer_card(&mut self, id: ContactId) -> Option<Vec<u8>> {
-        let contact = self.messenger.contacts.get_mut(&id)?;
+    pub(super) fn sign_newer_card(&mut self) -> Option<Vec<u8>> {
+        let contact = &mut *self.contact;
         contact.record.card_version = contact.record.card_version.saturating_add(1);
-        self.sign_card(id)
+        self.sign_card()
     }
 
     /// Sends our card where the one they have no longer says what is so.
-    pub(super) fn refresh_card(&mut self, id: ContactId) {
-        let has_room = self.messenger.contacts.get(&id).is_some_and(Contact::has_room_for_card);
+    pub(super) fn refresh_card(&mut self) {
+        let has_room = self.contact.has_room_for_card();
         if has_room
-            && self.card_is_outdated(id)
-            && let Some(card) = self.sign_newer_card(id)
+            && self.card_is_outdated()
+            && let Some(card) = self.sign_newer_card()
         {
-            self.queue_payload(id, &Payload::Card(card));
+            self.queue_payload(&Payload::Card(card));
         }
     }
 
     /// A contact's new card. What is wrong with it leaves the old one in force.
-    pub(super) fn card(&mut self, id: ContactId, bytes: &[u8]) {
-        let Some(session) = self.take_session(id) else { return };
+    pub(super) fn card(&mut self, bytes: &[u8]) {
+        let Some(session) = self.take_session() else { return self.cx.refuse(RefusalReason::Unreadable) };
         let leaf = session.peer_leaf_key();
-        self.keep_session(id, session);
-        let Ok(contact) = self.contact(id) else { return };
-        let root = contact.record.root();
-        let card = UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&root, self.now).ok());
+        self.keep_session(session);
+        let root = self.contact.record.root();
+        let card = UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&root, self.cx.now).ok());
         let Some(card) = card.filter(|card| card.leaf_key() == leaf) else {
             self.cx.refuse(RefusalReason::Malformed);
             return;
         };
-        if !self.take_newer_card(id, card, bytes) {
+        if !self.take_newer_card(card, bytes) {
             self.cx.refuse(RefusalReason::Malformed);
-        } else if self.messenger.contacts[&id].record.state == ContactState::Joining {
-            self.confirmed(id);
+        } else if self.contact.record.state == ContactState::Joining {
+            self.confirmed();
         }
     }
 
     /// Takes a card of theirs that was verified, unless the one we have is as new or its certificate newer.
-    pub(super) fn take_newer_card(&mut self, id: ContactId, card: Card, bytes: &[u8]) -> bool {
-        let Ok(contact) = self.contact(id) else { return false };
+    pub(super) fn take_newer_card(&mut self, card: Card, bytes: &[u8]) -> bool {
+        let contact = &mut *self.contact;
         if !contact.is_newer(&card) || !contact.accepts(card.certificate()) {
             return false;
         }
@@ -130,10 +119,10 @@ impl Turn<'_> {
             contact.volatile.first_flight = FirstFlight::default();
         }
         let known = contact.record.state != ContactState::Joining;
-        self.record_changed(id);
-        self.touch(id);
+        self.record_changed();
+        self.touch();
         if known {
-            self.notify(Notice::CardChanged(id));
+            self.cx.notify(Notice::CardChanged(self.id));
         }
         true
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{
-    ContactState, Timestamp, deliver::ItemKey, files::FileRecord, flight::FirstFlight, own_queue::OwnQueue,
+    ContactState, Timestamp, files::FileRecord, flight::FirstFlight, item_key::ItemKey, own_queue::OwnQueue,
 };
 use crate::{
     Certificate, RoleKind, RootPublic, TransferId, UnverifiedCertificate,
@@ -160,6 +160,18 @@ impl ContactRecord {
 }
 
 impl Contact {
+    /// How the conversation stands, for its row.
+    pub(super) fn thread_record(&mut self) -> &ThreadRecord {
+        self.thread.inbox = self.inbox.record();
+        self.thread.outbox = self.outbox.head();
+        let counts = self.volatile.audits.iter().map(|(queue, audit)| {
+            let (claimed, collected) = audit.counts();
+            (*queue.as_bytes(), claimed, collected)
+        });
+        self.thread.counts = counts.collect();
+        &self.thread
+    }
+
     /// The newest certificate of their pod that we have seen.
     pub(super) fn certificate(&self) -> Option<Certificate> {
         let of_card = self.card.as_ref().map(|card| *card.certificate());

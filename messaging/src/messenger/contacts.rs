@@ -1,4 +1,4 @@
-//! Commands about contacts: view, rename, verify, block, remove.
+//! Contacts of the pod: added, listed, forgotten.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -6,10 +6,12 @@ use super::{
     ContactId, ContactState, ContactView, DEFAULT_FILE_LIMIT, MAX_CONTACTS, MailAnswer, Messenger,
     MessengerStatus, RefusedBecause, Timestamp,
     contact::{Contact, ContactRecord, ContactVolatile, ThreadRecord},
+    contact_turn::ContactTurn,
     context::CommandResult,
     flight::FirstFlight,
     row::Key,
     turn::Turn,
+    work::FollowUp,
 };
 use crate::{
     Name, RootPublic,
@@ -17,7 +19,6 @@ use crate::{
     courier::{Courier, Route},
     inbox::Inbox,
     outbox::Outbox,
-    ratchet::Session,
     vcard::Note,
 };
 
@@ -166,65 +167,33 @@ impl Contact {
 }
 
 impl Turn<'_> {
-    pub(super) fn view(&mut self, id: ContactId) -> CommandResult {
-        let own = self.own()?.root;
-        let view = self.contact(id)?.view(id, &own);
-        Ok(MailAnswer::Contact(Box::new(view)))
-    }
-
     /// Adds a contact, or replaces one that was only known.
     pub(super) fn insert_contact(&mut self, id: ContactId, record: ContactRecord, card: Option<Card>) {
         let contact = Contact::new(record, ThreadRecord::default(), card);
         self.messenger.contacts.insert(id, contact);
-        self.record_changed(id);
-        self.thread_changed(id);
-    }
-
-    /// Takes a group into use: the first, or one in place of another. Everything that waits is numbered anew.
-    pub(super) fn begin_group(&mut self, id: ContactId, session: Box<Session>) {
-        let incarnation = session.incarnation().0;
-        self.keep_session(id, session);
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let parts = contact.inbox.restart(incarnation);
-        let given_up = contact.outbox.restart(incarnation);
-        let waiting: Vec<u64> = contact.outbox.logs().collect();
-        parts.into_iter().for_each(|seq| self.remove(Key::Part(id, seq)));
-        given_up.into_iter().for_each(|number| self.remove(Key::Queued(id, number)));
-        waiting.into_iter().for_each(|number| self.keep_queued(id, number));
-        self.restart_files(id);
-        self.thread_changed(id);
+        self.with(id, |it| {
+            it.record_changed();
+            it.thread_changed();
+        });
     }
 
     /// Forgets a contact and everything of theirs.
     pub(super) fn forget_contact(&mut self, id: ContactId) {
-        self.drop_session(id);
-        let Some(contact) = self.messenger.contacts.remove(&id) else { return };
-        if contact.record.state != ContactState::Asking
-            && let Some(invite) = contact.record.invite
-        {
-            self.close_confirmed_invite(invite);
-        }
-        for queue in &contact.record.queues {
-            self.messenger.network.drop_queue(&mut self.cx, queue, queue.lane());
-        }
-        if let Some(at) = contact.volatile.wake {
-            self.messenger.volatile.wakes.remove(&(at, id));
-        }
-        for number in contact.first_kept_entry()..contact.thread.next_entry {
-            self.remove(Key::Entry(id, number));
-        }
-        for number in contact.outbox.logs() {
-            self.remove(Key::Queued(id, number));
-        }
-        for seq in contact.inbox.kept() {
-            self.remove(Key::Part(id, seq));
-        }
-        for (transfer, file) in &contact.files {
-            self.remove_chunks(id, *transfer, file);
-        }
-        self.remove(Key::Thread(id));
-        self.remove(Key::Contact(id));
+        self.with(id, |it| it.remove_everything());
+        self.messenger.contacts.remove(&id);
         self.messenger.network.queues_changed();
+    }
+
+    /// Forgets what came of an invite; a person who was on record before stays so.
+    pub(super) fn forget_attempt(&mut self, id: ContactId) {
+        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+        let known = contact.record.on_record.then(|| contact.record.clone());
+        self.forget_contact(id);
+        if let Some(known) = known {
+            let mut record = self.messenger.new_record(&known.root(), ContactState::Known, self.now);
+            record.keep_known_fields(&known);
+            self.insert_contact(id, record, None);
+        }
     }
 
     pub(super) fn remove_contact(&mut self, id: ContactId) -> CommandResult {
@@ -235,95 +204,41 @@ impl Turn<'_> {
         Ok(MailAnswer::Done)
     }
 
-    pub(super) fn rename(&mut self, id: ContactId, name: &Name) -> CommandResult {
-        name.as_str().clone_into(&mut self.contact(id)?.record.name);
-        self.record_changed(id);
-        self.view(id)
-    }
-
-    pub(super) fn set_verified(&mut self, id: ContactId, verified: bool) -> CommandResult {
-        self.contact(id)?.record.verified = verified;
-        self.record_changed(id);
-        self.view(id)
-    }
-
-    pub(super) fn set_blocked(&mut self, id: ContactId, blocked: bool) -> CommandResult {
-        let state = self.contact(id)?.record.state;
-        match (state, blocked) {
-            (ContactState::Active, true) => {
-                self.close_queues(id);
-                self.contact(id)?.record.state = ContactState::Blocked;
-                self.redeemer_was_heard(id);
-            }
-            (ContactState::Blocked, false) => {
-                self.contact(id)?.record.state = ContactState::Active;
-                self.make_queues(id);
-                if !self.has_session(id) {
-                    self.group_is_lost(id);
-                }
-            }
-            (ContactState::Blocked, true) | (ContactState::Active, false) => {}
-            _ => {
-                return Err(RefusedBecause::Conflict(
-                    "only a contact can be blocked; remove this one".into(),
-                ));
-            }
-        }
-        self.record_changed(id);
-        self.view(id)
-    }
-
     pub(super) fn set_name(&mut self, name: Name) -> CommandResult {
-        self.put(Key::Name, &name.as_str());
+        self.cx.put(Key::Name, &name.as_str());
         self.messenger.name = Some(name);
         let ids: Vec<_> = self.messenger.contacts.keys().copied().collect();
         for id in ids {
-            self.recheck_card(id);
+            self.with(id, |it| it.recheck_card());
         }
         Ok(MailAnswer::Done)
     }
+}
 
-    /// Does whatever is due for one contact.
-    pub(super) fn drive_contact(&mut self, id: ContactId) {
-        let Some(contact) = self.messenger.contacts.get(&id) else { return };
-        match contact.record.state {
-            ContactState::Joining => {
-                self.open_queues(id);
-                self.refresh_introduction(id);
-                self.drive_redemption(id);
-            }
-            ContactState::Active => {
-                self.open_queues(id);
-                self.refresh_card(id);
-                self.expire(id);
-                self.check_relay_audits(id);
-                self.remove_needless_chunks(id);
-                self.drive_reset(id);
-                self.pump(id);
-            }
-            ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
+impl ContactTurn<'_, '_> {
+    /// Removes all rows of the contact, and takes its queues down.
+    fn remove_everything(&mut self) {
+        self.drop_session();
+        if self.contact.record.state != ContactState::Asking {
+            self.work.follow_ups.extend(self.contact.record.invite.map(FollowUp::CloseInvite));
         }
-        self.set_wake(id);
-    }
-
-    pub(super) fn set_wake(&mut self, id: ContactId) {
-        let next = [
-            self.next_join(id),
-            self.next_opening(id),
-            self.next_reset(id),
-            self.next_delivery(id),
-            self.next_file(id),
-            self.next_suspicion(id),
-        ];
-        let next = next.into_iter().flatten().min().map(|at| at.max(self.now + 1));
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
-        let before = std::mem::replace(&mut contact.volatile.wake, next);
-        let wakes = &mut self.messenger.volatile.wakes;
-        if let Some(at) = before {
-            wakes.remove(&(at, id));
+        for queue in &self.contact.record.queues {
+            self.network.drop_queue(self.cx, queue, queue.lane());
         }
-        if let Some(at) = next {
-            wakes.insert((at, id));
+        if let Some(at) = self.contact.volatile.wake {
+            self.work.wakes.remove(&(at, self.id));
         }
+        for number in self.contact.first_kept_entry()..self.contact.thread.next_entry {
+            self.cx.remove(Key::Entry(self.id, number));
+        }
+        for number in self.contact.outbox.logs() {
+            self.cx.remove(Key::Queued(self.id, number));
+        }
+        for seq in self.contact.inbox.kept() {
+            self.cx.remove(Key::Part(self.id, seq));
+        }
+        self.remove_all_files();
+        self.cx.remove(Key::Thread(self.id));
+        self.cx.remove(Key::Contact(self.id));
     }
 }

@@ -6,9 +6,9 @@ use super::{
     ContactId, ContactState, Direction, EntryState, EntryView, MailAnswer, MailRow, Notice, RefusedBecause,
     Timestamp,
     contact::Contact,
+    contact_turn::ContactTurn,
     context::CommandResult,
     row::{Key, unpack},
-    turn::Turn,
 };
 use crate::payload::{Payload, PayloadRange, Text};
 
@@ -83,18 +83,18 @@ impl MailRow {
     }
 }
 
-impl Turn<'_> {
-    pub(super) fn send(&mut self, id: ContactId, text: Text) -> CommandResult {
-        self.check_can_send(id)?;
-        let number = self.queue_payload(id, &Payload::Text(text));
+impl ContactTurn<'_, '_> {
+    pub(super) fn send(&mut self, text: Text) -> CommandResult {
+        self.check_can_send()?;
+        let number = self.queue_payload(&Payload::Text(text));
         number
             .map(MailAnswer::Queued)
             .ok_or_else(|| RefusedBecause::Conflict("the message cannot be queued".into()))
     }
 
     /// Whether something can be said to this contact now.
-    pub(super) fn check_can_send(&mut self, id: ContactId) -> Result<(), RefusedBecause> {
-        let contact = self.contact(id)?;
+    pub(super) fn check_can_send(&mut self) -> Result<(), RefusedBecause> {
+        let contact = &mut *self.contact;
         match contact.record.state {
             ContactState::Active => {}
             ContactState::Joining => {
@@ -126,103 +126,101 @@ impl Turn<'_> {
     }
 
     /// Puts a payload into the conversation and the outbox.
-    pub(super) fn queue_payload(&mut self, id: ContactId, payload: &Payload) -> Option<u64> {
+    pub(super) fn queue_payload(&mut self, payload: &Payload) -> Option<u64> {
         let bytes = payload.to_bytes().to_vec();
-        let now = self.now;
-        let contact = self.messenger.contacts.get_mut(&id)?;
+        let now = self.cx.now;
+        let contact = &mut *self.contact;
         let number = contact.thread.next_entry;
         contact.outbox.queue(number, u32::try_from(bytes.len()).ok()?).ok()?;
         contact.queued_at.insert(number, now);
         let entry =
             Entry { direction: Direction::Outgoing, at: now, state: EntryState::Queued, payload: bytes };
-        self.write_entry(id, number, &entry);
-        self.keep_queued(id, number);
-        self.next_entry(id);
+        self.write_entry(number, &entry);
+        self.keep_queued(number);
+        self.next_entry();
         Some(number)
     }
 
     /// An incoming payload becomes an entry.
-    pub(super) fn receive_entry(&mut self, id: ContactId, payload: Vec<u8>) {
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+    pub(super) fn receive_entry(&mut self, payload: Vec<u8>) {
+        let contact = &mut *self.contact;
         let number = contact.thread.next_entry;
         contact.thread.unread += 1;
         let entry =
-            Entry { direction: Direction::Incoming, at: self.now, state: EntryState::Received, payload };
-        self.write_entry(id, number, &entry);
-        self.next_entry(id);
-        self.notify(Notice::Received(id, number));
+            Entry { direction: Direction::Incoming, at: self.cx.now, state: EntryState::Received, payload };
+        self.write_entry(number, &entry);
+        self.next_entry();
+        self.cx.notify(Notice::Received(self.id, number));
     }
 
-    fn next_entry(&mut self, id: ContactId) {
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+    fn next_entry(&mut self) {
+        let contact = &mut *self.contact;
         contact.thread.next_entry += 1;
         let surplus = contact.thread.next_entry.checked_sub(MAX_ENTRIES + 1);
         let waits = surplus.is_some_and(|number| contact.queued_at.contains_key(&number));
         if let Some(number) = surplus.filter(|_| !waits) {
-            self.remove(Key::Entry(id, number));
+            self.cx.remove(Key::Entry(self.id, number));
         }
-        self.thread_changed(id);
+        self.thread_changed();
     }
 
-    fn write_entry(&mut self, id: ContactId, number: u64, entry: &Entry) {
-        self.put(Key::Entry(id, number), entry);
+    fn write_entry(&mut self, number: u64, entry: &Entry) {
+        self.cx.put(Key::Entry(self.id, number), entry);
     }
 
     /// Writes down how a message stands in the outbox.
-    pub(super) fn keep_queued(&mut self, id: ContactId, number: u64) {
-        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+    pub(super) fn keep_queued(&mut self, number: u64) {
+        let contact = &*self.contact;
         let Some(record) = contact.outbox.record(number) else { return };
         let row: QueuedRow = (contact.queued_at.get(&number).copied(), record);
-        self.put(Key::Queued(id, number), &row);
+        self.cx.put(Key::Queued(self.id, number), &row);
     }
 
     /// A message left the outbox.
-    pub(super) fn settle(&mut self, id: ContactId, number: u64, state: EntryState) {
-        self.remove(Key::Queued(id, number));
-        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.queued_at.remove(&number);
-        }
-        let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { return };
+    pub(super) fn settle(&mut self, number: u64, state: EntryState) {
+        self.cx.remove(Key::Queued(self.id, number));
+        self.contact.queued_at.remove(&number);
+        let Some(entry) = self.cx.read::<Entry>(Key::Entry(self.id, number)) else { return };
         let entry = Entry { state, ..entry };
         if entry.shown().is_none() {
-            self.remove(Key::Entry(id, number));
-            return self.hidden_settled(id, number, &entry);
+            self.cx.remove(Key::Entry(self.id, number));
+            return self.hidden_settled(number, &entry);
         }
-        self.write_entry(id, number, &entry);
-        self.notify(match state {
-            EntryState::Expired(_) => Notice::Expired(id, number),
-            _ => Notice::Delivered(id, number),
+        self.write_entry(number, &entry);
+        self.cx.notify(match state {
+            EntryState::Expired(_) => Notice::Expired(self.id, number),
+            _ => Notice::Delivered(self.id, number),
         });
     }
 
     /// What is no part of the conversation that people see left the outbox.
-    fn hidden_settled(&mut self, id: ContactId, number: u64, entry: &Entry) {
+    fn hidden_settled(&mut self, number: u64, entry: &Entry) {
         match Payload::parse(&entry.payload) {
             Ok(Payload::Card(card)) if matches!(entry.state, EntryState::Expired(_)) => {
-                self.card_was_given_up(id, &card);
+                self.card_was_given_up(&card);
             }
-            Ok(payload) => self.settle_application(id, number, entry, &payload),
+            Ok(payload) => self.settle_application(number, entry, &payload),
             Err(_) => {}
         }
     }
 
     /// Gives up messages that waited too long.
-    pub(super) fn expire(&mut self, id: ContactId) {
-        let now = self.now;
-        while let Some(contact) = self.messenger.contacts.get_mut(&id)
-            && let Some((number, at)) = contact.queued_at.first_key_value().map(|(number, at)| (*number, *at))
+    pub(super) fn expire(&mut self) {
+        let now = self.cx.now;
+        while let Some((number, at)) =
+            self.contact.queued_at.first_key_value().map(|(number, at)| (*number, *at))
             && now > at.saturating_add(MESSAGE_TTL)
         {
-            contact.outbox.void(number);
-            self.settle(id, number, EntryState::Expired(now));
+            self.contact.outbox.void(number);
+            self.settle(number, EntryState::Expired(now));
             // It keeps its place in the order until the contact has seen that nothing comes there.
-            self.keep_queued(id, number);
-            self.thread_changed(id);
+            self.keep_queued(number);
+            self.thread_changed();
         }
     }
 
-    pub(super) fn messages(&mut self, id: ContactId, before: Option<u64>, limit: u32) -> CommandResult {
-        let contact = self.contact(id)?;
+    pub(super) fn messages(&mut self, before: Option<u64>, limit: u32) -> CommandResult {
+        let contact = &mut *self.contact;
         let end = before.unwrap_or(u64::MAX).min(contact.thread.next_entry);
         let first = contact.first_kept_entry();
         let mut entries = Vec::new();
@@ -230,26 +228,26 @@ impl Turn<'_> {
             if entries.len() >= limit.min(MAX_LISTED) as usize {
                 break;
             }
-            let Some(entry) = self.read::<Entry>(Key::Entry(id, number)) else { continue };
+            let Some(entry) = self.cx.read::<Entry>(Key::Entry(self.id, number)) else { continue };
             entries.extend(entry.view(number));
         }
         entries.reverse();
         Ok(MailAnswer::Messages(entries))
     }
 
-    pub(super) fn mark_read(&mut self, id: ContactId, up_to: u64) -> CommandResult {
-        let contact = self.contact(id)?;
+    pub(super) fn mark_read(&mut self, up_to: u64) -> CommandResult {
+        let contact = &mut *self.contact;
         let (from, end) = (contact.thread.read_to, up_to.saturating_add(1).min(contact.thread.next_entry));
         if end > from {
             let incoming = |number: &u64| {
-                let entry = self.read::<Entry>(Key::Entry(id, *number));
+                let entry = self.cx.read::<Entry>(Key::Entry(self.id, *number));
                 entry.is_some_and(|entry| entry.direction == Direction::Incoming)
             };
             let read = (from..end).filter(incoming).count() as u32;
-            let contact = self.contact(id)?;
+            let contact = &mut *self.contact;
             contact.thread.read_to = end;
             contact.thread.unread = contact.thread.unread.saturating_sub(read);
-            self.thread_changed(id);
+            self.thread_changed();
         }
         Ok(MailAnswer::Done)
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ContactId, Direction, FileState, FileView, MailAnswer, RefusedBecause, Timestamp, contact::Contact,
-    context::CommandResult, deliver::ItemKey, row::Key, turn::Turn,
+    contact_turn::ContactTurn, context::CommandResult, item_key::ItemKey, row::Key,
 };
 use crate::{
     CHUNK_LEN, FileContent, FileTooLong, Incoming, MAX_FILE, MAX_TRANSFERS, Outgoing, TransferId, Window,
@@ -224,58 +224,50 @@ impl Contact {
     }
 }
 
-impl Turn<'_> {
-    pub(super) fn keep_file(&mut self, id: ContactId, transfer: TransferId, record: FileRecord) {
-        self.put(record.key(id, transfer), &record);
-        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.files.insert(transfer, record);
-        }
-        self.touch(id);
+impl ContactTurn<'_, '_> {
+    pub(super) fn keep_file(&mut self, transfer: TransferId, record: FileRecord) {
+        self.cx.put(record.key(self.id, transfer), &record);
+        self.contact.files.insert(transfer, record);
+        self.touch();
     }
 
-    fn file_record(&self, id: ContactId, transfer: TransferId) -> Result<&FileRecord, RefusedBecause> {
-        let contact = self.messenger.contacts.get(&id).ok_or(RefusedBecause::Unknown("contact"))?;
-        contact.files.get(&transfer).ok_or(RefusedBecause::Unknown("file"))
+    fn file_record(&self, transfer: TransferId) -> Result<&FileRecord, RefusedBecause> {
+        self.contact.files.get(&transfer).ok_or(RefusedBecause::Unknown("file"))
     }
 
     /// A file of people: what sessions send is out of the owner's sight.
-    fn shown_file(&self, id: ContactId, transfer: TransferId) -> Result<&FileRecord, RefusedBecause> {
-        let record = self.file_record(id, transfer)?;
+    fn shown_file(&self, transfer: TransferId) -> Result<&FileRecord, RefusedBecause> {
+        let record = self.file_record(transfer)?;
         if record.payload.is_some() { Err(RefusedBecause::Unknown("file")) } else { Ok(record) }
     }
 
-    pub(super) fn file_is_known(&self, id: ContactId, transfer: TransferId) -> bool {
-        self.file_record(id, transfer).is_ok()
+    pub(super) fn file_is_known(&self, transfer: TransferId) -> bool {
+        self.file_record(transfer).is_ok()
     }
 
-    pub(super) fn files(&mut self, id: ContactId) -> CommandResult {
-        let contact = self.contact(id)?;
+    pub(super) fn files(&mut self) -> CommandResult {
+        let contact = &mut *self.contact;
         let shown = contact.files.iter().filter(|(_, file)| file.payload.is_none());
         Ok(MailAnswer::Files(shown.map(|(transfer, file)| file.view(*transfer)).collect()))
     }
 
-    pub(super) fn file(&mut self, id: ContactId, transfer: TransferId) -> CommandResult {
-        Ok(MailAnswer::File(self.shown_file(id, transfer)?.view(transfer)))
+    pub(super) fn file(&mut self, transfer: TransferId) -> CommandResult {
+        Ok(MailAnswer::File(self.shown_file(transfer)?.view(transfer)))
     }
 
-    pub(super) fn set_file_limit(&mut self, id: ContactId, limit: u64) -> CommandResult {
-        self.contact(id)?.record.file_limit = limit.min(MAX_FILE);
-        self.record_changed(id);
-        self.view(id)
+    pub(super) fn set_file_limit(&mut self, limit: u64) -> CommandResult {
+        self.contact.record.file_limit = limit.min(MAX_FILE);
+        self.record_changed();
+        self.view()
     }
 
-    pub(super) fn offer_file(
-        &mut self,
-        id: ContactId,
-        name: FileName,
-        content: FileContent,
-    ) -> CommandResult {
-        self.check_can_send(id)?;
+    pub(super) fn offer_file(&mut self, name: FileName, content: FileContent) -> CommandResult {
+        self.check_can_send()?;
         if content.size == 0 || content.size > MAX_FILE {
             let rule = format!("a file has 1 to {MAX_FILE} bytes");
             return Err(RefusedBecause::Invalid { field: "size", rule });
         }
-        if self.contact(id)?.files_underway(Direction::Outgoing) >= MAX_TRANSFERS {
+        if self.contact.files_underway(Direction::Outgoing) >= MAX_TRANSFERS {
             let remedy = "wait until one of them is there, or remove one";
             return Err(RefusedBecause::Full {
                 what: "files on their way to a contact",
@@ -283,16 +275,16 @@ impl Turn<'_> {
                 remedy,
             });
         }
-        self.make_room_for_file(id)?;
+        self.make_room_for_file()?;
         let mut transfer = TransferId([0; 16]);
         self.cx.rng.fill_bytes(&mut transfer.0);
-        self.keep_file(id, transfer, FileRecord::new(Direction::Outgoing, &name, &content, self.now));
-        self.file(id, transfer)
+        self.keep_file(transfer, FileRecord::new(Direction::Outgoing, &name, &content, self.cx.now));
+        self.file(transfer)
     }
 
     /// Lets the oldest file that is over and takes no room go, where there are too many.
-    pub(super) fn make_room_for_file(&mut self, id: ContactId) -> Result<(), RefusedBecause> {
-        let contact = self.contact(id)?;
+    pub(super) fn make_room_for_file(&mut self) -> Result<(), RefusedBecause> {
+        let contact = &mut *self.contact;
         if contact.files.len() < MAX_FILES {
             return Ok(());
         }
@@ -302,24 +294,19 @@ impl Turn<'_> {
                 && ((file.direction, file.state) != (Direction::Incoming, FileState::Complete)
                     || file.payload.is_some())
         });
-        let oldest =
-            over.min_by_key(|(_, file)| file.at).map(|(transfer, file)| (*transfer, file.key(id, *transfer)));
+        let oldest = over
+            .min_by_key(|(_, file)| file.at)
+            .map(|(transfer, file)| (*transfer, file.key(self.id, *transfer)));
         let remedy = "remove one that is no longer needed";
         let (transfer, key) =
             oldest.ok_or(RefusedBecause::Full { what: "files of a contact", limit: MAX_FILES, remedy })?;
         contact.files.remove(&transfer);
-        self.remove(key);
+        self.cx.remove(key);
         Ok(())
     }
 
-    pub(super) fn load_file(
-        &mut self,
-        id: ContactId,
-        transfer: TransferId,
-        first: u32,
-        bytes: &[u8],
-    ) -> CommandResult {
-        let record = self.shown_file(id, transfer)?.clone();
+    pub(super) fn load_file(&mut self, transfer: TransferId, first: u32, bytes: &[u8]) -> CommandResult {
+        let record = self.shown_file(transfer)?.clone();
         if record.direction != Direction::Outgoing || record.state != FileState::Loading {
             return Err(RefusedBecause::Conflict("this file is not being loaded".into()));
         }
@@ -330,7 +317,7 @@ impl Turn<'_> {
         let chunks = self.cut(&record, first, bytes)?;
         let end = first + u32::try_from(chunks.len()).unwrap_or(MAX_LOADED);
         for (index, chunk) in (first..end).zip(chunks) {
-            self.put(Key::Chunk(id, transfer, index), &chunk);
+            self.cx.put(Key::Chunk(self.id, transfer, index), &chunk);
         }
         let mut record = record;
         record.loaded = record.loaded.max(end);
@@ -342,12 +329,12 @@ impl Turn<'_> {
         }
         let content = record.content();
         let name = FileName::new(&record.name).expect("checked when it was offered");
-        self.keep_file(id, transfer, record);
+        self.keep_file(transfer, record);
         if whole {
             let offer = FileOffer { transfer, name, size: content.size, sha256: content.sha256 };
-            self.queue_payload(id, &Payload::FileOffer(offer));
+            self.queue_payload(&Payload::FileOffer(offer));
         }
-        self.file(id, transfer)
+        self.file(transfer)
     }
 
     /// Whole chunks from `first` on, the last of the file alone may be shorter.
@@ -369,14 +356,8 @@ impl Turn<'_> {
         Ok(chunks)
     }
 
-    pub(super) fn read_file(
-        &mut self,
-        id: ContactId,
-        transfer: TransferId,
-        first: u32,
-        count: u32,
-    ) -> CommandResult {
-        let record = self.shown_file(id, transfer)?;
+    pub(super) fn read_file(&mut self, transfer: TransferId, first: u32, count: u32) -> CommandResult {
+        let record = self.shown_file(transfer)?;
         let readable = record.direction == Direction::Incoming && record.state == FileState::Complete;
         if !readable {
             return Err(RefusedBecause::Conflict("only a file that has arrived whole can be read".into()));
@@ -384,59 +365,54 @@ impl Turn<'_> {
         let end = first.saturating_add(count.min(MAX_LOADED)).min(record.chunks());
         let mut bytes = Vec::new();
         for index in first..end {
-            let chunk = self.read::<Vec<u8>>(Key::Chunk(id, transfer, index));
+            let chunk = self.cx.read::<Vec<u8>>(Key::Chunk(self.id, transfer, index));
             bytes
                 .extend(chunk.ok_or_else(|| RefusedBecause::Conflict("a chunk of the file is gone".into()))?);
         }
         Ok(MailAnswer::Bytes(bytes))
     }
 
-    pub(super) fn remove_file(&mut self, id: ContactId, transfer: TransferId) -> CommandResult {
-        self.shown_file(id, transfer)?;
-        self.cancel_transfer(id, transfer);
+    pub(super) fn remove_file(&mut self, transfer: TransferId) -> CommandResult {
+        self.shown_file(transfer)?;
+        self.cancel_transfer(transfer);
         Ok(MailAnswer::Done)
     }
 
     /// Stops a transfer, and tells the contact.
-    fn cancel_transfer(&mut self, id: ContactId, transfer: TransferId) {
-        let Ok(record) = self.file_record(id, transfer) else { return };
+    fn cancel_transfer(&mut self, transfer: TransferId) {
+        let Ok(record) = self.file_record(transfer) else { return };
         let mut record = record.clone();
         if record.state == FileState::Underway {
-            self.queue_payload(id, &Payload::FileCancel(transfer));
+            self.queue_payload(&Payload::FileCancel(transfer));
         }
         record.state = FileState::Cancelled;
-        self.keep_file(id, transfer, record);
+        self.keep_file(transfer, record);
     }
 
     /// The offer of a long payload expired: the payload ends with it.
-    pub(super) fn give_up_payload(&mut self, id: ContactId, transfer: TransferId) {
-        let Ok(record) = self.file_record(id, transfer) else { return };
+    pub(super) fn give_up_payload(&mut self, transfer: TransferId) {
+        let Ok(record) = self.file_record(transfer) else { return };
         if let Some((kind, number)) = record.payload().filter(|_| !record.is_over()) {
-            self.cancel_transfer(id, transfer);
-            self.payload_settled(id, number, kind, false);
+            self.cancel_transfer(transfer);
+            self.payload_settled(number, kind, false);
         }
     }
 
     /// All bytes of a transfer that is complete, while its chunks are kept.
-    pub(super) fn chunks_of(
-        &self,
-        id: ContactId,
-        transfer: TransferId,
-        content: &FileContent,
-    ) -> Option<Vec<u8>> {
+    pub(super) fn chunks_of(&self, transfer: TransferId, content: &FileContent) -> Option<Vec<u8>> {
         let count = u32::try_from(content.chunks()).ok()?;
-        let chunks = (0..count).map(|index| self.read::<Vec<u8>>(Key::Chunk(id, transfer, index)));
+        let chunks = (0..count).map(|index| self.cx.read::<Vec<u8>>(Key::Chunk(self.id, transfer, index)));
         Some(chunks.collect::<Option<Vec<_>>>()?.concat())
     }
 
     /// Removes chunks that nobody needs any more, some at a time; then the file itself, if it was given up.
-    pub(super) fn remove_needless_chunks(&mut self, id: ContactId) {
-        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+    pub(super) fn remove_needless_chunks(&mut self) {
+        let contact = &*self.contact;
         let Some((transfer, record)) = contact.files.iter().find(|(_, file)| file.wastes()) else { return };
         let (transfer, mut record) = (*transfer, record.clone());
         let end = record.removed.saturating_add(REMOVED_AT_ONCE).min(record.chunks());
         for index in record.removed..end {
-            self.remove(Key::Chunk(id, transfer, index));
+            self.cx.remove(Key::Chunk(self.id, transfer, index));
         }
         record.removed = end;
         let is_needed = match record.state {
@@ -446,29 +422,27 @@ impl Turn<'_> {
         };
         let gone = !is_needed && end == record.chunks();
         if gone {
-            self.remove(record.key(id, transfer));
-            if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-                contact.files.remove(&transfer);
-            }
+            self.cx.remove(record.key(self.id, transfer));
+            self.contact.files.remove(&transfer);
         } else {
-            self.put(record.key(id, transfer), &record);
-            if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-                contact.files.insert(transfer, record);
-            }
+            self.cx.put(record.key(self.id, transfer), &record);
+            self.contact.files.insert(transfer, record);
         }
     }
 
     /// When chunks are to be removed next.
-    pub(super) fn next_file(&self, id: ContactId) -> Option<Timestamp> {
-        let contact = self.messenger.contacts.get(&id)?;
-        contact.files.values().any(FileRecord::wastes).then_some(self.now + 1)
+    pub(super) fn next_file(&self) -> Option<Timestamp> {
+        let contact = &*self.contact;
+        contact.files.values().any(FileRecord::wastes).then_some(self.cx.now + 1)
     }
 
-    /// All rows of a file whose contact is forgotten.
-    pub(super) fn remove_chunks(&mut self, id: ContactId, transfer: TransferId, file: &FileRecord) {
-        for index in file.removed..file.chunks() {
-            self.remove(Key::Chunk(id, transfer, index));
+    /// Removes all rows of all files: the contact is forgotten.
+    pub(super) fn remove_all_files(&mut self) {
+        for (transfer, file) in &self.contact.files {
+            for index in file.removed..file.chunks() {
+                self.cx.remove(Key::Chunk(self.id, *transfer, index));
+            }
+            self.cx.remove(file.key(self.id, *transfer));
         }
-        self.remove(file.key(id, transfer));
     }
 }

@@ -4,32 +4,85 @@ use super::{
     ContactId, ContactState, InviteId, Notice, RefusalReason, RefusedBecause,
     contact::{Contact, ContactRecord},
     context::CommandResult,
-    flight::FirstFlight,
     invites::Introduction,
-    redemption::{Side, pair_keys},
+    parcels::conflict,
+    redemption::{JoinStep, Joining, Side, pair_keys},
     turn::Turn,
 };
 use crate::{
+    Name,
     card::{Card, UnverifiedCard},
-    envelope::Hello,
     frame::Blob,
-    ratchet::{OpenError, OwnKeyPackage, Psk, Session},
+    invite::Invite,
+    ratchet::{OwnKeyPackage, Session},
 };
 
 /// Most people who may wait for confirmation of one invite: each costs a group, about a millisecond and 60 kB on disk.
 const MAX_ASKING: usize = 8;
 
 impl Turn<'_> {
+    /// Redeems the invite of another person.
+    pub(super) fn accept(&mut self, invite: &Invite, name: Option<Name>) -> CommandResult {
+        let own = self.own()?;
+        invite
+            .check(self.now)
+            .map_err(|error| RefusedBecause::Invalid { field: "invite", rule: error.to_string() })?;
+        if invite.root() == own.root {
+            return Err(RefusedBecause::Conflict(
+                "this is an invite of your own: give it to somebody else".into(),
+            ));
+        }
+        let id = ContactId::of(&invite.root());
+        let known = match self.messenger.contacts.get(&id) {
+            None => {
+                self.messenger.check_room_for_contact()?;
+                None
+            }
+            Some(known) => match known.record.state {
+                ContactState::Known => Some(known.record.clone()),
+                ContactState::Joining
+                    if known.record.joining.as_ref().is_some_and(|j| j.invite == *invite.to_bytes()) =>
+                {
+                    return self.on(id, |it| it.view());
+                }
+                ContactState::Joining => {
+                    return Err(conflict(
+                        "another invite of this person is being redeemed: remove them first to use this one",
+                    ));
+                }
+                ContactState::Asking => {
+                    return Err(conflict("this person waits to be confirmed: confirm them"));
+                }
+                ContactState::Active | ContactState::Blocked => {
+                    return Err(conflict("this person is a contact already"));
+                }
+            },
+        };
+        let mut record = self.messenger.new_record(&invite.root(), ContactState::Joining, self.now);
+        if let Some(known) = known {
+            record.keep_known_fields(&known);
+        }
+        if let Some(name) = name {
+            name.as_str().clone_into(&mut record.name);
+        }
+        record.joining = Some(Joining { invite: invite.to_bytes().to_vec(), step: JoinStep::Redeem });
+        self.insert_contact(id, record, None);
+        self.on(id, |it| {
+            it.make_queues();
+            it.view()
+        })
+    }
+
     /// A frame in the queue of an invite: somebody introduces themselves.
     pub(super) fn introduced(&mut self, id: InviteId, blob: &Blob) {
         let introduction = self.messenger.invites.read_introduction(&id, blob);
-        let Introduction { hello, package, psk, is_open } = match introduction {
+        let introduction = match introduction {
             Ok(introduction) => introduction,
             Err(reason) => return self.cx.refuse(reason),
         };
-        let met = match is_open {
-            true => self.first_introduction(id, &package, &psk, &hello),
-            false => self.introduced_again(id, &package, &psk, &hello),
+        let met = match introduction.is_open {
+            true => self.first_introduction(id, &introduction),
+            false => self.introduced_again(id, &introduction),
         };
         if met.is_none() {
             self.cx.refuse(RefusalReason::Malformed);
@@ -37,13 +90,8 @@ impl Turn<'_> {
     }
 
     /// Takes up one who asks. None if what they say does not hold.
-    fn first_introduction(
-        &mut self,
-        invite: InviteId,
-        package: &OwnKeyPackage,
-        psk: &Psk,
-        hello: &Hello,
-    ) -> Option<()> {
+    fn first_introduction(&mut self, invite: InviteId, introduction: &Introduction) -> Option<()> {
+        let Introduction { hello, package, psk, .. } = introduction;
         let own = self.own().ok()?;
         let mut session = Session::join(package, &hello.welcome, psk).ok()?;
         let card_bytes = session.open(None, &hello.message).ok()?;
@@ -85,8 +133,8 @@ impl Turn<'_> {
         record.card = card_bytes.to_vec();
         record.keys = Some(pair_keys(&session, Side::Joiner));
         self.insert_contact(contact, record, Some(card));
-        self.begin_group(contact, Box::new(session));
-        self.notify(Notice::Asked(contact));
+        self.with(contact, |it| it.begin_group(Box::new(session)));
+        self.cx.notify(Notice::Asked(contact));
         Some(())
     }
 
@@ -124,13 +172,16 @@ impl Turn<'_> {
         card: Card,
         card_bytes: Vec<u8>,
     ) {
-        // It is loaded by the key package that belongs to it.
-        self.drop_session(id);
-        let Ok(contact) = self.contact(id) else { return };
-        contact.record.own_package = package.to_bytes().to_vec();
-        let before = contact.record.invite.replace(invite);
-        self.begin_anew(id, session, card, card_bytes);
-        if let Some(before) = before {
+        let package = package.to_bytes().to_vec();
+        let before = self.with(id, |it| {
+            // It is loaded by the key package that belongs to it.
+            it.drop_session();
+            it.contact.record.own_package = package;
+            let before = it.contact.record.invite.replace(invite);
+            it.begin_anew(session, card, card_bytes);
+            before
+        });
+        if let Some(before) = before.flatten() {
             self.close_confirmed_invite(before);
         }
         self.invite_confirmed(invite);
@@ -139,97 +190,23 @@ impl Turn<'_> {
 
     /// One who was confirmed, and has heard nothing of it, introduces themselves once more. What they say is a message in
     /// the group that goes on here: their card with the places of today. None if what they say does not hold.
-    fn introduced_again(
-        &mut self,
-        invite: InviteId,
-        package: &OwnKeyPackage,
-        psk: &Psk,
-        hello: &Hello,
-    ) -> Option<()> {
+    fn introduced_again(&mut self, invite: InviteId, introduction: &Introduction) -> Option<()> {
         let awaited = |contact: &Contact| {
             contact.record.invite == Some(invite) && contact.record.state == ContactState::Active
         };
         let contact = self.messenger.contacts.iter().find(|(_, contact)| awaited(contact));
-        let (id, root) = contact.map(|(id, contact)| (*id, contact.record.root()))?;
-        if let Some(mut session) = self.take_session(id) {
-            let opened = session.open(None, &hello.message);
-            self.keep_session(id, session);
-            match opened {
-                Ok(card) => {
-                    self.card(id, &card);
-                    self.group_is_known(id);
-                    return Some(());
-                }
-                Err(OpenError::Repeat) => {
-                    self.cx.refuse(RefusalReason::Repeat);
-                    return Some(());
-                }
-                Err(_) => {}
-            }
-        }
-        let mut session = Session::join(package, &hello.welcome, psk).ok()?;
-        let card_bytes = session.open(None, &hello.message).ok()?;
-        let card = UnverifiedCard::parse(&card_bytes).ok()?.verify(&root, self.now).ok()?;
-        let known = self.messenger.contacts.get(&id)?;
-        let same_group = known.card.as_ref().is_some_and(|known| known.leaf_key() == card.leaf_key());
-        let newer = known.is_newer(&card);
-        if card.leaf_key() != session.peer_leaf_key() || !known.accepts(card.certificate()) {
-            return None;
-        }
-        if !newer {
-            self.cx.refuse(RefusalReason::Repeat);
-        } else if !same_group {
-            // They came back from a backup of before they made the first.
-            self.begin_anew(id, session, card, card_bytes.to_vec());
-        } else {
-            self.take_newer_card(id, card, &card_bytes);
-        }
-        Some(())
-    }
-
-    /// The group of this introduction is the one that counts, in place of what was made of an earlier one. Never the other
-    /// way round: a second session of one welcome would use its keys twice, and its numbers.
-    fn begin_anew(&mut self, id: ContactId, session: Session, card: Card, card_bytes: Vec<u8>) {
-        self.drop_session(id);
-        let Ok(contact) = self.contact(id) else { return };
-        contact.record.keys = Some(pair_keys(&session, Side::Joiner));
-        contact.record.card = card_bytes;
-        contact.record.pending_reset = None;
-        contact.volatile.first_flight = FirstFlight::default();
-        contact.take_card(Some(card));
-        self.begin_group(id, Box::new(session));
-        self.record_changed(id);
-        self.recheck_card(id);
-        self.notify(Notice::Rekeyed(id));
-    }
-
-    /// A confirmed contact was heard from, or will not be: they need the queue of their invite no more.
-    pub(super) fn redeemer_was_heard(&mut self, id: ContactId) {
-        let contact = self.messenger.contacts.get_mut(&id);
-        let contact = contact.filter(|contact| contact.record.state != ContactState::Asking);
-        if let Some(invite) = contact.and_then(|contact| contact.record.invite.take()) {
-            self.record_changed(id);
-            self.close_confirmed_invite(invite);
-        }
+        let id = contact.map(|(id, _)| *id)?;
+        self.with(id, |it| it.introduced_again(introduction))?
     }
 
     pub(super) fn confirm(&mut self, id: ContactId) -> CommandResult {
-        let invite = {
-            let contact = self.contact(id)?;
-            if contact.record.state != ContactState::Asking {
-                return Err(RefusedBecause::Conflict("this contact does not wait to be confirmed".into()));
-            }
-            contact.record.state = ContactState::Active;
-            contact.record.invite
-        };
-        self.record_changed(id);
-        self.make_queues(id);
+        let invite = self.on(id, |it| it.confirm())?;
         if let Some(invite) = invite {
             self.invite_confirmed(invite);
             self.decline_other_requests(invite);
         }
-        self.notify(Notice::Connected(id));
-        self.view(id)
+        self.cx.notify(Notice::Connected(id));
+        self.on(id, |it| it.view())
     }
 
     /// An invite is for one: whoever else redeemed it is declined.

@@ -5,35 +5,33 @@
 //! whichever way. It is made anew each time it is asked for.
 
 use super::{
-    ContactId, ContactState, InviteId, MailAnswer, RefusalReason, RefusedBecause,
-    answer::Imported,
+    answer::{MailAnswer, RefusedBecause},
+    contact::Contact,
+    contact_turn::ContactTurn,
     context::CommandResult,
-    deliver::ItemKey,
-    network::QueueOwner,
+    item_key::ItemKey,
     redemption::{JoinStep, Joining},
-    turn::Turn,
+    states::ContactState,
 };
 use crate::{
-    SHIPMENT_BYTES, Window,
+    SHIPMENT_BYTES,
     carrier::{MAX_BLOBS, Parcel, ParcelEntry},
     courier::ITEM_BYTES,
-    frame::{Blob, DepositId},
+    frame::DepositId,
     invite::Invite,
     packet::{Item, MAX_ITEMS},
-    place::QueueId,
-    wire::QueueNotice,
 };
 
-impl Turn<'_> {
+impl ContactTurn<'_, '_> {
     /// Everything that a contact waits for, as a parcel.
-    pub(super) fn export_parcel(&mut self, id: ContactId) -> CommandResult {
-        let contact = self.contact(id)?;
+    pub(super) fn export_parcel(&mut self) -> CommandResult {
+        let contact = &mut *self.contact;
         let entries = match contact.record.state {
             ContactState::Active if contact.record.pending_reset.is_some() => {
-                self.pack_reset(id).into_iter().collect()
+                self.pack_reset().into_iter().collect()
             }
-            ContactState::Active => self.pack_messages(id),
-            ContactState::Joining => self.pack_hello(id)?,
+            ContactState::Active => self.pack_messages(),
+            ContactState::Joining => self.pack_hello()?,
             ContactState::Asking => return Err(conflict("confirm this contact first")),
             ContactState::Blocked => return Err(conflict("this contact is blocked; unblock it first")),
             ContactState::Known => {
@@ -43,46 +41,30 @@ impl Turn<'_> {
         parcel(entries)
     }
 
-    /// What waits at the place of an invite, for somebody who cannot reach it.
-    pub(super) fn export_invite(&mut self, id: InviteId) -> CommandResult {
-        if !self.messenger.invites.is_open(&id).ok_or(RefusedBecause::Unknown("invite"))? {
-            return Err(conflict("this invite can be redeemed no more; make another"));
-        }
-        let queue = self.messenger.invites.queue(&id).ok_or(RefusedBecause::Unknown("invite"))?.id();
-        let blob = self
-            .messenger
-            .invites
-            .notice_of(&mut self.cx, id)
-            .and_then(|notice| Blob::from_slice(notice.as_bytes()));
-        let entry = blob.map(|blob| ParcelEntry { queue, deposit: DepositId::generate(self.cx.rng), blob });
-        parcel(entry.into_iter().collect())
-    }
-
-    fn pack_reset(&mut self, id: ContactId) -> Option<ParcelEntry> {
-        let content = self.signed_reset(id)?;
-        self.pack(id, &content)
+    fn pack_reset(&mut self) -> Option<ParcelEntry> {
+        let content = self.signed_reset()?;
+        self.pack(&content)
     }
 
     /// Packets with all that is unacknowledged; one with the receipts alone if nothing is.
-    fn pack_messages(&mut self, id: ContactId) -> Vec<ParcelEntry> {
+    fn pack_messages(&mut self) -> Vec<ParcelEntry> {
         let mut entries = Vec::new();
-        for keys in self.bundles(id) {
+        for keys in self.bundles() {
             if entries.len() == MAX_BLOBS {
                 break;
             }
-            let items: Vec<Item> = keys.into_iter().filter_map(|key| self.item(id, key)).collect();
-            let content = self.seal_packet(id, items);
-            entries.extend(content.and_then(|content| self.pack(id, &content)));
+            let items: Vec<Item> = keys.into_iter().filter_map(|key| self.item(key)).collect();
+            let content = self.seal_packet(items);
+            entries.extend(content.and_then(|content| self.pack(&content)));
         }
         entries
     }
 
     /// What waits, as much together as one frame takes.
-    fn bundles(&self, id: ContactId) -> Vec<Vec<ItemKey>> {
+    fn bundles(&self) -> Vec<Vec<ItemKey>> {
         let mut bundles = vec![Vec::new()];
         let mut room = SHIPMENT_BYTES;
-        for item in self.messenger.contacts.get(&id).map(super::contact::Contact::pending).unwrap_or_default()
-        {
+        for item in self.contact.pending() {
             let len = item.len + ITEM_BYTES;
             let last = bundles.last_mut().expect("there is one from the start");
             if len <= room && last.len() < MAX_ITEMS {
@@ -97,22 +79,22 @@ impl Turn<'_> {
     }
 
     /// Seals an envelope for the first of the contact's places: their own pod, if they have one.
-    fn pack(&mut self, id: ContactId, content: &[u8]) -> Option<ParcelEntry> {
-        let contact = self.messenger.contacts.get(&id)?;
+    fn pack(&mut self, content: &[u8]) -> Option<ParcelEntry> {
+        let contact = &*self.contact;
         let queue = contact.address(0)?.queue;
         let blob = contact.record.keys.as_ref()?.seals().seal(&queue, content, self.cx.rng).ok()?;
         Some(ParcelEntry { queue, deposit: DepositId::generate(self.cx.rng), blob })
     }
 
     /// Our introduction. From now on it may be with the inviter.
-    fn pack_hello(&mut self, id: ContactId) -> Result<Vec<ParcelEntry>, RefusedBecause> {
-        if let Some((invite, JoinStep::Queues(package, _))) = self.joining(id) {
-            self.introduce(id, &invite, &package);
+    fn pack_hello(&mut self) -> Result<Vec<ParcelEntry>, RefusedBecause> {
+        if let Some((invite, JoinStep::Queues(package, _))) = self.contact.joining() {
+            self.introduce(&invite, &package);
         }
-        let (invite, step) = self.joining(id).ok_or(RefusedBecause::Unknown("contact"))?;
+        let (invite, step) = self.contact.joining().ok_or(RefusedBecause::Unknown("contact"))?;
         let hello = match step {
             JoinStep::Leave(hello) => {
-                self.join_step(id, JoinStep::Left(hello.clone(), self.now));
+                self.join_step(JoinStep::Left(hello.clone(), self.cx.now));
                 hello
             }
             JoinStep::Left(hello, _) => hello,
@@ -128,76 +110,22 @@ impl Turn<'_> {
         let entry = blob.map(|blob| ParcelEntry { queue, deposit: DepositId::generate(self.cx.rng), blob });
         Ok(entry.into_iter().collect())
     }
+}
 
-    fn joining(&self, id: ContactId) -> Option<(Invite, JoinStep)> {
-        let Joining { invite, step } = self.messenger.contacts.get(&id)?.record.joining.as_ref()?;
+impl Contact {
+    /// The invite that is being redeemed, and how far that is.
+    pub(super) fn joining(&self) -> Option<(Invite, JoinStep)> {
+        let Joining { invite, step } = self.record.joining.as_ref()?;
         Some((Invite::from_bytes(invite).ok()?, step.clone()))
     }
-
-    /// Takes in what somebody carried here. Each blob is taken as if it had been collected.
-    pub(super) fn import_parcel(&mut self, parcel: &Parcel) -> CommandResult {
-        let mut imported = Imported::default();
-        for entry in parcel.entries() {
-            let count = match self.unpack(entry) {
-                Arrived::New => &mut imported.opened,
-                Arrived::Again => &mut imported.repeats,
-                Arrived::Refused => &mut imported.refused,
-            };
-            *count += 1;
-        }
-        Ok(MailAnswer::Imported(imported))
-    }
-
-    fn unpack(&mut self, entry: &ParcelEntry) -> Arrived {
-        if let Some(id) = self.waits_for_notice(&entry.queue) {
-            let notice = QueueNotice::new(entry.blob.as_bytes().to_vec());
-            let taken = notice.is_some_and(|notice| self.notice_arrived(id, &notice));
-            if !taken {
-                self.cx.refuse(RefusalReason::Foreign);
-            }
-            return if taken { Arrived::New } else { Arrived::Refused };
-        }
-        let before = (self.cx.refused, self.window_of(&entry.queue));
-        self.frame(entry.queue, &entry.blob);
-        let after = (self.cx.refused, self.window_of(&entry.queue));
-        if before.1 != after.1 || before.0 == after.0 {
-            Arrived::New
-        } else if after.0.only_repeats_since(&before.0) {
-            Arrived::Again
-        } else {
-            Arrived::Refused
-        }
-    }
-
-    /// Who redeems an invite with this queue and needs what lies there.
-    fn waits_for_notice(&self, queue: &QueueId) -> Option<ContactId> {
-        let waits = |id: &ContactId| {
-            let (invite, step) = self.joining(*id)?;
-            Some(step == JoinStep::Redeem && invite.address().queue == *queue)
-        };
-        self.messenger.contacts.keys().find(|id| waits(id) == Some(true)).copied()
-    }
-
-    /// What has arrived of the contact whose queue this is, and in which group.
-    fn window_of(&self, queue: &QueueId) -> Option<([u8; 16], Window)> {
-        let QueueOwner::Contact(id) = self.messenger.network.owner_of(queue)? else { return None };
-        let inbox = &self.messenger.contacts.get(&id)?.inbox;
-        Some((inbox.incarnation(), *inbox.receipt()))
-    }
 }
 
-enum Arrived {
-    New,
-    Again,
-    Refused,
-}
-
-fn parcel(entries: Vec<ParcelEntry>) -> CommandResult {
+pub(super) fn parcel(entries: Vec<ParcelEntry>) -> CommandResult {
     let parcel =
         Parcel::new(entries).map_err(|_| conflict("there is nothing that can be sealed for them"))?;
     Ok(MailAnswer::Parcel(parcel.to_bytes()))
 }
 
-fn conflict(why: &str) -> RefusedBecause {
+pub(super) fn conflict(why: &str) -> RefusedBecause {
     RefusedBecause::Conflict(why.to_owned())
 }

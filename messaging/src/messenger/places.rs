@@ -3,12 +3,12 @@
 use zeroize::Zeroizing;
 
 use super::{
-    ContactId, ContactState, RefusalReason,
+    ContactState,
     contact::Contact,
+    contact_turn::ContactTurn,
     network::{Purpose, QueueOwner},
     own_queue::{OwnQueue, QueueState},
-    relays::RelayEvent,
-    turn::Turn,
+    work::FollowUp,
 };
 use crate::{
     RelayAudit,
@@ -34,31 +34,11 @@ impl Contact {
     }
 }
 
-impl Turn<'_> {
-    /// A place has lost a queue of ours: it is made anew, under its name, so that contacts need not be told.
-    pub(super) fn missing(&mut self, place: Place, queue: QueueId) {
-        match self.messenger.network.owner_of(&queue) {
-            Some(QueueOwner::Contact(id)) => {
-                let Some(contact) = self.messenger.contacts.get_mut(&id) else {
-                    return self.cx.refuse(RefusalReason::NoContact);
-                };
-                if contact.record.queues.iter().any(|own| own.id() == queue && own.place == place) {
-                    contact.volatile.lost.insert(queue);
-                    self.touch(id);
-                }
-            }
-            Some(QueueOwner::Invite(id)) => {
-                self.messenger.invites.lost(&mut self.cx, &mut self.messenger.network, id);
-            }
-            None => self.cx.refuse(RefusalReason::UnknownQueue),
-        }
-    }
-
+impl ContactTurn<'_, '_> {
     /// Makes a queue for a contact at every place of ours that has none, and asks relays to open theirs.
-    pub(super) fn make_queues(&mut self, id: ContactId) {
-        let Some(places) = self.messenger.own_places() else { return };
-        let (wanted, home) = (places.wanted(), places.own.place);
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+    pub(super) fn make_queues(&mut self) {
+        let (wanted, home) = (self.places.wanted(), self.own.place);
+        let contact = &mut *self.contact;
         let (kept, gone): (Vec<_>, Vec<_>) =
             contact.record.queues.drain(..).partition(|queue| wanted.contains(&queue.place));
         contact.record.queues = kept;
@@ -73,24 +53,24 @@ impl Turn<'_> {
         }
         // On cards the pod comes first.
         contact.record.queues.sort_by_key(|queue| queue.place != home);
-        contact.volatile.open_at = self.now;
+        contact.volatile.open_at = self.cx.now;
         for queue in &contact.record.queues {
-            self.messenger.network.lead(queue.id(), QueueOwner::Contact(id));
+            self.network.lead(queue.id(), QueueOwner::Contact(self.id));
         }
         // What is counted there begins anew if the place comes back.
         contact.volatile.audits.retain(|watched, _| gone.iter().all(|queue| queue.id() != *watched));
         for queue in &gone {
-            self.messenger.network.drop_queue(&mut self.cx, queue, queue.lane());
+            self.network.drop_queue(self.cx, queue, queue.lane());
         }
-        self.thread_changed_quietly(id);
-        self.messenger.network.queues_changed();
-        self.record_changed(id);
+        self.thread_changed_quietly();
+        self.network.queues_changed();
+        self.record_changed();
     }
 
     /// Asks for queues that are not open yet.
-    pub(super) fn open_queues(&mut self, id: ContactId) {
-        let now = self.now;
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+    pub(super) fn open_queues(&mut self) {
+        let now = self.cx.now;
+        let contact = &mut *self.contact;
         let closed: Vec<_> = contact.unopened().cloned().collect();
         if closed.is_empty() || contact.volatile.opening > 0 || contact.volatile.open_at > now {
             return;
@@ -100,24 +80,22 @@ impl Turn<'_> {
             now + (FIRST_PAUSE << contact.volatile.open_tries.min(9)).min(LONGEST_PAUSE);
         contact.volatile.open_tries += 1;
         for queue in closed {
-            let request = queue.open_request(self.messenger.relays.ticket_for(&queue.place), None);
-            self.call(queue.place, queue.lane(), request, Purpose::OpenQueue(id, queue.id()));
+            let request = queue.open_request(self.places.relays.ticket_for(&queue.place), None);
+            self.call(queue.place, queue.lane(), request, Purpose::OpenQueue(self.id, queue.id()));
         }
     }
 
     /// When queues that are not open yet are to be asked for again.
-    pub(super) fn next_opening(&self, id: ContactId) -> Option<u64> {
-        let contact = self.messenger.contacts.get(&id)?;
+    pub(super) fn next_opening(&self) -> Option<u64> {
+        let contact = &*self.contact;
         let waits = contact.volatile.opening == 0 && contact.unopened().next().is_some();
         waits.then_some(contact.volatile.open_at)
     }
 
-    pub(super) fn opened(&mut self, id: ContactId, queue: QueueId, outcome: Result<Response, Unreached>) {
-        let now = self.now;
-        self.touch(id);
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else {
-            return self.cx.refuse(RefusalReason::NoContact);
-        };
+    pub(super) fn opened(&mut self, queue: QueueId, outcome: Result<Response, Unreached>) {
+        let now = self.cx.now;
+        self.touch();
+        let contact = &mut *self.contact;
         contact.volatile.opening = contact.volatile.opening.saturating_sub(1);
         let Some(own) = contact.record.queues.iter_mut().find(|own| own.id() == queue) else { return };
         let place = own.place;
@@ -126,27 +104,33 @@ impl Turn<'_> {
                 let was_lost = contact.volatile.lost.remove(&queue);
                 contact.volatile.open_tries = 0;
                 if was_lost && own.is_open() {
-                    return self.messenger.network.collect_again(&queue);
+                    return self.network.collect_again(&queue);
                 }
                 let is_new = std::mem::replace(&mut own.state, QueueState::Open) == QueueState::New;
                 if is_new {
                     contact.volatile.audits.entry(queue).or_insert_with(|| RelayAudit::new(now));
                 }
-                self.messenger.network.queues_changed();
-                self.record_changed(id);
+                self.network.queues_changed();
+                self.record_changed();
             }
-            Ok(Response::Refused(refusal)) => {
-                self.relay_event(RelayEvent::Refused { place, refusal: &refusal })
-            }
-            Ok(_) => self.relay_event(RelayEvent::Refused { place, refusal: &Refusal::Malformed }),
+            Ok(Response::Refused(refusal)) => self.follow_up(FollowUp::RelayRefused(place, refusal)),
+            Ok(_) => self.follow_up(FollowUp::RelayRefused(place, Refusal::Malformed)),
             Err(_) => {}
         }
     }
 
+    /// A place has lost a queue of ours: it is made anew, under its name, so that the contact need not be told.
+    pub(super) fn queue_lost(&mut self, place: &Place, queue: QueueId) {
+        if self.contact.record.queues.iter().any(|own| own.id() == queue && own.place == *place) {
+            self.contact.volatile.lost.insert(queue);
+            self.touch();
+        }
+    }
+
     /// Takes the queues of a contact down, to be made again one day.
-    pub(super) fn close_queues(&mut self, id: ContactId) {
-        let Ok(own) = self.own() else { return };
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+    pub(super) fn close_queues(&mut self) {
+        let own = self.own;
+        let contact = &mut *self.contact;
         let before = contact.record.queues.clone();
         for queue in
             contact.record.queues.iter_mut().filter(|queue| queue.place != own.place && queue.is_open())
@@ -155,20 +139,9 @@ impl Turn<'_> {
         }
         contact.volatile.audits.clear();
         contact.volatile.lost.clear();
-        self.thread_changed_quietly(id);
+        self.thread_changed_quietly();
         for queue in &before {
-            self.messenger.network.drop_queue(&mut self.cx, queue, queue.lane());
-        }
-    }
-
-    /// Gives every contact queues at the places in use, and takes down those elsewhere.
-    pub(super) fn spread_queues(&mut self) {
-        let wanting = self.messenger.contacts.iter().filter(|(_, contact)| {
-            matches!(contact.record.state, ContactState::Active | ContactState::Joining)
-        });
-        let wanting: Vec<ContactId> = wanting.map(|(id, _)| *id).collect();
-        for id in wanting {
-            self.make_queues(id);
+            self.network.drop_queue(self.cx, queue, queue.lane());
         }
     }
 }

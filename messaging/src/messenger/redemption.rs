@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
 use super::{
-    ContactId, ContactState, Notice, RefusedBecause, Timestamp, contact::PairKeys, context::CommandResult,
-    flight::FirstFlight, network::Purpose, own_queue::OwnQueue, turn::Turn,
+    ContactState, Notice, RefusedBecause, Timestamp, contact::PairKeys, contact_turn::ContactTurn,
+    flight::FirstFlight, network::Purpose, own_queue::OwnQueue, work::FollowUp,
 };
 use crate::{
-    Name,
     envelope::{Envelope, Hello},
     frame::{DepositId, Frame},
     invite::Invite,
@@ -77,60 +76,11 @@ pub(super) fn pair_keys(session: &Session, side: Side) -> PairKeys {
     PairKeys { seal_in, seal_out, reset_psk: *session.export("reset") }
 }
 
-impl Turn<'_> {
-    pub(super) fn accept(&mut self, invite: &Invite, name: Option<Name>) -> CommandResult {
-        let own = self.own()?;
-        invite
-            .check(self.now)
-            .map_err(|error| RefusedBecause::Invalid { field: "invite", rule: error.to_string() })?;
-        if invite.root() == own.root {
-            return Err(RefusedBecause::Conflict(
-                "this is an invite of your own: give it to somebody else".into(),
-            ));
-        }
-        let id = ContactId::of(&invite.root());
-        let known = match self.messenger.contacts.get(&id) {
-            None => {
-                self.messenger.check_room_for_contact()?;
-                None
-            }
-            Some(known) => match known.record.state {
-                ContactState::Known => Some(known.record.clone()),
-                ContactState::Joining
-                    if known.record.joining.as_ref().is_some_and(|j| j.invite == *invite.to_bytes()) =>
-                {
-                    return self.view(id);
-                }
-                ContactState::Joining => {
-                    return Err(conflict(
-                        "another invite of this person is being redeemed: remove them first to use this one",
-                    ));
-                }
-                ContactState::Asking => {
-                    return Err(conflict("this person waits to be confirmed: confirm them"));
-                }
-                ContactState::Active | ContactState::Blocked => {
-                    return Err(conflict("this person is a contact already"));
-                }
-            },
-        };
-        let mut record = self.messenger.new_record(&invite.root(), ContactState::Joining, self.now);
-        if let Some(known) = known {
-            record.keep_known_fields(&known);
-        }
-        if let Some(name) = name {
-            name.as_str().clone_into(&mut record.name);
-        }
-        record.joining = Some(Joining { invite: invite.to_bytes().to_vec(), step: JoinStep::Redeem });
-        self.insert_contact(id, record, None);
-        self.make_queues(id);
-        self.view(id)
-    }
-
+impl ContactTurn<'_, '_> {
     /// Does the next step of a redemption, if it is due.
-    pub(super) fn drive_redemption(&mut self, id: ContactId) {
-        let now = self.now;
-        let Ok(contact) = self.contact(id) else { return };
+    pub(super) fn drive_redemption(&mut self) {
+        let now = self.cx.now;
+        let contact = &mut *self.contact;
         let Some(joining) = contact.record.joining.clone() else { return };
         let flight = contact.volatile.first_flight;
         let waits_for_queues = contact.volatile.opening > 0;
@@ -138,22 +88,22 @@ impl Turn<'_> {
         let Ok(invite) = Invite::from_bytes(&joining.invite) else { return };
         match joining.step {
             JoinStep::Left(_, at) if now > at.saturating_add(CONFIRM_WAIT) => {
-                self.join_failed(id, "the inviter did not confirm within 30 days");
+                self.join_failed("the inviter did not confirm within 30 days");
             }
             JoinStep::Redeem | JoinStep::Queues(..) if now > invite.expires() => {
-                self.join_failed(id, "the invite ran out before its place, or a relay of ours, was reached");
+                self.join_failed("the invite ran out before its place, or a relay of ours, was reached");
             }
             JoinStep::Redeem if flight.in_flight == 0 && flight.due <= now => {
                 let request = Request::Redeem {
                     queue: invite.address().queue,
                     deposit: invite.address().deposit.clone(),
                 };
-                self.first_flight(id, &invite, request);
+                self.first_flight(&invite, request);
             }
             JoinStep::Queues(package, since)
                 if can_be_reached && (!waits_for_queues || now >= since + QUEUES_WAIT) =>
             {
-                self.introduce(id, &invite, &package);
+                self.introduce(&invite, &package);
             }
             JoinStep::Leave(hello) | JoinStep::Left(hello, _)
                 if flight.in_flight == 0 && flight.due <= now =>
@@ -167,15 +117,15 @@ impl Turn<'_> {
                     capability: invite.address().deposit.clone(),
                     blob,
                 };
-                self.first_flight(id, &invite, Request::Deposit(frame));
+                self.first_flight(&invite, Request::Deposit(frame));
             }
             _ => {}
         }
     }
 
     /// When a redemption is to be looked at next.
-    pub(super) fn next_join(&self, id: ContactId) -> Option<Timestamp> {
-        let contact = self.messenger.contacts.get(&id)?;
+    pub(super) fn next_join(&self) -> Option<Timestamp> {
+        let contact = &*self.contact;
         let joining = contact.record.joining.as_ref()?;
         let flight = contact.volatile.first_flight;
         let due = (flight.in_flight == 0).then_some(flight.due);
@@ -191,31 +141,29 @@ impl Turn<'_> {
         }
     }
 
-    fn first_flight(&mut self, id: ContactId, invite: &Invite, request: Request) {
-        if let Ok(contact) = self.contact(id) {
-            contact.volatile.first_flight.in_flight = 1;
-        }
-        let lane = Lane { role: LaneRole::Deposit, party: id.0 };
-        self.call(invite.address().place, lane, request, Purpose::Redeem(id));
+    fn first_flight(&mut self, invite: &Invite, request: Request) {
+        self.contact.volatile.first_flight.in_flight = 1;
+        let lane = Lane { role: LaneRole::Deposit, party: self.id.0 };
+        self.call(invite.address().place, lane, request, Purpose::Redeem(self.id));
     }
 
     /// What the place of the invite answered.
-    pub(super) fn joined(&mut self, id: ContactId, outcome: Result<Response, Unreached>) {
-        let now = self.now;
-        self.touch(id);
-        let Ok(contact) = self.contact(id) else { return };
+    pub(super) fn joined(&mut self, outcome: Result<Response, Unreached>) {
+        let now = self.cx.now;
+        self.touch();
+        let contact = &mut *self.contact;
         let flight = &mut contact.volatile.first_flight;
         flight.in_flight = 0;
         let Some(joining) = contact.record.joining.clone() else { return };
         match (joining.step, outcome) {
             (JoinStep::Redeem, Ok(Response::Notice(notice))) => {
-                if !self.notice_arrived(id, &notice) {
-                    self.join_failed(id, "what waits at the invite's place is not what the invite says");
+                if !self.notice_arrived(&notice) {
+                    self.join_failed("what waits at the invite's place is not what the invite says");
                 }
             }
             (JoinStep::Leave(hello), Ok(Response::Done)) => {
                 *flight = FirstFlight { due: now + HELLO_AGAIN, ..FirstFlight::default() };
-                self.join_step(id, JoinStep::Left(hello, now));
+                self.join_step(JoinStep::Left(hello, now));
             }
             (JoinStep::Left(..), Ok(Response::Done)) => {
                 *flight = FirstFlight { due: now + HELLO_AGAIN, ..FirstFlight::default() };
@@ -223,13 +171,13 @@ impl Turn<'_> {
             // It may be there, and the inviter may close the queue before we ask again.
             (JoinStep::Leave(hello), Err(_)) => {
                 flight.put_off(now);
-                self.join_step(id, JoinStep::Left(hello, now));
+                self.join_step(JoinStep::Left(hello, now));
             }
             (step, Ok(Response::Refused(Refusal::UnknownQueue))) if flight.tries + 1 >= GONE_AFTER => {
                 match step {
                     // Left before: the inviter may have closed the queue because they confirmed us.
                     JoinStep::Left(..) => flight.due = now + HELLO_AGAIN,
-                    _ => self.join_failed(id, "the invite was used, taken back or has run out"),
+                    _ => self.join_failed("the invite was used, taken back or has run out"),
                 }
             }
             _ => {
@@ -239,9 +187,9 @@ impl Turn<'_> {
     }
 
     /// The inviter's key package came, from the place or by hand. Says whether it is what the invite speaks of.
-    pub(super) fn notice_arrived(&mut self, id: ContactId, notice: &QueueNotice) -> bool {
-        let now = self.now;
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return false };
+    pub(super) fn notice_arrived(&mut self, notice: &QueueNotice) -> bool {
+        let now = self.cx.now;
+        let contact = &mut *self.contact;
         let invite =
             contact.record.joining.as_ref().and_then(|joining| Invite::from_bytes(&joining.invite).ok());
         let package = invite.and_then(|invite| invite.open_notice(notice).ok());
@@ -249,45 +197,41 @@ impl Turn<'_> {
             return false;
         };
         contact.volatile.first_flight = FirstFlight::default();
-        self.join_step(id, JoinStep::Queues(package, now));
+        self.join_step(JoinStep::Queues(package, now));
         true
     }
 
-    pub(super) fn join_step(&mut self, id: ContactId, step: JoinStep) {
-        if let Ok(contact) = self.contact(id)
-            && let Some(joining) = &mut contact.record.joining
-        {
+    pub(super) fn join_step(&mut self, step: JoinStep) {
+        if let Some(joining) = &mut self.contact.record.joining {
             joining.step = step;
-            self.record_changed(id);
+            self.record_changed();
         }
     }
 
     /// Makes the group and the introduction, which carries our card.
-    pub(super) fn introduce(&mut self, id: ContactId, invite: &Invite, package: &[u8]) {
-        let made = self.make_hello(id, invite, package);
+    pub(super) fn introduce(&mut self, invite: &Invite, package: &[u8]) {
+        let made = self.make_hello(invite, package);
         match made {
             Some((session, hello)) => {
                 let keys = pair_keys(&session, Side::Creator);
-                if let Ok(contact) = self.contact(id) {
-                    contact.record.keys = Some(keys);
-                }
-                self.begin_group(id, Box::new(session));
-                self.join_step(id, JoinStep::Leave(hello));
+                self.contact.record.keys = Some(keys);
+                self.begin_group(Box::new(session));
+                self.join_step(JoinStep::Leave(hello));
             }
-            None => self.join_failed(id, "the key package of the invite cannot be used"),
+            None => self.join_failed("the key package of the invite cannot be used"),
         }
     }
 
-    fn make_hello(&mut self, id: ContactId, invite: &Invite, package: &[u8]) -> Option<(Session, Vec<u8>)> {
-        let root = self.own().ok()?.root;
+    fn make_hello(&mut self, invite: &Invite, package: &[u8]) -> Option<(Session, Vec<u8>)> {
+        let root = self.own.root;
         // Drawn with the group: whoever comes back from a backup of before it, and makes another, has another leaf key.
         let own = OwnKeyPackage::generate(self.cx.rng, root.as_bytes()).ok()?;
         // Numbered by the clock: of two introductions of one person, with a restore in between, the later one counts.
-        let version = u32::try_from(self.now).unwrap_or(u32::MAX);
-        let contact = self.messenger.contacts.get_mut(&id)?;
+        let version = u32::try_from(self.cx.now).unwrap_or(u32::MAX);
+        let contact = &mut *self.contact;
         contact.record.own_package = own.to_bytes().to_vec();
         contact.record.card_version = contact.record.card_version.max(version);
-        let card = self.sign_card(id)?;
+        let card = self.sign_card()?;
         let peer = PeerKeyPackage::parse(package).ok()?;
         let psk = invite.mls_psk();
         let (mut session, welcome) = Session::create(self.cx.rng, &own, &peer, &psk).ok()?;
@@ -298,68 +242,60 @@ impl Turn<'_> {
 
     /// Introduces ourselves once more, in the same group, where our card says something else by now: its places are all
     /// that the inviter has to answer at.
-    pub(super) fn refresh_introduction(&mut self, id: ContactId) {
-        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+    pub(super) fn refresh_introduction(&mut self) {
+        let contact = &*self.contact;
         let can_be_reached = contact.record.queues.iter().any(OwnQueue::is_open);
         let Some(step) = contact.record.joining.as_ref().map(|joining| joining.step.clone()) else { return };
         let (JoinStep::Leave(hello) | JoinStep::Left(hello, _)) = &step else { return };
-        if !can_be_reached || contact.volatile.first_flight.in_flight > 0 || !self.card_is_outdated(id) {
+        if !can_be_reached || contact.volatile.first_flight.in_flight > 0 || !self.card_is_outdated() {
             return;
         }
-        let Some(hello) = self.refresh_hello(id, hello) else { return };
-        if let Ok(contact) = self.contact(id) {
-            contact.volatile.first_flight = FirstFlight::default();
-        }
+        let Some(hello) = self.refresh_hello(hello) else { return };
+        self.contact.volatile.first_flight = FirstFlight::default();
         let step = match step {
             JoinStep::Left(_, at) => JoinStep::Left(hello, at),
             _ => JoinStep::Leave(hello),
         };
-        self.join_step(id, step);
+        self.join_step(step);
     }
 
     /// The same introduction with our card of today.
-    fn refresh_hello(&mut self, id: ContactId, hello: &[u8]) -> Option<Vec<u8>> {
+    fn refresh_hello(&mut self, hello: &[u8]) -> Option<Vec<u8>> {
         let Ok(Envelope::Hello(Hello { welcome, .. })) = Envelope::parse(hello) else { return None };
-        let card = self.sign_newer_card(id)?;
-        let mut session = self.take_session(id)?;
+        let card = self.sign_newer_card()?;
+        let mut session = self.take_session()?;
         let sealed = session.seal(self.cx.rng, &card, false);
-        self.keep_session(id, session);
+        self.keep_session(session);
         Envelope::Hello(Hello { welcome, message: sealed.ok()?.message }).to_bytes().ok()
     }
 
     /// After a start: an introduction that was on its way may be there.
-    pub(super) fn resume_joining(&mut self, id: ContactId) {
-        self.make_queues(id);
-        let Ok(contact) = self.contact(id) else { return };
+    pub(super) fn resume_joining(&mut self) {
+        self.make_queues();
+        let contact = &mut *self.contact;
         let step = contact.record.joining.as_ref().map(|joining| joining.step.clone());
         match step {
-            Some(JoinStep::Leave(hello)) => self.join_step(id, JoinStep::Left(hello, self.now)),
+            Some(JoinStep::Leave(hello)) => self.join_step(JoinStep::Left(hello, self.cx.now)),
             // What came while the pod was off is collected before it gives up.
             Some(JoinStep::Left(hello, at)) => {
-                let at = at.max(self.now.saturating_sub(CONFIRM_WAIT - START_GRACE));
-                self.join_step(id, JoinStep::Left(hello, at));
+                let at = at.max(self.cx.now.saturating_sub(CONFIRM_WAIT - START_GRACE));
+                self.join_step(JoinStep::Left(hello, at));
             }
             _ => {}
         }
     }
 
-    pub(super) fn join_failed(&mut self, id: ContactId, why: &str) {
-        self.notify(Notice::JoinFailed(id, why.to_owned()));
-        self.forget_attempt(id);
+    pub(super) fn join_failed(&mut self, why: &str) {
+        self.cx.notify(Notice::JoinFailed(self.id, why.to_owned()));
+        self.follow_up(FollowUp::ForgetAttempt(self.id));
     }
 
     /// The inviter's card came in the conversation: contacts now.
-    pub(super) fn confirmed(&mut self, id: ContactId) {
-        if let Ok(contact) = self.contact(id) {
-            contact.record.state = ContactState::Active;
-            contact.record.joining = None;
-            contact.volatile.first_flight = FirstFlight::default();
-        }
-        self.record_changed(id);
-        self.notify(Notice::Connected(id));
+    pub(super) fn confirmed(&mut self) {
+        self.contact.record.state = ContactState::Active;
+        self.contact.record.joining = None;
+        self.contact.volatile.first_flight = FirstFlight::default();
+        self.record_changed();
+        self.cx.notify(Notice::Connected(self.id));
     }
-}
-
-fn conflict(why: &str) -> RefusedBecause {
-    RefusedBecause::Conflict(why.to_owned())
 }

@@ -19,6 +19,8 @@ pub enum RefusalReason {
     NoContact,
     /// Something came for an invite that is gone by now.
     NoInvite,
+    /// No new group could be made with a contact: their card or our keys for them are missing or damaged.
+    NoGroup,
     /// A stored key package cannot be used: the rows are damaged.
     BadKeys,
     /// A long payload of a session that no session here takes, or for which there was no room.
@@ -27,7 +29,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// All reasons, in the order of their names on a status page.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::UnknownQueue,
         Self::Foreign,
         Self::Malformed,
@@ -36,6 +38,7 @@ impl RefusalReason {
         Self::ForgedReceipt,
         Self::NoContact,
         Self::NoInvite,
+        Self::NoGroup,
         Self::BadKeys,
         Self::DeclinedPayload,
     ];
@@ -52,6 +55,7 @@ impl RefusalReason {
             Self::ForgedReceipt => "forged_receipts",
             Self::NoContact => "no_contact",
             Self::NoInvite => "no_invite",
+            Self::NoGroup => "no_group",
             Self::BadKeys => "bad_keys",
             Self::DeclinedPayload => "declined_payloads",
         }

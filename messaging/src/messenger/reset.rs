@@ -7,11 +7,8 @@
 //! knowing where: so the reset brings it along. If it does not, they leave their introduction once more, in the new group.
 
 use super::{
-    ContactId, ContactState, Notice, RefusalReason, Timestamp,
-    deliver::{ItemKey, deposit_lane},
-    flight::FirstFlight,
-    network::Purpose,
-    turn::Turn,
+    ContactState, Notice, RefusalReason, Timestamp, contact_turn::ContactTurn, deliver::deposit_lane,
+    flight::FirstFlight, item_key::ItemKey, network::Purpose, work::FollowUp,
 };
 use crate::{
     PublicKey,
@@ -32,31 +29,10 @@ const LONGEST_WAIT: u64 = 24 * 60 * 60;
 /// Resets of our own that answer a stale one come no quicker than this, seconds: stale ones may be replayed.
 const CALM: u64 = 10 * 60;
 
-impl Turn<'_> {
-    /// After a start: whoever's group is not in the rows needs a new one.
-    pub(super) fn resume_after_start(&mut self) {
-        if self.messenger.own.is_none() || std::mem::replace(&mut self.messenger.volatile.checked, true) {
-            return;
-        }
-        let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
-        for id in all {
-            self.touch(id);
-            match self.messenger.contacts[&id].record.state {
-                ContactState::Active => self.make_queues(id),
-                ContactState::Joining => self.resume_joining(id),
-                ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
-            }
-            if !self.has_session(id) {
-                self.group_is_lost(id);
-            }
-        }
-        self.messenger.invites.resume(&self.messenger.network);
-        self.expire_orphaned_invites();
-    }
-
+impl ContactTurn<'_, '_> {
     /// The group of a contact is not in the rows, since they come from a backup.
-    pub(super) fn group_is_lost(&mut self, id: ContactId) {
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+    pub(super) fn group_is_lost(&mut self) {
+        let contact = &mut *self.contact;
         // A pod restored from a backup has not counted all that it collected.
         contact.volatile.audits.clear();
         let joining = contact.record.joining.as_ref();
@@ -65,14 +41,13 @@ impl Turn<'_> {
             ContactState::Active => {
                 // A reset on its way led to a group that is lost too.
                 contact.record.pending_reset = None;
-                self.record_changed(id);
-                self.start_reset(id);
+                self.record_changed();
+                self.start_reset();
             }
             // They introduce themselves again within hours, and then ask again.
-            ContactState::Asking => self.forget_attempt(id),
+            ContactState::Asking => self.follow_up(FollowUp::ForgetAttempt(self.id)),
             ContactState::Joining if introduced => {
                 self.join_failed(
-                    id,
                     "the pod was restored from a backup of before they confirmed: ask for a new invite",
                 );
             }
@@ -80,73 +55,65 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn has_session(&mut self, id: ContactId) -> bool {
-        match self.take_session(id) {
-            Some(session) => {
-                self.keep_session(id, session);
-                true
-            }
-            None => false,
-        }
-    }
-
     /// Makes a new group with a contact and tells them.
-    pub(super) fn start_reset(&mut self, id: ContactId) {
-        let Some(contact) = self.messenger.contacts.get(&id) else { return };
+    pub(super) fn start_reset(&mut self) {
+        let contact = &*self.contact;
         if contact.record.state != ContactState::Active || contact.record.pending_reset.is_some() {
             return;
         }
-        let generation = self.now.max(contact.record.generation + 1);
-        self.drop_session(id);
-        let Some((session, welcome)) = self.make_group(id) else { return };
-        self.begin_group(id, Box::new(session));
-        let Some(reset) = self.make_reset(id, generation, welcome) else { return };
-        let now = self.now;
-        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.record.generation = generation;
-            contact.record.pending_reset = Some(reset);
-            contact.volatile.first_flight = FirstFlight::default();
-            contact.volatile.unreadable = None;
-            contact.volatile.last_reset = now;
-        }
-        self.record_changed(id);
+        let generation = self.cx.now.max(contact.record.generation + 1);
+        self.drop_session();
+        let Some((session, welcome)) = self.make_group() else {
+            return self.cx.refuse(RefusalReason::NoGroup);
+        };
+        self.begin_group(Box::new(session));
+        let Some(reset) = self.make_reset(generation, welcome) else {
+            return self.cx.refuse(RefusalReason::NoGroup);
+        };
+        let now = self.cx.now;
+        self.contact.record.generation = generation;
+        self.contact.record.pending_reset = Some(reset);
+        self.contact.volatile.first_flight = FirstFlight::default();
+        self.contact.volatile.unreadable = None;
+        self.contact.volatile.last_reset = now;
+        self.record_changed();
     }
 
-    fn make_group(&mut self, id: ContactId) -> Option<(Session, Vec<u8>)> {
-        let contact = self.messenger.contacts.get(&id)?;
+    fn make_group(&mut self) -> Option<(Session, Vec<u8>)> {
+        let contact = &*self.contact;
         let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
         let peer = PeerKeyPackage::parse(contact.card.as_ref()?.key_package()).ok()?;
         let psk = Psk::from_bytes(&contact.record.keys.as_ref()?.reset_psk);
         Session::create(self.cx.rng, &package, &peer, &psk).ok()
     }
 
-    fn make_reset(&mut self, id: ContactId, generation: u64, welcome: Vec<u8>) -> Option<Vec<u8>> {
-        let own = self.own().ok()?;
-        let record = &self.messenger.contacts.get(&id)?.record;
+    fn make_reset(&mut self, generation: u64, welcome: Vec<u8>) -> Option<Vec<u8>> {
+        let own = self.own;
+        let record = &self.contact.record;
         let (peer_root, is_awaited) = (record.root(), record.invite.is_some());
         // One who was never heard from may not have our card, and so not know where to answer. It is the first that waits.
-        let first = is_awaited.then(|| self.item(id, ItemKey::Part(0))).flatten();
-        let packet = Packet { acks: self.acks(id)?, items: first.into_iter().collect() }.to_bytes().ok()?;
-        let mut session = self.take_session(id)?;
+        let first = is_awaited.then(|| self.item(ItemKey::Part(0))).flatten();
+        let packet = Packet { acks: self.acks(), items: first.into_iter().collect() }.to_bytes().ok()?;
+        let mut session = self.take_session()?;
         let sealed = session.seal(self.cx.rng, &packet, false);
-        self.keep_session(id, session);
+        self.keep_session(session);
         let message = sealed.ok()?.message;
         let reset = Reset::sign(&own.pod_key, &own.certificate, &peer_root, generation, welcome, message);
         Envelope::Reset(Box::new(reset)).to_bytes().ok()
     }
 
     /// Leaves the reset at every place of the contact, again and again until they answer.
-    pub(super) fn drive_reset(&mut self, id: ContactId) {
-        let now = self.now;
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+    pub(super) fn drive_reset(&mut self) {
+        let now = self.cx.now;
+        let contact = &mut *self.contact;
         if contact.record.pending_reset.is_none()
             || contact.volatile.first_flight.in_flight > 0
             || contact.volatile.first_flight.due > now
         {
             return;
         }
-        let Some(content) = self.signed_reset(id) else { return };
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+        let Some(content) = self.signed_reset() else { return self.cx.refuse(RefusalReason::NoGroup) };
+        let contact = &mut *self.contact;
         let Some(seals) = contact.record.keys.as_ref().map(|keys| keys.seals()) else { return };
         let places: Vec<_> =
             contact.card.iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
@@ -156,31 +123,31 @@ impl Turn<'_> {
             let Ok(blob) = seals.seal(&address.queue, &content, self.cx.rng) else { continue };
             let deposit = DepositId::generate(self.cx.rng);
             let frame = Frame { deposit, queue: address.queue, capability: address.deposit, blob };
-            self.call(address.place, deposit_lane(id), Request::Deposit(frame), Purpose::Reset(id));
+            self.call(address.place, deposit_lane(self.id), Request::Deposit(frame), Purpose::Reset(self.id));
         }
     }
 
     /// The reset that waits to be answered, under the certificate of today: the one it was made under may have run out.
-    pub(super) fn signed_reset(&self, id: ContactId) -> Option<Vec<u8>> {
-        let own = self.own().ok()?;
-        let record = &self.messenger.contacts.get(&id)?.record;
+    pub(super) fn signed_reset(&self) -> Option<Vec<u8>> {
+        let own = self.own;
+        let record = &self.contact.record;
         let Ok(Envelope::Reset(reset)) = Envelope::parse(record.pending_reset.as_ref()?) else { return None };
         let reset = reset.signed_anew(&own.pod_key, &own.certificate, &record.root());
         Envelope::Reset(Box::new(reset)).to_bytes().ok()
     }
 
     /// When a reset is to be left again.
-    pub(super) fn next_reset(&self, id: ContactId) -> Option<Timestamp> {
-        let contact = self.messenger.contacts.get(&id)?;
+    pub(super) fn next_reset(&self) -> Option<Timestamp> {
+        let contact = &*self.contact;
         let waits = contact.record.pending_reset.is_some() && contact.volatile.first_flight.in_flight == 0;
         waits.then_some(contact.volatile.first_flight.due)
     }
 
     /// What became of a reset at one place.
-    pub(super) fn reset_left(&mut self, id: ContactId, outcome: &Result<Response, Unreached>) {
-        let now = self.now;
-        self.touch(id);
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+    pub(super) fn reset_left(&mut self, outcome: &Result<Response, Unreached>) {
+        let now = self.cx.now;
+        self.touch();
+        let contact = &mut *self.contact;
         let flight = &mut contact.volatile.first_flight;
         flight.in_flight = flight.in_flight.saturating_sub(1);
         flight.left |= *outcome == Ok(Response::Done);
@@ -196,10 +163,10 @@ impl Turn<'_> {
     }
 
     /// A contact made a new group.
-    pub(super) fn reset_arrived(&mut self, id: ContactId, reset: &Reset) {
-        let Ok(own) = self.own() else { return };
-        let now = self.now;
-        let Some(contact) = self.messenger.contacts.get_mut(&id) else { return };
+    pub(super) fn reset_arrived(&mut self, reset: &Reset) {
+        let own = self.own;
+        let now = self.cx.now;
+        let contact = &mut *self.contact;
         let peer_root = contact.record.root();
         let verified = reset.verify(&peer_root, &own.root, now);
         let Some(verified) = verified.ok().filter(|reset| contact.accepts(&reset.certificate)) else {
@@ -211,46 +178,46 @@ impl Turn<'_> {
         let theirs_wins = verified.generation > known
             || verified.generation == known && ours_waits && peer_root.as_bytes() < own.root.as_bytes();
         if theirs_wins {
-            if self.take_reset(id, &verified).is_none() {
+            if self.take_reset(&verified).is_none() {
                 self.cx.refuse(RefusalReason::Unreadable);
             }
         } else if verified.generation == known && !ours_waits {
             // The one in use: they did not hear our answer.
             contact.volatile.courier.owe_receipt(now, true);
             self.cx.refuse(RefusalReason::Repeat);
-            self.touch(id);
+            self.touch();
         } else if contact.record.resets.contains(&verified.generation) {
             self.cx.refuse(RefusalReason::Repeat);
         } else if !ours_waits && now >= contact.volatile.last_reset + CALM {
             // Older than ours, and yet theirs: their pod was restored from before the time its clock shows.
             contact.record.note_reset(verified.generation);
-            self.start_reset(id);
+            self.start_reset();
         }
     }
 
     /// The key they sign with in groups with us: on their card, or in the first group for as long as none came.
-    fn peer_leaf_key(&mut self, id: ContactId) -> Option<PublicKey> {
-        if let Some(card) = &self.messenger.contacts.get(&id)?.card {
+    fn peer_leaf_key(&mut self) -> Option<PublicKey> {
+        if let Some(card) = &self.contact.card {
             return Some(card.leaf_key());
         }
-        let session = self.take_session(id)?;
+        let session = self.take_session()?;
         let key = session.peer_leaf_key();
-        self.keep_session(id, session);
+        self.keep_session(session);
         Some(key)
     }
 
-    fn take_reset(&mut self, id: ContactId, reset: &VerifiedReset) -> Option<()> {
-        let contact = self.messenger.contacts.get(&id)?;
+    fn take_reset(&mut self, reset: &VerifiedReset) -> Option<()> {
+        let contact = &*self.contact;
         let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
         let psk = Psk::from_bytes(&contact.record.keys.as_ref()?.reset_psk);
         let mut session = Session::join(&package, &reset.welcome, &psk).ok()?;
-        if self.peer_leaf_key(id)? != session.peer_leaf_key() {
+        if self.peer_leaf_key()? != session.peer_leaf_key() {
             return None;
         }
         let packet = session.open(None, &reset.message).ok()?;
-        self.drop_session(id);
-        let now = self.now;
-        let contact = self.messenger.contacts.get_mut(&id)?;
+        self.drop_session();
+        let now = self.cx.now;
+        let contact = &mut *self.contact;
         contact.record.generation = reset.generation;
         contact.record.note_reset(reset.generation);
         contact.record.certificate = reset.certificate.to_bytes().to_vec();
@@ -260,12 +227,12 @@ impl Turn<'_> {
         if contact.record.state == ContactState::Joining {
             // Where to answer is not known yet: the introduction is, in the new group.
             contact.record.card_digest = [0; 32];
-            self.recheck_card(id);
+            self.recheck_card();
         }
-        self.begin_group(id, Box::new(session));
-        self.record_changed(id);
-        self.packet(id, &packet);
-        self.notify(Notice::Rekeyed(id));
+        self.begin_group(Box::new(session));
+        self.record_changed();
+        self.packet(&packet);
+        self.cx.notify(Notice::Rekeyed(self.id));
         Some(())
     }
 }

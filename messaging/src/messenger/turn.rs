@@ -1,41 +1,31 @@
-//! One input being worked on: the messenger, the moment, and the step that grows.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! One input being worked on. A turn routes: each command, frame and outcome goes to the part or contact it concerns, and
+//! what follows for others is carried out afterwards.
 
 use rand_core::CryptoRngCore;
-use serde::Serialize;
 
 use super::{
-    ApplicationEvent, Command, ContactId, Effect, InviteId, MailAnswer, MailRow, Messenger, Notice, Own,
-    RefusedBecause, Step, Timestamp,
+    Command, MailAnswer, Messenger, Own, RefusedBecause, Step, Timestamp,
     contact::Contact,
+    contact_turn::ContactTurn,
     context::{CommandResult, Context},
-    deliver::{Due, ItemKey},
-    network::Purpose,
-    row::Key,
+    ids::{ContactId, InviteId},
+    own_places::OwnPlaces,
+    refusals::RefusalReason,
+    relays::RelayEvent,
+    row::{Key, MailRow},
+    work::FollowUp,
 };
-use crate::{
-    Name, Rows,
-    lane::{CallId, Lane},
-    place::Place,
-    ratchet::Session,
-    wire::Request,
-};
+use crate::{Name, Rows};
+
+/// Groups held in memory for contacts that are being talked to: 32 of some 200 kB are 6 MB. The others are read from
+/// their rows when they are needed.
+const LIVE_SESSIONS: usize = 32;
 
 /// A turn of the messenger. Commands check everything first and change things after.
 pub(super) struct Turn<'a> {
     pub(super) messenger: &'a mut Messenger,
     pub(super) cx: Context<'a>,
     pub(super) now: Timestamp,
-    /// Contacts whose record changed, and those whose conversation did.
-    changed: BTreeSet<ContactId>,
-    moved: BTreeSet<ContactId>,
-    /// Contacts to be looked at before the turn ends.
-    touched: BTreeSet<ContactId>,
-    /// What was found due for them.
-    pub(super) due: BTreeMap<ContactId, Vec<Due>>,
-    /// Packets that were sealed, by what is in them.
-    pub(super) sealed: BTreeMap<(ContactId, Vec<ItemKey>), Vec<u8>>,
 }
 
 impl<'a> Turn<'a> {
@@ -45,43 +35,92 @@ impl<'a> Turn<'a> {
         rng: &'a mut dyn CryptoRngCore,
         rows: &'a dyn Rows,
     ) -> Self {
-        Self {
-            messenger,
-            cx: Context::new(now, rng, rows),
-            now,
-            changed: BTreeSet::new(),
-            moved: BTreeSet::new(),
-            touched: BTreeSet::new(),
-            due: BTreeMap::new(),
-            sealed: BTreeMap::new(),
-        }
+        Self { messenger, cx: Context::new(now, rng, rows), now }
     }
 
     /// Writes down what changed, and ends.
     pub(super) fn finish(mut self) -> Step {
-        for id in std::mem::take(&mut self.changed) {
-            if let Some(contact) = self.messenger.contacts.get(&id) {
-                let row = MailRow::put(Key::Contact(id), &contact.record);
-                self.cx.step.rows.push(row);
+        let Messenger { contacts, work, .. } = &mut *self.messenger;
+        for id in std::mem::take(&mut work.changed) {
+            if let Some(contact) = contacts.get(&id) {
+                self.cx.step.rows.push(MailRow::put(Key::Contact(id), &contact.record));
             }
         }
-        for id in std::mem::take(&mut self.moved) {
-            if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-                contact.thread.inbox = contact.inbox.record();
-                contact.thread.outbox = contact.outbox.head();
-                let audits = contact.volatile.audits.iter();
-                contact.thread.counts = audits
-                    .map(|(queue, watch)| {
-                        let (claimed, collected) = watch.counts();
-                        (*queue.as_bytes(), claimed, collected)
-                    })
-                    .collect();
-                let row = MailRow::put(Key::Thread(id), &contact.thread);
-                self.cx.step.rows.push(row);
+        for id in std::mem::take(&mut work.moved) {
+            if let Some(contact) = contacts.get_mut(&id) {
+                self.cx.step.rows.push(MailRow::put(Key::Thread(id), contact.thread_record()));
             }
         }
+        work.sealed.clear();
         self.messenger.volatile.refused.add(&self.cx.refused);
         self.cx.step
+    }
+
+    /// Serves one contact, and then those for whom something follows. None if there is no such contact.
+    pub(super) fn with<R>(
+        &mut self,
+        id: ContactId,
+        serve: impl FnOnce(&mut ContactTurn<'_, 'a>) -> R,
+    ) -> Option<R> {
+        let Messenger { own, name, reach, contacts, relays, network, served_kinds, work, .. } =
+            &mut *self.messenger;
+        let own = own.as_ref()?;
+        let mut turn = ContactTurn {
+            id,
+            contact: contacts.get_mut(&id)?,
+            cx: &mut self.cx,
+            own,
+            name: name.as_ref().unwrap_or(&own.name),
+            places: OwnPlaces { own, reach: *reach, relays },
+            served_kinds,
+            network,
+            work,
+        };
+        let served = serve(&mut turn);
+        self.trim_sessions();
+        self.follow_up();
+        Some(served)
+    }
+
+    /// The same for what came from outside: counted where the contact is gone.
+    pub(super) fn route(&mut self, id: ContactId, serve: impl FnOnce(&mut ContactTurn<'_, 'a>)) {
+        if self.with(id, serve).is_none() {
+            self.cx.refuse(RefusalReason::NoContact);
+        }
+    }
+
+    /// The same for a command.
+    pub(super) fn on<R>(
+        &mut self,
+        id: ContactId,
+        serve: impl FnOnce(&mut ContactTurn<'_, 'a>) -> Result<R, RefusedBecause>,
+    ) -> Result<R, RefusedBecause> {
+        self.with(id, serve).unwrap_or(Err(RefusedBecause::Unknown("contact")))
+    }
+
+    fn follow_up(&mut self) {
+        while let Some(what) = self.messenger.work.follow_ups.pop_front() {
+            match what {
+                FollowUp::ForgetAttempt(id) => self.forget_attempt(id),
+                FollowUp::CloseInvite(invite) => self.close_confirmed_invite(invite),
+                FollowUp::RelayWithholds(place) => self.relay_event(RelayEvent::Withholds(place)),
+                FollowUp::RelayRefused(place, refusal) => {
+                    self.relay_event(RelayEvent::Refused { place, refusal: &refusal });
+                }
+            }
+        }
+    }
+
+    /// Lets go of groups that were not used lately; their rows have everything.
+    fn trim_sessions(&mut self) {
+        let Messenger { contacts, work, .. } = &mut *self.messenger;
+        while work.live.len() > LIVE_SESSIONS
+            && let Some(oldest) = work.live.pop_front()
+        {
+            if let Some(contact) = contacts.get_mut(&oldest) {
+                contact.volatile.session = None;
+            }
+        }
     }
 
     pub(super) fn command(&mut self, command: Command) {
@@ -106,35 +145,52 @@ impl<'a> Turn<'a> {
             Command::Accept { invite, name } => self.accept(&invite, name),
             Command::Confirm(id) => self.confirm(id),
             Command::Contacts => Ok(MailAnswer::Contacts(self.messenger.contact_list())),
-            Command::Contact(id) => self.view(id),
-            Command::Rename(id, name) => self.rename(id, &name),
-            Command::SetVerified(id, verified) => self.set_verified(id, verified),
-            Command::SetBlocked(id, blocked) => self.set_blocked(id, blocked),
+            Command::Contact(id) => self.on(id, |it| it.view()),
+            Command::Rename(id, name) => self.on(id, |it| it.rename(&name)),
+            Command::SetVerified(id, verified) => self.on(id, |it| it.set_verified(verified)),
+            Command::SetBlocked(id, blocked) => self.on(id, |it| it.set_blocked(blocked)),
             Command::Remove(id) => self.remove_contact(id),
-            Command::Send { contact, text } => self.send(contact, text),
-            Command::SendApplication { contact, kind, bytes } => self.send_application(contact, kind, bytes),
-            Command::Messages { contact, before, limit } => self.messages(contact, before, limit),
-            Command::MarkRead { contact, up_to } => self.mark_read(contact, up_to),
+            Command::Send { contact, text } => self.on(contact, |it| it.send(text)),
+            Command::SendApplication { contact, kind, bytes } => {
+                self.on(contact, |it| it.send_application(kind, bytes))
+            }
+            Command::Messages { contact, before, limit } => self.on(contact, |it| it.messages(before, limit)),
+            Command::MarkRead { contact, up_to } => self.on(contact, |it| it.mark_read(up_to)),
             Command::AddRelay { place, name, token } => self.add_relay(place, &name, token),
             Command::RemoveRelay(place) => self.remove_relay(place),
             Command::Relays => Ok(MailAnswer::Relays(self.messenger.relay_list())),
-            Command::OfferFile { contact, name, content } => self.offer_file(contact, name, content),
+            Command::OfferFile { contact, name, content } => {
+                self.on(contact, |it| it.offer_file(name, content))
+            }
             Command::LoadFile { contact, transfer, first, bytes } => {
-                self.load_file(contact, transfer, first, &bytes)
+                self.on(contact, |it| it.load_file(transfer, first, &bytes))
             }
-            Command::Files(id) => self.files(id),
-            Command::File(id, transfer) => self.file(id, transfer),
+            Command::Files(id) => self.on(id, |it| it.files()),
+            Command::File(id, transfer) => self.on(id, |it| it.file(transfer)),
             Command::ReadFile { contact, transfer, first, count } => {
-                self.read_file(contact, transfer, first, count)
+                self.on(contact, |it| it.read_file(transfer, first, count))
             }
-            Command::RemoveFile(id, transfer) => self.remove_file(id, transfer),
-            Command::SetFileLimit(id, limit) => self.set_file_limit(id, limit),
-            Command::ExportParcel(id) => self.export_parcel(id),
+            Command::RemoveFile(id, transfer) => self.on(id, |it| it.remove_file(transfer)),
+            Command::SetFileLimit(id, limit) => self.on(id, |it| it.set_file_limit(limit)),
+            Command::ExportParcel(id) => self.on(id, |it| it.export_parcel()),
             Command::ExportInvite(id) => self.export_invite(id),
             Command::ImportParcel(parcel) => self.import_parcel(&parcel),
-            Command::ExportCard(id) => self.export_card(id),
+            Command::ExportCard(id) => self.on(id, |it| it.export_card()),
             Command::ImportCard(card) => self.import_card(&card),
         }
+    }
+
+    /// After a start, before anything is queued: numbers that an older backup gives out again may be taken.
+    pub(super) fn resume_after_start(&mut self) {
+        if self.messenger.own.is_none() || std::mem::replace(&mut self.messenger.volatile.checked, true) {
+            return;
+        }
+        let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
+        for id in all {
+            self.with(id, |it| it.resume_after_start());
+        }
+        self.messenger.invites.resume(&self.messenger.network);
+        self.expire_orphaned_invites();
     }
 
     /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.
@@ -145,21 +201,34 @@ impl<'a> Turn<'a> {
         self.wake_invites();
         self.retire_dead_relays();
         self.retry_acks();
-        while let Some((at, id)) = self.messenger.volatile.wakes.first().copied() {
-            if at > self.now {
-                break;
-            }
-            self.messenger.volatile.wakes.pop_first();
-            if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-                contact.volatile.wake = None;
-            }
-            self.touched.insert(id);
-        }
-        while let Some(id) = self.touched.pop_first() {
-            self.drive_contact(id);
+        self.messenger.work.wake(self.now);
+        while let Some(id) = self.messenger.work.touched.pop_first() {
+            self.with(id, |it| it.drive_contact());
         }
         self.ship_in_turn();
         self.announce_queues();
+    }
+
+    /// Sends for all contacts that asked, one call each in turn, as far as calls in flight allow.
+    fn ship_in_turn(&mut self) {
+        let mut due = std::mem::take(&mut self.messenger.work.due);
+        while let Some((id, probe)) = self.messenger.work.budget.grant() {
+            let shipments =
+                due.entry(id).or_insert_with(|| self.with(id, |it| it.shipments()).unwrap_or_default());
+            let next = shipments.iter().position(|shipment| shipment.probe == probe);
+            let next = next.map(|next| shipments.remove(next));
+            let shipped = next.and_then(|next| self.with(id, |it| it.ship(&next)).flatten());
+            let budget = &mut self.messenger.work.budget;
+            if shipped.is_none() {
+                budget.release(probe);
+            }
+            for shipment in shipments {
+                budget.ask(id, shipment.probe);
+            }
+        }
+        for id in due.into_keys() {
+            self.with(id, |it| it.set_wake());
+        }
     }
 
     /// Who the pod is.
@@ -167,86 +236,8 @@ impl<'a> Turn<'a> {
         self.messenger.own.clone().ok_or(RefusedBecause::NotAdopted)
     }
 
-    pub(super) fn contact(&mut self, id: ContactId) -> Result<&mut Contact, RefusedBecause> {
-        self.messenger.contacts.get_mut(&id).ok_or(RefusedBecause::Unknown("contact"))
-    }
-
-    /// The record of this contact has changed.
-    pub(super) fn record_changed(&mut self, id: ContactId) {
-        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.volatile.card_checked = false;
-        }
-        self.changed.insert(id);
-        self.touched.insert(id);
-    }
-
-    /// The conversation with this contact has moved on.
-    pub(super) fn thread_changed(&mut self, id: ContactId) {
-        self.moved.insert(id);
-        self.touched.insert(id);
-    }
-
-    /// The conversation has moved on, and there is nothing to do about it.
-    pub(super) fn thread_changed_quietly(&mut self, id: ContactId) {
-        self.moved.insert(id);
-    }
-
-    /// Look at this contact before the turn ends.
-    pub(super) fn touch(&mut self, id: ContactId) {
-        self.touched.insert(id);
-    }
-
-    pub(super) fn put<T: Serialize>(&mut self, key: Key, value: &T) {
-        self.cx.put(key, value);
-    }
-
-    pub(super) fn remove(&mut self, key: Key) {
-        self.cx.remove(key);
-    }
-
-    /// A cold row, as this turn has left it.
-    pub(super) fn read<T: serde::de::DeserializeOwned>(&self, key: Key) -> Option<T> {
-        self.cx.read(key)
-    }
-
-    /// Writes the pages of a group that changed.
-    pub(super) fn keep_session(&mut self, id: ContactId, mut session: Box<Session>) {
-        for (page, value) in session.take_changes() {
-            self.cx.put_page(id, &page, value);
-        }
-        if let Some(contact) = self.messenger.contacts.get_mut(&id) {
-            contact.volatile.session = Some(session);
-            self.note_session_use(id);
-        }
-    }
-
-    /// Reads a page of a contact's group.
-    pub(super) fn page(&self, id: ContactId, page: &[u8]) -> Option<Vec<u8>> {
-        self.cx.page(id, page)
-    }
-
-    /// Removes pages of a contact's group.
-    pub(super) fn remove_pages(&mut self, id: ContactId, pages: impl IntoIterator<Item = Vec<u8>>) {
-        for page in pages {
-            self.cx.put_page(id, &page, None);
-        }
-    }
-
-    pub(super) fn effect(&mut self, effect: Effect) {
-        self.cx.effect(effect);
-    }
-
-    pub(super) fn application_event(&mut self, event: ApplicationEvent) {
-        self.cx.application_event(event);
-    }
-
-    pub(super) fn notify(&mut self, notice: Notice) {
-        self.effect(Effect::Notify(notice));
-    }
-
-    /// Asks a place something, and remembers what for.
-    pub(super) fn call(&mut self, place: Place, lane: Lane, request: Request, what: Purpose) -> CallId {
-        self.messenger.network.call(&mut self.cx, place, lane, request, what)
+    pub(super) fn contact(&self, id: ContactId) -> Result<&Contact, RefusedBecause> {
+        self.messenger.contacts.get(&id).ok_or(RefusedBecause::Unknown("contact"))
     }
 
     fn create_invite(&mut self, note: Option<Name>, valid_for: u64) -> CommandResult {

@@ -1,0 +1,107 @@
+//! One contact being worked on. Whatever concerns a single contact is a method of [`ContactTurn`], in the module of its
+//! topic; what follows for others is left as a [`FollowUp`].
+
+use super::{
+    application::ServedKinds,
+    contact::Contact,
+    context::Context,
+    ids::ContactId,
+    network::{Network, Purpose},
+    own_places::OwnPlaces,
+    step::Own,
+    work::{FollowUp, Work},
+};
+use crate::{
+    Name,
+    lane::{CallId, Lane},
+    place::Place,
+    ratchet::{OwnKeyPackage, Session},
+    wire::Request,
+};
+
+pub(super) struct ContactTurn<'t, 'a> {
+    pub(super) id: ContactId,
+    pub(super) contact: &'t mut Contact,
+    pub(super) cx: &'t mut Context<'a>,
+    pub(super) own: &'t Own,
+    /// The name on cards.
+    pub(super) name: &'t Name,
+    pub(super) places: OwnPlaces<'t>,
+    pub(super) served_kinds: &'t ServedKinds,
+    pub(super) network: &'t mut Network,
+    pub(super) work: &'t mut Work,
+}
+
+impl ContactTurn<'_, '_> {
+    /// The record of this contact has changed.
+    pub(super) fn record_changed(&mut self) {
+        self.contact.volatile.card_checked = false;
+        self.work.changed.insert(self.id);
+        self.touch();
+    }
+
+    /// The conversation with this contact has moved on.
+    pub(super) fn thread_changed(&mut self) {
+        self.thread_changed_quietly();
+        self.touch();
+    }
+
+    /// The conversation has moved on, and there is nothing to do about it.
+    pub(super) fn thread_changed_quietly(&mut self) {
+        self.work.moved.insert(self.id);
+    }
+
+    /// Look at this contact before the turn ends.
+    pub(super) fn touch(&mut self) {
+        self.work.touched.insert(self.id);
+    }
+
+    /// Leaves something to be done for others.
+    pub(super) fn follow_up(&mut self, what: FollowUp) {
+        self.work.follow_ups.push_back(what);
+    }
+
+    /// Asks a place something, and remembers what for.
+    pub(super) fn call(&mut self, place: Place, lane: Lane, request: Request, purpose: Purpose) -> CallId {
+        self.network.call(self.cx, place, lane, request, purpose)
+    }
+
+    /// The group of the contact, to be given back with [`keep_session`](Self::keep_session).
+    pub(super) fn take_session(&mut self) -> Option<Box<Session>> {
+        if let Some(session) = self.contact.volatile.session.take() {
+            return Some(session);
+        }
+        let own = OwnKeyPackage::from_bytes(&self.contact.record.own_package).ok()?;
+        let (id, cx) = (self.id, &*self.cx);
+        let mut read = |page: &[u8]| cx.page(id, page);
+        Session::load(&mut read, &own).ok().map(Box::new)
+    }
+
+    /// Writes the pages of the group that changed.
+    pub(super) fn keep_session(&mut self, mut session: Box<Session>) {
+        for (page, value) in session.take_changes() {
+            self.cx.put_page(self.id, &page, value);
+        }
+        self.contact.volatile.session = Some(session);
+        self.work.used_session(self.id);
+    }
+
+    /// Removes the group, in memory and in its rows.
+    pub(super) fn drop_session(&mut self) {
+        if let Some(session) = self.take_session() {
+            for page in session.row_keys() {
+                self.cx.put_page(self.id, &page, None);
+            }
+        }
+    }
+
+    pub(super) fn has_session(&mut self) -> bool {
+        match self.take_session() {
+            Some(session) => {
+                self.keep_session(session);
+                true
+            }
+            None => false,
+        }
+    }
+}

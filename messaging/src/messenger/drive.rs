@@ -1,0 +1,73 @@
+//! What is due for one contact, and when it is to be looked at next.
+
+use super::{contact_turn::ContactTurn, row::Key, states::ContactState};
+use crate::ratchet::Session;
+
+impl ContactTurn<'_, '_> {
+    /// After a start: queues are asked for, and a group that is not in the rows is made anew.
+    pub(super) fn resume_after_start(&mut self) {
+        self.touch();
+        match self.contact.record.state {
+            ContactState::Active => self.make_queues(),
+            ContactState::Joining => self.resume_joining(),
+            ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
+        }
+        if !self.has_session() {
+            self.group_is_lost();
+        }
+    }
+
+    /// Does whatever is due.
+    pub(super) fn drive_contact(&mut self) {
+        match self.contact.record.state {
+            ContactState::Joining => {
+                self.open_queues();
+                self.refresh_introduction();
+                self.drive_redemption();
+            }
+            ContactState::Active => {
+                self.open_queues();
+                self.refresh_card();
+                self.expire();
+                self.check_relay_audits();
+                self.remove_needless_chunks();
+                self.drive_reset();
+                self.pump();
+            }
+            ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
+        }
+        self.set_wake();
+    }
+
+    /// Notes when the contact is to be looked at next.
+    pub(super) fn set_wake(&mut self) {
+        let next = [
+            self.next_join(),
+            self.next_opening(),
+            self.next_reset(),
+            self.next_delivery(),
+            self.next_file(),
+            self.next_suspicion(),
+        ];
+        let next = next.into_iter().flatten().min().map(|at| at.max(self.cx.now + 1));
+        let before = std::mem::replace(&mut self.contact.volatile.wake, next);
+        self.work.wakes.extend(next.map(|at| (at, self.id)));
+        if let Some(at) = before.filter(|at| Some(*at) != next) {
+            self.work.wakes.remove(&(at, self.id));
+        }
+    }
+
+    /// Takes a group into use: the first, or one in place of another. Everything that waits is numbered anew.
+    pub(super) fn begin_group(&mut self, session: Box<Session>) {
+        let incarnation = session.incarnation().0;
+        self.keep_session(session);
+        let parts = self.contact.inbox.restart(incarnation);
+        let given_up = self.contact.outbox.restart(incarnation);
+        let waiting: Vec<u64> = self.contact.outbox.logs().collect();
+        parts.into_iter().for_each(|seq| self.cx.remove(Key::Part(self.id, seq)));
+        given_up.into_iter().for_each(|number| self.cx.remove(Key::Queued(self.id, number)));
+        waiting.into_iter().for_each(|number| self.keep_queued(number));
+        self.restart_files();
+        self.thread_changed();
+    }
+}

@@ -1,0 +1,95 @@
+//! Parcels that were carried here, and those of invites: each blob is taken as if it had been collected.
+
+use super::{
+    answer::{Imported, MailAnswer, RefusedBecause},
+    contact::Contact,
+    context::CommandResult,
+    ids::{ContactId, InviteId},
+    network::QueueOwner,
+    parcels::{conflict, parcel},
+    redemption::JoinStep,
+    refusals::RefusalReason,
+    turn::Turn,
+};
+use crate::{
+    Window,
+    carrier::{Parcel, ParcelEntry},
+    frame::{Blob, DepositId},
+    place::QueueId,
+    wire::QueueNotice,
+};
+
+impl Turn<'_> {
+    /// What waits at the place of an invite, for somebody who cannot reach it.
+    pub(super) fn export_invite(&mut self, id: InviteId) -> CommandResult {
+        if !self.messenger.invites.is_open(&id).ok_or(RefusedBecause::Unknown("invite"))? {
+            return Err(conflict("this invite can be redeemed no more; make another"));
+        }
+        let queue = self.messenger.invites.queue(&id).ok_or(RefusedBecause::Unknown("invite"))?.id();
+        let blob = self
+            .messenger
+            .invites
+            .notice_of(&mut self.cx, id)
+            .and_then(|notice| Blob::from_slice(notice.as_bytes()));
+        let entry = blob.map(|blob| ParcelEntry { queue, deposit: DepositId::generate(self.cx.rng), blob });
+        parcel(entry.into_iter().collect())
+    }
+
+    /// Takes in what somebody carried here. Each blob is taken as if it had been collected.
+    pub(super) fn import_parcel(&mut self, parcel: &Parcel) -> CommandResult {
+        let mut imported = Imported::default();
+        for entry in parcel.entries() {
+            let count = match self.unpack(entry) {
+                Arrived::New => &mut imported.opened,
+                Arrived::Again => &mut imported.repeats,
+                Arrived::Refused => &mut imported.refused,
+            };
+            *count += 1;
+        }
+        Ok(MailAnswer::Imported(imported))
+    }
+
+    fn unpack(&mut self, entry: &ParcelEntry) -> Arrived {
+        if let Some(id) = self.waits_for_notice(&entry.queue) {
+            let notice = QueueNotice::new(entry.blob.as_bytes().to_vec());
+            let taken = notice.and_then(|notice| self.with(id, |it| it.notice_arrived(&notice)));
+            let taken = taken == Some(true);
+            if !taken {
+                self.cx.refuse(RefusalReason::Foreign);
+            }
+            return if taken { Arrived::New } else { Arrived::Refused };
+        }
+        let before = (self.cx.refused, self.window_of(&entry.queue));
+        self.frame(entry.queue, &entry.blob);
+        let after = (self.cx.refused, self.window_of(&entry.queue));
+        if before.1 != after.1 || before.0 == after.0 {
+            Arrived::New
+        } else if after.0.only_repeats_since(&before.0) {
+            Arrived::Again
+        } else {
+            Arrived::Refused
+        }
+    }
+
+    /// Who redeems an invite with this queue and needs what lies there.
+    fn waits_for_notice(&self, queue: &QueueId) -> Option<ContactId> {
+        let waits = |contact: &Contact| {
+            let (invite, step) = contact.joining()?;
+            Some(step == JoinStep::Redeem && invite.address().queue == *queue)
+        };
+        self.messenger.contacts.iter().find(|(_, contact)| waits(contact) == Some(true)).map(|(id, _)| *id)
+    }
+
+    /// What has arrived of the contact whose queue this is, and in which group.
+    fn window_of(&self, queue: &QueueId) -> Option<([u8; 16], Window)> {
+        let QueueOwner::Contact(id) = self.messenger.network.owner_of(queue)? else { return None };
+        let inbox = &self.messenger.contacts.get(&id)?.inbox;
+        Some((inbox.incarnation(), *inbox.receipt()))
+    }
+}
+
+enum Arrived {
+    New,
+    Again,
+    Refused,
+}
