@@ -61,6 +61,7 @@ mod relays;
 mod reset;
 mod restore;
 mod row;
+mod stage;
 mod states;
 mod step;
 mod turn;
@@ -78,7 +79,7 @@ pub use self::{
     application::MAX_APPLICATION_TRANSFERS,
     conversation::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
     effect::{ApplicationEvent, Collection, Effect, Notice},
-    files::{DEFAULT_FILE_LIMIT, MAX_FILES, MAX_LOADED},
+    files::{MAX_FILES, MAX_LOADED},
     ids::{ContactId, InviteId},
     input::{Command, Input, MAX_INVITE_VALIDITY},
     invites::MAX_INVITES,
@@ -86,6 +87,7 @@ pub use self::{
     relays::{ACTIVE_RELAYS, MAX_RELAYS},
     restore::RestoreError,
     row::{BadRow, MailRow, RowClass},
+    stage::DEFAULT_FILE_LIMIT,
     states::{ContactState, Direction, EntryState, FileState, InviteState, Reach, RelayState},
     step::{Own, Step, Timestamp},
 };
@@ -164,7 +166,7 @@ impl Messenger {
     }
 
     fn relay_list(&self) -> Vec<RelayView> {
-        let queues = || self.contacts.values().flat_map(|contact| &contact.record.queues);
+        let queues = || self.contacts.values().flat_map(|contact| contact.record.queues());
         self.relays
             .list(|place| queues().filter(|queue| queue.place == *place && queue.is_open()).count() as u32)
     }

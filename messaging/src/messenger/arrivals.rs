@@ -64,7 +64,7 @@ impl Turn<'_> {
         match self.messenger.network.owner_of(&queue)? {
             QueueOwner::Contact(id) => {
                 let contact = self.messenger.contacts.get(&id)?;
-                let own = contact.record.queues.iter().find(|own| own.id() == queue)?;
+                let own = contact.record.queues().iter().find(|own| own.id() == queue)?;
                 Some((own.clone(), own.lane()))
             }
             QueueOwner::Invite(id) => Some((self.messenger.invites.queue(&id)?.clone(), invite_lane(id))),
@@ -135,7 +135,7 @@ impl Turn<'_> {
     /// Gives every contact queues at the places in use, and takes down those elsewhere.
     fn spread_queues(&mut self) {
         let wanting = self.messenger.contacts.iter().filter(|(_, contact)| {
-            matches!(contact.record.state, ContactState::Active | ContactState::Joining)
+            matches!(contact.record.state(), ContactState::Active | ContactState::Joining)
         });
         let wanting: Vec<ContactId> = wanting.map(|(id, _)| *id).collect();
         for id in wanting {
@@ -166,7 +166,8 @@ impl Turn<'_> {
     pub(super) fn subscribed(&mut self, place: Place, up: bool) {
         self.relay_event(RelayEvent::Subscribed { place, up });
         for contact in self.messenger.contacts.values_mut() {
-            let queues = contact.record.queues.iter().filter(|queue| queue.place == place && queue.is_open());
+            let queues =
+                contact.record.queues().iter().filter(|queue| queue.place == place && queue.is_open());
             for queue in queues {
                 if let Some(audit) = contact.volatile.audits.get_mut(&queue.id()) {
                     audit.connected(up, self.now);

@@ -3,7 +3,7 @@
 use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 
-use super::{ContactState, Notice, RefusalReason, contact_turn::ContactTurn, flight::FirstFlight};
+use super::{Notice, RefusalReason, contact_turn::ContactTurn, flight::FirstFlight, stage::OurCard};
 use crate::{
     card::{Card, CardPlace, UnverifiedCard},
     payload::Payload,
@@ -11,24 +11,25 @@ use crate::{
 };
 
 impl ContactTurn<'_, '_> {
-    /// Our card for this contact, signed.
-    pub(super) fn sign_card(&mut self) -> Option<Vec<u8>> {
-        let version = self.contact.record.card_version.max(1);
-        let card = self.card_for(version)?;
+    /// Our card for this contact with a key package of ours, signed.
+    pub(super) fn sign_card_with(&mut self, package: &OwnKeyPackage, version: u32) -> Option<Vec<u8>> {
+        let version = version.max(1);
+        let card = self.card_for(package, version)?;
         let own = self.own;
-        let digest = digest(&self.card_for(0)?, &own.pod_key)?;
+        let digest = digest(&self.card_for(package, 0)?, &own.pod_key)?;
         let bytes = card.sign(&own.pod_key).ok()?.into_bytes();
-        let contact = &mut *self.contact;
-        contact.record.card_version = version;
-        contact.record.card_digest = digest;
+        *self.contact.record.our_card_mut()? = OurCard { version, digest };
         self.record_changed();
         Some(bytes)
     }
 
-    fn card_for(&self, version: u32) -> Option<Card> {
+    fn own_package(&self) -> Option<OwnKeyPackage> {
+        OwnKeyPackage::from_bytes(&self.contact.record.pair()?.own_package).ok()
+    }
+
+    fn card_for(&self, package: &OwnKeyPackage, version: u32) -> Option<Card> {
         let own = self.own;
-        let package = OwnKeyPackage::from_bytes(&self.contact.record.own_package).ok()?;
-        let open = self.contact.record.queues.iter().filter(|queue| queue.is_open());
+        let open = self.contact.record.queues().iter().filter(|queue| queue.is_open());
         let places = open.map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
         Card::new(
             version,
@@ -52,8 +53,10 @@ impl ContactTurn<'_, '_> {
         let own = self.own;
         let card = UnverifiedCard::parse(card).ok().and_then(|card| card.verify_kept(&own.root).ok());
         let version = card.map(|card| card.version());
-        if version == Some(self.contact.record.card_version) {
-            self.contact.record.card_digest = [0; 32];
+        if let Some(ours) = self.contact.record.our_card_mut()
+            && version == Some(ours.version)
+        {
+            ours.digest = [0; 32];
             self.record_changed();
             self.recheck_card();
         }
@@ -66,15 +69,17 @@ impl ContactTurn<'_, '_> {
         if std::mem::replace(&mut self.contact.volatile.card_checked, true) {
             return false;
         }
-        let now = self.card_for(0).and_then(|card| digest(&card, &own.pod_key));
-        now.is_some_and(|now| now != self.contact.record.card_digest)
+        let now = self
+            .own_package()
+            .and_then(|package| self.card_for(&package, 0))
+            .and_then(|card| digest(&card, &own.pod_key));
+        now.is_some_and(|now| now != self.contact.record.our_card().digest)
     }
 
     /// Our card, numbered above the one they have.
     pub(super) fn sign_newer_card(&mut self) -> Option<Vec<u8>> {
-        let contact = &mut *self.contact;
-        contact.record.card_version = contact.record.card_version.saturating_add(1);
-        self.sign_card()
+        let version = self.contact.record.our_card().version.saturating_add(1);
+        self.sign_card_with(&self.own_package()?, version)
     }
 
     /// Sends our card where the one they have no longer says what is so.
@@ -101,8 +106,6 @@ impl ContactTurn<'_, '_> {
         };
         if !self.take_newer_card(card, bytes) {
             self.cx.refuse(RefusalReason::Malformed);
-        } else if self.contact.record.state == ContactState::Joining {
-            self.confirmed();
         }
     }
 
@@ -112,16 +115,16 @@ impl ContactTurn<'_, '_> {
         if !contact.is_newer(&card) || !contact.accepts(card.certificate()) {
             return false;
         }
-        contact.record.card = bytes.to_vec();
+        let confirmed = contact.record.take_card(bytes);
         contact.take_card(Some(card));
-        if contact.record.pending_reset.is_some() {
+        if contact.record.pending_reset().is_some() {
             // It goes to the places of today, and soon.
             contact.volatile.first_flight = FirstFlight::default();
         }
-        let known = contact.record.state != ContactState::Joining;
         self.record_changed();
-        self.touch();
-        if known {
+        if confirmed {
+            self.confirmed();
+        } else {
             self.cx.notify(Notice::CardChanged(self.id));
         }
         true

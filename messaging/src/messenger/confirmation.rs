@@ -9,7 +9,6 @@ use super::{
     invites::Introduction,
     redemption::{Side, pair_keys},
     refusals::RefusalReason,
-    states::ContactState,
     work::FollowUp,
 };
 use crate::{
@@ -23,9 +22,11 @@ impl ContactTurn<'_, '_> {
     pub(super) fn begin_anew(&mut self, session: Session, card: Card, card_bytes: Vec<u8>) {
         self.drop_session();
         let contact = &mut *self.contact;
-        contact.record.keys = Some(pair_keys(&session, Side::Joiner));
-        contact.record.card = card_bytes;
-        contact.record.pending_reset = None;
+        if let Some(active) = contact.record.active_mut() {
+            active.pair.keys = pair_keys(&session, Side::Joiner);
+            active.pending_reset = None;
+        }
+        contact.record.take_card(&card_bytes);
         contact.volatile.first_flight = FirstFlight::default();
         contact.take_card(Some(card));
         self.begin_group(Box::new(session));
@@ -36,23 +37,19 @@ impl ContactTurn<'_, '_> {
 
     /// A confirmed contact was heard from, or will not be: they need the queue of their invite no more.
     pub(super) fn redeemer_was_heard(&mut self) {
-        if self.contact.record.state != ContactState::Asking
-            && let Some(invite) = self.contact.record.invite.take()
-        {
+        if let Some(invite) = self.contact.record.active_mut().and_then(|active| active.awaited_by.take()) {
             self.record_changed();
             self.follow_up(FollowUp::CloseInvite(invite));
         }
     }
 
     /// Makes a contact of one who asks. Gives the invite they redeemed.
-    pub(super) fn confirm(&mut self) -> Result<Option<InviteId>, RefusedBecause> {
-        if self.contact.record.state != ContactState::Asking {
-            return Err(RefusedBecause::Conflict("this contact does not wait to be confirmed".into()));
-        }
-        self.contact.record.state = ContactState::Active;
+    pub(super) fn confirm(&mut self) -> Result<InviteId, RefusedBecause> {
+        let none_asks = || RefusedBecause::Conflict("this contact does not wait to be confirmed".into());
+        let invite = self.contact.record.confirm().ok_or_else(none_asks)?;
         self.record_changed();
         self.make_queues();
-        Ok(self.contact.record.invite)
+        Ok(invite)
     }
 
     /// What they say is a message in the group that goes on here, or a newer first group of theirs. None if it does not

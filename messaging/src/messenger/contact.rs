@@ -6,80 +6,19 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{
-    ContactState, Timestamp, files::FileRecord, flight::FirstFlight, item_key::ItemKey, own_queue::OwnQueue,
+    files::FileRecord, flight::FirstFlight, item_key::ItemKey, stage::ContactRecord, step::Timestamp,
 };
 use crate::{
-    Certificate, RoleKind, RootPublic, TransferId, UnverifiedCertificate,
+    Certificate, RoleKind, TransferId, UnverifiedCertificate,
     card::Card,
     courier::{Courier, RelayAudit},
-    frame::QueueKey,
     inbox::Inbox,
     outbox::Outbox,
     place::QueueId,
     ratchet::Session,
 };
-
-/// Resets of a contact that are remembered: it makes one when its pod was restored from a backup, so these are years.
-pub(super) const MAX_RESETS: usize = 16;
-
-/// What is remembered of a contact. Changes rarely.
-#[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-pub(super) struct ContactRecord {
-    #[zeroize(skip)]
-    pub(super) state: ContactState,
-    pub(super) root: [u8; 32],
-    /// What the owner calls them; empty until they do or a card came.
-    pub(super) name: String,
-    pub(super) verified: bool,
-    pub(super) created_at: Timestamp,
-    /// Own key package for this contact, with its private parts.
-    pub(super) own_package: Vec<u8>,
-    /// Their signed card, checked when it came.
-    pub(super) card: Vec<u8>,
-    /// Version of our last card to them.
-    pub(super) card_version: u32,
-    /// What that card said, so that the next is sent only if it says something else.
-    pub(super) card_digest: [u8; 32],
-    /// Opens what they seal to us, and seals what we send.
-    pub(super) keys: Option<PairKeys>,
-    /// What the names of our queues for them come from, and the rights to them; all zero until the first is made.
-    pub(super) queue_seed: [u8; 32],
-    /// Our queues for them.
-    #[zeroize(skip)]
-    pub(super) queues: Vec<OwnQueue>,
-    /// The newest generation of the group that was accepted or made.
-    pub(super) generation: u64,
-    /// The invite they redeemed, until they are heard from after they were confirmed.
-    #[zeroize(skip)]
-    pub(super) invite: Option<super::InviteId>,
-    /// The invite we redeem, while state is `Joining`.
-    #[zeroize(skip)]
-    pub(super) joining: Option<super::redemption::Joining>,
-    /// A new group of ours that they have not answered yet.
-    #[zeroize(skip)]
-    pub(super) pending_reset: Option<Vec<u8>>,
-    /// Longest file taken from them, bytes.
-    pub(super) file_limit: u64,
-    /// What the owner noted about them; empty if nothing.
-    pub(super) note: String,
-    /// The owner put them on record before there was anything else between us: that stays when an invite leads nowhere.
-    pub(super) on_record: bool,
-    /// The certificate of their pod in the newest reset; the one in their card may be newer.
-    pub(super) certificate: Vec<u8>,
-    /// Generations of their resets that had an effect, the newest last, at most [`MAX_RESETS`]: a replay has none.
-    pub(super) resets: Vec<u64>,
-}
-
-/// Keys that last as long as the contact: they come from the first group, and are in backups.
-#[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-pub(super) struct PairKeys {
-    pub(super) seal_in: [u8; 32],
-    pub(super) seal_out: [u8; 32],
-    pub(super) reset_psk: [u8; 32],
-}
 
 /// How a conversation stands. Changes with every message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,20 +84,6 @@ pub(super) struct ContactVolatile {
     pub(super) last_reset: Timestamp,
 }
 
-impl ContactRecord {
-    pub(super) fn root(&self) -> RootPublic {
-        RootPublic::from_bytes(&self.root).expect("checked when the record was made or read")
-    }
-
-    /// A reset of theirs had an effect.
-    pub(super) fn note_reset(&mut self, generation: u64) {
-        if self.resets.len() == MAX_RESETS {
-            self.resets.remove(0);
-        }
-        self.resets.push(generation);
-    }
-}
-
 impl Contact {
     /// How the conversation stands, for its row.
     pub(super) fn thread_record(&mut self) -> &ThreadRecord {
@@ -175,7 +100,8 @@ impl Contact {
     /// The newest certificate of their pod that we have seen.
     pub(super) fn certificate(&self) -> Option<Certificate> {
         let of_card = self.card.as_ref().map(|card| *card.certificate());
-        let of_reset = UnverifiedCertificate::parse(&self.record.certificate).ok();
+        let of_reset =
+            self.record.pair().and_then(|pair| UnverifiedCertificate::parse(&pair.certificate).ok());
         let of_reset = of_reset.and_then(|it| it.verify_kept(&self.record.root(), RoleKind::Pod).ok());
         of_card.into_iter().chain(of_reset).max_by_key(Certificate::epoch)
     }
@@ -188,26 +114,6 @@ impl Contact {
     /// Whether a certificate may stand where the newest one stands.
     pub(super) fn accepts(&self, certificate: &Certificate) -> bool {
         self.certificate().is_none_or(|newest| certificate.replaces(&newest).is_ok())
-    }
-}
-
-impl PairKeys {
-    pub(super) fn opens(&self) -> QueueKey {
-        QueueKey::from_bytes(self.seal_in)
-    }
-
-    pub(super) fn seals(&self) -> QueueKey {
-        QueueKey::from_bytes(self.seal_out)
-    }
-}
-
-impl fmt::Debug for ContactRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ContactRecord")
-            .field("state", &self.state)
-            .field("name", &self.name)
-            .field("generation", &self.generation)
-            .finish_non_exhaustive()
     }
 }
 

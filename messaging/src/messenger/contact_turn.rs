@@ -71,7 +71,7 @@ impl ContactTurn<'_, '_> {
         if let Some(session) = self.contact.volatile.session.take() {
             return Some(session);
         }
-        let own = OwnKeyPackage::from_bytes(&self.contact.record.own_package).ok()?;
+        let own = OwnKeyPackage::from_bytes(&self.contact.record.pair()?.own_package).ok()?;
         let (id, cx) = (self.id, &*self.cx);
         let mut read = |page: &[u8]| cx.page(id, page);
         Session::load(&mut read, &own).ok().map(Box::new)

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
-    ContactId, ContactState, ContactView, DEFAULT_FILE_LIMIT, MAX_CONTACTS, MailAnswer, Messenger,
-    MessengerStatus, RefusedBecause, Timestamp,
-    contact::{Contact, ContactRecord, ContactVolatile, ThreadRecord},
+    ContactId, ContactState, ContactView, MAX_CONTACTS, MailAnswer, Messenger, MessengerStatus,
+    RefusedBecause,
+    contact::{Contact, ContactVolatile, ThreadRecord},
     contact_turn::ContactTurn,
     context::CommandResult,
     flight::FirstFlight,
     row::Key,
+    stage::{ContactRecord, Stage},
     turn::Turn,
     work::FollowUp,
 };
@@ -31,35 +32,9 @@ impl Messenger {
         Ok(())
     }
 
-    pub(super) fn new_record(&self, root: &RootPublic, state: ContactState, now: Timestamp) -> ContactRecord {
-        ContactRecord {
-            state,
-            root: *root.as_bytes(),
-            name: String::new(),
-            verified: false,
-            created_at: now,
-            own_package: Vec::new(),
-            card: Vec::new(),
-            card_version: 0,
-            card_digest: [0; 32],
-            keys: None,
-            queue_seed: [0; 32],
-            queues: Vec::new(),
-            generation: 0,
-            invite: None,
-            joining: None,
-            pending_reset: None,
-            file_limit: DEFAULT_FILE_LIMIT,
-            note: String::new(),
-            on_record: false,
-            certificate: Vec::new(),
-            resets: Vec::new(),
-        }
-    }
-
     pub(super) fn status(&self) -> MessengerStatus {
         let count =
-            |state| self.contacts.values().filter(|contact| contact.record.state == state).count() as u32;
+            |state| self.contacts.values().filter(|contact| contact.record.state() == state).count() as u32;
         MessengerStatus {
             name: self.name.clone(),
             reach: self.reach,
@@ -120,7 +95,7 @@ impl Contact {
             .map(|place| Route { own: place.own, was: was(place.address.queue), accepted: 0 })
             .collect();
         if before.is_empty() {
-            let spread = usize::from(self.record.root[0]);
+            let spread = usize::from(self.record.root().as_bytes()[0]);
             self.volatile.courier = Courier::new(&routes, spread);
         } else {
             self.volatile.courier.change_places(&routes);
@@ -129,7 +104,7 @@ impl Contact {
     }
 
     pub(super) fn name(&self) -> Name {
-        let chosen = Name::new(&self.record.name).ok();
+        let chosen = Name::new(&self.record.profile.name).ok();
         let called = chosen.or_else(|| self.card.as_ref().map(|card| card.name().clone()));
         called.unwrap_or_else(|| {
             // The middle of a did:key is the same for nobody; 24 characters fit any list.
@@ -146,11 +121,11 @@ impl Contact {
             root,
             name: self.name(),
             card_name: self.card.as_ref().map(|card| card.name().clone()),
-            state: self.record.state,
-            note: Note::new(&self.record.note).ok(),
-            verified: self.record.verified,
+            state: self.record.state(),
+            note: Note::new(&self.record.profile.note).ok(),
+            verified: self.record.profile.verified,
             own: *own,
-            created_at: self.record.created_at,
+            created_at: self.record.profile.created_at,
             heard_at: self.thread.heard_at,
             places: self
                 .card
@@ -159,7 +134,7 @@ impl Contact {
                 .map(|place| place.address.place)
                 .collect(),
             queued: self.queued_at.len() as u32,
-            file_limit: self.record.file_limit,
+            file_limit: self.record.profile.file_limit,
             unread: self.thread.unread,
             next_entry: self.thread.next_entry,
         }
@@ -187,17 +162,17 @@ impl Turn<'_> {
     /// Forgets what came of an invite; a person who was on record before stays so.
     pub(super) fn forget_attempt(&mut self, id: ContactId) {
         let Some(contact) = self.messenger.contacts.get(&id) else { return };
-        let known = contact.record.on_record.then(|| contact.record.clone());
+        let profile = &contact.record.profile;
+        let known =
+            profile.on_record.then(|| ContactRecord { profile: profile.clone(), stage: Stage::Known });
         self.forget_contact(id);
         if let Some(known) = known {
-            let mut record = self.messenger.new_record(&known.root(), ContactState::Known, self.now);
-            record.keep_known_fields(&known);
-            self.insert_contact(id, record, None);
+            self.insert_contact(id, known, None);
         }
     }
 
     pub(super) fn remove_contact(&mut self, id: ContactId) -> CommandResult {
-        match self.contact(id)?.record.state {
+        match self.contact(id)?.record.state() {
             ContactState::Asking | ContactState::Joining => self.forget_attempt(id),
             ContactState::Active | ContactState::Blocked | ContactState::Known => self.forget_contact(id),
         }
@@ -219,10 +194,10 @@ impl ContactTurn<'_, '_> {
     /// Removes all rows of the contact, and takes its queues down.
     fn remove_everything(&mut self) {
         self.drop_session();
-        if self.contact.record.state != ContactState::Asking {
-            self.work.follow_ups.extend(self.contact.record.invite.map(FollowUp::CloseInvite));
+        if let Some(active) = self.contact.record.active() {
+            self.work.follow_ups.extend(active.awaited_by.map(FollowUp::CloseInvite));
         }
-        for queue in &self.contact.record.queues {
+        for queue in self.contact.record.queues() {
             self.network.drop_queue(self.cx, queue, queue.lane());
         }
         if let Some(at) = self.contact.volatile.wake {

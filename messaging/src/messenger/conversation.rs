@@ -95,7 +95,7 @@ impl ContactTurn<'_, '_> {
     /// Whether something can be said to this contact now.
     pub(super) fn check_can_send(&mut self) -> Result<(), RefusedBecause> {
         let contact = &mut *self.contact;
-        match contact.record.state {
+        match contact.record.state() {
             ContactState::Active => {}
             ContactState::Joining => {
                 let why = "the inviter has not confirmed you yet; it works once they have";

@@ -30,8 +30,8 @@ impl Contact {
     }
 
     fn can_ship(&self) -> bool {
-        self.record.state == ContactState::Active
-            && self.record.pending_reset.is_none()
+        self.record.state() == ContactState::Active
+            && self.record.pending_reset().is_none()
             && self.card.is_some()
     }
 
@@ -77,7 +77,7 @@ impl ContactTurn<'_, '_> {
         let keys = &shipment.keys[..shipment.keys.len().min(MAX_ITEMS)];
         let content = self.sealed_once(keys)?;
         let contact = &mut *self.contact;
-        let seals = contact.record.keys.as_ref()?.seals();
+        let seals = contact.record.pair()?.keys.seals();
         let blob = seals.seal(&address.queue, &content, self.cx.rng).ok()?;
         let frame = Frame {
             deposit: DepositId::generate(self.cx.rng),

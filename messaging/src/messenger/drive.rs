@@ -7,7 +7,7 @@ impl ContactTurn<'_, '_> {
     /// After a start: queues are asked for, and a group that is not in the rows is made anew.
     pub(super) fn resume_after_start(&mut self) {
         self.touch();
-        match self.contact.record.state {
+        match self.contact.record.state() {
             ContactState::Active => self.make_queues(),
             ContactState::Joining => self.resume_joining(),
             ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
@@ -19,7 +19,7 @@ impl ContactTurn<'_, '_> {
 
     /// Does whatever is due.
     pub(super) fn drive_contact(&mut self) {
-        match self.contact.record.state {
+        match self.contact.record.state() {
             ContactState::Joining => {
                 self.open_queues();
                 self.refresh_introduction();

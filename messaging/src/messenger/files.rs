@@ -18,8 +18,6 @@ use crate::{
     payload::{ApplicationKind, FileName, FileOffer, Payload},
 };
 
-/// Longest file taken from a contact until the owner sets another limit: 256 MiB.
-pub const DEFAULT_FILE_LIMIT: u64 = 256 << 20;
 /// Files listed of a contact, in both directions; the oldest that is over goes first.
 pub const MAX_FILES: usize = 64;
 /// Chunks in one command that loads or reads: 40 of 11,500 B are 460 kB.
@@ -256,7 +254,7 @@ impl ContactTurn<'_, '_> {
     }
 
     pub(super) fn set_file_limit(&mut self, limit: u64) -> CommandResult {
-        self.contact.record.file_limit = limit.min(MAX_FILE);
+        self.contact.record.profile.file_limit = limit.min(MAX_FILE);
         self.record_changed();
         self.view()
     }

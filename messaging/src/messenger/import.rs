@@ -7,8 +7,8 @@ use super::{
     ids::{ContactId, InviteId},
     network::QueueOwner,
     parcels::{conflict, parcel},
-    redemption::JoinStep,
     refusals::RefusalReason,
+    stage::JoinStep,
     turn::Turn,
 };
 use crate::{
@@ -74,8 +74,8 @@ impl Turn<'_> {
     /// Who redeems an invite with this queue and needs what lies there.
     fn waits_for_notice(&self, queue: &QueueId) -> Option<ContactId> {
         let waits = |contact: &Contact| {
-            let (invite, step) = contact.joining()?;
-            Some(step == JoinStep::Redeem && invite.address().queue == *queue)
+            let waits = matches!(contact.record.joining()?.step, JoinStep::Redeem);
+            Some(waits && contact.redeemed_invite()?.address().queue == *queue)
         };
         self.messenger.contacts.iter().find(|(_, contact)| waits(contact) == Some(true)).map(|(id, _)| *id)
     }

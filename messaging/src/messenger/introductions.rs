@@ -1,12 +1,13 @@
 //! Introductions: a person redeemed one of our invites, and becomes a contact once the owner confirms them.
 
 use super::{
-    ContactId, ContactState, InviteId, Notice, RefusalReason, RefusedBecause,
-    contact::{Contact, ContactRecord},
+    ContactId, InviteId, Notice, RefusalReason, RefusedBecause,
+    contact::Contact,
     context::CommandResult,
     invites::Introduction,
     parcels::conflict,
-    redemption::{JoinStep, Joining, Side, pair_keys},
+    redemption::{Side, pair_keys},
+    stage::{Asking, ContactRecord, Joining, Pair, Stage},
     turn::Turn,
 };
 use crate::{
@@ -33,39 +34,33 @@ impl Turn<'_> {
             ));
         }
         let id = ContactId::of(&invite.root());
-        let known = match self.messenger.contacts.get(&id) {
+        let stage = Stage::Joining(Joining::new(invite.to_bytes().to_vec()));
+        let mut record = match self.messenger.contacts.get(&id).map(|known| &known.record) {
             None => {
                 self.messenger.check_room_for_contact()?;
-                None
+                ContactRecord::new(&invite.root(), stage, self.now)
             }
-            Some(known) => match known.record.state {
-                ContactState::Known => Some(known.record.clone()),
-                ContactState::Joining
-                    if known.record.joining.as_ref().is_some_and(|j| j.invite == *invite.to_bytes()) =>
-                {
+            Some(known) => match &known.stage {
+                Stage::Known => ContactRecord { profile: known.profile.clone(), stage },
+                Stage::Joining(joining) if joining.invite == *invite.to_bytes() => {
                     return self.on(id, |it| it.view());
                 }
-                ContactState::Joining => {
+                Stage::Joining(_) => {
                     return Err(conflict(
                         "another invite of this person is being redeemed: remove them first to use this one",
                     ));
                 }
-                ContactState::Asking => {
+                Stage::Asking(_) => {
                     return Err(conflict("this person waits to be confirmed: confirm them"));
                 }
-                ContactState::Active | ContactState::Blocked => {
+                Stage::Active(_) | Stage::Blocked(_) => {
                     return Err(conflict("this person is a contact already"));
                 }
             },
         };
-        let mut record = self.messenger.new_record(&invite.root(), ContactState::Joining, self.now);
-        if let Some(known) = known {
-            record.keep_known_fields(&known);
-        }
         if let Some(name) = name {
-            name.as_str().clone_into(&mut record.name);
+            name.as_str().clone_into(&mut record.profile.name);
         }
-        record.joining = Some(Joining { invite: invite.to_bytes().to_vec(), step: JoinStep::Redeem });
         self.insert_contact(id, record, None);
         self.on(id, |it| {
             it.make_queues();
@@ -102,21 +97,15 @@ impl Turn<'_> {
             return None;
         }
         let contact = ContactId::of(&root);
-        let asking = |record: &ContactRecord| record.state == ContactState::Asking;
         let others = self.messenger.contacts.iter().filter(|(id, _)| **id != contact);
-        let waiting = others.filter(|(_, other)| other.record.invite == Some(invite));
-        if waiting.filter(|(_, other)| asking(&other.record)).count() >= MAX_ASKING {
+        if others.filter(|(_, other)| other.record.asks_by(invite)).count() >= MAX_ASKING {
             return None;
         }
-        let mut record = self.messenger.new_record(&root, ContactState::Asking, self.now);
-        match self.messenger.contacts.get(&contact) {
-            Some(known) if known.record.state == ContactState::Known => {
-                record.keep_known_fields(&known.record)
-            }
-            Some(known) if asking(&known.record) && self.asks_anew(known, invite, &card) => {
-                record.keep_known_fields(&known.record);
-                self.forget_contact(contact);
-            }
+        let known = self.messenger.contacts.get(&contact);
+        let profile = known.map(|known| known.record.profile.clone());
+        match known {
+            Some(Contact { record: ContactRecord { stage: Stage::Known, .. }, .. }) => {}
+            Some(known) if self.asks_anew(known, invite, &card) => self.forget_contact(contact),
             Some(known) if self.begins_over(known, invite, &card) => {
                 self.begin_over(contact, invite, package, session, card, card_bytes.to_vec());
                 return Some(());
@@ -128,10 +117,12 @@ impl Turn<'_> {
             }
             None => self.messenger.check_room_for_contact().ok()?,
         }
-        record.invite = Some(invite);
-        record.own_package = package.to_bytes().to_vec();
-        record.card = card_bytes.to_vec();
-        record.keys = Some(pair_keys(&session, Side::Joiner));
+        let pair = Pair::new(package.to_bytes().to_vec(), pair_keys(&session, Side::Joiner));
+        let stage = Stage::Asking(Asking { invite, pair, their_card: card_bytes.to_vec() });
+        let mut record = ContactRecord::new(&root, stage, self.now);
+        if let Some(profile) = profile {
+            record.profile = profile;
+        }
         self.insert_contact(contact, record, Some(card));
         self.with(contact, |it| it.begin_group(Box::new(session)));
         self.cx.notify(Notice::Asked(contact));
@@ -143,23 +134,20 @@ impl Turn<'_> {
     /// took another invite: an answer to the first would reach nobody. Queues of two invites may be read in any order: the
     /// later invite counts.
     fn asks_anew(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
-        if known.record.invite == Some(invite) {
-            return known.is_newer(card);
+        match &known.record.stage {
+            Stage::Asking(asking) if asking.invite == invite => known.is_newer(card),
+            Stage::Asking(asking) => self.messenger.invites.is_later(&invite, Some(&asking.invite)),
+            _ => false,
         }
-        self.is_later(invite, known)
-    }
-
-    /// Whether this invite was made after the one that a contact redeemed, or with it.
-    fn is_later(&self, invite: InviteId, known: &Contact) -> bool {
-        self.messenger.invites.is_later(&invite, known.record.invite.as_ref())
     }
 
     /// Whether one who was confirmed, and not heard from since, took another invite: they gave up before they heard of it,
     /// or came back from a backup without the keys of the first.
     fn begins_over(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
-        let awaited = known.record.state == ContactState::Active
-            && known.record.invite.is_some_and(|redeemed| redeemed != invite);
-        awaited && self.is_later(invite, known) && known.accepts(card.certificate())
+        let redeemed = known.record.active().and_then(|active| active.awaited_by);
+        redeemed.is_some_and(|redeemed| redeemed != invite)
+            && self.messenger.invites.is_later(&invite, redeemed.as_ref())
+            && known.accepts(card.certificate())
     }
 
     /// They were confirmed already, and need not be again.
@@ -176,8 +164,9 @@ impl Turn<'_> {
         let before = self.with(id, |it| {
             // It is loaded by the key package that belongs to it.
             it.drop_session();
-            it.contact.record.own_package = package;
-            let before = it.contact.record.invite.replace(invite);
+            let active = it.contact.record.active_mut()?;
+            active.pair.own_package = package;
+            let before = active.awaited_by.replace(invite);
             it.begin_anew(session, card, card_bytes);
             before
         });
@@ -192,7 +181,7 @@ impl Turn<'_> {
     /// the group that goes on here: their card with the places of today. None if what they say does not hold.
     fn introduced_again(&mut self, invite: InviteId, introduction: &Introduction) -> Option<()> {
         let awaited = |contact: &Contact| {
-            contact.record.invite == Some(invite) && contact.record.state == ContactState::Active
+            contact.record.active().is_some_and(|active| active.awaited_by == Some(invite))
         };
         let contact = self.messenger.contacts.iter().find(|(_, contact)| awaited(contact));
         let id = contact.map(|(id, _)| *id)?;
@@ -201,22 +190,15 @@ impl Turn<'_> {
 
     pub(super) fn confirm(&mut self, id: ContactId) -> CommandResult {
         let invite = self.on(id, |it| it.confirm())?;
-        if let Some(invite) = invite {
-            self.invite_confirmed(invite);
-            self.decline_other_requests(invite);
-        }
+        self.invite_confirmed(invite);
+        self.decline_other_requests(invite);
         self.cx.notify(Notice::Connected(id));
         self.on(id, |it| it.view())
     }
 
     /// An invite is for one: whoever else redeemed it is declined.
     fn decline_other_requests(&mut self, invite: InviteId) {
-        let asking = self
-            .messenger
-            .contacts
-            .iter()
-            .filter(|(_, contact)| contact.record.state == ContactState::Asking);
-        let others = asking.filter(|(_, other)| other.record.invite == Some(invite));
+        let others = self.messenger.contacts.iter().filter(|(_, other)| other.record.asks_by(invite));
         let others: Vec<ContactId> = others.map(|(id, _)| *id).collect();
         for other in others {
             self.forget_attempt(other);

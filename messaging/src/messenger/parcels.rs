@@ -6,11 +6,10 @@
 
 use super::{
     answer::{MailAnswer, RefusedBecause},
-    contact::Contact,
     contact_turn::ContactTurn,
     context::CommandResult,
     item_key::ItemKey,
-    redemption::{JoinStep, Joining},
+    stage::JoinStep,
     states::ContactState,
 };
 use crate::{
@@ -18,7 +17,6 @@ use crate::{
     carrier::{MAX_BLOBS, Parcel, ParcelEntry},
     courier::ITEM_BYTES,
     frame::DepositId,
-    invite::Invite,
     packet::{Item, MAX_ITEMS},
 };
 
@@ -26,8 +24,8 @@ impl ContactTurn<'_, '_> {
     /// Everything that a contact waits for, as a parcel.
     pub(super) fn export_parcel(&mut self) -> CommandResult {
         let contact = &mut *self.contact;
-        let entries = match contact.record.state {
-            ContactState::Active if contact.record.pending_reset.is_some() => {
+        let entries = match contact.record.state() {
+            ContactState::Active if contact.record.pending_reset().is_some() => {
                 self.pack_reset().into_iter().collect()
             }
             ContactState::Active => self.pack_messages(),
@@ -82,41 +80,30 @@ impl ContactTurn<'_, '_> {
     fn pack(&mut self, content: &[u8]) -> Option<ParcelEntry> {
         let contact = &*self.contact;
         let queue = contact.address(0)?.queue;
-        let blob = contact.record.keys.as_ref()?.seals().seal(&queue, content, self.cx.rng).ok()?;
+        let blob = contact.record.pair()?.keys.seals().seal(&queue, content, self.cx.rng).ok()?;
         Some(ParcelEntry { queue, deposit: DepositId::generate(self.cx.rng), blob })
     }
 
     /// Our introduction. From now on it may be with the inviter.
     fn pack_hello(&mut self) -> Result<Vec<ParcelEntry>, RefusedBecause> {
-        if let Some((invite, JoinStep::Queues(package, _))) = self.contact.joining() {
+        let invite = self.contact.redeemed_invite().ok_or_else(|| conflict("the invite is damaged"))?;
+        let package = self.contact.record.joining().and_then(|joining| match &joining.step {
+            JoinStep::Queues(package, _) => Some(package.clone()),
+            JoinStep::Redeem | JoinStep::Introduced(_) => None,
+        });
+        if let Some(package) = package {
             self.introduce(&invite, &package);
         }
-        let (invite, step) = self.contact.joining().ok_or(RefusedBecause::Unknown("contact"))?;
-        let hello = match step {
-            JoinStep::Leave(hello) => {
-                self.join_step(JoinStep::Left(hello.clone(), self.cx.now));
-                hello
-            }
-            JoinStep::Left(hello, _) => hello,
-            JoinStep::Redeem | JoinStep::Queues(..) => {
-                return Err(conflict(
-                    "the inviter's key package is not here yet: reach the invite's place, or import a parcel \
-                     of the invite",
-                ));
-            }
-        };
+        let hello = self.carried_hello().ok_or_else(|| {
+            conflict(
+                "the inviter's key package is not here yet: reach the invite's place, or import a parcel of the \
+                 invite",
+            )
+        })?;
         let queue = invite.address().queue;
         let blob = invite.hello_key().seal(&queue, &hello, self.cx.rng).ok();
         let entry = blob.map(|blob| ParcelEntry { queue, deposit: DepositId::generate(self.cx.rng), blob });
         Ok(entry.into_iter().collect())
-    }
-}
-
-impl Contact {
-    /// The invite that is being redeemed, and how far that is.
-    pub(super) fn joining(&self) -> Option<(Invite, JoinStep)> {
-        let Joining { invite, step } = self.record.joining.as_ref()?;
-        Some((Invite::from_bytes(invite).ok()?, step.clone()))
     }
 }
 

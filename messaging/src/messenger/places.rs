@@ -1,7 +1,5 @@
 //! Queues of ours for contacts: made at every place of ours, opened, found missing, closed.
 
-use zeroize::Zeroizing;
-
 use super::{
     ContactState,
     contact::Contact,
@@ -24,13 +22,16 @@ const LONGEST_PAUSE: u64 = 900;
 impl Contact {
     /// Queues that their places do not have.
     fn unopened(&self) -> impl Iterator<Item = &OwnQueue> {
-        self.record.queues.iter().filter(|queue| !queue.is_open() || self.volatile.lost.contains(&queue.id()))
+        self.record
+            .queues()
+            .iter()
+            .filter(|queue| !queue.is_open() || self.volatile.lost.contains(&queue.id()))
     }
 
     /// Queues of which frames are taken.
     pub(super) fn heard_queues(&self) -> impl Iterator<Item = &OwnQueue> {
-        let heard = self.record.state != ContactState::Blocked;
-        self.record.queues.iter().filter(move |_| heard)
+        let heard = self.record.state() != ContactState::Blocked;
+        self.record.queues().iter().filter(move |_| heard)
     }
 }
 
@@ -38,27 +39,27 @@ impl ContactTurn<'_, '_> {
     /// Makes a queue for a contact at every place of ours that has none, and asks relays to open theirs.
     pub(super) fn make_queues(&mut self) {
         let (wanted, home) = (self.places.wanted(), self.own.place);
-        let contact = &mut *self.contact;
+        let Some(queues) = self.contact.record.queues_mut() else { return };
         let (kept, gone): (Vec<_>, Vec<_>) =
-            contact.record.queues.drain(..).partition(|queue| wanted.contains(&queue.place));
-        contact.record.queues = kept;
-        if contact.record.queue_seed == [0; 32] {
-            self.cx.rng.fill_bytes(&mut contact.record.queue_seed);
+            queues.all.drain(..).partition(|queue| wanted.contains(&queue.place));
+        queues.all = kept;
+        if queues.seed == [0; 32] {
+            self.cx.rng.fill_bytes(&mut queues.seed);
         }
-        let seed = Zeroizing::new(contact.record.queue_seed);
         for place in wanted {
-            if !contact.record.queues.iter().any(|queue| queue.place == place) {
-                contact.record.queues.push(OwnQueue::derive(&seed, place, place == home));
+            if !queues.all.iter().any(|queue| queue.place == place) {
+                queues.all.push(OwnQueue::derive(&queues.seed, place, place == home));
             }
         }
         // On cards the pod comes first.
-        contact.record.queues.sort_by_key(|queue| queue.place != home);
-        contact.volatile.open_at = self.cx.now;
-        for queue in &contact.record.queues {
+        queues.all.sort_by_key(|queue| queue.place != home);
+        for queue in &queues.all {
             self.network.lead(queue.id(), QueueOwner::Contact(self.id));
         }
+        let volatile = &mut self.contact.volatile;
+        volatile.open_at = self.cx.now;
         // What is counted there begins anew if the place comes back.
-        contact.volatile.audits.retain(|watched, _| gone.iter().all(|queue| queue.id() != *watched));
+        volatile.audits.retain(|audited, _| gone.iter().all(|queue| queue.id() != *audited));
         for queue in &gone {
             self.network.drop_queue(self.cx, queue, queue.lane());
         }
@@ -97,7 +98,8 @@ impl ContactTurn<'_, '_> {
         self.touch();
         let contact = &mut *self.contact;
         contact.volatile.opening = contact.volatile.opening.saturating_sub(1);
-        let Some(own) = contact.record.queues.iter_mut().find(|own| own.id() == queue) else { return };
+        let queues = contact.record.queues_mut().map(|queues| &mut queues.all);
+        let Some(own) = queues.into_iter().flatten().find(|own| own.id() == queue) else { return };
         let place = own.place;
         match outcome {
             Ok(Response::Done) => {
@@ -121,7 +123,7 @@ impl ContactTurn<'_, '_> {
 
     /// A place has lost a queue of ours: it is made anew, under its name, so that the contact need not be told.
     pub(super) fn queue_lost(&mut self, place: &Place, queue: QueueId) {
-        if self.contact.record.queues.iter().any(|own| own.id() == queue && own.place == *place) {
+        if self.contact.record.queues().iter().any(|own| own.id() == queue && own.place == *place) {
             self.contact.volatile.lost.insert(queue);
             self.touch();
         }
@@ -131,17 +133,15 @@ impl ContactTurn<'_, '_> {
     pub(super) fn close_queues(&mut self) {
         let own = self.own;
         let contact = &mut *self.contact;
-        let before = contact.record.queues.clone();
-        for queue in
-            contact.record.queues.iter_mut().filter(|queue| queue.place != own.place && queue.is_open())
-        {
-            queue.state = QueueState::Closed;
+        let Some(queues) = contact.record.queues_mut() else { return };
+        for queue in &mut queues.all {
+            self.network.drop_queue(self.cx, queue, queue.lane());
+            if queue.place != own.place && queue.is_open() {
+                queue.state = QueueState::Closed;
+            }
         }
         contact.volatile.audits.clear();
         contact.volatile.lost.clear();
         self.thread_changed_quietly();
-        for queue in &before {
-            self.network.drop_queue(self.cx, queue, queue.lane());
-        }
     }
 }

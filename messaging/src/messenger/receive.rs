@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    EntryState, RefusalReason, contact_turn::ContactTurn, own_queue::OwnQueue, row::Key, work::FollowUp,
+    EntryState, RefusalReason, contact_turn::ContactTurn, own_queue::OwnQueue, row::Key, stage::OurCard,
+    work::FollowUp,
 };
 use crate::{
     courier::RelayAudit,
@@ -28,10 +29,10 @@ impl ContactTurn<'_, '_> {
     pub(super) fn arrived(&mut self, queue: QueueId, blob: &Blob) {
         let now = self.cx.now;
         let contact = &mut *self.contact;
-        let Some(keys) = contact.record.keys.as_ref() else {
+        let Some(pair) = contact.record.pair() else {
             return self.cx.refuse(RefusalReason::Unreadable);
         };
-        let Some(content) = keys.opens().open(&queue, blob) else {
+        let Some(content) = pair.keys.opens().open(&queue, blob) else {
             self.cx.refuse(RefusalReason::Foreign);
             return;
         };
@@ -108,8 +109,8 @@ impl ContactTurn<'_, '_> {
 
     /// They have the present group: a reset that made it was answered.
     pub(super) fn group_is_known(&mut self) {
-        let contact = &mut *self.contact;
-        if contact.record.pending_reset.take().is_some() {
+        let active = self.contact.record.active_mut();
+        if active.is_some_and(|active| active.pending_reset.take().is_some()) {
             self.record_changed();
             self.touch();
         }
@@ -140,10 +141,10 @@ impl ContactTurn<'_, '_> {
     /// The contact has a newer card of ours than we know of: this pod was restored from a backup. The next card is numbered
     /// above it, and is sent at once.
     fn adopt_card_version(&mut self, version: u32) {
-        let contact = &mut *self.contact;
-        if version > contact.record.card_version {
-            contact.record.card_version = version;
-            contact.record.card_digest = [0; 32];
+        if let Some(ours) = self.contact.record.our_card_mut()
+            && version > ours.version
+        {
+            *ours = OurCard { version, digest: [0; 32] };
             self.record_changed();
         }
     }
@@ -152,10 +153,10 @@ impl ContactTurn<'_, '_> {
     fn audit_deposits(&mut self, acks: &Acks) {
         let now = self.cx.now;
         let contact = &mut *self.contact;
-        if acks.card != contact.record.card_version {
+        if acks.card != contact.record.our_card().version {
             return;
         }
-        let open = contact.record.queues.iter().filter(|queue| queue.is_open());
+        let open = contact.record.queues().iter().filter(|queue| queue.is_open());
         for (queue, claimed) in open.zip(&acks.deposited) {
             if let Some(audit) = contact.volatile.audits.get_mut(&queue.id()) {
                 audit.claimed(*claimed, now);
@@ -170,7 +171,7 @@ impl ContactTurn<'_, '_> {
         let suspect = |queue: &&OwnQueue| {
             contact.volatile.audits.get(&queue.id()).is_some_and(|audit| audit.is_suspect(self.cx.now))
         };
-        if let Some(place) = contact.record.queues.iter().find(suspect).map(|queue| queue.place) {
+        if let Some(place) = contact.record.queues().iter().find(suspect).map(|queue| queue.place) {
             self.follow_up(FollowUp::RelayWithholds(place));
         }
     }

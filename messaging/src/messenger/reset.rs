@@ -7,8 +7,14 @@
 //! knowing where: so the reset brings it along. If it does not, they leave their introduction once more, in the new group.
 
 use super::{
-    ContactState, Notice, RefusalReason, Timestamp, contact_turn::ContactTurn, deliver::deposit_lane,
-    flight::FirstFlight, item_key::ItemKey, network::Purpose, work::FollowUp,
+    Notice, RefusalReason, Timestamp,
+    contact_turn::ContactTurn,
+    deliver::deposit_lane,
+    flight::FirstFlight,
+    item_key::ItemKey,
+    network::Purpose,
+    stage::{JoinStep, Joining, Stage},
+    work::FollowUp,
 };
 use crate::{
     PublicKey,
@@ -35,33 +41,31 @@ impl ContactTurn<'_, '_> {
         let contact = &mut *self.contact;
         // A pod restored from a backup has not counted all that it collected.
         contact.volatile.audits.clear();
-        let joining = contact.record.joining.as_ref();
-        let introduced = joining.is_some_and(|joining| joining.has_group());
-        match contact.record.state {
-            ContactState::Active => {
+        match &mut contact.record.stage {
+            Stage::Active(active) => {
                 // A reset on its way led to a group that is lost too.
-                contact.record.pending_reset = None;
+                active.pending_reset = None;
                 self.record_changed();
                 self.start_reset();
             }
             // They introduce themselves again within hours, and then ask again.
-            ContactState::Asking => self.follow_up(FollowUp::ForgetAttempt(self.id)),
-            ContactState::Joining if introduced => {
+            Stage::Asking(_) => self.follow_up(FollowUp::ForgetAttempt(self.id)),
+            Stage::Joining(Joining { step: JoinStep::Introduced(_), .. }) => {
                 self.join_failed(
                     "the pod was restored from a backup of before they confirmed: ask for a new invite",
                 );
             }
-            ContactState::Joining | ContactState::Blocked | ContactState::Known => {}
+            Stage::Joining(_) | Stage::Blocked(_) | Stage::Known => {}
         }
     }
 
     /// Makes a new group with a contact and tells them.
     pub(super) fn start_reset(&mut self) {
-        let contact = &*self.contact;
-        if contact.record.state != ContactState::Active || contact.record.pending_reset.is_some() {
+        let Some(active) = self.contact.record.active().filter(|active| active.pending_reset.is_none())
+        else {
             return;
-        }
-        let generation = self.cx.now.max(contact.record.generation + 1);
+        };
+        let generation = self.cx.now.max(active.pair.generation.saturating_add(1));
         self.drop_session();
         let Some((session, welcome)) = self.make_group() else {
             return self.cx.refuse(RefusalReason::NoGroup);
@@ -71,8 +75,10 @@ impl ContactTurn<'_, '_> {
             return self.cx.refuse(RefusalReason::NoGroup);
         };
         let now = self.cx.now;
-        self.contact.record.generation = generation;
-        self.contact.record.pending_reset = Some(reset);
+        if let Some(active) = self.contact.record.active_mut() {
+            active.pair.generation = generation;
+            active.pending_reset = Some(reset);
+        }
         self.contact.volatile.first_flight = FirstFlight::default();
         self.contact.volatile.unreadable = None;
         self.contact.volatile.last_reset = now;
@@ -81,16 +87,16 @@ impl ContactTurn<'_, '_> {
 
     fn make_group(&mut self) -> Option<(Session, Vec<u8>)> {
         let contact = &*self.contact;
-        let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
+        let package = OwnKeyPackage::from_bytes(&contact.record.pair()?.own_package).ok()?;
         let peer = PeerKeyPackage::parse(contact.card.as_ref()?.key_package()).ok()?;
-        let psk = Psk::from_bytes(&contact.record.keys.as_ref()?.reset_psk);
+        let psk = Psk::from_bytes(&contact.record.pair()?.keys.reset_psk);
         Session::create(self.cx.rng, &package, &peer, &psk).ok()
     }
 
     fn make_reset(&mut self, generation: u64, welcome: Vec<u8>) -> Option<Vec<u8>> {
         let own = self.own;
         let record = &self.contact.record;
-        let (peer_root, is_awaited) = (record.root(), record.invite.is_some());
+        let (peer_root, is_awaited) = (record.root(), record.invite().is_some());
         // One who was never heard from may not have our card, and so not know where to answer. It is the first that waits.
         let first = is_awaited.then(|| self.item(ItemKey::Part(0))).flatten();
         let packet = Packet { acks: self.acks(), items: first.into_iter().collect() }.to_bytes().ok()?;
@@ -106,7 +112,7 @@ impl ContactTurn<'_, '_> {
     pub(super) fn drive_reset(&mut self) {
         let now = self.cx.now;
         let contact = &mut *self.contact;
-        if contact.record.pending_reset.is_none()
+        if contact.record.pending_reset().is_none()
             || contact.volatile.first_flight.in_flight > 0
             || contact.volatile.first_flight.due > now
         {
@@ -114,7 +120,7 @@ impl ContactTurn<'_, '_> {
         }
         let Some(content) = self.signed_reset() else { return self.cx.refuse(RefusalReason::NoGroup) };
         let contact = &mut *self.contact;
-        let Some(seals) = contact.record.keys.as_ref().map(|keys| keys.seals()) else { return };
+        let Some(seals) = contact.record.pair().map(|pair| pair.keys.seals()) else { return };
         let places: Vec<_> =
             contact.card.iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
         contact.volatile.first_flight.in_flight = places.len() as u32;
@@ -131,7 +137,7 @@ impl ContactTurn<'_, '_> {
     pub(super) fn signed_reset(&self) -> Option<Vec<u8>> {
         let own = self.own;
         let record = &self.contact.record;
-        let Ok(Envelope::Reset(reset)) = Envelope::parse(record.pending_reset.as_ref()?) else { return None };
+        let Ok(Envelope::Reset(reset)) = Envelope::parse(record.pending_reset()?) else { return None };
         let reset = reset.signed_anew(&own.pod_key, &own.certificate, &record.root());
         Envelope::Reset(Box::new(reset)).to_bytes().ok()
     }
@@ -139,7 +145,7 @@ impl ContactTurn<'_, '_> {
     /// When a reset is to be left again.
     pub(super) fn next_reset(&self) -> Option<Timestamp> {
         let contact = &*self.contact;
-        let waits = contact.record.pending_reset.is_some() && contact.volatile.first_flight.in_flight == 0;
+        let waits = contact.record.pending_reset().is_some() && contact.volatile.first_flight.in_flight == 0;
         waits.then_some(contact.volatile.first_flight.due)
     }
 
@@ -173,8 +179,9 @@ impl ContactTurn<'_, '_> {
             self.cx.refuse(RefusalReason::Foreign);
             return;
         };
-        let known = contact.record.generation;
-        let ours_waits = contact.record.pending_reset.is_some();
+        let Some(pair) = contact.record.pair() else { return self.cx.refuse(RefusalReason::NoGroup) };
+        let (known, was_taken) = (pair.generation, pair.knows_reset(verified.generation));
+        let ours_waits = contact.record.pending_reset().is_some();
         let theirs_wins = verified.generation > known
             || verified.generation == known && ours_waits && peer_root.as_bytes() < own.root.as_bytes();
         if theirs_wins {
@@ -186,11 +193,13 @@ impl ContactTurn<'_, '_> {
             contact.volatile.courier.owe_receipt(now, true);
             self.cx.refuse(RefusalReason::Repeat);
             self.touch();
-        } else if contact.record.resets.contains(&verified.generation) {
+        } else if was_taken {
             self.cx.refuse(RefusalReason::Repeat);
         } else if !ours_waits && now >= contact.volatile.last_reset + CALM {
             // Older than ours, and yet theirs: their pod was restored from before the time its clock shows.
-            contact.record.note_reset(verified.generation);
+            if let Some(pair) = contact.record.pair_mut() {
+                pair.note_reset(verified.generation);
+            }
             self.start_reset();
         }
     }
@@ -208,8 +217,8 @@ impl ContactTurn<'_, '_> {
 
     fn take_reset(&mut self, reset: &VerifiedReset) -> Option<()> {
         let contact = &*self.contact;
-        let package = OwnKeyPackage::from_bytes(&contact.record.own_package).ok()?;
-        let psk = Psk::from_bytes(&contact.record.keys.as_ref()?.reset_psk);
+        let package = OwnKeyPackage::from_bytes(&contact.record.pair()?.own_package).ok()?;
+        let psk = Psk::from_bytes(&contact.record.pair()?.keys.reset_psk);
         let mut session = Session::join(&package, &reset.welcome, &psk).ok()?;
         if self.peer_leaf_key()? != session.peer_leaf_key() {
             return None;
@@ -218,15 +227,18 @@ impl ContactTurn<'_, '_> {
         self.drop_session();
         let now = self.cx.now;
         let contact = &mut *self.contact;
-        contact.record.generation = reset.generation;
-        contact.record.note_reset(reset.generation);
-        contact.record.certificate = reset.certificate.to_bytes().to_vec();
-        contact.record.pending_reset = None;
+        let pair = contact.record.pair_mut()?;
+        pair.generation = reset.generation;
+        pair.note_reset(reset.generation);
+        pair.certificate = reset.certificate.to_bytes().to_vec();
+        if let Some(active) = contact.record.active_mut() {
+            active.pending_reset = None;
+        }
         contact.volatile.first_flight = FirstFlight::default();
         contact.volatile.courier.owe_receipt(now, false);
-        if contact.record.state == ContactState::Joining {
+        if let Some(joining) = contact.record.joining_mut() {
             // Where to answer is not known yet: the introduction is, in the new group.
-            contact.record.card_digest = [0; 32];
+            joining.our_card.digest = [0; 32];
             self.recheck_card();
         }
         self.begin_group(Box::new(session));

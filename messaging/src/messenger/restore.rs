@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{
     ContactId, Messenger, Own,
-    contact::{Contact, ContactRecord, ThreadRecord},
+    contact::{Contact, ThreadRecord},
     conversation::QueuedRow,
     files::FileRecord,
     network::QueueOwner,
     row::{BadRow, Key, unpack},
+    stage::ContactRecord,
 };
 use crate::{
     Name, RelayAudit, RootPublic, TransferId, card::UnverifiedCard, inbox::Inbox, outbox::Outbox,
@@ -96,17 +97,18 @@ impl Pieces {
     fn assemble(self, id: ContactId) -> Result<Contact, RestoreError> {
         let record = self.record.ok_or(RestoreError::Thread("the contact itself is missing"))?;
         let thread = self.thread.ok_or(RestoreError::Thread("its state is missing"))?;
-        let root = RootPublic::from_bytes(&record.root)
+        let root = RootPublic::from_bytes(record.profile.root_bytes())
             .map_err(|_| RestoreError::Thread("the root is not a key"))?;
         if ContactId::of(&root) != id {
             return Err(RestoreError::Thread("it lies under another's name"));
         }
-        let card = if record.card.is_empty() {
-            None
-        } else {
-            let card = UnverifiedCard::parse(&record.card)
-                .map_err(|_| RestoreError::Thread("the card is malformed"))?;
-            Some(card.verify_kept(&root).map_err(|_| RestoreError::Thread("the card is another's"))?)
+        let card = match record.their_card() {
+            None => None,
+            Some(card) => {
+                let card =
+                    UnverifiedCard::parse(card).map_err(|_| RestoreError::Thread("the card is malformed"))?;
+                Some(card.verify_kept(&root).map_err(|_| RestoreError::Thread("the card is another's"))?)
+            }
         };
         let inbox =
             Inbox::restore(&thread.inbox).map_err(|_| RestoreError::Thread("the inbox is damaged"))?;

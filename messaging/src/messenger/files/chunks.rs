@@ -69,7 +69,7 @@ impl ContactTurn<'_, '_> {
         if contact.files.contains_key(&transfer) {
             return;
         }
-        let limit = contact.record.file_limit;
+        let limit = contact.record.profile.file_limit;
         let welcome = size > 0 && contact.files_underway(Direction::Incoming) < MAX_TRANSFERS;
         let incoming = Incoming::new(content, limit).ok().filter(|_| welcome);
         let room = self.make_room_for_file().is_ok();
@@ -153,7 +153,7 @@ impl ContactTurn<'_, '_> {
         }
         if stray.len() < MAX_STRAY || stray.contains_key(&transfer) {
             let since = *stray.entry(transfer).or_insert(now);
-            if now >= since + STRAY_AFTER && contact.record.state == ContactState::Active {
+            if now >= since + STRAY_AFTER && contact.record.state() == ContactState::Active {
                 stray.remove(&transfer);
                 self.queue_payload(&Payload::FileCancel(transfer));
             }

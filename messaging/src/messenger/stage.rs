@@ -1,0 +1,407 @@
+//! What is remembered of a contact: who they are, and the stage that the two of us have reached. Each stage owns what is
+//! valid in it.
+//!
+//! ```text
+//!                 their invite is redeemed                  their card arrives
+//!    ┌─▶ Known ─────────────────────────────▶ Joining ───────────────────────────┐
+//!    │     │                                     │ it fails, or they are removed ▼
+//!    └─────│─────────────────────────────────────┘                            Active ◀──▶ Blocked
+//!    ▲     │ they redeem ours                                                    ▲
+//!    │     └────────────────────────────────▶ Asking ────────────────────────────┘
+//!    └── declined ──────────────────────────────┘     the owner confirms them
+//! ```
+//!
+//! A person who was not on record before is forgotten in place of becoming known again.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::{ids::InviteId, own_queue::OwnQueue, states::ContactState, step::Timestamp};
+use crate::{RootPublic, frame::QueueKey};
+
+/// Resets of a contact that are remembered: it makes one when its pod was restored from a backup, so these are years.
+const MAX_RESETS: usize = 16;
+/// Longest file taken from a contact until the owner sets another limit: 256 MiB.
+pub const DEFAULT_FILE_LIMIT: u64 = 256 << 20;
+
+/// What is remembered of a contact. Changes rarely.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ContactRecord {
+    pub(super) profile: Profile,
+    pub(super) stage: Stage,
+}
+
+/// Who a person is, and what the owner says about them. Valid in every stage.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(super) struct Profile {
+    root: [u8; 32],
+    /// What the owner calls them; empty until they do or a card came.
+    pub(super) name: String,
+    /// What the owner noted about them; empty if nothing.
+    pub(super) note: String,
+    pub(super) verified: bool,
+    /// The owner put them on record before there was anything else between us: that stays when an invite leads nowhere.
+    pub(super) on_record: bool,
+    pub(super) created_at: Timestamp,
+    /// Longest file taken from them, bytes.
+    pub(super) file_limit: u64,
+}
+
+/// How far the two of us are.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Stage {
+    /// Known by an imported card, and nothing more.
+    Known,
+    /// We redeem their invite.
+    Joining(Joining),
+    /// They redeemed our invite; we have not confirmed them yet.
+    Asking(Asking),
+    /// Messages go both ways.
+    Active(Active),
+    /// The owner blocked them: our queues for them are closed, and no invite is kept for them.
+    Blocked(Active),
+}
+
+/// An invite of theirs that we redeem.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Joining {
+    pub(super) invite: Vec<u8>,
+    pub(super) step: JoinStep,
+    pub(super) queues: Queues,
+    pub(super) our_card: OurCard,
+}
+
+/// What comes next in a redemption.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum JoinStep {
+    /// Fetch the inviter's key package.
+    Redeem,
+    /// Wait since then for our queues to be made, and introduce ourselves with this key package.
+    Queues(Vec<u8>, Timestamp),
+    /// Leave the introduction, and wait to be confirmed.
+    Introduced(Introduced),
+}
+
+/// An introduction that was made.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Introduced {
+    /// The introduction: an envelope.
+    pub(super) hello: Vec<u8>,
+    /// When it was left first, for all we know.
+    pub(super) left: Option<Timestamp>,
+    pub(super) pair: Pair,
+}
+
+/// One who redeemed our invite.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asking {
+    pub(super) invite: InviteId,
+    pub(super) pair: Pair,
+    /// Their signed card, checked when it came.
+    pub(super) their_card: Vec<u8>,
+}
+
+/// A contact.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Active {
+    pub(super) pair: Pair,
+    /// Their signed card, checked when it came.
+    pub(super) their_card: Vec<u8>,
+    pub(super) our_card: OurCard,
+    pub(super) queues: Queues,
+    /// The invite they redeemed, until they are heard from after they were confirmed.
+    pub(super) awaited_by: Option<InviteId>,
+    /// A new group of ours that they have not answered yet: an envelope.
+    pub(super) pending_reset: Option<Vec<u8>>,
+}
+
+/// What two pods have in common from their first group on. It is in backups.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(super) struct Pair {
+    /// Own key package for this contact, with its private parts.
+    pub(super) own_package: Vec<u8>,
+    pub(super) keys: PairKeys,
+    /// The newest generation of the group that was accepted or made.
+    pub(super) generation: u64,
+    /// The certificate of their pod in the newest reset; the one in their card may be newer. Empty if there was none.
+    pub(super) certificate: Vec<u8>,
+    /// Generations of their resets that had an effect, the newest last, at most [`MAX_RESETS`]: a replay has none.
+    resets: Vec<u64>,
+}
+
+/// Keys that last as long as the contact: they come from the first group.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(super) struct PairKeys {
+    pub(super) seal_in: [u8; 32],
+    pub(super) seal_out: [u8; 32],
+    pub(super) reset_psk: [u8; 32],
+}
+
+/// Our last card to a contact.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OurCard {
+    /// Its version; 0 if there was none.
+    pub(super) version: u32,
+    /// What it said, so that the next is sent only if it says something else. All zero: it is to be sent again.
+    pub(super) digest: [u8; 32],
+}
+
+/// Our queues for a contact.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(super) struct Queues {
+    /// What their names come from, and the rights to them; all zero until the first is made.
+    pub(super) seed: [u8; 32],
+    #[zeroize(skip)]
+    pub(super) all: Vec<OwnQueue>,
+}
+
+impl ContactRecord {
+    /// A person in a stage.
+    pub(super) fn new(root: &RootPublic, stage: Stage, now: Timestamp) -> Self {
+        let profile = Profile {
+            root: *root.as_bytes(),
+            name: String::new(),
+            note: String::new(),
+            verified: false,
+            on_record: false,
+            created_at: now,
+            file_limit: DEFAULT_FILE_LIMIT,
+        };
+        Self { profile, stage }
+    }
+
+    pub(super) fn root(&self) -> RootPublic {
+        self.profile.root()
+    }
+
+    pub(super) fn state(&self) -> ContactState {
+        match self.stage {
+            Stage::Known => ContactState::Known,
+            Stage::Joining(_) => ContactState::Joining,
+            Stage::Asking(_) => ContactState::Asking,
+            Stage::Active(_) => ContactState::Active,
+            Stage::Blocked(_) => ContactState::Blocked,
+        }
+    }
+
+    /// Keys and key packages, once there was a group.
+    pub(super) fn pair(&self) -> Option<&Pair> {
+        match &self.stage {
+            Stage::Joining(Joining { step: JoinStep::Introduced(introduced), .. }) => Some(&introduced.pair),
+            Stage::Asking(asking) => Some(&asking.pair),
+            Stage::Active(active) | Stage::Blocked(active) => Some(&active.pair),
+            Stage::Known | Stage::Joining(_) => None,
+        }
+    }
+
+    pub(super) fn pair_mut(&mut self) -> Option<&mut Pair> {
+        match &mut self.stage {
+            Stage::Joining(Joining { step: JoinStep::Introduced(introduced), .. }) => {
+                Some(&mut introduced.pair)
+            }
+            Stage::Asking(asking) => Some(&mut asking.pair),
+            Stage::Active(active) | Stage::Blocked(active) => Some(&mut active.pair),
+            Stage::Known | Stage::Joining(_) => None,
+        }
+    }
+
+    /// Their card; none before one came.
+    pub(super) fn their_card(&self) -> Option<&[u8]> {
+        match &self.stage {
+            Stage::Asking(asking) => Some(&asking.their_card),
+            Stage::Active(active) | Stage::Blocked(active) => Some(&active.their_card),
+            Stage::Known | Stage::Joining(_) => None,
+        }
+    }
+
+    pub(super) fn our_card(&self) -> OurCard {
+        match &self.stage {
+            Stage::Joining(joining) => joining.our_card,
+            Stage::Active(active) | Stage::Blocked(active) => active.our_card,
+            Stage::Known | Stage::Asking(_) => OurCard::default(),
+        }
+    }
+
+    /// Where it is remembered which card they have of us.
+    pub(super) fn our_card_mut(&mut self) -> Option<&mut OurCard> {
+        match &mut self.stage {
+            Stage::Joining(joining) => Some(&mut joining.our_card),
+            Stage::Active(active) | Stage::Blocked(active) => Some(&mut active.our_card),
+            Stage::Known | Stage::Asking(_) => None,
+        }
+    }
+
+    pub(super) fn queues(&self) -> &[OwnQueue] {
+        match &self.stage {
+            Stage::Joining(joining) => &joining.queues.all,
+            Stage::Active(active) | Stage::Blocked(active) => &active.queues.all,
+            Stage::Known | Stage::Asking(_) => &[],
+        }
+    }
+
+    pub(super) fn queues_mut(&mut self) -> Option<&mut Queues> {
+        match &mut self.stage {
+            Stage::Joining(joining) => Some(&mut joining.queues),
+            Stage::Active(active) | Stage::Blocked(active) => Some(&mut active.queues),
+            Stage::Known | Stage::Asking(_) => None,
+        }
+    }
+
+    /// The invite of ours that brought them, while it matters.
+    pub(super) fn invite(&self) -> Option<InviteId> {
+        match &self.stage {
+            Stage::Asking(asking) => Some(asking.invite),
+            Stage::Active(active) => active.awaited_by,
+            Stage::Known | Stage::Joining(_) | Stage::Blocked(_) => None,
+        }
+    }
+
+    /// Whether they asked by this invite and wait to be confirmed.
+    pub(super) fn asks_by(&self, invite: InviteId) -> bool {
+        matches!(&self.stage, Stage::Asking(asking) if asking.invite == invite)
+    }
+
+    pub(super) fn joining(&self) -> Option<&Joining> {
+        if let Stage::Joining(joining) = &self.stage { Some(joining) } else { None }
+    }
+
+    pub(super) fn joining_mut(&mut self) -> Option<&mut Joining> {
+        if let Stage::Joining(joining) = &mut self.stage { Some(joining) } else { None }
+    }
+
+    pub(super) fn active(&self) -> Option<&Active> {
+        if let Stage::Active(active) = &self.stage { Some(active) } else { None }
+    }
+
+    pub(super) fn active_mut(&mut self) -> Option<&mut Active> {
+        if let Stage::Active(active) = &mut self.stage { Some(active) } else { None }
+    }
+
+    /// A new group of ours that a contact has not answered yet.
+    pub(super) fn pending_reset(&self) -> Option<&[u8]> {
+        self.active()?.pending_reset.as_deref()
+    }
+
+    /// The owner confirmed one who asks. Gives the invite, whose queue they may still need.
+    pub(super) fn confirm(&mut self) -> Option<InviteId> {
+        match std::mem::replace(&mut self.stage, Stage::Known) {
+            Stage::Asking(Asking { invite, pair, their_card }) => {
+                self.stage = Stage::Active(Active {
+                    pair,
+                    their_card,
+                    our_card: OurCard::default(),
+                    queues: Queues::default(),
+                    awaited_by: Some(invite),
+                    pending_reset: None,
+                });
+                Some(invite)
+            }
+            other => {
+                self.stage = other;
+                None
+            }
+        }
+    }
+
+    /// Takes a card of theirs. Of an inviter it is the first, and says that they confirmed us: contacts from then on.
+    /// Whether that is so.
+    pub(super) fn take_card(&mut self, card: &[u8]) -> bool {
+        match std::mem::replace(&mut self.stage, Stage::Known) {
+            Stage::Joining(Joining {
+                step: JoinStep::Introduced(Introduced { pair, .. }),
+                queues,
+                our_card,
+                ..
+            }) => {
+                let their_card = card.to_vec();
+                let (awaited_by, pending_reset) = (None, None);
+                self.stage =
+                    Stage::Active(Active { pair, their_card, our_card, queues, awaited_by, pending_reset });
+                return true;
+            }
+            mut other => {
+                match &mut other {
+                    Stage::Asking(asking) => asking.their_card = card.to_vec(),
+                    Stage::Active(active) | Stage::Blocked(active) => active.their_card = card.to_vec(),
+                    Stage::Known | Stage::Joining(_) => {}
+                }
+                self.stage = other;
+            }
+        }
+        false
+    }
+
+    /// Blocks a contact, or lifts that. Whether anything changed; none if they are no contact.
+    pub(super) fn set_blocked(&mut self, blocked: bool) -> Option<bool> {
+        match (std::mem::replace(&mut self.stage, Stage::Known), blocked) {
+            (Stage::Active(active), true) => {
+                self.stage = Stage::Blocked(Active { awaited_by: None, ..active });
+                Some(true)
+            }
+            (Stage::Blocked(active), false) => {
+                self.stage = Stage::Active(active);
+                Some(true)
+            }
+            (same, _) => {
+                self.stage = same;
+                matches!(self.stage, Stage::Active(_) | Stage::Blocked(_)).then_some(false)
+            }
+        }
+    }
+}
+
+impl Profile {
+    pub(super) fn root(&self) -> RootPublic {
+        RootPublic::from_bytes(&self.root).expect("checked when the record was made or read")
+    }
+
+    /// The bytes of a root key that was read and not checked yet.
+    pub(super) fn root_bytes(&self) -> &[u8; 32] {
+        &self.root
+    }
+}
+
+impl Joining {
+    /// Before anything was done.
+    pub(super) fn new(invite: Vec<u8>) -> Self {
+        Self { invite, step: JoinStep::Redeem, queues: Queues::default(), our_card: OurCard::default() }
+    }
+}
+
+impl Pair {
+    /// From the first group.
+    pub(super) fn new(own_package: Vec<u8>, keys: PairKeys) -> Self {
+        Self { own_package, keys, generation: 0, certificate: Vec::new(), resets: Vec::new() }
+    }
+
+    /// Whether a reset of theirs of this generation had an effect.
+    pub(super) fn knows_reset(&self, generation: u64) -> bool {
+        self.resets.contains(&generation)
+    }
+
+    /// A reset of theirs had an effect.
+    pub(super) fn note_reset(&mut self, generation: u64) {
+        if self.resets.len() == MAX_RESETS {
+            self.resets.remove(0);
+        }
+        self.resets.push(generation);
+    }
+}
+
+impl PairKeys {
+    pub(super) fn opens(&self) -> QueueKey {
+        QueueKey::from_bytes(self.seal_in)
+    }
+
+    pub(super) fn seals(&self) -> QueueKey {
+        QueueKey::from_bytes(self.seal_out)
+    }
+}
+
+impl fmt::Debug for ContactRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContactRecord").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
