@@ -48,6 +48,7 @@ mod input;
 mod introductions;
 mod invites;
 mod item_key;
+mod messages;
 mod network;
 mod own_places;
 mod own_queue;
@@ -64,6 +65,7 @@ mod row;
 mod stage;
 mod states;
 mod step;
+mod transfers;
 mod turn;
 mod work;
 
@@ -76,10 +78,9 @@ pub use self::{
         ContactView, EntryView, FileView, Imported, InviteView, MailAnswer, MessengerStatus, RefusedBecause,
         RelayView,
     },
-    application::MAX_APPLICATION_TRANSFERS,
     conversation::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
     effect::{ApplicationEvent, Collection, Effect, Notice},
-    files::{MAX_FILES, MAX_LOADED},
+    files::{MAX_APPLICATION_TRANSFERS, MAX_FILES, MAX_LOADED},
     ids::{ContactId, InviteId},
     input::{Command, Input, MAX_INVITE_VALIDITY},
     invites::MAX_INVITES,

@@ -1,54 +1,32 @@
 //! One contact: who it is, its queues, and how the conversation stands.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::{
-    files::FileRecord, flight::FirstFlight, item_key::ItemKey, stage::ContactRecord, step::Timestamp,
+    conversation::{Conversation, ThreadRecord},
+    files::Files,
+    flight::FirstFlight,
+    item_key::ItemKey,
+    stage::ContactRecord,
+    step::Timestamp,
 };
 use crate::{
-    Certificate, RoleKind, TransferId, UnverifiedCertificate,
+    Certificate, RoleKind, UnverifiedCertificate,
     card::Card,
     courier::{Courier, RelayAudit},
-    inbox::Inbox,
-    outbox::Outbox,
     place::QueueId,
     ratchet::Session,
 };
 
-/// How a conversation stands. Changes with every message.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ThreadRecord {
-    /// Number of the next entry; entries count from 0.
-    pub(super) next_entry: u64,
-    /// Incoming entries before this one were read.
-    pub(super) read_to: u64,
-    /// Incoming entries from there on.
-    pub(super) unread: u32,
-    /// When something last arrived.
-    pub(super) heard_at: Option<Timestamp>,
-    /// The inbox.
-    pub(super) inbox: Vec<u8>,
-    /// The outbox, but for the messages in it.
-    pub(super) outbox: Vec<u8>,
-    /// For our queues at relays: frames that they say were taken there, and frames we collected there.
-    pub(super) counts: Vec<([u8; 32], u32, u32)>,
-}
-
 /// A contact in memory.
 pub(super) struct Contact {
     pub(super) record: ContactRecord,
-    pub(super) thread: ThreadRecord,
-    pub(super) outbox: Outbox,
-    pub(super) inbox: Inbox,
-    /// When the messages in the outbox were queued, but for those given up.
-    pub(super) queued_at: BTreeMap<u64, Timestamp>,
+    pub(super) conversation: Conversation,
     /// Files to and from them.
-    pub(super) files: BTreeMap<TransferId, FileRecord>,
+    pub(super) files: Files,
     /// Their card, read from the record.
     pub(super) card: Option<Card>,
     pub(super) volatile: ContactVolatile,
@@ -61,10 +39,6 @@ pub(super) struct ContactVolatile {
     pub(super) session: Option<Box<Session>>,
     /// When this contact is to be looked at next.
     pub(super) wake: Option<Timestamp>,
-    /// Files of which chunks came lately, the newest last: their receipts ride along.
-    pub(super) chunks_from: VecDeque<TransferId>,
-    /// Chunks of files that nobody offered: since when.
-    pub(super) stray_chunks: BTreeMap<TransferId, Timestamp>,
     /// Frames in a row that could not be opened, and since when.
     pub(super) unreadable: Option<(Timestamp, u32)>,
     /// When queues that are not open yet are asked for again.
@@ -87,14 +61,11 @@ pub(super) struct ContactVolatile {
 impl Contact {
     /// How the conversation stands, for its row.
     pub(super) fn thread_record(&mut self) -> &ThreadRecord {
-        self.thread.inbox = self.inbox.record();
-        self.thread.outbox = self.outbox.head();
         let counts = self.volatile.audits.iter().map(|(queue, audit)| {
             let (claimed, collected) = audit.counts();
             (*queue.as_bytes(), claimed, collected)
         });
-        self.thread.counts = counts.collect();
-        &self.thread
+        self.conversation.record(counts.collect())
     }
 
     /// The newest certificate of their pod that we have seen.
@@ -121,7 +92,7 @@ impl fmt::Debug for Contact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Contact")
             .field("record", &self.record)
-            .field("thread", &self.thread)
+            .field("conversation", &self.conversation)
             .finish_non_exhaustive()
     }
 }

@@ -1,13 +1,15 @@
 //! Contacts of the pod: added, listed, forgotten.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ContactId, ContactState, ContactView, MAX_CONTACTS, MailAnswer, Messenger, MessengerStatus,
     RefusedBecause,
-    contact::{Contact, ContactVolatile, ThreadRecord},
+    contact::{Contact, ContactVolatile},
     contact_turn::ContactTurn,
     context::CommandResult,
+    conversation::Conversation,
+    files::Files,
     flight::FirstFlight,
     row::Key,
     stage::{ContactRecord, Stage},
@@ -18,8 +20,6 @@ use crate::{
     Name, RootPublic,
     card::Card,
     courier::{Courier, Route},
-    inbox::Inbox,
-    outbox::Outbox,
     vcard::Note,
 };
 
@@ -40,8 +40,8 @@ impl Messenger {
             reach: self.reach,
             contacts: count(ContactState::Active),
             asking: count(ContactState::Asking),
-            queued: self.contacts.values().map(|contact| contact.queued_at.len() as u32).sum(),
-            unread: self.contacts.values().map(|contact| contact.thread.unread).sum(),
+            queued: self.contacts.values().map(|contact| contact.conversation.queued()).sum(),
+            unread: self.contacts.values().map(|contact| contact.conversation.unread()).sum(),
             refused: self.volatile.refused,
         }
     }
@@ -53,13 +53,11 @@ impl Messenger {
 }
 
 impl Contact {
-    pub(super) fn new(record: ContactRecord, thread: ThreadRecord, card: Option<Card>) -> Self {
+    pub(super) fn new(record: ContactRecord, conversation: Conversation, card: Option<Card>) -> Self {
         let volatile = ContactVolatile {
             courier: Courier::new(&[], 0),
             session: None,
             wake: None,
-            chunks_from: VecDeque::new(),
-            stray_chunks: BTreeMap::new(),
             unreadable: None,
             open_at: 0,
             open_tries: 0,
@@ -70,17 +68,8 @@ impl Contact {
             first_flight: FirstFlight::default(),
             last_reset: 0,
         };
-        let (outbox, inbox) = (Outbox::new([0; 16]), Inbox::new([0; 16]));
-        let mut contact = Self {
-            record,
-            thread,
-            outbox,
-            inbox,
-            queued_at: BTreeMap::new(),
-            files: BTreeMap::new(),
-            card: None,
-            volatile,
-        };
+        let files = Files::default();
+        let mut contact = Self { record, conversation, files, card: None, volatile };
         contact.take_card(card);
         contact
     }
@@ -126,17 +115,17 @@ impl Contact {
             verified: self.record.profile.verified,
             own: *own,
             created_at: self.record.profile.created_at,
-            heard_at: self.thread.heard_at,
+            heard_at: self.conversation.heard_at(),
             places: self
                 .card
                 .iter()
                 .flat_map(|card| card.places())
                 .map(|place| place.address.place)
                 .collect(),
-            queued: self.queued_at.len() as u32,
+            queued: self.conversation.queued(),
             file_limit: self.record.profile.file_limit,
-            unread: self.thread.unread,
-            next_entry: self.thread.next_entry,
+            unread: self.conversation.unread(),
+            next_entry: self.conversation.next_entry(),
         }
     }
 }
@@ -144,7 +133,7 @@ impl Contact {
 impl Turn<'_> {
     /// Adds a contact, or replaces one that was only known.
     pub(super) fn insert_contact(&mut self, id: ContactId, record: ContactRecord, card: Option<Card>) {
-        let contact = Contact::new(record, ThreadRecord::default(), card);
+        let contact = Contact::new(record, Conversation::default(), card);
         self.messenger.contacts.insert(id, contact);
         self.with(id, |it| {
             it.record_changed();
@@ -203,17 +192,8 @@ impl ContactTurn<'_, '_> {
         if let Some(at) = self.contact.volatile.wake {
             self.work.wakes.remove(&(at, self.id));
         }
-        for number in self.contact.first_kept_entry()..self.contact.thread.next_entry {
-            self.cx.remove(Key::Entry(self.id, number));
-        }
-        for number in self.contact.outbox.logs() {
-            self.cx.remove(Key::Queued(self.id, number));
-        }
-        for seq in self.contact.inbox.kept() {
-            self.cx.remove(Key::Part(self.id, seq));
-        }
-        self.remove_all_files();
-        self.cx.remove(Key::Thread(self.id));
+        self.contact.conversation.remove_all(self.cx, self.id);
+        self.contact.files.remove_all(self.cx, self.id);
         self.cx.remove(Key::Contact(self.id));
     }
 }

@@ -1,16 +1,36 @@
-//! Conversations: entries said and received, and what of them still waits to be delivered.
+//! A conversation: entries said and received, and what of them still waits to be delivered or put in order.
+//!
+//! ```text
+//!   outgoing   Queued ──▶ Delivered   the contact's pod has it, and all before it
+//!                 └─────▶ Expired     it waited too long; it may or may not have arrived
+//!   incoming   Received
+//! ```
+
+use std::{collections::BTreeMap, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContactId, ContactState, Direction, EntryState, EntryView, MailAnswer, MailRow, Notice, RefusedBecause,
-    Timestamp,
-    contact::Contact,
-    contact_turn::ContactTurn,
-    context::CommandResult,
-    row::{Key, unpack},
+    answer::EntryView,
+    context::Context,
+    effect::Notice,
+    ids::ContactId,
+    item_key::ItemKey,
+    refusals::RefusalReason,
+    row::{Key, MailRow, unpack},
+    states::{Direction, EntryState},
+    step::Timestamp,
 };
-use crate::payload::{Payload, PayloadRange, Text};
+use crate::{
+    Window,
+    courier::Pending,
+    inbox::{Inbox, PartShape, PartVerdict},
+    outbox::{MAX_QUEUED_PARTS, Outbox, Settled},
+    packet::{Acks, Part},
+    part::Origin,
+    payload::{Payload, PayloadRange},
+    ratchet::Incarnation,
+};
 
 /// How long a message is tried, seconds: as long as relays keep frames.
 pub const MESSAGE_TTL: u64 = 21 * 24 * 60 * 60;
@@ -23,11 +43,64 @@ const RESERVED_FOR_CARDS: u64 = 16;
 
 /// One entry of a conversation, as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Entry {
-    pub(super) direction: Direction,
-    pub(super) at: Timestamp,
-    pub(super) state: EntryState,
-    pub(super) payload: Vec<u8>,
+struct Entry {
+    direction: Direction,
+    at: Timestamp,
+    state: EntryState,
+    payload: Vec<u8>,
+}
+
+/// How a conversation stands. Changes with every message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ThreadRecord {
+    /// Number of the next entry; entries count from 0.
+    next_entry: u64,
+    /// Incoming entries before this one were read.
+    read_to: u64,
+    /// Incoming entries from there on.
+    unread: u32,
+    /// When something last arrived.
+    heard_at: Option<Timestamp>,
+    /// The inbox.
+    inbox: Vec<u8>,
+    /// The outbox, but for the messages in it.
+    outbox: Vec<u8>,
+    /// For our queues at relays: frames that they say were taken there, and frames we collected there.
+    counts: Vec<AuditCount>,
+}
+
+/// Of a queue: frames that the contact says were taken there, and frames we collected there.
+pub(super) type AuditCount = ([u8; 32], u32, u32);
+
+/// A message in the outbox: when it was queued (none once it was given up), and the outbox's record of it.
+pub(super) type QueuedRow = (Option<Timestamp>, Vec<u8>);
+
+/// The conversation with one contact.
+#[derive(Debug, PartialEq)]
+pub(super) struct Conversation {
+    /// What the row holds; inbox, outbox and counts of it are as they were when it was last written.
+    thread: ThreadRecord,
+    inbox: Inbox,
+    outbox: Outbox,
+    /// When the messages in the outbox were queued, but for those given up.
+    queued_at: BTreeMap<u64, Timestamp>,
+}
+
+/// Something left the outbox that people do not see.
+#[derive(Debug)]
+pub(super) struct HiddenSettled {
+    pub(super) number: u64,
+    pub(super) delivered: bool,
+    pub(super) payload: Payload,
+}
+
+/// What came of a part.
+#[derive(Debug)]
+pub(super) struct PartTaken {
+    /// A receipt is owed; whether the part had come before.
+    pub(super) owes_receipt: Option<bool>,
+    /// Payloads that are whole now, in order.
+    pub(super) payloads: Vec<Vec<u8>>,
 }
 
 impl Entry {
@@ -49,29 +122,6 @@ impl Entry {
     }
 }
 
-/// A message in the outbox: when it was queued (none once it was given up), and the outbox's record of it.
-pub(super) type QueuedRow = (Option<Timestamp>, Vec<u8>);
-
-impl Contact {
-    /// When the oldest message is given up.
-    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
-        self.queued_at.first_key_value().map(|(_, at)| at.saturating_add(MESSAGE_TTL + 1))
-    }
-
-    /// The first entry that may still be kept.
-    pub(super) fn first_kept_entry(&self) -> u64 {
-        self.thread.next_entry.saturating_sub(MAX_ENTRIES)
-    }
-
-    pub(super) fn has_room_for_card(&self) -> bool {
-        self.outbox.queued_parts() < crate::outbox::MAX_QUEUED_PARTS
-    }
-
-    fn has_room_for_message(&self) -> bool {
-        self.outbox.queued_parts() + RESERVED_FOR_CARDS < crate::outbox::MAX_QUEUED_PARTS
-    }
-}
-
 impl MailRow {
     /// The entry of a conversation that this row writes, and whose; none for any other row. What an owner is shown
     /// changes by these and nothing else.
@@ -83,172 +133,326 @@ impl MailRow {
     }
 }
 
-impl ContactTurn<'_, '_> {
-    pub(super) fn send(&mut self, text: Text) -> CommandResult {
-        self.check_can_send()?;
-        let number = self.queue_payload(&Payload::Text(text));
-        number
-            .map(MailAnswer::Queued)
-            .ok_or_else(|| RefusedBecause::Conflict("the message cannot be queued".into()))
+impl Default for Conversation {
+    fn default() -> Self {
+        Self {
+            thread: ThreadRecord::default(),
+            inbox: Inbox::new([0; 16]),
+            outbox: Outbox::new([0; 16]),
+            queued_at: BTreeMap::new(),
+        }
+    }
+}
+
+impl Conversation {
+    /// A conversation from its rows.
+    pub(super) fn restore(
+        thread: ThreadRecord,
+        queued: BTreeMap<u64, QueuedRow>,
+    ) -> Result<Self, &'static str> {
+        let inbox = Inbox::restore(&thread.inbox).map_err(|_| "the inbox is damaged")?;
+        let messages = queued.iter().map(|(number, (_, record))| (*number, record.as_slice()));
+        let outbox = Outbox::restore(&thread.outbox, messages).map_err(|_| "the outbox is damaged")?;
+        let queued_at = queued.into_iter().filter_map(|(number, (at, _))| Some((number, at?))).collect();
+        Ok(Self { thread, inbox, outbox, queued_at })
     }
 
-    /// Whether something can be said to this contact now.
-    pub(super) fn check_can_send(&mut self) -> Result<(), RefusedBecause> {
-        let contact = &mut *self.contact;
-        match contact.record.state() {
-            ContactState::Active => {}
-            ContactState::Joining => {
-                let why = "the inviter has not confirmed you yet; it works once they have";
-                return Err(RefusedBecause::Conflict(why.into()));
-            }
-            ContactState::Asking => {
-                return Err(RefusedBecause::Conflict("confirm this contact first".into()));
-            }
-            ContactState::Blocked => {
-                return Err(RefusedBecause::Conflict("this contact is blocked; unblock it first".into()));
-            }
-            ContactState::Known => {
-                return Err(RefusedBecause::Conflict(
-                    "this person is known only by a card; invite them first".into(),
-                ));
-            }
-        }
-        if !contact.has_room_for_message() {
-            let remedy = "wait until some are delivered";
-            let limit = crate::outbox::MAX_QUEUED_PARTS as usize;
-            return Err(RefusedBecause::Full {
-                what: "parts of messages that wait for this contact",
-                limit,
-                remedy,
-            });
-        }
-        Ok(())
+    /// How it stands, for its row.
+    pub(super) fn record(&mut self, counts: Vec<AuditCount>) -> &ThreadRecord {
+        self.thread.inbox = self.inbox.record();
+        self.thread.outbox = self.outbox.head();
+        self.thread.counts = counts;
+        &self.thread
     }
 
-    /// Puts a payload into the conversation and the outbox.
-    pub(super) fn queue_payload(&mut self, payload: &Payload) -> Option<u64> {
-        let bytes = payload.to_bytes().to_vec();
-        let now = self.cx.now;
-        let contact = &mut *self.contact;
-        let number = contact.thread.next_entry;
-        contact.outbox.queue(number, u32::try_from(bytes.len()).ok()?).ok()?;
-        contact.queued_at.insert(number, now);
-        let entry =
-            Entry { direction: Direction::Outgoing, at: now, state: EntryState::Queued, payload: bytes };
-        self.write_entry(number, &entry);
-        self.keep_queued(number);
-        self.next_entry();
+    /// The counts in the row that was read.
+    pub(super) fn counts(&self) -> &[AuditCount] {
+        &self.thread.counts
+    }
+
+    /// When something last arrived.
+    pub(super) fn heard_at(&self) -> Option<Timestamp> {
+        self.thread.heard_at
+    }
+
+    /// Something arrived.
+    pub(super) fn heard(&mut self, now: Timestamp) {
+        self.thread.heard_at = Some(now);
+    }
+
+    /// Messages not yet known to be delivered.
+    pub(super) fn queued(&self) -> u32 {
+        u32::try_from(self.queued_at.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Entries not read yet.
+    pub(super) fn unread(&self) -> u32 {
+        self.thread.unread
+    }
+
+    /// The number after the last entry.
+    pub(super) fn next_entry(&self) -> u64 {
+        self.thread.next_entry
+    }
+
+    /// When the oldest message is given up.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.queued_at.first_key_value().map(|(_, at)| at.saturating_add(MESSAGE_TTL + 1))
+    }
+
+    pub(super) fn has_room_for_card(&self) -> bool {
+        self.outbox.queued_parts() < MAX_QUEUED_PARTS
+    }
+
+    pub(super) fn has_room_for_message(&self) -> bool {
+        self.outbox.queued_parts() + RESERVED_FOR_CARDS < MAX_QUEUED_PARTS
+    }
+
+    /// What has arrived, and in which group.
+    pub(super) fn receipt(&self) -> (Incarnation, Window) {
+        (Incarnation(self.inbox.incarnation()), *self.inbox.receipt())
+    }
+
+    /// Parts that wait to be acknowledged.
+    pub(super) fn pending(&self) -> impl Iterator<Item = Pending<ItemKey>> + '_ {
+        self.outbox.unacknowledged().map(|seq| {
+            let len = self.outbox.part(seq).map_or(0, |part| part.len as usize);
+            Pending { key: ItemKey::Part(seq), len, bulk: false }
+        })
+    }
+
+    /// Puts a payload into the conversation and the outbox. None if the outbox is full.
+    pub(super) fn queue(&mut self, cx: &mut Context<'_>, id: ContactId, payload: &Payload) -> Option<u64> {
+        let payload = payload.to_bytes().to_vec();
+        let number = self.thread.next_entry;
+        self.outbox.queue(number, u32::try_from(payload.len()).ok()?).ok()?;
+        self.queued_at.insert(number, cx.now);
+        let entry = Entry { direction: Direction::Outgoing, at: cx.now, state: EntryState::Queued, payload };
+        cx.put(Key::Entry(id, number), &entry);
+        self.keep_queued(cx, id, number);
+        self.number_next(cx, id);
         Some(number)
     }
 
     /// An incoming payload becomes an entry.
-    pub(super) fn receive_entry(&mut self, payload: Vec<u8>) {
-        let contact = &mut *self.contact;
-        let number = contact.thread.next_entry;
-        contact.thread.unread += 1;
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>, id: ContactId, payload: Vec<u8>) {
+        let number = self.thread.next_entry;
+        self.thread.unread += 1;
         let entry =
-            Entry { direction: Direction::Incoming, at: self.cx.now, state: EntryState::Received, payload };
-        self.write_entry(number, &entry);
-        self.next_entry();
-        self.cx.notify(Notice::Received(self.id, number));
+            Entry { direction: Direction::Incoming, at: cx.now, state: EntryState::Received, payload };
+        cx.put(Key::Entry(id, number), &entry);
+        self.number_next(cx, id);
+        cx.notify(Notice::Received(id, number));
     }
 
-    fn next_entry(&mut self) {
-        let contact = &mut *self.contact;
-        contact.thread.next_entry += 1;
-        let surplus = contact.thread.next_entry.checked_sub(MAX_ENTRIES + 1);
-        let waits = surplus.is_some_and(|number| contact.queued_at.contains_key(&number));
-        if let Some(number) = surplus.filter(|_| !waits) {
-            self.cx.remove(Key::Entry(self.id, number));
+    fn number_next(&mut self, cx: &mut Context<'_>, id: ContactId) {
+        self.thread.next_entry += 1;
+        let surplus = self.thread.next_entry.checked_sub(MAX_ENTRIES + 1);
+        if let Some(number) = surplus.filter(|number| !self.queued_at.contains_key(number)) {
+            cx.remove(Key::Entry(id, number));
         }
-        self.thread_changed();
-    }
-
-    fn write_entry(&mut self, number: u64, entry: &Entry) {
-        self.cx.put(Key::Entry(self.id, number), entry);
     }
 
     /// Writes down how a message stands in the outbox.
-    pub(super) fn keep_queued(&mut self, number: u64) {
-        let contact = &*self.contact;
-        let Some(record) = contact.outbox.record(number) else { return };
-        let row: QueuedRow = (contact.queued_at.get(&number).copied(), record);
-        self.cx.put(Key::Queued(self.id, number), &row);
+    fn keep_queued(&self, cx: &mut Context<'_>, id: ContactId, number: u64) {
+        if let Some(record) = self.outbox.record(number) {
+            let row: QueuedRow = (self.queued_at.get(&number).copied(), record);
+            cx.put(Key::Queued(id, number), &row);
+        }
+    }
+
+    /// A part to be sent, and whether it is for the first time.
+    pub(super) fn part(&mut self, cx: &mut Context<'_>, id: ContactId, seq: u64) -> Option<(Part, bool)> {
+        let part = self.outbox.part(seq)?;
+        let is_first = self.outbox.mark_sent(seq);
+        let bytes = if part.len == 0 { Some(Vec::new()) } else { read_part(cx, id, &part) };
+        let Some(bytes) = bytes else {
+            cx.refuse(RefusalReason::LostRow);
+            return None;
+        };
+        let origin = part.origin.map(|origin| (Incarnation(origin.incarnation), origin.last));
+        Some((Part { seq, first: part.first, last: part.last, origin, bytes }, is_first))
+    }
+
+    /// Takes the contact's receipts. Gives what people do not see of what is settled thereby.
+    pub(super) fn acknowledged(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ContactId,
+        acks: &Acks,
+    ) -> Vec<HiddenSettled> {
+        if acks.incarnation.0 != self.outbox.incarnation() {
+            return Vec::new();
+        }
+        let Ok(settled) = self.outbox.acknowledge(&acks.messages) else {
+            cx.refuse(RefusalReason::ForgedReceipt);
+            return Vec::new();
+        };
+        let mut hidden = Vec::new();
+        for Settled { log, void } in settled {
+            if void {
+                cx.remove(Key::Queued(id, log));
+            } else {
+                hidden.extend(self.settle(cx, id, log, EntryState::Delivered(cx.now)));
+            }
+        }
+        hidden
+    }
+
+    /// Gives up messages that waited too long. Gives what people do not see of them; none where nothing was given up.
+    pub(super) fn expire(&mut self, cx: &mut Context<'_>, id: ContactId) -> Option<Vec<HiddenSettled>> {
+        let mut hidden = None;
+        while let Some((number, at)) = self.queued_at.first_key_value().map(|(number, at)| (*number, *at))
+            && cx.now > at.saturating_add(MESSAGE_TTL)
+        {
+            self.outbox.void(number);
+            let settled = self.settle(cx, id, number, EntryState::Expired(cx.now));
+            hidden.get_or_insert_with(Vec::new).extend(settled);
+            // It keeps its place in the order until the contact has seen that nothing comes there.
+            self.keep_queued(cx, id, number);
+        }
+        hidden
     }
 
     /// A message left the outbox.
-    pub(super) fn settle(&mut self, number: u64, state: EntryState) {
-        self.cx.remove(Key::Queued(self.id, number));
-        self.contact.queued_at.remove(&number);
-        let Some(entry) = self.cx.read::<Entry>(Key::Entry(self.id, number)) else { return };
+    fn settle(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ContactId,
+        number: u64,
+        state: EntryState,
+    ) -> Option<HiddenSettled> {
+        cx.remove(Key::Queued(id, number));
+        self.queued_at.remove(&number);
+        let Some(entry) = cx.read::<Entry>(Key::Entry(id, number)) else {
+            cx.refuse(RefusalReason::LostRow);
+            return None;
+        };
         let entry = Entry { state, ..entry };
         if entry.shown().is_none() {
-            self.cx.remove(Key::Entry(self.id, number));
-            return self.hidden_settled(number, &entry);
+            cx.remove(Key::Entry(id, number));
+            let payload = Payload::parse(&entry.payload).ok()?;
+            let delivered = matches!(state, EntryState::Delivered(_));
+            return Some(HiddenSettled { number, delivered, payload });
         }
-        self.write_entry(number, &entry);
-        self.cx.notify(match state {
-            EntryState::Expired(_) => Notice::Expired(self.id, number),
-            _ => Notice::Delivered(self.id, number),
+        cx.put(Key::Entry(id, number), &entry);
+        cx.notify(match state {
+            EntryState::Expired(_) => Notice::Expired(id, number),
+            _ => Notice::Delivered(id, number),
         });
+        None
     }
 
-    /// What is no part of the conversation that people see left the outbox.
-    fn hidden_settled(&mut self, number: u64, entry: &Entry) {
-        match Payload::parse(&entry.payload) {
-            Ok(Payload::Card(card)) if matches!(entry.state, EntryState::Expired(_)) => {
-                self.card_was_given_up(&card);
-            }
-            Ok(payload) => self.settle_application(number, entry, &payload),
-            Err(_) => {}
+    /// Takes a part, and puts together what is whole.
+    pub(super) fn accept(&mut self, cx: &mut Context<'_>, id: ContactId, part: Part) -> PartTaken {
+        let Part { seq, first, last, origin, bytes } = part;
+        let origin = origin.map(|(incarnation, last)| Origin { incarnation: incarnation.0, last });
+        let shape = PartShape { first, last, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), origin };
+        let accepted = self.inbox.accept(seq, shape);
+        let owes_receipt = match accepted.verdict {
+            PartVerdict::New | PartVerdict::Malformed => Some(false),
+            PartVerdict::Repeat => Some(true),
+            PartVerdict::TooFar => None,
+        };
+        match accepted.verdict {
+            PartVerdict::Malformed => cx.refuse(RefusalReason::Malformed),
+            PartVerdict::Repeat => cx.refuse(RefusalReason::Repeat),
+            PartVerdict::New | PartVerdict::TooFar => {}
         }
+        if accepted.keep {
+            cx.put(Key::Part(id, seq), &bytes);
+        }
+        let in_hand = (!accepted.keep).then_some((seq, bytes));
+        let whole = accepted.released.iter();
+        let payloads =
+            whole.filter_map(|message| assemble(cx, id, &message.seqs, in_hand.as_ref())).collect();
+        accepted.forget.into_iter().for_each(|seq| cx.remove(Key::Part(id, seq)));
+        PartTaken { owes_receipt, payloads }
     }
 
-    /// Gives up messages that waited too long.
-    pub(super) fn expire(&mut self) {
-        let now = self.cx.now;
-        while let Some((number, at)) =
-            self.contact.queued_at.first_key_value().map(|(number, at)| (*number, *at))
-            && now > at.saturating_add(MESSAGE_TTL)
-        {
-            self.contact.outbox.void(number);
-            self.settle(number, EntryState::Expired(now));
-            // It keeps its place in the order until the contact has seen that nothing comes there.
-            self.keep_queued(number);
-            self.thread_changed();
-        }
+    /// A new group begins: everything that waits is numbered anew.
+    pub(super) fn restart(&mut self, cx: &mut Context<'_>, id: ContactId, incarnation: [u8; 16]) {
+        let parts = self.inbox.restart(incarnation);
+        let given_up = self.outbox.restart(incarnation);
+        parts.into_iter().for_each(|seq| cx.remove(Key::Part(id, seq)));
+        given_up.into_iter().for_each(|number| cx.remove(Key::Queued(id, number)));
+        self.outbox.logs().for_each(|number| self.keep_queued(cx, id, number));
     }
 
-    pub(super) fn messages(&mut self, before: Option<u64>, limit: u32) -> CommandResult {
-        let contact = &mut *self.contact;
-        let end = before.unwrap_or(u64::MAX).min(contact.thread.next_entry);
-        let first = contact.first_kept_entry();
-        let mut entries = Vec::new();
-        for number in (first..end).rev() {
-            if entries.len() >= limit.min(MAX_LISTED) as usize {
-                break;
-            }
-            let Some(entry) = self.cx.read::<Entry>(Key::Entry(self.id, number)) else { continue };
-            entries.extend(entry.view(number));
-        }
+    /// The first entry that may still be kept.
+    fn first_kept(&self) -> u64 {
+        self.thread.next_entry.saturating_sub(MAX_ENTRIES)
+    }
+
+    /// Entries that people see, at most `limit` of those before a number, newest last.
+    pub(super) fn list(
+        &self,
+        cx: &Context<'_>,
+        id: ContactId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Vec<EntryView> {
+        let end = before.unwrap_or(u64::MAX).min(self.thread.next_entry);
+        let kept = (self.first_kept()..end).rev();
+        let shown = kept.filter_map(|number| cx.read::<Entry>(Key::Entry(id, number))?.view(number));
+        let mut entries: Vec<EntryView> = shown.take(limit.min(MAX_LISTED) as usize).collect();
         entries.reverse();
-        Ok(MailAnswer::Messages(entries))
+        entries
     }
 
-    pub(super) fn mark_read(&mut self, up_to: u64) -> CommandResult {
-        let contact = &mut *self.contact;
-        let (from, end) = (contact.thread.read_to, up_to.saturating_add(1).min(contact.thread.next_entry));
-        if end > from {
-            let incoming = |number: &u64| {
-                let entry = self.cx.read::<Entry>(Key::Entry(self.id, *number));
-                entry.is_some_and(|entry| entry.direction == Direction::Incoming)
-            };
-            let read = (from..end).filter(incoming).count() as u32;
-            let contact = &mut *self.contact;
-            contact.thread.read_to = end;
-            contact.thread.unread = contact.thread.unread.saturating_sub(read);
-            self.thread_changed();
+    /// All entries up to this one were read. Whether that is news.
+    pub(super) fn mark_read(&mut self, cx: &Context<'_>, id: ContactId, up_to: u64) -> bool {
+        let (from, end) = (self.thread.read_to, up_to.saturating_add(1).min(self.thread.next_entry));
+        if end <= from {
+            return false;
         }
-        Ok(MailAnswer::Done)
+        let incoming = |number: &u64| {
+            let entry = cx.read::<Entry>(Key::Entry(id, *number));
+            entry.is_some_and(|entry| entry.direction == Direction::Incoming)
+        };
+        let read = (from..end).filter(incoming).count() as u32;
+        self.thread.read_to = end;
+        self.thread.unread = self.thread.unread.saturating_sub(read);
+        true
     }
+
+    /// Removes all rows: the contact is forgotten.
+    pub(super) fn remove_all(&self, cx: &mut Context<'_>, id: ContactId) {
+        for number in self.first_kept()..self.thread.next_entry {
+            cx.remove(Key::Entry(id, number));
+        }
+        self.outbox.logs().for_each(|number| cx.remove(Key::Queued(id, number)));
+        self.inbox.kept().into_iter().for_each(|seq| cx.remove(Key::Part(id, seq)));
+        cx.remove(Key::Thread(id));
+    }
+}
+
+/// The bytes of a part, from the entry of its message.
+fn read_part(cx: &Context<'_>, id: ContactId, part: &crate::PartRef) -> Option<Vec<u8>> {
+    let entry = cx.read::<Entry>(Key::Entry(id, part.log))?;
+    let from = part.offset as usize;
+    Some(entry.payload.get(from..from + part.len as usize)?.to_vec())
+}
+
+/// The bytes of a message from its parts, the last of which may be in hand.
+fn assemble(
+    cx: &mut Context<'_>,
+    id: ContactId,
+    seqs: &Range<u64>,
+    in_hand: Option<&(u64, Vec<u8>)>,
+) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    for seq in seqs.clone() {
+        match in_hand.filter(|(number, _)| *number == seq) {
+            Some((_, bytes)) => message.extend_from_slice(bytes),
+            None => match cx.read::<Vec<u8>>(Key::Part(id, seq)) {
+                Some(bytes) => message.extend_from_slice(&bytes),
+                None => {
+                    cx.refuse(RefusalReason::LostRow);
+                    return None;
+                }
+            },
+        }
+    }
+    Some(message)
 }

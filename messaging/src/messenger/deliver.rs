@@ -1,37 +1,31 @@
 //! Frames out: what the courier of a contact finds due, sealed and handed to places.
 
 use super::{
-    ContactId, ContactState, Timestamp,
     contact::Contact,
     contact_turn::ContactTurn,
-    conversation::Entry,
+    ids::ContactId,
     item_key::{Due, ItemKey},
     network::Purpose,
-    row::Key,
+    stage::Stage,
+    step::Timestamp,
 };
 use crate::{
     courier::{CallOutcome, Pending},
     envelope::{Envelope, Ratchet},
     frame::{DepositId, Frame},
     lane::{Lane, LaneRole, Unreached},
-    packet::{Acks, Item, MAX_ITEMS, Packet, Part},
+    packet::{Acks, Item, MAX_ITEMS, Packet},
     place::QueueAddress,
-    ratchet::Incarnation,
     wire::{Refusal, Request, Response},
 };
 
 impl Contact {
     pub(super) fn pending(&self) -> Vec<Pending<ItemKey>> {
-        let part = |seq| {
-            let len = self.outbox.part(seq).map_or(0, |part| part.len as usize);
-            Pending { key: ItemKey::Part(seq), len, bulk: false }
-        };
-        self.outbox.unacknowledged().map(part).chain(self.pending_chunks()).collect()
+        self.conversation.pending().chain(self.files.pending()).collect()
     }
 
     fn can_ship(&self) -> bool {
-        self.record.state() == ContactState::Active
-            && self.record.pending_reset().is_none()
+        matches!(&self.record.stage, Stage::Active(active) if active.pending_reset.is_none())
             && self.card.is_some()
     }
 
@@ -67,7 +61,7 @@ impl ContactTurn<'_, '_> {
         if !self.contact.can_ship() {
             return None;
         }
-        let expiry = self.contact.next_expiry();
+        let expiry = self.contact.conversation.next_expiry();
         self.contact.volatile.courier.next_wake(self.cx.now).into_iter().chain(expiry).min()
     }
 
@@ -108,24 +102,18 @@ impl ContactTurn<'_, '_> {
     }
 
     pub(super) fn item(&mut self, key: ItemKey) -> Option<Item> {
-        let seq = match key {
-            ItemKey::Part(seq) => seq,
-            ItemKey::Chunk(transfer, index) => return self.chunk(transfer, index),
-        };
-        let contact = &mut *self.contact;
-        let part = contact.outbox.part(seq)?;
-        if contact.outbox.mark_sent(seq) {
-            self.thread_changed_quietly();
+        match key {
+            ItemKey::Chunk(transfer, index) => {
+                self.contact.files.chunk(self.cx, self.id, transfer, index).map(Item::Chunk)
+            }
+            ItemKey::Part(seq) => {
+                let (part, is_first) = self.contact.conversation.part(self.cx, self.id, seq)?;
+                if is_first {
+                    self.thread_changed_quietly();
+                }
+                Some(Item::Part(part))
+            }
         }
-        let bytes = if part.len == 0 {
-            Vec::new()
-        } else {
-            let entry = self.cx.read::<Entry>(Key::Entry(self.id, part.log))?;
-            let from = part.offset as usize;
-            entry.payload.get(from..from + part.len as usize)?.to_vec()
-        };
-        let origin = part.origin.map(|origin| (Incarnation(origin.incarnation), origin.last));
-        Some(Item::Part(Part { seq, first: part.first, last: part.last, origin, bytes }))
     }
 
     /// A packet with these items and the receipts of the moment, encrypted for this contact.
@@ -143,12 +131,13 @@ impl ContactTurn<'_, '_> {
     /// What we have of this contact's.
     pub(super) fn acks(&self) -> Acks {
         let contact = &*self.contact;
+        let (incarnation, messages) = contact.conversation.receipt();
         let card = contact.card.as_ref();
         let places = card.map_or(0, |card| card.places().len());
         Acks {
-            incarnation: Incarnation(contact.inbox.incarnation()),
-            messages: *contact.inbox.receipt(),
-            transfers: contact.chunk_receipts(),
+            incarnation,
+            messages,
+            transfers: contact.files.receipts(),
             deposited: (0..places).map(|place| contact.volatile.courier.accepted(place)).collect(),
             card: card.map_or(0, |card| card.version()),
         }

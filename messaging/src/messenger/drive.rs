@@ -1,6 +1,6 @@
 //! What is due for one contact, and when it is to be looked at next.
 
-use super::{contact_turn::ContactTurn, row::Key, states::ContactState};
+use super::{contact_turn::ContactTurn, files::FileEvent, states::ContactState};
 use crate::ratchet::Session;
 
 impl ContactTurn<'_, '_> {
@@ -30,7 +30,7 @@ impl ContactTurn<'_, '_> {
                 self.refresh_card();
                 self.expire();
                 self.check_relay_audits();
-                self.remove_needless_chunks();
+                self.contact.files.wake(self.cx, self.id);
                 self.drive_reset();
                 self.pump();
             }
@@ -46,7 +46,7 @@ impl ContactTurn<'_, '_> {
             self.next_opening(),
             self.next_reset(),
             self.next_delivery(),
-            self.next_file(),
+            self.contact.files.next_wake(self.cx.now),
             self.next_suspicion(),
         ];
         let next = next.into_iter().flatten().min().map(|at| at.max(self.cx.now + 1));
@@ -61,13 +61,8 @@ impl ContactTurn<'_, '_> {
     pub(super) fn begin_group(&mut self, session: Box<Session>) {
         let incarnation = session.incarnation().0;
         self.keep_session(session);
-        let parts = self.contact.inbox.restart(incarnation);
-        let given_up = self.contact.outbox.restart(incarnation);
-        let waiting: Vec<u64> = self.contact.outbox.logs().collect();
-        parts.into_iter().for_each(|seq| self.cx.remove(Key::Part(self.id, seq)));
-        given_up.into_iter().for_each(|number| self.cx.remove(Key::Queued(self.id, number)));
-        waiting.into_iter().for_each(|number| self.keep_queued(number));
-        self.restart_files();
+        self.contact.conversation.restart(self.cx, self.id, incarnation);
+        self.file_event(FileEvent::GroupBegan);
         self.thread_changed();
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     carrier::{Parcel, ParcelEntry},
     frame::{Blob, DepositId},
     place::QueueId,
+    ratchet::Incarnation,
     wire::QueueNotice,
 };
 
@@ -81,10 +82,9 @@ impl Turn<'_> {
     }
 
     /// What has arrived of the contact whose queue this is, and in which group.
-    fn window_of(&self, queue: &QueueId) -> Option<([u8; 16], Window)> {
+    fn window_of(&self, queue: &QueueId) -> Option<(Incarnation, Window)> {
         let QueueOwner::Contact(id) = self.messenger.network.owner_of(queue)? else { return None };
-        let inbox = &self.messenger.contacts.get(&id)?.inbox;
-        Some((inbox.incarnation(), *inbox.receipt()))
+        Some(self.messenger.contacts.get(&id)?.conversation.receipt())
     }
 }
 

@@ -1,19 +1,14 @@
 //! Frames in: opened, taken apart, put in order, acted on.
 
-use std::ops::Range;
-
 use super::{
-    EntryState, RefusalReason, contact_turn::ContactTurn, own_queue::OwnQueue, row::Key, stage::OurCard,
-    work::FollowUp,
+    contact_turn::ContactTurn, conversation::PartTaken, files::FileEvent, own_queue::OwnQueue,
+    refusals::RefusalReason, stage::OurCard, work::FollowUp,
 };
 use crate::{
     courier::RelayAudit,
     envelope::{Envelope, Ratchet},
     frame::Blob,
-    inbox::{PartShape, PartVerdict},
-    outbox::Settled,
     packet::{Acks, Item, Packet, Part},
-    part::Origin,
     payload::Payload,
     place::QueueId,
     ratchet::OpenError,
@@ -90,7 +85,7 @@ impl ContactTurn<'_, '_> {
         for item in packet.items {
             match item {
                 Item::Part(part) => self.part(part),
-                Item::Chunk(chunk) => self.chunk_arrived(&chunk),
+                Item::Chunk(chunk) => self.file_event(FileEvent::Chunk(&chunk)),
             }
         }
     }
@@ -101,7 +96,7 @@ impl ContactTurn<'_, '_> {
         let contact = &mut *self.contact;
         contact.volatile.unreadable = None;
         contact.volatile.courier.heard_from(now);
-        contact.thread.heard_at = Some(now);
+        contact.conversation.heard(now);
         self.group_is_known();
         self.thread_changed();
         self.redeemer_was_heard();
@@ -117,24 +112,9 @@ impl ContactTurn<'_, '_> {
     }
 
     fn receipts(&mut self, acks: &Acks) {
-        let now = self.cx.now;
-        let contact = &mut *self.contact;
-        if acks.incarnation.0 == contact.outbox.incarnation() {
-            match contact.outbox.acknowledge(&acks.messages) {
-                Ok(settled) => {
-                    for Settled { log, void } in settled {
-                        if void {
-                            self.cx.remove(Key::Queued(self.id, log))
-                        } else {
-                            self.settle(log, EntryState::Delivered(now))
-                        }
-                    }
-                }
-                Err(_) => self.cx.refuse(RefusalReason::ForgedReceipt),
-            }
-        }
+        self.messages_acknowledged(acks);
         self.adopt_card_version(acks.card);
-        self.file_receipts(&acks.transfers);
+        self.file_event(FileEvent::Receipts(&acks.transfers));
         self.audit_deposits(acks);
     }
 
@@ -183,62 +163,26 @@ impl ContactTurn<'_, '_> {
     }
 
     fn part(&mut self, part: Part) {
-        let now = self.cx.now;
-        let Part { seq, first, last, origin, bytes } = part;
-        let contact = &mut *self.contact;
-        let origin = origin.map(|(incarnation, last)| Origin { incarnation: incarnation.0, last });
-        let shape = PartShape { first, last, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), origin };
-        let accepted = contact.inbox.accept(seq, shape);
-        match accepted.verdict {
-            PartVerdict::New => contact.volatile.courier.owe_receipt(now, false),
-            PartVerdict::Repeat => contact.volatile.courier.owe_receipt(now, true),
-            PartVerdict::Malformed => {
-                contact.volatile.courier.owe_receipt(now, false);
-                self.cx.refuse(RefusalReason::Malformed);
-            }
-            PartVerdict::TooFar => {}
+        let PartTaken { owes_receipt, payloads } = self.contact.conversation.accept(self.cx, self.id, part);
+        if let Some(repeated) = owes_receipt {
+            self.contact.volatile.courier.owe_receipt(self.cx.now, repeated);
         }
-        if accepted.verdict == PartVerdict::Repeat {
-            self.cx.refuse(RefusalReason::Repeat);
-            return;
-        }
-        let mut in_hand = Some((seq, bytes));
-        if accepted.keep
-            && let Some((seq, bytes)) = in_hand.take()
-        {
-            self.cx.put(Key::Part(self.id, seq), &bytes);
-        }
-        let messages: Vec<Vec<u8>> = accepted
-            .released
-            .iter()
-            .filter_map(|message| self.assemble(&message.seqs, in_hand.as_ref()))
-            .collect();
-        accepted.forget.into_iter().for_each(|seq| self.cx.remove(Key::Part(self.id, seq)));
         self.thread_changed();
-        messages.into_iter().for_each(|payload| self.payload(payload));
-    }
-
-    /// The bytes of a message from its parts, the last of which may be in hand.
-    fn assemble(&self, seqs: &Range<u64>, in_hand: Option<&(u64, Vec<u8>)>) -> Option<Vec<u8>> {
-        let mut message = Vec::new();
-        for seq in seqs.clone() {
-            match in_hand.filter(|(number, _)| *number == seq) {
-                Some((_, bytes)) => message.extend_from_slice(bytes),
-                None => message.extend_from_slice(&self.cx.read::<Vec<u8>>(Key::Part(self.id, seq))?),
-            }
-        }
-        Some(message)
+        payloads.into_iter().for_each(|payload| self.payload(payload));
     }
 
     fn payload(&mut self, bytes: Vec<u8>) {
         match Payload::parse(&bytes) {
             Ok(Payload::Card(card)) => self.card(&card),
-            Ok(Payload::FileCancel(transfer)) => self.file_cancelled(transfer),
+            Ok(Payload::FileCancel(transfer)) => self.file_event(FileEvent::Cancelled(transfer)),
             Ok(Payload::FileOffer(offer)) => {
                 self.receive_entry(bytes);
-                self.file_offered(offer);
+                self.file_event(FileEvent::Offered(offer, self.contact.record.profile.file_limit));
             }
-            Ok(Payload::ApplicationOffer(offer)) => self.application_offered(&offer),
+            Ok(Payload::ApplicationOffer(offer)) => {
+                let served = self.served_kinds.contains(offer.kind);
+                self.file_event(FileEvent::PayloadOffered(&offer, served));
+            }
             Ok(Payload::Application(application)) => self.application_arrived(application, bytes),
             Ok(Payload::Text(_) | Payload::Unknown(_)) => self.receive_entry(bytes),
             Err(_) => self.cx.refuse(RefusalReason::Malformed),

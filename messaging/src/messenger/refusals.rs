@@ -21,6 +21,8 @@ pub enum RefusalReason {
     NoInvite,
     /// No new group could be made with a contact: their card or our keys for them are missing or damaged.
     NoGroup,
+    /// A row that should be there is missing: an entry, or a part of a message.
+    LostRow,
     /// A stored key package cannot be used: the rows are damaged.
     BadKeys,
     /// A long payload of a session that no session here takes, or for which there was no room.
@@ -29,7 +31,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// All reasons, in the order of their names on a status page.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UnknownQueue,
         Self::Foreign,
         Self::Malformed,
@@ -39,6 +41,7 @@ impl RefusalReason {
         Self::NoContact,
         Self::NoInvite,
         Self::NoGroup,
+        Self::LostRow,
         Self::BadKeys,
         Self::DeclinedPayload,
     ];
@@ -56,6 +59,7 @@ impl RefusalReason {
             Self::NoContact => "no_contact",
             Self::NoInvite => "no_invite",
             Self::NoGroup => "no_group",
+            Self::LostRow => "lost_row",
             Self::BadKeys => "bad_keys",
             Self::DeclinedPayload => "declined_payloads",
         }

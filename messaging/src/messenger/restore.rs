@@ -4,17 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{
     ContactId, Messenger, Own,
-    contact::{Contact, ThreadRecord},
-    conversation::QueuedRow,
-    files::FileRecord,
+    contact::Contact,
+    conversation::{AuditCount, Conversation, QueuedRow, ThreadRecord},
+    files::Files,
     network::QueueOwner,
     row::{BadRow, Key, unpack},
     stage::ContactRecord,
 };
-use crate::{
-    Name, RelayAudit, RootPublic, TransferId, card::UnverifiedCard, inbox::Inbox, outbox::Outbox,
-    place::QueueId,
-};
+use crate::{Name, RelayAudit, RootPublic, card::UnverifiedCard, place::QueueId};
 
 /// Why a messenger cannot be brought back from its rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +29,7 @@ struct Pieces {
     record: Option<ContactRecord>,
     thread: Option<ThreadRecord>,
     queued: BTreeMap<u64, QueuedRow>,
-    files: BTreeMap<TransferId, FileRecord>,
+    files: Files,
 }
 
 impl Messenger {
@@ -66,9 +63,8 @@ impl Messenger {
                     pieces.entry(id).or_default().queued.insert(number, row);
                 }
                 Key::Sending(id, transfer) | Key::Taking(id, transfer) => {
-                    let record: FileRecord = unpack(value).map_err(bad)?;
-                    record.check().map_err(bad)?;
-                    pieces.entry(id).or_default().files.insert(transfer, record);
+                    let files = &mut pieces.entry(id).or_default().files;
+                    files.restore(transfer, unpack(value).map_err(bad)?).map_err(bad)?;
                 }
                 Key::Entry(..) | Key::Part(..) | Key::Chunk(..) => {}
             }
@@ -110,22 +106,15 @@ impl Pieces {
                 Some(card.verify_kept(&root).map_err(|_| RestoreError::Thread("the card is another's"))?)
             }
         };
-        let inbox =
-            Inbox::restore(&thread.inbox).map_err(|_| RestoreError::Thread("the inbox is damaged"))?;
-        let messages = self.queued.iter().map(|(number, (_, record))| (*number, record.as_slice()));
-        let outbox = Outbox::restore(&thread.outbox, messages);
-        let outbox = outbox.map_err(|_| RestoreError::Thread("the outbox is damaged"))?;
-        let mut contact = Contact::new(record, thread, card);
-        let seen = contact.thread.heard_at.unwrap_or_default();
-        let watch = |(queue, claimed, collected): &([u8; 32], u32, u32)| {
+        let conversation = Conversation::restore(thread, self.queued).map_err(RestoreError::Thread)?;
+        let seen = conversation.heard_at().unwrap_or_default();
+        let audit = |(queue, claimed, collected): &AuditCount| {
             (QueueId::from_bytes(*queue), RelayAudit::resume(*claimed, *collected, seen))
         };
-        contact.volatile.audits = contact.thread.counts.iter().map(watch).collect();
+        let audits = conversation.counts().iter().map(audit).collect();
+        let mut contact = Contact::new(record, conversation, card);
+        contact.volatile.audits = audits;
         contact.files = self.files;
-        contact.inbox = inbox;
-        contact.outbox = outbox;
-        contact.queued_at =
-            self.queued.into_iter().filter_map(|(number, (at, _))| Some((number, at?))).collect();
         Ok(contact)
     }
 }
@@ -143,11 +132,6 @@ impl PartialEq for Messenger {
 
 impl PartialEq for Contact {
     fn eq(&self, other: &Self) -> bool {
-        self.record == other.record
-            && self.thread == other.thread
-            && self.outbox == other.outbox
-            && self.inbox == other.inbox
-            && self.queued_at == other.queued_at
-            && self.files == other.files
+        self.record == other.record && self.conversation == other.conversation && self.files == other.files
     }
 }

@@ -51,6 +51,7 @@ impl<'a> Turn<'a> {
                 self.cx.step.rows.push(MailRow::put(Key::Thread(id), contact.thread_record()));
             }
         }
+        work.touched.clear();
         work.sealed.clear();
         self.messenger.volatile.refused.add(&self.cx.refused);
         self.cx.step
@@ -160,13 +161,13 @@ impl<'a> Turn<'a> {
             Command::RemoveRelay(place) => self.remove_relay(place),
             Command::Relays => Ok(MailAnswer::Relays(self.messenger.relay_list())),
             Command::OfferFile { contact, name, content } => {
-                self.on(contact, |it| it.offer_file(name, content))
+                self.on(contact, |it| it.offer_file(&name, &content))
             }
             Command::LoadFile { contact, transfer, first, bytes } => {
                 self.on(contact, |it| it.load_file(transfer, first, &bytes))
             }
-            Command::Files(id) => self.on(id, |it| it.files()),
-            Command::File(id, transfer) => self.on(id, |it| it.file(transfer)),
+            Command::Files(id) => self.contact(id).map(|contact| MailAnswer::Files(contact.files.list())),
+            Command::File(id, transfer) => self.contact(id)?.files.view(transfer).map(MailAnswer::File),
             Command::ReadFile { contact, transfer, first, count } => {
                 self.on(contact, |it| it.read_file(transfer, first, count))
             }

@@ -1,177 +1,288 @@
-//! Chunks on their way: sent, taken, acknowledged, refused.
+//! Offers and chunks on their way: sent, taken, acknowledged, refused.
 
-use super::{FileRecord, STRAY_AFTER};
+use sha2::{Digest as _, Sha256};
+
+use super::{FileRecord, Files, chunks_of};
 use crate::{
     ChunkVerdict, FileContent, Incoming, MAX_TRANSFERS, TransferId, Window,
     messenger::{
-        ContactState, Direction, FileState, Notice, RefusalReason, contact_turn::ContactTurn, row::Key,
+        context::Context,
+        effect::{ApplicationEvent, Notice},
+        ids::ContactId,
+        refusals::RefusalReason,
+        row::Key,
+        states::{Direction, FileState},
+        step::Timestamp,
     },
-    packet::{Chunk, Item},
-    payload::{FileOffer, Payload},
+    packet::Chunk,
+    payload::{ApplicationOffer, FileOffer, MAX_APPLICATION_LEN, Payload},
 };
 
 /// Files whose chunks came without an offer, at most so many are remembered.
 const MAX_STRAY: usize = 8;
+/// Chunks of a file that was never offered are refused after this, seconds: their offer may be late.
+const STRAY_AFTER: Timestamp = 10 * 60;
 
-impl ContactTurn<'_, '_> {
+/// What happened to files.
+pub(in crate::messenger) enum FileEvent<'a> {
+    /// The contact offers a file, of which at most so many bytes are taken.
+    Offered(FileOffer, u64),
+    /// The contact announces a long payload, for which there is a session here or not.
+    PayloadOffered(&'a ApplicationOffer, bool),
+    /// A chunk came.
+    Chunk(&'a Chunk),
+    /// What the contact has of our files.
+    Receipts(&'a [(TransferId, Window)]),
+    /// The contact gave a file up.
+    Cancelled(TransferId),
+    /// The offer of a long payload expired.
+    OfferExpired(TransferId),
+    /// A new group began: the contact's pod may have been restored from a backup.
+    GroupBegan,
+}
+
+/// What follows for the conversation.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub(in crate::messenger) struct FileOutcome {
+    /// To be told to the contact.
+    pub(in crate::messenger) say: Option<Payload>,
+    /// A receipt is owed; whether what came had come before.
+    pub(in crate::messenger) owes_receipt: Option<bool>,
+}
+
+impl FileOutcome {
+    fn decline(transfer: TransferId) -> Self {
+        Self { say: Some(Payload::FileCancel(transfer)), owes_receipt: None }
+    }
+}
+
+impl Files {
+    /// Takes note of what happened.
+    pub(in crate::messenger) fn handle(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ContactId,
+        event: FileEvent<'_>,
+    ) -> FileOutcome {
+        match event {
+            FileEvent::Offered(offer, limit) => return self.offered(cx, id, &offer, limit),
+            FileEvent::PayloadOffered(offer, served) => return self.payload_offered(cx, id, offer, served),
+            FileEvent::Chunk(chunk) => return self.chunk_arrived(cx, id, chunk),
+            FileEvent::Receipts(receipts) => self.acknowledged(cx, id, receipts),
+            FileEvent::Cancelled(transfer) => self.cancelled(cx, id, transfer),
+            FileEvent::OfferExpired(transfer) => return self.offer_expired(cx, id, transfer),
+            FileEvent::GroupBegan => self.learn_anew(cx, id),
+        }
+        FileOutcome::default()
+    }
+
     /// A chunk to be sent.
-    pub(in crate::messenger) fn chunk(&mut self, transfer: TransferId, index: u32) -> Option<Item> {
-        let bytes = self.cx.read::<Vec<u8>>(Key::Chunk(self.id, transfer, index))?;
-        let mut record = self.file_record(transfer).ok()?.clone();
+    pub(in crate::messenger) fn chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ContactId,
+        transfer: TransferId,
+        index: u32,
+    ) -> Option<Chunk> {
+        let bytes = cx.read::<Vec<u8>>(Key::Chunk(id, transfer, index))?;
+        let mut record = self.records.get(&transfer)?.clone();
         let mut outgoing = record.outgoing()?;
         if outgoing.mark_sent(index) {
             record.transfer = outgoing.record();
-            self.keep_file(transfer, record);
+            self.keep(cx, id, transfer, record);
         }
-        Some(Item::Chunk(Chunk { transfer, index, bytes }))
+        Some(Chunk { transfer, index, bytes })
     }
 
-    /// What a contact has of our files.
-    pub(in crate::messenger) fn file_receipts(&mut self, receipts: &[(TransferId, Window)]) {
+    fn acknowledged(&mut self, cx: &mut Context<'_>, id: ContactId, receipts: &[(TransferId, Window)]) {
         for (transfer, window) in receipts {
-            let Ok(record) = self.file_record(*transfer) else { continue };
-            let (mut record, Some(mut outgoing)) = (record.clone(), record.outgoing()) else { continue };
+            let record = self.records.get(transfer).cloned();
+            let Some((mut record, mut outgoing)) =
+                record.and_then(|record| Some((record.clone(), record.outgoing()?)))
+            else {
+                continue;
+            };
             match outgoing.acknowledge(window) {
                 Ok(true) => {
                     record.transfer = outgoing.record();
                     if outgoing.is_complete() {
                         record.state = FileState::Complete;
-                        match record.payload() {
-                            Some((kind, number)) => self.payload_settled(number, kind, true),
-                            None => self.cx.notify(Notice::FileDelivered(self.id, *transfer)),
-                        }
+                        settled(cx, id, *transfer, &record, true);
                     }
-                    self.keep_file(*transfer, record);
+                    self.keep(cx, id, *transfer, record);
                 }
                 Ok(false) => {}
-                Err(_) => self.cx.refuse(RefusalReason::ForgedReceipt),
+                Err(_) => cx.refuse(RefusalReason::ForgedReceipt),
             }
         }
     }
 
-    /// The contact's pod may have been restored from a backup: what it has of our files is learnt anew.
-    pub(in crate::messenger) fn restart_files(&mut self) {
-        let contact = &*self.contact;
-        let restarted = contact.files.iter().filter_map(|(transfer, file)| {
+    /// What the contact has of our files is learnt anew.
+    fn learn_anew(&mut self, cx: &mut Context<'_>, id: ContactId) {
+        let restarted = self.records.iter().filter_map(|(transfer, file)| {
             let mut outgoing = file.outgoing()?;
             outgoing.restart();
             Some((*transfer, FileRecord { transfer: outgoing.record(), ..file.clone() }))
         });
-        let restarted: Vec<_> = restarted.collect();
-        restarted.into_iter().for_each(|(transfer, record)| self.keep_file(transfer, record));
+        for (transfer, record) in restarted.collect::<Vec<_>>() {
+            self.keep(cx, id, transfer, record);
+        }
     }
 
     /// A contact offers a file: it is taken if it is within the limit.
-    pub(in crate::messenger) fn file_offered(&mut self, offer: FileOffer) {
+    fn offered(&mut self, cx: &mut Context<'_>, id: ContactId, offer: &FileOffer, limit: u64) -> FileOutcome {
         let FileOffer { transfer, name, size, sha256 } = offer;
-        let content = FileContent { size, sha256 };
-        let contact = &*self.contact;
-        if contact.files.contains_key(&transfer) {
-            return;
+        let content = FileContent { size: *size, sha256: *sha256 };
+        if self.records.contains_key(transfer) {
+            return FileOutcome::default();
         }
-        let limit = contact.record.profile.file_limit;
-        let welcome = size > 0 && contact.files_underway(Direction::Incoming) < MAX_TRANSFERS;
-        let incoming = Incoming::new(content, limit).ok().filter(|_| welcome);
-        let room = self.make_room_for_file().is_ok();
-        let Some(incoming) = incoming.filter(|_| room) else {
-            self.queue_payload(&Payload::FileCancel(transfer));
-            return self.cx.notify(Notice::FileCancelled(self.id, transfer));
+        let room = *size > 0 && self.check_room_for_file(cx, id, Direction::Incoming).is_ok();
+        let Some(incoming) = Incoming::new(content, limit).ok().filter(|_| room) else {
+            cx.notify(Notice::FileCancelled(id, *transfer));
+            return FileOutcome::decline(*transfer);
         };
-        let mut record = FileRecord::new(Direction::Incoming, &name, &content, self.cx.now);
+        let mut record = FileRecord::new(Direction::Incoming, name, &content, cx.now);
         record.state = FileState::Underway;
         record.transfer = incoming.record();
-        self.keep_file(transfer, record);
-        self.cx.notify(Notice::FileOffered(self.id, transfer));
+        self.keep(cx, id, *transfer, record);
+        cx.notify(Notice::FileOffered(id, *transfer));
+        FileOutcome::default()
+    }
+
+    /// A long payload is announced. One that no session takes, or that finds no room, is declined.
+    fn payload_offered(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ContactId,
+        offer: &ApplicationOffer,
+        served: bool,
+    ) -> FileOutcome {
+        let ApplicationOffer { transfer, kind, content } = *offer;
+        if self.records.contains_key(&transfer) {
+            return FileOutcome::default();
+        }
+        let room = served && self.check_room_for_payload(cx, id, Direction::Incoming).is_ok();
+        let Some(incoming) = Incoming::new(content, MAX_APPLICATION_LEN as u64).ok().filter(|_| room) else {
+            cx.refuse(RefusalReason::DeclinedPayload);
+            return FileOutcome::decline(transfer);
+        };
+        let record = FileRecord::incoming_payload(kind, &incoming, cx.now);
+        self.keep(cx, id, transfer, record);
+        FileOutcome::default()
     }
 
     /// A chunk of a file.
-    pub(in crate::messenger) fn chunk_arrived(&mut self, chunk: &Chunk) {
+    fn chunk_arrived(&mut self, cx: &mut Context<'_>, id: ContactId, chunk: &Chunk) -> FileOutcome {
         let Chunk { transfer, index, bytes } = chunk;
-        let now = self.cx.now;
-        let contact = &mut *self.contact;
-        let Some(record) = contact.files.get(transfer).cloned() else {
-            return self.stray_chunk(*transfer);
+        let Some(record) = self.records.get(transfer).cloned() else {
+            return self.stray_chunk(cx.now, *transfer);
         };
-        let verdict = match record.state {
-            FileState::Complete => ChunkVerdict::Repeat,
-            FileState::Cancelled => return,
-            _ => match record.incoming() {
-                Some(mut incoming) => {
-                    let verdict = incoming.accept(*index, bytes.len());
-                    if let ChunkVerdict::New { .. } = verdict {
-                        self.take_chunk(*transfer, *index, bytes, record, &incoming);
-                    }
-                    verdict
+        let verdict = match (record.state, record.incoming()) {
+            (FileState::Complete, _) => ChunkVerdict::Repeat,
+            (FileState::Cancelled, _) => return FileOutcome::default(),
+            (_, None) => ChunkVerdict::Malformed,
+            (_, Some(mut incoming)) => {
+                let verdict = incoming.accept(*index, bytes.len());
+                if let ChunkVerdict::New { .. } = verdict {
+                    cx.put(Key::Chunk(id, *transfer, *index), bytes);
+                    self.took_chunk(cx, id, *transfer, record, &incoming);
                 }
-                None => ChunkVerdict::Malformed,
-            },
+                verdict
+            }
         };
         match verdict {
-            ChunkVerdict::Malformed => self.cx.refuse(RefusalReason::Malformed),
+            ChunkVerdict::Malformed => cx.refuse(RefusalReason::Malformed),
             ChunkVerdict::TooFar => {}
             ChunkVerdict::New { .. } | ChunkVerdict::Repeat => {
-                let contact = &mut *self.contact;
-                contact.volatile.courier.owe_receipt(now, verdict == ChunkVerdict::Repeat);
-                let lately = &mut contact.volatile.chunks_from;
-                lately.retain(|other| other != transfer);
-                lately.push_back(*transfer);
-                if lately.len() > MAX_TRANSFERS {
-                    lately.pop_front();
+                self.lately.retain(|other| other != transfer);
+                self.lately.push_back(*transfer);
+                if self.lately.len() > MAX_TRANSFERS {
+                    self.lately.pop_front();
                 }
-                self.touch();
+                return FileOutcome { say: None, owes_receipt: Some(verdict == ChunkVerdict::Repeat) };
             }
         }
+        FileOutcome::default()
     }
 
-    fn take_chunk(
+    fn took_chunk(
         &mut self,
+        cx: &mut Context<'_>,
+        id: ContactId,
         transfer: TransferId,
-        index: u32,
-        bytes: &Vec<u8>,
         mut record: FileRecord,
         incoming: &Incoming,
     ) {
-        self.cx.put(Key::Chunk(self.id, transfer, index), bytes);
         record.transfer = incoming.record();
         if incoming.is_complete() {
             record.state = FileState::Complete;
             match record.payload() {
-                Some((kind, _)) => self.deliver_long_payload(transfer, kind, incoming.content()),
-                None => self.cx.notify(Notice::FileReceived(self.id, transfer)),
+                Some(_) => deliver(cx, id, transfer, &record),
+                None => cx.notify(Notice::FileReceived(id, transfer)),
             }
         }
-        self.keep_file(transfer, record);
+        self.keep(cx, id, transfer, record);
     }
 
     /// A chunk of a file that was never offered here: after a while its sender is told to stop.
-    fn stray_chunk(&mut self, transfer: TransferId) {
-        let now = self.cx.now;
-        let contact = &mut *self.contact;
-        let stray = &mut contact.volatile.stray_chunks;
-        if stray.len() >= MAX_STRAY && !stray.contains_key(&transfer) {
-            stray.retain(|_, since| now < *since + STRAY_AFTER);
+    fn stray_chunk(&mut self, now: Timestamp, transfer: TransferId) -> FileOutcome {
+        let is_known = self.stray.contains_key(&transfer);
+        if self.stray.len() >= MAX_STRAY && !is_known {
+            self.stray.retain(|_, since| now < *since + STRAY_AFTER);
         }
-        if stray.len() < MAX_STRAY || stray.contains_key(&transfer) {
-            let since = *stray.entry(transfer).or_insert(now);
-            if now >= since + STRAY_AFTER && contact.record.state() == ContactState::Active {
-                stray.remove(&transfer);
-                self.queue_payload(&Payload::FileCancel(transfer));
-            }
+        if self.stray.len() >= MAX_STRAY && !is_known {
+            return FileOutcome::default();
         }
+        let since = *self.stray.entry(transfer).or_insert(now);
+        if now < since + STRAY_AFTER {
+            return FileOutcome::default();
+        }
+        self.stray.remove(&transfer);
+        FileOutcome::decline(transfer)
     }
 
     /// A contact gave a file up.
-    pub(in crate::messenger) fn file_cancelled(&mut self, transfer: TransferId) {
-        let Ok(record) = self.file_record(transfer) else { return };
-        if record.is_over() {
-            return;
+    fn cancelled(&mut self, cx: &mut Context<'_>, id: ContactId, transfer: TransferId) {
+        if let Some(record) = self.records.get(&transfer).filter(|record| !record.is_over()).cloned() {
+            let record = FileRecord { state: FileState::Cancelled, ..record };
+            settled(cx, id, transfer, &record, false);
+            self.keep(cx, id, transfer, record);
         }
-        let record = FileRecord { state: FileState::Cancelled, ..record.clone() };
-        match (record.payload(), record.direction) {
-            (Some((kind, number)), Direction::Outgoing) => self.payload_settled(number, kind, false),
-            (Some(_), Direction::Incoming) => {}
-            (None, _) => self.cx.notify(Notice::FileCancelled(self.id, transfer)),
+    }
+
+    /// The offer of a long payload expired: the payload ends with it.
+    fn offer_expired(&mut self, cx: &mut Context<'_>, id: ContactId, transfer: TransferId) -> FileOutcome {
+        match self.records.get(&transfer).filter(|record| !record.is_over()) {
+            Some(record) => {
+                settled(cx, id, transfer, record, false);
+                self.cancel(cx, id, transfer)
+            }
+            None => FileOutcome::default(),
         }
-        self.keep_file(transfer, record);
+    }
+}
+
+/// A transfer ended: the owner or the session is told.
+fn settled(cx: &mut Context<'_>, id: ContactId, transfer: TransferId, record: &FileRecord, delivered: bool) {
+    match (record.payload(), record.direction) {
+        (Some((kind, number)), Direction::Outgoing) => {
+            cx.application_event(ApplicationEvent::Settled { contact: id, number, kind, delivered });
+        }
+        (Some(_), Direction::Incoming) => {}
+        (None, _) if delivered => cx.notify(Notice::FileDelivered(id, transfer)),
+        (None, _) => cx.notify(Notice::FileCancelled(id, transfer)),
+    }
+}
+
+/// All chunks of a long payload are here. It is delivered if its hash is right.
+fn deliver(cx: &mut Context<'_>, id: ContactId, transfer: TransferId, record: &FileRecord) {
+    let bytes = chunks_of(cx, id, transfer, 0..record.chunks());
+    let bytes = bytes.filter(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)) == record.content().sha256);
+    match (bytes, record.payload()) {
+        (Some(bytes), Some((kind, _))) => {
+            cx.application_event(ApplicationEvent::Deliver { contact: id, kind, bytes });
+        }
+        _ => cx.refuse(RefusalReason::Malformed),
     }
 }

@@ -1,0 +1,89 @@
+//! Messages to and from one contact: commands of the owner, and what follows from receipts and expiry.
+
+use super::{
+    answer::{MailAnswer, RefusedBecause},
+    contact_turn::ContactTurn,
+    context::CommandResult,
+    conversation::HiddenSettled,
+    stage::Stage,
+};
+use crate::{
+    outbox::MAX_QUEUED_PARTS,
+    packet::Acks,
+    payload::{Payload, Text},
+};
+
+impl ContactTurn<'_, '_> {
+    pub(super) fn send(&mut self, text: Text) -> CommandResult {
+        self.check_can_send()?;
+        let number = self.queue_payload(&Payload::Text(text));
+        number
+            .map(MailAnswer::Queued)
+            .ok_or_else(|| RefusedBecause::Conflict("the message cannot be queued".into()))
+    }
+
+    /// Whether something can be said to this contact now.
+    pub(super) fn check_can_send(&self) -> Result<(), RefusedBecause> {
+        let why = match self.contact.record.stage {
+            Stage::Active(_) if self.contact.conversation.has_room_for_message() => return Ok(()),
+            Stage::Active(_) => {
+                return Err(RefusedBecause::Full {
+                    what: "parts of messages that wait for this contact",
+                    limit: MAX_QUEUED_PARTS as usize,
+                    remedy: "wait until some are delivered",
+                });
+            }
+            Stage::Joining(_) => "the inviter has not confirmed you yet; it works once they have",
+            Stage::Asking(_) => "confirm this contact first",
+            Stage::Blocked(_) => "this contact is blocked; unblock it first",
+            Stage::Known => "this person is known only by a card; invite them first",
+        };
+        Err(RefusedBecause::Conflict(why.into()))
+    }
+
+    /// Puts a payload into the conversation and the outbox.
+    pub(super) fn queue_payload(&mut self, payload: &Payload) -> Option<u64> {
+        let number = self.contact.conversation.queue(self.cx, self.id, payload);
+        self.thread_changed();
+        number
+    }
+
+    /// An incoming payload becomes an entry.
+    pub(super) fn receive_entry(&mut self, payload: Vec<u8>) {
+        self.contact.conversation.receive(self.cx, self.id, payload);
+        self.thread_changed();
+    }
+
+    /// Takes the contact's receipts for messages.
+    pub(super) fn messages_acknowledged(&mut self, acks: &Acks) {
+        let hidden = self.contact.conversation.acknowledged(self.cx, self.id, acks);
+        hidden.into_iter().for_each(|settled| self.hidden_settled(&settled));
+    }
+
+    /// Gives up messages that waited too long.
+    pub(super) fn expire(&mut self) {
+        if let Some(hidden) = self.contact.conversation.expire(self.cx, self.id) {
+            hidden.into_iter().for_each(|settled| self.hidden_settled(&settled));
+            self.thread_changed();
+        }
+    }
+
+    /// What is no part of the conversation that people see left the outbox.
+    fn hidden_settled(&mut self, settled: &HiddenSettled) {
+        match &settled.payload {
+            Payload::Card(card) if !settled.delivered => self.card_was_given_up(card),
+            _ => self.settle_application(settled),
+        }
+    }
+
+    pub(super) fn messages(&self, before: Option<u64>, limit: u32) -> CommandResult {
+        Ok(MailAnswer::Messages(self.contact.conversation.list(self.cx, self.id, before, limit)))
+    }
+
+    pub(super) fn mark_read(&mut self, up_to: u64) -> CommandResult {
+        if self.contact.conversation.mark_read(self.cx, self.id, up_to) {
+            self.thread_changed();
+        }
+        Ok(MailAnswer::Done)
+    }
+}
