@@ -10,21 +10,26 @@
 //! * **A dead contact costs a live one nothing**: each has a courier of its own, and calls in flight are bounded for
 //!   each and for all.
 //!
-//! | module | holds |
-//! |---|---|
-//! | `input`, `effect`, `answer` | all that can happen, be done, and be answered |
-//! | `row` | all that is remembered |
-//! | `contact` | one contact: who it is, its queues, the conversation |
-//! | `address_book` | contacts as vCards |
-//! | `invites`, `publication`, `introductions` | own invites, and who redeems them |
-//! | `redemption` | another person's invite, redeemed |
-//! | `conversation` | entries said and received |
-//! | `contacts` | commands about contacts |
-//! | `deliver`, `receive` | frames out, frames in |
-//! | `files` | files out, files in |
-//! | `parcels` | the same without a network |
-//! | `reset` | a new group where the old one is lost |
-//! | `relays` | places of one's own beside the pod |
+//! # Modules
+//!
+//! Each uses those below it, and none above:
+//!
+//! ```text
+//! router     turn: address_book · arrivals · contacts · import · introductions    what concerns the pod as a whole
+//!            restore                                                              the messenger from its rows
+//! contact    contact_turn: application · cards · confirmation · deliver · drive · what concerns one contact
+//!            messages · parcels · places · profile · receive · redemption ·
+//!            reset · transfers
+//! parts      contact   invites   own_places                                       state with its rules, private fields
+//!            conversation   files   network   relays   stage
+//! shared     context   work   flight                                              the step that grows, and what is due
+//! words      step   answer   effect   input   row                                 what goes in and comes out
+//!            states   ids   item_key   own_queue   refusals   served_kinds
+//! ```
+//!
+//! A *part* owns its state: it takes what happened (`relays`, `files`: an event) with the `context`, writes rows,
+//! effects and notices there, and says what follows for others. A *turn* only routes. What came in and changed nothing is
+//! counted by reason ([`RefusalReason`]).
 
 mod address_book;
 mod answer;
@@ -62,6 +67,7 @@ mod relays;
 mod reset;
 mod restore;
 mod row;
+mod served_kinds;
 mod stage;
 mod states;
 mod step;
@@ -69,7 +75,7 @@ mod transfers;
 mod turn;
 mod work;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use rand_core::CryptoRngCore;
 
@@ -89,12 +95,12 @@ pub use self::{
     restore::RestoreError,
     row::{BadRow, MailRow, RowClass},
     stage::DEFAULT_FILE_LIMIT,
-    states::{ContactState, Direction, EntryState, FileState, InviteState, Reach, RelayState},
-    step::{Own, Step, Timestamp},
+    states::{ContactState, Direction, EntryState, FileState, InviteState, Reach, RelayState, Timestamp},
+    step::{Own, Step},
 };
 use self::{
-    contact::Contact, invites::Invites, network::Network, own_places::OwnPlaces, relays::Relays, turn::Turn,
-    work::Work,
+    contact::Contact, invites::Invites, network::Network, own_places::OwnPlaces, relays::Relays,
+    served_kinds::ServedKinds, turn::Turn, work::Work,
 };
 use crate::{Name, Rows};
 
@@ -113,7 +119,7 @@ pub struct Messenger {
     relays: Relays,
     network: Network,
     work: Work,
-    served_kinds: application::ServedKinds,
+    served_kinds: ServedKinds,
     volatile: Volatile,
 }
 
@@ -170,6 +176,11 @@ impl Messenger {
         let queues = || self.contacts.values().flat_map(|contact| contact.record.queues());
         self.relays
             .list(|place| queues().filter(|queue| queue.place == *place && queue.is_open()).count() as u32)
+    }
+
+    /// Names the kinds that have a session: they are delivered, and not shown. To be called again after a restore.
+    pub fn serve_kinds(&mut self, ranges: impl IntoIterator<Item = RangeInclusive<u16>>) {
+        self.served_kinds = ServedKinds::new(ranges);
     }
 
     /// When to wake the messenger if nothing else happens.

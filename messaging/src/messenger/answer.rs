@@ -3,8 +3,7 @@
 use super::{
     ids::{ContactId, InviteId},
     refusals::RefusalCounts,
-    states::{ContactState, Direction, EntryState, FileState, InviteState, Reach, RelayState},
-    step::Timestamp,
+    states::{ContactState, Direction, EntryState, FileState, InviteState, Reach, RelayState, Timestamp},
 };
 use crate::{
     FileContent, Name, RootPublic, TransferId,

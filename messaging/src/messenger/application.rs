@@ -13,27 +13,7 @@ use super::{
     effect::ApplicationEvent,
     files::FileEvent,
 };
-use crate::payload::{
-    Application, ApplicationKind, FIRST_APPLICATION_KIND, MAX_APPLICATION_LEN, MAX_INLINE_LEN, Payload,
-};
-
-/// Kinds that have a session in the embedding node. Other application kinds are shown to the owner as unknown.
-#[derive(Debug, Default)]
-pub(super) struct ServedKinds(Vec<std::ops::RangeInclusive<u16>>);
-
-impl ServedKinds {
-    pub(super) fn contains(&self, kind: ApplicationKind) -> bool {
-        self.0.iter().any(|range| range.contains(&kind.number()))
-    }
-}
-
-impl super::Messenger {
-    /// Names the kinds that have a session: they are delivered, and not shown. To be called again after a restore.
-    pub fn serve_kinds(&mut self, ranges: impl IntoIterator<Item = std::ops::RangeInclusive<u16>>) {
-        let application = |range: &std::ops::RangeInclusive<u16>| *range.start() >= FIRST_APPLICATION_KIND;
-        self.served_kinds = ServedKinds(ranges.into_iter().filter(application).collect());
-    }
-}
+use crate::payload::{Application, ApplicationKind, MAX_APPLICATION_LEN, MAX_INLINE_LEN, Payload};
 
 impl ContactTurn<'_, '_> {
     pub(super) fn send_application(&mut self, kind: ApplicationKind, bytes: Vec<u8>) -> CommandResult {

@@ -85,11 +85,11 @@ impl ContactTurn<'_, '_> {
     /// Sends our card where the one they have no longer says what is so.
     pub(super) fn refresh_card(&mut self) {
         let has_room = self.contact.conversation.has_room_for_card();
-        if has_room
-            && self.card_is_outdated()
-            && let Some(card) = self.sign_newer_card()
-        {
-            self.queue_payload(&Payload::Card(card));
+        if has_room && self.card_is_outdated() {
+            match self.sign_newer_card() {
+                Some(card) => drop(self.queue_payload(&Payload::Card(card))),
+                None => self.cx.refuse(RefusalReason::NotSent),
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     flight::FirstFlight,
     item_key::ItemKey,
     stage::ContactRecord,
-    step::Timestamp,
+    states::Timestamp,
 };
 use crate::{
     Certificate, RoleKind, UnverifiedCertificate,

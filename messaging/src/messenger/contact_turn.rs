@@ -2,12 +2,12 @@
 //! topic; what follows for others is left as a [`FollowUp`].
 
 use super::{
-    application::ServedKinds,
     contact::Contact,
     context::Context,
     ids::ContactId,
     network::{Network, Purpose},
     own_places::OwnPlaces,
+    served_kinds::ServedKinds,
     step::Own,
     work::{FollowUp, Work},
 };

@@ -11,7 +11,8 @@ use super::{
     ids::ContactId,
     refusals::{RefusalCounts, RefusalReason},
     row::{Key, MailRow, RowClass, page_key, unpack},
-    step::{Step, Timestamp},
+    states::Timestamp,
+    step::Step,
 };
 use crate::Rows;
 

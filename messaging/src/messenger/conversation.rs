@@ -18,8 +18,7 @@ use super::{
     item_key::ItemKey,
     refusals::RefusalReason,
     row::{Key, MailRow, unpack},
-    states::{Direction, EntryState},
-    step::Timestamp,
+    states::{Direction, EntryState, Timestamp},
 };
 use crate::{
     Window,
@@ -422,7 +421,7 @@ impl Conversation {
             cx.remove(Key::Entry(id, number));
         }
         self.outbox.logs().for_each(|number| cx.remove(Key::Queued(id, number)));
-        self.inbox.kept().into_iter().for_each(|seq| cx.remove(Key::Part(id, seq)));
+        self.inbox.kept().for_each(|seq| cx.remove(Key::Part(id, seq)));
         cx.remove(Key::Thread(id));
     }
 }

@@ -6,8 +6,9 @@ use super::{
     ids::ContactId,
     item_key::{Due, ItemKey},
     network::Purpose,
+    refusals::RefusalReason,
     stage::Stage,
-    step::Timestamp,
+    states::Timestamp,
 };
 use crate::{
     courier::{CallOutcome, Pending},
@@ -65,8 +66,16 @@ impl ContactTurn<'_, '_> {
         self.contact.volatile.courier.next_wake(self.cx.now).into_iter().chain(expiry).min()
     }
 
-    /// Seals one shipment and sends it.
-    pub(super) fn ship(&mut self, shipment: &Due) -> Option<()> {
+    /// Seals one shipment and sends it. Says whether it left.
+    pub(super) fn ship(&mut self, shipment: &Due) -> bool {
+        let left = self.seal_and_send(shipment).is_some();
+        if !left {
+            self.cx.refuse(RefusalReason::NotSent);
+        }
+        left
+    }
+
+    fn seal_and_send(&mut self, shipment: &Due) -> Option<()> {
         let address = self.contact.address(shipment.place)?;
         let keys = &shipment.keys[..shipment.keys.len().min(MAX_ITEMS)];
         let content = self.sealed_once(keys)?;

@@ -28,8 +28,7 @@ use super::{
     ids::ContactId,
     item_key::ItemKey,
     row::Key,
-    states::{Direction, FileState},
-    step::Timestamp,
+    states::{Direction, FileState, Timestamp},
 };
 use crate::{
     CHUNK_LEN, FileContent, MAX_FILE, MAX_TRANSFERS, Outgoing, TransferId, Window,

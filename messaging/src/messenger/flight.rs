@@ -1,6 +1,6 @@
 //! The repeated sending of what stands at the beginning: an invite, a hello, a reset.
 
-use super::step::Timestamp;
+use super::states::Timestamp;
 
 /// How often it was sent, and when it is due again.
 #[derive(Debug, Clone, Copy, Default)]

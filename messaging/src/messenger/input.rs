@@ -2,8 +2,7 @@
 
 use super::{
     ids::{ContactId, InviteId},
-    states::Reach,
-    step::Timestamp,
+    states::{Reach, Timestamp},
 };
 use crate::{
     FileContent, Name, TransferId,

@@ -115,7 +115,11 @@ impl Turn<'_> {
                 self.cx.refuse(RefusalReason::Repeat);
                 return Some(());
             }
-            None => self.messenger.check_room_for_contact().ok()?,
+            None if self.messenger.check_room_for_contact().is_err() => {
+                self.cx.refuse(RefusalReason::NoRoom);
+                return Some(());
+            }
+            None => {}
         }
         let pair = Pair::new(package.to_bytes().to_vec(), pair_keys(&session, Side::Joiner));
         let stage = Stage::Asking(Asking { invite, pair, their_card: card_bytes.to_vec() });

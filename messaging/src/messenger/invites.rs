@@ -26,8 +26,7 @@ use super::{
     own_queue::{OwnQueue, invite_lane},
     refusals::RefusalReason,
     row::Key,
-    states::InviteState,
-    step::Timestamp,
+    states::{InviteState, Timestamp},
 };
 use crate::{
     Name,

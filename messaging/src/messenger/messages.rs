@@ -5,6 +5,7 @@ use super::{
     contact_turn::ContactTurn,
     context::CommandResult,
     conversation::HiddenSettled,
+    refusals::RefusalReason,
     stage::Stage,
 };
 use crate::{
@@ -44,7 +45,10 @@ impl ContactTurn<'_, '_> {
     /// Puts a payload into the conversation and the outbox.
     pub(super) fn queue_payload(&mut self, payload: &Payload) -> Option<u64> {
         let number = self.contact.conversation.queue(self.cx, self.id, payload);
-        self.thread_changed();
+        match number {
+            Some(_) => self.thread_changed(),
+            None => self.cx.refuse(RefusalReason::OutboxFull),
+        }
         number
     }
 

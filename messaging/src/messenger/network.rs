@@ -8,7 +8,7 @@ use super::{
     effect::{Collection, Effect},
     ids::{ContactId, InviteId},
     own_queue::OwnQueue,
-    step::Timestamp,
+    states::Timestamp,
 };
 use crate::{
     lane::{CallId, Lane},

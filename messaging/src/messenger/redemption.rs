@@ -11,7 +11,7 @@ use super::{
     own_queue::OwnQueue,
     refusals::RefusalReason,
     stage::{Introduced, JoinStep, Pair, PairKeys},
-    step::Timestamp,
+    states::Timestamp,
     work::FollowUp,
 };
 use crate::{

@@ -21,6 +21,12 @@ pub enum RefusalReason {
     NoInvite,
     /// No new group could be made with a contact: their card or our keys for them are missing or damaged.
     NoGroup,
+    /// Something was due and could not be sealed: the group, the card or the keys are missing.
+    NotSent,
+    /// Something of our own could not be queued: too much waits for the contact.
+    OutboxFull,
+    /// Somebody asks to become a contact, and there is no room for another.
+    NoRoom,
     /// A row that should be there is missing: an entry, or a part of a message.
     LostRow,
     /// A stored key package cannot be used: the rows are damaged.
@@ -31,7 +37,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// All reasons, in the order of their names on a status page.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::UnknownQueue,
         Self::Foreign,
         Self::Malformed,
@@ -41,6 +47,9 @@ impl RefusalReason {
         Self::NoContact,
         Self::NoInvite,
         Self::NoGroup,
+        Self::NotSent,
+        Self::OutboxFull,
+        Self::NoRoom,
         Self::LostRow,
         Self::BadKeys,
         Self::DeclinedPayload,
@@ -59,6 +68,9 @@ impl RefusalReason {
             Self::NoContact => "no_contact",
             Self::NoInvite => "no_invite",
             Self::NoGroup => "no_group",
+            Self::NotSent => "not_sent",
+            Self::OutboxFull => "outbox_full",
+            Self::NoRoom => "no_room",
             Self::LostRow => "lost_row",
             Self::BadKeys => "bad_keys",
             Self::DeclinedPayload => "declined_payloads",
@@ -105,3 +117,19 @@ const _: () = {
         n += 1;
     }
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_name_and_a_count_of_its_own() {
+        let names: std::collections::BTreeSet<&str> = RefusalReason::ALL.map(RefusalReason::name).into();
+        assert_eq!(names.len(), RefusalReason::ALL.len());
+        for reason in RefusalReason::ALL {
+            let mut counts = RefusalCounts::default();
+            counts.count(reason);
+            assert!(counts.iter().all(|(other, count)| count == u64::from(other == reason)));
+        }
+    }
+}

@@ -21,8 +21,7 @@ use super::{
     effect::Notice,
     own_queue::place_bytes,
     row::Key,
-    states::{Reach, RelayState},
-    step::Timestamp,
+    states::{Reach, RelayState, Timestamp},
 };
 use crate::{
     Name,

@@ -120,7 +120,9 @@ impl ContactTurn<'_, '_> {
         }
         let Some(content) = self.signed_reset() else { return self.cx.refuse(RefusalReason::NoGroup) };
         let contact = &mut *self.contact;
-        let Some(seals) = contact.record.pair().map(|pair| pair.keys.seals()) else { return };
+        let Some(seals) = contact.record.pair().map(|pair| pair.keys.seals()) else {
+            return self.cx.refuse(RefusalReason::NotSent);
+        };
         let places: Vec<_> =
             contact.card.iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
         contact.volatile.first_flight.in_flight = places.len() as u32;

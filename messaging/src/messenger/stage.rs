@@ -18,7 +18,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::{ids::InviteId, own_queue::OwnQueue, states::ContactState, step::Timestamp};
+use super::{ids::InviteId, own_queue::OwnQueue, states::ContactState, states::Timestamp};
 use crate::{RootPublic, frame::QueueKey};
 
 /// Resets of a contact that are remembered: it makes one when its pod was restored from a backup, so these are years.

@@ -1,8 +1,9 @@
-//! How things stand, in the words that owners see and rows keep.
+//! How things stand and since when, in the words that owners see and rows keep.
 
 use serde::{Deserialize, Serialize};
 
-use super::step::Timestamp;
+/// Seconds since 1970, UTC.
+pub type Timestamp = u64;
 
 /// How it stands between us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

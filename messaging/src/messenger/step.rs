@@ -9,9 +9,6 @@ use super::{
 };
 use crate::{Certificate, Name, RootPublic, place::Place};
 
-/// Seconds since 1970, UTC.
-pub type Timestamp = u64;
-
 /// Who the pod is to its contacts. Comes from the owner's bundle.
 #[derive(Clone)]
 pub struct Own {

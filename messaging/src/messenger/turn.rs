@@ -217,10 +217,12 @@ impl<'a> Turn<'a> {
             let shipments =
                 due.entry(id).or_insert_with(|| self.with(id, |it| it.shipments()).unwrap_or_default());
             let next = shipments.iter().position(|shipment| shipment.probe == probe);
-            let next = next.map(|next| shipments.remove(next));
-            let shipped = next.and_then(|next| self.with(id, |it| it.ship(&next)).flatten());
+            let shipped = match next.map(|next| shipments.remove(next)) {
+                Some(next) => self.with(id, |it| it.ship(&next)) == Some(true),
+                None => false,
+            };
             let budget = &mut self.messenger.work.budget;
-            if shipped.is_none() {
+            if !shipped {
                 budget.release(probe);
             }
             for shipment in shipments {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{
     ids::{ContactId, InviteId},
     item_key::{Due, ItemKey},
-    step::Timestamp,
+    states::Timestamp,
 };
 use crate::{
     courier::{Budget, MAX_CALLS},

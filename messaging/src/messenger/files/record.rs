@@ -8,8 +8,7 @@ use crate::{
         answer::FileView,
         ids::ContactId,
         row::Key,
-        states::{Direction, FileState},
-        step::Timestamp,
+        states::{Direction, FileState, Timestamp},
     },
     payload::{ApplicationKind, FileName},
 };
