@@ -24,7 +24,7 @@
 //!            conversation   files   network   relays   stage
 //! shared     context   work   flight                                              the step that grows, and what is due
 //! words      step   answer   effect   input   row                                 what goes in and comes out
-//!            states   ids   item_key   own_queue   refusals   served_kinds
+//!            states   ids   item_key   own_queue   pair   refusals   served_kinds
 //! ```
 //!
 //! A *part* owns its state: it takes what happened (`relays`, `files`: an event) with the `context`, writes rows,
@@ -57,6 +57,7 @@ mod messages;
 mod network;
 mod own_places;
 mod own_queue;
+mod pair;
 mod parcels;
 mod places;
 mod profile;

@@ -6,10 +6,13 @@
 //!   incoming   Received
 //! ```
 
-use std::{collections::BTreeMap, ops::Range};
+mod entry;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::entry::{Entry, assemble, read_part};
 use super::{
     answer::EntryView,
     context::Context,
@@ -17,7 +20,7 @@ use super::{
     ids::ContactId,
     item_key::ItemKey,
     refusals::RefusalReason,
-    row::{Key, MailRow, unpack},
+    row::Key,
     states::{Direction, EntryState, Timestamp},
 };
 use crate::{
@@ -27,7 +30,7 @@ use crate::{
     outbox::{MAX_QUEUED_PARTS, Outbox, Settled},
     packet::{Acks, Part},
     part::Origin,
-    payload::{Payload, PayloadRange},
+    payload::Payload,
     ratchet::Incarnation,
 };
 
@@ -39,15 +42,6 @@ pub const MAX_ENTRIES: u64 = 10_000;
 pub const MAX_LISTED: u32 = 200;
 /// Parts of the outbox that are left for cards when messages have filled it.
 const RESERVED_FOR_CARDS: u64 = 16;
-
-/// One entry of a conversation, as it is kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Entry {
-    direction: Direction,
-    at: Timestamp,
-    state: EntryState,
-    payload: Vec<u8>,
-}
 
 /// How a conversation stands. Changes with every message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,36 +94,6 @@ pub(super) struct PartTaken {
     pub(super) owes_receipt: Option<bool>,
     /// Payloads that are whole now, in order.
     pub(super) payloads: Vec<Vec<u8>>,
-}
-
-impl Entry {
-    /// What people see of it: none where it is none of theirs. A payload of a session is shown only where no session took
-    /// it in: then a newer program of the contact sent it.
-    fn shown(&self) -> Option<Payload> {
-        let payload = Payload::parse(&self.payload).ok()?;
-        let is_shown = match payload.range() {
-            PayloadRange::Conversation => true,
-            PayloadRange::Control => false,
-            PayloadRange::Application => self.direction == Direction::Incoming,
-        };
-        is_shown.then_some(payload)
-    }
-
-    fn view(&self, number: u64) -> Option<EntryView> {
-        let payload = self.shown()?;
-        Some(EntryView { number, direction: self.direction, at: self.at, state: self.state, payload })
-    }
-}
-
-impl MailRow {
-    /// The entry of a conversation that this row writes, and whose; none for any other row. What an owner is shown
-    /// changes by these and nothing else.
-    #[must_use]
-    pub fn entry(&self) -> Option<(ContactId, EntryView)> {
-        let Key::Entry(contact, number) = Key::parse(&self.key)? else { return None };
-        let entry: Entry = unpack(self.value.as_ref()?).ok()?;
-        Some((contact, entry.view(number)?))
-    }
 }
 
 impl Default for Conversation {
@@ -424,34 +388,4 @@ impl Conversation {
         self.inbox.kept().for_each(|seq| cx.remove(Key::Part(id, seq)));
         cx.remove(Key::Thread(id));
     }
-}
-
-/// The bytes of a part, from the entry of its message.
-fn read_part(cx: &Context<'_>, id: ContactId, part: &crate::PartRef) -> Option<Vec<u8>> {
-    let entry = cx.read::<Entry>(Key::Entry(id, part.log))?;
-    let from = part.offset as usize;
-    Some(entry.payload.get(from..from + part.len as usize)?.to_vec())
-}
-
-/// The bytes of a message from its parts, the last of which may be in hand.
-fn assemble(
-    cx: &mut Context<'_>,
-    id: ContactId,
-    seqs: &Range<u64>,
-    in_hand: Option<&(u64, Vec<u8>)>,
-) -> Option<Vec<u8>> {
-    let mut message = Vec::new();
-    for seq in seqs.clone() {
-        match in_hand.filter(|(number, _)| *number == seq) {
-            Some((_, bytes)) => message.extend_from_slice(bytes),
-            None => match cx.read::<Vec<u8>>(Key::Part(id, seq)) {
-                Some(bytes) => message.extend_from_slice(&bytes),
-                None => {
-                    cx.refuse(RefusalReason::LostRow);
-                    return None;
-                }
-            },
-        }
-    }
-    Some(message)
 }

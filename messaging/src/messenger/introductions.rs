@@ -5,9 +5,10 @@ use super::{
     contact::Contact,
     context::CommandResult,
     invites::Introduction,
+    pair::Pair,
     parcels::conflict,
     redemption::{Side, pair_keys},
-    stage::{Asking, ContactRecord, Joining, Pair, Stage},
+    stage::{Asking, ContactRecord, Joining, Stage},
     turn::Turn,
 };
 use crate::{

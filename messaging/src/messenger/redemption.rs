@@ -9,8 +9,9 @@ use super::{
     flight::FirstFlight,
     network::Purpose,
     own_queue::OwnQueue,
+    pair::{Pair, PairKeys},
     refusals::RefusalReason,
-    stage::{Introduced, JoinStep, Pair, PairKeys},
+    stage::{Introduced, JoinStep},
     states::Timestamp,
     work::FollowUp,
 };
