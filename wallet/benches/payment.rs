@@ -4,10 +4,10 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use autonomy_wallet::account::{Keychain, Kind};
+use autonomy_wallet::account::{Keychain, MapKind};
 use autonomy_wallet::check::Unchecked;
 use autonomy_wallet::payment::Intent;
-use autonomy_wallet::policy::FeeLimits;
+use autonomy_wallet::policy::Policy;
 use common::{Members, NETWORK, SHOP, World, address, rate};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 
@@ -23,7 +23,7 @@ fn payment(c: &mut Criterion) {
         let draft = world.draft(&intent).to_bytes();
         let check = |bytes: &[u8]| {
             let unchecked = Unchecked::from_bytes(bytes).unwrap();
-            unchecked.check(&world.map, &world.ledger, &FeeLimits::default(), Some(&intent)).unwrap()
+            unchecked.check(&world.map, &world.ledger, &Policy::STANDARD, Some(&intent)).unwrap()
         };
         let approve = |bytes: &[u8]| {
             let proposal = check(bytes);
@@ -63,7 +63,7 @@ fn whole(c: &mut Criterion, inputs: usize) {
 }
 
 fn addresses(c: &mut Criterion) {
-    let map = Members::new(1).map(Kind::TwoOfThree);
+    let map = Members::new(1).map(MapKind::Personal);
     c.bench_function("1,000 addresses", |b| {
         b.iter(|| (0..1_000).map(|i| map.address(Keychain::External, i).unwrap()).collect::<Vec<_>>());
     });

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fastest_target_the_rate_reaches_counts() {
+    fn estimate_is_the_fastest_target_the_rate_reaches() {
         let at = |sat| first_confirmation(rate(sat), &buckets());
         assert_eq!(at(30), Estimate::Within { blocks: 2, minutes: 20 });
         assert_eq!(at(29), Estimate::Within { blocks: 6, minutes: 60 });
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_figures_means_unknown() {
+    fn estimate_without_figures_is_unknown() {
         assert_eq!(first_confirmation(rate(5), &[]), Estimate::Unknown);
         let odd = [FeeBucket { blocks: 0, rate: rate(1) }];
         assert_eq!(first_confirmation(rate(5), &odd), Estimate::Unknown);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cheapest_rate_that_is_fast_enough() {
+    fn rate_for_a_target_is_the_cheapest_fast_enough() {
         assert_eq!(rate_for(6, &buckets()), Some(rate(12)));
         assert_eq!(rate_for(1000, &buckets()), Some(rate(3)));
         assert_eq!(rate_for(1, &buckets()), None);

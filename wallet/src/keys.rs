@@ -1,27 +1,31 @@
-//! The three keys of an account, and what others may know of them.
+//! The keys of an account, and what others may know of them.
 //!
-//! * **P** lives on the device, **G** in the pod: both are BIP-39 [`Seed`]s that give one BIP-48 account key
-//!   for each account (`m/48h/coin/account/2h`; 2 is the script type of P2WSH).
-//! * **R** is drawn once, split at once by verifiable secret sharing, and forgotten: a scalar and a chain
-//!   code ([`RecoveryKey`]), so that the split's first commitment *is* the public key in its xpub. It sits at
-//!   depth 0 and is derived without hardening, `/account/<0;1>/*`.
+//! * A device, a pod or a hardware signer holds a BIP-39 [`Seed`], which gives one BIP-48 key for each account
+//!   (`m/48h/coin/accounth/2h`). In a personal account these are P (device) and G (pod).
+//! * The recovery key R of a personal account is drawn once, split at once by verifiable secret sharing, and
+//!   erased: a scalar and a chain code ([`RecoveryKey`]), so that the split's first commitment *is* the public
+//!   key in its xpub. It sits at depth 0 and is derived without hardening, `/account/<0;1>/*`.
 //!
-//! What leaves the owner is a [`MemberKey`]: an extended public key with its origin, and nothing else.
+//! What leaves the owner is a [`MemberKey`]: an extended public key with its origin, and nothing else. A key
+//! does not know what its member is called or who else is in the account: that is the
+//! [account map](crate::account)'s business.
 //!
 //! Secrets are wiped when dropped and never printed. `secp256k1` and `bip39` copy them on the stack while
 //! they work; those copies cannot be reached from here.
 
 mod entropy;
+mod error;
 mod member;
+mod origin;
 mod recovery;
 mod seed;
 
 pub use entropy::{EntropyError, MAX_CONTRIBUTION_LEN, MAX_CONTRIBUTIONS, mix_entropy};
-pub use member::{KeyError, MAX_KEY_TEXT, MemberKey, Role};
+pub use error::KeyError;
+pub use member::{MAX_KEY_TEXT, MemberKey};
+pub use origin::KeyForm;
 pub use recovery::RecoveryKey;
 pub use seed::{AccountKey, Seed, SeedError};
-
-pub(crate) use member::origin_path;
 
 use crate::bitcoin::NetworkKind;
 use crate::bitcoin::bip32::ChildNumber;
@@ -58,11 +62,11 @@ impl AccountIndex {
         Self::new(self.0 + 1)
     }
 
-    pub(crate) fn hardened(self) -> ChildNumber {
+    fn hardened(self) -> ChildNumber {
         ChildNumber::Hardened { index: self.0 }
     }
 
-    pub(crate) fn normal(self) -> ChildNumber {
+    fn normal(self) -> ChildNumber {
         ChildNumber::Normal { index: self.0 }
     }
 }
@@ -87,6 +91,6 @@ impl core::fmt::Display for AccountIndex {
 }
 
 /// BIP-44 coin type: 0 for bitcoin, 1 for every test network.
-pub(crate) fn coin_type(kind: NetworkKind) -> u32 {
+fn coin_type(kind: NetworkKind) -> u32 {
     if kind.is_mainnet() { 0 } else { 1 }
 }

@@ -6,37 +6,42 @@
 //!
 //! | module | answers |
 //! |---|---|
-//! | [`keys`] | who are P, R and G, and what may others know of them |
-//! | [`account`] | which scripts are ours |
+//! | [`keys`] | which keys does a member hold, and what may others know of them |
+//! | [`account`] | who the members are, and which scripts are ours |
 //! | [`ledger`] | what we own, as the chain tells it |
 //! | [`payment`] | what a human wants paid, and a first draft of it |
 //! | [`check`] | **may this be signed**, and the signature |
-//! | [`policy`] | how much may go to miners |
+//! | [`policy`] | which limits hold for every signature |
+//! | [`rate`] | fee rates in satoshi a virtual byte |
 //! | [`estimate`] | how long until it confirms |
+//!
+//! `#[must_use]` marks what is lost for good when it is dropped: a payment between two states, and rows that were
+//! taken and not committed. Plain answers carry no mark.
 //!
 //! ```
 //! # use autonomy_wallet::{account::*, bitcoin::Network, keys::*};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (os_p, os_r, os_g): ([u8; 32], [u8; 32], [u8; 32]) = {
 //! #     let f = |s: u8| core::array::from_fn(|i| (i as u8).wrapping_mul(31) ^ s); (f(1), f(2), f(3)) };
-//! // Three members, three generators. R is split and forgotten; only its public half stays.
+//! // Three members, three generators. R is split and erased; only its public half stays.
 //! let account = AccountIndex::FIRST;
-//! let p = Seed::generate(&os_p, &[b"dice"])?.account_key(Role::P, Network::Regtest, account);
+//! let p = Seed::generate(&os_p, &[b"dice"])?.account_key(Network::Regtest, account);
 //! let r = RecoveryKey::draw(&os_r, &[])?.public(Network::Regtest, account);
-//! let g = Seed::generate(&os_g, &[])?.account_key(Role::G, Network::Regtest, account);
+//! let g = Seed::generate(&os_g, &[])?.account_key(Network::Regtest, account);
 //!
 //! // Device and pod rebuild the map from what was announced, and compare.
 //! let plan = Plan {
 //!     name: "savings".into(),
-//!     kind: Kind::TwoOfThree,
+//!     kind: MapKind::Personal,
 //!     threshold: 2,
 //!     network: Network::Regtest,
-//!     account,
 //!     birthday: Birthday { height: 0, time: 0 },
 //! };
-//! let announced = [*p.public(), r, *g.public()];
-//! let on_device = AccountMap::rebuild(plan.clone(), &announced, p.public())?;
-//! let in_pod = AccountMap::rebuild(plan, &announced, g.public())?;
+//! let device = Member::new(MemberLabel::P, *p.public());
+//! let pod = Member::new(MemberLabel::G, *g.public());
+//! let announced = [device.clone(), Member::new(MemberLabel::R, r), pod.clone()];
+//! let on_device = AccountMap::rebuild(plan.clone(), &announced, &device)?;
+//! let in_pod = AccountMap::rebuild(plan, &announced, &pod)?;
 //! on_device.confirm(&in_pod.confirmation())?;
 //! println!("first address: {}", on_device.first_address());
 //! # Ok(())
@@ -50,6 +55,7 @@ pub mod keys;
 pub mod ledger;
 pub mod payment;
 pub mod policy;
+pub mod rate;
 
 pub use bdk_wallet::{bitcoin, miniscript};
 

@@ -1,9 +1,20 @@
-//! Limits that hold for every signature, and the record that one leaves behind.
+//! What holds for every signature, whoever asks for it.
 
-use serde::{Deserialize, Serialize};
+use crate::bitcoin::{Amount, FeeRate};
+use crate::rate::sat_per_vb;
 
-use crate::account::AccountId;
-use crate::bitcoin::{Amount, FeeRate, Txid};
+/// All limits that one side, pod or device, holds a payment against. It keeps one, and hands it to every
+/// [check](crate::check::Unchecked::check): a further limit is a field here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// How much may go to miners.
+    pub fees: FeeLimits,
+}
+
+impl Policy {
+    /// What holds as long as the owner chose nothing else.
+    pub const STANDARD: Self = Self { fees: FeeLimits::STANDARD };
+}
 
 /// How much of a payment may go to miners. All of them hold at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,33 +29,13 @@ pub struct FeeLimits {
     pub share_from: Amount,
 }
 
-impl Default for FeeLimits {
+impl FeeLimits {
     /// 0.01 BTC; 1,000 sat/vB (the highest rates ever needed stayed below); a tenth of the payment for fees
     /// above 0.0002 BTC (one input and two outputs, about 200 vB, at 100 sat/vB).
-    fn default() -> Self {
-        Self {
-            absolute: Amount::from_sat(1_000_000),
-            rate: FeeRate::from_sat_per_vb_u32(1_000),
-            share_percent: 10,
-            share_from: Amount::from_sat(20_000),
-        }
-    }
-}
-
-/// One payment, as spending limits count it. Committed **before** the signature leaves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Debit {
-    /// The account that pays.
-    pub account: AccountId,
-    /// The transaction.
-    pub txid: Txid,
-    /// What others receive.
-    #[serde(with = "crate::bitcoin::amount::serde::as_sat")]
-    pub amount: Amount,
-    /// What miners receive.
-    #[serde(with = "crate::bitcoin::amount::serde::as_sat")]
-    pub fee: Amount,
-    /// Height of the pod's own chain when it signed: the clock of all rolling limits.
-    pub height: u32,
+    pub const STANDARD: Self = Self {
+        absolute: Amount::from_sat(1_000_000),
+        rate: sat_per_vb(1_000),
+        share_percent: 10,
+        share_from: Amount::from_sat(20_000),
+    };
 }

@@ -4,96 +4,161 @@
 mod common;
 
 use autonomy_wallet::account::{
-    AccountError, AccountMap, Birthday, Keychain, Kind, MAX_MAP_BYTES, MapBytesError, Plan,
+    AccountError, AccountMap, Birthday, Keychain, MAX_MAP_BYTES, MapBytesError, MapKind, Member, MemberKeys,
+    MemberLabel, Plan,
 };
 use autonomy_wallet::bitcoin::Network;
-use autonomy_wallet::keys::{AccountIndex, KeyError, MemberKey, RecoveryKey, Role, Seed};
-use common::{Members, NETWORK, randomness};
+use autonomy_wallet::bitcoin::bip32::{ChildNumber, Xpub};
+use autonomy_wallet::bitcoin::secp256k1::Secp256k1;
+use autonomy_wallet::keys::{KeyError, KeyForm, MemberKey};
+use common::{Members, NETWORK, seed_key};
 
-const LOCKED: Kind = Kind::TwoOfThreeOrRecovery { blocks: 52_560 };
+const LOCKED: MapKind = MapKind::PersonalOrRecovery { blocks: 52_560 };
 
 fn plan() -> Plan {
-    Members::new(1).map(Kind::TwoOfThree).plan().clone()
+    common::plan(MapKind::Personal, 2)
 }
 
-fn keys(members: &Members) -> [MemberKey; 3] {
-    [*members.p.public(), *members.r.public(), *members.g.public()]
+fn rebuild(plan: Plan, announced: &[Member]) -> Result<AccountMap, AccountError> {
+    AccountMap::rebuild(plan, announced, &Members::new(1).announced()[0])
 }
 
-fn rebuild(plan: Plan, keys: &[MemberKey]) -> Result<AccountMap, AccountError> {
-    AccountMap::rebuild(plan, keys, Members::new(1).p.public())
+fn gordian(key: MemberKey) -> Member {
+    Member::new(MemberLabel::G, key)
 }
 
 #[test]
-fn every_member_comes_to_the_same_map_whatever_the_order() {
-    let members = Members::new(1);
-    let [p, r, g] = keys(&members);
-    let device = AccountMap::rebuild(plan(), &[p, r, g], &p).unwrap();
-    let pod = AccountMap::rebuild(plan(), &[g, p, r], &g).unwrap();
+fn members_rebuild_the_same_map_in_any_order() {
+    let [p, r, g] = Members::new(1).announced();
+    let device = AccountMap::rebuild(plan(), &[p.clone(), r.clone(), g.clone()], &p).unwrap();
+    let pod = AccountMap::rebuild(plan(), &[g.clone(), p, r], &g).unwrap();
     assert_eq!(device, pod);
     device.confirm(&pod.confirmation()).unwrap();
     assert_eq!(device.confirmation().first_address, pod.first_address().to_string());
 }
 
 #[test]
-fn a_replaced_key_is_noticed_by_its_owner_and_by_the_others() {
-    let [p, r, g] = keys(&Members::new(1));
-    let mallory = *Members::new(60).g.public();
+fn replaced_key_is_noticed_by_every_honest_member() {
+    let [p, r, g] = Members::new(1).announced();
+    let mallory = gordian(*Members::new(60).g.public());
     // The pod's key was replaced on the way to the device. The pod finds itself missing ...
-    assert_eq!(AccountMap::rebuild(plan(), &[p, r, mallory], &g), Err(AccountError::OwnKeyMissing(Role::G)));
+    let forged = [p.clone(), r.clone(), mallory];
+    let missing = |label| Err(AccountError::OwnKeyMissing(label));
+    assert_eq!(AccountMap::rebuild(plan(), &forged, &g), missing(MemberLabel::G));
     // ... and the device, which cannot know, comes to another first address.
-    let device = AccountMap::rebuild(plan(), &[p, r, mallory], &p).unwrap();
-    let pod = AccountMap::rebuild(plan(), &[p, r, g], &g).unwrap();
+    let device = AccountMap::rebuild(plan(), &forged, &p).unwrap();
+    let pod = AccountMap::rebuild(plan(), &[p, r, g.clone()], &g).unwrap();
     let error = device.confirm(&pod.confirmation()).unwrap_err();
     assert!(matches!(error, AccountError::Disagreement { field: "first address", .. }), "{error}");
 }
 
 #[test]
-fn one_person_may_not_be_two_members() {
-    let [p, r, _] = keys(&Members::new(1));
-    // G from the seed of P, at the same place or at another.
-    let same_seed = Seed::generate(&randomness(1), &[]).unwrap();
-    let g = *same_seed.account_key(Role::G, NETWORK, AccountIndex::FIRST).public();
-    assert_eq!(rebuild(plan(), &[p, r, g]), Err(AccountError::DuplicateKey(Role::P, Role::G)));
+fn own_key_under_another_label_counts_as_missing() {
+    let [p, r, g] = Members::new(1).announced();
+    let swapped = [Member { label: MemberLabel::G, ..p.clone() }, r, Member { label: MemberLabel::P, ..g }];
+    assert_eq!(rebuild(plan(), &swapped), Err(AccountError::OwnKeyMissing(MemberLabel::P)));
 }
 
 #[test]
-fn each_role_once() {
-    let [p, r, g] = keys(&Members::new(1));
-    let roles = |role, count| Err(AccountError::Roles { role, count });
-    assert_eq!(rebuild(plan(), &[p, r]), roles(Role::G, 0));
-    assert_eq!(rebuild(plan(), &[p, r, g, g]), roles(Role::G, 2));
-    assert_eq!(rebuild(plan(), &[]), roles(Role::P, 0));
-    assert_eq!(rebuild(plan(), &[r, r, r]), roles(Role::P, 0));
+fn one_seed_may_not_be_two_members() {
+    let [p, r, _] = Members::new(1).announced();
+    // G from the seed of P.
+    let g = gordian(*seed_key(1, 0).public());
+    let twice = AccountError::DuplicateKey(MemberLabel::P, MemberLabel::G);
+    assert_eq!(rebuild(plan(), &[p, r, g]), Err(twice));
 }
 
 #[test]
-fn another_threshold_network_or_account() {
-    let announced = keys(&Members::new(1));
+fn one_key_under_another_fingerprint_is_refused() {
+    let [p, r, _] = Members::new(1).announced();
+    let text = p.key().unwrap().to_string();
+    let renamed = format!("[00000001{}", &text[9..]);
+    let g = gordian(MemberKey::parse(&renamed).unwrap());
+    let twice = AccountError::DuplicateKey(MemberLabel::P, MemberLabel::G);
+    assert_eq!(rebuild(plan(), &[p, r, g]), Err(twice));
+}
+
+/// R's xpub is public to the members: whoever derives its first step and announces the result as a key of a
+/// seed gives R two places in every script.
+#[test]
+fn key_derived_from_another_member_is_refused() {
+    let [p, r, _] = Members::new(1).announced();
+    let recovery = r.key().unwrap();
+    let derived = recovery.xpub().derive_pub(&Secp256k1::new(), &recovery.steps()).unwrap();
+    let disguised = Xpub { depth: 4, child_number: ChildNumber::Hardened { index: 2 }, ..derived };
+    let key = MemberKey::new(KeyForm::Bip48, recovery.account(), [7; 4].into(), disguised).unwrap();
+    let twice = AccountError::DuplicateKey(MemberLabel::R, MemberLabel::G);
+    assert_eq!(rebuild(plan(), &[p, r, gordian(key)]), Err(twice));
+}
+
+#[test]
+fn personal_account_takes_p_r_and_g_once_each() {
+    let [p, r, g] = Members::new(1).announced();
+    let refused = |announced: &[&Member]| {
+        let announced: Vec<_> = announced.iter().map(|member| (*member).clone()).collect();
+        rebuild(plan(), &announced).unwrap_err()
+    };
+    let counted = |label, count| AccountError::Label { label, count };
+    assert_eq!(refused(&[&p, &r]), counted(MemberLabel::G, 0));
+    assert_eq!(refused(&[&p, &r, &g, &g]), counted(MemberLabel::G, 2));
+    assert_eq!(refused(&[]), counted(MemberLabel::P, 0));
+    assert_eq!(refused(&[&r, &r, &r]), counted(MemberLabel::P, 0));
+    let (stranger, _) = common::sharer(1);
+    assert_eq!(refused(&[&p, &r, &g, &stranger]), AccountError::UnexpectedLabel(stranger.label.clone()));
+}
+
+#[test]
+fn personal_account_checks_the_form_of_each_key() {
+    let [p, r, g] = Members::new(1).announced();
+    let relabel = |member: &Member, label: &MemberLabel| Member { label: label.clone(), ..member.clone() };
+    let swapped = [relabel(&r, &MemberLabel::P), relabel(&p, &MemberLabel::R), g];
+    let error = rebuild(plan(), &swapped).unwrap_err();
+    assert_eq!(error, AccountError::KeyForm { member: MemberLabel::P, expected: KeyForm::Bip48 });
+    assert_eq!(
+        error.to_string(),
+        "key P must have the form [fingerprint/48h/coin/accounth/2h]xpub in this kind of account"
+    );
+}
+
+#[test]
+fn person_as_member_is_refused_by_name() {
+    let [p, r, g] = Members::new(1).announced();
+    let keys = vec![*g.key().unwrap(), *seed_key(90, 0).public()];
+    let person = Member { keys: MemberKeys::Person { threshold: 2, keys }, ..g };
+    assert_eq!((person.keys().len(), person.threshold()), (2, 2));
+    let json = serde_json::to_string(&person).unwrap();
+    assert_eq!(serde_json::from_str::<Member>(&json).unwrap(), person);
+    assert_eq!(rebuild(plan(), &[p, r, person]), Err(AccountError::PersonMember(MemberLabel::G)));
+}
+
+#[test]
+fn another_threshold_network_or_account_is_refused() {
+    let announced = Members::new(1).announced();
     for threshold in [0, 1, 3] {
         let error = rebuild(Plan { threshold, ..plan() }, &announced).unwrap_err();
-        assert_eq!(error, AccountError::Threshold { found: threshold.into() });
+        assert_eq!(error, AccountError::Threshold { found: threshold, least: 2, most: 2 });
     }
     let error = rebuild(Plan { network: Network::Bitcoin, ..plan() }, &announced).unwrap_err();
     let (found, expected) = ("a test network", "mainnet");
-    assert_eq!(error, AccountError::Key(KeyError::ForeignNetwork { role: Role::P, found, expected }));
+    let foreign = KeyError::ForeignNetwork { found, expected };
+    assert_eq!(error, AccountError::Key { member: MemberLabel::P, error: foreign });
 
-    let account = AccountIndex::new(3).unwrap();
-    let error = rebuild(Plan { account, ..plan() }, &announced).unwrap_err();
+    let [p, r, _] = announced;
+    let error = rebuild(plan(), &[p, r, gordian(*seed_key(3, 3).public())]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "key P has the origin path m/48h/1h/0h/2h, this account needs m/48h/1h/3h/2h"
+        "key G: it has the origin path m/48h/1h/3h/2h, this account needs m/48h/1h/0h/2h"
     );
-    let map = Members::new(1).map(Kind::TwoOfThree);
+    let map = Members::new(1).map(MapKind::Personal);
     map.check_network(Network::Regtest).unwrap();
     assert!(matches!(map.check_network(Network::Signet), Err(AccountError::Network { .. })));
 }
 
 #[test]
 fn locks_and_names_have_bounds() {
-    let announced = keys(&Members::new(1));
+    let announced = Members::new(1).announced();
     for (blocks, fine) in [(0, false), (1, true), (65_535, true), (65_536, false), (u32::MAX, false)] {
-        let kind = Kind::TwoOfThreeOrRecovery { blocks };
+        let kind = MapKind::PersonalOrRecovery { blocks };
         let result = rebuild(Plan { kind, ..plan() }, &announced);
         assert_eq!(result.is_ok(), fine);
         assert!(fine || result == Err(AccountError::Lock(blocks)));
@@ -104,49 +169,8 @@ fn locks_and_names_have_bounds() {
 }
 
 #[test]
-fn key_expressions_say_what_is_wrong() {
-    let good = Members::new(1).p.public().to_string();
-    let parse = |text: &str| MemberKey::parse(Role::P, text);
-    assert_eq!(parse(&good).unwrap(), *Members::new(1).p.public());
-    assert!(parse(&good.replace("h/", "'/").replace("h]", "']")).is_ok());
-
-    let long = format!("{good}{}", "0".repeat(400));
-    assert!(matches!(parse(&long), Err(KeyError::TooLong { len, .. }) if len == long.len()));
-    for bad in [
-        good.replace('[', ""),
-        good.replace("[", "[zz"),
-        good.replace("48h", "fortyeight"),
-        good.replace("tpub", "tpuc"),
-        String::new(),
-    ] {
-        assert!(matches!(parse(&bad), Err(KeyError::Malformed { .. })), "{bad}");
-    }
-    for bad in [
-        good.replace("48h", "44h"),
-        good.replace("/1h", "/0h"),
-        good.replace("/2h]", "/1h]"),
-        good.replace("/0h", "/0"),
-        format!("{good}/0"),
-    ] {
-        assert!(matches!(parse(&bad), Err(KeyError::WrongOrigin { .. })), "{bad}");
-    }
-    // R: depth 0, fingerprint its own, one step.
-    let r = Members::new(1).r.public().to_string();
-    let parse = |text: &str| MemberKey::parse(Role::R, text);
-    assert!(parse(&r).is_ok());
-    let stranger = format!("[00000000]{}", r.split_once(']').unwrap().1);
-    assert!(matches!(parse(&stranger), Err(KeyError::Inconsistent { field: "fingerprint", .. })));
-    for step in ["", "/", "/00", "/x", "/0/1", "/4294967296"] {
-        let text = format!("{}{step}", r.strip_suffix("/0").unwrap());
-        assert!(matches!(parse(&text), Err(KeyError::WrongOrigin { .. })), "{text}");
-    }
-    assert!(matches!(parse(&good), Err(KeyError::WrongOrigin { .. })));
-    assert_eq!(AccountIndex::new(1 << 31), Err(KeyError::AccountIndex(1 << 31)));
-}
-
-#[test]
-fn descriptors_that_are_not_ours() {
-    let map = Members::new(1).map(Kind::TwoOfThree);
+fn foreign_descriptors_are_refused() {
+    let map = Members::new(1).map(MapKind::Personal);
     let read = |text: &str| {
         AccountMap::from_descriptor(text, "x", NETWORK, Birthday { height: 0, time: 0 }).map(|map| map.id())
     };
@@ -164,9 +188,9 @@ fn descriptors_that_are_not_ours() {
     assert!(matches!(read(&"x".repeat(2_000)), Err(AccountError::Descriptor(_))));
     assert!(matches!(read("wsh(ü)#12345678"), Err(AccountError::Descriptor(_))));
     let one = with_checksum(&good.replace("sortedmulti(2,", "sortedmulti(1,"));
-    assert_eq!(read(&one), Err(AccountError::Threshold { found: 1 }));
+    assert_eq!(read(&one), Err(AccountError::Threshold { found: 1, least: 2, most: 2 }));
     let three = with_checksum(&good.replace("sortedmulti(2,", "sortedmulti(3,"));
-    assert_eq!(read(&three), Err(AccountError::Threshold { found: 3 }));
+    assert_eq!(read(&three), Err(AccountError::Threshold { found: 3, least: 2, most: 2 }));
     let unsorted = with_checksum(&good.replace("sortedmulti(2,", "multi(2,"));
     assert!(matches!(read(&unsorted), Err(AccountError::Foreign(_))));
     let quotes = with_checksum(&good.replace("h/", "'/").replace("h]", "']"));
@@ -183,7 +207,7 @@ fn descriptors_that_are_not_ours() {
 }
 
 #[test]
-fn a_map_in_a_file_is_derived_again() {
+fn map_from_bytes_is_derived_again_and_compared() {
     let map = Members::new(1).map(LOCKED);
     let bytes = map.to_bytes();
     assert!(bytes.len() < MAX_MAP_BYTES / 2);
@@ -195,9 +219,12 @@ fn a_map_in_a_file_is_derived_again() {
     let other = Members::new(60).map(LOCKED);
     for (from, to) in [
         (map.id().to_string(), other.id().to_string()),
-        (map.key(Role::G).to_string(), other.key(Role::G).to_string()),
-        ("\"threshold\":2".into(), "\"threshold\":1".into()),
-        ("52560}".into(), "52561}".into()),
+        (map.key(&MemberLabel::G).unwrap().to_string(), other.key(&MemberLabel::G).unwrap().to_string()),
+        ("multi(2,".into(), "multi(1,".into()),
+        ("older(52560)".into(), "older(52561)".into()),
+        (map.descriptor().into(), other.descriptor().into()),
+        ("[\"P\",".into(), "[\"X\",".into()),
+        ("[\"P\",".into(), "[".into()),
         ("regtest".into(), "bitcoin".into()),
         ("\"version\":1".into(), "\"version\":2".into()),
         ("\"name\"".into(), "\"nome\"".into()),
@@ -214,7 +241,7 @@ fn a_map_in_a_file_is_derived_again() {
 }
 
 #[test]
-fn bitcoin_core_gets_two_descriptors_with_checksums() {
+fn core_import_has_two_descriptors_with_checksums() {
     let map = Members::new(1).map(LOCKED);
     let import = map.core_import();
     let entries = import.as_array().unwrap();
@@ -235,54 +262,8 @@ fn bitcoin_core_gets_two_descriptors_with_checksums() {
 }
 
 #[test]
-fn addresses_end_at_two_to_the_thirty_one() {
-    let map = Members::new(1).map(Kind::TwoOfThree);
+fn address_index_ends_at_two_to_the_thirty_one() {
+    let map = Members::new(1).map(MapKind::Personal);
     assert!(map.address(Keychain::External, (1 << 31) - 1).is_ok());
     assert_eq!(map.address(Keychain::External, 1 << 31), Err(AccountError::AddressIndex(1 << 31)));
-}
-
-#[test]
-fn the_recovered_key_is_the_one_that_was_split() {
-    let drawn = RecoveryKey::draw(&randomness(2), &[b"dice", b"camera"]).unwrap();
-    let again = RecoveryKey::from_parts(&drawn.scalar_bytes(), drawn.chain_code()).unwrap();
-    assert_eq!(drawn.public(NETWORK, AccountIndex::FIRST), again.public(NETWORK, AccountIndex::FIRST));
-    assert!(RecoveryKey::from_parts(&[0; 32], &[1; 32]).is_err());
-    assert!(RecoveryKey::from_parts(&[0xff; 32], &[1; 32]).is_err());
-    let other = RecoveryKey::draw(&randomness(2), &[b"dice", b"Camera"]).unwrap();
-    assert_ne!(*drawn.scalar_bytes(), *other.scalar_bytes());
-}
-
-#[test]
-fn words_are_read_back_and_faults_named_without_them() {
-    use autonomy_wallet::keys::SeedError;
-    let seed = Seed::generate(&randomness(3), &[]).unwrap();
-    let words = seed.words();
-    assert_eq!(words.split(' ').count(), 24);
-    assert_eq!(Seed::from_words(&words).unwrap(), seed);
-    assert_eq!(Seed::from_words(&format!("  {}\n", words.to_uppercase())).unwrap(), seed);
-    assert_eq!(Seed::from_entropy(seed.entropy()).unwrap(), seed);
-    assert_eq!(Seed::from_entropy(&[1; 31]), Err(SeedError::EntropyLength(31)));
-
-    let mut list: Vec<&str> = words.split(' ').collect();
-    assert_eq!(Seed::from_words(&list[1..].join(" ")), Err(SeedError::WordCount(23)));
-    let fifth = std::mem::replace(&mut list[4], "abandom");
-    assert_eq!(Seed::from_words(&list.join(" ")), Err(SeedError::UnknownWord(5)));
-    list[4] = if fifth == "zoo" { "zone" } else { "zoo" };
-    assert_eq!(Seed::from_words(&list.join(" ")), Err(SeedError::Checksum));
-}
-
-#[test]
-fn nothing_secret_is_printed() {
-    let seed = Seed::generate(&randomness(3), &[]).unwrap();
-    let key = seed.account_key(Role::P, NETWORK, AccountIndex::FIRST);
-    let recovery = RecoveryKey::draw(&randomness(2), &[]).unwrap();
-    let printed = format!("{seed:?} {key:?} {recovery:?}");
-    assert!(!printed.contains("prv"));
-    for word in seed.words().split(' ').filter(|word| word.len() > 4) {
-        assert!(!printed.contains(word));
-    }
-    for secret in [seed.entropy(), &recovery.scalar_bytes()[..], recovery.chain_code()] {
-        assert!(!printed.contains(&data_encoding::HEXLOWER.encode(secret)));
-        assert!(!printed.contains(&format!("{secret:?}")));
-    }
 }

@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use autonomy_wallet::account::{Keychain, Kind};
+use autonomy_wallet::account::{Keychain, MapKind, MemberLabel};
 use autonomy_wallet::bitcoin::bip32::{DerivationPath, Fingerprint};
 use autonomy_wallet::bitcoin::ecdsa::Signature;
 use autonomy_wallet::bitcoin::hashes::Hash;
@@ -17,9 +17,8 @@ use autonomy_wallet::bitcoin::{
     Witness, absolute, transaction,
 };
 use autonomy_wallet::check::{DeviceView, MAX_PSBT_BYTES, Refusal, Unchecked};
-use autonomy_wallet::keys::Role;
 use autonomy_wallet::payment::Intent;
-use autonomy_wallet::policy::FeeLimits;
+use autonomy_wallet::policy::Policy;
 use common::{NETWORK, SHOP, THIEF, World, address, coinbase, pay, rate, sat, spend};
 
 const AMOUNT: u64 = 25_000_000;
@@ -49,7 +48,7 @@ fn change(psbt: &Psbt) -> usize {
 // --- where the money goes ---
 
 #[test]
-fn the_recipient_is_swapped() {
+fn swapped_recipient_is_refused() {
     let refusal = refused(|_, psbt| {
         let output = shop(psbt);
         psbt.unsigned_tx.output[output].script_pubkey = script(THIEF);
@@ -59,7 +58,7 @@ fn the_recipient_is_swapped() {
 }
 
 #[test]
-fn the_recipient_gets_less_and_the_thief_the_rest() {
+fn reduced_amount_is_refused() {
     let mut at = 0;
     let refusal = refused(|_, psbt| {
         at = shop(psbt);
@@ -72,7 +71,7 @@ fn the_recipient_gets_less_and_the_thief_the_rest() {
 }
 
 #[test]
-fn a_stranger_is_paid_out_of_the_change() {
+fn payment_to_an_unnamed_recipient_is_refused() {
     let refusal = refused(|_, psbt| {
         let change = change(psbt);
         psbt.unsigned_tx.output[change].value -= sat(50_000);
@@ -84,7 +83,7 @@ fn a_stranger_is_paid_out_of_the_change() {
 }
 
 #[test]
-fn the_change_goes_to_a_stranger_under_our_name() {
+fn foreign_script_marked_as_change_is_refused() {
     let mut at = 0;
     let refusal = refused(|_, psbt| {
         at = change(psbt);
@@ -95,7 +94,7 @@ fn the_change_goes_to_a_stranger_under_our_name() {
 }
 
 #[test]
-fn the_change_goes_to_a_stranger_without_a_name() {
+fn unmarked_foreign_change_is_refused() {
     let mut at = 0;
     let refusal = refused(|_, psbt| {
         at = change(psbt);
@@ -106,19 +105,19 @@ fn the_change_goes_to_a_stranger_without_a_name() {
 }
 
 #[test]
-fn the_change_goes_where_only_two_of_our_keys_are_ours() {
+fn change_with_a_replaced_key_is_refused() {
     // The thief put one key of their own in place of G's: same fingerprints, same paths.
     let mut at = 0;
     let refusal = refused(|_, psbt| {
         at = change(psbt);
-        let theirs = common::Members::new(200).map(Kind::TwoOfThree);
+        let theirs = common::Members::new(200).map(MapKind::Personal);
         psbt.unsigned_tx.output[at].script_pubkey = theirs.script_pubkey(Keychain::Internal, 0).unwrap();
     });
     assert_eq!(refusal, Refusal::ForeignChange { output: at, keychain: Keychain::Internal, index: 0 });
 }
 
 #[test]
-fn the_change_lies_where_no_restored_wallet_looks() {
+fn change_past_the_gap_limit_is_refused() {
     let mut world = World::funded();
     let intent = pay(SHOP, AMOUNT);
     let mut psbt = world.draft_psbt(&intent);
@@ -141,7 +140,7 @@ fn move_output(world: &World, psbt: &mut Psbt, at: usize, keychain: Keychain, in
         let step = if keychain == Keychain::Internal { 1 } else { 0 };
         let base = path.len() - 2;
         let steps: Vec<_> = path.into_iter().take(base).copied().collect();
-        let origin = world.map.keys().iter().find(|key| key.fingerprint() == *fingerprint).unwrap();
+        let origin = world.map.keys().find(|key| key.fingerprint() == *fingerprint).unwrap();
         assert!(base >= origin.origin_path().len());
         *path = DerivationPath::from(steps).extend(
             [step, index].map(|index| autonomy_wallet::bitcoin::bip32::ChildNumber::Normal { index }),
@@ -151,7 +150,7 @@ fn move_output(world: &World, psbt: &mut Psbt, at: usize, keychain: Keychain, in
 }
 
 #[test]
-fn the_change_goes_to_a_receiving_address() {
+fn change_on_a_receiving_address_is_refused() {
     let mut world = World::funded();
     let intent = pay(SHOP, AMOUNT);
     let mut psbt = world.draft_psbt(&intent);
@@ -161,11 +160,11 @@ fn the_change_goes_to_a_receiving_address() {
 }
 
 #[test]
-fn our_fingerprint_on_a_path_no_address_has() {
+fn own_fingerprint_on_an_unused_path_is_refused() {
     let mut at = 0;
     let refusal = refused(|world, psbt| {
         at = shop(psbt);
-        let fingerprint = world.map.key(Role::P).fingerprint();
+        let fingerprint = world.map.key(&MemberLabel::P).unwrap().fingerprint();
         let key = psbt.outputs[1 - at].bip32_derivation.keys().next().copied().unwrap();
         let path: DerivationPath = "m/48h/1h/0h/2h/7/0".parse().unwrap();
         psbt.outputs[at].bip32_derivation = BTreeMap::from([(key, (fingerprint, path))]);
@@ -174,7 +173,7 @@ fn our_fingerprint_on_a_path_no_address_has() {
 }
 
 #[test]
-fn an_output_that_has_no_address_or_is_dust() {
+fn output_without_address_or_of_dust_is_refused() {
     let mut at = 0;
     let refusal = refused(|_, psbt| {
         at = shop(psbt);
@@ -189,7 +188,7 @@ fn an_output_that_has_no_address_or_is_dust() {
 }
 
 #[test]
-fn a_payment_meant_for_another_network() {
+fn intent_for_another_network_is_refused() {
     let mut world = World::funded();
     let mainnet = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
     let intent = Intent::pay(Network::Bitcoin, [(address(mainnet), sat(AMOUNT))], rate(5)).unwrap();
@@ -202,7 +201,7 @@ fn a_payment_meant_for_another_network() {
 // --- what miners get ---
 
 #[test]
-fn the_change_becomes_a_fee() {
+fn change_turned_into_fee_is_refused() {
     let refusal = refused(|_, psbt| {
         let change = change(psbt);
         psbt.unsigned_tx.output.remove(change);
@@ -212,7 +211,7 @@ fn the_change_becomes_a_fee() {
 }
 
 #[test]
-fn the_fee_is_inflated_a_little() {
+fn fee_above_the_agreed_rate_is_refused() {
     let refusal = refused(|_, psbt| {
         let change = change(psbt);
         psbt.unsigned_tx.output[change].value -= sat(2_500);
@@ -221,7 +220,7 @@ fn the_fee_is_inflated_a_little() {
 }
 
 #[test]
-fn without_an_intent_the_limits_still_hold() {
+fn fee_limits_hold_without_an_intent() {
     let with_fee = |amount, fee| {
         let mut world = World::funded();
         let mut psbt = world.draft_psbt(&pay(SHOP, amount));
@@ -235,7 +234,7 @@ fn without_an_intent_the_limits_still_hold() {
 }
 
 #[test]
-fn the_outputs_exceed_the_inputs_or_all_money() {
+fn outputs_above_inputs_or_all_money_are_refused() {
     let refusal = refused(|_, psbt| {
         let change = change(psbt);
         psbt.unsigned_tx.output[change].value = sat(80_000_000);
@@ -276,14 +275,14 @@ fn refused_by_each(attack: impl FnOnce(&mut World, &mut Psbt)) -> (Refusal, Refu
 }
 
 #[test]
-fn an_input_of_another_wallet() {
+fn input_of_another_wallet_is_refused() {
     let (device, pod) = refused_by_each(|_, psbt| add_input(psbt, spend(stray_coin(), script(THIEF), 5_000)));
     assert!(matches!(device, Refusal::ForeignInput { input: 1, .. }), "{device}");
     assert!(matches!(pod, Refusal::UnknownCoin { input: 1, .. }), "{pod}");
 }
 
 #[test]
-fn a_coin_of_ours_that_never_was() {
+fn made_up_coin_is_refused_by_the_pod() {
     // A made-up transaction that pays us: the device, without a chain, cannot know. The pod does.
     let mut world = World::funded();
     let mut psbt = world.draft_psbt(&pay(SHOP, AMOUNT));
@@ -298,7 +297,7 @@ fn a_coin_of_ours_that_never_was() {
 }
 
 #[test]
-fn a_coin_that_is_spent_already() {
+fn spent_coin_is_refused_by_the_pod() {
     let mut world = World::funded();
     let draft = world.draft(&pay(SHOP, AMOUNT)).to_bytes();
     let tx = {
@@ -317,7 +316,7 @@ fn a_coin_that_is_spent_already() {
 }
 
 #[test]
-fn a_mining_reward_before_its_time() {
+fn immature_mining_reward_is_refused() {
     let mut world = World::funded();
     let reward = coinbase(world.map.first_address().script_pubkey(), 5_000_000_000, 1);
     world.mine(vec![reward.clone()]);
@@ -328,7 +327,7 @@ fn a_mining_reward_before_its_time() {
 }
 
 #[test]
-fn the_same_coin_twice() {
+fn same_coin_twice_is_refused() {
     let refusal = refused(|_, psbt| {
         let (txin, fields) = (psbt.unsigned_tx.input[0].clone(), psbt.inputs[0].clone());
         psbt.unsigned_tx.input.push(txin);
@@ -338,7 +337,7 @@ fn the_same_coin_twice() {
 }
 
 #[test]
-fn an_input_address_past_the_gap_limit() {
+fn input_address_past_the_gap_limit_is_refused() {
     let mut world = World::funded();
     let far = world.map.script_pubkey(Keychain::External, 60).unwrap();
     let coin = world.payment_to(far, 90_000_000);
@@ -347,14 +346,14 @@ fn an_input_address_past_the_gap_limit() {
     // The device gave out three addresses and knows of no sixtieth.
     let view = DeviceView { external: Some(2), internal: None, height: None };
     let unchecked = Unchecked::from_bytes(&psbt.serialize()).unwrap();
-    let refusal = unchecked.check(&world.map, &view, &FeeLimits::default(), None).unwrap_err();
+    let refusal = unchecked.check(&world.map, &view, &Policy::STANDARD, None).unwrap_err();
     assert!(matches!(refusal, Refusal::InputBeyondGap { index: 60, last: Some(2), .. }), "{refusal}");
 }
 
 // --- lies about amounts and scripts ---
 
 #[test]
-fn the_witness_utxo_lies() {
+fn witness_utxo_unlike_the_previous_tx_is_refused() {
     let lie =
         |change: fn(&mut TxOut)| refused(|_, psbt| change(psbt.inputs[0].witness_utxo.as_mut().unwrap()));
     assert_eq!(lie(|utxo| utxo.value -= sat(1)), Refusal::LyingUtxo { input: 0, field: "amount" });
@@ -365,7 +364,7 @@ fn the_witness_utxo_lies() {
 }
 
 #[test]
-fn the_previous_transaction_is_missing_or_another() {
+fn missing_or_wrong_previous_tx_is_refused() {
     let refusal = refused(|_, psbt| psbt.inputs[0].non_witness_utxo = None);
     assert_eq!(refusal, Refusal::MissingPrevious { input: 0 });
     let refusal = refused(|_, psbt| {
@@ -378,7 +377,7 @@ fn the_previous_transaction_is_missing_or_another() {
 }
 
 #[test]
-fn the_scripts_are_replaced() {
+fn replaced_or_final_scripts_are_refused() {
     let refusal = refused(|_, psbt| {
         psbt.inputs[0].witness_script = Some(ScriptBuf::from_bytes(vec![0x51]));
     });
@@ -392,7 +391,7 @@ fn the_scripts_are_replaced() {
 }
 
 #[test]
-fn no_hint_of_ours_or_far_too_many() {
+fn missing_or_too_many_hints_are_refused() {
     let mut world = World::funded();
     let mut psbt = world.draft_psbt(&pay(SHOP, AMOUNT));
     let entry = psbt.inputs[0].bip32_derivation.values().next().cloned().unwrap();
@@ -411,10 +410,24 @@ fn no_hint_of_ours_or_far_too_many() {
     assert_eq!(refusal, Refusal::TooManyHints { place: "input", number: 0, count: 17 });
 }
 
+#[test]
+fn hints_that_name_two_addresses_are_refused() {
+    let mut at = 0;
+    let refusal = refused(|_, psbt| {
+        at = change(psbt);
+        let (_, path) = psbt.outputs[at].bip32_derivation.values_mut().next().unwrap();
+        let mut steps: Vec<_> = path.into_iter().copied().collect();
+        let last = steps.last_mut().unwrap();
+        *last = last.increment().unwrap();
+        *path = steps.into();
+    });
+    assert_eq!(refusal, Refusal::ContradictoryHints { place: "output", number: at });
+}
+
 // --- signatures ---
 
 #[test]
-fn a_signature_is_asked_for_that_leaves_the_outputs_open() {
+fn sighash_request_other_than_all_is_refused() {
     use EcdsaSighashType as Type;
     for kind in [
         Type::None,
@@ -446,7 +459,7 @@ fn signature(psbt: &mut Psbt) -> (PublicKey, &mut Signature) {
 }
 
 #[test]
-fn a_signature_arrives_that_leaves_the_outputs_open() {
+fn signature_with_sighash_other_than_all_is_refused() {
     use EcdsaSighashType as Type;
     for kind in [Type::None, Type::Single, Type::AllPlusAnyoneCanPay] {
         let (world, mut psbt) = signed_by_p();
@@ -458,16 +471,16 @@ fn a_signature_arrives_that_leaves_the_outputs_open() {
 }
 
 #[test]
-fn a_signature_over_something_else() {
+fn invalid_signature_is_refused() {
     let (world, mut psbt) = signed_by_p();
     let secret = SecretKey::from_slice(&[3; 32]).unwrap();
     let (_, signature) = signature(&mut psbt);
     signature.signature = Secp256k1::new().sign_ecdsa(&Message::from_digest([1; 32]), &secret);
-    assert_eq!(world.refused(&psbt, None), Refusal::BadSignature { input: 0, role: Role::P });
+    assert_eq!(world.refused(&psbt, None), Refusal::BadSignature { input: 0, member: MemberLabel::P });
 }
 
 #[test]
-fn a_signature_of_a_stranger() {
+fn signature_of_a_stranger_is_refused() {
     let (world, mut psbt) = signed_by_p();
     let stranger = SecretKey::from_slice(&[3; 32]).unwrap().public_key(&Secp256k1::new());
     let key = PublicKey::new(stranger);
@@ -478,16 +491,16 @@ fn a_signature_of_a_stranger() {
 }
 
 #[test]
-fn the_transaction_changes_after_p_signed() {
+fn change_after_a_signature_is_refused() {
     let (world, mut psbt) = signed_by_p();
     let change = change(&psbt);
     psbt.unsigned_tx.output[change].value -= sat(100);
-    assert_eq!(world.refused(&psbt, None), Refusal::BadSignature { input: 0, role: Role::P });
+    assert_eq!(world.refused(&psbt, None), Refusal::BadSignature { input: 0, member: MemberLabel::P });
 }
 
 #[test]
-fn the_recovery_key_of_the_time_locked_branch_is_no_member() {
-    let mut world = World::of_kind(Kind::TwoOfThreeOrRecovery { blocks: 10 }).with_coins(&[50_000_000]);
+fn signature_of_the_recovery_branch_is_refused() {
+    let mut world = World::of_kind(MapKind::PersonalOrRecovery { blocks: 10 }).with_coins(&[50_000_000]);
     let mut psbt = world.draft_psbt(&pay(SHOP, AMOUNT));
     let branch = psbt.inputs[0]
         .bip32_derivation
@@ -502,7 +515,7 @@ fn the_recovery_key_of_the_time_locked_branch_is_no_member() {
 }
 
 #[test]
-fn a_merge_takes_signatures_and_nothing_else() {
+fn merge_takes_signatures_and_nothing_else() {
     let (world, with_p) = signed_by_p();
     let approve = |bytes: &[u8]| {
         let proposal = world.on_pod(bytes, None).unwrap();
@@ -519,7 +532,7 @@ fn a_merge_takes_signatures_and_nothing_else() {
     poisoned.inputs[0].sighash_type = Some(EcdsaSighashType::None.into());
     let mut ours = approve(&bare.serialize()).sign(&world.members.g).unwrap();
     ours.merge(&Unchecked::from_bytes(&poisoned.serialize()).unwrap()).unwrap();
-    assert_eq!(ours.signers(), [Role::P, Role::G]);
+    assert_eq!(ours.signers(), [MemberLabel::P, MemberLabel::G]);
     ours.finalise().unwrap();
 
     // A bad signature takes nothing, another transaction neither.
@@ -531,13 +544,13 @@ fn a_merge_takes_signatures_and_nothing_else() {
     other.unsigned_tx.output[0].value -= sat(1);
     let refusal = ours.merge(&Unchecked::from_bytes(&other.serialize()).unwrap()).unwrap_err();
     assert!(matches!(refusal, Refusal::DifferentTransaction { .. }), "{refusal}");
-    assert_eq!(ours.signers(), [Role::G]);
+    assert_eq!(ours.signers(), [MemberLabel::G]);
 }
 
 // --- when it may be mined ---
 
 #[test]
-fn locks_that_hold_the_payment_back() {
+fn lock_time_in_the_future_is_refused() {
     let mut world = World::funded();
     let mut psbt = world.draft_psbt(&pay(SHOP, AMOUNT));
     let tip = world.ledger.tip().height;
@@ -552,7 +565,7 @@ fn locks_that_hold_the_payment_back() {
 }
 
 #[test]
-fn sequences_that_lock_or_cannot_be_replaced() {
+fn locking_or_final_sequence_is_refused() {
     for sequence in
         [Sequence::MAX, Sequence::ENABLE_LOCKTIME_NO_RBF, Sequence::from_height(10), Sequence::ZERO]
     {
@@ -563,7 +576,7 @@ fn sequences_that_lock_or_cannot_be_replaced() {
 }
 
 #[test]
-fn another_transaction_version() {
+fn other_transaction_versions_are_refused() {
     for version in [0, 1, 3, -1, i32::MAX] {
         let refusal = refused(|_, psbt| psbt.unsigned_tx.version = transaction::Version(version));
         assert_eq!(refusal, Refusal::TxVersion(version));
@@ -573,7 +586,7 @@ fn another_transaction_version() {
 // --- the bytes ---
 
 #[test]
-fn ten_megabytes_are_not_even_parsed() {
+fn oversized_psbt_is_refused_unparsed() {
     let refusal = Unchecked::from_bytes(&vec![0x70; 10_000_000]).unwrap_err();
     assert_eq!(refusal, Refusal::TooLarge(10_000_000));
     let text = "A".repeat(10_000_000);
@@ -584,7 +597,7 @@ fn ten_megabytes_are_not_even_parsed() {
 }
 
 #[test]
-fn cut_off_anywhere_or_with_something_behind() {
+fn truncated_or_extended_psbt_is_refused() {
     let mut world = World::funded();
     let bytes = world.draft(&pay(SHOP, AMOUNT)).to_bytes();
     for end in 0..bytes.len() {
@@ -597,7 +610,7 @@ fn cut_off_anywhere_or_with_something_behind() {
 }
 
 #[test]
-fn a_field_twice() {
+fn duplicate_psbt_field_is_refused() {
     let mut world = World::funded();
     let bytes = world.draft(&pay(SHOP, AMOUNT)).to_bytes();
     // The global map: magic (5), key length 1, key 0x00, value. Repeat that one pair.
@@ -608,7 +621,7 @@ fn a_field_twice() {
 }
 
 #[test]
-fn junk_is_dropped_not_kept() {
+fn unknown_psbt_fields_are_dropped() {
     let mut world = World::funded();
     let intent = pay(SHOP, AMOUNT);
     let mut psbt = world.draft_psbt(&intent);
@@ -628,14 +641,15 @@ fn junk_is_dropped_not_kept() {
         output.unknown.insert(key.clone(), secret.to_vec());
         output.redeem_script = Some(script(THIEF));
     }
-    psbt.xpub.insert(*world.map.key(Role::P).xpub(), (Fingerprint::default(), DerivationPath::master()));
+    let xpub = *world.map.key(&MemberLabel::P).unwrap().xpub();
+    psbt.xpub.insert(xpub, (Fingerprint::default(), DerivationPath::master()));
     let proposal = world.on_pod(&psbt.serialize(), Some(&intent)).unwrap();
     assert_eq!(proposal.to_bytes(), honest.to_bytes());
     assert_eq!(proposal.summary(), honest.summary());
 }
 
 #[test]
-fn too_many_of_anything() {
+fn too_many_inputs_or_outputs_are_refused() {
     let refusal = refused(|_, psbt| {
         let (txin, fields) = (psbt.unsigned_tx.input[0].clone(), psbt.inputs[0].clone());
         for vout in 0..970 {
@@ -661,7 +675,7 @@ fn too_many_of_anything() {
 }
 
 #[test]
-fn text_that_is_no_psbt() {
+fn text_that_is_no_psbt_is_refused() {
     for text in ["", "not base64!", "cHNidA==", "cHNidP8="] {
         assert!(matches!(Unchecked::from_base64(text).unwrap_err(), Refusal::Malformed(_)));
     }
@@ -672,7 +686,7 @@ fn text_that_is_no_psbt() {
 
 /// The words a person reads name the input or output and the rule.
 #[test]
-fn a_refusal_reads_like_a_sentence() {
+fn refusal_text_names_the_place_and_the_rule() {
     let address: Address = address(SHOP).assume_checked();
     assert_eq!(
         Refusal::RecipientMissing { recipient: 0, address }.to_string(),

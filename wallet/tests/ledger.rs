@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use autonomy_wallet::account::{GAP_LIMIT, Keychain, Kind};
+use autonomy_wallet::account::{GAP_LIMIT, Keychain, MapKind};
 use autonomy_wallet::bitcoin::{Amount, OutPoint, Transaction};
 use autonomy_wallet::ledger::{
     Applied, ApplyError, BlockId, CoinState, HistoryState, KEPT_CHECKPOINTS, LOOKAHEAD, Ledger, LedgerError,
@@ -54,7 +54,7 @@ fn assert_same(a: &Ledger, b: &Ledger) {
 // --- addresses ---
 
 #[test]
-fn twenty_unpaid_addresses_and_not_one_more() {
+fn reveal_stops_after_twenty_unpaid_addresses() {
     let mut world = World::new();
     for index in 0..GAP_LIMIT {
         let own = world.ledger.reveal_next_address().unwrap();
@@ -74,7 +74,7 @@ fn twenty_unpaid_addresses_and_not_one_more() {
 }
 
 #[test]
-fn an_address_is_in_the_rows_before_it_is_shown() {
+fn revealed_address_is_in_the_next_rows() {
     let mut world = World::new();
     let mut store = Store::default();
     store.commit(world.ledger.take_rows());
@@ -89,7 +89,7 @@ fn an_address_is_in_the_rows_before_it_is_shown() {
 // --- the chain ---
 
 #[test]
-fn a_payment_is_seen_then_confirmed_then_counted() {
+fn incoming_payment_is_pending_then_confirmed() {
     let mut world = World::new();
     let tx = world.payment_to_us(100_000_000);
     let txid = tx.compute_txid();
@@ -107,11 +107,11 @@ fn a_payment_is_seen_then_confirmed_then_counted() {
 }
 
 #[test]
-fn what_is_seen_again_changes_nothing() {
+fn repeated_transaction_gives_no_rows() {
     let mut world = World::new();
     let tx = world.payment_to_us(5_000);
     world.ledger.apply_unconfirmed([(tx.clone(), 1)]);
-    world.ledger.take_rows();
+    let _ = world.ledger.take_rows();
     for seen in 2..10 {
         assert_eq!(world.ledger.apply_unconfirmed([(tx.clone(), seen)]), Applied::default());
         assert!(world.ledger.take_rows().is_empty());
@@ -119,9 +119,9 @@ fn what_is_seen_again_changes_nothing() {
 }
 
 #[test]
-fn a_mempool_full_of_strangers_leaves_no_trace() {
+fn foreign_mempool_gives_no_rows() {
     let mut world = World::new();
-    world.ledger.take_rows();
+    let _ = world.ledger.take_rows();
     let shop = address(SHOP).assume_checked().script_pubkey();
     let strangers: Vec<_> = (0..100).map(|i| (world.payment_to(shop.clone(), 1_000 + i), 1)).collect();
     assert_eq!(world.ledger.apply_unconfirmed(strangers), Applied::default());
@@ -129,7 +129,7 @@ fn a_mempool_full_of_strangers_leaves_no_trace() {
 }
 
 #[test]
-fn a_coinbase_shaped_gossip_is_dropped() {
+fn unconfirmed_coinbase_is_dropped() {
     let mut world = World::new();
     let ours = world.map.first_address().script_pubkey();
     let mut empty = spend(OutPoint::null(), ours.clone(), 5_000);
@@ -141,7 +141,7 @@ fn a_coinbase_shaped_gossip_is_dropped() {
 }
 
 #[test]
-fn fortunes_made_up_by_a_peer_do_not_stop_the_ledger() {
+fn absurd_unconfirmed_amounts_do_not_overflow() {
     let mut world = World::new();
     let ours = world.map.first_address().script_pubkey();
     let absurd =
@@ -163,7 +163,7 @@ fn fortunes_made_up_by_a_peer_do_not_stop_the_ledger() {
 }
 
 #[test]
-fn a_mining_reward_matures_after_a_hundred_blocks() {
+fn mining_reward_matures_after_a_hundred_blocks() {
     let mut world = World::new();
     let reward = coinbase(world.map.first_address().script_pubkey(), 5_000_000_000, 1);
     world.mine(vec![reward]);
@@ -176,7 +176,7 @@ fn a_mining_reward_matures_after_a_hundred_blocks() {
 }
 
 #[test]
-fn a_reorganisation_takes_a_confirmation_back() {
+fn reorganisation_makes_a_payment_pending_again() {
     let mut world = World::new();
     world.mine_empty(3);
     let fork = world.ledger.tip();
@@ -201,7 +201,7 @@ fn a_reorganisation_takes_a_confirmation_back() {
 }
 
 #[test]
-fn a_reorganisation_deeper_than_the_kept_checkpoints() {
+fn reorg_below_the_kept_checkpoints_is_followed() {
     let mut world = World::new();
     let mut store = Store::default();
     let early = world.payment_to_us(1_000_000);
@@ -227,7 +227,7 @@ fn a_reorganisation_deeper_than_the_kept_checkpoints() {
 }
 
 #[test]
-fn a_block_from_nowhere_is_refused() {
+fn unconnected_block_is_refused() {
     let mut world = World::funded();
     let stray = BlockId { height: 500, hash: world.ledger.tip().hash };
     let block = world.block_on(stray, vec![]);
@@ -246,7 +246,7 @@ fn a_block_from_nowhere_is_refused() {
 }
 
 #[test]
-fn a_replacement_wins_and_the_replaced_says_by_whom() {
+fn replaced_payment_names_its_replacement() {
     let mut world = World::funded();
     let first = world.paid(&pay(SHOP, 10_000_000));
     let mut second = first.clone();
@@ -260,7 +260,7 @@ fn a_replacement_wins_and_the_replaced_says_by_whom() {
 }
 
 #[test]
-fn an_evicted_payment_frees_its_coins_and_may_come_back() {
+fn evicted_payment_frees_its_coins_and_may_return() {
     let mut world = World::funded();
     let tx = world.paid(&pay(SHOP, 10_000_000));
     let txid = tx.compute_txid();
@@ -273,7 +273,7 @@ fn an_evicted_payment_frees_its_coins_and_may_come_back() {
 }
 
 #[test]
-fn a_restored_account_finds_payments_in_the_worst_order() {
+fn restored_account_finds_payments_in_any_order() {
     // A thousand fresh addresses, paid in one block, the last one first.
     let world = World::new();
     let mut recovered = World::new();
@@ -293,7 +293,7 @@ fn recovered_script(world: &World, index: u32) -> autonomy_wallet::bitcoin::Scri
 // --- rows ---
 
 #[test]
-fn many_empty_blocks_leave_few_rows() {
+fn empty_blocks_leave_a_bounded_number_of_rows() {
     let mut world = World::funded();
     let mut store = Store::default();
     for _ in 0..20 {
@@ -308,7 +308,7 @@ fn many_empty_blocks_leave_few_rows() {
 }
 
 #[test]
-fn rows_are_one_entity_each() {
+fn each_row_holds_one_entity() {
     let mut world = World::funded();
     let mut store = Store::default();
     store.commit(world.ledger.take_rows());
@@ -323,12 +323,12 @@ fn rows_are_one_entity_each() {
 }
 
 #[test]
-fn rows_of_another_account_chain_or_version_are_refused() {
+fn load_refuses_rows_of_another_account_or_version() {
     let mut world = World::funded();
     let mut store = Store::default();
     store.commit(world.ledger.take_rows());
 
-    let other = World::of_kind(Kind::TwoOfThreeOrRecovery { blocks: 10 });
+    let other = World::of_kind(MapKind::PersonalOrRecovery { blocks: 10 });
     let error = store.load(&other).unwrap_err();
     assert_eq!(error, LoadError::ForeignAccount { found: world.map.id(), expected: other.map.id() });
 
@@ -353,7 +353,7 @@ fn rows_of_another_account_chain_or_version_are_refused() {
 }
 
 #[test]
-fn a_damaged_row_is_named() {
+fn load_names_the_damaged_row() {
     let mut world = World::funded();
     let mut store = Store::default();
     store.commit(world.ledger.take_rows());
@@ -488,7 +488,7 @@ proptest! {
 
     /// Whatever happens, and whenever the pod is restarted: what is loaded equals what kept running.
     #[test]
-    fn a_restored_ledger_equals_the_one_that_ran(events in prop::collection::vec(event(), 1..25), restart in any::<u32>()) {
+    fn loaded_ledger_equals_the_one_that_kept_running(events in prop::collection::vec(event(), 1..25), restart in any::<u32>()) {
         let mut life = Life { world: World::new(), mempool: vec![], now: 1_700_100_000 };
         let mut store = Store::default();
         store.commit(life.world.ledger.take_rows());
@@ -526,7 +526,7 @@ proptest! {
 
     /// A damaged, missing or invented row: refused with a reason, or loaded and able to go on. Never a panic.
     #[test]
-    fn a_damaged_store_is_refused_or_goes_on(
+    fn damaged_rows_are_refused_or_give_a_usable_ledger(
         which in any::<prop::sample::Index>(),
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
@@ -565,7 +565,7 @@ proptest! {
             let _ = world.ledger.apply_block(&block, tip.height + 1, tip);
             let _ = world.ledger.draft(&pay(SHOP, 1_000), &mut world.rng);
             world.ledger.balance();
-            world.ledger.take_rows();
+            let _ = world.ledger.take_rows();
         }
     }
 }

@@ -5,10 +5,10 @@ mod common;
 
 use std::sync::LazyLock;
 
-use autonomy_wallet::account::{AccountMap, Kind};
+use autonomy_wallet::account::{AccountMap, MapKind};
 use autonomy_wallet::check::{DeviceView, Digest, Refusal, Summary, Unchecked};
 use autonomy_wallet::payment::Intent;
-use autonomy_wallet::policy::FeeLimits;
+use autonomy_wallet::policy::Policy;
 use common::{Members, SHOP, World, pay};
 use proptest::prelude::*;
 
@@ -35,8 +35,7 @@ static HONEST: LazyLock<Honest> = LazyLock::new(|| {
 fn check(bytes: &[u8]) -> Result<Summary, Refusal> {
     let honest = &*HONEST;
     let unchecked = Unchecked::from_bytes(bytes)?;
-    let limits = FeeLimits::default();
-    let proposal = unchecked.check(&honest.map, &honest.view, &limits, Some(&honest.intent))?;
+    let proposal = unchecked.check(&honest.map, &honest.view, &Policy::STANDARD, Some(&honest.intent))?;
     Ok(proposal.summary().clone())
 }
 
@@ -48,13 +47,13 @@ fn survives_only_unchanged(bytes: &[u8]) {
 }
 
 #[test]
-fn the_honest_payment_passes() {
+fn honest_payment_passes() {
     assert_eq!(check(&HONEST.draft).unwrap().digest(), HONEST.digest);
     assert_eq!(check(&HONEST.signed).unwrap().digest(), HONEST.digest);
 }
 
 #[test]
-fn every_single_bit_of_a_signed_payment() {
+fn flipped_bit_never_changes_a_signed_payment() {
     let mut bytes = HONEST.signed.clone();
     for bit in 0..bytes.len() * 8 {
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -109,7 +108,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
 
     #[test]
-    fn damage_of_a_signed_payment(damages in prop::collection::vec(damage(), 1..4)) {
+    fn damage_never_changes_a_signed_payment(damages in prop::collection::vec(damage(), 1..4)) {
         let mut bytes = HONEST.signed.clone();
         damages.iter().for_each(|damage| apply(&mut bytes, damage));
         survives_only_unchanged(&bytes);
@@ -117,7 +116,7 @@ proptest! {
 
     /// Unsigned, a small change of fee may pass the check; the approval of what was shown then does not fit.
     #[test]
-    fn damage_of_a_draft(damages in prop::collection::vec(damage(), 1..4)) {
+    fn damaged_draft_is_consistent_or_refused(damages in prop::collection::vec(damage(), 1..4)) {
         let mut bytes = HONEST.draft.clone();
         damages.iter().for_each(|damage| apply(&mut bytes, damage));
         let honest = &*HONEST;
@@ -127,22 +126,22 @@ proptest! {
             prop_assert_eq!(spent, paid + summary.fee.to_sat());
             prop_assert_eq!(summary.paid(), honest.intent.total());
             let proposal = Unchecked::from_bytes(&bytes).unwrap()
-                .check(&honest.map, &honest.view, &FeeLimits::default(), None).unwrap();
+                .check(&honest.map, &honest.view, &Policy::STANDARD, None).unwrap();
             let same = proposal.summary().digest() == honest.digest;
             prop_assert_eq!(proposal.approve(&honest.digest).is_ok(), same);
         }
     }
 
     #[test]
-    fn any_bytes_at_all(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn random_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(Unchecked::from_bytes(&bytes).is_err());
         prop_assert!(AccountMap::from_bytes(&bytes).is_err());
     }
 
     /// A descriptor or account map with any byte changed is refused: the checksum or the id sees it.
     #[test]
-    fn damage_of_an_account_map(damages in prop::collection::vec(damage(), 1..3), locked in any::<bool>()) {
-        let kind = if locked { Kind::TwoOfThreeOrRecovery { blocks: 52_560 } } else { Kind::TwoOfThree };
+    fn damage_never_changes_an_account_map(damages in prop::collection::vec(damage(), 1..3), locked in any::<bool>()) {
+        let kind = if locked { MapKind::PersonalOrRecovery { blocks: 52_560 } } else { MapKind::Personal };
         let map = Members::new(1).map(kind);
         let mut text = map.descriptor().as_bytes().to_vec();
         damages.iter().for_each(|damage| apply(&mut text, damage));

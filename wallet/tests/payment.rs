@@ -3,16 +3,15 @@
 
 mod common;
 
-use autonomy_wallet::account::{Keychain, Kind};
+use autonomy_wallet::account::{Keychain, MapKind};
 use autonomy_wallet::bitcoin::{Amount, Network};
 use autonomy_wallet::check::{Owner, Refusal, Unchecked};
-use autonomy_wallet::keys::Role;
 use autonomy_wallet::ledger::HistoryState;
 use autonomy_wallet::payment::{DraftError, Intent, IntentError};
 use common::{NETWORK, SHOP, THIEF, World, address, pay, rate, sat};
 
 #[test]
-fn device_and_pod_sign_and_the_change_comes_back() {
+fn device_and_pod_pay_and_the_change_returns() {
     let mut world = World::funded();
     let intent = pay(SHOP, 25_000_000);
     let tx = world.paid(&intent);
@@ -38,7 +37,7 @@ fn device_and_pod_sign_and_the_change_comes_back() {
 }
 
 #[test]
-fn the_summary_says_who_gets_what() {
+fn summary_lists_recipients_change_and_fee() {
     let mut world = World::funded();
     let intent = pay(SHOP, 25_000_000);
     let draft = world.draft(&intent).to_bytes();
@@ -51,28 +50,27 @@ fn the_summary_says_who_gets_what() {
     let spent: Amount = summary.inputs.iter().map(|input| input.amount).sum();
     assert_eq!(spent, summary.paid() + change.amount + summary.fee);
     assert!(summary.fee_rate() <= rate(6) && summary.fee_rate() >= rate(4));
-    assert_eq!(summary.debit(101).amount, sat(25_000_000));
     assert!(proposal.signers().is_empty());
 }
 
 #[test]
 fn any_two_members_can_pay_and_one_cannot() {
-    for (first, second) in [(Role::P, Role::G), (Role::P, Role::R), (Role::R, Role::G)] {
+    for (first, second) in [("P", "G"), ("P", "R"), ("R", "G")] {
         let mut world = World::funded();
         let intent = pay(SHOP, 1_000_000);
         let draft = world.draft(&intent).to_bytes();
-        let sign = |role| {
-            let key = match role {
-                Role::P => &world.members.p,
-                Role::R => &world.members.r,
-                Role::G => &world.members.g,
+        let sign = |member| {
+            let key = match member {
+                "P" => &world.members.p,
+                "R" => &world.members.r,
+                _ => &world.members.g,
             };
             let proposal = world.on_pod(&draft, Some(&intent)).unwrap();
             let digest = proposal.summary().digest();
             proposal.approve(&digest).unwrap().sign(key).unwrap()
         };
         let alone = sign(first).finalise().unwrap_err();
-        assert_eq!(alone, Refusal::MissingSignatures { input: 0, found: 1 });
+        assert_eq!(alone, Refusal::MissingSignatures { input: 0, found: 1, needed: 2 });
         let mut both = sign(first);
         both.merge(&Unchecked::from_bytes(&sign(second).to_bytes()).unwrap()).unwrap();
         assert!(both.is_complete());
@@ -81,8 +79,8 @@ fn any_two_members_can_pay_and_one_cannot() {
 }
 
 #[test]
-fn the_time_locked_account_pays_by_its_members_branch() {
-    let mut world = World::of_kind(Kind::TwoOfThreeOrRecovery { blocks: 10 }).with_coins(&[50_000_000]);
+fn time_locked_account_pays_by_its_members_branch() {
+    let mut world = World::of_kind(MapKind::PersonalOrRecovery { blocks: 10 }).with_coins(&[50_000_000]);
     world.mine_empty(20);
     let tx = world.paid(&pay(SHOP, 1_000_000));
     // Two signatures, the placeholder of multi, the script: not the recovery branch, though its time has come.
@@ -94,11 +92,11 @@ fn the_time_locked_account_pays_by_its_members_branch() {
     let proposal = world.on_pod(&draft, None).unwrap();
     let digest = proposal.summary().digest();
     let alone = proposal.approve(&digest).unwrap().sign(&world.members.r).unwrap();
-    assert_eq!(alone.finalise().unwrap_err(), Refusal::MissingSignatures { input: 0, found: 1 });
+    assert_eq!(alone.finalise().unwrap_err(), Refusal::MissingSignatures { input: 0, found: 1, needed: 2 });
 }
 
 #[test]
-fn emptying_the_account_leaves_nothing() {
+fn drain_leaves_nothing() {
     let mut world = World::funded();
     let intent = Intent::drain(NETWORK, address(SHOP), rate(3)).unwrap();
     let tx = world.paid(&intent);
@@ -108,7 +106,7 @@ fn emptying_the_account_leaves_nothing() {
 }
 
 #[test]
-fn a_hundred_recipients_are_paid_at_once_and_no_more() {
+fn one_payment_takes_at_most_a_hundred_recipients() {
     let mut world = World::funded();
     let to = |count| (0..count).map(|i| (address(SHOP), sat(10_000 + i)));
     let intent = Intent::pay(NETWORK, to(100), rate(2)).unwrap();
@@ -116,8 +114,18 @@ fn a_hundred_recipients_are_paid_at_once_and_no_more() {
     assert_eq!(Intent::pay(NETWORK, to(101), rate(2)), Err(IntentError::TooManyRecipients(101)));
 }
 
+/// The builder and the checker count the same weight, so that no number of inputs drives them apart.
 #[test]
-fn an_intent_says_which_recipient_is_wrong() {
+fn draft_of_eight_hundred_coins_meets_the_agreed_fee() {
+    let mut world = World::new().with_coins(&[100_000; 800]);
+    let intent = Intent::drain(NETWORK, address(SHOP), rate(9)).unwrap();
+    let draft = world.draft(&intent).to_bytes();
+    let proposal = world.on_pod(&draft, Some(&intent)).unwrap();
+    assert_eq!(proposal.summary().inputs.len(), 800);
+}
+
+#[test]
+fn refused_intent_names_the_recipient_and_rule() {
     let mainnet = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
     let both = [(address(SHOP), sat(5_000)), (address(mainnet), sat(5_000))];
     assert_eq!(
@@ -132,15 +140,17 @@ fn an_intent_says_which_recipient_is_wrong() {
     for kwu in [0, 249, 2_500_001, u64::MAX] {
         let odd = autonomy_wallet::bitcoin::FeeRate::from_sat_per_kwu(kwu);
         let intent = Intent::pay(NETWORK, [(address(SHOP), sat(5_000))], odd);
-        assert_eq!(intent, Err(IntentError::FeeRate(kwu)));
+        assert_eq!(intent, Err(IntentError::FeeRate(odd)));
     }
+    let low = IntentError::FeeRate(autonomy_wallet::bitcoin::FeeRate::from_sat_per_kwu(125));
+    assert_eq!(low.to_string(), "a fee rate of 0.5 sat/vB; it must be 1 to 10000");
     let most = [(address(SHOP), Amount::MAX_MONEY), (address(SHOP), sat(1_000))];
     assert_eq!(Intent::pay(NETWORK, most, rate(2)), Err(IntentError::Amount));
     assert!(autonomy_wallet::payment::parse_address(&"b".repeat(91)).is_err());
 }
 
 #[test]
-fn an_intent_survives_the_wire_and_is_checked_again_there() {
+fn intent_from_json_is_checked_again() {
     let intent = pay(SHOP, 5_000);
     let json = serde_json::to_string(&intent).unwrap();
     assert_eq!(serde_json::from_str::<Intent>(&json).unwrap(), intent);
@@ -154,7 +164,7 @@ fn an_intent_survives_the_wire_and_is_checked_again_there() {
 }
 
 #[test]
-fn a_draft_says_what_is_missing() {
+fn refused_draft_names_what_is_missing() {
     let mut world = World::funded();
     let too_much = world.ledger.draft(&pay(SHOP, 200_000_000), &mut world.rng).unwrap_err();
     let DraftError::InsufficientFunds { needed, available } = too_much else { panic!("{too_much}") };
@@ -168,7 +178,7 @@ fn a_draft_says_what_is_missing() {
 }
 
 #[test]
-fn strangers_unconfirmed_coins_and_reserved_ones_are_left_alone() {
+fn draft_leaves_untrusted_and_reserved_coins_alone() {
     let mut world = World::new().with_coins(&[50_000_000]);
     let incoming = world.payment_to_us(70_000_000);
     world.ledger.apply_unconfirmed([(incoming, 1_700_100_000)]);
@@ -176,24 +186,26 @@ fn strangers_unconfirmed_coins_and_reserved_ones_are_left_alone() {
     assert!(world.ledger.draft(&pay(SHOP, 60_000_000), &mut world.rng).is_err());
 
     let first = world.draft(&pay(SHOP, 10_000_000));
-    world.ledger.reserve(first.claimed_inputs());
+    let summary = world.on_pod(&first.to_bytes(), None).unwrap().summary().clone();
+    let coins = || summary.inputs.iter().map(|input| input.outpoint);
+    world.ledger.reserve(coins());
     assert!(world.ledger.draft(&pay(SHOP, 10_000_000), &mut world.rng).is_err());
-    world.ledger.release(first.claimed_inputs());
-    world.draft(&pay(SHOP, 10_000_000));
+    world.ledger.release(coins());
+    let _ = world.draft(&pay(SHOP, 10_000_000));
 }
 
 #[test]
-fn abandoned_drafts_do_not_use_up_the_gap_limit() {
+fn abandoned_drafts_do_not_use_up_change_addresses() {
     let mut world = World::funded();
     for _ in 0..30 {
         let draft = world.draft(&pay(SHOP, 1_000_000)).to_bytes();
-        world.on_device(&draft, None).unwrap();
+        let _ = world.on_device(&draft, None).unwrap();
     }
     assert_eq!(world.ledger.next_index(Keychain::Internal), 1);
 }
 
 #[test]
-fn an_approval_is_for_one_payment_only() {
+fn approval_fits_one_payment_only() {
     let mut world = World::funded();
     let honest = world.draft(&pay(SHOP, 1_000_000)).to_bytes();
     let shown = world.on_device(&honest, None).unwrap().summary().digest();
@@ -205,14 +217,14 @@ fn an_approval_is_for_one_payment_only() {
 }
 
 #[test]
-fn a_key_of_another_account_does_not_sign() {
+fn key_of_another_account_does_not_sign() {
     let mut world = World::funded();
     let stranger = common::Members::new(90);
     let draft = world.draft(&pay(SHOP, 1_000_000)).to_bytes();
     for key in [&stranger.p, &stranger.r, &stranger.g] {
         let proposal = world.on_device(&draft, None).unwrap();
         let digest = proposal.summary().digest();
-        let role = key.public().role();
-        assert_eq!(proposal.approve(&digest).unwrap().sign(key).unwrap_err(), Refusal::NotAMember(role));
+        let refusal = proposal.approve(&digest).unwrap().sign(key).unwrap_err();
+        assert_eq!(refusal, Refusal::NotAMember(key.public().fingerprint()));
     }
 }

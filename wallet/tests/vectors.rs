@@ -2,9 +2,9 @@
 //! the same descriptors and addresses, byte for byte.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use autonomy_wallet::account::{AccountMap, Birthday, Keychain, Kind, Plan};
+use autonomy_wallet::account::{AccountMap, Birthday, Keychain, MapKind, Member, MemberLabel, Plan};
 use autonomy_wallet::bitcoin::Network;
-use autonomy_wallet::keys::{AccountIndex, MemberKey, RecoveryKey, Role, Seed};
+use autonomy_wallet::keys::{AccountIndex, RecoveryKey, Seed};
 use serde_json::Value;
 
 fn vectors() -> Vec<Value> {
@@ -28,28 +28,32 @@ fn account(vector: &Value) -> AccountIndex {
     AccountIndex::new(vector["account"].as_u64().unwrap() as u32).unwrap()
 }
 
-/// The three keys, made from their secrets.
-fn keys(vector: &Value) -> [MemberKey; 3] {
-    let seed = |role| {
-        let words = text(&vector["keys"][if role == Role::P { "P" } else { "G" }]["mnemonic"]);
-        *Seed::from_words(words).unwrap().account_key(role, network(vector), account(vector)).public()
+/// P, R and G, made from their secrets.
+fn members(vector: &Value) -> [Member; 3] {
+    let seed = |label: MemberLabel| {
+        let words = text(&vector["keys"][label.as_str()]["mnemonic"]);
+        let key = Seed::from_words(words).unwrap().account_key(network(vector), account(vector));
+        Member::new(label, *key.public())
     };
     let r = &vector["keys"]["R"];
     let recovery = RecoveryKey::from_parts(&bytes(&r["scalar"]), &bytes(&r["chain_code"])).unwrap();
-    [seed(Role::P), recovery.public(network(vector), account(vector)), seed(Role::G)]
+    let recovery = Member::new(MemberLabel::R, recovery.public(network(vector), account(vector)));
+    [seed(MemberLabel::P), recovery, seed(MemberLabel::G)]
 }
 
-fn kind(descriptor: &Value) -> Kind {
+fn kind(descriptor: &Value) -> MapKind {
     let name = text(&descriptor["kind"]);
     match name.strip_prefix("2-of-3 or R after ") {
-        Some(rest) => Kind::TwoOfThreeOrRecovery { blocks: rest.split(' ').next().unwrap().parse().unwrap() },
-        None => Kind::TwoOfThree,
+        Some(rest) => {
+            MapKind::PersonalOrRecovery { blocks: rest.split(' ').next().unwrap().parse().unwrap() }
+        }
+        None => MapKind::Personal,
     }
 }
 
 fn maps() -> impl Iterator<Item = (AccountMap, Value)> {
     vectors().into_iter().flat_map(|vector| {
-        let keys = keys(&vector);
+        let members = members(&vector);
         let descriptors = vector["descriptors"].as_array().unwrap().clone();
         descriptors.into_iter().map(move |descriptor| {
             let plan = Plan {
@@ -57,10 +61,9 @@ fn maps() -> impl Iterator<Item = (AccountMap, Value)> {
                 kind: kind(&descriptor),
                 threshold: 2,
                 network: network(&vector),
-                account: account(&vector),
                 birthday: Birthday { height: 7, time: 1_700_000_000 },
             };
-            (AccountMap::rebuild(plan, &keys, &keys[0]).unwrap(), descriptor)
+            (AccountMap::rebuild(plan, &members, &members[0]).unwrap(), descriptor)
         })
     })
 }
@@ -68,8 +71,9 @@ fn maps() -> impl Iterator<Item = (AccountMap, Value)> {
 #[test]
 fn secrets_give_the_published_keys() {
     for vector in vectors() {
-        for key in keys(&vector) {
-            let published = &vector["keys"][key.role().to_string()];
+        for member in members(&vector) {
+            let published = &vector["keys"][member.label.as_str()];
+            let key = member.key().unwrap();
             let xpub = published.get("xpub").unwrap_or(&published["xpub_depth0"]);
             assert_eq!(key.xpub().to_string(), text(xpub));
             assert_eq!(key.fingerprint().to_string(), text(&published["fingerprint"]));
@@ -100,7 +104,7 @@ fn descriptors_give_the_addresses_bitcoind_derived() {
 }
 
 #[test]
-fn a_descriptor_read_back_is_the_same_map() {
+fn descriptor_read_back_gives_the_same_map() {
     for (map, vector) in maps() {
         let read = AccountMap::from_descriptor(
             text(&vector["descriptor"]),

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use autonomy_wallet::account::{AccountMap, Birthday};
 use autonomy_wallet::bitcoin::Network;
 use autonomy_wallet::check::{DeviceView, Unchecked};
-use autonomy_wallet::policy::FeeLimits;
+use autonomy_wallet::policy::Policy;
 use libfuzzer_sys::fuzz_target;
 
 static MAP: LazyLock<AccountMap> = LazyLock::new(|| {
@@ -19,7 +19,7 @@ static MAP: LazyLock<AccountMap> = LazyLock::new(|| {
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(unchecked) = Unchecked::from_bytes(bytes) else { return };
-    let Ok(proposal) = unchecked.check(&MAP, &DeviceView::default(), &FeeLimits::default(), None) else {
+    let Ok(proposal) = unchecked.check(&MAP, &DeviceView::default(), &Policy::STANDARD, None) else {
         return;
     };
     let summary = proposal.summary();
@@ -28,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(spent, paid + summary.fee.to_sat());
     // What is sent on passes the same check, as the same payment.
     let again = Unchecked::from_bytes(&proposal.to_bytes())
-        .and_then(|again| again.check(&MAP, &DeviceView::default(), &FeeLimits::default(), None))
+        .and_then(|again| again.check(&MAP, &DeviceView::default(), &Policy::STANDARD, None))
         .expect("a checked PSBT is one that passes");
     assert_eq!(again.summary(), summary);
 });

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{AccountMap, Keychain, descriptor};
+use super::{AccountMap, Keychain};
 
 /// Addresses imported on each keychain: Core's own keypool size, far past the gap limit.
 pub const CORE_IMPORT_RANGE: u32 = 1000;
@@ -40,6 +40,6 @@ impl AccountMap {
 
     /// The receiving and the change descriptor, each with checksum, for software that does not read BIP-389.
     pub fn single_path_descriptors(&self) -> [String; 2] {
-        Keychain::ALL.map(|keychain| descriptor::single_path(self.kind(), self.keys(), keychain))
+        Keychain::ALL.map(|keychain| self.parts().single_path(keychain))
     }
 }

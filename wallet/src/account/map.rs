@@ -2,25 +2,24 @@
 
 use core::fmt;
 
-use super::descriptor::{self, Ranged};
-use super::{AccountError, AccountId, Birthday, Keychain, Kind, MAX_NAME_LEN, THRESHOLD};
+use super::descriptor::{Parts, Ranged};
+use super::parse::Parsed;
+use super::{AccountError, AccountId, Birthday, Keychain, MapKind, Member, MemberLabel, rules};
 use crate::bitcoin::{Address, Network, PublicKey, ScriptBuf};
-use crate::keys::{AccountIndex, MemberKey, Role};
+use crate::keys::MemberKey;
 use crate::miniscript::Descriptor;
 
 /// What the members agreed on before any key was announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Shown to the owner; 1 to [`MAX_NAME_LEN`] bytes.
+    /// Shown to the owner; 1 to [`MAX_NAME_LEN`](super::MAX_NAME_LEN) bytes.
     pub name: String,
-    /// What may spend.
-    pub kind: Kind,
-    /// Signatures needed, as announced. Must be [`THRESHOLD`].
+    /// Which members it has, and what may spend.
+    pub kind: MapKind,
+    /// How many members must sign: 2 in a personal account, 1 to all of them in a shared one.
     pub threshold: u8,
     /// The chain.
     pub network: Network,
-    /// The account index all keys are derived for.
-    pub account: AccountIndex,
     /// Where the search for coins may begin.
     pub birthday: Birthday,
 }
@@ -39,7 +38,8 @@ pub struct Confirmation {
 #[derive(Clone)]
 pub struct AccountMap {
     plan: Plan,
-    keys: [MemberKey; 3],
+    /// In the one order of the descriptor.
+    members: Vec<Member>,
     id: AccountId,
     text: String,
     /// One for each [`Keychain`], in order of its step.
@@ -47,14 +47,14 @@ pub struct AccountMap {
 }
 
 impl AccountMap {
-    /// Builds the map from the plan and the announced keys, as member with key `own`.
+    /// Builds the map from the plan and the announced members, as the member `own`.
     ///
     /// The order of `announced` does not matter.
     ///
     /// # Errors
-    /// [`AccountError`] for missing, duplicate or foreign keys, wrong origins, another threshold, a bad lock or
-    /// name, and when `own` is not among the keys.
-    pub fn rebuild(plan: Plan, announced: &[MemberKey], own: &MemberKey) -> Result<Self, AccountError> {
+    /// [`AccountError`] for missing, duplicate or foreign keys, wrong origins, a threshold out of bounds, a bad
+    /// lock or name, and when `own` is not among the members.
+    pub fn rebuild(plan: Plan, announced: &[Member], own: &Member) -> Result<Self, AccountError> {
         let map = Self::assemble(plan, announced)?;
         map.check_own(own)?;
         Ok(map)
@@ -62,7 +62,8 @@ impl AccountMap {
 
     /// Reads the map of a descriptor (BIP-380 with `<0;1>` of BIP-389 and its checksum).
     ///
-    /// A descriptor knows neither name nor birthday, and not which test network it is for.
+    /// A descriptor knows neither name nor birthday, and not which test network it is for. It names no members
+    /// either: those of a shared account are labelled by the fingerprint of their key.
     ///
     /// # Errors
     /// [`AccountError`]: as [`AccountMap::rebuild`], and when the text is not byte for byte what this wallet
@@ -73,40 +74,46 @@ impl AccountMap {
         network: Network,
         birthday: Birthday,
     ) -> Result<Self, AccountError> {
-        let (kind, keys) = descriptor::take_apart(text, network.into())?;
-        let plan = Plan {
-            name: name.into(),
-            kind,
-            threshold: THRESHOLD,
-            network,
-            account: keys[0].account(),
-            birthday,
-        };
-        let map = Self::assemble(plan, &keys)?;
+        let parsed = Parsed::read(text)?;
+        let labels = parsed.default_labels();
+        Self::of_parsed(text, parsed, labels, name.into(), network, birthday)
+    }
+
+    pub(super) fn of_parsed(
+        text: &str,
+        parsed: Parsed,
+        labels: Vec<MemberLabel>,
+        name: String,
+        network: Network,
+        birthday: Birthday,
+    ) -> Result<Self, AccountError> {
+        let Parsed { kind, threshold, keys } = parsed;
+        if labels.len() != keys.len() {
+            return Err(AccountError::Members { found: labels.len(), least: keys.len(), most: keys.len() });
+        }
+        let members: Vec<_> =
+            labels.into_iter().zip(keys).map(|(label, key)| Member::new(label, key)).collect();
+        let map = Self::assemble(Plan { name, kind, threshold, network, birthday }, &members)?;
         if map.text != text {
             return Err(AccountError::Foreign("written differently: order of keys, quotes or paths"));
         }
         Ok(map)
     }
 
-    pub(super) fn assemble(plan: Plan, announced: &[MemberKey]) -> Result<Self, AccountError> {
-        check_plan(&plan)?;
-        let keys = by_role(announced)?;
-        for key in &keys {
-            key.check_for(plan.account, plan.network.into())?;
-        }
-        check_distinct(&keys)?;
-        let text = descriptor::multipath(plan.kind, &keys);
-        let flat = Keychain::ALL.map(|keychain| descriptor::flat(plan.kind, &keys, keychain));
-        Ok(Self { id: AccountId::of(&text), plan, keys, text, flat })
+    fn assemble(plan: Plan, announced: &[Member]) -> Result<Self, AccountError> {
+        let members = rules::admit(&plan, announced)?;
+        let parts = Parts { kind: plan.kind, threshold: plan.threshold, members: &members };
+        let text = parts.multipath();
+        let flat = Keychain::ALL.map(|keychain| parts.flat(keychain));
+        Ok(Self { id: AccountId::of(&text), plan, members, text, flat })
     }
 
-    /// Checks that `own` is in the map, at its own place.
+    /// Checks that `own` is in the map, with its label and its keys.
     ///
     /// # Errors
     /// [`AccountError::OwnKeyMissing`].
-    pub fn check_own(&self, own: &MemberKey) -> Result<(), AccountError> {
-        if self.key(own.role()) == own { Ok(()) } else { Err(AccountError::OwnKeyMissing(own.role())) }
+    pub fn check_own(&self, own: &Member) -> Result<(), AccountError> {
+        if self.members.contains(own) { Ok(()) } else { Err(AccountError::OwnKeyMissing(own.label.clone())) }
     }
 
     /// Checks that this node is on the account's network.
@@ -145,7 +152,7 @@ impl AccountMap {
         self.id
     }
 
-    /// The owner's name for it.
+    /// What the owner calls the account.
     pub fn name(&self) -> &str {
         &self.plan.name
     }
@@ -155,9 +162,14 @@ impl AccountMap {
         &self.plan
     }
 
-    /// What may spend.
-    pub fn kind(&self) -> Kind {
+    /// Which members it has, and what may spend.
+    pub fn kind(&self) -> MapKind {
         self.plan.kind
+    }
+
+    /// How many members must sign.
+    pub fn threshold(&self) -> usize {
+        self.plan.threshold.into()
     }
 
     /// The chain.
@@ -165,28 +177,37 @@ impl AccountMap {
         self.plan.network
     }
 
-    /// The account index.
-    pub fn account(&self) -> AccountIndex {
-        self.plan.account
-    }
-
     /// Where the search for coins may begin.
     pub fn birthday(&self) -> Birthday {
         self.plan.birthday
     }
 
-    /// The members' keys, in the order P, R, G.
-    pub fn keys(&self) -> &[MemberKey; 3] {
-        &self.keys
+    /// The members, in the order of the descriptor: P, R, G in a personal account.
+    pub fn members(&self) -> &[Member] {
+        &self.members
     }
 
-    /// One member's key.
-    pub fn key(&self, role: Role) -> &MemberKey {
-        match role {
-            Role::P => &self.keys[0],
-            Role::R => &self.keys[1],
-            Role::G => &self.keys[2],
-        }
+    /// All keys, in the order of the descriptor.
+    pub fn keys(&self) -> impl Iterator<Item = &MemberKey> {
+        self.members.iter().flat_map(Member::keys)
+    }
+
+    /// The key of the member with this label.
+    ///
+    /// # Errors
+    /// [`AccountError::NoSuchMember`]; [`AccountError::PersonMember`] when it has more than one key.
+    pub fn key(&self, label: &MemberLabel) -> Result<&MemberKey, AccountError> {
+        let member = self.members.iter().find(|member| member.label == *label);
+        member.ok_or_else(|| AccountError::NoSuchMember(label.clone()))?.key()
+    }
+
+    /// The member that holds a key.
+    pub fn member_with(&self, key: &MemberKey) -> Option<&Member> {
+        self.members.iter().find(|member| member.keys().contains(key))
+    }
+
+    pub(super) fn parts(&self) -> Parts<'_> {
+        Parts { kind: self.plan.kind, threshold: self.plan.threshold, members: &self.members }
     }
 
     /// The multipath descriptor with checksum.
@@ -229,45 +250,9 @@ impl AccountMap {
     }
 }
 
-fn check_plan(plan: &Plan) -> Result<(), AccountError> {
-    if plan.threshold != THRESHOLD {
-        return Err(AccountError::Threshold { found: plan.threshold.into() });
-    }
-    if let Kind::TwoOfThreeOrRecovery { blocks } = plan.kind {
-        descriptor::check_lock(blocks)?;
-    }
-    let name = &plan.name;
-    if name.is_empty() || name.len() > MAX_NAME_LEN || name.chars().any(char::is_control) {
-        return Err(AccountError::Name);
-    }
-    Ok(())
-}
-
-fn by_role(announced: &[MemberKey]) -> Result<[MemberKey; 3], AccountError> {
-    let one = |role| {
-        let mut found = announced.iter().filter(|key| key.role() == role);
-        match (found.next(), found.count()) {
-            (Some(key), 0) => Ok(*key),
-            (first, more) => Err(AccountError::Roles { role, count: more + usize::from(first.is_some()) }),
-        }
-    };
-    Ok([one(Role::P)?, one(Role::R)?, one(Role::G)?])
-}
-
-/// Same public key, or same master key: both make two signatures out of one holder.
-fn check_distinct(keys: &[MemberKey; 3]) -> Result<(), AccountError> {
-    for (a, b) in [(0, 1), (0, 2), (1, 2)] {
-        let (a, b) = (&keys[a], &keys[b]);
-        if a.xpub().public_key == b.xpub().public_key || a.fingerprint() == b.fingerprint() {
-            return Err(AccountError::DuplicateKey(a.role(), b.role()));
-        }
-    }
-    Ok(())
-}
-
 impl PartialEq for AccountMap {
     fn eq(&self, other: &Self) -> bool {
-        self.plan == other.plan && self.keys == other.keys
+        self.plan == other.plan && self.members == other.members
     }
 }
 

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountError, AccountId, AccountMap, Birthday, Kind, Plan};
+use super::parse::Parsed;
+use super::{AccountError, AccountId, AccountMap, Birthday, MemberLabel};
 use crate::bitcoin::Network;
-use crate::keys::{AccountIndex, MemberKey, Role};
 
-/// Longest map that is read, in bytes. Written out, a map has about 1,400 (descriptor 713, three keys of 153,
-/// name 64, the rest words); 4 KiB leaves room for indentation and is refused unparsed beyond.
+/// Longest map that is read, in bytes. The largest has a descriptor of 15 keys (15 · 162 + 69 = 2,499), 15
+/// labels of 32 bytes that JSON escapes to 64 and 3 around each (1,005), a name of 64 that becomes 128, and 250
+/// of other words and numbers: 3,882. A personal map has about 700.
 pub const MAX_MAP_BYTES: usize = 4096;
 
 /// Version of the form below.
@@ -25,28 +26,18 @@ pub enum MapBytesError {
     Malformed(#[from] serde_json::Error),
 }
 
+/// Kind, threshold and keys stand in the descriptor, and nowhere else: two copies could differ.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
     version: u16,
     id: AccountId,
     name: String,
-    kind: Kind,
-    threshold: u8,
     network: Network,
-    account: AccountIndex,
-    keys: Keys,
+    /// What the members are called, in the order of the descriptor's keys.
+    members: Vec<MemberLabel>,
     birthday: Birthday,
     descriptor: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(non_snake_case, reason = "the members' names as people write them")]
-struct Keys {
-    P: String,
-    R: String,
-    G: String,
 }
 
 impl AccountMap {
@@ -57,7 +48,8 @@ impl AccountMap {
 
     /// Reads [`AccountMap::to_bytes`], or the same JSON with other white space and order.
     ///
-    /// Everything is derived again from the keys; the id and descriptor inside must agree with it.
+    /// The descriptor is taken apart and written again from its keys; it must come out byte for byte, with the
+    /// id that the map claims.
     ///
     /// # Errors
     /// [`MapBytesError`] says which field breaks which rule.
@@ -72,16 +64,12 @@ impl AccountMap {
 impl From<&AccountMap> for Wire {
     fn from(map: &AccountMap) -> Self {
         let plan = map.plan();
-        let key = |role| map.key(role).to_string();
         Self {
             version: VERSION,
             id: map.id(),
             name: plan.name.clone(),
-            kind: plan.kind,
-            threshold: plan.threshold,
             network: plan.network,
-            account: plan.account,
-            keys: Keys { P: key(Role::P), R: key(Role::R), G: key(Role::G) },
+            members: map.members().iter().map(|member| member.label.clone()).collect(),
             birthday: plan.birthday,
             descriptor: map.descriptor().into(),
         }
@@ -93,27 +81,12 @@ impl Wire {
         if self.version != VERSION {
             return Err(AccountError::Foreign("a newer version of the account map; update this program"));
         }
-        let keys = [
-            MemberKey::parse(Role::P, &self.keys.P)?,
-            MemberKey::parse(Role::R, &self.keys.R)?,
-            MemberKey::parse(Role::G, &self.keys.G)?,
-        ];
-        let plan = Plan {
-            name: self.name,
-            kind: self.kind,
-            threshold: self.threshold,
-            network: self.network,
-            account: self.account,
-            birthday: self.birthday,
-        };
-        let map = AccountMap::assemble(plan, &keys)?;
-        let differ =
-            |field, ours: String, theirs: String| Err(AccountError::Disagreement { field, ours, theirs });
-        if map.descriptor() != self.descriptor {
-            return differ("descriptor", map.descriptor().into(), self.descriptor);
-        }
-        if map.id() != self.id {
-            return differ("account id", map.id().to_string(), self.id.to_string());
+        let Self { id, name, network, members, birthday, descriptor, .. } = self;
+        let parsed = Parsed::read(&descriptor)?;
+        let map = AccountMap::of_parsed(&descriptor, parsed, members, name, network, birthday)?;
+        if map.id() != id {
+            let (field, ours, theirs) = ("account id", map.id().to_string(), id.to_string());
+            return Err(AccountError::Disagreement { field, ours, theirs });
         }
         Ok(map)
     }

@@ -4,7 +4,7 @@ use super::inputs::CheckedInput;
 use super::outputs::CheckedOutput;
 use super::rules::Rules;
 use super::{MAX_WEIGHT, Refusal};
-use crate::account::AccountMap;
+use crate::account::{AccountMap, Keychain};
 use crate::bitcoin::{Amount, FeeRate, Transaction, Weight};
 use crate::payment::Intent;
 
@@ -38,7 +38,7 @@ pub(super) fn check(
     let fee = Fee { amount, weight };
     check_limits(rules, fee, outputs)?;
     if let Some(intent) = rules.intent {
-        check_agreed(fee, intent)?;
+        check_agreed(rules.map, fee, intent)?;
     }
     Ok(fee)
 }
@@ -50,18 +50,20 @@ fn sum(mut amounts: impl Iterator<Item = Amount>, what: &'static str) -> Result<
         .ok_or(Refusal::AmountRange(what))
 }
 
-/// Largest weight the transaction can have when signed: marker and flag, and the largest witness an input of
-/// the account can have (which includes the recovery branch; the members' is not smaller by much).
+/// Largest weight the transaction can have when signed: marker and flag, and the largest witness of every input.
 fn signed_weight(map: &AccountMap, tx: &Transaction) -> Weight {
-    let input = map
-        .flat(crate::account::Keychain::External)
-        .max_weight_to_satisfy()
-        .expect("scripts of this kind can be satisfied");
-    tx.weight() + Weight::from_wu(2) + input * tx.input.len() as u64
+    tx.weight() + Weight::from_wu(2) + witness_weight(map) * tx.input.len() as u64
+}
+
+/// The largest witness an input of the account can have (which includes the recovery branch; the members' is not
+/// smaller by much), with the byte that counts its items: miniscript gives only what a signature adds to that.
+fn witness_weight(map: &AccountMap) -> Weight {
+    let satisfied = map.flat(Keychain::External).max_weight_to_satisfy();
+    satisfied.expect("scripts of this kind can be satisfied") + Weight::from_wu(1)
 }
 
 fn check_limits(rules: &Rules<'_>, fee: Fee, outputs: &[CheckedOutput]) -> Result<(), Refusal> {
-    let limits = rules.limits;
+    let limits = &rules.policy.fees;
     if fee.amount > limits.absolute {
         return Err(Refusal::FeeAbsolute { fee: fee.amount, most: limits.absolute });
     }
@@ -80,10 +82,11 @@ fn check_limits(rules: &Rules<'_>, fee: Fee, outputs: &[CheckedOutput]) -> Resul
     Ok(())
 }
 
-/// The agreed rate on the largest size, and what change too small to keep may add: an output of 43 vB, the 105
-/// vB to spend it later, and the dust limit below which it cannot exist (330 sat for P2WSH).
-fn check_agreed(fee: Fee, intent: &Intent) -> Result<(), Refusal> {
-    let change = Weight::from_vb_unchecked(43 + 105);
+/// The agreed rate on the largest size, and what change too small to keep may add: an output of 43 vB, an input
+/// of 41 vB and its witness to spend it later, and the dust limit below which it cannot exist (330 sat for
+/// P2WSH).
+fn check_agreed(map: &AccountMap, fee: Fee, intent: &Intent) -> Result<(), Refusal> {
+    let change = Weight::from_vb_unchecked(43 + 41) + witness_weight(map);
     let most = intent
         .fee_rate()
         .fee_wu(fee.weight + change)

@@ -58,10 +58,7 @@ fn own_output(
         return match claim {
             Claim::None => Ok(None),
             Claim::Foreign => Err(Refusal::ForeignPath { output }),
-            Claim::At(places) => {
-                let (keychain, index) = places[0];
-                Err(Refusal::ForeignChange { output, keychain, index })
-            }
+            Claim::At(keychain, index) => Err(Refusal::ForeignChange { output, keychain, index }),
         };
     };
     let (keychain, index) = (own.keychain, own.index);

@@ -1,9 +1,9 @@
 //! Why nothing is signed.
 
-use crate::account::{Keychain, THRESHOLD};
+use crate::account::{Keychain, MemberLabel};
+use crate::bitcoin::bip32::Fingerprint;
 use crate::bitcoin::{Address, Amount, FeeRate, Network, OutPoint, PublicKey, Txid};
 use crate::check::{MAX_HINTS, MAX_INPUTS, MAX_OUTPUTS, MAX_PSBT_BYTES, MAX_WEIGHT};
-use crate::keys::Role;
 
 /// A PSBT that is not signed, and the rule it breaks. Inputs and outputs are counted from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +91,14 @@ pub enum Refusal {
         number: usize,
         /// How many hints.
         count: usize,
+    },
+    /// Derivation hints that lead to more than one address.
+    #[error("{place} {number}: the derivation hints name different addresses")]
+    ContradictoryHints {
+        /// "input" or "output".
+        place: &'static str,
+        /// Which one.
+        number: usize,
     },
     /// The coin does not belong to this account.
     #[error("input {input}: {outpoint} is not a coin of this account")]
@@ -213,12 +221,12 @@ pub enum Refusal {
         key: PublicKey,
     },
     /// A signature that does not verify.
-    #[error("input {input}: the signature of {role} does not fit this transaction")]
+    #[error("input {input}: the signature of {member} does not fit this transaction")]
     BadSignature {
         /// Which input.
         input: usize,
         /// Whose signature.
-        role: Role,
+        member: MemberLabel,
     },
     /// The other side signed another transaction.
     #[error("the signed PSBT is for transaction {found}, approved was {approved}")]
@@ -362,15 +370,17 @@ pub enum Refusal {
     #[error("what was approved is not what is to be signed; show the proposal again")]
     NotWhatWasShown,
     /// The key is not a member of this account.
-    #[error("key {0} is not the member's key in this account")]
-    NotAMember(Role),
+    #[error("the key with fingerprint {0} is not a member's key in this account")]
+    NotAMember(Fingerprint),
     /// Not enough signatures.
-    #[error("input {input} has {found} signatures, {THRESHOLD} are needed")]
+    #[error("input {input} is signed by {found} members, {needed} are needed")]
     MissingSignatures {
         /// Which input.
         input: usize,
-        /// How many it has.
+        /// How many members have signed it.
         found: usize,
+        /// The account's threshold.
+        needed: usize,
     },
     /// miniscript could not satisfy the scripts with verified signatures.
     #[error("the transaction cannot be completed: {0}")]

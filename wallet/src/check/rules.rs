@@ -2,25 +2,24 @@
 
 use super::inputs::{self, CheckedInput};
 use super::outputs::{self, CheckedOutput};
-use super::proposal::{Proposal, Summary};
-use super::{CoinView, LOCK_TIME_SLACK, Refusal, Unchecked, fees, signatures};
+use super::{CoinView, LOCK_TIME_SLACK, Proposal, Refusal, Summary, Unchecked, fees, signatures};
 use crate::account::AccountMap;
 use crate::bitcoin::sighash::SighashCache;
 use crate::bitcoin::{Psbt, Transaction, absolute, psbt, transaction};
 use crate::payment::Intent;
-use crate::policy::FeeLimits;
+use crate::policy::Policy;
 
 /// What the PSBT is held against.
 pub(super) struct Rules<'a> {
     pub(super) map: &'a AccountMap,
     pub(super) view: &'a dyn CoinView,
-    pub(super) limits: &'a FeeLimits,
+    pub(super) policy: &'a Policy,
     pub(super) intent: Option<&'a Intent>,
 }
 
 impl Unchecked<Psbt> {
-    /// Holds the PSBT against the stored account map, what this side knows of its coins, the fee limits and, if
-    /// there is one, what a human wanted paid.
+    /// Holds the PSBT against the stored account map, what this side knows of its coins, its policy and, if there
+    /// is one, what a human wanted paid.
     ///
     /// Without an intent the outputs are anyone's: then a human must see the [`Summary`] before approving, or a
     /// policy decide on it.
@@ -31,10 +30,10 @@ impl Unchecked<Psbt> {
         self,
         map: &AccountMap,
         view: &dyn CoinView,
-        limits: &FeeLimits,
+        policy: &Policy,
         intent: Option<&Intent>,
     ) -> Result<Proposal, Refusal> {
-        let rules = Rules { map, view, limits, intent };
+        let rules = Rules { map, view, policy, intent };
         let psbt = self.into_inner();
         let tx = &psbt.unsigned_tx;
         check_whole(&rules, tx)?;
@@ -44,7 +43,7 @@ impl Unchecked<Psbt> {
             outputs::check_intent(&outputs, intent)?;
         }
         let fee = fees::check(&rules, tx, &inputs, &outputs)?;
-        check_signatures(tx, &psbt.inputs, &inputs)?;
+        check_signatures(map, tx, &psbt.inputs, &inputs)?;
         let summary = Summary::of(map, tx, &inputs, &outputs, fee);
         let clean = rebuild(map, psbt, &inputs, &outputs)?;
         let own = inputs.into_iter().map(|input| (input.own, input.txout.value)).collect();
@@ -72,6 +71,7 @@ fn check_whole(rules: &Rules<'_>, tx: &Transaction) -> Result<(), Refusal> {
 }
 
 fn check_signatures(
+    map: &AccountMap,
     tx: &Transaction,
     fields: &[psbt::Input],
     inputs: &[CheckedInput],
@@ -80,7 +80,7 @@ fn check_signatures(
     for (input, (fields, checked)) in fields.iter().zip(inputs).enumerate() {
         if !fields.partial_sigs.is_empty() {
             let message = signatures::sighash(&mut cache, input, &checked.own, checked.txout.value);
-            signatures::verify(input, &checked.own, &message, &fields.partial_sigs)?;
+            signatures::verify(map, input, &checked.own, &message, &fields.partial_sigs)?;
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Refusal;
 use super::own::OwnScript;
+use crate::account::AccountMap;
 use crate::bitcoin::ecdsa::Signature;
 use crate::bitcoin::secp256k1::Message;
 use crate::bitcoin::sighash::SighashCache;
@@ -31,20 +32,21 @@ pub(super) fn sighash(
 /// Any signature that is not a member's, not SIGHASH_ALL or not valid refuses the whole PSBT: dropping it
 /// quietly would leave the sender believing it had signed.
 pub(super) fn verify(
+    map: &AccountMap,
     input: usize,
     own: &OwnScript,
     message: &Message,
     found: &PartialSigs,
 ) -> Result<(), Refusal> {
     for (key, signature) in found {
-        let role = own.role_of(key).ok_or(Refusal::UnknownSigner { input, key: *key })?;
+        let member = own.member_with(map, key).ok_or(Refusal::UnknownSigner { input, key: *key })?;
         if signature.sighash_type != EcdsaSighashType::All {
             let found = signature.sighash_type.to_u32();
             return Err(Refusal::SignatureSighash { input, key: *key, found });
         }
         crate::secp()
             .verify_ecdsa(message, &signature.signature, &key.inner)
-            .map_err(|_| Refusal::BadSignature { input, role })?;
+            .map_err(|_| Refusal::BadSignature { input, member: member.label.clone() })?;
     }
     Ok(())
 }

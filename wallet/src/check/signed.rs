@@ -3,16 +3,16 @@
 use core::fmt;
 
 use super::own::OwnScript;
-use super::proposal::Summary;
-use super::{Refusal, Unchecked, signatures};
-use crate::account::{AccountMap, THRESHOLD};
+use super::{Refusal, Summary, Unchecked, signatures};
+use crate::account::{AccountMap, Member, MemberLabel};
 use crate::bitcoin::ecdsa::Signature;
 use crate::bitcoin::sighash::SighashCache;
 use crate::bitcoin::{Amount, EcdsaSighashType, Psbt, Transaction};
-use crate::keys::{AccountKey, Role};
+use crate::keys::AccountKey;
 use crate::miniscript::psbt::PsbtExt;
 
 /// An approved payment on its way to enough signatures.
+#[must_use = "a signature counts only once it is sent on or the payment is finalised"]
 pub struct Signed {
     map: AccountMap,
     psbt: Psbt,
@@ -35,14 +35,15 @@ impl Signed {
         self.psbt.serialize()
     }
 
-    /// Who has signed every input.
-    pub fn signers(&self) -> Vec<Role> {
-        signers(&self.psbt, &self.own)
+    /// The members who have signed every input, in the order of the account map.
+    pub fn signers(&self) -> Vec<MemberLabel> {
+        signers(&self.map, &self.psbt, &self.own)
     }
 
     /// Whether [`Signed::finalise`] has all it needs.
     pub fn is_complete(&self) -> bool {
-        self.psbt.inputs.iter().all(|input| input.partial_sigs.len() >= usize::from(THRESHOLD))
+        let needed = self.map.threshold();
+        satisfied(&self.map, &self.psbt, &self.own).all(|members| members.len() >= needed)
     }
 
     /// Takes the signatures of others, and nothing else, from their copy of the PSBT.
@@ -59,7 +60,7 @@ impl Signed {
         let mut cache = SighashCache::new(&self.psbt.unsigned_tx);
         for (input, (fields, (own, amount))) in theirs.inputs.iter().zip(&self.own).enumerate() {
             let message = signatures::sighash(&mut cache, input, own, *amount);
-            signatures::verify(input, own, &message, &fields.partial_sigs)?;
+            signatures::verify(&self.map, input, own, &message, &fields.partial_sigs)?;
         }
         for (ours, theirs) in self.psbt.inputs.iter_mut().zip(&theirs.inputs) {
             for (key, signature) in &theirs.partial_sigs {
@@ -75,10 +76,11 @@ impl Signed {
     /// # Errors
     /// [`Refusal::MissingSignatures`]; [`Refusal::Finalise`] would mean a fault in this crate.
     pub fn finalise(self) -> Result<Transaction, Refusal> {
-        for (input, fields) in self.psbt.inputs.iter().enumerate() {
-            let found = fields.partial_sigs.len();
-            if found < usize::from(THRESHOLD) {
-                return Err(Refusal::MissingSignatures { input, found });
+        let needed = self.map.threshold();
+        for (input, members) in satisfied(&self.map, &self.psbt, &self.own).enumerate() {
+            let found = members.len();
+            if found < needed {
+                return Err(Refusal::MissingSignatures { input, found, needed });
             }
         }
         let mut psbt = self.psbt;
@@ -94,18 +96,16 @@ impl Signed {
 
     /// Signs every input, with the key derived along the branch meant and no other.
     pub(super) fn add(&mut self, key: &AccountKey) -> Result<(), Refusal> {
-        let role = key.public().role();
-        if self.map.key(role) != key.public() {
-            return Err(Refusal::NotAMember(role));
-        }
+        let not_a_member = Refusal::NotAMember(key.public().fingerprint());
+        let Some(member) = self.map.member_with(key.public()) else { return Err(not_a_member) };
         let secp = crate::secp();
         let mut cache = SighashCache::new(&self.psbt.unsigned_tx);
         let mut made = Vec::with_capacity(self.own.len());
         for (input, (own, amount)) in self.own.iter().enumerate() {
             let secret = key.child(secp, own.keychain.step(), own.index);
             let public = crate::bitcoin::PublicKey::new(secret.0.public_key(secp));
-            if own.role_of(&public) != Some(role) {
-                return Err(Refusal::NotAMember(role));
+            if own.member_with(&self.map, &public) != Some(member) {
+                return Err(not_a_member);
             }
             let message = signatures::sighash(&mut cache, input, own, *amount);
             // Low R: one byte less, as Bitcoin Core does it. Deterministic (RFC 6979).
@@ -119,15 +119,24 @@ impl Signed {
     }
 }
 
-/// Members whose signature is on every input.
-pub(super) fn signers(psbt: &Psbt, own: &[(OwnScript, Amount)]) -> Vec<Role> {
-    let signed_all = |role: &Role| {
-        psbt.inputs
-            .iter()
-            .zip(own)
-            .all(|(fields, (own, _))| fields.partial_sigs.keys().any(|key| own.role_of(key) == Some(*role)))
-    };
-    [Role::P, Role::R, Role::G].into_iter().filter(signed_all).collect()
+/// The members who have signed every input.
+pub(super) fn signers(map: &AccountMap, psbt: &Psbt, own: &[(OwnScript, Amount)]) -> Vec<MemberLabel> {
+    let mut signed: Vec<&Member> = map.members().iter().collect();
+    for members in satisfied(map, psbt, own) {
+        signed.retain(|member| members.contains(member));
+    }
+    signed.into_iter().map(|member| member.label.clone()).collect()
+}
+
+/// The members who have signed, input by input: a member of several keys once enough of them have.
+fn satisfied<'a>(
+    map: &'a AccountMap,
+    psbt: &'a Psbt,
+    own: &'a [(OwnScript, Amount)],
+) -> impl Iterator<Item = Vec<&'a Member>> {
+    psbt.inputs.iter().zip(own).map(|(fields, (own, _))| {
+        own.satisfied(map.members(), |key| fields.partial_sigs.contains_key(key)).collect()
+    })
 }
 
 impl fmt::Debug for Signed {

@@ -1,4 +1,4 @@
-//! A PSBT as it came: nobody's word.
+//! A PSBT as it came, with nothing in it verified.
 
 use super::{MAX_PSBT_BYTES, Refusal};
 use crate::bitcoin::base64::{Engine, prelude::BASE64_STANDARD};
@@ -6,6 +6,7 @@ use crate::bitcoin::{Psbt, Txid};
 
 /// Something received or built that no check has passed. It can be looked at and checked, never signed.
 #[derive(Clone, PartialEq, Eq)]
+#[must_use = "nothing is verified before `check`"]
 pub struct Unchecked<T>(T);
 
 impl Unchecked<Psbt> {
@@ -57,11 +58,6 @@ impl Unchecked<Psbt> {
     /// The id the transaction will have, if it is the one that gets signed.
     pub fn claimed_txid(&self) -> Txid {
         self.0.unsigned_tx.compute_txid()
-    }
-
-    /// The coins it would spend, to be [reserved](crate::ledger::Ledger::reserve).
-    pub fn claimed_inputs(&self) -> impl Iterator<Item = crate::bitcoin::OutPoint> + '_ {
-        self.0.unsigned_tx.input.iter().map(|input| input.previous_output)
     }
 
     pub(super) fn psbt(&self) -> &Psbt {

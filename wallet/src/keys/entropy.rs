@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stuck_or_repeating_generator_stops_the_draw() {
+    fn stuck_or_repeating_generator_stops_the_draw() {
         for byte in [0u8, 0xff, 0x42] {
             assert_eq!(mix_entropy::<32>("t", &[byte; 32], &[b"dice"]), Err(EntropyError::Stuck));
         }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_contribution_counts_and_so_does_the_purpose() {
+    fn contribution_or_purpose_changes_the_result() {
         let plain = mix_entropy::<32>("t", &good(), &[]).unwrap();
         let one = mix_entropy::<32>("t", &good(), &[b"ab", b"c"]).unwrap();
         let moved = mix_entropy::<32>("t", &good(), &[b"a", b"bc"]).unwrap();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn contributions_are_bounded() {
+    fn too_many_or_too_long_contributions_are_refused() {
         let many = vec![&b"x"[..]; MAX_CONTRIBUTIONS + 1];
         assert_eq!(mix_entropy::<32>("t", &good(), &many), Err(EntropyError::TooManyContributions(17)));
         let long = vec![0u8; MAX_CONTRIBUTION_LEN + 1];

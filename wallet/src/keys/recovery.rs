@@ -1,4 +1,4 @@
-//! The recovery key R: drawn, split, forgotten.
+//! The recovery key R: drawn, split, erased.
 
 use crate::bitcoin::NetworkKind;
 use crate::bitcoin::bip32::{ChainCode, ChildNumber, Xpriv, Xpub};
@@ -6,7 +6,7 @@ use crate::bitcoin::secp256k1::SecretKey;
 use core::fmt;
 use zeroize::Zeroizing;
 
-use super::{AccountIndex, AccountKey, EntropyError, KeyError, MemberKey, Role, mix_entropy};
+use super::{AccountIndex, AccountKey, EntropyError, KeyError, KeyForm, MemberKey, mix_entropy};
 
 /// R in full: a secp256k1 scalar and a chain code, which make an extended key at depth 0.
 ///
@@ -43,7 +43,7 @@ impl RecoveryKey {
     /// [`KeyError::Malformed`] when the scalar is zero or not below the curve's order.
     pub fn from_parts(scalar: &[u8; 32], chain_code: &[u8; 32]) -> Result<Self, KeyError> {
         let scalar = SecretKey::from_slice(scalar)
-            .map_err(|_| KeyError::Malformed { role: Role::R, rule: "the scalar is zero or too large" })?;
+            .map_err(|_| KeyError::Malformed("the scalar is zero or too large"))?;
         Ok(Self { scalar, chain_code: Zeroizing::new(*chain_code) })
     }
 
@@ -66,7 +66,7 @@ impl RecoveryKey {
     pub fn account_key(&self, network: impl Into<NetworkKind>, account: AccountIndex) -> AccountKey {
         let xpriv = self.xpriv(network.into());
         let fingerprint = Xpub::from_priv(crate::secp(), &xpriv).fingerprint();
-        AccountKey::new(Role::R, account, fingerprint, xpriv)
+        AccountKey::new(KeyForm::DepthZero, account, fingerprint, xpriv)
     }
 
     /// Depth 0, no parent, child 0 (BIP-32 serialisation of a master key).

@@ -1,4 +1,4 @@
-//! BIP-39 seeds (P and G) and the account keys they give.
+//! BIP-39 seeds and the account keys they give.
 
 use crate::bitcoin::NetworkKind;
 use crate::bitcoin::bip32::{ChildNumber, Xpriv, Xpub};
@@ -7,7 +7,7 @@ use bdk_wallet::bip39::{Language, Mnemonic};
 use core::fmt;
 use zeroize::Zeroizing;
 
-use super::{AccountIndex, EntropyError, MemberKey, Role, mix_entropy, origin_path};
+use super::{AccountIndex, EntropyError, KeyForm, MemberKey, mix_entropy};
 
 /// Why words are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum SeedError {
     /// Not 12, 15, 18, 21 or 24 words.
     #[error("{0} words; a seed has 12, 15, 18, 21 or 24")]
     WordCount(usize),
-    /// A word that is not in BIP-39's English list. Only its position is told, never the word.
+    /// A word that is not in BIP-39's English list. The error carries its position, never the word.
     #[error("word {0} (counted from 1) is not in the BIP-39 English list; check its spelling")]
     UnknownWord(usize),
     /// The words do not fit together.
@@ -81,27 +81,19 @@ impl Seed {
         Zeroizing::new(self.mnemonic().to_string())
     }
 
-    /// The key of one account: `m/48h/coin/account/2h`.
-    ///
-    /// # Errors
-    /// None in practice: BIP-32 fails for one seed in 2¹²⁷, and such a seed is of no use to anyone.
-    pub fn account_key(
-        &self,
-        role: Role,
-        network: impl Into<NetworkKind>,
-        account: AccountIndex,
-    ) -> AccountKey {
+    /// The key of one account: `m/48h/coin/accounth/2h`.
+    pub fn account_key(&self, network: impl Into<NetworkKind>, account: AccountIndex) -> AccountKey {
         let kind = network.into();
         let secp = crate::secp();
         let seed = Zeroizing::new(self.mnemonic().to_seed(""));
         let mut master = Xpriv::new_master(kind, seed.as_slice())
             .expect("the chance that 64 random bytes give no valid key is 2^-127");
         let xpriv = master
-            .derive_priv(secp, &origin_path(role, account, kind))
+            .derive_priv(secp, &KeyForm::Bip48.origin_path(account, kind))
             .expect("paths of five steps are below the depth limit of 255");
         let fingerprint = master.fingerprint(secp);
         master.private_key.non_secure_erase();
-        AccountKey::new(role, account, fingerprint, xpriv)
+        AccountKey::new(KeyForm::Bip48, account, fingerprint, xpriv)
     }
 
     fn mnemonic(&self) -> Mnemonic {
@@ -126,13 +118,13 @@ pub struct AccountKey {
 
 impl AccountKey {
     pub(super) fn new(
-        role: Role,
+        form: KeyForm,
         account: AccountIndex,
         fingerprint: crate::bitcoin::bip32::Fingerprint,
         xpriv: Xpriv,
     ) -> Self {
         let xpub = Xpub::from_priv(crate::secp(), &xpriv);
-        let public = MemberKey::new(role, account, fingerprint, xpub)
+        let public = MemberKey::new(form, account, fingerprint, xpub)
             .expect("the key was derived along the very path that is checked");
         Self { public, xpriv }
     }

@@ -22,8 +22,8 @@ pub enum HistoryState {
     },
     /// Waiting for a block.
     Pending {
-        /// When this ledger first heard of it, seconds since 1970; unknown when only a block that was
-        /// reorganised away told of it.
+        /// When this ledger first saw it, seconds since 1970; unknown when it was seen only in a block
+        /// that was reorganised away.
         first_seen: Option<u64>,
     },
     /// Another transaction spent the same coins: this one will never be valid, unless that one disappears.

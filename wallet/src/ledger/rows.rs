@@ -39,6 +39,7 @@ impl Ledger {
     /// What changed since the last call, to be committed in one transaction. Empty when nothing changed.
     ///
     /// Later rows win over earlier ones with the same key; putting the same rows twice changes nothing.
+    #[must_use = "rows that are not committed are lost"]
     pub fn take_rows(&mut self) -> Vec<LedgerRow> {
         if let Some(staged) = self.wallet.take_staged() {
             self.pending.merge(staged);

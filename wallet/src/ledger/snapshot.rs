@@ -86,7 +86,7 @@ impl Balance {
     }
 }
 
-/// A gossiping peer can make up any number of unconfirmed fortunes: they must not stop the pod by an overflow.
+/// A gossiping peer can make up unconfirmed amounts of any size: their sum must not stop the pod by an overflow.
 fn capped(a: Amount, b: Amount) -> Amount {
     a.checked_add(b).unwrap_or(Amount::MAX)
 }

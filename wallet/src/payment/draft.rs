@@ -1,4 +1,4 @@
-//! The first draft of a payment: a PSBT that nobody has checked yet.
+//! The first draft of a payment: a PSBT before any check.
 
 use bdk_wallet::descriptor::policy::Condition;
 use bdk_wallet::error::CreateTxError;

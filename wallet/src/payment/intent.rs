@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bitcoin::address::NetworkUnchecked;
 use crate::bitcoin::{Address, Amount, FeeRate, Network, ScriptBuf};
+use crate::rate::{sat_per_vb, to_sat_per_vb};
 
 /// Most recipients of one payment. Each costs 43 vB at most; 100 of them a twentieth of the largest standard
 /// transaction.
@@ -19,7 +20,7 @@ pub const MIN_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;
 
 /// Highest fee rate a payment may ask for: ten times the default limit of
 /// [`FeeLimits`](crate::policy::FeeLimits), which decides. This one only keeps the arithmetic in range.
-pub const MAX_FEE_RATE: FeeRate = FeeRate::from_sat_per_vb_u32(10_000);
+pub const MAX_FEE_RATE: FeeRate = sat_per_vb(10_000);
 
 /// Why an intent is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,8 +60,11 @@ pub enum IntentError {
     #[error("the amounts add up to more than 21 million bitcoin")]
     Amount,
     /// The fee rate is below what nodes relay, or absurd.
-    #[error("a fee rate of {0} sat/kwu; it must be 250 (1 sat/vB) to 2500000 (10,000 sat/vB)")]
-    FeeRate(u64),
+    #[error(
+        "a fee rate of {} sat/vB; it must be {} to {}",
+        to_sat_per_vb(*.0), to_sat_per_vb(MIN_FEE_RATE), to_sat_per_vb(MAX_FEE_RATE)
+    )]
+    FeeRate(FeeRate),
 }
 
 /// One recipient of an [`Intent`].
@@ -161,7 +165,7 @@ impl Intent {
 
     fn with_possible_fee(self) -> Result<Self, IntentError> {
         if !(MIN_FEE_RATE..=MAX_FEE_RATE).contains(&self.fee_rate) {
-            return Err(IntentError::FeeRate(self.fee_rate.to_sat_per_kwu()));
+            return Err(IntentError::FeeRate(self.fee_rate));
         }
         Ok(self)
     }

@@ -1,7 +1,7 @@
 //! A small world: three members, an account, and a chain made of blocks nobody mined.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
-use autonomy_wallet::account::{AccountMap, Birthday, Kind, Plan};
+use autonomy_wallet::account::{AccountMap, Birthday, MapKind, Member, MemberLabel, Plan};
 use autonomy_wallet::bitcoin::address::NetworkUnchecked;
 use autonomy_wallet::bitcoin::hashes::Hash;
 use autonomy_wallet::bitcoin::{
@@ -9,10 +9,10 @@ use autonomy_wallet::bitcoin::{
     Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness, absolute, block, transaction,
 };
 use autonomy_wallet::check::{DeviceView, Proposal, Refusal, Unchecked};
-use autonomy_wallet::keys::{AccountIndex, AccountKey, RecoveryKey, Role, Seed};
+use autonomy_wallet::keys::{AccountIndex, AccountKey, RecoveryKey, Seed};
 use autonomy_wallet::ledger::{Applied, BlockId, LOOKAHEAD, Ledger};
 use autonomy_wallet::payment::{Intent, parse_address};
-use autonomy_wallet::policy::FeeLimits;
+use autonomy_wallet::policy::Policy;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -51,28 +51,41 @@ pub struct Members {
 impl Members {
     pub fn new(label: u8) -> Self {
         let account = AccountIndex::FIRST;
-        let seed = |role, label| {
-            Seed::generate(&randomness(label), &[]).unwrap().account_key(role, NETWORK, account)
-        };
         Self {
-            p: seed(Role::P, label),
+            p: seed_key(label, 0),
             r: RecoveryKey::draw(&randomness(label + 1), &[]).unwrap().account_key(NETWORK, account),
-            g: seed(Role::G, label + 2),
+            g: seed_key(label + 2, 0),
         }
     }
 
-    pub fn map(&self, kind: Kind) -> AccountMap {
-        let plan = Plan {
-            name: "savings".into(),
-            kind,
-            threshold: 2,
-            network: NETWORK,
-            account: AccountIndex::FIRST,
-            birthday: Birthday { height: 100, time: 1_700_000_000 },
-        };
-        let keys = [*self.p.public(), *self.r.public(), *self.g.public()];
-        AccountMap::rebuild(plan, &keys, self.p.public()).unwrap()
+    /// P, R and G as they are announced.
+    pub fn announced(&self) -> [Member; 3] {
+        let [p, r, g] = MemberLabel::PERSONAL;
+        [(p, &self.p), (r, &self.r), (g, &self.g)].map(|(label, key)| Member::new(label, *key.public()))
     }
+
+    pub fn map(&self, kind: MapKind) -> AccountMap {
+        let members = self.announced();
+        AccountMap::rebuild(plan(kind, 2), &members, &members[0]).unwrap()
+    }
+}
+
+/// An account key of a seed of its own.
+pub fn seed_key(label: u8, account: u32) -> AccountKey {
+    let account = AccountIndex::new(account).unwrap();
+    Seed::generate(&randomness(label), &[]).unwrap().account_key(NETWORK, account)
+}
+
+pub fn plan(kind: MapKind, threshold: u8) -> Plan {
+    let birthday = Birthday { height: 100, time: 1_700_000_000 };
+    Plan { name: "savings".into(), kind, threshold, network: NETWORK, birthday }
+}
+
+/// A member of a shared account by number, at an account index of its own.
+pub fn sharer(number: u8) -> (Member, AccountKey) {
+    let key = seed_key(100 + number, number.into());
+    let label = MemberLabel::new(format!("member {number}")).unwrap();
+    (Member::new(label, *key.public()), key)
 }
 
 pub struct World {
@@ -85,12 +98,15 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        Self::of_kind(Kind::TwoOfThree)
+        Self::of_kind(MapKind::Personal)
     }
 
-    pub fn of_kind(kind: Kind) -> Self {
+    pub fn of_kind(kind: MapKind) -> Self {
+        Self::of_map(Members::new(1).map(kind))
+    }
+
+    pub fn of_map(map: AccountMap) -> Self {
         let members = Members::new(1);
-        let map = members.map(kind);
         let start = BlockId { height: 100, hash: BlockHash::all_zeros() };
         let ledger = Ledger::create(map.clone(), start, LOOKAHEAD);
         Self { members, map, ledger, rng: StdRng::seed_from_u64(7), salt: 0 }
@@ -169,12 +185,12 @@ impl World {
     /// As the device sees it.
     pub fn on_device(&self, bytes: &[u8], intent: Option<&Intent>) -> Result<Proposal, Refusal> {
         let view = self.device();
-        Unchecked::from_bytes(bytes)?.check(&self.map, &view, &FeeLimits::default(), intent)
+        Unchecked::from_bytes(bytes)?.check(&self.map, &view, &Policy::STANDARD, intent)
     }
 
     /// As the pod sees it.
     pub fn on_pod(&self, bytes: &[u8], intent: Option<&Intent>) -> Result<Proposal, Refusal> {
-        Unchecked::from_bytes(bytes)?.check(&self.map, &self.ledger, &FeeLimits::default(), intent)
+        Unchecked::from_bytes(bytes)?.check(&self.map, &self.ledger, &Policy::STANDARD, intent)
     }
 
     /// Both must refuse, for the same reason.
@@ -193,7 +209,7 @@ impl World {
         let digest = proposal.summary().digest();
         let from_device = proposal.approve(&digest).unwrap().sign(&self.members.p).unwrap().to_bytes();
         let proposal = self.on_pod(&from_device, Some(intent)).unwrap();
-        assert_eq!(proposal.signers(), [Role::P]);
+        assert_eq!(proposal.signers(), [MemberLabel::P]);
         assert_eq!(proposal.summary().digest(), digest);
         proposal.approve(&digest).unwrap().sign(&self.members.g).unwrap().finalise().unwrap()
     }
