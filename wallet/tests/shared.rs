@@ -53,6 +53,40 @@ fn m_of_n_members_pay_and_one_fewer_does_not() {
 }
 
 #[test]
+fn member_that_signs_again_counts_once() {
+    let (members, keys) = party(3);
+    let map = shared(2, &members).unwrap();
+    let mut world = World::of_map(map).with_coins(&[50_000_000]);
+    let draft = world.draft(&pay(SHOP, 1_000_000));
+    let sign = |bytes: &[u8]| {
+        let proposal = world.on_device(bytes, None).unwrap();
+        let digest = proposal.summary().digest();
+        proposal.approve(&digest).unwrap().sign(&keys[0]).unwrap()
+    };
+    let mut signed = sign(&sign(&draft.to_bytes()).to_bytes());
+    signed.merge(&Unchecked::from_bytes(&sign(&draft.to_bytes()).to_bytes()).unwrap()).unwrap();
+    assert_eq!(signed.signers(), [members[0].label.clone()]);
+    assert!(!signed.is_complete());
+    let refusal = signed.finalise().unwrap_err();
+    assert_eq!(refusal, Refusal::MissingSignatures { input: 0, found: 1, needed: 2 });
+}
+
+#[test]
+fn key_outside_the_account_does_not_sign() {
+    let (members, _) = party(3);
+    let mut world = World::of_map(shared(2, &members).unwrap()).with_coins(&[50_000_000]);
+    let draft = world.draft(&pay(SHOP, 1_000_000));
+    let (_, stranger) = sharer(9);
+    // The seed of a member at another account index is a stranger too.
+    for key in [stranger, common::seed_key(100, 5)] {
+        let proposal = world.on_device(&draft.to_bytes(), None).unwrap();
+        let digest = proposal.summary().digest();
+        let refusal = proposal.approve(&digest).unwrap().sign(&key).unwrap_err();
+        assert_eq!(refusal, Refusal::NotAMember(key.public().fingerprint()));
+    }
+}
+
+#[test]
 fn weight_shown_is_never_below_the_real_weight() {
     for (threshold, count) in [(1, 2), (3, 5), (MAX_KEYS, MAX_KEYS)] {
         let (members, keys) = party(count as u8);
