@@ -49,6 +49,9 @@ pub const GAP_LIMIT: u32 = 20;
 /// Longest account name, in bytes of UTF-8: it is shown on one line.
 pub const MAX_NAME_LEN: usize = 64;
 
+/// Signatures that a personal account needs: two of P, R and G.
+pub const PERSONAL_THRESHOLD: u8 = 2;
+
 /// Fewest members of a shared account.
 pub const MIN_MEMBERS: usize = 2;
 

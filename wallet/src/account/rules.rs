@@ -2,12 +2,10 @@
 
 use super::label::is_one_line;
 use super::{
-    AccountError, MAX_KEYS, MAX_LOCK_BLOCKS, MAX_NAME_LEN, MIN_MEMBERS, MapKind, Member, MemberLabel, Plan,
+    AccountError, MAX_KEYS, MAX_LOCK_BLOCKS, MAX_NAME_LEN, MIN_MEMBERS, MapKind, Member, MemberLabel,
+    PERSONAL_THRESHOLD, Plan,
 };
 use crate::keys::{KeyForm, MemberKey};
-
-/// Signatures that a personal account needs: two of its three keys.
-const PERSONAL_THRESHOLD: u8 = 2;
 
 /// Checks the plan and the announced members, and gives them back in the one order of their descriptor.
 pub(super) fn admit(plan: &Plan, announced: &[Member]) -> Result<Vec<Member>, AccountError> {
