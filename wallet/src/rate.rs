@@ -8,8 +8,8 @@ use crate::bitcoin::FeeRate;
 /// Satoshi per 1,000 weight units that make one satoshi a virtual byte.
 const KWU_RATE_OF_ONE: u64 = 250;
 
-/// Highest rate that is converted, in satoshi per 1,000 weight units: 4,000,000 sat/vB, far past all use. Below
-/// 2⁵³, so that the conversion is exact.
+/// Highest rate that [`nearest`] takes, in satoshi per 1,000 weight units: 4,000,000 sat/vB, far past all use, and
+/// below 2⁵³, so that the conversion is exact.
 const MAX_KWU_RATE: f64 = 1e9;
 
 /// This many satoshi a virtual byte.
@@ -22,20 +22,20 @@ pub fn to_sat_per_vb(rate: FeeRate) -> f64 {
     rate.to_sat_per_kwu() as f64 / KWU_RATE_OF_ONE as f64
 }
 
-/// The nearest rate that the library can express, exact to 0.002 sat/vB. `None` for anything that is no rate.
+/// The nearest rate that the library can express, exact to 0.002 sat/vB. `None` for what is no rate.
 pub fn nearest(sat_per_vb: f64) -> Option<FeeRate> {
-    in_range((sat_per_vb * KWU_RATE_OF_ONE as f64).round())
-}
-
-/// The lowest rate that the library can express and that is not below the one asked for. `None` for anything
-/// that is no rate.
-pub fn at_least(sat_per_vb: f64) -> Option<FeeRate> {
-    in_range((sat_per_vb * KWU_RATE_OF_ONE as f64).ceil())
-}
-
-/// Not-a-number is in no range.
-fn in_range(sat_per_kwu: f64) -> Option<FeeRate> {
+    let sat_per_kwu = (sat_per_vb * KWU_RATE_OF_ONE as f64).round();
+    // Not-a-number is in no range.
     (0.0..=MAX_KWU_RATE).contains(&sat_per_kwu).then(|| FeeRate::from_sat_per_kwu(sat_per_kwu as u64))
+}
+
+/// The lowest rate that the library can express and that is not below the one asked for.
+///
+/// What is no rate becomes zero or the highest number there is: no [`Intent`](crate::payment::Intent) takes
+/// either.
+pub fn at_least(sat_per_vb: f64) -> FeeRate {
+    // A cast of a float saturates, and not-a-number becomes zero.
+    FeeRate::from_sat_per_kwu((sat_per_vb * KWU_RATE_OF_ONE as f64).ceil() as u64)
 }
 
 #[cfg(test)]
@@ -52,14 +52,16 @@ mod tests {
 
     #[test]
     fn at_least_rounds_up_and_nearest_to_the_next() {
-        assert_eq!(at_least(1.0001), Some(FeeRate::from_sat_per_kwu(251)));
+        assert_eq!(at_least(1.0001), FeeRate::from_sat_per_kwu(251));
         assert_eq!(nearest(1.0001), Some(FeeRate::from_sat_per_kwu(250)));
     }
 
     #[test]
     fn negative_infinite_or_huge_rate_is_refused() {
         for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e9] {
-            assert_eq!((nearest(odd), at_least(odd)), (None, None), "{odd}");
+            assert_eq!(nearest(odd), None, "{odd}");
+            let possible = crate::payment::MIN_FEE_RATE..=crate::payment::MAX_FEE_RATE;
+            assert!(!possible.contains(&at_least(odd)), "{odd}");
         }
     }
 }
