@@ -1,6 +1,6 @@
 //! Accounts and payments.
 
-use autonomy_wallet::account::Kind;
+use autonomy_wallet::account::MapKind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +15,8 @@ pub enum AccountKind {
     TwoOfThree,
     /// Two of three, or R alone after 52,560 blocks (about a year) without movement.
     TwoOfThreeOrRecovery,
+    /// `wsh(sortedmulti(m,…))`, one key a member. Pods do not make these yet.
+    Shared,
 }
 
 /// `POST /v1/accounts`: begin an account. The pod answers with its own key; nothing can be received yet.
@@ -234,20 +236,22 @@ pub struct History {
     pub entries: Vec<HistoryEntry>,
 }
 
-impl From<AccountKind> for Kind {
+impl From<AccountKind> for MapKind {
     fn from(kind: AccountKind) -> Self {
         match kind {
-            AccountKind::TwoOfThree => Self::TwoOfThree,
-            AccountKind::TwoOfThreeOrRecovery => Self::TwoOfThreeOrRecovery { blocks: RECOVERY_BLOCKS },
+            AccountKind::TwoOfThree => Self::Personal,
+            AccountKind::TwoOfThreeOrRecovery => Self::PersonalOrRecovery { blocks: RECOVERY_BLOCKS },
+            AccountKind::Shared => Self::Shared,
         }
     }
 }
 
-impl From<Kind> for AccountKind {
-    fn from(kind: Kind) -> Self {
+impl From<MapKind> for AccountKind {
+    fn from(kind: MapKind) -> Self {
         match kind {
-            Kind::TwoOfThree => Self::TwoOfThree,
-            Kind::TwoOfThreeOrRecovery { .. } => Self::TwoOfThreeOrRecovery,
+            MapKind::Personal => Self::TwoOfThree,
+            MapKind::PersonalOrRecovery { .. } => Self::TwoOfThreeOrRecovery,
+            MapKind::Shared => Self::Shared,
         }
     }
 }

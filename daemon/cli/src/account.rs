@@ -52,7 +52,7 @@ async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failur
 fn created(wish: &AccountWish, made: &NewAccount) -> Answer {
     let json = json!({
         "id": made.map.id(), "name": made.map.name(), "descriptor": made.map.descriptor(),
-        "first_address": made.map.first_address().to_string(), "account_index": made.map.account(),
+        "first_address": made.map.first_address().to_string(), "account_index": made.told.account_index,
         "birthday": made.map.birthday(), "decks": made.decks,
     });
     let mut text = format!(
@@ -93,6 +93,7 @@ async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
     let kind = match account.told.kind {
         AccountKind::TwoOfThree => "any two of device, pod and recovery key",
         AccountKind::TwoOfThreeOrRecovery => "any two of three, or the recovery key after a year",
+        AccountKind::Shared => "as many of its members as the descriptor says",
     };
     let birthday = format!("block {}, {}", account.told.birthday_height, time(account.told.birthday_time));
     let mut text = pairs([

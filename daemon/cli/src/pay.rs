@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use autonomy_wallet::check::{Owner, Summary};
+use autonomy_wallet::{
+    check::{Owner, Summary},
+    rate,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -102,7 +105,7 @@ fn text_of(account: &str, summary: &Summary) -> String {
         };
         let _ = writeln!(text, "{to:<20} {} BTC  {}", btc(output.amount.to_sat()), output.address);
     }
-    let rate = summary.fee_rate().to_sat_per_kwu() as f64 / 250.0;
+    let rate = rate::to_sat_per_vb(summary.fee_rate());
     let _ = writeln!(text, "{:<20} {} BTC  {rate:.2} sat/vB", "fee", btc(summary.fee.to_sat()));
     let total = summary.paid() + summary.fee;
     let _ = write!(text, "{:<20} {} BTC  from account {}", "in all", btc(total.to_sat()), printable(account));

@@ -9,9 +9,9 @@ use std::{
 };
 
 use autonomy_wallet::{
-    account::{AccountMap, Birthday, Kind, Plan, THRESHOLD},
+    account::{AccountMap, Birthday, MapKind, Member, MemberLabel, Plan},
     bitcoin::Network,
-    keys::{AccountIndex, RecoveryKey, Role, Seed},
+    keys::{AccountIndex, RecoveryKey, Seed},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -196,20 +196,21 @@ fn a_misspelt_setting_is_refused_by_name() {
 
 fn map() -> AccountMap {
     let index = AccountIndex::FIRST;
-    let key = |role, byte: u8| {
-        *Seed::from_entropy(&[byte; 32]).unwrap().account_key(role, Network::Regtest, index).public()
+    let member = |label, byte: u8| {
+        let seed = Seed::from_entropy(&[byte; 32]).unwrap();
+        Member::new(label, *seed.account_key(Network::Regtest, index).public())
     };
     let recovery = RecoveryKey::draw(&std::array::from_fn(|i| i as u8), &[]).unwrap();
-    let keys = [key(Role::P, 1), recovery.public(Network::Regtest, index), key(Role::G, 2)];
+    let recovery = Member::new(MemberLabel::R, recovery.public(Network::Regtest, index));
+    let members = [member(MemberLabel::P, 1), recovery, member(MemberLabel::G, 2)];
     let plan = Plan {
         name: "main".into(),
-        kind: Kind::TwoOfThree,
-        threshold: THRESHOLD,
+        kind: MapKind::Personal,
+        threshold: 2,
         network: Network::Regtest,
-        account: index,
         birthday: Birthday { height: 101, time: 1_700_000_000 },
     };
-    AccountMap::rebuild(plan, &keys, &keys[0]).unwrap()
+    AccountMap::rebuild(plan, &members, &members[0]).unwrap()
 }
 
 #[test]

@@ -12,7 +12,10 @@ use autonomy_wallet::{
 };
 use data_encoding::BASE64;
 
-use super::{CallError, CheckedDraft, Device, DeviceError, Distrust, device::within_reach, printable};
+use super::{
+    CallError, CheckedDraft, Device, DeviceError, Distrust, ceremony::own_index, device::within_reach,
+    printable,
+};
 use autonomy_api::{ApprovePayment, Payment, PaymentState};
 
 /// Pauses before the pod is asked what became of an approval: a circuit that broke is built again within seconds.
@@ -48,7 +51,7 @@ impl Device {
             .profile
             .account(&account)
             .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
-        let key = self.payment_key(held.map.account(), "pay")?;
+        let key = self.payment_key(own_index(&held.map)?, "pay")?;
         let used = addresses_in(&summary, &held.view);
         self.profile.learn(&account, &used)?;
         let approved = proposal.approve(&summary.digest()).map_err(Distrust::Payment)?;

@@ -12,9 +12,9 @@
 use std::path::PathBuf;
 
 use autonomy_wallet::{
-    account::{AccountMap, Birthday, Plan, THRESHOLD},
+    account::{AccountError, AccountMap, Birthday, Member, MemberLabel, PERSONAL_THRESHOLD, Plan},
     bitcoin::{Network, constants::genesis_block},
-    keys::{AccountIndex, AccountKey, MemberKey, RecoveryKey, Role},
+    keys::{AccountIndex, AccountKey, MemberKey, RecoveryKey},
     ledger::MAX_HEIGHT,
 };
 use data_encoding::HEXLOWER;
@@ -111,14 +111,14 @@ impl Device {
         Ok(())
     }
 
-    async fn complete(&self, ceremony: &str, map: &AccountMap) -> Result<Account, CallError> {
+    async fn complete(&self, ceremony: &str, map: &AccountMap) -> Result<Account, DeviceError> {
         let keys = CompleteAccount {
-            device_member_key: map.key(Role::P).to_string(),
-            recovery_member_key: map.key(Role::R).to_string(),
+            device_member_key: map.key(&MemberLabel::P)?.to_string(),
+            recovery_member_key: map.key(&MemberLabel::R)?.to_string(),
             descriptor: map.descriptor().to_owned(),
             first_address: map.first_address().to_string(),
         };
-        self.pod.complete_account(ceremony, &keys).await
+        Ok(self.pod.complete_account(ceremony, &keys).await?)
     }
 
     fn usual_decks_dir(&self, map: &AccountMap) -> PathBuf {
@@ -134,30 +134,39 @@ impl Device {
         if self.held_indices().any(|used| used == index) {
             return Err(Distrust::Offer { field: "index", rule: "belongs to an account that exists" }.into());
         }
-        let own = self.payment_key(index, "make an account")?;
-        let gordian = MemberKey::parse(Role::G, &offer.pod_member_key)
-            .map_err(|error| Distrust::Account(error.into()))?;
+        let own = self.own_member(index, "make an account")?;
+        let gordian =
+            MemberKey::parse(&offer.pod_member_key).map_err(|error| Distrust::Account(error.into()))?;
         let mut system = Zeroizing::new([0; 32]);
         OsRng.fill_bytes(system.as_mut_slice());
         let mut contributed: Vec<&[u8]> = vec![&entropy];
         contributed.extend(pod.entropy().map(<[u8; 32]>::as_slice));
         let recovery = RecoveryKey::draw(&system, &contributed)?;
-        let keys = [*own.public(), recovery.public(pod.network(), index), gordian];
+        let members = [
+            own.clone(),
+            Member::new(MemberLabel::R, recovery.public(pod.network(), index)),
+            Member::new(MemberLabel::G, gordian),
+        ];
         let plan = Plan {
             name: wish.name.clone(),
             kind: wish.kind.into(),
-            threshold: THRESHOLD,
+            threshold: PERSONAL_THRESHOLD,
             network: pod.network(),
-            account: index,
             birthday: Birthday { height: offer.birthday_height, time: offer.birthday_time },
         };
-        let map = AccountMap::rebuild(plan, &keys, own.public()).map_err(Distrust::Account)?;
+        let map = AccountMap::rebuild(plan, &members, &own).map_err(Distrust::Account)?;
         Ok(Made { map, recovery })
     }
 
     fn held_indices(&self) -> impl Iterator<Item = AccountIndex> + '_ {
-        let pending = self.profile.pending_accounts().iter().map(|pending| pending.map.account());
-        self.profile.accounts().map(|held| held.map.account()).chain(pending)
+        let pending = self.profile.pending_accounts().iter().map(|pending| &pending.map);
+        let held = self.profile.accounts().map(|held| &held.map).chain(pending);
+        held.filter_map(|map| own_index(map).ok())
+    }
+
+    /// This device as a member of one account.
+    pub(super) fn own_member(&self, index: AccountIndex, what: &'static str) -> Result<Member, DeviceError> {
+        Ok(Member::new(MemberLabel::P, *self.payment_key(index, what)?.public()))
     }
 
     /// P of one account.
@@ -168,8 +177,16 @@ impl Device {
     ) -> Result<AccountKey, DeviceError> {
         let pod = self.profile.pod().ok_or(DeviceError::NoPod)?;
         let seed = self.profile.payment_seed().ok_or(DeviceError::NoPaymentKey { what })?;
-        Ok(seed.account_key(Role::P, pod.network(), index))
+        Ok(seed.account_key(pod.network(), index))
     }
+}
+
+/// The account index of this device's key.
+///
+/// # Errors
+/// [`AccountError::NoSuchMember`] when the account has no key P.
+pub(super) fn own_index(map: &AccountMap) -> Result<AccountIndex, AccountError> {
+    Ok(map.key(&MemberLabel::P)?.account())
 }
 
 struct Made {

@@ -6,8 +6,8 @@ use autonomy_shards::{
     BadContents, BadName, Contents, DealError, Deck, DeckSet, Name, NotASecret, Plan, Secret,
 };
 use autonomy_wallet::{
-    account::AccountMap,
-    keys::{RecoveryKey, Role},
+    account::{AccountError, AccountMap, MemberLabel},
+    keys::RecoveryKey,
 };
 use rand_core::{CryptoRng, RngCore};
 
@@ -39,7 +39,7 @@ pub fn deal(
     let plan = Plan { label: Name::new(map.name())?, holders: names, threshold: THRESHOLD, created_at: now };
     let decks: Vec<Deck> = DeckSet::deal(&secret, &plan, &contents, &mut rng)?.into_iter().collect();
     // The key in the account map is what a holder's shard will be checked against one day: now or never.
-    let expected = map.key(Role::R).xpub().public_key.serialize();
+    let expected = map.key(&MemberLabel::R)?.xpub().public_key.serialize();
     if decks.iter().all(|deck| deck.verify(&expected).is_ok()) {
         Ok(decks)
     } else {
@@ -103,6 +103,9 @@ pub enum DeckError {
     /// The split failed.
     #[error(transparent)]
     Deal(#[from] DealError),
+    /// The account map has no recovery key.
+    #[error(transparent)]
+    Map(#[from] AccountError),
     /// A shard does not fit R in the account map.
     #[error("a deck does not fit the recovery key of the account: stop, and do not use this machine")]
     NotOfThisAccount,

@@ -3,15 +3,15 @@
 use std::{mem::discriminant, path::Path};
 
 use autonomy_wallet::{
-    account::{AccountError, AccountId, AccountMap, GAP_LIMIT, Keychain, Kind},
+    account::{AccountError, AccountId, AccountMap, GAP_LIMIT, Keychain, MapKind},
     bitcoin::Txid,
-    keys::{EntropyError, KeyError},
+    keys::{AccountIndex, EntropyError, KeyError},
     payment::IntentError,
 };
 
 use super::{
-    CallError, Distrust, PodClient, Profile, ProfileError, Transport, decks::DeckError, files::FileError,
-    printable,
+    CallError, Distrust, PodClient, Profile, ProfileError, Transport, ceremony::own_index, decks::DeckError,
+    files::FileError, printable,
 };
 use autonomy_api::{Account, ReceiveAddress, Status};
 
@@ -184,14 +184,14 @@ pub(super) fn agree(map: &AccountMap, told: &Account) -> Result<(), Distrust> {
     if (told.birthday_height, told.birthday_time) != (map.birthday().height, map.birthday().time) {
         return Err(differs("birthday"));
     }
-    if told.account_index != map.account().to_u32() {
+    if own_index(map).map(AccountIndex::to_u32) != Ok(told.account_index) {
         return Err(differs("index"));
     }
     // Names are how people choose an account: another's name on it could make them pay from the wrong one.
     if told.name != map.name() {
         return Err(differs("name"));
     }
-    if discriminant(&Kind::from(told.kind)) != discriminant(&map.kind()) {
+    if discriminant(&MapKind::from(told.kind)) != discriminant(&map.kind()) {
         return Err(differs("kind"));
     }
     Ok(())

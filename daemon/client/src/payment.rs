@@ -9,22 +9,20 @@
 
 use autonomy_wallet::{
     account::{AccountId, Keychain},
-    bitcoin::{Amount, FeeRate},
+    bitcoin::Amount,
     check::{DeviceView, Proposal, Summary, Unchecked},
     payment::{Intent, IntentError, parse_address},
-    policy::FeeLimits,
+    policy::Policy,
+    rate,
 };
 
-use super::{Device, DeviceError, Distrust};
+use super::{Device, DeviceError, Distrust, ceremony::own_index};
 use autonomy_api::{NewPayment, Payment, PaymentState, Recipient};
 
 /// Receive addresses that the pod may say were given out, for recognising coins to spend: other devices ask for
 /// addresses too. A year of one every five minutes. The word counts for one check only. It is never remembered: it
 /// would move the place up to which this device takes receive addresses, and coins beyond it might not be found again.
 const MAX_TOLD_ADDRESSES: u32 = 100_000;
-
-/// Satoshi for 1,000 weight units in a satoshi for a virtual byte (4 units).
-const KWU_PER_VB: f64 = 250.0;
 
 /// What the owner wants paid.
 #[derive(Debug, Clone)]
@@ -75,7 +73,7 @@ impl Device {
             .account(account)
             .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
         let map = held.map.clone();
-        map.check_own(self.payment_key(map.account(), "pay")?.public())?;
+        map.check_own(&self.own_member(own_index(&map)?, "pay")?)?;
         // The wish must be sound by itself before anyone is asked: with any rate, here the lowest.
         intent(wish, wish.fee_rate.unwrap_or(1.0), map.network())?;
         let epoch = self.status().await?.state_epoch;
@@ -116,8 +114,13 @@ impl Device {
             view.learn(Keychain::External, last);
         }
         let unchecked = Unchecked::from_base64(text).map_err(Distrust::Payment)?;
-        let proposal = unchecked.check(&held.map, &view, &FeeLimits::default(), Some(&intent));
+        let proposal = unchecked.check(&held.map, &view, &self.policy(), Some(&intent));
         Ok(proposal.map_err(Distrust::Payment)?)
+    }
+
+    /// What every payment is held against before P signs it.
+    fn policy(&self) -> Policy {
+        Policy::STANDARD
     }
 
     /// Gives up a draft at the pod, which frees its coins. It lapses by itself where the pod cannot be told.
@@ -134,7 +137,7 @@ fn checked(told: &Payment, wish: &PaymentWish, summary: &Summary) -> Payment {
         state: PaymentState::Draft,
         recipients: wish.recipients.clone(),
         fee_sat: summary.fee.to_sat(),
-        fee_rate: summary.fee_rate().to_sat_per_kwu() as f64 / KWU_PER_VB,
+        fee_rate: rate::to_sat_per_vb(summary.fee_rate()),
         txid: summary.txid.to_string(),
         psbt: None,
         note: wish.note.clone(),
@@ -149,7 +152,7 @@ fn checked(told: &Payment, wish: &PaymentWish, summary: &Summary) -> Payment {
 /// The wish as the checker compares it.
 fn intent(
     wish: &PaymentWish,
-    rate: f64,
+    sat_per_vb: f64,
     network: autonomy_wallet::bitcoin::Network,
 ) -> Result<Intent, IntentError> {
     let recipients = wish.recipients.iter().enumerate().map(|(recipient, to)| {
@@ -157,14 +160,7 @@ fn intent(
         Ok((address, Amount::from_sat(to.amount_sat)))
     });
     let recipients: Vec<_> = recipients.collect::<Result<_, IntentError>>()?;
-    Intent::pay(network, recipients, fee_rate(rate))
-}
-
-/// Rounded up to what the wallet counts in. Nonsense becomes zero, which the intent refuses.
-fn fee_rate(sat_per_vb: f64) -> FeeRate {
-    let units = (sat_per_vb * KWU_PER_VB).ceil();
-    // A cast of a float saturates, and not-a-number becomes zero.
-    FeeRate::from_sat_per_kwu(units as u64)
+    Intent::pay(network, recipients, rate::at_least(sat_per_vb))
 }
 
 impl std::fmt::Debug for CheckedDraft {

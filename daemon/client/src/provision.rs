@@ -13,7 +13,7 @@ use data_encoding::HEXLOWER;
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use super::{Device, DeviceError, Profile, ProfileError, profile::NewPod};
+use super::{Device, DeviceError, Profile, ProfileError, ceremony::own_index, profile::NewPod};
 use autonomy_api::AddDevice;
 
 /// How long certificates hold, in seconds: ten years of 365 days. Revocation is by the pod's list, at once; the date
@@ -160,7 +160,7 @@ impl Device {
     /// The newest account maps, as many as a grant takes, and the names of the others.
     fn maps_to_give(&self) -> (Vec<Vec<u8>>, Vec<String>) {
         let mut maps: Vec<&AccountMap> = self.profile.accounts().map(|held| &held.map).collect();
-        maps.sort_by_key(|map| (map.birthday().height, map.account()));
+        maps.sort_by_key(|map| (map.birthday().height, own_index(map).ok()));
         let (others, newest) = maps.split_at(maps.len().saturating_sub(MAX_MAPS));
         let names = others.iter().map(|map| map.name().to_owned()).collect();
         (newest.iter().map(|map| map.to_bytes()).collect(), names)

@@ -7,9 +7,12 @@
 use std::collections::BTreeMap;
 
 use autonomy_wallet::{
-    account::{AccountId, AccountMap, Birthday, Confirmation, Keychain, Kind, MAX_NAME_LEN, Plan, THRESHOLD},
+    account::{
+        AccountId, AccountMap, Birthday, Confirmation, Keychain, MAX_NAME_LEN, MapKind, Member, MemberLabel,
+        PERSONAL_THRESHOLD, Plan,
+    },
     bitcoin::{BlockHash, Network, Txid},
-    keys::{AccountIndex, MemberKey, Role, Seed},
+    keys::{AccountIndex, AccountKey, MemberKey, Seed},
     ledger::{BlockId, HistoryEntry as LedgerEntry, HistoryState, LOOKAHEAD, Ledger, LoadError},
 };
 use data_encoding::HEXLOWER;
@@ -47,6 +50,8 @@ pub struct Ceremony {
 pub struct AccountRecord {
     /// The checked map.
     pub map: AccountMap,
+    /// Account index of the pod's own key in the map.
+    pub index: AccountIndex,
     /// When it was completed.
     pub created_at: Timestamp,
 }
@@ -65,23 +70,22 @@ impl Ceremony {
         self.offered_at.saturating_add(CEREMONY_SECONDS)
     }
 
-    fn plan(&self, network: Network) -> Result<Plan, Refusal> {
-        Ok(Plan {
+    fn plan(&self, network: Network) -> Plan {
+        Plan {
             name: self.name.clone(),
-            kind: Kind::from(self.kind),
-            threshold: THRESHOLD,
+            kind: MapKind::from(self.kind),
+            threshold: PERSONAL_THRESHOLD,
             network,
-            account: account_index(self.index)?,
             birthday: Birthday { height: self.birthday_height, time: self.birthday_time },
-        })
+        }
     }
 }
 
 impl Account {
-    fn create(map: AccountMap, start: &ChainPoint, now: Timestamp) -> Self {
+    fn create(map: AccountMap, index: AccountIndex, start: &ChainPoint, now: Timestamp) -> Self {
         let start = BlockId { height: start.height, hash: start.hash };
         let ledger = Ledger::create(map.clone(), start, LOOKAHEAD);
-        Self { record: AccountRecord { map, created_at: now }, ledger, told: BTreeMap::new() }
+        Self { record: AccountRecord { map, index, created_at: now }, ledger, told: BTreeMap::new() }
     }
 
     pub(super) fn load(record: AccountRecord, rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Self, LoadError> {
@@ -117,7 +121,7 @@ impl Account {
             first_address: map.first_address().to_string(),
             birthday_height: map.birthday().height,
             birthday_time: map.birthday().time,
-            account_index: map.account().to_u32(),
+            account_index: self.record.index.to_u32(),
             balance: self.balance(),
             revealed: self.ledger.next_index(Keychain::External),
         }
@@ -146,7 +150,7 @@ impl Node {
 
     pub(super) fn account_list(&self) -> Accounts {
         let mut accounts: Vec<&Account> = self.accounts.values().collect();
-        accounts.sort_by_key(|account| (account.record.created_at, account.record.map.account().to_u32()));
+        accounts.sort_by_key(|account| (account.record.created_at, account.record.index));
         Accounts { accounts: accounts.into_iter().map(Account::describe).collect() }
     }
 
@@ -182,9 +186,9 @@ impl Node {
             .map_err(|error| Refusal::Conflict(error.to_string()))
     }
 
-    fn gordian_key(&self, index: u32) -> Result<MemberKey, Refusal> {
-        let key = self.gordian()?.account_key(Role::G, self.network(), account_index(index)?);
-        Ok(*key.public())
+    /// G of one account.
+    pub(super) fn gordian_key(&self, index: AccountIndex) -> Result<AccountKey, Refusal> {
+        Ok(self.gordian()?.account_key(self.network(), index))
     }
 }
 
@@ -192,6 +196,10 @@ impl Turn<'_> {
     pub(super) fn begin_account(&mut self, body: &BeginAccount) -> Reply {
         self.node.require_owner()?;
         check_text("name", &body.name, MAX_NAME_LEN)?;
+        if body.kind == AccountKind::Shared {
+            let rule = "a pod makes `two_of_three` and `two_of_three_or_recovery` accounts";
+            return Err(Refusal::invalid("kind", rule));
+        }
         if self.node.accounts.len() >= MAX_ACCOUNTS {
             let remedy = "a further account needs a further pod";
             return Err(Refusal::Full { what: "accounts of a pod", limit: MAX_ACCOUNTS, remedy });
@@ -206,14 +214,14 @@ impl Turn<'_> {
             )
         })?;
         let index = self.node.counters.next_account;
-        let key = self.node.gordian_key(index)?;
+        let key = self.node.gordian_key(account_index(index)?)?;
         let ceremony = CeremonyId::draw(self.rng);
         let mut entropy = [0; 32];
         self.rng.fill_bytes(&mut entropy);
         let mut offer = AccountOffer {
             ceremony: ceremony.to_string(),
             account_index: index,
-            pod_member_key: key.to_string(),
+            pod_member_key: key.public().to_string(),
             entropy: HEXLOWER.encode(&entropy),
             signature: String::new(),
             birthday_height: tip.height,
@@ -247,7 +255,7 @@ impl Turn<'_> {
         // From the oldest block known, so that a reorganisation of the birth block finds its fork.
         let start =
             self.node.chain.first().ok_or_else(|| Refusal::ChainNotReady("no block seen yet".into()))?;
-        let account = Account::create(map, start, self.now);
+        let account = Account::create(map, account_index(ceremony.index)?, start, self.now);
         let described = account.describe();
         self.put(Row::Account(account_id, Box::new(account.record.clone())));
         self.node.accounts.insert(account_id, account);
@@ -260,14 +268,16 @@ impl Turn<'_> {
 
     /// Builds the map from the three keys, as if the device's descriptor had not been sent, and compares.
     fn rebuild(&self, ceremony: &Ceremony, body: &CompleteAccount) -> Result<AccountMap, Refusal> {
-        let key = |field, role, text: &str| {
-            MemberKey::parse(role, text).map_err(|error| Refusal::invalid(field, error.to_string()))
+        let member = |field, label, text: &str| {
+            let key = MemberKey::parse(text).map_err(|error| Refusal::invalid(field, error.to_string()));
+            Ok::<_, Refusal>(Member::new(label, key?))
         };
-        let device = key("device_member_key", Role::P, &body.device_member_key)?;
-        let recovery = key("recovery_member_key", Role::R, &body.recovery_member_key)?;
-        let own = self.node.gordian_key(ceremony.index)?;
-        let plan = ceremony.plan(self.node.network())?;
-        let map = AccountMap::rebuild(plan, &[device, recovery, own], &own)
+        let device = member("device_member_key", MemberLabel::P, &body.device_member_key)?;
+        let recovery = member("recovery_member_key", MemberLabel::R, &body.recovery_member_key)?;
+        let own = self.node.gordian_key(account_index(ceremony.index)?)?;
+        let own = Member::new(MemberLabel::G, *own.public());
+        let plan = ceremony.plan(self.node.network());
+        let map = AccountMap::rebuild(plan, &[device, recovery, own.clone()], &own)
             .map_err(|error| Refusal::Unsafe(error.to_string()))?;
         if map.descriptor() != body.descriptor {
             let detail = "`descriptor` is not the one that these three keys make; the account is not opened";

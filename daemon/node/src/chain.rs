@@ -5,6 +5,7 @@ use autonomy_wallet::{
     bitcoin::{Block, FeeRate, Transaction, Txid},
     estimate::{self, Estimate, FeeBucket},
     ledger::{BlockId, HistoryEntry, HistoryState, Ledger},
+    rate,
 };
 
 use super::{ChainEvent, ChainPoint, Node, PaymentRecord, Row, SourceState, turn::Turn};
@@ -234,13 +235,5 @@ fn common_block(chain: &[ChainPoint], ledger: &Ledger, height: u32) -> Option<Bl
 
 /// An estimate of the source, in satoshi a virtual byte; nonsense is left out.
 fn bucket((blocks, rate): (u16, f64)) -> Option<FeeBucket> {
-    Some(FeeBucket { blocks, rate: fee_rate(rate)? })
-}
-
-/// A fee rate from satoshi a virtual byte, exact to a quarter of a thousandth.
-pub(super) fn fee_rate(sat_per_vb: f64) -> Option<FeeRate> {
-    // A virtual byte is 4 weight units: 1 sat/vB is 250 sat/kwu. The bound keeps the cast exact.
-    let sat_per_kwu = (sat_per_vb * 250.0).round();
-    (sat_per_kwu.is_finite() && (0.0..=1e9).contains(&sat_per_kwu))
-        .then(|| FeeRate::from_sat_per_kwu(sat_per_kwu as u64))
+    Some(FeeBucket { blocks, rate: rate::nearest(rate)? })
 }

@@ -5,13 +5,13 @@
 //! has it or refuses it.
 
 use autonomy_wallet::{
-    account::AccountId,
+    account::{AccountId, MemberLabel},
     bitcoin::{Amount, FeeRate, Network, OutPoint, Transaction, Txid, consensus},
     check::{Proposal, Refusal as CheckRefusal, Signed, Unchecked},
     estimate,
-    keys::{AccountIndex, Role},
     payment::{DraftError, Intent, IntentError, parse_address},
-    policy::FeeLimits,
+    policy::Policy,
+    rate,
 };
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Caller, Effect, Node, PaymentId, Refusal, Reply, Row, Timestamp,
     accounts::{check_text, place},
-    chain::fee_rate,
     turn::Turn,
 };
 use autonomy_api::{AccessLevel, ApprovePayment, EventKind, NewPayment, PaymentState, Payments, Recipient};
@@ -39,7 +38,7 @@ const MAX_NOTE: usize = 256;
 /// Blocks within which a payment without a fee rate should confirm: an hour.
 const DEFAULT_TARGET: u16 = 6;
 /// Fee rate on test networks, where bitcoind has no figures.
-const TEST_FEE_RATE: FeeRate = FeeRate::from_sat_per_kwu(500);
+const TEST_FEE_RATE: FeeRate = rate::sat_per_vb(2);
 
 /// A payment and where it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,7 +117,7 @@ impl Node {
             state: payment.state,
             recipients: payment.recipients(),
             fee_sat: payment.fee_sat,
-            fee_rate: rate.to_sat_per_kwu() as f64 / 250.0,
+            fee_rate: rate::to_sat_per_vb(rate),
             txid: payment.txid.to_string(),
             psbt: payment.psbt.as_deref().map(|psbt| BASE64.encode(psbt)),
             note: payment.note.clone(),
@@ -151,9 +150,14 @@ impl Node {
         Intent::pay(self.network(), recipients, rate).map_err(refused)
     }
 
+    /// What every payment is held against before G signs it.
+    fn policy(&self) -> Policy {
+        Policy::STANDARD
+    }
+
     fn rate_of(&self, body: &NewPayment) -> Result<FeeRate, Refusal> {
         if let Some(rate) = body.fee_rate {
-            return fee_rate(rate)
+            return rate::nearest(rate)
                 .ok_or_else(|| Refusal::invalid("fee_rate", "a number of satoshi a virtual byte"));
         }
         let estimated = estimate::rate_for(DEFAULT_TARGET, &self.outside.fees);
@@ -220,10 +224,10 @@ impl Turn<'_> {
 
     /// Builds a draft, and holds it against the rules that it will meet again.
     fn draft(&mut self, id: AccountId, intent: &Intent) -> Result<Proposal, Refusal> {
+        let policy = self.node.policy();
         let account = self.node.accounts.get_mut(&id).ok_or(Refusal::NotAdopted)?;
         let unchecked = account.ledger.draft(intent, &mut self.rng).map_err(draft_refusal)?;
-        let checked =
-            unchecked.check(&account.record.map, &account.ledger, &FeeLimits::default(), Some(intent));
+        let checked = unchecked.check(&account.record.map, &account.ledger, &policy, Some(intent));
         checked.map_err(unsafe_payment)
     }
 
@@ -266,24 +270,17 @@ impl Turn<'_> {
         let (map, draft) = (&account.record.map, payment.psbt.as_deref().unwrap_or_default());
         let theirs = Unchecked::from_base64(theirs).map_err(unsafe_payment)?;
         let proposal = Unchecked::from_bytes(draft)
-            .and_then(|draft| draft.check(map, &account.ledger, &FeeLimits::default(), Some(&payment.intent)))
+            .and_then(|draft| draft.check(map, &account.ledger, &self.node.policy(), Some(&payment.intent)))
             .map_err(unsafe_payment)?;
         let shown = proposal.summary().digest();
         let approved = proposal.approve(&shown).map_err(unsafe_payment)?;
-        let key = self.gordian_account_key(map.account())?;
+        let key = self.node.gordian_key(account.record.index)?;
         let mut signed: Signed = approved.sign(&key).map_err(unsafe_payment)?;
         signed.merge(&theirs).map_err(unsafe_payment)?;
-        if !signed.signers().contains(&Role::P) {
+        if !signed.signers().contains(&MemberLabel::P) {
             return Err(Refusal::Unsafe("the device's key P has not signed every input".into()));
         }
         signed.finalise().map_err(unsafe_payment)
-    }
-
-    fn gordian_account_key(
-        &self,
-        account: AccountIndex,
-    ) -> Result<autonomy_wallet::keys::AccountKey, Refusal> {
-        Ok(self.node.gordian()?.account_key(Role::G, self.node.network(), account))
     }
 
     pub(super) fn cancel_payment(&mut self, caller: Caller, id: PaymentId) -> Reply {

@@ -2,30 +2,31 @@
 
 use autonomy_api::{Account, AccountOffer, CompleteAccount, Payment};
 use autonomy_wallet::{
-    account::{AccountMap, Birthday, Kind, Plan, THRESHOLD},
+    account::{AccountMap, Birthday, MapKind, Member, MemberLabel, Plan},
     bitcoin::Network,
     check::{DeviceView, Unchecked},
-    keys::{AccountIndex, MemberKey, RecoveryKey, Role, Seed},
-    policy::FeeLimits,
+    keys::{AccountIndex, MemberKey, RecoveryKey, Seed},
+    policy::Policy,
 };
 use data_encoding::BASE64;
 
 /// What an honest device answers to an offer of an account of the plain kind, and the map it keeps.
 pub(crate) fn complete(payer: &Seed, offer: &AccountOffer) -> (CompleteAccount, AccountMap) {
     let index = AccountIndex::new(offer.account_index).unwrap();
-    let device = *payer.account_key(Role::P, Network::Regtest, index).public();
+    let device = *payer.account_key(Network::Regtest, index).public();
     let recovery = RecoveryKey::draw(&std::array::from_fn(|i| i as u8), &[]).unwrap();
     let recovery = recovery.public(Network::Regtest, index);
-    let pod = MemberKey::parse(Role::G, &offer.pod_member_key).unwrap();
+    let pod = MemberKey::parse(&offer.pod_member_key).unwrap();
     let plan = Plan {
         name: "main".into(),
-        kind: Kind::TwoOfThree,
-        threshold: THRESHOLD,
+        kind: MapKind::Personal,
+        threshold: 2,
         network: Network::Regtest,
-        account: index,
         birthday: Birthday { height: offer.birthday_height, time: offer.birthday_time },
     };
-    let map = AccountMap::rebuild(plan, &[device, recovery, pod], &device).unwrap();
+    let [p, r, g] = MemberLabel::PERSONAL;
+    let members = [Member::new(p, device), Member::new(r, recovery), Member::new(g, pod)];
+    let map = AccountMap::rebuild(plan, &members, &members[0]).unwrap();
     let body = CompleteAccount {
         device_member_key: device.to_string(),
         recovery_member_key: recovery.to_string(),
@@ -40,8 +41,9 @@ pub(crate) fn sign(payer: &Seed, account: &Account, payment: &Payment) -> String
     let birthday = Birthday { height: account.birthday_height, time: account.birthday_time };
     let map = AccountMap::from_descriptor(&account.descriptor, "main", Network::Regtest, birthday).unwrap();
     let unchecked = Unchecked::from_base64(payment.psbt.as_deref().unwrap()).unwrap();
-    let proposal = unchecked.check(&map, &DeviceView::default(), &FeeLimits::default(), None).unwrap();
+    let proposal = unchecked.check(&map, &DeviceView::default(), &Policy::STANDARD, None).unwrap();
     let shown = proposal.summary().digest();
-    let key = payer.account_key(Role::P, Network::Regtest, map.account());
+    let index = AccountIndex::new(account.account_index).unwrap();
+    let key = payer.account_key(Network::Regtest, index);
     BASE64.encode(&proposal.approve(&shown).unwrap().sign(&key).unwrap().to_bytes())
 }

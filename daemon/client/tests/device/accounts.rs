@@ -4,8 +4,9 @@ use autonomy_api::{AccountOffer, offer_message};
 use autonomy_client::{AccountWish, DeviceError, Distrust};
 use autonomy_messaging::SigningKey;
 use autonomy_shards::{Deck, recover};
+use autonomy_wallet::account::MemberLabel;
 use autonomy_wallet::bitcoin::Network;
-use autonomy_wallet::keys::{AccountIndex, RecoveryKey, Role, Seed};
+use autonomy_wallet::keys::{AccountIndex, RecoveryKey, Seed};
 use data_encoding::HEXLOWER;
 use ed25519_dalek::Signer as _;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ async fn an_account_is_made_and_any_two_of_its_decks_give_the_recovery_key() {
     let mut world = World::new().await;
     let made = world.account().await;
     assert_eq!(world.device.accounts().await.unwrap()[0].told.descriptor, made.map.descriptor());
-    let expected = made.map.key(Role::R).xpub().public_key.serialize();
+    let expected = made.map.key(&MemberLabel::R).unwrap().xpub().public_key.serialize();
     let decks: Vec<Deck> = made
         .decks
         .iter()
@@ -28,7 +29,10 @@ async fn an_account_is_made_and_any_two_of_its_decks_give_the_recovery_key() {
         let recovered = recover(&pair.map(|number| decks[number].clone()), &expected).unwrap();
         let key =
             RecoveryKey::from_parts(recovered.secret.as_bytes(), recovered.contents.chain_code()).unwrap();
-        assert_eq!(key.public(Network::Regtest, AccountIndex::FIRST), *made.map.key(Role::R));
+        assert_eq!(
+            key.public(Network::Regtest, AccountIndex::FIRST),
+            *made.map.key(&MemberLabel::R).unwrap()
+        );
         assert!(recovered.contents.account_maps().eq([made.map.to_bytes()]));
     }
     assert!(recover(&decks[..1], &expected).is_err());
@@ -84,14 +88,14 @@ async fn an_offer_that_was_changed_on_its_way_is_refused() {
 
 #[tokio::test]
 async fn a_pod_cannot_offer_the_devices_own_key_or_one_of_another_network_or_place() {
-    let of = |role, seed: u8, network, index| {
+    let of = |seed: u8, network, index| {
         let seed = Seed::from_entropy(&[seed; 32]).unwrap();
-        seed.account_key(role, network, AccountIndex::new(index).unwrap()).public().to_string()
+        seed.account_key(network, AccountIndex::new(index).unwrap()).public().to_string()
     };
     for key in [
-        of(Role::P, 3, Network::Regtest, 0),
-        of(Role::G, 9, Network::Bitcoin, 0),
-        of(Role::G, 9, Network::Regtest, 5),
+        of(3, Network::Regtest, 0),
+        of(9, Network::Bitcoin, 0),
+        of(9, Network::Regtest, 5),
         "tpub".repeat(20),
         String::new(),
     ] {
@@ -180,7 +184,7 @@ async fn a_ceremony_that_never_reached_the_pod_is_forgotten_with_its_decks() {
     for folder in std::fs::read_dir(world.files().join("decks")).unwrap() {
         assert_eq!(std::fs::read_dir(folder.unwrap().path()).unwrap().count(), 0);
     }
-    assert_eq!(world.account().await.map.account().to_u32(), 1, "the first index is burnt");
+    assert_eq!(world.account().await.told.account_index, 1, "the first index is burnt");
 }
 
 #[tokio::test]
@@ -195,7 +199,7 @@ async fn names_that_cannot_be_are_refused_before_an_offer_is_burnt() {
         let error = world.device.create_account(&wish, now()).await.unwrap_err();
         assert!(matches!(error, DeviceError::Decks(_)), "{error}");
     }
-    assert_eq!(world.account().await.map.account().to_u32(), 0, "no index was used up");
+    assert_eq!(world.account().await.told.account_index, 0, "no index was used up");
     let error = world.device.create_account(&World::wish(), now()).await.unwrap_err();
     assert!(matches!(error, DeviceError::NameTaken { .. }), "{error}");
 }

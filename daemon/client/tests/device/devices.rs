@@ -3,9 +3,9 @@
 use autonomy_client::{Device, DeviceError, PodClient, Profile, ProvisionError, Transport, profile::Birth};
 use autonomy_messaging::Access;
 use autonomy_wallet::{
-    account::{AccountMap, Birthday, Kind, Plan, THRESHOLD},
+    account::{AccountMap, Birthday, MapKind, Member, MemberLabel, Plan},
     bitcoin::Network,
-    keys::{AccountIndex, RecoveryKey, Role, Seed},
+    keys::{AccountIndex, RecoveryKey, Seed},
 };
 
 use crate::world::{World, key, now};
@@ -39,18 +39,21 @@ async fn a_new_device_gets_the_maps_and_checks_addresses_but_cannot_pay() {
 /// A map of the owner's own, as if the account had been made long ago.
 fn old_map(index: u32) -> AccountMap {
     let (network, account) = (Network::Regtest, AccountIndex::new(index).unwrap());
-    let own = *Seed::from_entropy(&[3; 32]).unwrap().account_key(Role::P, network, account).public();
-    let gordian = *Seed::from_entropy(&[9; 32]).unwrap().account_key(Role::G, network, account).public();
+    let member = |label, byte: u8| {
+        let seed = Seed::from_entropy(&[byte; 32]).unwrap();
+        Member::new(label, *seed.account_key(network, account).public())
+    };
     let recovery = RecoveryKey::from_parts(&[5; 32], &[6; 32]).unwrap().public(network, account);
+    let recovery = Member::new(MemberLabel::R, recovery);
+    let members = [member(MemberLabel::P, 3), recovery, member(MemberLabel::G, 9)];
     let plan = Plan {
         name: format!("account {index}"),
-        kind: Kind::TwoOfThree,
-        threshold: THRESHOLD,
+        kind: MapKind::Personal,
+        threshold: 2,
         network,
-        account,
         birthday: Birthday { height: 100 + index, time: 1_700_000_000 },
     };
-    AccountMap::rebuild(plan, &[own, recovery, gordian], &own).unwrap()
+    AccountMap::rebuild(plan, &members, &members[0]).unwrap()
 }
 
 #[tokio::test]

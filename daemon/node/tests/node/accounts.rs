@@ -78,6 +78,14 @@ fn names_are_text_a_terminal_can_show() {
 }
 
 #[test]
+fn shared_account_is_refused_when_it_is_begun() {
+    let mut world = World::adopted();
+    let body = BeginAccount { name: "ours".into(), kind: AccountKind::Shared };
+    let refusal = world.refused(world.device.caller(), Command::BeginAccount(body));
+    assert!(matches!(refusal, Refusal::Invalid { field: "kind", .. }), "{refusal}");
+}
+
+#[test]
 fn coins_come_in_and_are_told_about_once() {
     let mut world = World::adopted();
     let account = world.account();
