@@ -316,7 +316,7 @@ pub fn wipe(changes: &mut [RowChange]) {
 #[must_use]
 pub fn changes(rows: &[Row]) -> Vec<RowChange> {
     let change = |row: &Row| {
-        let (key, value) = row.encode();
+        let Row { key, value } = row.clone();
         RowChange { key, value }
     };
     rows.iter().map(change).collect()

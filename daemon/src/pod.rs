@@ -252,7 +252,7 @@ fn open_store(path: &Path, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>)
     for row in store.rows()? {
         let (key, value) = row?;
         if !Row::is_cold_key(&key) {
-            rows.push(Row::decode(&key, &value)?);
+            rows.push(Row::found(key, value.to_vec()));
         }
     }
     let (node, effects) = Node::restore(rows)?;

@@ -83,7 +83,7 @@ async fn listen() -> TcpListener {
 fn start(mind: Mind, file: &Path, door: TcpListener, lines: Arc<Lines>) -> (Handle, NetworkHandle) {
     let known = mind.rows.iter().filter(|(key, _)| !Row::is_cold_key(key));
     let (node, effects_due) =
-        Node::restore(known.map(|(key, value)| Row::decode(key, value).unwrap())).unwrap();
+        Node::restore(known.map(|(key, value)| Row::found(key.clone(), value.clone()))).unwrap();
     let rows: Vec<RowChange> = mind.rows.into_iter().map(|(key, value)| RowChange::put(key, value)).collect();
     let store = Store::create_with(file, &Unlock::key([7; 32]), &rows).unwrap();
     let (post, mut effects) = mpsc::unbounded_channel();

@@ -52,7 +52,7 @@ impl Mind {
         // A little in the past, so that time may pass here and go on in a pod that runs.
         let now = now() - 3_600;
         let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, now));
-        let rows = rows.iter().filter_map(|row| Some((row.encode().0, row.encode().1?))).collect();
+        let rows = rows.iter().filter_map(|row| Some((row.key.clone(), row.value.clone()?))).collect();
         let mut mind = Self { node, rows, now, calls: VecDeque::new(), answers: Vec::new(), rng };
         let auth = AuthSeed::generate(&mut mind.rng);
         let terms = BundleTerms {
@@ -75,7 +75,7 @@ impl Mind {
         let time = since.elapsed();
         let mut bytes = 0;
         for row in rows {
-            let (key, value) = row.encode();
+            let Row { key, value } = row;
             bytes += key.len() + value.as_ref().map_or(0, Vec::len);
             match value {
                 Some(value) => drop(self.rows.insert(key, value)),

@@ -19,7 +19,11 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, CeremonyId, HistoryPage, Id, Node, Refusal, Reply, Row, Timestamp, input::ChainPoint, turn::Turn,
+    Answer, CeremonyId, HistoryPage, Id, Node, Refusal, Reply, Timestamp, disk,
+    input::ChainPoint,
+    row::{Row, RowError, tag},
+    table::Table,
+    turn::Turn,
 };
 use autonomy_api::{
     AccountKind, AccountOffer, Accounts, BeginAccount, CompleteAccount, EventKind, History, HistoryEntry,
@@ -33,10 +37,16 @@ const MAX_CEREMONIES: usize = 8;
 /// Accounts of a pod. Each holds its ledger in memory, about 37 MB at 10,000 transactions, 1 MB at a hundred.
 pub(super) const MAX_ACCOUNTS: usize = 64;
 
+/// Accounts, without their movements.
+pub(crate) static ACCOUNTS: Table<AccountId, AccountRecord> = Table::new(tag::ACCOUNT);
+/// Offers that wait for their devices.
+pub(crate) static CEREMONIES: Table<CeremonyId, Ceremony> = Table::new(tag::CEREMONY);
+
 /// An offer that waits for the device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ceremony {
     name: String,
+    #[serde(with = "disk::account_kind")]
     kind: AccountKind,
     index: u32,
     birthday_height: u32,
@@ -228,9 +238,9 @@ impl Turn<'_> {
             birthday_time: tip.time,
         };
         offer.signature = HEXLOWER.encode(&self.node.sign(&offer_message(&offer)));
-        let mut counters = self.node.counters;
+        let mut counters = *self.node.counters;
         counters.next_account += 1;
-        self.put(Row::Counters(counters));
+        self.step.rows.push(self.node.counters.put(counters));
         let ceremony_row = Ceremony {
             name: body.name.clone(),
             kind: body.kind,
@@ -240,7 +250,7 @@ impl Turn<'_> {
             birthday_hash: tip.hash,
             offered_at: self.now,
         };
-        self.put(Row::Ceremony(ceremony, Some(ceremony_row)));
+        self.step.rows.push(self.node.ceremonies.put(ceremony, ceremony_row));
         Ok(Answer::Offer(offer))
     }
 
@@ -257,10 +267,10 @@ impl Turn<'_> {
             self.node.chain.first().ok_or_else(|| Refusal::ChainNotReady("no block seen yet".into()))?;
         let account = Account::create(map, account_index(ceremony.index)?, start, self.now);
         let described = account.describe();
-        self.put(Row::Account(account_id, Box::new(account.record.clone())));
+        self.step.rows.push(ACCOUNTS.put(&account_id, &account.record));
         self.node.accounts.insert(account_id, account);
         self.take_ledger_rows(account_id);
-        self.put(Row::Ceremony(id, None));
+        self.step.rows.push(self.node.ceremonies.remove(&id));
         self.advance_epoch();
         self.notify(EventKind::AccountCreated { account: account_id.to_string(), name });
         Ok(Answer::Account(described))
@@ -301,15 +311,28 @@ impl Turn<'_> {
     pub(super) fn take_ledger_rows(&mut self, id: AccountId) {
         let Some(account) = self.node.accounts.get_mut(&id) else { return };
         let rows = account.ledger.take_rows();
-        rows.into_iter().for_each(|row| self.put(Row::Ledger(id, row.key, row.value)));
+        self.step.rows.extend(rows.into_iter().map(|row| ledger_row(&id, &row.key, row.value)));
     }
 
     pub(super) fn expire_ceremonies(&mut self) {
         let now = self.now;
         let lapsed = self.node.ceremonies.iter().filter(|(_, ceremony)| ceremony.expires_at() <= now);
         let lapsed: Vec<Id<16>> = lapsed.map(|(id, _)| *id).collect();
-        lapsed.into_iter().for_each(|id| self.put(Row::Ceremony(id, None)));
+        lapsed.into_iter().for_each(|id| self.step.rows.push(self.node.ceremonies.remove(&id)));
     }
+}
+
+/// A row of an account's ledger; key and value are the wallet's own.
+fn ledger_row(id: &AccountId, key: &[u8], value: Option<Vec<u8>>) -> Row {
+    Row { key: [&[tag::LEDGER], &id.to_bytes()[..], key].concat(), value }
+}
+
+/// The account of a ledger's row, and the key that is the wallet's own.
+pub(super) fn ledger_key(row_key: &[u8]) -> Result<(AccountId, &[u8]), RowError> {
+    let name = row_key.strip_prefix(&[tag::LEDGER]).and_then(|name| name.split_first_chunk::<16>());
+    let (id, key) =
+        name.ok_or(RowError { tag: tag::LEDGER, why: "its key is too short for an account".into() })?;
+    Ok((AccountId::from_bytes(*id), key))
 }
 
 /// Height and time of a transaction: of its block, or when it was first seen.

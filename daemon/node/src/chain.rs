@@ -8,7 +8,7 @@ use autonomy_wallet::{
     rate,
 };
 
-use super::{ChainEvent, ChainPoint, Node, PaymentRecord, Row, SourceState, turn::Turn};
+use super::{ChainEvent, ChainPoint, Node, PaymentRecord, SourceState, row::tag, table::Table, turn::Turn};
 use autonomy_api::{EventKind, PaymentState};
 
 /// Blocks remembered, to find the fork of a reorganisation: a day. The deepest on mainnet since 2013 had 24.
@@ -17,6 +17,9 @@ pub(super) const KEPT_POINTS: usize = 144;
 const TOLD_CONFIRMATIONS: [u32; 4] = [1, 2, 3, 6];
 /// The deepest of them.
 const DEEPEST_TOLD: u32 = 6;
+
+/// The last blocks, oldest first.
+pub(crate) static CHAIN: Table<(), Vec<ChainPoint>> = Table::new(tag::CHAIN);
 
 impl Node {
     pub(super) fn tip(&self) -> Option<&ChainPoint> {
@@ -41,7 +44,7 @@ impl Turn<'_> {
         match event {
             ChainEvent::Anchor(points) => {
                 if self.node.chain.is_empty() && points.len() <= KEPT_POINTS {
-                    self.put(Row::Chain(points));
+                    self.step.rows.push(self.node.chain.put(points));
                 }
             }
             ChainEvent::Block { block, height } => self.block(&block, height),
@@ -70,12 +73,12 @@ impl Turn<'_> {
             return;
         }
         self.node.outside.detached = None;
-        let mut points = self.node.chain.clone();
+        let mut points = self.node.chain.to_vec();
         points.retain(|point| point.height < height);
         points.push(ChainPoint { height, hash: block.block_hash(), time: block.header.time.into() });
         let surplus = points.len().saturating_sub(KEPT_POINTS);
         points.drain(..surplus);
-        self.put(Row::Chain(points));
+        self.step.rows.push(self.node.chain.put(points));
         for id in self.account_ids() {
             self.block_for(id, block, height);
             self.tell_confirmations(id);

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    Answer, Caller, DeviceKey, Effect, Id, Node, NodeStatus, Refusal, Reply, Row, SourceState, Timestamp,
-    accounts::check_text, identity::Identity, turn::Turn,
+    Answer, Caller, DeviceKey, Effect, Id, Node, NodeStatus, Refusal, Reply, SourceState, Timestamp,
+    accounts::check_text, disk, identity::Identity, row::tag, table::Table, turn::Turn,
 };
 use autonomy_api::{AccessLevel, AddDevice, Device, Devices, EventKind};
 
@@ -26,6 +26,11 @@ const PRESENCE_SECONDS: u64 = 60 * 60;
 
 /// The device that made the bundle, until its owner gives it a name.
 const FIRST_DEVICE: &str = "first device";
+
+/// Whom the pod belongs to.
+pub(crate) static OWNER: Table<(), Option<Owner>> = Table::new(tag::OWNER);
+/// Devices that may enter.
+pub(crate) static DEVICES: Table<DeviceKey, DeviceRecord> = Table::new(tag::DEVICE);
 
 /// Whom the pod belongs to, as the bundle said.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +66,7 @@ pub struct DeviceRecord {
     /// What its owner calls it.
     pub name: String,
     /// How far it may go, as the root certified.
+    #[serde(with = "disk::access_level")]
     pub access: AccessLevel,
     /// Its x25519 descriptor key.
     pub descriptor_key: [u8; 32],
@@ -201,7 +207,7 @@ impl Turn<'_> {
         };
         self.check_no_other_owner(&bundle)?;
         if let Some(identity) = renewed {
-            self.put(Row::Identity(identity));
+            self.step.rows.push(self.node.identity.put(identity));
         }
         let owner = Owner {
             root: *bundle.root().as_bytes(),
@@ -211,7 +217,7 @@ impl Turn<'_> {
             name: bundle.pod_name().as_str().to_owned(),
             spare_descriptor_keys: bundle.spare_keys().iter().map(|key| *key.as_bytes()).collect(),
         };
-        self.put(Row::Owner(owner));
+        self.step.rows.push(self.node.owner.put(Some(owner)));
         self.introduce_owner();
         let device = bundle.device_certificate();
         let key = Id(*device.subject().as_bytes());
@@ -225,13 +231,13 @@ impl Turn<'_> {
     /// Draws new keys, to be put to use when a bundle for them is adopted.
     pub(super) fn draw_keys(&mut self) -> Reply {
         let identity = self.node.identity.with_next(self.rng);
-        self.put(Row::Identity(identity));
+        self.step.rows.push(self.node.identity.put(identity));
         Ok(Answer::Done)
     }
 
     /// A pod that has an owner keeps it: only a newer bundle of the same root is taken.
     fn check_no_other_owner(&self, bundle: &Bundle) -> Result<(), Refusal> {
-        let Some(owner) = &self.node.owner else { return Ok(()) };
+        let Some(owner) = &*self.node.owner else { return Ok(()) };
         let root = bundle.root();
         if owner.root != *root.as_bytes() {
             let detail = "this pod belongs to somebody else already; make a new pod with `autonomy pod init`";
@@ -298,7 +304,7 @@ impl Turn<'_> {
             last_seen: None,
         };
         let described = describe(key, &record, Caller::Owner);
-        self.put(Row::Device(key, Some(record)));
+        self.step.rows.push(self.node.devices.put(key, record));
         self.advance_epoch();
         let admission = self.node.admission();
         self.effect(admission);
@@ -309,7 +315,7 @@ impl Turn<'_> {
     pub(super) fn revoke_device(&mut self, key: DeviceKey) -> Reply {
         let device = self.node.devices.get(&key);
         let device = device.ok_or_else(|| Refusal::Unknown { what: "device", id: key.to_string() })?.clone();
-        self.put(Row::Device(key, None));
+        self.step.rows.push(self.node.devices.remove(&key));
         self.burn_descriptor_key(device.descriptor_key);
         let name = device.name;
         self.advance_epoch();
@@ -323,7 +329,7 @@ impl Turn<'_> {
     fn burn_descriptor_key(&mut self, key: [u8; 32]) {
         let Some(mut owner) = self.node.owner.clone() else { return };
         owner.spare_descriptor_keys.retain(|spare| *spare != key);
-        self.put(Row::Owner(owner));
+        self.step.rows.push(self.node.owner.put(Some(owner)));
     }
 
     /// Writes down, to the hour, that a device was here.
@@ -333,7 +339,7 @@ impl Turn<'_> {
             return;
         }
         let record = DeviceRecord { last_seen: Some(self.now), ..device.clone() };
-        self.put(Row::Device(key, Some(record)));
+        self.step.rows.push(self.node.devices.put(key, record));
     }
 }
 

@@ -1,8 +1,12 @@
 //! The last events, kept so that a listener that was away can resume.
 
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, row::Row};
+use super::{
+    Timestamp,
+    row::{Row, tag},
+    table::{self, Held, Table},
+};
 use autonomy_api::{Event, EventKind};
 
 /// Events kept. A busy day of a person makes some tens; 1,024 of about 200 bytes are 200 kB.
@@ -13,44 +17,69 @@ const MAX_TALK_EVENTS: usize = 768;
 /// Events given in one answer.
 pub(super) const MAX_EVENTS_PER_ANSWER: usize = 256;
 
+/// Events by number.
+pub(crate) static EVENTS: Table<u64, EventRecord> = Table::new(tag::EVENT);
+
+/// An event as it is kept: what happened stands in bytes, so that later versions of the API need not know its shape.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventRecord {
+    at: Timestamp,
+    /// Whether it counts as talk, see [`MAX_TALK_EVENTS`].
+    talk: bool,
+    /// CBOR of its [`EventKind`].
+    #[serde(with = "serde_bytes")]
+    kind: Vec<u8>,
+}
+
+impl EventRecord {
+    fn of(event: &Event) -> Self {
+        let mut kind = Vec::new();
+        ciborium::into_writer(&event.kind, &mut kind)
+            .expect("events are plain data, and a vector takes every byte");
+        Self { at: event.at, talk: is_talk(&event.kind), kind }
+    }
+
+    /// The event; none where another version of the program wrote it in another shape: listeners hear of a gap then.
+    fn read(&self, id: u64) -> Option<Event> {
+        Some(Event { id, at: self.at, kind: table::whole(&self.kind).ok()? })
+    }
+}
+
 /// The last events, by id.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Events(BTreeMap<u64, Event>);
+#[derive(Debug, PartialEq)]
+pub(super) struct Events(pub(super) Held<u64, EventRecord>);
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(Held::new(&EVENTS))
+    }
+}
 
 impl Events {
     /// Rows that keep `event`, and let go of another where there is no room for both.
-    pub(super) fn keep(&self, event: &Event) -> Vec<Row> {
-        let mut rows = vec![Row::Event(event.id, Some(event.clone()))];
-        if self.0.len() >= MAX_EVENTS {
-            rows.extend(self.dispensable().map(|id| Row::Event(id, None)));
-        }
-        rows
+    pub(super) fn keep(&mut self, event: &Event) -> Vec<Row> {
+        let dispensable = if self.0.len() >= MAX_EVENTS { self.dispensable() } else { None };
+        let kept = self.0.put(event.id, EventRecord::of(event));
+        [Some(kept), dispensable.map(|id| self.0.remove(&id))].into_iter().flatten().collect()
     }
 
     /// The oldest; or the oldest talk, where talk takes all of its share.
     fn dispensable(&self) -> Option<u64> {
-        let talk = || self.0.values().filter(|event| is_talk(&event.kind)).map(|event| event.id);
+        let talk = || self.0.iter().filter(|(_, event)| event.talk).map(|(id, _)| *id);
         if talk().count() >= MAX_TALK_EVENTS { talk().next() } else { self.0.keys().next().copied() }
     }
 
     /// Events after `after`, oldest first, led by a [`EventKind::Gap`] where some before or among them are no longer
     /// kept.
     pub(super) fn after(&self, after: u64, now: Timestamp) -> Vec<Event> {
-        let newer = self.0.range(after.saturating_add(1)..).map(|(_, event)| event);
-        let mut events: Vec<Event> = newer.take(MAX_EVENTS_PER_ANSWER).cloned().collect();
+        let newer = self.0.range(after.saturating_add(1)..).filter_map(|(id, event)| event.read(*id));
+        let mut events: Vec<Event> = newer.take(MAX_EVENTS_PER_ANSWER).collect();
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return events };
         let oldest = first.id;
         if last.id - after > events.len() as u64 {
             events.insert(0, Event { id: oldest - 1, at: now, kind: EventKind::Gap { oldest } });
         }
         events
-    }
-
-    pub(super) fn apply(&mut self, id: u64, value: Option<&Event>) {
-        match value {
-            Some(value) => drop(self.0.insert(id, value.clone())),
-            None => drop(self.0.remove(&id)),
-        }
     }
 }
 
@@ -75,10 +104,7 @@ mod tests {
     use super::*;
 
     fn happens(events: &mut Events, id: u64, kind: EventKind) {
-        for row in events.keep(&Event { id, at: 1, kind }) {
-            let Row::Event(id, value) = row else { panic!("{row:?}") };
-            events.apply(id, value.as_ref());
-        }
+        let _rows = events.keep(&Event { id, at: 1, kind });
     }
 
     fn message() -> EventKind {
@@ -131,7 +157,7 @@ mod tests {
             (4..=10).collect::<Vec<_>>()
         );
         assert_eq!(all(&events, 10), []);
-        [1, 2, 6].into_iter().for_each(|id| events.apply(id, None));
+        [1, 2, 6].into_iter().for_each(|id| drop(events.0.remove(&id)));
         let gap = |oldest| Event { id: oldest - 1, at: 1, kind: EventKind::Gap { oldest } };
         assert_eq!(all(&events, 0)[0], gap(3), "the first are gone");
         assert_eq!(all(&events, 4)[0], gap(5), "one in the middle is gone");

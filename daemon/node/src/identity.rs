@@ -6,7 +6,10 @@ use rand_core::CryptoRngCore;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::Timestamp;
+use super::{Timestamp, row::tag, table::Table};
+
+/// The pod's own secrets.
+pub(crate) static IDENTITY: Table<(), Identity> = Table::new(tag::IDENTITY);
 
 /// What a pod is born with, and what its owner has certified since.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `input` | all that can happen to a pod |
 //! | `effect` | all that a pod can do to the world |
-//! | `row` | all that a pod remembers |
+//! | `row`, `table`, `disk` | all that a pod remembers: rows, their tables and versions, numbers for the words of the API |
 //! | `reply` | what it answers, and why it refuses |
 //! | `turn` | one input being worked on |
 //! | `devices`, `accounts`, `payments`, `chain` | the commands and events of each |
@@ -18,6 +18,7 @@
 mod accounts;
 mod chain;
 mod devices;
+mod disk;
 mod effect;
 mod events;
 mod identity;
@@ -33,6 +34,7 @@ mod restore;
 mod row;
 mod sending;
 mod step;
+mod table;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +43,13 @@ use autonomy_messaging::messenger::Messenger;
 use bdk_wallet::bitcoin::Txid;
 use rand_core::CryptoRngCore;
 
-use self::{accounts::Account, events::Events, replies::Replies, turn::Turn};
+use self::{
+    accounts::Account,
+    events::Events,
+    replies::Replies,
+    table::{Held, Single},
+    turn::Turn,
+};
 pub use self::{
     accounts::{AccountRecord, Ceremony},
     devices::{DeviceRecord, Owner},
@@ -53,12 +61,14 @@ pub use self::{
     },
     mail_command::MailCommand,
     mail_wish::{CarriedParcel, ChunksRead, LoadedChunks, MessagesPage},
-    payments::PaymentRecord,
+    payments::{PAYMENTS, PaymentRecord},
     replies::{ReplyKey, StoredReply},
     reply::{Answer, NodeStatus, Refusal, Reply},
     restore::RestoreError,
-    row::{Counters, Row, RowError},
+    row::{Row, RowError},
     step::Step,
+    table::{Table, TableKey},
+    turn::{COUNTERS, Counters},
 };
 pub use autonomy_api::{CeremonyId, DeviceKey, Id, IdError, PaymentId};
 pub use autonomy_messaging::{NoRows, Rows};
@@ -71,14 +81,14 @@ pub type Timestamp = u64;
 /// A pod's whole state, and the rules by which it changes.
 #[derive(Debug)]
 pub struct Node {
-    identity: Identity,
-    owner: Option<Owner>,
-    counters: Counters,
-    chain: Vec<ChainPoint>,
-    devices: BTreeMap<DeviceKey, DeviceRecord>,
-    ceremonies: BTreeMap<CeremonyId, Ceremony>,
+    identity: Single<Identity>,
+    owner: Single<Option<Owner>>,
+    counters: Single<Counters>,
+    chain: Single<Vec<ChainPoint>>,
+    devices: Held<DeviceKey, DeviceRecord>,
+    ceremonies: Held<CeremonyId, Ceremony>,
     accounts: BTreeMap<AccountId, Account>,
-    payments: BTreeMap<PaymentId, PaymentRecord>,
+    payments: Held<PaymentId, PaymentRecord>,
     events: Events,
     replies: Replies,
     messenger: Messenger,
@@ -151,31 +161,5 @@ impl Node {
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
         self.owner.as_ref()
-    }
-
-    /// Changes memory by a row, just as the store changes by it.
-    fn apply(&mut self, row: &Row) {
-        match row {
-            Row::Identity(identity) => self.identity = identity.clone(),
-            Row::Owner(owner) => self.owner = Some(owner.clone()),
-            Row::Counters(counters) => self.counters = *counters,
-            Row::Chain(points) => self.chain.clone_from(points),
-            Row::Device(id, value) => set(&mut self.devices, *id, value.as_ref()),
-            Row::Ceremony(id, value) => set(&mut self.ceremonies, *id, value.as_ref()),
-            Row::Payment(id, value) => set(&mut self.payments, *id, value.as_ref()),
-            Row::Event(id, value) => self.events.apply(*id, value.as_ref()),
-            Row::Reply(id, value) => self.replies.apply(*id, value.as_ref()),
-            // An account comes to life with its ledger, and a ledger changes before its rows are taken.
-            Row::Account(..) | Row::Ledger(..) => {}
-            // The messenger changes before its rows are taken, and holds no cold ones.
-            Row::Mail(..) | Row::Ratchet(..) | Row::Letter(..) => {}
-        }
-    }
-}
-
-fn set<K: Ord, V: Clone>(map: &mut BTreeMap<K, V>, key: K, value: Option<&V>) {
-    match value {
-        Some(value) => drop(map.insert(key, value.clone())),
-        None => drop(map.remove(&key)),
     }
 }

@@ -6,7 +6,11 @@ use autonomy_messaging::{
     place::Place,
 };
 
-use super::{Effect, Node, Owner, Row, turn::Turn};
+use super::{
+    Effect, Node, Owner,
+    row::{Row, tag},
+    turn::Turn,
+};
 
 /// The name on cards until the owner chooses one.
 const NAMELESS: &str = "somebody";
@@ -16,17 +20,19 @@ struct MailRows<'a>(&'a dyn Rows);
 
 impl Rows for MailRows<'_> {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let (key, _) = row(MailRow { key: key.to_vec(), value: None }).encode();
-        self.0.get(&key)
+        self.0.get(&Row::from(MailRow { key: key.to_vec(), value: None }).key)
     }
 }
 
-/// A row of the messenger as one of the node.
-fn row(row: MailRow) -> Row {
-    match RowClass::of(&row.key) {
-        RowClass::Hot => Row::Mail(row.key, row.value),
-        RowClass::Cold => Row::Letter(row.key, row.value),
-        RowClass::Ratchet => Row::Ratchet(row.key, row.value),
+/// A row of the messenger as one of the node: a tag for its class, then the messenger's own key.
+impl From<MailRow> for Row {
+    fn from(row: MailRow) -> Self {
+        let tag = match RowClass::of(&row.key) {
+            RowClass::Hot => tag::MAIL,
+            RowClass::Cold => tag::COLD_MAIL,
+            RowClass::Ratchet => tag::RATCHET,
+        };
+        Self { key: [&[tag], &row.key[..]].concat(), value: row.value }
     }
 }
 
@@ -61,9 +67,7 @@ impl Turn<'_> {
         let messenger::Step { rows, application, effects, answer } = step;
         // No session is served yet (`Messenger::serve_kinds`), so nothing is delivered past the conversation.
         debug_assert!(application.is_empty(), "a payload without a session");
-        for mail in rows {
-            self.put(row(mail));
-        }
+        self.step.rows.extend(rows.into_iter().map(Row::from));
         for effect in effects {
             match effect {
                 messenger::Effect::Notify(notice) => self.mail_notice(&notice),

@@ -17,8 +17,11 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Caller, Effect, Node, PaymentId, Refusal, Reply, Row, Timestamp,
+    Answer, Caller, Effect, Node, PaymentId, Refusal, Reply, Timestamp,
     accounts::{check_text, place},
+    disk,
+    row::tag,
+    table::Table,
     turn::Turn,
 };
 use autonomy_api::{AccessLevel, ApprovePayment, EventKind, NewPayment, PaymentState, Payments, Recipient};
@@ -40,6 +43,9 @@ const DEFAULT_TARGET: u16 = 6;
 /// Fee rate on test networks, where bitcoind has no figures.
 const TEST_FEE_RATE: FeeRate = rate::sat_per_vb(2);
 
+/// Payments, drafts among them.
+pub static PAYMENTS: Table<PaymentId, PaymentRecord> = Table::new(tag::PAYMENT);
+
 /// A payment and where it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PaymentRecord {
@@ -48,6 +54,7 @@ pub struct PaymentRecord {
     /// Who asked for it.
     pub by: Caller,
     /// Where it stands.
+    #[serde(with = "disk::payment_state")]
     pub state: PaymentState,
     /// Word of the owner.
     pub note: Option<String>,
@@ -204,7 +211,7 @@ impl Turn<'_> {
         }
         self.take_ledger_rows(id);
         let payment = PaymentId::draw(self.rng);
-        self.put(Row::Payment(payment, Some(record)));
+        self.step.rows.push(self.node.payments.put(payment, record));
         self.tell_payment(payment);
         Ok(Answer::Payment(self.node.describe_payment(&payment)?))
     }
@@ -251,7 +258,7 @@ impl Turn<'_> {
             transaction: Some(consensus::serialize(&transaction)),
             ..payment.clone()
         };
-        self.put(Row::Payment(id, Some(record)));
+        self.step.rows.push(self.node.payments.put(id, record));
         self.set_payment_state(id, PaymentState::Signed, None);
         if let Some(account) = self.node.accounts.get_mut(&account) {
             account.ledger.release(payment.inputs);
@@ -307,7 +314,7 @@ impl Turn<'_> {
             account.ledger.release(payment.inputs.iter().copied());
         }
         self.take_ledger_rows(payment.account);
-        self.put(Row::Payment(id, Some(PaymentRecord { psbt: None, ..payment })));
+        self.step.rows.push(self.node.payments.put(id, PaymentRecord { psbt: None, ..payment }));
         let account = self.node.payments.get(&id).map(|payment| payment.account);
         self.set_payment_state(id, PaymentState::Cancelled, None);
         account.into_iter().for_each(|account| self.forget_cancelled(account, id));
@@ -323,7 +330,7 @@ impl Turn<'_> {
         ids.sort_by_key(|(_, payment)| payment.created_at);
         let surplus = (ids.len() + 1).saturating_sub(MAX_CANCELLED);
         let surplus: Vec<PaymentId> = ids.into_iter().take(surplus).map(|(id, _)| *id).collect();
-        surplus.into_iter().for_each(|id| self.put(Row::Payment(id, None)));
+        surplus.into_iter().for_each(|id| self.step.rows.push(self.node.payments.remove(&id)));
     }
 
     pub(super) fn expire_drafts(&mut self) {
@@ -335,13 +342,13 @@ impl Turn<'_> {
             if state == PaymentState::Draft {
                 self.give_up(id);
             }
-            self.put(Row::Payment(id, None));
+            self.step.rows.push(self.node.payments.remove(&id));
         }
     }
 
     pub(super) fn set_payment_state(&mut self, id: PaymentId, state: PaymentState, detail: Option<String>) {
         let Some(payment) = self.node.payments.get(&id).cloned() else { return };
-        self.put(Row::Payment(id, Some(PaymentRecord { state, detail, ..payment })));
+        self.step.rows.push(self.node.payments.put(id, PaymentRecord { state, detail, ..payment }));
         self.tell_payment(id);
     }
 

@@ -1,7 +1,5 @@
 //! Answers kept by idempotency key, so that a repeat after a lost connection is answered and not done again.
 
-use std::collections::BTreeMap;
-
 use autonomy_api::MAX_KEY_LEN;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -10,13 +8,17 @@ use super::{
     Timestamp,
     input::{Caller, Command},
     reply::{Answer, Refusal},
-    row::Row,
+    row::{Row, tag},
+    table::{Held, Table, TableKey},
 };
 
 /// How long an answer is kept, seconds: a day covers a device that slept through the night.
 const KEEP_SECONDS: u64 = 24 * 60 * 60;
 /// Answers kept for one caller; the oldest goes first. 256 answers of a typical kilobyte are 256 kB a device.
 const MAX_PER_CALLER: usize = 256;
+
+/// Answers by idempotency key.
+pub(crate) static REPLIES: Table<ReplyKey, StoredReply> = Table::new(tag::REPLY);
 
 /// Who used which key: the first 16 bytes of SHA-256 of the caller, and of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,13 +34,14 @@ pub struct StoredReply {
     command: [u8; 32],
     /// When it was given.
     at: Timestamp,
-    /// What was answered.
-    answer: Answer,
+    /// What was answered, as [`Answer::to_bytes`] wrote it: later versions of the API need not know its shape.
+    #[serde(with = "serde_bytes")]
+    answer: Vec<u8>,
 }
 
 /// All answers that are kept.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Replies(BTreeMap<ReplyKey, StoredReply>);
+#[derive(Debug, PartialEq)]
+pub(super) struct Replies(pub(super) Held<ReplyKey, StoredReply>);
 
 impl ReplyKey {
     /// Names a use of `key` by `caller`.
@@ -54,19 +57,34 @@ impl ReplyKey {
         }
         Ok(Self { caller: caller_digest(caller), key: short_digest(key.as_bytes()) })
     }
+}
 
-    /// The bytes in a row's key.
-    pub(super) fn to_bytes(self) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        bytes[..16].copy_from_slice(&self.caller);
-        bytes[16..].copy_from_slice(&self.key);
-        bytes
+impl TableKey for ReplyKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.caller, self.key].concat()
     }
 
-    /// Reads [`ReplyKey::to_bytes`].
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (caller, key) = bytes.split_first_chunk::<16>()?;
-        Some(Self { caller: *caller, key: key.try_into().ok()? })
+    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let malformed = || format!("its key has {} bytes in place of 32", bytes.len());
+        let (caller, key) = bytes.split_first_chunk::<16>().ok_or_else(malformed)?;
+        Ok(Self { caller: *caller, key: key.try_into().map_err(|_| malformed())? })
+    }
+}
+
+impl StoredReply {
+    /// An answer of another version is not guessed at, and the command not done again.
+    fn read(&self) -> Result<Answer, Refusal> {
+        Answer::from_bytes(&self.answer).ok_or_else(|| {
+            let detail = "this request was carried out by another version of the program; look at what came of it, and \
+                          use a fresh Idempotency-Key for a new one";
+            Refusal::Conflict(detail.into())
+        })
+    }
+}
+
+impl Default for Replies {
+    fn default() -> Self {
+        Self(Held::new(&REPLIES))
     }
 }
 
@@ -74,11 +92,11 @@ impl Replies {
     /// The answer given before, if `command` under `key` is a repeat.
     ///
     /// # Errors
-    /// The key was used for another command.
+    /// The key was used for another command, or another version of the program kept the answer.
     pub(super) fn find(&self, key: ReplyKey, command: &Command) -> Result<Option<Answer>, Refusal> {
         match self.0.get(&key) {
             None => Ok(None),
-            Some(stored) if stored.command == command_digest(command) => Ok(Some(stored.answer.clone())),
+            Some(stored) if stored.command == command_digest(command) => stored.read().map(Some),
             Some(_) => Err(Refusal::KeyReused),
         }
     }
@@ -87,39 +105,39 @@ impl Replies {
     ///
     /// Of a payment only what names it is kept: its draft has megabytes, and a repeat is answered with the payment as
     /// it stands then.
-    pub(super) fn keep(&self, key: ReplyKey, command: &Command, answer: &Answer, now: Timestamp) -> Vec<Row> {
+    pub(super) fn keep(
+        &mut self,
+        key: ReplyKey,
+        command: &Command,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Vec<Row> {
         let mut answer = answer.clone();
         if let Answer::Payment(payment) = &mut answer {
             payment.psbt = None;
         }
-        let stored = StoredReply { command: command_digest(command), at: now, answer };
-        let mut rows = vec![Row::Reply(key, Some(stored))];
+        let stored = StoredReply { command: command_digest(command), at: now, answer: answer.to_bytes() };
+        let mut rows = vec![self.0.put(key, stored)];
         let mut of_caller: Vec<_> =
             self.0.iter().filter(|(other, _)| other.caller == key.caller && **other != key).collect();
-        if of_caller.len() >= MAX_PER_CALLER {
-            of_caller.sort_by_key(|(_, stored)| stored.at);
-            let surplus = of_caller.len() + 1 - MAX_PER_CALLER;
-            rows.extend(of_caller.iter().take(surplus).map(|(key, _)| Row::Reply(**key, None)));
-        }
+        of_caller.sort_by_key(|(_, stored)| stored.at);
+        let surplus = (of_caller.len() + 1).saturating_sub(MAX_PER_CALLER);
+        let surplus: Vec<ReplyKey> = of_caller.into_iter().take(surplus).map(|(key, _)| *key).collect();
+        rows.extend(surplus.iter().map(|key| self.0.remove(key)));
         rows
     }
 
     /// Rows that let go of what is too old.
-    pub(super) fn expire(&self, now: Timestamp) -> Vec<Row> {
+    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Row> {
         let old = |stored: &StoredReply| now.saturating_sub(stored.at) > KEEP_SECONDS;
-        self.0.iter().filter(|(_, stored)| old(stored)).map(|(key, _)| Row::Reply(*key, None)).collect()
+        let old: Vec<ReplyKey> =
+            self.0.iter().filter(|(_, stored)| old(stored)).map(|(key, _)| *key).collect();
+        old.iter().map(|key| self.0.remove(key)).collect()
     }
 
     /// When the next answer becomes too old.
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
         self.0.values().map(|stored| stored.at.saturating_add(KEEP_SECONDS + 1)).min()
-    }
-
-    pub(super) fn apply(&mut self, key: ReplyKey, value: Option<&StoredReply>) {
-        match value {
-            Some(value) => drop(self.0.insert(key, value.clone())),
-            None => drop(self.0.remove(&key)),
-        }
     }
 }
 

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::table;
+
 use autonomy_api::{
     AccessLevel, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, File, Files,
     History, Imported, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage,
@@ -45,6 +47,21 @@ pub enum Answer {
     Imported(Imported),
     Card(String),
     Done,
+}
+
+impl Answer {
+    /// The bytes in which an answer is kept for a repeat of its request.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(self, &mut bytes)
+            .expect("answers are plain data, and a vector takes every byte");
+        bytes
+    }
+
+    /// Reads [`Answer::to_bytes`]; none where another version of the program wrote it in another shape.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        table::whole(bytes).ok()
+    }
 }
 
 /// The part of a status the node knows; the shell adds Tor and the process.

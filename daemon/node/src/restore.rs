@@ -6,8 +6,15 @@ use autonomy_messaging::messenger::{self, Messenger};
 use autonomy_wallet::{account::Keychain, ledger::LoadError};
 
 use super::{
-    AccountId, AccountRecord, Counters, Effect, Events, Identity, Node, Outside, Replies, Row, SourceState,
-    accounts::Account, row::RowError,
+    AccountId, AccountRecord, Counters, Effect, Events, Identity, Node, Outside, Replies, SourceState,
+    accounts::{ACCOUNTS, Account, CEREMONIES, ledger_key},
+    chain::CHAIN,
+    devices::{DEVICES, OWNER},
+    identity::IDENTITY,
+    payments::PAYMENTS,
+    row::{Row, RowError, tag},
+    table::{Held, Restore, Single},
+    turn::COUNTERS,
 };
 
 /// Keys and values of one account's ledger.
@@ -45,7 +52,7 @@ impl Node {
     /// A new pod, and the row that makes it last.
     #[must_use]
     pub fn create(identity: Identity) -> (Self, Vec<Row>) {
-        let rows = vec![Row::Identity(identity.clone()), Row::Counters(Counters::default())];
+        let rows = vec![IDENTITY.put(&(), &identity), COUNTERS.put(&(), &Counters::default())];
         (Self::empty(identity), rows)
     }
 
@@ -56,23 +63,30 @@ impl Node {
     /// Rows are not trusted: one that cannot be read, or does not fit the others, is refused.
     pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<(Self, Vec<Effect>), RestoreError> {
         let mut identity = None;
-        let mut accounts: BTreeMap<AccountId, AccountRecord> = BTreeMap::new();
-        let mut ledgers: BTreeMap<AccountId, LedgerRows> = BTreeMap::new();
-        let mut mail = Vec::new();
-        let mut others = Vec::new();
+        let mut found = Vec::new();
         for row in rows {
-            match row {
-                Row::Identity(value) => identity = Some(value),
-                Row::Account(id, record) => drop(accounts.insert(id, *record)),
-                Row::Ledger(id, key, Some(value)) => ledgers.entry(id).or_default().push((key, value)),
-                Row::Ledger(_, _, None) => {}
-                Row::Mail(key, Some(value)) => mail.push((key, value)),
-                cold if cold.is_cold() => {}
-                other => others.push(other),
+            let Row { key, value: Some(value) } = row else { continue };
+            match key.first() {
+                Some(&tag::IDENTITY) => identity = Some(IDENTITY.read(&key, &value)?.1),
+                _ if Row::is_cold_key(&key) => {}
+                _ => found.push((key, value)),
             }
         }
         let mut node = Self::empty(identity.ok_or(RestoreError::NoIdentity)?);
-        others.iter().for_each(|row| node.apply(row));
+        let mut accounts: BTreeMap<AccountId, AccountRecord> = BTreeMap::new();
+        let mut ledgers: BTreeMap<AccountId, LedgerRows> = BTreeMap::new();
+        let mut mail = Vec::new();
+        for (key, value) in found {
+            match key.first() {
+                Some(&tag::ACCOUNT) => accounts.extend([ACCOUNTS.read(&key, &value)?]),
+                Some(&tag::LEDGER) => {
+                    let (id, name) = ledger_key(&key)?;
+                    ledgers.entry(id).or_default().push((name.to_vec(), value));
+                }
+                Some(&tag::MAIL) => mail.push((key[1..].to_vec(), value)),
+                _ => node.restore_row(&key, &value)?,
+            }
+        }
         for (id, record) in accounts {
             if record.map.id() != id {
                 return Err(RestoreError::Misnamed(id));
@@ -92,16 +106,35 @@ impl Node {
         Ok((node, effects))
     }
 
+    /// Takes a row of one of the tables that are held as they are.
+    fn restore_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), RowError> {
+        let tag = key.first().copied().ok_or(RowError { tag: u8::MAX, why: "its key is empty".into() })?;
+        let parts: [&mut dyn Restore; 8] = [
+            &mut self.owner,
+            &mut self.counters,
+            &mut self.chain,
+            &mut self.devices,
+            &mut self.ceremonies,
+            &mut self.payments,
+            &mut self.events.0,
+            &mut self.replies.0,
+        ];
+        match parts.into_iter().find(|part| part.tag() == tag) {
+            Some(part) => part.restore(key, value),
+            None => Err(RowError { tag, why: "a newer version of the program may have written it".into() }),
+        }
+    }
+
     fn empty(identity: Identity) -> Self {
         Self {
-            identity,
-            owner: None,
-            counters: Counters::default(),
-            chain: Vec::new(),
-            devices: BTreeMap::new(),
-            ceremonies: BTreeMap::new(),
+            identity: Single::new(&IDENTITY, identity),
+            owner: Single::new(&OWNER, None),
+            counters: Single::new(&COUNTERS, Counters::default()),
+            chain: Single::new(&CHAIN, Vec::new()),
+            devices: Held::new(&DEVICES),
+            ceremonies: Held::new(&CEREMONIES),
             accounts: BTreeMap::new(),
-            payments: BTreeMap::new(),
+            payments: Held::new(&PAYMENTS),
             events: Events::default(),
             replies: Replies::default(),
             messenger: Messenger::default(),

@@ -2,16 +2,31 @@
 
 use autonomy_messaging::messenger;
 use rand_core::CryptoRngCore;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Caller, Command, Counters, Effect, Node, Refusal, Reply, Request, Row, Rows, Step, Timestamp,
-    replies::ReplyKey,
+    Answer, Caller, Command, Effect, Node, Refusal, Reply, Request, Rows, Step, Timestamp, replies::ReplyKey,
+    row::tag, table::Table,
 };
 use autonomy_api::{Event, EventKind};
+
+/// Counters that only grow.
+pub static COUNTERS: Table<(), Counters> = Table::new(tag::COUNTERS);
 
 /// Epochs a pod can be behind at most: a payment a minute for two years. More is a mistyped number, which would
 /// stay for good.
 const MAX_EPOCH_LEAP: u64 = 1 << 20;
+
+/// Counters that only grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Grows with everything that must never be forgotten: a debit, a change of devices, an account.
+    pub state_epoch: u64,
+    /// The next account number to offer; a number is never offered twice.
+    pub next_account: u32,
+    /// Id of the next event.
+    pub next_event: u64,
+}
 
 /// A turn of the node. Commands check everything first and change things after: a refusal changes nothing that anyone
 /// can see. (A draft that is refused may leave ledger rows: which change address was looked at.)
@@ -21,7 +36,7 @@ pub(super) struct Turn<'a> {
     pub(super) rng: &'a mut dyn CryptoRngCore,
     /// Cold rows, read when they are needed.
     pub(super) rows: &'a dyn Rows,
-    step: Step,
+    pub(super) step: Step,
 }
 
 impl<'a> Turn<'a> {
@@ -38,25 +53,17 @@ impl<'a> Turn<'a> {
         self.step
     }
 
-    /// Remembers a row, in memory now and on disk with this step.
-    pub(super) fn put(&mut self, row: Row) {
-        self.node.apply(&row);
-        self.step.rows.push(row);
-    }
-
     pub(super) fn effect(&mut self, effect: Effect) {
         self.step.effects.push(effect);
     }
 
     /// Remembers an event and tells it.
     pub(super) fn notify(&mut self, kind: EventKind) {
-        let mut counters = self.node.counters;
+        let mut counters = *self.node.counters;
         counters.next_event += 1;
-        self.put(Row::Counters(counters));
+        self.step.rows.push(self.node.counters.put(counters));
         let event = Event { id: counters.next_event, at: self.now, kind };
-        for row in self.node.events.keep(&event) {
-            self.put(row);
-        }
+        self.step.rows.extend(self.node.events.keep(&event));
         self.effect(Effect::Notify(event));
     }
 
@@ -73,16 +80,16 @@ impl<'a> Turn<'a> {
                 format!("at most {MAX_EPOCH_LEAP} above the pod's own, {own}"),
             ));
         }
-        let counters = Counters { state_epoch: seen, ..self.node.counters };
-        self.put(Row::Counters(counters));
+        let counters = Counters { state_epoch: seen, ..*self.node.counters };
+        self.step.rows.push(self.node.counters.put(counters));
         self.advance_epoch();
         Ok(Answer::Done)
     }
 
     /// Counts something that must never be forgotten.
     pub(super) fn advance_epoch(&mut self) {
-        let counters = Counters { state_epoch: self.node.counters.state_epoch + 1, ..self.node.counters };
-        self.put(Row::Counters(counters));
+        let counters = Counters { state_epoch: self.node.counters.state_epoch + 1, ..*self.node.counters };
+        self.step.rows.push(self.node.counters.put(counters));
     }
 
     pub(super) fn request(&mut self, request: Request) {
@@ -104,9 +111,7 @@ impl<'a> Turn<'a> {
             self.note_presence(device);
         }
         if let Some(key) = key {
-            for row in self.node.replies.keep(key, &command, &answer, self.now) {
-                self.put(row);
-            }
+            self.step.rows.extend(self.node.replies.keep(key, &command, &answer, self.now));
         }
         Ok(answer)
     }
@@ -156,9 +161,7 @@ impl<'a> Turn<'a> {
 
     /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.
     pub(super) fn do_what_is_due(&mut self) {
-        for row in self.node.replies.expire(self.now) {
-            self.put(row);
-        }
+        self.step.rows.extend(self.node.replies.expire(self.now));
         self.expire_ceremonies();
         self.expire_drafts();
         self.broadcast_again();

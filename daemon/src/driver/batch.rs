@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::{StoreFailed, now, write};
-use autonomy_node::{Effect, Input, Node, Reply, Rows, Step};
+use autonomy_node::{Effect, Input, Node, Reply, Row, Rows, Step};
 use autonomy_store::{ReadError, RowChange, Store};
 
 /// Inputs that share a commit, at most: as many as can wait. A commit waits for the disk, 4.5 ms where it was measured,
@@ -65,7 +65,7 @@ impl Batch {
         }
         let Step { rows, effects, reply } = step;
         for row in rows {
-            let (key, value) = row.encode();
+            let Row { key, value } = row;
             self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
             self.rows.insert(key, value.map(Zeroizing::new));
         }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use autonomy_api::{AddDevice, EventKind};
-use autonomy_node::{Answer, Caller, Command, Identity};
+use autonomy_node::{Answer, COUNTERS, Caller, Command, Identity};
 use autonomy_store::Unlock;
 
 /// A driver that a test runs by hand, of a pod that has an owner.
@@ -111,14 +111,12 @@ fn epoch(store: &Store) -> u64 {
 fn restored(store: &Store) -> (Node, u64) {
     let rows = store.rows().unwrap().map(|row| {
         let (key, value) = row.unwrap();
-        Row::decode(&key, &value).unwrap()
+        Row::found(key, value.to_vec())
     });
     let rows: Vec<_> = rows.collect();
-    let epoch = rows.iter().find_map(|row| match row {
-        Row::Counters(counters) => Some(counters.state_epoch),
-        _ => None,
-    });
-    (Node::restore(rows).unwrap().0, epoch.unwrap())
+    let counters = rows.iter().find_map(|row| COUNTERS.read(&row.key, row.value.as_ref()?).ok());
+    let epoch = counters.unwrap().1.state_epoch;
+    (Node::restore(rows).unwrap().0, epoch)
 }
 
 #[test]

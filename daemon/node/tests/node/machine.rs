@@ -16,7 +16,7 @@ mod pod;
 use std::collections::BTreeSet;
 
 use autonomy_api::{Account, Balance, Payment, PaymentState};
-use autonomy_node::{Answer, Caller, Command, Input, Reply, Request, Row};
+use autonomy_node::{Answer, Caller, Command, Input, PAYMENTS, Reply, Request};
 use autonomy_wallet::bitcoin::Transaction;
 use proptest::prelude::*;
 
@@ -143,9 +143,7 @@ impl Machine {
         let rows = self.world.rows.iter().filter(|(key, _)| key[0] == 8);
         let mut held = BTreeSet::new();
         for (key, value) in rows {
-            let Row::Payment(_, Some(payment)) = Row::decode(key, value).unwrap() else {
-                panic!("not a payment")
-            };
+            let (_, payment) = PAYMENTS.read(key, value).unwrap();
             let open =
                 matches!(payment.state, PaymentState::Draft | PaymentState::Signed | PaymentState::Seen);
             if open {

@@ -157,7 +157,7 @@ impl World {
 
     /// The pod after a restart, and what it would do first.
     pub(crate) fn restored(&self) -> (Node, Vec<Effect>) {
-        let rows = self.rows.iter().map(|(key, value)| Row::decode(key, value).unwrap());
+        let rows = self.rows.iter().map(|(key, value)| Row::found(key.clone(), value.clone()));
         Node::restore(rows).unwrap()
     }
 
@@ -178,9 +178,9 @@ impl World {
 
     fn commit(&mut self, rows: &[Row]) {
         for row in rows {
-            match row.encode() {
-                (key, Some(value)) => drop(self.rows.insert(key, value)),
-                (key, None) => drop(self.rows.remove(&key)),
+            match &row.value {
+                Some(value) => drop(self.rows.insert(row.key.clone(), value.clone())),
+                None => drop(self.rows.remove(&row.key)),
             }
         }
     }
