@@ -1,7 +1,7 @@
 //! Worlds to run pods in: a private Tor network of C tor, a regtest bitcoind, and pods and devices as
 //! processes of the real `autonomy` program, all on this machine's loopback.
 //!
-//! Nothing here is a mock. The Tor network has authorities, guards and onion-service directories that vote
+//! Nothing here is a mock; worlds in virtual time are the crate `autonomy-sim`. The Tor network has authorities, guards and onion-service directories that vote
 //! and serve as the public ones do; bitcoind validates; pods and devices meet through onion services only.
 //! This library does not depend on Arti or on the daemon: it starts programs and talks to them, so tests of
 //! any crate can use it and it builds in seconds.
@@ -23,7 +23,6 @@
 //! | [`tor_network`] | authorities and relays: keys, configuration, the first vote, faults |
 //! | [`bitcoind`] | the node: mine, pay, reorganise, restart, watch a descriptor |
 //! | [`party`] | pods and devices: settings, processes, commands |
-//! | [`sim`] | the one unreal world: thousands of pods in virtual time, and the promises of messaging |
 //! | [`provision`] | finds tor and bitcoind, or makes private copies from Debian |
 //! | [`process`] | children that cannot outlive us, whatever happens |
 //! | [`folder`], [`ports`] | what worlds own, held by locks that the kernel gives back |
@@ -45,7 +44,6 @@ pub mod party;
 pub mod ports;
 pub mod process;
 pub mod provision;
-pub mod sim;
 pub mod steps;
 pub mod tor_network;
 pub mod world;

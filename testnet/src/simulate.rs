@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use autonomy_sim::{Config, Faults, Report, Violation};
 use autonomy_testnet::clock;
-use autonomy_testnet::sim::{self, Config, Faults, Report, Violation};
 use autonomy_testnet::steps::{Step, Steps};
 use clap::Args;
 
@@ -52,7 +52,8 @@ pub(crate) fn run(simulate: &Simulate, steps: &Steps) -> Result<(), Box<Violatio
     for seed in simulate.seeds.clone().unwrap_or(one) {
         steps.run(&format!("seed {seed}"), |step| {
             let started = clock::now();
-            let report = sim::run(simulate.config(seed), &|fraction, what| step.progress(fraction, what))?;
+            let report =
+                autonomy_sim::run(simulate.config(seed), &|fraction, what| step.progress(fraction, what))?;
             figures(step, &report, started.elapsed().as_secs_f64());
             Ok::<_, Box<Violation>>(())
         })?;

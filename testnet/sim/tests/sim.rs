@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
 use autonomy_messaging::messenger::{Command, ContactState, MailAnswer};
-use autonomy_testnet::sim::{self, Conduct, Config, Crash, DAY, Fault, Faults, HOUR, SECOND, World};
+use autonomy_sim::{Conduct, Config, Crash, DAY, Fault, Faults, HOUR, SECOND, World};
 
 /// A minute.
 const MINUTE: u64 = 60 * SECOND;
@@ -14,8 +14,8 @@ fn by_itself(seed: u64, faults: Faults) -> Config {
 
 /// Everything that can go wrong does, to a dozen of pods, and every promise holds.
 fn all_goes_wrong(seed: u64) {
-    let report =
-        sim::run(by_itself(seed, Faults::all()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let report = autonomy_sim::run(by_itself(seed, Faults::all()), &|_, _| {})
+        .unwrap_or_else(|broken| panic!("{broken}"));
     assert!(report.sent >= 200 && report.figures.crashes > 0, "{report:?}");
     assert_eq!(report.sent, report.delivered + report.expired + report.forgotten);
 }
@@ -72,8 +72,8 @@ fn state(world: &mut World, of: usize, with: usize) -> Option<ContactState> {
 
 #[test]
 fn a_calm_world_delivers_everything() {
-    let report =
-        sim::run(by_itself(1, Faults::none()), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let report = autonomy_sim::run(by_itself(1, Faults::none()), &|_, _| {})
+        .unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!(report.sent, report.delivered);
     assert_eq!((report.expired, report.forgotten, report.shown_again), (0, 0, 0));
 }
@@ -96,11 +96,11 @@ fn everything_goes_wrong_and_nothing_is_lost_3() {
 #[test]
 fn a_seed_replays_in_its_decisions() {
     let config = || Config { messages: 100, days: 1, ..by_itself(7, Faults::all()) };
-    let first = sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
-    let again = sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let first = autonomy_sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let again = autonomy_sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!((first.digest, first.figures.events), (again.digest, again.figures.events));
-    let other =
-        sim::run(Config { seed: 8, ..config() }, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let other = autonomy_sim::run(Config { seed: 8, ..config() }, &|_, _| {})
+        .unwrap_or_else(|broken| panic!("{broken}"));
     assert_ne!(first.digest, other.digest);
 }
 
