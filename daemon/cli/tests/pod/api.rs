@@ -18,7 +18,7 @@ const NOTHING: &str = "00000000000000000000000000000000";
 fn the_document_served_is_the_document_committed() {
     let (_chain, node) = bitcoind();
     let home = Home::adopted(node);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
     let committed: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert!(home.get("/v1/openapi.json") == committed, "write docs/openapi.json anew (tests/openapi.rs)");
 }
