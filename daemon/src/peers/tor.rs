@@ -1,5 +1,7 @@
 //! The lanes over Tor.
 
+use std::fmt;
+
 use autonomy_messaging::{
     lane::{Lane, LaneRole, Unreached},
     place::{PLACE_PORT, Place},
@@ -10,33 +12,48 @@ use autonomy_onion::{
     peers::{PeerAddress, Peers},
 };
 use futures::future::BoxFuture;
+use rand::RngCore as _;
 use tokio::sync::watch;
 
 use super::{Dial, Duplex};
 
 /// Reaches places through Tor: one connection for each place and lane.
-#[derive(Debug, Clone)]
-pub struct OverTor(Peers);
+#[derive(Clone)]
+pub struct OverTor {
+    peers: Peers,
+    /// Sets the lanes of this pod apart from those of other pods on the same client. The messenger's lanes for
+    /// collecting are numbered alike in every pod: without it two pods of one person would collect at a relay over the
+    /// same circuits, and the relay would know that they belong together.
+    salt: [u8; 16],
+}
 
 impl OverTor {
-    /// Lanes on this client.
+    /// Lanes on this client, which shares no circuit with any other value made here.
     #[must_use]
     pub fn new(tor: &Tor) -> Self {
-        Self(Peers::new(tor, PROTOCOL))
+        let mut salt = [0; 16];
+        rand::rngs::OsRng.fill_bytes(&mut salt);
+        Self { peers: Peers::new(tor, PROTOCOL), salt }
+    }
+}
+
+impl fmt::Debug for OverTor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OverTor").field("peers", &self.peers).field("salt", &"[hidden]").finish()
     }
 }
 
 impl Dial for OverTor {
     fn open<'a>(&'a self, place: &'a Place, lane: Lane) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>> {
         Box::pin(async move {
-            let stream = self.0.open(&address(place), role(lane)).await;
+            let stream = self.peers.open(&address(place), role(lane, &self.salt)).await;
             let stream = stream.map_err(|error| Unreached { detail: error.to_string() })?;
             Ok(Box::new(stream) as Box<dyn Duplex>)
         })
     }
 
     fn woken(&self) -> watch::Receiver<u64> {
-        self.0.woken()
+        self.peers.woken()
     }
 }
 
@@ -47,10 +64,25 @@ pub fn address(place: &Place) -> PeerAddress {
     PeerAddress { onion, port: PLACE_PORT, key: *place.peer().as_bytes() }
 }
 
-fn role(lane: Lane) -> Role {
+/// Parties of different salts are different: two draws of 128 bits meet by chance only.
+fn role(lane: Lane, salt: &[u8; 16]) -> Role {
     let role = match lane.role {
         LaneRole::Deposit => Role::DEPOSIT,
         LaneRole::Collect => Role::COLLECT,
     };
-    role.of(lane.party)
+    role.of(std::array::from_fn(|index| lane.party[index] ^ salt[index]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_of_two_pods_on_one_client_share_no_role() {
+        let lane = |party| Lane { role: LaneRole::Collect, party: [party; 16] };
+        let (one, other) = ([3; 16], [9; 16]);
+        assert_eq!(role(lane(1), &one), role(lane(1), &one), "a pod keeps its circuits");
+        assert_ne!(role(lane(1), &one), role(lane(2), &one));
+        assert_ne!(role(lane(1), &one), role(lane(1), &other));
+    }
 }
