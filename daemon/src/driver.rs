@@ -11,8 +11,9 @@ mod tests;
 use std::{
     collections::BTreeMap,
     io, mem,
+    ops::ControlFlow,
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -22,7 +23,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use zeroize::Zeroize as _;
 
 use self::batch::{Batch, Committed};
-use crate::chain::Watched;
+use crate::chain::{ChainLink, ChainSource, PodCursor};
 use autonomy_api::{AccessLevel, Event};
 use autonomy_node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Timestamp};
 use autonomy_store::{BackupError, RowChange, Store};
@@ -30,10 +31,10 @@ use autonomy_store::{BackupError, RowChange, Store};
 /// Inputs that wait for the node. A block is the largest, so 64 of them bound the memory that waiting can take;
 /// whoever is too fast waits (back-pressure).
 const INBOX: usize = 64;
-/// Events a slow listener may fall behind before it is told to read the list anew.
+/// Events a slow listener may fall behind before it must read the list anew.
 const EVENT_BUFFER: usize = 256;
 /// Longest sleep between two looks for what is due.
-const LONGEST_NAP: Duration = Duration::from_secs(30);
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
 /// The store failed: the pod stops rather than run ahead of its disk.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -68,6 +69,8 @@ enum Message {
     Happened(Input),
     Asked(Request, oneshot::Sender<Reply>),
     BackUp(PathBuf, oneshot::Sender<Result<(), BackupError>>),
+    /// End, once all that came before is committed.
+    Stop,
 }
 
 /// Who may enter now.
@@ -83,9 +86,6 @@ pub struct Admitted {
 
 /// Takes what the messenger wants done to the network. It is not bounded here: calls in flight are, by the messenger.
 pub type Post = mpsc::UnboundedSender<messenger::Effect>;
-
-/// Takes a transaction to the network.
-pub type Broadcaster = Arc<RwLock<Option<crate::chain::ChainSource>>>;
 
 impl Handle {
     /// Asks the node.
@@ -104,12 +104,6 @@ impl Handle {
         self.inbox.send(Message::Happened(input)).await.is_ok()
     }
 
-    /// Delivers an input from a thread that may block. False when the node has ended.
-    #[must_use]
-    pub fn deliver_blocking(&self, input: Input) -> bool {
-        self.inbox.blocking_send(Message::Happened(input)).is_ok()
-    }
-
     /// Writes a consistent sealed copy of the pod's database to `file`, between two steps.
     ///
     /// # Errors
@@ -118,6 +112,12 @@ impl Handle {
         let (answer, reply) = oneshot::channel();
         self.inbox.send(Message::BackUp(file, answer)).await.map_err(|_| AskError::Stopped)?;
         reply.await.map_err(|_| AskError::NoAnswer)
+    }
+
+    /// Ends the driver once all that waits is committed. [`Self::stopped`] tells when it has ended.
+    pub async fn stop(&self) {
+        // A driver that has ended needs no order to end.
+        drop(self.inbox.send(Message::Stop).await);
     }
 
     /// Events from now on.
@@ -132,7 +132,7 @@ impl Handle {
         self.admitted.clone()
     }
 
-    /// Waits until the driver has ended, and says why.
+    /// Waits until the driver has ended and its store is closed, and says why.
     ///
     /// # Errors
     /// The store failed.
@@ -150,16 +150,16 @@ impl Handle {
 struct Driver {
     node: Node,
     store: Store,
-    broadcaster: Broadcaster,
-    watched: Watched,
+    chain: Box<dyn ChainLink>,
     post: Post,
     events: broadcast::Sender<Event>,
     admitted: watch::Sender<Admitted>,
 }
 
-/// Starts the driver of `node` over `store`. `effects` are those that [`Node::restore`] found undone.
+/// Starts the driver of `node` over `store`, with the chain from `source`. `effects` are those that
+/// [`Node::restore`] found undone.
 ///
-/// The driver ends when every [`Handle`] is dropped.
+/// The driver ends on [`Handle::stop`], or when every [`Handle`] is dropped.
 ///
 /// # Errors
 /// The operating system has no thread left.
@@ -167,16 +167,16 @@ pub fn start(
     node: Node,
     store: Store,
     effects: Vec<Effect>,
-    broadcaster: Broadcaster,
-    watched: Watched,
+    source: &dyn ChainSource,
     post: Post,
 ) -> io::Result<Handle> {
     let (inbox, waiting) = mpsc::channel(INBOX);
     let (events, _) = broadcast::channel(EVENT_BUFFER);
     let (admitted, admitted_seen) = watch::channel(Admitted::default());
     let (stop, stopped) = watch::channel(None);
+    let chain = follow(source, &node, &inbox);
     let handle = Handle { inbox, events: events.clone(), admitted: admitted_seen, stopped };
-    let mut driver = Driver { node, store, broadcaster, watched, post, events, admitted };
+    let mut driver = Driver { node, store, chain, post, events, admitted };
     driver.carry_out(effects);
     driver.refresh_watched();
     thread::Builder::new().name("driver".into()).spawn(move || {
@@ -184,9 +184,21 @@ pub fn start(
         if let Err(error) = &outcome {
             tracing::error!("{error}");
         }
+        // Closes the store, so that whoever waits for the end can open it again.
+        drop(driver);
         stop.send_replace(Some(outcome));
     })?;
     Ok(handle)
+}
+
+/// Follows the chain from where the node stands. The source does not keep the driver alive.
+fn follow(source: &dyn ChainSource, node: &Node, inbox: &mpsc::Sender<Message>) -> Box<dyn ChainLink> {
+    let inbox = inbox.downgrade();
+    let deliver = Box::new(move |input| {
+        let inbox = inbox.upgrade();
+        inbox.is_some_and(|inbox| inbox.blocking_send(Message::Happened(input)).is_ok())
+    });
+    source.follow(PodCursor { network: node.network(), points: node.chain_points().to_vec(), deliver })
 }
 
 impl Driver {
@@ -197,17 +209,25 @@ impl Driver {
             .build()
             .map_err(|error| StoreFailed(error.to_string()))?;
         loop {
-            let nap = self.nap();
-            match runtime.block_on(async { tokio::time::timeout(nap, inbox.recv()).await }) {
-                Ok(Some(message)) => self.work(message, &mut inbox)?,
+            let sleep = self.sleep();
+            let message = match runtime.block_on(async { tokio::time::timeout(sleep, inbox.recv()).await }) {
+                Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
-                Err(_) => self.work(Message::Happened(Input::Wake), &mut inbox)?,
+                Err(_) => Message::Happened(Input::Wake),
+            };
+            if self.work(message, &mut inbox)?.is_break() {
+                return Ok(());
             }
         }
     }
 
-    /// Works on a message and on whatever else waits by now, as far as one commit may take it.
-    fn work(&mut self, first: Message, inbox: &mut mpsc::Receiver<Message>) -> Result<(), StoreFailed> {
+    /// Works on a message and on whatever else waits by now, as far as one commit may take it. Breaks on an order to
+    /// end.
+    fn work(
+        &mut self,
+        first: Message,
+        inbox: &mut mpsc::Receiver<Message>,
+    ) -> Result<ControlFlow<()>, StoreFailed> {
         let mut batch = Batch::default();
         let mut next = Some(first);
         while let Some(message) = next {
@@ -225,15 +245,20 @@ impl Driver {
                     // Whoever asked may have hung up; the copy is made all the same.
                     drop(answer.send(self.store.backup(&file, Row::is_in_backup)));
                 }
+                Message::Stop => {
+                    self.finish(batch)?;
+                    return Ok(ControlFlow::Break(()));
+                }
             }
             next = if batch.has_room() { inbox.try_recv().ok() } else { None };
         }
-        self.finish(batch)
+        self.finish(batch)?;
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn nap(&self) -> Duration {
+    fn sleep(&self) -> Duration {
         let until_due = self.node.next_wake().map(|due| Duration::from_secs(due.saturating_sub(now())));
-        until_due.unwrap_or(LONGEST_NAP).min(LONGEST_NAP)
+        until_due.unwrap_or(MAX_SLEEP).min(MAX_SLEEP)
     }
 
     /// Commit, then act, then answer.
@@ -253,11 +278,7 @@ impl Driver {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Broadcast(txid, transaction) => {
-                    if let Some(source) = &*self.broadcaster.read().unwrap_or_else(PoisonError::into_inner) {
-                        source.broadcast(txid, transaction);
-                    }
-                }
+                Effect::Broadcast(txid, transaction) => self.chain.broadcast(txid, transaction),
                 // The network may have ended before the node: what was meant for it is derived again at the next start.
                 Effect::Mail(effect) => drop(self.post.send(effect)),
                 // Nobody may be listening: events are rows too, and are read later.
@@ -277,7 +298,7 @@ impl Driver {
     }
 
     fn refresh_watched(&self) {
-        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = self.node.in_mempool();
+        self.chain.watch(self.node.in_mempool());
     }
 }
 

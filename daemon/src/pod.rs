@@ -2,15 +2,23 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `mail` | between the node and the network |
-//! | `run` | starts everything in order, and ends it in order |
+//! | `start` | [`Pod::start`]: starts everything in order with what the process gives, and ends it in order |
+//! | `handle` | the running pod, for whoever started it |
+//! | `run` | the process of one pod: one caller of `start` |
+//! | `tor` | a Tor client that pods share |
 //! | `services` | the two onion services: launched, kept current, watched |
+//! | `mail` | between the node and the network |
+//! | `report` | how it goes, for whoever started it |
 
+mod handle;
 mod mail;
+mod report;
 mod run;
 mod services;
+mod start;
 #[cfg(test)]
 mod tests;
+mod tor;
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +26,12 @@ use autonomy_messaging::provision::PodRequest;
 use autonomy_wallet::bitcoin::Network;
 
 pub use self::{
-    run::{RunEvent, Told, run},
+    handle::PodHandle,
+    report::{RunEvent, RunObserver},
+    run::run,
     services::ECHO_PORT,
+    start::{Deps, Pod, PodSettings},
+    tor::SharedTor,
 };
 use crate::{
     config::ConfigError,
@@ -236,6 +248,11 @@ pub fn restore(dir: &PodDir, unlock: &Unlock, file: &Path) -> Result<(), PodErro
         return Err(error);
     }
     std::fs::rename(&arriving, dir.store()).map_err(|error| PodError::system("placing the backup", error))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the running pod is where tasks start")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(task)
 }
 
 fn open(dir: &PodDir, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>), PodError> {

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fs, path::Path, process::Command, sync::Arc, time::Instant};
 
 use autonomy_api::{ContactState, NewMessage};
-use autonomy_daemon::driver;
+use autonomy_daemon::{chain::NoChain, driver};
 use autonomy_node::{Answer, Caller, Command as NodeCommand, MailCommand, Node, Request, Row};
 use autonomy_store::{RowChange, Store, Unlock};
 
@@ -50,8 +50,7 @@ pub(crate) fn open(file: &Path) {
     println!("up from the database after {:.0?}", since.elapsed());
     println!("memory of the program: {before} kB, with its contacts: {} kB", resident());
     let (post, effects) = tokio::sync::mpsc::unbounded_channel();
-    let watched = autonomy_daemon::chain::Watched::default();
-    let handle = driver::start(node, store, Vec::new(), Arc::default(), watched, post).unwrap();
+    let handle = driver::start(node, store, Vec::new(), &NoChain, post).unwrap();
     let ask = |command| {
         let command = NodeCommand::Mail(command);
         handle.ask(Request { caller: Caller::Owner, idempotency_key: None, command })

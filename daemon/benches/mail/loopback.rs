@@ -10,6 +10,7 @@ use std::{
 
 use autonomy_api::{Event, EventKind, Id, NewMessage};
 use autonomy_daemon::{
+    chain::NoChain,
     driver::{self, Handle},
     peers::{self, Dial, Duplex, NetworkHandle, door::Counter},
 };
@@ -87,7 +88,7 @@ fn start(mind: Mind, file: &Path, door: TcpListener, lines: Arc<Lines>) -> (Hand
     let rows: Vec<RowChange> = mind.rows.into_iter().map(|(key, value)| RowChange::put(key, value)).collect();
     let store = Store::create_with(file, &Unlock::key([7; 32]), &rows).unwrap();
     let (post, mut effects) = mpsc::unbounded_channel();
-    let handle = driver::start(node, store, effects_due, Arc::default(), Default::default(), post).unwrap();
+    let handle = driver::start(node, store, effects_due, &NoChain, post).unwrap();
     let runtime = tokio::runtime::Handle::current();
     let (network, mut told) = peers::start(&runtime);
     let counter = Counter::new(Some(&network), None);

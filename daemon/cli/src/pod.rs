@@ -136,7 +136,7 @@ async fn running(context: &Context) -> Result<Option<PodClient>, Failure> {
 /// Runs the pod until it is told to end. It makes its own runtime.
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
     let json = context.out.json;
-    let told: pod::Told = Arc::new(move |event| {
+    let observer: pod::RunObserver = Arc::new(move |event| {
         tell_service_manager(&event);
         let line = if json { json_of(&event).to_string() } else { sentence(&event) };
         let mut out = std::io::stdout().lock();
@@ -144,7 +144,7 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     });
     let unlock = context.unlock("pod", false)?;
-    Ok(pod::run(&context.pod_dir(), &unlock, &context.config, told)?)
+    Ok(pod::run(&context.pod_dir(), &unlock, &context.config, observer)?)
 }
 
 /// systemd's readiness protocol; does nothing elsewhere.

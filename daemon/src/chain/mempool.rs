@@ -29,7 +29,7 @@ pub(super) struct News {
 }
 
 impl Mempool {
-    /// Fetches at most `bite` transactions that are new; lists the mempool anew when none wait.
+    /// Fetches at most `batch` transactions that are new; lists the mempool anew when none wait.
     ///
     /// Evictions are told only while the source's tip is `tip`, since a transaction that has just been mined is not
     /// in the mempool either; and not while bitcoind still loads the mempool of its last run.
@@ -38,7 +38,7 @@ impl Mempool {
         client: &Client,
         tip: BlockHash,
         watched: &BTreeSet<Txid>,
-        bite: usize,
+        batch: usize,
     ) -> Result<News, Trouble> {
         let trouble = |error| Trouble::rpc("reading the mempool", &error);
         let mut news = News::default();
@@ -54,7 +54,7 @@ impl Mempool {
             self.known.retain(|txid| ids.contains(txid));
             self.waiting = ids.difference(&self.known).copied().collect();
         }
-        let fetched = self.fetch(client, bite).map_err(trouble)?;
+        let fetched = self.fetch(client, batch).map_err(trouble)?;
         // Known only now: what a failed call swallowed is fetched again.
         self.known.extend(fetched.iter().map(|(txid, _)| *txid));
         self.waiting.drain(..fetched.len());
@@ -67,14 +67,14 @@ impl Mempool {
     fn fetch(
         &self,
         client: &Client,
-        bite: usize,
+        batch: usize,
     ) -> Result<Vec<(Txid, Option<Seen>)>, bitcoincore_rpc::Error> {
         let one = |txid: &Txid| match fetch(client, txid) {
             Ok(seen) => Ok((*txid, Some(seen))),
             Err(error) if error.is_not_found_error() => Ok((*txid, None)),
             Err(error) => Err(error),
         };
-        self.waiting.iter().take(bite).map(one).collect()
+        self.waiting.iter().take(batch).map(one).collect()
     }
 }
 

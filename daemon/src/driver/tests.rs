@@ -10,6 +10,7 @@ use data_encoding::HEXLOWER;
 use tempfile::TempDir;
 
 use super::*;
+use crate::chain::NoChain;
 use autonomy_api::{AddDevice, EventKind};
 use autonomy_node::{Answer, COUNTERS, Caller, Command, Identity};
 use autonomy_store::Unlock;
@@ -55,9 +56,8 @@ impl Place {
 fn driver(node: Node, store: Store) -> (Driver, broadcast::Receiver<Event>) {
     let (events, heard) = broadcast::channel(EVENT_BUFFER);
     let (admitted, _) = watch::channel(Admitted::default());
-    let (broadcaster, watched) = (Broadcaster::default(), Watched::default());
     let (post, _) = mpsc::unbounded_channel();
-    (Driver { node, store, broadcaster, watched, post, events, admitted }, heard)
+    (Driver { node, store, chain: Box::new(NoChain), post, events, admitted }, heard)
 }
 
 fn key() -> Unlock {

@@ -4,14 +4,16 @@ use std::{sync::Arc, time::UNIX_EPOCH};
 
 use autonomy_messaging::{place::PLACE_PORT, wire::PROTOCOL};
 use autonomy_onion::{
-    Access, BootstrapProgress, DescriptorPublicKey, OnionKey, OnionService, ServiceConfig, Tor, TorConfig,
+    Access, DescriptorPublicKey, OnionKey, OnionService, ServiceConfig, Tor,
     https::{self, ClientGate, OnionTlsListener, TlsIdentity},
     peers::PeerServer,
     reachability::{self, Reachability, Report},
 };
+use autonomy_wallet::bitcoin::hashes::{Hash as _, sha256};
 use axum::{
     Router, extract::ConnectInfo, extract::Request, middleware, middleware::Next, response::Response,
 };
+use data_encoding::HEXLOWER;
 use futures::stream;
 use tokio::{sync::watch, task::JoinSet};
 use zeroize::Zeroizing;
@@ -32,8 +34,10 @@ use autonomy_node::{Caller, Owner};
 
 /// The port of the echo, where it is asked for.
 pub const ECHO_PORT: u16 = 7;
-/// Pause between two tries to start Tor.
-const TOR_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
+/// Pause between two tries to launch the services.
+const LAUNCH_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
+/// Bytes of the hash that a nickname carries: 64 bits, so that two of a thousand services meet once in 10^13.
+const NICKNAME_BYTES: usize = 8;
 
 /// What the services are made of.
 #[derive(Debug)]
@@ -45,41 +49,6 @@ pub(super) struct Parts {
     pub(super) network: Option<NetworkHandle>,
     /// Keeps frames for others.
     pub(super) relay: Option<Relay>,
-}
-
-/// Starts Tor, again and again if it must, until it runs or `stop` turns true.
-pub(super) async fn start_tor(
-    config: TorConfig,
-    onion: &watch::Sender<OnionState>,
-    mut stop: watch::Receiver<bool>,
-) -> Option<Tor> {
-    let told = |progress: BootstrapProgress| {
-        let percent = (progress.fraction * 100.0).clamp(0.0, 100.0) as u8;
-        onion.send_modify(|state| state.bootstrap_percent = percent);
-    };
-    loop {
-        let started = tokio::select! {
-            started = Tor::bootstrap(config.clone(), told) => started,
-            _ = stop.wait_for(|stop| *stop) => return None,
-        };
-        match started {
-            Ok(tor) => {
-                onion.send_modify(|state| {
-                    state.bootstrap_percent = 100;
-                    state.warnings.clear();
-                });
-                return Some(tor);
-            }
-            Err(error) => {
-                tracing::warn!("Tor does not start: {error}");
-                onion.send_modify(|state| state.warnings = vec![format!("Tor does not start: {error}")]);
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(TOR_RETRY) => {}
-            _ = stop.wait_for(|stop| *stop) => return None,
-        }
-    }
 }
 
 /// Launches both services and runs them, again and again if it must, until `stop` turns true.
@@ -97,7 +66,7 @@ pub(super) async fn keep_running(
             Err(error) => onion.send_modify(|state| state.warnings = vec![error.to_string()]),
         }
         tokio::select! {
-            () = tokio::time::sleep(TOR_RETRY) => onion.send_modify(|state| state.warnings.clear()),
+            () = tokio::time::sleep(LAUNCH_RETRY) => onion.send_modify(|state| state.warnings.clear()),
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }
@@ -113,12 +82,9 @@ async fn run(
 ) -> Result<(), PodError> {
     let failed = |error: &dyn std::fmt::Display| PodError::system("launching the onion services", error);
     let app = launch_app(tor, parts, handle).await?;
-    let peer_config = ServiceConfig {
-        nickname: "peer".into(),
-        key: OnionKey::from_seed(*parts.owner.peer_seed),
-        access: Access::Open,
-        echo_port: None,
-    };
+    let key = OnionKey::from_seed(*parts.owner.peer_seed);
+    let peer_config =
+        ServiceConfig { nickname: nickname("peer", &key), key, access: Access::Open, echo_port: None };
     let peer = tor.launch(peer_config).await.map_err(|error| failed(&error))?;
     let door = peer.listen(PLACE_PORT).map_err(|error| failed(&error))?;
     let door = PeerServer::start(door, &parts.pod_seed, PROTOCOL).map_err(|error| failed(&error))?;
@@ -155,13 +121,21 @@ async fn run(
 }
 
 async fn launch_app(tor: &Tor, parts: &Parts, handle: &Handle) -> Result<OnionService, PodError> {
+    let key = OnionKey::from_seed(*parts.owner.app_seed);
     let config = ServiceConfig {
-        nickname: "app".into(),
-        key: OnionKey::from_seed(*parts.owner.app_seed),
+        nickname: nickname("app", &key),
+        key,
         access: Access::Restricted(descriptor_keys(&handle.admitted().borrow())),
         echo_port: parts.echo.then_some(ECHO_PORT),
     };
     tor.launch(config).await.map_err(|error| PodError::system("launching the app onion service", error))
+}
+
+/// Names a service in this process and in Tor's state folder, so that pods on one Tor client do not meet. A hash, since
+/// names stand in logs, where an onion address has no place.
+fn nickname(service: &str, key: &OnionKey) -> String {
+    let hash = sha256::Hash::hash(key.address().to_string().as_bytes());
+    format!("{service}-{}", HEXLOWER.encode(&hash.as_byte_array()[..NICKNAME_BYTES]))
 }
 
 /// Who may finish a TLS handshake now. Each request is checked by the node again.

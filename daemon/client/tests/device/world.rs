@@ -11,7 +11,7 @@ use autonomy_client::{
     AccountWish, Device, NewAccount, PaymentWish, PodClient, Profile, Transport, profile::Birth,
 };
 use autonomy_daemon::{
-    chain::Watched,
+    chain::NoChain,
     driver::{self, Handle},
     server::{ApiState, router, routes::OnionState},
 };
@@ -86,7 +86,7 @@ impl World {
         driver::commit(&store, &rows).unwrap();
         // Nobody carries mail out: these stories have no network.
         let (post, _) = mpsc::unbounded_channel();
-        let handle = driver::start(node, store, vec![], Arc::default(), Watched::default(), post).unwrap();
+        let handle = driver::start(node, store, vec![], &NoChain, post).unwrap();
 
         let mut profile = Profile::create(&dir.path().join("device"), &key(), owner()).unwrap();
         let bundle = profile.provision(&request, "home", false, now()).unwrap();
@@ -270,9 +270,7 @@ impl World {
     }
 
     async fn tell(&self, event: ChainEvent) {
-        let handle = self.handle.clone();
-        let told = tokio::task::spawn_blocking(move || handle.deliver_blocking(Input::Chain(event)));
-        assert!(told.await.unwrap(), "the pod has ended");
+        assert!(self.handle.deliver(Input::Chain(event)).await, "the pod has ended");
     }
 
     /// Somebody pays `sat` to an address, in the next block.

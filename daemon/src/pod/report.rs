@@ -1,0 +1,65 @@
+//! How a running pod is, for whoever started it.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::server::routes::OnionState;
+
+/// What happens while a pod runs, for whoever started it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEvent {
+    /// The pod answers at its socket.
+    SocketReady,
+    /// Tor starts: percent done.
+    Bootstrap(u8),
+    /// The pod has no owner yet; waits for `pod adopt`.
+    WaitsForOwner,
+    /// A service changed: its name (`app` or `peer`), address and state.
+    Service {
+        /// `app` or `peer`.
+        name: &'static str,
+        /// Full onion address.
+        address: String,
+        /// `unpublished`, `published`, `reachable` or `unreachable`.
+        state: String,
+    },
+    /// Something the owner should know.
+    Warning(String),
+    /// The pod ends.
+    Stopping,
+}
+
+/// Hears how a pod runs. It is called from the pod's tasks and must not block.
+pub type RunObserver = Arc<dyn Fn(RunEvent) + Send + Sync>;
+
+/// Reports changes of Tor and the services as they come.
+pub(super) async fn report(
+    mut onion: watch::Receiver<OnionState>,
+    observer: RunObserver,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut before = OnionState::default();
+    loop {
+        tokio::select! {
+            changed = onion.changed() => if changed.is_err() { return },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let now = onion.borrow_and_update().clone();
+        if now.bootstrap_percent != before.bootstrap_percent {
+            observer(RunEvent::Bootstrap(now.bootstrap_percent));
+        }
+        let services = [("app", &now.app, &before.app), ("peer", &now.peer, &before.peer)];
+        for (name, service, was) in services {
+            let Some(status) = service else { continue };
+            if was.as_ref().map(|was| &was.state) != Some(&status.state) {
+                let address = status.address.clone().unwrap_or_default();
+                observer(RunEvent::Service { name, address, state: status.state.clone() });
+            }
+        }
+        for warning in now.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+            observer(RunEvent::Warning(warning.clone()));
+        }
+        before = now;
+    }
+}

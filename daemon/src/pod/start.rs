@@ -1,0 +1,238 @@
+//! A pod brought to life with what its process gives it, and ended in order.
+
+use std::{sync::Arc, time::Duration};
+
+use autonomy_messaging::messenger;
+use autonomy_wallet::bitcoin::Network;
+use axum::{Router, body::Body, http::header, middleware::map_response, response::Response};
+use futures::StreamExt as _;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, mail, open,
+    report::report,
+    services::{self, Parts},
+};
+use crate::{
+    chain::ChainSource,
+    config::Config,
+    driver::{self, Handle},
+    peers::{self, NetworkHandle},
+    relay::{self, Relay, RelayConfig},
+    relay_service,
+    server::{ApiState, router, routes::OnionState},
+    socket::{self, Socket},
+};
+use autonomy_node::{Effect, Node, Owner};
+use autonomy_store::{Store, Unlock};
+
+/// Time for the tasks of a pod to end by themselves, before they are cut off.
+const TASK_GRACE: Duration = Duration::from_secs(3);
+
+/// What a pod is given by the process it runs in. Pods may share the Tor client and the chain source: nobody outside
+/// can tell from either that they live together.
+pub struct Deps {
+    /// The way to other pods, and of devices to this one.
+    pub tor: SharedTor,
+    /// The chain.
+    pub chain: Arc<dyn ChainSource>,
+    /// What its owner may choose.
+    pub settings: PodSettings,
+    /// Hears how it goes.
+    pub observer: RunObserver,
+}
+
+/// What the owner of a pod may choose.
+#[derive(Debug, Clone, Default)]
+pub struct PodSettings {
+    /// Open a port that echoes on the app service, to measure Tor alone.
+    pub echo: bool,
+    /// Keep frames for others too.
+    pub relay: Option<RelayConfig>,
+}
+
+impl From<&Config> for PodSettings {
+    fn from(config: &Config) -> Self {
+        Self { echo: config.tor.echo, relay: config.relay.enabled.then(|| config.relay()) }
+    }
+}
+
+/// A pod of which the database is open. No other process can open it meanwhile.
+pub struct Pod {
+    dir: PodDir,
+    node: Node,
+    store: Store,
+    /// What may not have been carried out when it ended last.
+    effects: Vec<Effect>,
+}
+
+impl Pod {
+    /// Opens the pod in `dir`.
+    ///
+    /// # Errors
+    /// There is none, it does not open, or it runs already.
+    pub fn open(dir: &PodDir, unlock: &Unlock) -> Result<Self, PodError> {
+        let (node, store, effects) = open(dir, unlock)?;
+        Ok(Self { dir: dir.clone(), node, store, effects })
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn dir(&self) -> &PodDir {
+        &self.dir
+    }
+
+    /// The network of its accounts.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.node.network()
+    }
+
+    /// Starts the pod on the runtime this is called in. It answers at its socket when this returns; its onion services
+    /// come up later, once it has an owner and Tor runs.
+    ///
+    /// # Errors
+    /// A part of it cannot be started. Nothing of it runs then.
+    pub async fn start(self, deps: Deps) -> Result<PodHandle, PodError> {
+        autonomy_onion::install_crypto_provider();
+        let socket = Socket::bind(&self.dir.socket()).await;
+        let socket = socket.map_err(|error| PodError::system("opening the pod's socket", error))?;
+        let relay = relay_of(&self.dir, &deps.settings)?;
+        let pod_seed = self.node.pod_seed();
+        let (post, mail) = mpsc::unbounded_channel();
+        let node = driver::start(self.node, self.store, self.effects, &*deps.chain, post)
+            .map_err(|error| PodError::system("starting the node", error))?;
+        (deps.observer)(RunEvent::SocketReady);
+        let running = Running { deps, node, relay, pod_seed };
+        Ok(running.start(socket, mail))
+    }
+}
+
+/// The relay beside the pod, where the settings want one. Its file has nothing to do with the pod's.
+fn relay_of(dir: &PodDir, settings: &PodSettings) -> Result<Option<Relay>, PodError> {
+    let Some(config) = settings.relay.clone() else { return Ok(None) };
+    let relay = Relay::open(&relay::file_in(dir.path()), config, relay_service::clock());
+    relay.map(Some).map_err(|error| PodError::system("opening the relay", error))
+}
+
+struct Running {
+    deps: Deps,
+    node: Handle,
+    relay: Option<Relay>,
+    pod_seed: Zeroizing<[u8; 32]>,
+}
+
+impl Running {
+    fn start(self, socket: Socket, mail: mpsc::UnboundedReceiver<messenger::Effect>) -> PodHandle {
+        let (stop, asked_to_stop) = watch::channel(false);
+        let (stopping, stopping_seen) = watch::channel(false);
+        let (onion, onion_seen) = watch::channel(OnionState::default());
+        let (end, ended) = watch::channel(None);
+        let handle =
+            PodHandle { node: self.node.clone(), onion: onion_seen.clone(), stop: Arc::new(stop), ended };
+        let tasks = self.tasks(socket, mail, onion, onion_seen, stopping_seen);
+        let (node, observer) = (self.node, self.deps.observer);
+        drop(super::spawn(async move {
+            until_asked_to_stop(asked_to_stop, &node).await;
+            observer(RunEvent::Stopping);
+            stopping.send_replace(true);
+            finish(tasks).await;
+            node.stop().await;
+            end.send_replace(Some(node.stopped().await));
+        }));
+        handle
+    }
+
+    fn tasks(
+        &self,
+        socket: Socket,
+        mail: mpsc::UnboundedReceiver<messenger::Effect>,
+        onion: watch::Sender<OnionState>,
+        onion_seen: watch::Receiver<OnionState>,
+        stopping: watch::Receiver<bool>,
+    ) -> JoinSet<()> {
+        let node = self.node.clone();
+        let state = ApiState { handle: node.clone(), onion: onion_seen.clone(), started_at: driver::now() };
+        let routes = ending(router(state), stopping.clone());
+        let (network, from_network) = peers::start(&tokio::runtime::Handle::current());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(socket::serve(socket, routes.clone(), stopping.clone()));
+        tasks.spawn(report(onion_seen, self.deps.observer.clone(), stopping.clone()));
+        tasks.spawn(mail::carry_out(mail, network.clone(), stopping.clone()));
+        tasks.spawn(mail::deliver(from_network, node, stopping.clone()));
+        if let Some(relay) = self.relay.clone() {
+            tasks.spawn(relay_service::keep(relay, stopping.clone()));
+        }
+        tasks.spawn(self.on_tor(network, routes, onion, stopping));
+        tasks
+    }
+
+    /// The onion services: from the day the pod has an owner, for as long as it runs.
+    fn on_tor(
+        &self,
+        network: NetworkHandle,
+        routes: Router,
+        onion: watch::Sender<OnionState>,
+        stopping: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (node, tor, observer) = (self.node.clone(), self.deps.tor.clone(), self.deps.observer.clone());
+        let (echo, relay, pod_seed) = (self.deps.settings.echo, self.relay.clone(), self.pod_seed.clone());
+        async move {
+            let Some(owner) = owner(&node, &observer, stopping.clone()).await else { return };
+            let Some(client) = tor.client(&onion, stopping.clone()).await else { return };
+            let parts = Parts { pod_seed, owner, echo, network: Some(network), relay };
+            services::keep_running(client, &parts, &node, &routes, &onion, stopping).await;
+        }
+    }
+}
+
+/// Also when every handle is gone, or when the node ended by itself.
+async fn until_asked_to_stop(mut asked: watch::Receiver<bool>, node: &Handle) {
+    tokio::select! {
+        _ = asked.wait_for(|stop| *stop) => {}
+        _ = node.stopped() => {}
+    }
+}
+
+/// Waits for tasks that were told to end, and cuts off those that do not.
+async fn finish(mut tasks: JoinSet<()>) {
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(TASK_GRACE, ended).await.is_err() {
+        tracing::warn!(left = tasks.len(), "tasks of the pod did not end in time and are cut off");
+    }
+    tasks.shutdown().await;
+}
+
+/// Ends event streams when the pod ends. Its listeners would hold it else, and so they know at once that they have to
+/// come again.
+fn ending(router: Router, stop: watch::Receiver<bool>) -> Router {
+    router.layer(map_response(move |response: Response| {
+        let mut stop = stop.clone();
+        async move {
+            let kind = response.headers().get(header::CONTENT_TYPE);
+            if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+                return response;
+            }
+            let stopped = Box::pin(async move { drop(stop.wait_for(|stop| *stop).await) });
+            response.map(|body| Body::from_stream(body.into_data_stream().take_until(stopped)))
+        }
+    }))
+}
+
+/// Waits until the pod has an owner.
+async fn owner(handle: &Handle, observer: &RunObserver, mut stop: watch::Receiver<bool>) -> Option<Owner> {
+    let mut admitted = handle.admitted();
+    if admitted.borrow().owner.is_none() {
+        observer(RunEvent::WaitsForOwner);
+    }
+    tokio::select! {
+        admitted = admitted.wait_for(|admitted| admitted.owner.is_some()) => {
+            admitted.ok()?.owner.as_deref().cloned()
+        }
+        _ = stop.wait_for(|stop| *stop) => None,
+    }
+}
