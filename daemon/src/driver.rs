@@ -24,7 +24,7 @@ use zeroize::Zeroize as _;
 
 use self::batch::{Batch, Committed};
 use crate::chain::{ChainLink, ChainSource, PodCursor};
-use autonomy_api::{AccessLevel, Event};
+use autonomy_api::{Access, Event};
 use autonomy_node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Timestamp};
 use autonomy_store::{BackupError, RowChange, Store};
 
@@ -77,7 +77,7 @@ enum Message {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Admitted {
     /// Keys for the TLS gate, and how far each may go.
-    pub devices: BTreeMap<DeviceKey, AccessLevel>,
+    pub devices: BTreeMap<DeviceKey, Access>,
     /// x25519 keys for restricted discovery.
     pub descriptor_keys: Vec<[u8; 32]>,
     /// Whom the pod belongs to, once it has an owner.

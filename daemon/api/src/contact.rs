@@ -1,11 +1,15 @@
 //! Contacts, and the invites by which they come.
 
+pub use autonomy_messaging::messenger::ContactState;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Private;
 
 /// Where an invite stands.
+///
+/// Less than the messenger keeps: an invite whose redeemer was confirmed but not heard from since is `used` to its owner,
+/// who can do nothing about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InviteState {
@@ -81,22 +85,6 @@ pub struct ImportCard {
     /// A vCard 4.0 with `X-AUTONOMY-ROOT`.
     #[schema(value_type = String)]
     pub vcard: Private,
-}
-
-/// Where it stands between two people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ContactState {
-    /// The owner redeemed their invite; they have not confirmed yet.
-    Joining,
-    /// They redeemed an invite of the owner's; the owner has not confirmed yet.
-    Asking,
-    /// Messages go both ways.
-    Active,
-    /// Nothing is heard from them.
-    Blocked,
-    /// Known by a card, and nothing more.
-    Known,
 }
 
 /// Another person.

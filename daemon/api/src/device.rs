@@ -1,19 +1,8 @@
 //! The devices of a pod.
 
+pub use autonomy_messaging::Access;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// How far a device may go with its pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AccessLevel {
-    /// Sees whether the pod is well, and nothing else.
-    Minimal,
-    /// Sees accounts, asks for addresses, proposes payments.
-    Limited,
-    /// Everything, the list of devices included.
-    Full,
-}
 
 /// One device of the pod.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -23,7 +12,7 @@ pub struct Device {
     /// What its owner calls it.
     pub name: String,
     /// How far it may go.
-    pub access: AccessLevel,
+    pub access: Access,
     /// When it was added.
     pub added_at: u64,
     /// When it last made a request.

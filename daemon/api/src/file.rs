@@ -1,23 +1,10 @@
 //! Files between contacts.
 
+pub use autonomy_messaging::messenger::FileState;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Direction;
-
-/// Where a file stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FileState {
-    /// The owner's device hands its bytes to the pod.
-    Loading,
-    /// On its way.
-    Underway,
-    /// All of it is where it should be.
-    Complete,
-    /// One of the two gave it up.
-    Cancelled,
-}
 
 /// A file to or from a contact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

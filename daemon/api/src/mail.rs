@@ -1,5 +1,6 @@
 //! How messages flow: the owner's name, the state, the relays that hold messages for a pod that is away.
 
+pub use autonomy_messaging::messenger::{Reach, RelayState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -22,7 +23,7 @@ pub struct MailStatus {
     pub refused: RefusedFrames,
 }
 
-/// Frames that led nowhere, counted by reason.
+/// Frames that led nowhere, counted by reason. Kept apart from the messenger's own counters, which may become finer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedFrames {
     /// For a queue that is not the pod's, or with another capability.
@@ -37,16 +38,6 @@ pub struct RefusedFrames {
     pub unreadable: u64,
     /// Receipts for what was never sent.
     pub forged_receipts: u64,
-}
-
-/// How contacts reach a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reach {
-    /// At its own address first, and through its relays while it is away.
-    Direct,
-    /// Through its relays only: contacts learn neither its address nor when it runs. Messages take a little longer.
-    Relays,
 }
 
 /// `GET /v1/profile`: how the owner is called on the cards that contacts get, and how the pod is reached.
@@ -68,20 +59,6 @@ pub struct SetProfile {
     /// Contacts get a new card. `relays` needs a relay, and ends invites that carry the pod's own address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reach: Option<Reach>,
-}
-
-/// Where a relay stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RelayState {
-    /// Holds queues for every contact.
-    Active,
-    /// Waits to take another's place.
-    Spare,
-    /// Was away too long.
-    Dead,
-    /// Took frames and did not give them out.
-    Lying,
 }
 
 /// A place of somebody else's that holds messages while the pod is away.

@@ -1,21 +1,12 @@
 //! Conversations.
 
+pub use autonomy_messaging::messenger::{Direction, Imported};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Private;
 
-/// Who said something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// The contact.
-    Incoming,
-    /// The owner.
-    Outgoing,
-}
-
-/// Where a message stands.
+/// Where a message stands. Flat, unlike the messenger's, so that the moment stands in a field of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
@@ -29,7 +20,7 @@ pub enum MessageState {
     Received,
 }
 
-/// What kind of thing was said.
+/// What kind of thing was said. Of a payload only what a person can read is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
@@ -105,17 +96,6 @@ pub struct QueuedMessage {
     pub number: u64,
     /// When it was taken.
     pub at: u64,
-}
-
-/// What became of messages that were carried here by hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Imported {
-    /// Opened, and something new was in them.
-    pub opened: u32,
-    /// Known already.
-    pub repeats: u32,
-    /// Not for this pod, or they cannot be opened any more.
-    pub refused: u32,
 }
 
 /// `POST /v1/contacts/{id}/read`.

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use autonomy_messaging as messaging;
 use serde_json::json;
 
 use super::{
@@ -12,7 +11,6 @@ use super::{
     context::{Context, now},
     output::{Answer, table, time},
 };
-use autonomy_api::AccessLevel;
 use autonomy_client::{Profile, printable, profile::Birth};
 
 /// Carries out a verb of `device`.
@@ -50,9 +48,9 @@ async fn add(
     let request = ask::text(request)?;
     let mut device = context.device("let others in").await?;
     let access = match access {
-        Access::Minimal => messaging::Access::Minimal,
-        Access::Limited => messaging::Access::Limited,
-        Access::Full => messaging::Access::Full,
+        Access::Minimal => autonomy_api::Access::Minimal,
+        Access::Limited => autonomy_api::Access::Limited,
+        Access::Full => autonomy_api::Access::Full,
     };
     let work = device.let_in(&request, name, access, now());
     let let_in = context.spinner.during("telling the pod", work).await?;
@@ -100,9 +98,9 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
 
 fn row(device: &autonomy_api::Device) -> Vec<String> {
     let access = match device.access {
-        AccessLevel::Minimal => "minimal",
-        AccessLevel::Limited => "limited",
-        AccessLevel::Full => "full",
+        autonomy_api::Access::Minimal => "minimal",
+        autonomy_api::Access::Limited => "limited",
+        autonomy_api::Access::Full => "full",
     };
     let mark = if device.this_device { " (this one)" } else { "" };
     let seen = device.last_seen.map_or_else(|| "never".to_owned(), time);

@@ -14,7 +14,7 @@ use super::{
     Answer, Caller, DeviceKey, Effect, Id, Node, NodeStatus, Refusal, Reply, SourceState, Timestamp,
     accounts::check_text, disk, identity::Identity, row::tag, table::Table, turn::Turn,
 };
-use autonomy_api::{AccessLevel, AddDevice, Device, Devices, EventKind};
+use autonomy_api::{AddDevice, Device, Devices, EventKind};
 
 /// Devices of a pod. Restricted discovery has room for about 160 keys, spare ones and the pod's own included.
 pub(super) const MAX_DEVICES: usize = 64;
@@ -66,8 +66,8 @@ pub struct DeviceRecord {
     /// What its owner calls it.
     pub name: String,
     /// How far it may go, as the root certified.
-    #[serde(with = "disk::access_level")]
-    pub access: AccessLevel,
+    #[serde(with = "disk::access")]
+    pub access: Access,
     /// Its x25519 descriptor key.
     pub descriptor_key: [u8; 32],
     /// Epoch of its certificate.
@@ -158,9 +158,9 @@ impl Node {
     }
 
     /// How far a caller may go; `None` for one who may not enter.
-    pub(super) fn access(&self, caller: Caller) -> Option<AccessLevel> {
+    pub(super) fn access(&self, caller: Caller) -> Option<Access> {
         match caller {
-            Caller::Owner => Some(AccessLevel::Full),
+            Caller::Owner => Some(Access::Full),
             Caller::Device(key) => self.devices.get(&key).map(|device| device.access),
         }
     }
@@ -296,7 +296,7 @@ impl Turn<'_> {
     ) -> Device {
         let record = DeviceRecord {
             name: name.to_owned(),
-            access: access_level(certificate.access()),
+            access: certificate.access().unwrap_or(Access::Minimal),
             descriptor_key,
             epoch: certificate.epoch(),
             not_after: certificate.validity().not_after(),
@@ -351,13 +351,5 @@ fn describe(key: DeviceKey, device: &DeviceRecord, caller: Caller) -> Device {
         added_at: device.added_at,
         last_seen: device.last_seen,
         this_device: caller == Caller::Device(key),
-    }
-}
-
-fn access_level(access: Option<Access>) -> AccessLevel {
-    match access {
-        Some(Access::Full) => AccessLevel::Full,
-        Some(Access::Limited) => AccessLevel::Limited,
-        Some(Access::Minimal) | None => AccessLevel::Minimal,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A number is never used for something else again. A variant that is added must get one here: the match is exhaustive.
 
-use autonomy_api::{AccessLevel, AccountKind, PaymentState};
+use autonomy_api::{Access, AccountKind, PaymentState};
 
 /// Gives a type a number for each of its variants, as serde functions for `#[serde(with = "…")]`.
 macro_rules! codes {
@@ -24,7 +24,7 @@ macro_rules! codes {
     };
 }
 
-codes!(access_level: super::AccessLevel { Minimal = 1, Limited = 2, Full = 3 });
+codes!(access: super::Access { Minimal = 1, Limited = 2, Full = 3 });
 codes!(account_kind: super::AccountKind { TwoOfThree = 1, TwoOfThreeOrRecovery = 2, Shared = 3 });
 codes!(payment_state: super::PaymentState {
     Draft = 1,

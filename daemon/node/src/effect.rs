@@ -4,7 +4,7 @@ use autonomy_messaging::messenger;
 use bdk_wallet::bitcoin::{Transaction, Txid};
 
 use autonomy_api::DeviceKey;
-use autonomy_api::{AccessLevel, Event};
+use autonomy_api::{Access, Event};
 
 /// Something to do after the rows of a step are safe on disk. Each can be derived again from the rows, and doing
 /// it twice does no harm.
@@ -17,7 +17,7 @@ pub enum Effect {
     /// Exactly these devices may enter, and these x25519 keys open the descriptor of the app service.
     Admit {
         /// Keys for the TLS gate, and how far each may go.
-        devices: Vec<(DeviceKey, AccessLevel)>,
+        devices: Vec<(DeviceKey, Access)>,
         /// Keys for restricted discovery, spare ones included.
         descriptor_keys: Vec<[u8; 32]>,
     },

@@ -5,7 +5,7 @@ use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid};
 use serde::{Deserialize, Serialize};
 
 use super::{AccountId, CeremonyId, DeviceKey, PaymentId, mail_command::MailCommand};
-use autonomy_api::{AccessLevel, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, NewPayment};
+use autonomy_api::{Access, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, NewPayment};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -106,10 +106,10 @@ pub struct HistoryPage {
 impl Command {
     /// How far a device must be allowed to go to give this command.
     #[must_use]
-    pub fn required_access(&self) -> AccessLevel {
+    pub fn required_access(&self) -> Access {
         match self {
             Self::Mail(command) => command.required_access(),
-            Self::Status => AccessLevel::Minimal,
+            Self::Status => Access::Minimal,
             Self::Accounts
             | Self::Account(_)
             | Self::Addresses(_)
@@ -119,7 +119,7 @@ impl Command {
             | Self::NewPayment(..)
             | Self::Payment(_)
             | Self::CancelPayment(_)
-            | Self::Events { .. } => AccessLevel::Limited,
+            | Self::Events { .. } => Access::Limited,
             Self::Adopt(_)
             | Self::DrawKeys
             | Self::Reconcile { .. }
@@ -128,7 +128,7 @@ impl Command {
             | Self::RevokeDevice(_)
             | Self::BeginAccount(_)
             | Self::CompleteAccount(..)
-            | Self::ApprovePayment(..) => AccessLevel::Full,
+            | Self::ApprovePayment(..) => Access::Full,
         }
     }
 }

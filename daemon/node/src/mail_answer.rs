@@ -12,9 +12,9 @@ use data_encoding::HEXLOWER;
 
 use super::{Answer, Id, Timestamp, turn::Turn};
 use autonomy_api::{
-    Contact, ContactState, Contacts, Direction, EventKind, File, FileState, Files, Imported, Invite,
-    InviteState, Invites, MailStatus, Message, MessageKind, MessageState, Messages, OfferedFile, Profile,
-    QueuedMessage, Reach, RefusedFrames, Relay, RelayState, Relays, Safety, place,
+    Contact, Contacts, EventKind, File, Files, Invite, InviteState, Invites, MailStatus, Message,
+    MessageKind, MessageState, Messages, OfferedFile, Profile, QueuedMessage, RefusedFrames, Relay, Relays,
+    Safety, place,
 };
 
 /// An answer of the messenger at `now`.
@@ -48,25 +48,15 @@ pub(super) fn answer(answer: messenger::MailAnswer, now: Timestamp) -> Answer {
             files.sort_by_key(|file| file.at);
             Answer::Files(Files { files })
         }
-        messenger::MailAnswer::Bytes(bytes) | messenger::MailAnswer::Parcel(bytes) => {
-            Answer::Bytes(bytes.into())
-        }
-        messenger::MailAnswer::Imported(counted) => Answer::Imported(Imported {
-            opened: counted.opened,
-            repeats: counted.repeats,
-            refused: counted.refused,
-        }),
+        messenger::MailAnswer::Bytes(bytes) | messenger::MailAnswer::Parcel(bytes) => Answer::Bytes(bytes.into()),
+        messenger::MailAnswer::Imported(counted) => Answer::Imported(counted),
         messenger::MailAnswer::Card(text) => Answer::Card(text),
     }
 }
 
 /// How the owner is called and reached.
 pub(super) fn profile(status: &MessengerStatus) -> Profile {
-    let reach = match status.reach {
-        messenger::Reach::Direct => Reach::Direct,
-        messenger::Reach::Relays => Reach::Relays,
-    };
-    Profile { name: status.name.as_ref().map(ToString::to_string), reach }
+    Profile { name: status.name.as_ref().map(ToString::to_string), reach: status.reach }
 }
 
 /// What to compare with a contact.
@@ -184,13 +174,7 @@ fn contact(view: &ContactView) -> Contact {
         identity: view.root.to_string(),
         name: view.name.to_string(),
         card_name: view.card_name.as_ref().map(ToString::to_string),
-        state: match view.state {
-            messenger::ContactState::Joining => ContactState::Joining,
-            messenger::ContactState::Asking => ContactState::Asking,
-            messenger::ContactState::Active => ContactState::Active,
-            messenger::ContactState::Blocked => ContactState::Blocked,
-            messenger::ContactState::Known => ContactState::Known,
-        },
+        state: view.state,
         verified: view.verified,
         safety_number: None,
         places: view.places.iter().map(place::text).collect(),
@@ -212,7 +196,7 @@ fn message(view: &EntryView) -> Message {
     let (kind, text, file) = content(&view.payload);
     Message {
         number: view.number,
-        direction: direction(view.direction),
+        direction: view.direction,
         at: view.at,
         state,
         settled_at,
@@ -242,26 +226,14 @@ fn content(payload: &Payload) -> (MessageKind, Option<&str>, Option<OfferedFile>
     }
 }
 
-fn direction(direction: messenger::Direction) -> Direction {
-    match direction {
-        messenger::Direction::Incoming => Direction::Incoming,
-        messenger::Direction::Outgoing => Direction::Outgoing,
-    }
-}
-
 fn file(view: &FileView) -> File {
     File {
         id: file_id(&view.transfer),
-        direction: direction(view.direction),
+        direction: view.direction,
         name: view.name.to_string(),
         size: view.content.size,
         sha256: HEXLOWER.encode(&view.content.sha256),
-        state: match view.state {
-            messenger::FileState::Loading => FileState::Loading,
-            messenger::FileState::Underway => FileState::Underway,
-            messenger::FileState::Complete => FileState::Complete,
-            messenger::FileState::Cancelled => FileState::Cancelled,
-        },
+        state: view.state,
         done: view.done,
         at: view.at,
     }
@@ -271,12 +243,7 @@ fn relay(view: &RelayView) -> Relay {
     Relay {
         place: place::text(&view.place),
         name: view.name.to_string(),
-        state: match view.state {
-            messenger::RelayState::Active => RelayState::Active,
-            messenger::RelayState::Spare => RelayState::Spare,
-            messenger::RelayState::Dead => RelayState::Dead,
-            messenger::RelayState::Withholding => RelayState::Lying,
-        },
+        state: view.state,
         connected: view.connected,
         queues: view.queues,
         detail: view.detail.clone(),

@@ -18,8 +18,8 @@ use super::{
     turn::Turn,
 };
 use autonomy_api::{
-    AcceptInvite, AccessLevel, AddRelay, ImportCard, MarkRead, NewInvite, NewMessage, OfferFile, Reach,
-    SetProfile, UpdateContact, place,
+    AcceptInvite, Access, AddRelay, ImportCard, MarkRead, NewInvite, NewMessage, OfferFile, SetProfile,
+    UpdateContact, place,
 };
 
 /// An invite holds for a week where nothing else is asked for, seconds.
@@ -98,7 +98,7 @@ impl MailCommand {
     /// How far a device must be allowed to go. Who becomes a contact, and where messages wait, is decided with full
     /// access; an invite is a right to ask, so its text is shown to nobody else.
     #[must_use]
-    pub fn required_access(&self) -> AccessLevel {
+    pub fn required_access(&self) -> Access {
         match self {
             Self::Status
             | Self::Profile
@@ -117,7 +117,7 @@ impl MailCommand {
             | Self::ExportParcel(_)
             | Self::ImportParcel(_)
             | Self::ExportCard(_)
-            | Self::Relays => AccessLevel::Limited,
+            | Self::Relays => Access::Limited,
             Self::SetProfile(_)
             | Self::Invites
             | Self::Invite(_)
@@ -130,7 +130,7 @@ impl MailCommand {
             | Self::ExportInvite(_)
             | Self::ImportCard(_)
             | Self::AddRelay(_)
-            | Self::RemoveRelay { .. } => AccessLevel::Full,
+            | Self::RemoveRelay { .. } => Access::Full,
         }
     }
 
@@ -279,11 +279,7 @@ fn optional_name(field: &'static str, text: Option<&str>) -> Result<Option<Name>
 
 /// The way comes first: it is the one that the messenger may refuse.
 fn profile_steps(body: &SetProfile) -> Result<Vec<messenger::Command>, Refusal> {
-    let reach = body.reach.map(|reach| match reach {
-        Reach::Direct => messenger::Reach::Direct,
-        Reach::Relays => messenger::Reach::Relays,
-    });
-    let reach = reach.map(messenger::Command::SetReach);
+    let reach = body.reach.map(messenger::Command::SetReach);
     let named = optional_name("name", body.name.as_deref())?.map(messenger::Command::SetName);
     let steps: Vec<_> = [reach, named].into_iter().flatten().collect();
     if steps.is_empty() {

@@ -24,7 +24,7 @@ use super::{
     table::Table,
     turn::Turn,
 };
-use autonomy_api::{AccessLevel, ApprovePayment, EventKind, NewPayment, PaymentState, Payments, Recipient};
+use autonomy_api::{Access, ApprovePayment, EventKind, NewPayment, PaymentState, Payments, Recipient};
 
 /// How long a draft holds its coins, seconds: a day.
 const DRAFT_SECONDS: u64 = 24 * 60 * 60;
@@ -222,7 +222,7 @@ impl Turn<'_> {
         if self.node.drafts(id, |_| true) >= MAX_DRAFTS {
             return Err(full(MAX_DRAFTS));
         }
-        let limited = self.node.access(caller) < Some(AccessLevel::Full);
+        let limited = self.node.access(caller) < Some(Access::Full);
         if limited && self.node.drafts(id, |payment| payment.by == caller) >= MAX_DRAFTS_LIMITED {
             return Err(full(MAX_DRAFTS_LIMITED));
         }
@@ -292,9 +292,9 @@ impl Turn<'_> {
 
     pub(super) fn cancel_payment(&mut self, caller: Caller, id: PaymentId) -> Reply {
         let payment = self.node.payment(&id)?;
-        let has = self.node.access(caller).unwrap_or(AccessLevel::Minimal);
-        if has < AccessLevel::Full && payment.by != caller {
-            return Err(Refusal::AccessTooLow { needed: AccessLevel::Full, has });
+        let has = self.node.access(caller).unwrap_or(Access::Minimal);
+        if has < Access::Full && payment.by != caller {
+            return Err(Refusal::AccessTooLow { needed: Access::Full, has });
         }
         match payment.state {
             PaymentState::Draft => self.give_up(id),

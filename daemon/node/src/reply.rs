@@ -6,8 +6,8 @@ use serde_bytes::ByteBuf;
 use super::table;
 
 use autonomy_api::{
-    AccessLevel, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, File, Files,
-    History, Imported, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage,
+    Access, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, File, Files, History,
+    Imported, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage,
     ReceiveAddress, Relays, Safety,
 };
 
@@ -104,9 +104,9 @@ pub enum Refusal {
     #[error("this needs {needed:?} access, and this device has {has:?} access")]
     AccessTooLow {
         /// Level needed.
-        needed: AccessLevel,
+        needed: Access,
         /// Level held.
-        has: AccessLevel,
+        has: Access,
     },
     /// Nothing by that name.
     #[error("there is no {what} `{id}` on this pod")]

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{problem::ApiError, routes::ApiState};
 use autonomy_api::{
-    AccessLevel, Id, IdError, MAX_BODY, MAX_CHUNKS_BODY, MAX_KEY_LEN, MAX_PARCEL_BODY, MAX_SIGNED_BODY,
+    Access, Id, IdError, MAX_BODY, MAX_CHUNKS_BODY, MAX_KEY_LEN, MAX_PARCEL_BODY, MAX_SIGNED_BODY,
 };
 use autonomy_node::{Caller, Refusal};
 
@@ -108,7 +108,7 @@ impl FromRequestParts<ApiState> for FullCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
-        caller_with(AccessLevel::Full, parts, state).await.map(Self)
+        caller_with(Access::Full, parts, state).await.map(Self)
     }
 }
 
@@ -120,14 +120,14 @@ impl FromRequestParts<ApiState> for LimitedCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
-        caller_with(AccessLevel::Limited, parts, state).await.map(Self)
+        caller_with(Access::Limited, parts, state).await.map(Self)
     }
 }
 
-async fn caller_with(needed: AccessLevel, parts: &mut Parts, state: &ApiState) -> Result<Caller, ApiError> {
+async fn caller_with(needed: Access, parts: &mut Parts, state: &ApiState) -> Result<Caller, ApiError> {
     let caller = Caller::from_request_parts(parts, state).await?;
     let has = match caller {
-        Caller::Owner => Some(AccessLevel::Full),
+        Caller::Owner => Some(Access::Full),
         Caller::Device(key) => state.handle.admitted().borrow().devices.get(&key).copied(),
     };
     match has {

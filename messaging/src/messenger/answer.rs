@@ -1,5 +1,7 @@
 //! The messenger's answers to commands.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     ids::{ContactId, InviteId},
     refusals::RefusalCounts,
@@ -58,7 +60,8 @@ pub struct MessengerStatus {
 }
 
 /// What became of the messages in a parcel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Imported {
     /// Opened, and something new was in them.
     pub opened: u32,

@@ -7,6 +7,8 @@ pub type Timestamp = u64;
 
 /// How it stands between us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum ContactState {
     /// We redeemed their invite; they have not confirmed us yet.
     Joining,
@@ -22,6 +24,8 @@ pub enum ContactState {
 
 /// Who wrote an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Direction {
     /// The contact.
     Incoming,
@@ -64,6 +68,8 @@ pub enum InviteState {
 
 /// How a relay stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum RelayState {
     /// Holds queues for every contact.
     Active,
@@ -77,6 +83,8 @@ pub enum RelayState {
 
 /// How a file stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum FileState {
     /// Its owner's device is loading it.
     Loading,
@@ -90,6 +98,8 @@ pub enum FileState {
 
 /// How contacts reach a pod.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Reach {
     /// At its own address first, and through its relays while it is away.
     #[default]

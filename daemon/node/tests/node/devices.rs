@@ -1,7 +1,7 @@
 //! Who may enter a pod, and how far.
 
-use autonomy_api::{AccessLevel, AccountKind, BeginAccount, EventKind, Id};
-use autonomy_messaging::{Access, AuthSeed, SigningKey};
+use autonomy_api::{Access, AccountKind, BeginAccount, EventKind, Id};
+use autonomy_messaging::{AuthSeed, SigningKey};
 use autonomy_node::{Answer, Caller, Command, Effect, Refusal};
 
 use crate::world::World;
@@ -58,7 +58,7 @@ fn a_device_goes_as_far_as_its_access_level() {
     world.device_asks(Command::AddDevice(newcomer)).unwrap();
     assert!(world.ask(caller(&laptop), Command::Accounts).is_ok());
     let refusal = world.refused(caller(&laptop), Command::Devices);
-    assert_eq!(refusal, Refusal::AccessTooLow { needed: AccessLevel::Full, has: AccessLevel::Limited });
+    assert_eq!(refusal, Refusal::AccessTooLow { needed: Access::Full, has: Access::Limited });
 
     let watch = key(21);
     let newcomer = world.newcomer(&watch, Access::Minimal);

@@ -1,7 +1,7 @@
 //! Contacts and messages, as a device asks for them: each field refused by name, and two pods that never see a network.
 
 use autonomy_api::{
-    AcceptInvite, AccessLevel, AddRelay, Contact, ContactState, EventKind, Id, Invite, MarkRead, MessageKind,
+    AcceptInvite, Access, AddRelay, Contact, ContactState, EventKind, Id, Invite, MarkRead, MessageKind,
     MessageState, NewInvite, NewMessage, OfferFile, SetProfile, UpdateContact, place,
 };
 use autonomy_messaging::{AuthSeed, CHUNK_LEN, PublicKey, SigningKey, messenger, place::Place};
@@ -116,13 +116,13 @@ fn what_is_not_there_is_named() {
 fn who_becomes_a_contact_is_decided_with_full_access() {
     let invite = AcceptInvite { invite: "".into(), name: None };
     for (needed, command) in [
-        (AccessLevel::Limited, MailCommand::Contacts),
-        (AccessLevel::Limited, MailCommand::Send(NOBODY, NewMessage { text: "hello".into() })),
-        (AccessLevel::Limited, MailCommand::Messages(NOBODY, MessagesPage::default())),
-        (AccessLevel::Full, MailCommand::Invites),
-        (AccessLevel::Full, MailCommand::Accept(invite)),
-        (AccessLevel::Full, MailCommand::Confirm(NOBODY)),
-        (AccessLevel::Full, MailCommand::RemoveRelay { place: String::new() }),
+        (Access::Limited, MailCommand::Contacts),
+        (Access::Limited, MailCommand::Send(NOBODY, NewMessage { text: "hello".into() })),
+        (Access::Limited, MailCommand::Messages(NOBODY, MessagesPage::default())),
+        (Access::Full, MailCommand::Invites),
+        (Access::Full, MailCommand::Accept(invite)),
+        (Access::Full, MailCommand::Confirm(NOBODY)),
+        (Access::Full, MailCommand::RemoveRelay { place: String::new() }),
     ] {
         assert_eq!(Command::Mail(command.clone()).required_access(), needed, "{command:?}");
     }

@@ -1,7 +1,7 @@
 //! Two pods that never see a network: all that they say to each other is carried by hand.
 
 use autonomy_api::{
-    AcceptInvite, AccessLevel, Contact, ContactState, Id, ImportCard, Imported, MessageState, NewMessage,
+    AcceptInvite, Access, Contact, ContactState, Id, ImportCard, Imported, MessageState, NewMessage,
 };
 use autonomy_messaging::carrier::Parcel;
 use autonomy_node::{Answer, CarriedParcel, Command, Input, MailCommand, MessagesPage, Refusal};
@@ -140,11 +140,11 @@ fn what_cannot_be_carried_is_refused_by_its_name() {
         assert!(matches!(&refusal, Refusal::Unknown { id, .. } if *id == name), "{refusal}");
     }
     for (needed, command) in [
-        (AccessLevel::Limited, MailCommand::ExportParcel(NOBODY)),
-        (AccessLevel::Limited, MailCommand::ImportParcel(CarriedParcel { bytes: vec![] })),
-        (AccessLevel::Limited, MailCommand::ExportCard(NOBODY)),
-        (AccessLevel::Full, MailCommand::ExportInvite(no_invite)),
-        (AccessLevel::Full, card),
+        (Access::Limited, MailCommand::ExportParcel(NOBODY)),
+        (Access::Limited, MailCommand::ImportParcel(CarriedParcel { bytes: vec![] })),
+        (Access::Limited, MailCommand::ExportCard(NOBODY)),
+        (Access::Full, MailCommand::ExportInvite(no_invite)),
+        (Access::Full, card),
     ] {
         assert_eq!(command.required_access(), needed, "{command:?}");
     }
