@@ -7,8 +7,7 @@
 
 use std::{error::Error, io::BufRead, time::Duration};
 
-use autonomy_api::Recipient;
-use autonomy_client::PaymentWish;
+use autonomy_api::{NewPayment, Recipient};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -17,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("whom and how many satoshi?".into());
     };
     let recipients = vec![Recipient { address, amount_sat: sat.parse()? }];
-    let wish = PaymentWish { recipients, fee_rate: None, note: None };
+    let wish = NewPayment { recipients, fee_rate: None, note: None };
 
     let mut device = autonomy_examples::device().await?;
     let account = device.profile.accounts().next().ok_or("make an account first: autonomy account create")?;

@@ -1,6 +1,10 @@
 //! Accounts and payments.
 
-use autonomy_wallet::account::MapKind;
+use autonomy_wallet::{
+    account::MapKind,
+    bitcoin::{Amount, FeeRate, Network},
+    payment::{Intent, IntentError, parse_address},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -138,6 +142,21 @@ pub struct NewPayment {
     /// A word for the owner's own memory, at most 256 characters.
     #[serde(default)]
     pub note: Option<String>,
+}
+
+impl NewPayment {
+    /// The wish as the wallet builds it and every check compares it, with each recipient checked for this network.
+    ///
+    /// # Errors
+    /// [`IntentError`] says which recipient or rate cannot be paid.
+    pub fn intent(&self, network: Network, rate: FeeRate) -> Result<Intent, IntentError> {
+        let recipients = self.recipients.iter().enumerate().map(|(recipient, to)| {
+            let address = parse_address(&to.address).map_err(|_| IntentError::NotAnAddress { recipient })?;
+            Ok((address, Amount::from_sat(to.amount_sat)))
+        });
+        let recipients: Vec<_> = recipients.collect::<Result<_, IntentError>>()?;
+        Intent::pay(network, recipients, rate)
+    }
 }
 
 /// Where a payment stands.

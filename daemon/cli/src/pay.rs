@@ -17,8 +17,8 @@ use super::{
     context::Context,
     output::{Answer, pairs, table, time},
 };
-use autonomy_api::{Payment, PaymentState, Recipient};
-use autonomy_client::{CheckedDraft, Device, DeviceError, PaymentWish, printable};
+use autonomy_api::{NewPayment, Payment, PaymentState, Recipient};
+use autonomy_client::{CheckedDraft, Device, DeviceError, printable};
 
 /// Time for the network to take a signed payment before the command ends; the pod goes on trying.
 const TAKEN_WITHIN: Duration = Duration::from_secs(15);
@@ -32,7 +32,7 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
     let id = account_id(account)?;
     let recipient = Recipient { address: wish.payee.address.clone(), amount_sat: amount.to_sat() };
     let payment =
-        PaymentWish { recipients: vec![recipient], fee_rate: wish.fee_rate, note: wish.note.clone() };
+        NewPayment { recipients: vec![recipient], fee_rate: wish.fee_rate, note: wish.note.clone() };
     let drafting = Box::pin(device.draft(&id, &payment));
     let draft = context.spinner.during("the pod drafts, this device checks", drafting).await?;
     let name = device.profile.account(&id).map_or("", |held| held.map.name());

@@ -48,7 +48,7 @@ pub use connect::{ConnectError, LinkSettings};
 pub use device::{Device, DeviceError, ListedAccount};
 pub use distrust::Distrust;
 pub use mailbox::{FileError as MailFileError, Mailbox, Wait};
-pub use payment::{CheckedDraft, PaymentWish};
+pub use payment::CheckedDraft;
 pub use profile::{Profile, ProfileError};
 pub use provision::ProvisionError;
 pub use routes::PodClient;

@@ -9,31 +9,20 @@
 
 use autonomy_wallet::{
     account::{AccountId, Keychain},
-    bitcoin::Amount,
+    bitcoin::Network,
     check::{DeviceView, Proposal, Summary, Unchecked},
-    payment::{Intent, IntentError, parse_address},
+    payment::{Intent, IntentError},
     policy::Policy,
     rate,
 };
 
 use super::{Device, DeviceError, Distrust, ceremony::own_index};
-use autonomy_api::{NewPayment, Payment, PaymentState, Recipient};
+use autonomy_api::{NewPayment, Payment, PaymentState};
 
 /// Receive addresses that the pod may say were given out, for recognising coins to spend: other devices ask for
 /// addresses too. A year of one every five minutes. The word counts for one check only. It is never remembered: it
 /// would move the place up to which this device takes receive addresses, and coins beyond it might not be found again.
 const MAX_TOLD_ADDRESSES: u32 = 100_000;
-
-/// What the owner wants paid.
-#[derive(Debug, Clone)]
-pub struct PaymentWish {
-    /// Whom and how much.
-    pub recipients: Vec<Recipient>,
-    /// Satoshi a virtual byte; the pod's estimate where absent.
-    pub fee_rate: Option<f64>,
-    /// A word for the owner's own memory.
-    pub note: Option<String>,
-}
 
 /// A draft that this device has checked, ready to be shown.
 pub struct CheckedDraft {
@@ -66,7 +55,7 @@ impl Device {
     pub async fn draft(
         &mut self,
         account: &AccountId,
-        wish: &PaymentWish,
+        wish: &NewPayment,
     ) -> Result<CheckedDraft, DeviceError> {
         let held = self
             .profile
@@ -78,12 +67,7 @@ impl Device {
         intent(wish, wish.fee_rate.unwrap_or(1.0), map.network())?;
         let epoch = self.status().await?.state_epoch;
         let told = self.account(account).await?.told;
-        let new = NewPayment {
-            recipients: wish.recipients.clone(),
-            fee_rate: wish.fee_rate,
-            note: wish.note.clone(),
-        };
-        let payment = self.pod.draft_payment(&account.to_string(), &new).await?;
+        let payment = self.pod.draft_payment(&account.to_string(), wish).await?;
         match self.check(account, wish, &payment, told.revealed) {
             Ok(proposal) => {
                 let payment = checked(&payment, wish, proposal.summary());
@@ -99,7 +83,7 @@ impl Device {
     fn check(
         &self,
         account: &AccountId,
-        wish: &PaymentWish,
+        wish: &NewPayment,
         payment: &Payment,
         revealed: u32,
     ) -> Result<Proposal, DeviceError> {
@@ -130,7 +114,7 @@ impl Device {
 }
 
 /// The payment in this device's own words: the checker has found the wish in the draft, exactly.
-fn checked(told: &Payment, wish: &PaymentWish, summary: &Summary) -> Payment {
+fn checked(told: &Payment, wish: &NewPayment, summary: &Summary) -> Payment {
     Payment {
         id: told.id.clone(),
         account: summary.account.to_string(),
@@ -149,18 +133,10 @@ fn checked(told: &Payment, wish: &PaymentWish, summary: &Summary) -> Payment {
     }
 }
 
-/// The wish as the checker compares it.
-fn intent(
-    wish: &PaymentWish,
-    sat_per_vb: f64,
-    network: autonomy_wallet::bitcoin::Network,
-) -> Result<Intent, IntentError> {
-    let recipients = wish.recipients.iter().enumerate().map(|(recipient, to)| {
-        let address = parse_address(&to.address).map_err(|_| IntentError::NotAnAddress { recipient })?;
-        Ok((address, Amount::from_sat(to.amount_sat)))
-    });
-    let recipients: Vec<_> = recipients.collect::<Result<_, IntentError>>()?;
-    Intent::pay(network, recipients, rate::at_least(sat_per_vb))
+/// The wish as the checker compares it. The rate is rounded up to what the wallet counts in; nonsense becomes what
+/// the intent refuses.
+fn intent(wish: &NewPayment, rate: f64, network: Network) -> Result<Intent, IntentError> {
+    wish.intent(network, rate::at_least(rate))
 }
 
 impl std::fmt::Debug for CheckedDraft {

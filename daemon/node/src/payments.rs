@@ -6,10 +6,10 @@
 
 use autonomy_wallet::{
     account::{AccountId, MemberLabel},
-    bitcoin::{Amount, FeeRate, Network, OutPoint, Transaction, Txid, consensus},
+    bitcoin::{FeeRate, Network, OutPoint, Transaction, Txid, consensus},
     check::{Proposal, Refusal as CheckRefusal, Signed, Unchecked},
     estimate,
-    payment::{DraftError, Intent, IntentError, parse_address},
+    payment::{DraftError, Intent, IntentError},
     policy::Policy,
     rate,
 };
@@ -149,12 +149,7 @@ impl Node {
             _ => Refusal::invalid("recipients", error.to_string()),
         };
         let rate = self.rate_of(body)?;
-        let recipients = body.recipients.iter().enumerate().map(|(recipient, to)| {
-            let address = parse_address(&to.address).map_err(|_| IntentError::NotAnAddress { recipient })?;
-            Ok((address, Amount::from_sat(to.amount_sat)))
-        });
-        let recipients: Vec<_> = recipients.collect::<Result<_, _>>().map_err(refused)?;
-        Intent::pay(self.network(), recipients, rate).map_err(refused)
+        body.intent(self.network(), rate).map_err(refused)
     }
 
     /// What every payment is held against before G signs it.

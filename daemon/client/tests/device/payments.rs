@@ -41,7 +41,7 @@ async fn the_time_locked_kind_pays_by_device_and_pod_all_the_same() {
 async fn without_a_wished_rate_the_pods_estimate_is_shown_and_bound_by_the_limits() {
     let mut world = World::new().await;
     let id = world.funded(100_000_000).await.map.id();
-    let wish = autonomy_client::PaymentWish { fee_rate: None, ..World::pays(25_000_000) };
+    let wish = autonomy_api::NewPayment { fee_rate: None, ..World::pays(25_000_000) };
     let draft = world.device.draft(&id, &wish).await.unwrap();
     assert!(draft.summary().fee < Amount::from_sat(10_000));
 }
@@ -202,7 +202,7 @@ async fn a_wish_that_cannot_be_is_refused_before_the_pod_is_asked() {
         );
     }
     for rate in [0.0, -1.0, f64::NAN, 1e-9] {
-        let wish = autonomy_client::PaymentWish { fee_rate: Some(rate), ..World::pays(10_000) };
+        let wish = autonomy_api::NewPayment { fee_rate: Some(rate), ..World::pays(10_000) };
         assert!(matches!(world.device.draft(&id, &wish).await, Err(DeviceError::Intent(_))), "{rate}");
     }
 }

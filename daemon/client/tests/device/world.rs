@@ -6,10 +6,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use autonomy_api::AccountKind;
-use autonomy_client::{
-    AccountWish, Device, NewAccount, PaymentWish, PodClient, Profile, Transport, profile::Birth,
-};
+use autonomy_api::{AccountKind, NewPayment};
+use autonomy_client::{AccountWish, Device, NewAccount, PodClient, Profile, Transport, profile::Birth};
 use autonomy_daemon::{
     chain::NoChain,
     driver::{self, Handle},
@@ -143,9 +141,9 @@ impl World {
         account
     }
 
-    pub(crate) fn pays(sat: u64) -> PaymentWish {
+    pub(crate) fn pays(sat: u64) -> NewPayment {
         let to = autonomy_api::Recipient { address: OUTSIDE.into(), amount_sat: sat };
-        PaymentWish { recipients: vec![to], fee_rate: Some(2.0), note: Some("rent".into()) }
+        NewPayment { recipients: vec![to], fee_rate: Some(2.0), note: Some("rent".into()) }
     }
 
     /// Opens the device's profile again, as the next command would.
