@@ -127,7 +127,8 @@ impl UnverifiedCertificate {
     }
 
     /// The bytes it was read from.
-    pub(crate) fn to_bytes(self) -> [u8; CERTIFICATE_LEN] {
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; CERTIFICATE_LEN] {
         self.0.to_bytes()
     }
 

@@ -1,15 +1,15 @@
 //! Contacts, and the invites by which they come.
 
 pub use autonomy_messaging::messenger::ContactState;
+use autonomy_messaging::{Name, vcard::VCard};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Private;
+use super::{Private, written};
 
+// Less than the messenger keeps: an invite whose redeemer was confirmed but not heard from since is `used` to its owner,
+// who can do nothing about it.
 /// Where an invite stands.
-///
-/// Less than the messenger keeps: an invite whose redeemer was confirmed but not heard from since is `used` to its owner,
-/// who can do nothing about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InviteState {
@@ -59,23 +59,26 @@ pub struct Invites {
 #[serde(deny_unknown_fields)]
 pub struct NewInvite {
     /// For whom it is, for the owner's own memory: one visible line of 1 to 64 bytes.
-    #[serde(default)]
-    pub note: Option<String>,
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<String>)]
+    pub note: Option<Name>,
     /// Seconds for which it can be redeemed, at most 30 days; 7 days where absent.
     #[serde(default)]
     pub valid_for: Option<u64>,
 }
 
 /// `POST /v1/contacts`: redeem somebody's invite.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptInvite {
     /// The invite's text.
+    #[serde(with = "written")]
     #[schema(value_type = String)]
-    pub invite: Private,
+    pub invite: autonomy_messaging::invite::Invite,
     /// What to call the inviter; their own card says it where absent.
-    #[serde(default)]
-    pub name: Option<String>,
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<Name>,
 }
 
 /// `POST /v1/vcards`: know somebody by their card in an address book.
@@ -83,8 +86,9 @@ pub struct AcceptInvite {
 #[serde(deny_unknown_fields)]
 pub struct ImportCard {
     /// A vCard 4.0 with `X-AUTONOMY-ROOT`.
+    #[serde(with = "written")]
     #[schema(value_type = String)]
-    pub vcard: Private,
+    pub vcard: VCard,
 }
 
 /// Another person.
@@ -130,8 +134,9 @@ pub struct Contacts {
 #[serde(deny_unknown_fields)]
 pub struct UpdateContact {
     /// What the owner calls them: one visible line of 1 to 64 bytes.
-    #[serde(default)]
-    pub name: Option<String>,
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<Name>,
     /// Whether the safety numbers were compared.
     #[serde(default)]
     pub verified: Option<bool>,

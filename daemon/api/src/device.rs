@@ -1,8 +1,11 @@
 //! The devices of a pod.
 
 pub use autonomy_messaging::Access;
+use autonomy_messaging::{Name, UnverifiedCertificate};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use super::{Id, written};
 
 /// One device of the pod.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -26,11 +29,16 @@ pub struct Device {
 #[serde(deny_unknown_fields)]
 pub struct AddDevice {
     /// Certificate of the device by the owner's root, hexadecimal.
-    pub certificate: String,
-    /// What the owner calls it, at most 64 characters.
-    pub name: String,
+    #[serde(with = "written")]
+    #[schema(value_type = String)]
+    pub certificate: UnverifiedCertificate,
+    /// What the owner calls it: one visible line of 1 to 64 bytes.
+    #[serde(with = "written")]
+    #[schema(value_type = String)]
+    pub name: Name,
     /// Its x25519 descriptor key. One of the spare keys takes effect at once, another within about a minute.
-    pub descriptor_key: String,
+    #[schema(value_type = String)]
+    pub descriptor_key: Id<32>,
 }
 
 /// `GET /v1/devices`.

@@ -1,10 +1,11 @@
 //! Files between contacts.
 
 pub use autonomy_messaging::messenger::FileState;
+use autonomy_messaging::payload::FileName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Direction;
+use super::{Direction, Id, written};
 
 /// A file to or from a contact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -39,9 +40,12 @@ pub struct Files {
 #[serde(deny_unknown_fields)]
 pub struct OfferFile {
     /// What it is called, 1 to 255 bytes, no path.
-    pub name: String,
+    #[serde(with = "written")]
+    #[schema(value_type = String)]
+    pub name: FileName,
     /// Bytes.
     pub size: u64,
     /// SHA-256 of its bytes, 64 hexadecimal characters.
-    pub sha256: String,
+    #[schema(value_type = String)]
+    pub sha256: Id<32>,
 }

@@ -2,6 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+use autonomy_messaging::{
+    TransferId,
+    messenger::{ContactId, InviteId},
+};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -32,6 +36,25 @@ impl<const N: usize> Id<N> {
         Self(bytes)
     }
 }
+
+/// The messenger's names of things, which have no text of their own.
+macro_rules! names {
+    ($($name:ident of $len:literal),*) => {$(
+        impl From<Id<$len>> for $name {
+            fn from(id: Id<$len>) -> Self {
+                Self(id.0)
+            }
+        }
+
+        impl From<$name> for Id<$len> {
+            fn from(name: $name) -> Self {
+                Self(name.0)
+            }
+        }
+    )*};
+}
+
+names!(ContactId of 16, TransferId of 16, InviteId of 8);
 
 impl<const N: usize> fmt::Display for Id<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

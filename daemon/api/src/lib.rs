@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`bounds`] | the largest bodies and keys that a pod takes |
 //! | [`id`](Id) | names of things: fixed-size byte strings in hexadecimal |
+//! | [`written`](Written) | fields that are text in JSON and have a type here |
 //! | [`place`] | where messages are left, as people write it |
 //! | [`offer`](offer_message) | what the pod key signs when it offers a key for an account |
 //! | `pod`, `device`, `money`, `contact`, `message`, `file`, `mail`, `event` | requests and answers |
@@ -26,6 +27,7 @@ pub mod place;
 mod pod;
 mod private;
 mod problem;
+mod written;
 
 pub use self::{
     bounds::*,
@@ -41,6 +43,7 @@ pub use self::{
     pod::*,
     private::Private,
     problem::{PROBLEM_PREFIX, Problem},
+    written::{NotACertificate, NotHex, Written},
 };
 
 /// The port of the app API on its onion service.

@@ -1,10 +1,14 @@
 //! How messages flow: the owner's name, the state, the relays that hold messages for a pod that is away.
 
 pub use autonomy_messaging::messenger::{Reach, RelayState};
+use autonomy_messaging::{
+    Name,
+    place::{Capability, Place},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Private;
+use super::written;
 
 /// `GET /v1/mail`: how messages flow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -23,7 +27,8 @@ pub struct MailStatus {
     pub refused: RefusedFrames,
 }
 
-/// Frames that led nowhere, counted by reason. Kept apart from the messenger's own counters, which may become finer.
+// Apart from the messenger's own counters, which may become finer than what an owner is shown.
+/// Frames that led nowhere, counted by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedFrames {
     /// For a queue that is not the pod's, or with another capability.
@@ -54,8 +59,9 @@ pub struct Profile {
 #[serde(deny_unknown_fields)]
 pub struct SetProfile {
     /// One visible line of 1 to 64 bytes. Contacts get a new card.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "written::optional")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<Name>,
     /// Contacts get a new card. `relays` needs a relay, and ends invites that carry the pod's own address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reach: Option<Reach>,
@@ -90,12 +96,15 @@ pub struct Relays {
 #[serde(deny_unknown_fields)]
 pub struct AddRelay {
     /// Where, `/onion3/<56 characters>:4001/p2p/<peer id>`.
-    pub place: String,
+    #[serde(with = "written")]
+    #[schema(value_type = String)]
+    pub place: Place,
     /// What to call it: one visible line of 1 to 64 bytes; the beginning of its address where absent.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// The operator's invitation, 64 hexadecimal characters, where one is needed.
-    #[serde(default)]
+    #[serde(default, with = "written::optional")]
     #[schema(value_type = Option<String>)]
-    pub token: Option<Private>,
+    pub name: Option<Name>,
+    /// The operator's invitation, 64 hexadecimal characters, where one is needed.
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<String>)]
+    pub token: Option<Capability>,
 }

@@ -1,12 +1,14 @@
 //! Conversations.
 
 pub use autonomy_messaging::messenger::{Direction, Imported};
+use autonomy_messaging::payload::Text;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Private;
+use super::{Private, written};
 
-/// Where a message stands. Flat, unlike the messenger's, so that the moment stands in a field of its own.
+// Flat, unlike the messenger's, so that the moment stands in a field of its own.
+/// Where a message stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageState {
@@ -20,7 +22,8 @@ pub enum MessageState {
     Received,
 }
 
-/// What kind of thing was said. Of a payload only what a person can read is shown.
+// Of a payload only what a person can read is shown.
+/// What kind of thing was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
@@ -85,8 +88,9 @@ pub struct Messages {
 #[serde(deny_unknown_fields)]
 pub struct NewMessage {
     /// The words: 1 byte to 16 KiB of UTF-8.
+    #[serde(with = "written")]
     #[schema(value_type = String)]
-    pub text: Private,
+    pub text: Text,
 }
 
 /// A message that was taken, and will be delivered or reported.

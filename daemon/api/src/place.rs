@@ -7,7 +7,7 @@
 //! types of the API need neither Tor nor libp2p. The daemon's tests compare with both libraries.
 
 use autonomy_messaging::{
-    PublicKey,
+    Name, PublicKey,
     place::{PLACE_PORT, Place},
 };
 use data_encoding::{BASE32_NOPAD, Encoding, Specification};
@@ -63,6 +63,13 @@ pub fn parse(text: &str) -> Result<Place, BadPlace> {
 #[must_use]
 pub fn text(place: &Place) -> String {
     format!("/onion3/{}:{PLACE_PORT}/p2p/{}", onion_label(place.onion()), peer_id(place.peer()))
+}
+
+/// What to call a place that nobody named: the first eight characters of its onion address, enough to tell sixteen
+/// relays apart.
+#[must_use]
+pub fn short_name(place: &Place) -> Name {
+    Name::new(&onion_label(place.onion())[..8]).expect("eight characters of base32 are a visible line")
 }
 
 /// The peer id of an Ed25519 key: the key itself, written as an identity multihash (libp2p peer-ids specification).

@@ -2,9 +2,10 @@
 
 use std::{collections::HashSet, fs, path::Path, process::Command, sync::Arc, time::Instant};
 
-use autonomy_api::{ContactState, NewMessage};
+use autonomy_api::{ContactState, Id};
 use autonomy_daemon::{chain::NoChain, driver};
-use autonomy_node::{Answer, Caller, Command as NodeCommand, MailCommand, Node, Request, Row};
+use autonomy_messaging::{messenger::Command as Mail, payload::Text};
+use autonomy_node::{Answer, Caller, Command as NodeCommand, Node, Request, Row};
 use autonomy_store::{RowChange, Store, Unlock};
 
 use crate::mind::{Mind, befriend, place_of};
@@ -58,14 +59,12 @@ pub(crate) fn open(file: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let since = Instant::now();
     runtime.block_on(async {
-        let Ok(Answer::Contacts(all)) = ask(MailCommand::Contacts).await.unwrap() else {
-            panic!("no contacts")
-        };
+        let Ok(Answer::Contacts(all)) = ask(Mail::Contacts).await.unwrap() else { panic!("no contacts") };
         let active = all.contacts.iter().filter(|contact| contact.state == ContactState::Active);
         let ids: Vec<_> = active.map(|contact| contact.id.parse().unwrap()).collect();
         assert_eq!(ids.len() as u64, CONTACTS);
         for id in ids {
-            ask(MailCommand::Send(id, NewMessage { text: "hello".into() })).await.unwrap().unwrap();
+            ask(Mail::Send { contact: id.into(), text: Text::new("hello").unwrap() }).await.unwrap().unwrap();
         }
     });
     println!("a message to each of them: {:.1?}, {} kB then", since.elapsed(), resident());

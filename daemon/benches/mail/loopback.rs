@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autonomy_api::{Event, EventKind, Id, NewMessage};
+use autonomy_api::{Event, EventKind, Id};
 use autonomy_daemon::{
     chain::NoChain,
     driver::{self, Handle},
@@ -16,9 +16,11 @@ use autonomy_daemon::{
 };
 use autonomy_messaging::{
     lane::{Lane, Unreached},
+    messenger::Command as Mail,
+    payload::Text,
     place::Place,
 };
-use autonomy_node::{Caller, Command, Input, MailCommand, Node, Request, Row};
+use autonomy_node::{Caller, Command, Input, Node, Request, Row};
 use autonomy_store::{RowChange, Store, Unlock};
 use futures::{StreamExt as _, future::BoxFuture, stream};
 use tokio::{
@@ -119,7 +121,7 @@ fn start(mind: Mind, file: &Path, door: TcpListener, lines: Arc<Lines>) -> (Hand
 
 async fn say(pod: &Handle, to: Id<16>, text: &str) {
     loop {
-        let command = Command::Mail(MailCommand::Send(to, NewMessage { text: text.into() }));
+        let command = Command::Mail(Mail::Send { contact: to.into(), text: Text::new(text).unwrap() });
         let request = Request { caller: Caller::Owner, idempotency_key: None, command };
         if pod.ask(request).await.unwrap().is_ok() {
             return;

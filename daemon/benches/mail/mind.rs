@@ -5,20 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autonomy_api::{AcceptInvite, Contact, ContactState, Id, NewInvite, NewMessage};
+use autonomy_api::{Contact, ContactState, Id};
 use autonomy_daemon::driver::now;
 use autonomy_messaging::{
     AuthSeed, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
     invite::Invite,
     lane::{CallId, Unreached},
-    messenger,
+    messenger::{self, Command as Mail},
+    payload::Text,
     place::Place,
     provision::{Bundle, BundleTerms},
     wire::{self, Response},
 };
-use autonomy_node::{
-    Answer, Caller, Command, Effect, Identity, Input, MailCommand, Node, Reply, Request, Step,
-};
+use autonomy_node::{Answer, Caller, Command, Effect, Identity, Input, Node, Reply, Request, Step};
 use rand::{SeedableRng as _, rngs::StdRng};
 
 /// A pod, and what its steps cost.
@@ -105,12 +104,12 @@ impl Mind {
         self.give(asked(command)).0.unwrap()
     }
 
-    pub(crate) fn asks(&mut self, command: MailCommand) -> Answer {
+    pub(crate) fn asks(&mut self, command: Mail) -> Answer {
         self.ask(Command::Mail(command)).unwrap()
     }
 
     pub(crate) fn say(&mut self, contact: Id<16>, text: &str) -> (Reply, Cost) {
-        let command = MailCommand::Send(contact, NewMessage { text: text.into() });
+        let command = Mail::Send { contact: contact.into(), text: Text::new(text).unwrap() };
         let (reply, cost) = self.give(asked(Command::Mail(command)));
         (reply.unwrap(), cost)
     }
@@ -122,7 +121,7 @@ impl Mind {
 
     /// All contacts and those who want to be, in this state.
     fn contacts(&mut self, state: ContactState) -> Vec<Contact> {
-        let Answer::Contacts(all) = self.asks(MailCommand::Contacts) else { panic!("no contacts") };
+        let Answer::Contacts(all) = self.asks(Mail::Contacts) else { panic!("no contacts") };
         all.contacts.into_iter().filter(|contact| contact.state == state).collect()
     }
 
@@ -166,14 +165,14 @@ fn settle(a: &mut Mind, b: &mut Mind, gone: &HashSet<Place>) {
 
 /// Makes the two contacts; gives the place of `b`.
 pub(crate) fn befriend(a: &mut Mind, b: &mut Mind, gone: &HashSet<Place>) {
-    let Answer::Invite(invite) = a.asks(MailCommand::NewInvite(NewInvite::default())) else {
+    let Answer::Invite(invite) = a.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
         panic!("no invite")
     };
-    let accept = AcceptInvite { invite: invite.text.clone(), name: None };
-    b.asks(MailCommand::Accept(accept));
+    let invite = Box::new(Invite::from_text(&invite.text).unwrap());
+    b.asks(Mail::Accept { invite, name: None });
     settle(a, b, gone);
     for asking in a.contacts(ContactState::Asking) {
-        a.asks(MailCommand::Confirm(asking.id.parse().unwrap()));
+        a.asks(Mail::Confirm(asking.id.parse::<Id<16>>().unwrap().into()));
     }
     settle(a, b, gone);
     assert_eq!(b.contacts(ContactState::Active).len(), 1);
@@ -181,10 +180,10 @@ pub(crate) fn befriend(a: &mut Mind, b: &mut Mind, gone: &HashSet<Place>) {
 
 /// Where a pod answers.
 pub(crate) fn place_of(mind: &mut Mind) -> Place {
-    let Answer::Invite(made) = mind.asks(MailCommand::NewInvite(NewInvite::default())) else {
+    let Answer::Invite(made) = mind.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
         panic!("no invite")
     };
     let invite = Invite::from_text(&made.text).unwrap();
-    mind.asks(MailCommand::CancelInvite(made.id.parse().unwrap()));
+    mind.asks(Mail::CancelInvite(made.id.parse::<Id<8>>().unwrap().into()));
     invite.address().place
 }

@@ -8,10 +8,19 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{Exit, Failure};
+use autonomy_api::Written;
 
 /// Longest text that is handed over. The longest is a grant with all 16 account maps that it takes, of 4 KiB each:
 /// 66 kB in all, below 150,000 characters.
 const MAX_TEXT: u64 = 256 * 1024;
+
+/// A text that the person gave, read by its rule.
+///
+/// # Errors
+/// The command line cannot be obeyed: names `what` and the rule.
+pub fn written<T: Written>(what: &str, text: &str) -> Result<T, Failure> {
+    T::read(text).map_err(|rule| Failure::usage(format!("`{what}`: {rule}")))
+}
 
 /// Asks before something that cannot be undone. `yes` answers in advance.
 ///

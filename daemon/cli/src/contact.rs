@@ -30,7 +30,8 @@ pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Answ
         ContactVerb::List => list(context).await,
         ContactVerb::Show { contact } => show(context, &contact).await,
         ContactVerb::Rename { contact, name } => {
-            let change = UpdateContact { name: Some(name), ..UpdateContact::default() };
+            let change =
+                UpdateContact { name: Some(ask::written("name", &name)?), ..UpdateContact::default() };
             update(context, &contact, change, "is the name from now on").await
         }
         ContactVerb::Safety { contact } => safety(context, &contact).await,

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{
     Exit, Failure,
     args::FileVerb,
+    ask::written,
     contact::{find, short},
     context::{Context, Mail},
     output::{Answer, table, time},
@@ -46,10 +47,11 @@ async fn send(
     let name = name
         .or_else(own_name)
         .ok_or_else(|| Failure::usage("the file has no name that can be told: give one with --name"))?;
+    let name = written("name", &name)?;
     let (mail, contact) = opened(context, wanted).await?;
     let mailbox = mail.mailbox();
     let loaded = |file: &File| context.spinner.say(&format!("the pod has {}", share(file)));
-    let sending = Box::pin(mailbox.send_file(&contact.id, path, &name, loaded));
+    let sending = Box::pin(mailbox.send_file(&contact.id, path, name, loaded));
     let mut file = context.spinner.during("handing the file to the pod", sending).await?;
     if let Some(seconds) = within {
         let told = |file: &File| context.spinner.say(&format!("{} has {}", contact.name, share(file)));

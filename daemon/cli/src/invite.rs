@@ -18,7 +18,8 @@ use autonomy_client::Wait;
 pub(super) async fn make(context: &Context, wish: NewInvite) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
-    let body = autonomy_api::NewInvite { note: wish.note, valid_for: Some(wish.valid_for) };
+    let note = wish.note.as_deref().map(|note| ask::written("--note", note)).transpose()?;
+    let body = autonomy_api::NewInvite { note, valid_for: Some(wish.valid_for) };
     let made = context.spinner.during("making an invite", mailbox.invite(&body)).await?;
     let invite = match wish.no_wait {
         true => made,
@@ -115,8 +116,9 @@ pub(super) async fn accept(
     parsed.check(now()).map_err(|error| Failure::check("invite-expired", error))?;
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
-    let wish = AcceptInvite { invite: text.as_str().into(), name };
-    let mut contact = context.spinner.during("telling the pod", mailbox.accept(&parsed, &wish)).await?;
+    let name = name.as_deref().map(|name| ask::written("--name", name)).transpose()?;
+    let wish = AcceptInvite { invite: parsed, name };
+    let mut contact = context.spinner.during("telling the pod", mailbox.accept(&wish)).await?;
     if let Some(seconds) = within {
         let following = mailbox.follow_contact(&contact, Wait::seconds(seconds));
         contact = context.spinner.during("waiting for their yes", following).await?;

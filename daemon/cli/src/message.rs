@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{
     Exit, Failure,
     args::{MessageVerb, SendMessage},
+    ask::written,
     carry,
     contact::find,
     context::Context,
@@ -33,11 +34,11 @@ pub(super) async fn message(context: &Context, verb: MessageVerb) -> Result<Answ
 }
 
 async fn send(context: &Context, wish: &SendMessage) -> Result<Answer, Failure> {
-    let text = words(&wish.words)?;
+    let text = written("message", &words(&wish.words)?)?;
     let mail = context.mail().await?;
     let contact = find(context, &mail, &wish.contact, Some(ContactState::Active)).await?;
     let mailbox = mail.mailbox();
-    let queued = context.spinner.during("telling the pod", mailbox.say(&contact.id, &text)).await?;
+    let queued = context.spinner.during("telling the pod", mailbox.say(&contact.id, text)).await?;
     let mut json =
         json!({ "contact": contact.id, "number": queued.number, "at": queued.at, "state": "queued" });
     if !wish.wait {

@@ -7,6 +7,7 @@ use autonomy_api::{Reach, SetProfile};
 use super::{
     Failure,
     args::{ProfileVerb, Way},
+    ask::written,
     context::Context,
     output::{Answer, pairs},
 };
@@ -18,7 +19,7 @@ pub(super) async fn profile(context: &Context, verb: ProfileVerb) -> Result<Answ
     let profile = match verb {
         ProfileVerb::Show => context.spinner.during("asking the pod", mailbox.profile()).await?,
         ProfileVerb::SetName { name } => {
-            let wish = SetProfile { name: Some(name), ..SetProfile::default() };
+            let wish = SetProfile { name: Some(written("name", &name)?), ..SetProfile::default() };
             context.spinner.during("telling the pod", mailbox.set_profile(&wish)).await?
         }
         ProfileVerb::SetReach { way } => {

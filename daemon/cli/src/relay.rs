@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{
     Failure,
     args::RelayVerb,
+    ask::written,
     context::Context,
     output::{Answer, pairs, table},
 };
@@ -41,8 +42,11 @@ async fn add(
     name: Option<String>,
     token: Option<String>,
 ) -> Result<Answer, Failure> {
-    place::parse(&place).map_err(Failure::usage)?;
-    let wish = AddRelay { place, name, token: token.map(Into::into) };
+    let wish = AddRelay {
+        place: place::parse(&place).map_err(Failure::usage)?,
+        name: name.as_deref().map(|name| written("--name", name)).transpose()?,
+        token: token.as_deref().map(|token| written("--token", token)).transpose()?,
+    };
     let mail = context.mail().await?;
     let relays = context.spinner.during("telling the pod", mail.mailbox().add_relay(&wish)).await?;
     Ok(listed(&relays))

@@ -10,7 +10,7 @@ mod files;
 mod follow;
 mod parcels;
 
-use autonomy_messaging::{RootPublic, invite::Invite as ParsedInvite};
+use autonomy_messaging::{RootPublic, payload::Text};
 use serde::de::DeserializeOwned;
 
 pub use self::{files::FileError, follow::Wait};
@@ -115,13 +115,13 @@ impl<'a> Mailbox<'a> {
         self.act(Call::delete(format!("/v1/invites/{}", id(invite)?), MAX_SMALL)).await
     }
 
-    /// Redeems somebody's invite. `parsed` is what `wish` says.
+    /// Redeems somebody's invite.
     ///
     /// # Errors
     /// See [`Mailbox::status`].
-    pub async fn accept(&self, parsed: &ParsedInvite, wish: &AcceptInvite) -> Result<Contact, DeviceError> {
+    pub async fn accept(&self, wish: &AcceptInvite) -> Result<Contact, DeviceError> {
         let told: Contact = self.send(Call::post("/v1/contacts", wish, MAX_SMALL)).await?;
-        check::same("contact", &parsed.root().to_string(), &told.identity)?;
+        check::same("contact", &wish.invite.root().to_string(), &told.identity)?;
         check::contact(self.own.as_ref(), told)
     }
 
@@ -180,9 +180,9 @@ impl<'a> Mailbox<'a> {
     ///
     /// # Errors
     /// See [`Mailbox::status`].
-    pub async fn say(&self, contact: &str, text: &str) -> Result<QueuedMessage, DeviceError> {
+    pub async fn say(&self, contact: &str, text: Text) -> Result<QueuedMessage, DeviceError> {
         let path = format!("/v1/contacts/{}/messages", id(contact)?);
-        self.send(Call::post(path, &NewMessage { text: text.into() }, MAX_SMALL)).await
+        self.send(Call::post(path, &NewMessage { text }, MAX_SMALL)).await
     }
 
     /// What was said, newest last: at most `limit` messages, before number `before`.

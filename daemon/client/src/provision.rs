@@ -9,12 +9,11 @@ use autonomy_messaging::{
     },
 };
 use autonomy_wallet::{account::AccountMap, bitcoin};
-use data_encoding::HEXLOWER;
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
 use super::{Device, DeviceError, Profile, ProfileError, ceremony::own_index, profile::NewPod};
-use autonomy_api::AddDevice;
+use autonomy_api::{AddDevice, Id};
 
 /// How long certificates hold, in seconds: ten years of 365 days. Revocation is by the pod's list, at once; the date
 /// only bounds what a forgotten device could do in another age.
@@ -142,9 +141,9 @@ impl Device {
         let (maps, left_out) = self.maps_to_give();
         let grant = self.grant(&request, access, &devices.spare_descriptor_keys, maps, now)?;
         let device = AddDevice {
-            certificate: HEXLOWER.encode(&grant.device_certificate().to_bytes()),
-            name: name.as_str().to_owned(),
-            descriptor_key: grant.spare_key().secret.public().to_string(),
+            certificate: grant.device_certificate().into(),
+            name: name.clone(),
+            descriptor_key: Id(*grant.spare_key().secret.public().as_bytes()),
         };
         let added = self.pod.add_device(&device).await.map_err(DeviceError::from)?;
         tracing::debug!(name = %super::printable(&added.name), "let in");

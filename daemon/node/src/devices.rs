@@ -11,15 +11,13 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    Answer, Caller, DeviceKey, Effect, Id, Node, NodeStatus, Refusal, Reply, SourceState, Timestamp,
-    accounts::check_text, disk, identity::Identity, row::tag, table::Table, turn::Turn,
+    Answer, Caller, DeviceKey, Effect, Id, Node, NodeStatus, Refusal, Reply, SourceState, Timestamp, disk,
+    identity::Identity, row::tag, table::Table, turn::Turn,
 };
 use autonomy_api::{AddDevice, Device, Devices, EventKind};
 
 /// Devices of a pod. Restricted discovery has room for about 160 keys, spare ones and the pod's own included.
 pub(super) const MAX_DEVICES: usize = 64;
-/// Longest name of a device, bytes.
-const MAX_NAME: usize = 64;
 /// Presence is written down at most this often, seconds: an hour is near enough for a person, and one row an hour
 /// and device costs nothing.
 const PRESENCE_SECONDS: u64 = 60 * 60;
@@ -255,22 +253,15 @@ impl Turn<'_> {
 
     pub(super) fn add_device(&mut self, body: &AddDevice) -> Reply {
         let owner = self.node.require_owner()?;
-        check_text("name", &body.name, MAX_NAME)?;
         let root =
             RootPublic::from_bytes(&owner.root).map_err(|error| Refusal::Conflict(error.to_string()))?;
-        let bytes = HEXLOWER
-            .decode(body.certificate.as_bytes())
-            .map_err(|_| Refusal::invalid("certificate", "lower-case hexadecimal"))?;
-        let certificate = UnverifiedCertificate::parse(&bytes)
-            .map_err(|error| Refusal::invalid("certificate", error.to_string()))?
+        let certificate = body
+            .certificate
             .verify(&root, RoleKind::Device, self.now)
             .map_err(|error| Refusal::invalid("certificate", error.to_string()))?;
         let key = Id(*certificate.subject().as_bytes());
-        let descriptor_key: Id<32> = body.descriptor_key.parse().map_err(|_| {
-            Refusal::invalid("descriptor_key", "64 lower-case hexadecimal characters, an x25519 public key")
-        })?;
         self.check_room(key, &certificate)?;
-        let described = self.let_in(key, &certificate, &body.name, descriptor_key.0);
+        let described = self.let_in(key, &certificate, body.name.as_str(), body.descriptor_key.0);
         Ok(Answer::Device(described))
     }
 

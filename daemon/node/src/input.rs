@@ -1,11 +1,13 @@
 //! What can happen to a pod. Nothing reaches the node but as one of these.
 
-use autonomy_messaging::messenger;
+use autonomy_messaging::messenger::{self, ContactId};
 use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, CeremonyId, DeviceKey, PaymentId, mail_command::MailCommand};
-use autonomy_api::{Access, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, NewPayment};
+use super::{AccountId, CeremonyId, DeviceKey, PaymentId, mail_command};
+use autonomy_api::{
+    Access, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, NewPayment, SetProfile, UpdateContact,
+};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -27,10 +29,19 @@ pub enum Input {
 pub struct Request {
     /// Who asks. The shell has proved it: by a TLS certificate, or by the rights of the socket.
     pub caller: Caller,
-    /// Key under which a repeat of the same command gets the same answer.
-    pub idempotency_key: Option<String>,
+    /// By what a repeat of this request is known, and gets the same answer.
+    pub idempotency_key: Option<IdempotencyKey>,
     /// What is asked.
     pub command: Command,
+}
+
+/// The key that a caller gave to a request, and the request that it was given to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// What the caller calls the request: 1 to [`MAX_KEY_LEN`](autonomy_api::MAX_KEY_LEN) printable characters.
+    pub key: String,
+    /// SHA-256 of method, path and body, as they came. Another request under the same key is refused.
+    pub request: [u8; 32],
 }
 
 /// Who gives a command.
@@ -43,7 +54,7 @@ pub enum Caller {
 }
 
 /// What can be asked of a pod.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub enum Command {
     /// How is the pod?
     Status,
@@ -87,8 +98,16 @@ pub enum Command {
     ApprovePayment(PaymentId, ApprovePayment),
     /// Give a draft up.
     CancelPayment(PaymentId),
-    /// Contacts, messages, relays.
-    Mail(MailCommand),
+    /// Contacts, messages, files, relays: what the messenger does by itself.
+    Mail(messenger::Command),
+    /// How the owner is called and reached.
+    Profile,
+    /// Changes either.
+    SetProfile(SetProfile),
+    /// What to compare with a contact.
+    Safety(ContactId),
+    /// Renames, verifies, blocks: all of it or nothing.
+    UpdateContact(ContactId, UpdateContact),
     /// Events after an id, oldest first.
     Events {
         /// The last one seen.
@@ -97,7 +116,7 @@ pub enum Command {
 }
 
 /// Which lines of a history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryPage {
     /// At most so many.
     pub limit: u32,
@@ -108,7 +127,7 @@ impl Command {
     #[must_use]
     pub fn required_access(&self) -> Access {
         match self {
-            Self::Mail(command) => command.required_access(),
+            Self::Mail(command) => mail_command::required_access(command),
             Self::Status => Access::Minimal,
             Self::Accounts
             | Self::Account(_)
@@ -119,6 +138,8 @@ impl Command {
             | Self::NewPayment(..)
             | Self::Payment(_)
             | Self::CancelPayment(_)
+            | Self::Profile
+            | Self::Safety(_)
             | Self::Events { .. } => Access::Limited,
             Self::Adopt(_)
             | Self::DrawKeys
@@ -128,6 +149,8 @@ impl Command {
             | Self::RevokeDevice(_)
             | Self::BeginAccount(_)
             | Self::CompleteAccount(..)
+            | Self::SetProfile(_)
+            | Self::UpdateContact(..)
             | Self::ApprovePayment(..) => Access::Full,
         }
     }

@@ -12,7 +12,7 @@
 //! | `reply` | what it answers, and why it refuses |
 //! | `turn` | one input being worked on |
 //! | `devices`, `accounts`, `payments`, `chain` | the commands and events of each |
-//! | `mail_command`, `mail_wish`, `mail_answer` | the messenger's part, in the words of the API |
+//! | `mail_command`, `mail_answer` | the messenger's part, in the words of the API |
 //! | `events`, `replies` | the last events; answers kept for repeats |
 
 mod accounts;
@@ -26,7 +26,6 @@ mod input;
 mod mail;
 mod mail_answer;
 mod mail_command;
-mod mail_wish;
 mod payments;
 mod replies;
 mod reply;
@@ -57,10 +56,9 @@ pub use self::{
     events::MAX_EVENTS,
     identity::Identity,
     input::{
-        BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, HistoryPage, Input, Request, SourceState,
+        BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, HistoryPage, IdempotencyKey, Input,
+        Request, SourceState,
     },
-    mail_command::MailCommand,
-    mail_wish::{CarriedParcel, ChunksRead, LoadedChunks, MessagesPage},
     payments::{PAYMENTS, PaymentRecord},
     replies::{ReplyKey, StoredReply},
     reply::{Answer, NodeStatus, Refusal, Reply},

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Timestamp,
-    input::{Caller, Command},
+    input::Caller,
     reply::{Answer, Refusal},
     row::{Row, tag},
     table::{Held, Table, TableKey},
@@ -30,8 +30,8 @@ pub struct ReplyKey {
 /// An answer as it was given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredReply {
-    /// SHA-256 of the command.
-    command: [u8; 32],
+    /// SHA-256 of the request.
+    request: [u8; 32],
     /// When it was given.
     at: Timestamp,
     /// What was answered, as [`Answer::to_bytes`] wrote it: later versions of the API need not know its shape.
@@ -89,14 +89,14 @@ impl Default for Replies {
 }
 
 impl Replies {
-    /// The answer given before, if `command` under `key` is a repeat.
+    /// The answer given before, if `request` (its SHA-256) under `key` is a repeat.
     ///
     /// # Errors
-    /// The key was used for another command, or another version of the program kept the answer.
-    pub(super) fn find(&self, key: ReplyKey, command: &Command) -> Result<Option<Answer>, Refusal> {
+    /// The key was used for another request, or another version of the program kept the answer.
+    pub(super) fn find(&self, key: ReplyKey, request: &[u8; 32]) -> Result<Option<Answer>, Refusal> {
         match self.0.get(&key) {
             None => Ok(None),
-            Some(stored) if stored.command == command_digest(command) => stored.read().map(Some),
+            Some(stored) if stored.request == *request => stored.read().map(Some),
             Some(_) => Err(Refusal::KeyReused),
         }
     }
@@ -108,7 +108,7 @@ impl Replies {
     pub(super) fn keep(
         &mut self,
         key: ReplyKey,
-        command: &Command,
+        request: [u8; 32],
         answer: &Answer,
         now: Timestamp,
     ) -> Vec<Row> {
@@ -116,7 +116,7 @@ impl Replies {
         if let Answer::Payment(payment) = &mut answer {
             payment.psbt = None;
         }
-        let stored = StoredReply { command: command_digest(command), at: now, answer: answer.to_bytes() };
+        let stored = StoredReply { request, at: now, answer: answer.to_bytes() };
         let mut rows = vec![self.0.put(key, stored)];
         let mut of_caller: Vec<_> =
             self.0.iter().filter(|(other, _)| other.caller == key.caller && **other != key).collect();
@@ -153,11 +153,4 @@ fn short_digest(bytes: &[u8]) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&digest[..16]);
     short
-}
-
-fn command_digest(command: &Command) -> [u8; 32] {
-    let mut bytes = Vec::new();
-    ciborium::into_writer(command, &mut bytes)
-        .expect("commands are plain data, and a vector takes every byte");
-    Sha256::digest(&bytes).into()
 }

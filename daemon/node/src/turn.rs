@@ -5,8 +5,8 @@ use rand_core::CryptoRngCore;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Caller, Command, Effect, Node, Refusal, Reply, Request, Rows, Step, Timestamp, replies::ReplyKey,
-    row::tag, table::Table,
+    Answer, Caller, Command, Effect, IdempotencyKey, Node, Refusal, Reply, Request, Rows, Step, Timestamp,
+    replies::ReplyKey, row::tag, table::Table,
 };
 use autonomy_api::{Event, EventKind};
 
@@ -100,18 +100,19 @@ impl<'a> Turn<'a> {
     fn answer(&mut self, request: Request) -> Reply {
         let Request { caller, idempotency_key, command } = request;
         self.admit(caller, &command)?;
-        let key = idempotency_key.map(|key| ReplyKey::new(caller, &key)).transpose()?;
-        if let Some(key) = key
-            && let Some(answer) = self.node.replies.find(key, &command)?
+        let named = |given: IdempotencyKey| ReplyKey::new(caller, &given.key).map(|key| (key, given.request));
+        let key = idempotency_key.map(named).transpose()?;
+        if let Some((key, asked)) = &key
+            && let Some(answer) = self.node.replies.find(*key, asked)?
         {
             return Ok(self.as_it_is_now(answer));
         }
-        let answer = self.carry_out(caller, command.clone())?;
+        let answer = self.carry_out(caller, command)?;
         if let Caller::Device(device) = caller {
             self.note_presence(device);
         }
-        if let Some(key) = key {
-            self.step.rows.extend(self.node.replies.keep(key, &command, &answer, self.now));
+        if let Some((key, asked)) = key {
+            self.step.rows.extend(self.node.replies.keep(key, asked, &answer, self.now));
         }
         Ok(answer)
     }
@@ -154,7 +155,11 @@ impl<'a> Turn<'a> {
             Command::Payment(id) => Ok(Answer::Payment(self.node.describe_payment(&id)?)),
             Command::ApprovePayment(id, body) => self.approve_payment(id, &body),
             Command::CancelPayment(id) => self.cancel_payment(caller, id),
-            Command::Mail(command) => self.mail_command(&command),
+            Command::Mail(command) => self.mail_command(command),
+            Command::Profile => self.profile(),
+            Command::SetProfile(change) => self.set_profile(change),
+            Command::Safety(contact) => self.safety(contact),
+            Command::UpdateContact(contact, change) => self.update_contact(contact, change),
             Command::Events { after } => Ok(Answer::Events(self.node.events.after(after, self.now))),
         }
     }

@@ -6,12 +6,11 @@ use autonomy_messaging::{
     AuthSeed, CertificateRole, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
     provision::{Bundle, BundleTerms},
 };
-use data_encoding::HEXLOWER;
 use tempfile::TempDir;
 
 use super::*;
 use crate::chain::NoChain;
-use autonomy_api::{AddDevice, EventKind};
+use autonomy_api::{AddDevice, EventKind, Id};
 use autonomy_node::{Answer, COUNTERS, Caller, Command, Identity};
 use autonomy_store::Unlock;
 
@@ -84,12 +83,12 @@ fn bundle(node: &Node) -> String {
 /// Lets in the device that has this number for a name.
 fn add(number: u8) -> Command {
     let key = PublicKey::from(&SigningKey::from_bytes(&[number + 10; 32]));
-    let role = CertificateRole::Device { access: autonomy_messaging::Access::Full };
+    let role = CertificateRole::Device { access: Access::Full };
     let certificate = owner().root_key().certify(role, &key, 1, Validity::lasting(now(), 86_400));
     Command::AddDevice(AddDevice {
-        certificate: HEXLOWER.encode(&certificate.to_bytes()),
-        name: number.to_string(),
-        descriptor_key: HEXLOWER.encode(DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
+        certificate: certificate.into(),
+        name: Name::new(&number.to_string()).unwrap(),
+        descriptor_key: Id(*DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
     })
 }
 

@@ -8,6 +8,8 @@ use axum::{
     http::{StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use sha2::{Digest as _, Sha256};
 
 use super::{problem::ApiError, routes::ApiState};
 use autonomy_api::{
@@ -18,9 +20,10 @@ use autonomy_node::{Caller, Refusal};
 /// How long a body may take. The largest, a parcel, needs 56 s at the 0.3 MB/s that Tor gives on most days.
 const BODY_LIMIT: Duration = Duration::from_secs(120);
 
-/// JSON of type `T`, refused with a problem that says where it goes wrong.
+/// JSON of type `T`, and the bytes that it was read from. What breaks a rule of a field is refused with a problem that
+/// names both.
 #[derive(Debug)]
-pub struct Json<T>(pub T);
+pub struct Json<T>(pub T, pub Bytes);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
@@ -41,10 +44,34 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 detail,
             ));
         }
-        // serde_json stops at 128 levels of nesting by itself.
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            ApiError::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", error.to_string())
-        })
+        Ok(Self(parse(&bytes)?, bytes))
+    }
+}
+
+/// The whole of `bytes` as one value. serde_json stops at 128 levels of nesting by itself.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| unread(&error.path().to_string(), &error.into_inner()))?;
+    reader.end().map_err(|error| unread(WHOLE_BODY, &error))?;
+    Ok(value)
+}
+
+/// The path of a body as a whole.
+const WHOLE_BODY: &str = ".";
+
+/// What is no JSON cannot be read; what is JSON breaks a rule, of a field or of the body as a whole.
+fn unread(field: &str, error: &serde_json::Error) -> ApiError {
+    if error.classify() != Category::Data {
+        let detail = error.to_string();
+        return ApiError::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", detail);
+    }
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = error.to_string();
+    let rule = text.strip_suffix(&place).unwrap_or(&text);
+    match field {
+        WHOLE_BODY => ApiError::invalid(rule),
+        field => ApiError::invalid(format!("`{field}`: {rule}")),
     }
 }
 
@@ -137,9 +164,26 @@ async fn caller_with(needed: Access, parts: &mut Parts, state: &ApiState) -> Res
     }
 }
 
-/// The `Idempotency-Key` of a request that changes something.
+/// The `Idempotency-Key` of a request that changes something, and where the request goes.
 #[derive(Debug)]
-pub struct IdempotencyKey(pub String);
+pub struct IdempotencyKey {
+    key: String,
+    target: Sha256,
+}
+
+impl IdempotencyKey {
+    /// The key of this request, with what it was given: `body` as it came, empty where the route reads none.
+    pub fn of(self, body: &[u8]) -> autonomy_node::IdempotencyKey {
+        let request = self.target.chain_update(body).finalize().into();
+        autonomy_node::IdempotencyKey { key: self.key, request }
+    }
+}
+
+/// Method, path and query, each ended by a byte that it cannot hold.
+fn target(parts: &Parts) -> Sha256 {
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    Sha256::new_with_prefix(parts.method.as_str()).chain_update(b" ").chain_update(path).chain_update(b"\n")
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;
@@ -157,7 +201,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         };
         let fits = |key: &&str| (1..=MAX_KEY_LEN).contains(&key.len()) && !key.contains(' ');
         let key = key.to_str().ok().filter(fits);
-        key.map(|key| Self(key.to_owned())).ok_or_else(|| {
+        key.map(|key| Self { key: key.to_owned(), target: target(parts) }).ok_or_else(|| {
             Refusal::invalid("Idempotency-Key", format!("1 to {MAX_KEY_LEN} printable characters")).into()
         })
     }
@@ -198,6 +242,18 @@ impl<S: Send + Sync> FromRequestParts<S> for PathIds {
     }
 }
 
+/// A number that is asked for, or the usual one; from 1 to `most`.
+///
+/// # Errors
+/// A refusal that names the field.
+pub fn at_most(field: &'static str, asked: Option<u32>, usual: u32, most: u32) -> Result<u32, ApiError> {
+    let number = asked.unwrap_or(usual);
+    match (1..=most).contains(&number) {
+        true => Ok(number),
+        false => Err(Refusal::invalid(field, format!("1 to {most}")).into()),
+    }
+}
+
 /// What stands behind the `?` of a path.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
@@ -225,5 +281,75 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
         let id = id.to_str().ok().and_then(|id| id.parse().ok());
         let wrong = || Refusal::invalid("Last-Event-ID", "the `id` of an event, a whole number");
         id.map(|id| Self(Some(id))).ok_or_else(|| wrong().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autonomy_api::{NewMessage, NewPayment, Problem, SetProfile};
+    use axum::{body::to_bytes, response::IntoResponse as _};
+
+    async fn problem<T: std::fmt::Debug>(outcome: Result<T, ApiError>) -> Problem {
+        let response = outcome.unwrap_err().into_response();
+        serde_json::from_slice(&to_bytes(response.into_body(), MAX_BODY).await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_field_that_breaks_a_rule_is_named_with_the_rule() {
+        let name = problem(parse::<SetProfile>(br#"{"name":"Al\u200bice"}"#)).await;
+        assert_eq!((name.status, name.kind.ends_with("/invalid")), (422, true), "{name:?}");
+        assert!(name.detail.starts_with("`name`: ") && !name.detail.contains("column"), "{name:?}");
+        let text = problem(parse::<NewMessage>(br#"{"text":""}"#)).await;
+        assert!(text.detail.starts_with("`text`: "), "{text:?}");
+        let within = br#"{"recipients":[{"address":"a","amount_sat":-1}]}"#;
+        let within = problem(parse::<NewPayment>(within)).await;
+        assert!(within.detail.starts_with("`recipients[0].amount_sat`: "), "{within:?}");
+        let missing = problem(parse::<NewMessage>(b"{}")).await;
+        assert_eq!((missing.status, missing.detail.as_str()), (422, "missing field `text`"));
+        let misspelt = problem(parse::<NewMessage>(br#"{"text":"a","txet":1}"#)).await;
+        assert!(misspelt.status == 422 && misspelt.detail.contains("txet"), "{misspelt:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_json_cannot_be_read() {
+        for body in [&b"{"[..], b"", br#"{"text":"a"} x"#, b"\xff"] {
+            let malformed = problem(parse::<NewMessage>(body)).await;
+            assert_eq!(
+                (malformed.status, malformed.kind.ends_with("/malformed")),
+                (400, true),
+                "{malformed:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_number_that_is_asked_for_is_within_its_bounds() {
+        assert_eq!(at_most("limit", None, 50, 200).unwrap(), 50);
+        assert_eq!(at_most("limit", Some(200), 50, 200).unwrap(), 200);
+        for asked in [0, 201] {
+            let refused = problem(at_most("limit", Some(asked), 50, 200)).await;
+            assert!(refused.status == 422 && refused.detail.contains("`limit`"), "{refused:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_told_by_its_method_path_and_body() {
+        let of = |method: &str, path: &str, body: &[u8]| {
+            let request = Request::builder().method(method).uri(path).header("Idempotency-Key", "k");
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            let key = futures::executor::block_on(IdempotencyKey::from_request_parts(&mut parts, &()));
+            key.unwrap().of(body).request
+        };
+        let first = of("POST", "/v1/a", b"{}");
+        assert_eq!(of("POST", "/v1/a", b"{}"), first);
+        for other in [
+            of("PUT", "/v1/a", b"{}"),
+            of("POST", "/v1/b", b"{}"),
+            of("POST", "/v1/a?b=1", b"{}"),
+            of("POST", "/v1/a", b"{ }"),
+        ] {
+            assert_ne!(other, first);
+        }
     }
 }

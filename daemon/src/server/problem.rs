@@ -21,6 +21,14 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// A request that breaks a rule: `detail` names the field and the rule.
+    #[must_use]
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "A field breaks a rule", detail)
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

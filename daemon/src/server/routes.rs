@@ -28,7 +28,8 @@ use autonomy_api::{
     AddDevice, Adopt, BackUp, ChainStatus, Device, DeviceKey, Devices, MAX_BODY, OnionStatus, Problem,
     Reconcile, ServiceStatus, Status,
 };
-use autonomy_node::{Answer, Caller, Command, MailCommand, NodeStatus, Refusal, Request, Timestamp};
+use autonomy_messaging::messenger;
+use autonomy_node::{Answer, Caller, Command, NodeStatus, Refusal, Request, Timestamp};
 
 /// What every route needs.
 #[derive(Clone, Debug)]
@@ -85,10 +86,10 @@ pub fn router(state: ApiState) -> Router {
 pub(super) async fn ask(
     handle: &Handle,
     caller: Caller,
-    key: Option<IdempotencyKey>,
+    idempotency_key: Option<autonomy_node::IdempotencyKey>,
     command: Command,
 ) -> Result<Answer, ApiError> {
-    let request = Request { caller, idempotency_key: key.map(|key| key.0), command };
+    let request = Request { caller, idempotency_key, command };
     Ok(handle.ask(request).await??)
 }
 
@@ -96,10 +97,10 @@ pub(super) async fn ask(
 async fn ask_mail(
     state: &ApiState,
     caller: Caller,
-    key: Option<IdempotencyKey>,
-    command: MailCommand,
+    idempotency_key: Option<autonomy_node::IdempotencyKey>,
+    command: messenger::Command,
 ) -> Result<Answer, ApiError> {
-    ask(&state.handle, caller, key, Command::Mail(command)).await
+    ask(&state.handle, caller, idempotency_key, Command::Mail(command)).await
 }
 
 /// Gives the answer a route expects, or the mistake of the program that it would be not to get it.
@@ -181,10 +182,10 @@ pub(super) async fn adopt(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Json(body): Json<Adopt>,
+    Json(body, bytes): Json<Adopt>,
 ) -> Result<StatusCode, ApiError> {
     on_the_machine(caller)?;
-    ask(&state.handle, caller, Some(key), Command::Adopt(body.bundle)).await?;
+    ask(&state.handle, caller, Some(key.of(&bytes)), Command::Adopt(body.bundle)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -196,7 +197,7 @@ pub(super) async fn back_up(
     State(state): State<ApiState>,
     caller: Caller,
     _: IdempotencyKey,
-    Json(body): Json<BackUp>,
+    Json(body, _): Json<BackUp>,
 ) -> Result<StatusCode, ApiError> {
     on_the_machine(caller)?;
     let file = PathBuf::from(body.file);
@@ -223,10 +224,10 @@ pub(super) async fn reconcile(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Json(body): Json<Reconcile>,
+    Json(body, bytes): Json<Reconcile>,
 ) -> Result<StatusCode, ApiError> {
     on_the_machine(caller)?;
-    ask(&state.handle, caller, Some(key), Command::Reconcile { seen: body.seen }).await?;
+    ask(&state.handle, caller, Some(key.of(&bytes)), Command::Reconcile { seen: body.seen }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -255,9 +256,9 @@ pub(super) async fn add_device(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Json(body): Json<AddDevice>,
+    Json(body, bytes): Json<AddDevice>,
 ) -> Answered<Device> {
-    answered!(ask(&state.handle, caller, Some(key), Command::AddDevice(body)).await?, Device)
+    answered!(ask(&state.handle, caller, Some(key.of(&bytes)), Command::AddDevice(body)).await?, Device)
 }
 
 /// Shuts a device out, at once: its open connections get no further answer.
@@ -270,6 +271,6 @@ pub(super) async fn revoke_device(
     key: IdempotencyKey,
     PathId(device): PathId<DeviceKey>,
 ) -> Result<StatusCode, ApiError> {
-    ask(&state.handle, caller, Some(key), Command::RevokeDevice(device)).await?;
+    ask(&state.handle, caller, Some(key.of(b"")), Command::RevokeDevice(device)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -59,7 +59,7 @@ pub struct MessengerStatus {
     pub refused: RefusalCounts,
 }
 
-/// What became of the messages in a parcel.
+/// What became of messages that were carried here by hand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Imported {
@@ -67,7 +67,7 @@ pub struct Imported {
     pub opened: u32,
     /// Known already.
     pub repeats: u32,
-    /// Not for us, or they cannot be opened (any more).
+    /// Not for this pod, or they cannot be opened any more.
     pub refused: u32,
 }
 

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use autonomy_messaging::{CHUNK_LEN, messenger::MAX_LOADED};
+use autonomy_messaging::{CHUNK_LEN, messenger::MAX_LOADED, payload::FileName};
 use data_encoding::HEXLOWER;
 use hyper::body::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -18,7 +18,7 @@ use crate::{
     files::{self, GrowingFile},
     routes::id,
 };
-use autonomy_api::{Direction, File, FileState, Files, OfferFile};
+use autonomy_api::{Direction, File, FileState, Files, Id, OfferFile};
 
 /// One file is told in 600 bytes, a contact has 64.
 const MAX_FILES: usize = 128 * 1024;
@@ -102,13 +102,13 @@ impl Mailbox<'_> {
         &self,
         contact: &str,
         path: &Path,
-        name: &str,
+        name: FileName,
         progress: impl Fn(&File),
     ) -> Result<File, FileError> {
         let unreadable = |source| FileError::Read { path: path.to_owned(), source };
         let mut local = LocalFile::open(path).map_err(unreadable)?;
         let (size, sha256) = digest(&mut local).map_err(unreadable)?;
-        let mut file = self.begun(contact, OfferFile { name: name.to_owned(), size, sha256 }).await?;
+        let mut file = self.begun(contact, OfferFile { name, size, sha256 }).await?;
         let chunks = u32::try_from(file.done / u64::from(CHUNK_LEN)).unwrap_or(u32::MAX);
         let mut first = chunks;
         local.seek(io::SeekFrom::Start(u64::from(first) * u64::from(CHUNK_LEN))).map_err(unreadable)?;
@@ -132,7 +132,8 @@ impl Mailbox<'_> {
             let OfferFile { name, size, sha256 } = &offer;
             file.state == FileState::Loading
                 && file.direction == Direction::Outgoing
-                && (&file.name, &file.size, &file.sha256) == (name, size, sha256)
+                && (file.name.as_str(), file.size) == (name.as_str(), *size)
+                && file.sha256 == sha256.to_string()
         };
         if let Some(begun) = self.files(contact).await?.into_iter().find(same) {
             return Ok(begun);
@@ -216,13 +217,13 @@ impl Mailbox<'_> {
     }
 }
 
-/// Size and SHA-256 of a file, in lower-case hexadecimal.
-fn digest(file: &mut LocalFile) -> io::Result<(u64, String)> {
+/// Size and SHA-256 of a file.
+fn digest(file: &mut LocalFile) -> io::Result<(u64, Id<32>)> {
     let (mut hash, mut size) = (Sha256::new(), 0);
     loop {
         let piece = read_piece(file)?;
         if piece.is_empty() {
-            return Ok((size, HEXLOWER.encode(&hash.finalize())));
+            return Ok((size, Id(hash.finalize().into())));
         }
         size += piece.len() as u64;
         hash.update(&piece);

@@ -55,7 +55,7 @@ impl Mailbox<'_> {
     /// # Errors
     /// See [`Mailbox::status`].
     pub async fn import_card(&self, card: &VCard) -> Result<Contact, DeviceError> {
-        let body = ImportCard { vcard: card.to_text().into() };
+        let body = ImportCard { vcard: card.clone() };
         let told: Contact = self.send(Call::post("/v1/vcards", &body, MAX_SMALL)).await?;
         check::same("contact", &card.root.to_string(), &told.identity)?;
         check::contact(self.own.as_ref(), told)

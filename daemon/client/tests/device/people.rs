@@ -6,8 +6,9 @@ use autonomy_api::{
 };
 use autonomy_client::{CallError, DeviceError, Distrust, MailFileError};
 use autonomy_messaging::{
-    AuthSeed, PublicKey, SigningKey,
+    AuthSeed, Name, PublicKey, SigningKey,
     invite::Invite,
+    payload::Text,
     place::{Capability, Place, QueueAddress, QueueId},
     safety::SafetyNumber,
 };
@@ -36,11 +37,14 @@ pub(crate) fn anothers_invite() -> Invite {
     Invite::new(now() + 3_600, root, [6; 32], [7; 32], address)
 }
 
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
 /// A contact that waits to be confirmed by the other.
 pub(crate) async fn joining(world: &World) -> Contact {
-    let invite = anothers_invite();
-    let wish = AcceptInvite { invite: invite.to_text().into(), name: Some("Bob".into()) };
-    world.device.mailbox().accept(&invite, &wish).await.unwrap()
+    let wish = AcceptInvite { invite: anothers_invite(), name: Some(name("Bob")) };
+    world.device.mailbox().accept(&wish).await.unwrap()
 }
 
 #[track_caller]
@@ -61,7 +65,7 @@ pub(crate) fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, DeviceError>
 async fn an_invite_is_the_owners_own_and_ends_when_it_is_taken_back() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
-    let wish = NewInvite { note: Some("for Bob".into()), valid_for: None };
+    let wish = NewInvite { note: Some(name("for Bob")), valid_for: None };
     let made = mailbox.invite(&wish).await.unwrap();
     let invite = Invite::from_text(&made.text).unwrap();
     assert_eq!(invite.root(), world.device.profile.pod().unwrap().root());
@@ -70,8 +74,8 @@ async fn an_invite_is_the_owners_own_and_ends_when_it_is_taken_back() {
     mailbox.cancel_invite(&made.id).await.unwrap();
     let invites = mailbox.invites().await.unwrap();
     assert_eq!((invites.len(), invites[0].state), (1, InviteState::Cancelled));
-    let own = AcceptInvite { invite: made.text.clone(), name: None };
-    assert_refused(mailbox.accept(&invite, &own).await, "conflict");
+    let own = AcceptInvite { invite, name: None };
+    assert_refused(mailbox.accept(&own).await, "conflict");
 }
 
 #[tokio::test]
@@ -98,11 +102,11 @@ async fn a_contact_is_who_the_invite_says() {
     assert_eq!((contact.state, contact.name.as_str()), (ContactState::Joining, "Bob"));
     assert_eq!(contact.identity, invite.root().to_string());
     let mailbox = world.device.mailbox();
-    assert_refused(mailbox.say(&contact.id, "hello").await, "conflict");
+    assert_refused(mailbox.say(&contact.id, Text::new("hello").unwrap()).await, "conflict");
     let other = AuthSeed::from_bytes(&[78; 32]).root_key().public().to_string();
     world.change("POST", "/v1/contacts", move |answer| answer["identity"] = json!(other));
-    let wish = AcceptInvite { invite: invite.to_text().into(), name: None };
-    assert_distrusted(mailbox.accept(&invite, &wish).await, "id");
+    let wish = AcceptInvite { invite, name: None };
+    assert_distrusted(mailbox.accept(&wish).await, "id");
 }
 
 #[tokio::test]
@@ -147,11 +151,10 @@ async fn a_change_is_made_whole_or_not_at_all() {
     let world = World::new().await;
     let contact = joining(&world).await;
     let mailbox = world.device.mailbox();
-    let both =
-        UpdateContact { name: Some("Robert".into()), verified: Some(true), ..UpdateContact::default() };
+    let both = UpdateContact { name: Some(name("Robert")), verified: Some(true), ..UpdateContact::default() };
     let changed = mailbox.update(&contact.id, &both).await.unwrap();
     assert_eq!((changed.name.as_str(), changed.verified), ("Robert", true));
-    let refused = UpdateContact { name: Some("Rob".into()), blocked: Some(true), ..UpdateContact::default() };
+    let refused = UpdateContact { name: Some(name("Rob")), blocked: Some(true), ..UpdateContact::default() };
     assert_refused(mailbox.update(&contact.id, &refused).await, "conflict");
     assert_eq!(mailbox.contact(&contact.id).await.unwrap().name, "Robert", "nothing of it was done");
     assert_refused(mailbox.update(&contact.id, &UpdateContact::default()).await, "invalid");
@@ -200,14 +203,13 @@ async fn relays_and_the_owners_name_are_kept_and_checked() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
     assert_eq!(mailbox.profile().await.unwrap().name, None);
-    let named = |name: &str| SetProfile { name: Some(name.into()), reach: None };
-    assert_eq!(mailbox.set_profile(&named("Alice")).await.unwrap().name.as_deref(), Some("Alice"));
-    assert_refused(mailbox.set_profile(&named("Al\u{200b}ice")).await, "invalid");
+    let named = SetProfile { name: Some(name("Alice")), reach: None };
+    assert_eq!(mailbox.set_profile(&named).await.unwrap().name.as_deref(), Some("Alice"));
     let reached = |reach| SetProfile { name: None, reach: Some(reach) };
     assert_refused(mailbox.set_profile(&reached(Reach::Relays)).await, "conflict");
-    let wish = |place: String| AddRelay { place, name: None, token: Some("00".repeat(32).as_str().into()) };
-    assert_refused(mailbox.add_relay(&wish("/ip4/10.0.0.1/tcp/4001".into())).await, "invalid");
-    let relays = mailbox.add_relay(&wish(place::text(&elsewhere(40)))).await.unwrap();
+    let token = Some(Capability::from_bytes([0; 32]));
+    let wish = AddRelay { place: elsewhere(40), name: None, token };
+    let relays = mailbox.add_relay(&wish).await.unwrap();
     assert_eq!((relays.len(), relays[0].name.len()), (1, 8));
     let profile = mailbox.set_profile(&reached(Reach::Relays)).await.unwrap();
     assert_eq!((profile.name.as_deref(), profile.reach), (Some("Alice"), Reach::Relays));

@@ -98,7 +98,7 @@ fn a_spare_descriptor_key_is_handed_out_once_and_burnt_with_its_device() {
     assert_eq!(before.len(), 4);
     let laptop = key(20);
     let mut newcomer = world.newcomer(&laptop, Access::Full);
-    newcomer.descriptor_key = before[0].clone();
+    newcomer.descriptor_key = before[0].parse().unwrap();
     world.device_asks(Command::AddDevice(newcomer)).unwrap();
     assert_eq!(spare(&mut world), before[1..]);
     world.device_asks(Command::RevokeDevice(Id(laptop.verifying_key().to_bytes()))).unwrap();

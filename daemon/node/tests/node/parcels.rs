@@ -1,18 +1,16 @@
 //! Two pods that never see a network: all that they say to each other is carried by hand.
 
-use autonomy_api::{
-    AcceptInvite, Access, Contact, ContactState, Id, ImportCard, Imported, MessageState, NewMessage,
-};
-use autonomy_messaging::carrier::Parcel;
-use autonomy_node::{Answer, CarriedParcel, Command, Input, MailCommand, MessagesPage, Refusal};
+use autonomy_api::{Access, Contact, ContactState, Id, Imported, MessageState};
+use autonomy_messaging::{carrier::Parcel, messenger::Command as Mail, vcard::VCard};
+use autonomy_node::{Answer, Command, Input, Refusal};
 
 use crate::{
-    mail::{NOBODY, asks, contacts, id, invites, only_contact, other},
+    mail::{NOBODY, accept, asks, contacts, id, invites, newest, only_contact, other, text_to},
     world::World,
 };
 
 /// What a command gives to be carried.
-fn packs(world: &mut World, command: MailCommand) -> Vec<u8> {
+fn packs(world: &mut World, command: Mail) -> Vec<u8> {
     let Answer::Bytes(bytes) = asks(world, command) else { panic!("no parcel") };
     Parcel::parse(&bytes).unwrap();
     bytes.into_vec()
@@ -21,8 +19,8 @@ fn packs(world: &mut World, command: MailCommand) -> Vec<u8> {
 /// Takes a parcel in; a second or two pass on the way.
 fn unpacks(world: &mut World, bytes: Vec<u8>) -> Imported {
     world.now += 2;
-    let carried = CarriedParcel { bytes };
-    let Answer::Imported(told) = asks(world, MailCommand::ImportParcel(carried)) else { panic!("no counts") };
+    let carried = Parcel::parse(&bytes).unwrap();
+    let Answer::Imported(told) = asks(world, Mail::ImportParcel(carried)) else { panic!("no counts") };
     world.give(Input::Wake);
     told
 }
@@ -30,20 +28,17 @@ fn unpacks(world: &mut World, bytes: Vec<u8>) -> Imported {
 /// Carries all that waits for the only contact of `from`.
 fn carry(from: &mut World, to: &mut World) -> Imported {
     let contact = id(&only_contact(from));
-    let bytes = packs(from, MailCommand::ExportParcel(contact));
+    let bytes = packs(from, Mail::ExportParcel(contact.into()));
     unpacks(to, bytes)
 }
 
 fn says(world: &mut World, to: Id<16>, text: &str) -> u64 {
-    let said = MailCommand::Send(to, NewMessage { text: text.into() });
-    let Answer::Queued(queued) = asks(world, said) else { panic!("not taken") };
+    let Answer::Queued(queued) = asks(world, text_to(to, text)) else { panic!("not taken") };
     queued.number
 }
 
 fn texts(world: &mut World, of: Id<16>) -> Vec<(String, MessageState)> {
-    let Answer::Messages(page) = asks(world, MailCommand::Messages(of, MessagesPage::default())) else {
-        panic!("no page")
-    };
+    let Answer::Messages(page) = asks(world, newest(of)) else { panic!("no page") };
     page.messages.iter().map(|m| (m.text.as_deref().unwrap_or_default().to_owned(), m.state)).collect()
 }
 
@@ -51,18 +46,17 @@ fn texts(world: &mut World, of: Id<16>) -> Vec<(String, MessageState)> {
 fn two_people_become_contacts_and_talk_by_parcels_alone() {
     let (mut alice, mut bob) = (World::adopted(), other());
     let invite = invites(&mut alice);
-    let notice = packs(&mut alice, MailCommand::ExportInvite(invite.id.parse().unwrap()));
-    let accept = AcceptInvite { invite: invite.text.clone(), name: Some("Alice".into()) };
-    asks(&mut bob, MailCommand::Accept(accept));
+    let notice = packs(&mut alice, Mail::ExportInvite(invite.id.parse::<Id<8>>().unwrap().into()));
+    asks(&mut bob, accept(&invite));
     let of_bob = id(&only_contact(&mut bob));
-    let early = bob.refused(bob.device.caller(), Command::Mail(MailCommand::ExportParcel(of_bob)));
+    let early = bob.refused(bob.device.caller(), Command::Mail(Mail::ExportParcel(of_bob.into())));
     assert!(matches!(&early, Refusal::Conflict(why) if why.contains("key package")), "{early}");
 
     assert_eq!(unpacks(&mut bob, notice).opened, 1);
     assert_eq!(carry(&mut bob, &mut alice).opened, 1);
     let asking = only_contact(&mut alice);
     assert_eq!(asking.state, ContactState::Asking);
-    asks(&mut alice, MailCommand::Confirm(id(&asking)));
+    asks(&mut alice, Mail::Confirm(id(&asking).into()));
     let number = says(&mut alice, id(&asking), "by hand");
     assert!(carry(&mut alice, &mut bob).opened >= 1);
     assert_eq!(only_contact(&mut bob).state, ContactState::Active);
@@ -80,7 +74,7 @@ fn a_parcel_is_taken_once_and_only_by_whom_it_is_for() {
     let (mut alice, mut bob) = contacts();
     let (to_bob, to_alice) = (id(&only_contact(&mut alice)), id(&only_contact(&mut bob)));
     says(&mut alice, to_bob, "once");
-    let bytes = packs(&mut alice, MailCommand::ExportParcel(to_bob));
+    let bytes = packs(&mut alice, Mail::ExportParcel(to_bob.into()));
     let back = unpacks(&mut alice, bytes.clone());
     assert_eq!((back.opened, back.repeats, back.refused), (0, 0, 1), "her own queues are others");
     assert_eq!(unpacks(&mut bob, bytes.clone()).opened, 1);
@@ -94,8 +88,8 @@ fn a_repeat_under_one_key_is_answered_as_the_first_time() {
     let (mut alice, mut bob) = contacts();
     let to_bob = id(&only_contact(&mut alice));
     says(&mut alice, to_bob, "once");
-    let bytes = packs(&mut alice, MailCommand::ExportParcel(to_bob));
-    let import = Command::Mail(MailCommand::ImportParcel(CarriedParcel { bytes }));
+    let bytes = packs(&mut alice, Mail::ExportParcel(to_bob.into()));
+    let import = Command::Mail(Mail::ImportParcel(Parcel::parse(&bytes).unwrap()));
     let caller = bob.device.caller();
     let first = bob.ask_with_key(caller, Some("k"), import.clone()).unwrap();
     assert_eq!(bob.ask_with_key(caller, Some("k"), import).unwrap(), first);
@@ -105,8 +99,8 @@ fn a_repeat_under_one_key_is_answered_as_the_first_time() {
 fn a_card_makes_a_person_known_to_another_pod() {
     let (mut alice, _) = contacts();
     let bob = only_contact(&mut alice);
-    let Answer::Card(vcard) = asks(&mut alice, MailCommand::ExportCard(id(&bob))) else { panic!("no card") };
-    let import = MailCommand::ImportCard(ImportCard { vcard: vcard.as_str().into() });
+    let Answer::Card(vcard) = asks(&mut alice, Mail::ExportCard(id(&bob).into())) else { panic!("no card") };
+    let import = Mail::ImportCard(Box::new(VCard::from_text(&vcard).unwrap()));
     let mut carol = World::seeded(9);
     carol.device.auth = autonomy_messaging::AuthSeed::from_bytes(&[43; 32]);
     let bundle = carol.bundle(1);
@@ -120,32 +114,29 @@ fn a_card_makes_a_person_known_to_another_pod() {
 
 #[test]
 fn what_cannot_be_carried_is_refused_by_its_name() {
-    let mut world = World::adopted();
-    let caller = world.device.caller();
-    let card = MailCommand::ImportCard(ImportCard { vcard: "BEGIN:VCARD".into() });
-    for (field, command) in [
-        ("parcel", MailCommand::ImportParcel(CarriedParcel { bytes: b"apcl".to_vec() })),
-        ("vcard", card.clone()),
-    ] {
-        let refusal = world.refused(caller, Command::Mail(command));
-        assert!(matches!(&refusal, Refusal::Invalid { field: found, .. } if *found == field), "{refusal}");
-    }
-    let no_invite = Id([0; 8]);
+    let (mut world, _) = contacts();
+    let bob = only_contact(&mut world);
+    let Answer::Card(vcard) = asks(&mut world, Mail::ExportCard(id(&bob).into())) else { panic!("no card") };
+    says(&mut world, id(&bob), "carried");
+    let parcel = packs(&mut world, Mail::ExportParcel(id(&bob).into()));
+    let parcel = Parcel::parse(&parcel).unwrap();
+    let (caller, nobody, no_invite) = (world.device.caller(), NOBODY.into(), Id([0; 8]));
     for (name, command) in [
-        (NOBODY.to_string(), MailCommand::ExportParcel(NOBODY)),
-        (NOBODY.to_string(), MailCommand::ExportCard(NOBODY)),
-        (no_invite.to_string(), MailCommand::ExportInvite(no_invite)),
+        (NOBODY.to_string(), Mail::ExportParcel(nobody)),
+        (NOBODY.to_string(), Mail::ExportCard(nobody)),
+        (no_invite.to_string(), Mail::ExportInvite(no_invite.into())),
     ] {
         let refusal = world.refused(caller, Command::Mail(command));
         assert!(matches!(&refusal, Refusal::Unknown { id, .. } if *id == name), "{refusal}");
     }
     for (needed, command) in [
-        (Access::Limited, MailCommand::ExportParcel(NOBODY)),
-        (Access::Limited, MailCommand::ImportParcel(CarriedParcel { bytes: vec![] })),
-        (Access::Limited, MailCommand::ExportCard(NOBODY)),
-        (Access::Full, MailCommand::ExportInvite(no_invite)),
-        (Access::Full, card),
+        (Access::Limited, Mail::ExportParcel(nobody)),
+        (Access::Limited, Mail::ImportParcel(parcel)),
+        (Access::Limited, Mail::ExportCard(nobody)),
+        (Access::Full, Mail::ExportInvite(no_invite.into())),
+        (Access::Full, Mail::ImportCard(Box::new(VCard::from_text(&vcard).unwrap()))),
     ] {
+        let command = Command::Mail(command);
         assert_eq!(command.required_access(), needed, "{command:?}");
     }
 }

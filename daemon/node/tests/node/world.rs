@@ -11,8 +11,8 @@ use autonomy_messaging::{
     provision::{Bundle, BundleTerms},
 };
 use autonomy_node::{
-    Answer, Caller, ChainEvent, ChainPoint, Command, Effect, Identity, Input, Node, Refusal, Reply, Request,
-    Row, SourceState, Step, Timestamp,
+    Answer, Caller, ChainEvent, ChainPoint, Command, Effect, IdempotencyKey, Identity, Input, Node, Refusal,
+    Reply, Request, Row, SourceState, Step, Timestamp,
 };
 use autonomy_wallet::{
     account::AccountMap,
@@ -22,8 +22,8 @@ use autonomy_wallet::{
     },
     keys::Seed,
 };
-use data_encoding::HEXLOWER;
 use rand::{SeedableRng as _, rngs::StdRng};
+use sha2::{Digest as _, Sha256};
 
 use crate::cosigner;
 
@@ -120,9 +120,9 @@ impl World {
         let role = CertificateRole::Device { access };
         let certificate = self.device.auth.root_key().certify(role, &PublicKey::from(key), 1, validity);
         AddDevice {
-            certificate: HEXLOWER.encode(&certificate.to_bytes()),
-            name: "laptop".into(),
-            descriptor_key: HEXLOWER.encode(DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
+            certificate: certificate.into(),
+            name: Name::new("laptop").unwrap(),
+            descriptor_key: Id(*DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
         }
     }
 
@@ -146,7 +146,9 @@ impl World {
     }
 
     pub(crate) fn ask_with_key(&mut self, caller: Caller, key: Option<&str>, command: Command) -> Reply {
-        let idempotency_key = key.map(str::to_owned);
+        // As a route does it: the same command comes in the same bytes, and another in others.
+        let request = Sha256::digest(format!("{command:?}")).into();
+        let idempotency_key = key.map(|key| IdempotencyKey { key: key.to_owned(), request });
         self.give(Input::Request(Request { caller, idempotency_key, command })).unwrap()
     }
 

@@ -6,12 +6,16 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{Answered, ApiError, ApiState, answered, ask_mail, unexpected};
+use super::{Answered, ApiError, ApiState, answered, ask, ask_mail, unexpected};
 use crate::server::extract::{IdempotencyKey, Json, PathId};
 use autonomy_api::{
     AcceptInvite, Contact, Contacts, Id, Invite, Invites, NewInvite, Problem, Safety, UpdateContact,
 };
-use autonomy_node::{Answer, Caller, MailCommand};
+use autonomy_messaging::messenger::Command as Mail;
+use autonomy_node::{Answer, Caller, Command};
+
+/// An invite holds for a week where nothing else is asked for, seconds.
+const USUAL_VALIDITY: u64 = 7 * 24 * 60 * 60;
 
 pub(super) fn routes() -> axum::Router<ApiState> {
     axum::Router::new()
@@ -27,7 +31,7 @@ pub(super) fn routes() -> axum::Router<ApiState> {
 #[utoipa::path(get, path = "/v1/invites", tag = "contacts",
     responses((status = 200, body = Invites), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::server) async fn invites(State(state): State<ApiState>, caller: Caller) -> Answered<Invites> {
-    answered!(ask_mail(&state, caller, None, MailCommand::Invites).await?, Invites)
+    answered!(ask_mail(&state, caller, None, Mail::Invites).await?, Invites)
 }
 
 /// Makes an invite. It can be redeemed once its state is `ready`: its place has to take it first.
@@ -38,9 +42,10 @@ pub(in crate::server) async fn new_invite(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Json(body): Json<NewInvite>,
+    Json(body, bytes): Json<NewInvite>,
 ) -> Answered<Invite> {
-    answered!(ask_mail(&state, caller, Some(key), MailCommand::NewInvite(body)).await?, Invite)
+    let command = Mail::Invite { note: body.note, valid_for: body.valid_for.unwrap_or(USUAL_VALIDITY) };
+    answered!(ask_mail(&state, caller, Some(key.of(&bytes)), command).await?, Invite)
 }
 
 /// One invite.
@@ -51,7 +56,7 @@ pub(in crate::server) async fn invite(
     caller: Caller,
     PathId(invite): PathId<Id<8>>,
 ) -> Answered<Invite> {
-    answered!(ask_mail(&state, caller, None, MailCommand::Invite(invite)).await?, Invite)
+    answered!(ask_mail(&state, caller, None, Mail::InviteById(invite.into())).await?, Invite)
 }
 
 /// Takes an invite back: nobody can redeem it any more.
@@ -64,7 +69,7 @@ pub(in crate::server) async fn cancel_invite(
     key: IdempotencyKey,
     PathId(invite): PathId<Id<8>>,
 ) -> Result<StatusCode, ApiError> {
-    ask_mail(&state, caller, Some(key), MailCommand::CancelInvite(invite)).await?;
+    ask_mail(&state, caller, Some(key.of(b"")), Mail::CancelInvite(invite.into())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -72,7 +77,7 @@ pub(in crate::server) async fn cancel_invite(
 #[utoipa::path(get, path = "/v1/contacts", tag = "contacts",
     responses((status = 200, body = Contacts), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::server) async fn contacts(State(state): State<ApiState>, caller: Caller) -> Answered<Contacts> {
-    answered!(ask_mail(&state, caller, None, MailCommand::Contacts).await?, Contacts)
+    answered!(ask_mail(&state, caller, None, Mail::Contacts).await?, Contacts)
 }
 
 /// Redeems an invite of somebody else's. Messages go once the inviter has confirmed.
@@ -83,9 +88,10 @@ pub(in crate::server) async fn accept_invite(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Json(body): Json<AcceptInvite>,
+    Json(body, bytes): Json<AcceptInvite>,
 ) -> Answered<Contact> {
-    answered!(ask_mail(&state, caller, Some(key), MailCommand::Accept(body)).await?, Contact)
+    let command = Mail::Accept { invite: Box::new(body.invite), name: body.name };
+    answered!(ask_mail(&state, caller, Some(key.of(&bytes)), command).await?, Contact)
 }
 
 /// One contact.
@@ -96,7 +102,7 @@ pub(in crate::server) async fn contact(
     caller: Caller,
     PathId(contact): PathId<Id<16>>,
 ) -> Answered<Contact> {
-    answered!(ask_mail(&state, caller, None, MailCommand::Contact(contact)).await?, Contact)
+    answered!(ask_mail(&state, caller, None, Mail::Contact(contact.into())).await?, Contact)
 }
 
 /// Renames, verifies, blocks.
@@ -109,9 +115,10 @@ pub(in crate::server) async fn update_contact(
     caller: Caller,
     key: IdempotencyKey,
     PathId(contact): PathId<Id<16>>,
-    Json(body): Json<UpdateContact>,
+    Json(body, bytes): Json<UpdateContact>,
 ) -> Answered<Contact> {
-    answered!(ask_mail(&state, caller, Some(key), MailCommand::UpdateContact(contact, body)).await?, Contact)
+    let command = Command::UpdateContact(contact.into(), body);
+    answered!(ask(&state.handle, caller, Some(key.of(&bytes)), command).await?, Contact)
 }
 
 /// Forgets a contact and all that was said; declines one who asks.
@@ -124,7 +131,7 @@ pub(in crate::server) async fn remove_contact(
     key: IdempotencyKey,
     PathId(contact): PathId<Id<16>>,
 ) -> Result<StatusCode, ApiError> {
-    ask_mail(&state, caller, Some(key), MailCommand::RemoveContact(contact)).await?;
+    ask_mail(&state, caller, Some(key.of(b"")), Mail::Remove(contact.into())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -138,7 +145,7 @@ pub(in crate::server) async fn confirm_contact(
     key: IdempotencyKey,
     PathId(contact): PathId<Id<16>>,
 ) -> Answered<Contact> {
-    answered!(ask_mail(&state, caller, Some(key), MailCommand::Confirm(contact)).await?, Contact)
+    answered!(ask_mail(&state, caller, Some(key.of(b"")), Mail::Confirm(contact.into())).await?, Contact)
 }
 
 /// What two people compare to know that nobody stands between them. It depends on their identities alone.
@@ -149,5 +156,5 @@ pub(in crate::server) async fn safety(
     caller: Caller,
     PathId(contact): PathId<Id<16>>,
 ) -> Answered<Safety> {
-    answered!(ask_mail(&state, caller, None, MailCommand::Safety(contact)).await?, Safety)
+    answered!(ask(&state.handle, caller, None, Command::Safety(contact.into())).await?, Safety)
 }

@@ -11,9 +11,13 @@ use axum::{
 use serde::Deserialize;
 
 use super::{Answered, ApiError, ApiState, answered, ask_mail, unexpected};
-use crate::server::extract::{Body, IdempotencyKey, Json, PathId, PathIds, Query};
+use crate::server::extract::{Body, IdempotencyKey, Json, PathId, PathIds, Query, at_most};
 use autonomy_api::{File, Files, Id, MAX_CHUNKS_BODY, OfferFile, Problem};
-use autonomy_node::{Answer, Caller, ChunksRead, LoadedChunks, MailCommand};
+use autonomy_messaging::{
+    FileContent,
+    messenger::{Command as Mail, MAX_LOADED},
+};
+use autonomy_node::{Answer, Caller};
 
 pub(super) fn routes() -> axum::Router<ApiState> {
     axum::Router::new()
@@ -35,7 +39,7 @@ pub(in crate::server) async fn files(
     caller: Caller,
     PathId(contact): PathId<Id<16>>,
 ) -> Answered<Files> {
-    answered!(ask_mail(&state, caller, None, MailCommand::Files(contact)).await?, Files)
+    answered!(ask_mail(&state, caller, None, Mail::Files(contact.into())).await?, Files)
 }
 
 /// Begins to send a file: its bytes follow, then the contact hears of it.
@@ -48,9 +52,12 @@ pub(in crate::server) async fn offer_file(
     caller: Caller,
     key: IdempotencyKey,
     PathId(contact): PathId<Id<16>>,
-    Json(body): Json<OfferFile>,
+    Json(body, bytes): Json<OfferFile>,
 ) -> Answered<File> {
-    answered!(ask_mail(&state, caller, Some(key), MailCommand::OfferFile(contact, body)).await?, File)
+    let OfferFile { name, size, sha256 } = body;
+    let content = FileContent { size, sha256: sha256.0 };
+    let command = Mail::OfferFile { contact: contact.into(), name, content };
+    answered!(ask_mail(&state, caller, Some(key.of(&bytes)), command).await?, File)
 }
 
 /// One file.
@@ -62,7 +69,7 @@ pub(in crate::server) async fn file(
     caller: Caller,
     PathIds(contact, file): PathIds,
 ) -> Answered<File> {
-    answered!(ask_mail(&state, caller, None, MailCommand::File(contact, file)).await?, File)
+    answered!(ask_mail(&state, caller, None, Mail::File(contact.into(), file.into())).await?, File)
 }
 
 /// Stops sending or taking a file, and forgets it.
@@ -75,7 +82,7 @@ pub(in crate::server) async fn remove_file(
     key: IdempotencyKey,
     PathIds(contact, file): PathIds,
 ) -> Result<StatusCode, ApiError> {
-    ask_mail(&state, caller, Some(key), MailCommand::RemoveFile(contact, file)).await?;
+    ask_mail(&state, caller, Some(key.of(b"")), Mail::RemoveFile(contact.into(), file.into())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -100,8 +107,13 @@ pub(in crate::server) async fn load_file(
     Query(query): Query<LoadQuery>,
     Body(bytes): Body,
 ) -> Answered<File> {
-    let chunks = LoadedChunks { first: query.first, bytes: bytes.to_vec() };
-    answered!(ask_mail(&state, caller, None, MailCommand::LoadFile(contact, file, chunks)).await?, File)
+    let command = Mail::LoadFile {
+        contact: contact.into(),
+        transfer: file.into(),
+        first: query.first,
+        bytes: bytes.to_vec(),
+    };
+    answered!(ask_mail(&state, caller, None, command).await?, File)
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,8 +136,10 @@ pub(in crate::server) async fn read_file(
     PathIds(contact, file): PathIds,
     Query(query): Query<ReadQuery>,
 ) -> Result<Response, ApiError> {
-    let wish = ChunksRead { first: query.first, count: query.count };
-    match ask_mail(&state, caller, None, MailCommand::ReadFile(contact, file, wish)).await? {
+    let count = at_most("count", query.count, MAX_LOADED, MAX_LOADED)?;
+    let (contact, transfer) = (contact.into(), file.into());
+    let command = Mail::ReadFile { contact, transfer, first: query.first, count };
+    match ask_mail(&state, caller, None, command).await? {
         Answer::Bytes(bytes) => {
             let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
             Ok((kind, Bytes::from(bytes.into_vec())).into_response())

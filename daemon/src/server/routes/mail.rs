@@ -7,13 +7,19 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Answered, ApiError, ApiState, answered, ask_mail, unexpected};
-use crate::server::extract::{IdempotencyKey, Json, PathId, Query};
+use super::{Answered, ApiError, ApiState, answered, ask, ask_mail, unexpected};
+use crate::server::extract::{IdempotencyKey, Json, PathId, Query, at_most};
 use autonomy_api::{
     AddRelay, Id, MailStatus, MarkRead, Messages, NewMessage, Problem, Profile, QueuedMessage, Relays,
     SetProfile,
+    place::{parse, short_name},
 };
-use autonomy_node::{Answer, Caller, MailCommand, MessagesPage};
+use autonomy_messaging::{messenger::Command as Mail, place::Place};
+use autonomy_node::{Answer, Caller, Command, Refusal};
+
+/// Messages given where no limit is asked for, and the most that can be asked for: of the longest kind they are 3 MB.
+const USUAL_PAGE: u32 = 50;
+const MAX_PAGE: u32 = 200;
 
 pub(super) fn routes() -> axum::Router<ApiState> {
     axum::Router::new()
@@ -28,14 +34,14 @@ pub(super) fn routes() -> axum::Router<ApiState> {
 #[utoipa::path(get, path = "/v1/mail", tag = "messages",
     responses((status = 200, body = MailStatus), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::server) async fn mail(State(state): State<ApiState>, caller: Caller) -> Answered<MailStatus> {
-    answered!(ask_mail(&state, caller, None, MailCommand::Status).await?, MailStatus)
+    answered!(ask_mail(&state, caller, None, Mail::Status).await?, MailStatus)
 }
 
 /// How the owner is called on the cards that contacts get, and how they reach the pod.
 #[utoipa::path(get, path = "/v1/profile", tag = "contacts",
     responses((status = 200, body = Profile), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::server) async fn profile(State(state): State<ApiState>, caller: Caller) -> Answered<Profile> {
-    answered!(ask_mail(&state, caller, None, MailCommand::Profile).await?, Profile)
+    answered!(ask(&state.handle, caller, None, Command::Profile).await?, Profile)
 }
 
 /// Changes either; contacts get a new card.
@@ -46,9 +52,10 @@ pub(in crate::server) async fn set_profile(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Json(body): Json<SetProfile>,
+    Json(body, bytes): Json<SetProfile>,
 ) -> Answered<Profile> {
-    answered!(ask_mail(&state, caller, Some(key), MailCommand::SetProfile(body)).await?, Profile)
+    let command = Command::SetProfile(body);
+    answered!(ask(&state.handle, caller, Some(key.of(&bytes)), command).await?, Profile)
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,8 +77,9 @@ pub(in crate::server) async fn messages(
     PathId(contact): PathId<Id<16>>,
     Query(query): Query<MessagesQuery>,
 ) -> Answered<Messages> {
-    let page = MessagesPage { before: query.before, limit: query.limit };
-    answered!(ask_mail(&state, caller, None, MailCommand::Messages(contact, page)).await?, Messages)
+    let limit = at_most("limit", query.limit, USUAL_PAGE, MAX_PAGE)?;
+    let command = Mail::Messages { contact: contact.into(), before: query.before, limit };
+    answered!(ask_mail(&state, caller, None, command).await?, Messages)
 }
 
 /// Says something to a contact. It will be delivered, or reported as expired after 21 days.
@@ -84,9 +92,10 @@ pub(in crate::server) async fn new_message(
     caller: Caller,
     key: IdempotencyKey,
     PathId(contact): PathId<Id<16>>,
-    Json(body): Json<NewMessage>,
+    Json(body, bytes): Json<NewMessage>,
 ) -> Answered<QueuedMessage> {
-    answered!(ask_mail(&state, caller, Some(key), MailCommand::Send(contact, body)).await?, Queued)
+    let command = Mail::Send { contact: contact.into(), text: body.text };
+    answered!(ask_mail(&state, caller, Some(key.of(&bytes)), command).await?, Queued)
 }
 
 /// All up to a message was read. Only this pod knows.
@@ -98,9 +107,10 @@ pub(in crate::server) async fn mark_read(
     caller: Caller,
     key: IdempotencyKey,
     PathId(contact): PathId<Id<16>>,
-    Json(body): Json<MarkRead>,
+    Json(body, bytes): Json<MarkRead>,
 ) -> Result<StatusCode, ApiError> {
-    ask_mail(&state, caller, Some(key), MailCommand::MarkRead(contact, body)).await?;
+    let command = Mail::MarkRead { contact: contact.into(), up_to: body.up_to };
+    ask_mail(&state, caller, Some(key.of(&bytes)), command).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -108,7 +118,7 @@ pub(in crate::server) async fn mark_read(
 #[utoipa::path(get, path = "/v1/relays", tag = "relays",
     responses((status = 200, body = Relays), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::server) async fn relays(State(state): State<ApiState>, caller: Caller) -> Answered<Relays> {
-    answered!(ask_mail(&state, caller, None, MailCommand::Relays).await?, Relays)
+    answered!(ask_mail(&state, caller, None, Mail::Relays).await?, Relays)
 }
 
 /// Keeps queues at a relay too. The first three are in use, the others are spare.
@@ -119,9 +129,12 @@ pub(in crate::server) async fn add_relay(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Json(body): Json<AddRelay>,
+    Json(body, bytes): Json<AddRelay>,
 ) -> Answered<Relays> {
-    answered!(ask_mail(&state, caller, Some(key), MailCommand::AddRelay(body)).await?, Relays)
+    let AddRelay { place, name, token } = body;
+    let name = name.unwrap_or_else(|| short_name(&place));
+    let command = Mail::AddRelay { place, name, token };
+    answered!(ask_mail(&state, caller, Some(key.of(&bytes)), command).await?, Relays)
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,6 +153,6 @@ pub(in crate::server) async fn remove_relay(
     key: IdempotencyKey,
     Query(query): Query<RelayQuery>,
 ) -> Answered<Relays> {
-    let command = MailCommand::RemoveRelay { place: query.place };
-    answered!(ask_mail(&state, caller, Some(key), command).await?, Relays)
+    let place: Place = parse(&query.place).map_err(|error| Refusal::invalid("place", error.to_string()))?;
+    answered!(ask_mail(&state, caller, Some(key.of(b"")), Mail::RemoveRelay(place)).await?, Relays)
 }

@@ -7,12 +7,12 @@ use axum::{
 use serde::Deserialize;
 
 use super::{Answered, ApiState, answered, ask, unexpected};
-use crate::server::extract::{FullCaller, IdempotencyKey, Json, PathId, Query};
+use crate::server::extract::{FullCaller, IdempotencyKey, Json, PathId, Query, at_most};
 use autonomy_api::{
     Account, AccountOffer, Accounts, ApprovePayment, BeginAccount, CompleteAccount, History, MAX_SIGNED_BODY,
     NewPayment, Payment, Payments, Problem, ReceiveAddress,
 };
-use autonomy_node::{AccountId, Answer, Caller, CeremonyId, Command, HistoryPage, PaymentId, Refusal};
+use autonomy_node::{AccountId, Answer, Caller, CeremonyId, Command, HistoryPage, PaymentId};
 
 /// Lines of history given where no limit is asked for, and the most that can be asked for.
 const HISTORY_DEFAULT: u32 = 50;
@@ -50,9 +50,9 @@ pub(in crate::server) async fn begin_account(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Json(body): Json<BeginAccount>,
+    Json(body, bytes): Json<BeginAccount>,
 ) -> Answered<AccountOffer> {
-    answered!(ask(&state.handle, caller, Some(key), Command::BeginAccount(body)).await?, Offer)
+    answered!(ask(&state.handle, caller, Some(key.of(&bytes)), Command::BeginAccount(body)).await?, Offer)
 }
 
 /// Completes an account: both sides have built the same descriptor.
@@ -64,10 +64,10 @@ pub(in crate::server) async fn complete_account(
     caller: Caller,
     key: IdempotencyKey,
     PathId(ceremony): PathId<CeremonyId>,
-    Json(body): Json<CompleteAccount>,
+    Json(body, bytes): Json<CompleteAccount>,
 ) -> Answered<Account> {
     let command = Command::CompleteAccount(ceremony, body);
-    answered!(ask(&state.handle, caller, Some(key), command).await?, Account)
+    answered!(ask(&state.handle, caller, Some(key.of(&bytes)), command).await?, Account)
 }
 
 /// One account.
@@ -102,7 +102,7 @@ pub(in crate::server) async fn new_address(
     key: IdempotencyKey,
     PathId(account): PathId<AccountId>,
 ) -> Answered<ReceiveAddress> {
-    answered!(ask(&state.handle, caller, Some(key), Command::NewAddress(account)).await?, Address)
+    answered!(ask(&state.handle, caller, Some(key.of(b"")), Command::NewAddress(account)).await?, Address)
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,10 +121,7 @@ pub(in crate::server) async fn history(
     PathId(account): PathId<AccountId>,
     Query(query): Query<HistoryQuery>,
 ) -> Answered<History> {
-    let limit = query.limit.unwrap_or(HISTORY_DEFAULT);
-    if !(1..=HISTORY_MAX).contains(&limit) {
-        return Err(Refusal::invalid("limit", format!("1 to {HISTORY_MAX}")).into());
-    }
+    let limit = at_most("limit", query.limit, HISTORY_DEFAULT, HISTORY_MAX)?;
     let command = Command::History(account, HistoryPage { limit });
     answered!(ask(&state.handle, caller, None, command).await?, History)
 }
@@ -149,9 +146,12 @@ pub(in crate::server) async fn new_payment(
     caller: Caller,
     key: IdempotencyKey,
     PathId(account): PathId<AccountId>,
-    Json(body): Json<NewPayment>,
+    Json(body, bytes): Json<NewPayment>,
 ) -> Answered<Payment> {
-    answered!(ask(&state.handle, caller, Some(key), Command::NewPayment(account, body)).await?, Payment)
+    answered!(
+        ask(&state.handle, caller, Some(key.of(&bytes)), Command::NewPayment(account, body)).await?,
+        Payment
+    )
 }
 
 /// One payment.
@@ -174,10 +174,10 @@ pub(in crate::server) async fn approve_payment(
     FullCaller(caller): FullCaller,
     key: IdempotencyKey,
     PathId(payment): PathId<PaymentId>,
-    Json(body): Json<ApprovePayment>,
+    Json(body, bytes): Json<ApprovePayment>,
 ) -> Answered<Payment> {
     let command = Command::ApprovePayment(payment, body);
-    answered!(ask(&state.handle, caller, Some(key), command).await?, Payment)
+    answered!(ask(&state.handle, caller, Some(key.of(&bytes)), command).await?, Payment)
 }
 
 /// Gives a draft up; its coins are free again.
@@ -190,5 +190,5 @@ pub(in crate::server) async fn cancel_payment(
     key: IdempotencyKey,
     PathId(payment): PathId<PaymentId>,
 ) -> Answered<Payment> {
-    answered!(ask(&state.handle, caller, Some(key), Command::CancelPayment(payment)).await?, Payment)
+    answered!(ask(&state.handle, caller, Some(key.of(b"")), Command::CancelPayment(payment)).await?, Payment)
 }

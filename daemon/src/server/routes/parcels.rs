@@ -11,7 +11,8 @@ use axum::{
 use super::{Answered, ApiError, ApiState, answered, ask_mail, unexpected};
 use crate::server::extract::{Body, IdempotencyKey, Json, LimitedCaller, PathId};
 use autonomy_api::{Contact, Id, ImportCard, Imported, MAX_PARCEL_BODY, Problem};
-use autonomy_node::{Answer, Caller, CarriedParcel, MailCommand};
+use autonomy_messaging::{carrier::Parcel, messenger::Command as Mail};
+use autonomy_node::{Answer, Caller, Refusal};
 
 pub(super) fn routes() -> axum::Router<ApiState> {
     axum::Router::new()
@@ -39,7 +40,7 @@ pub(in crate::server) async fn export_parcel(
     _: IdempotencyKey,
     PathId(contact): PathId<Id<16>>,
 ) -> Result<Response, ApiError> {
-    parcel(ask_mail(&state, caller, None, MailCommand::ExportParcel(contact)).await?)
+    parcel(ask_mail(&state, caller, None, Mail::ExportParcel(contact.into())).await?)
 }
 
 /// What waits at the place of an invite, for somebody who has the invite and cannot reach that place.
@@ -53,7 +54,7 @@ pub(in crate::server) async fn export_invite(
     _: IdempotencyKey,
     PathId(invite): PathId<Id<8>>,
 ) -> Result<Response, ApiError> {
-    parcel(ask_mail(&state, caller, None, MailCommand::ExportInvite(invite)).await?)
+    parcel(ask_mail(&state, caller, None, Mail::ExportInvite(invite.into())).await?)
 }
 
 fn parcel(answer: Answer) -> Result<Response, ApiError> {
@@ -77,8 +78,8 @@ pub(in crate::server) async fn import_parcel(
     key: IdempotencyKey,
     Body(bytes): Body,
 ) -> Answered<Imported> {
-    let carried = CarriedParcel { bytes: bytes.to_vec() };
-    answered!(ask_mail(&state, caller, Some(key), MailCommand::ImportParcel(carried)).await?, Imported)
+    let carried = Parcel::parse(&bytes).map_err(|error| Refusal::invalid("parcel", error.to_string()))?;
+    answered!(ask_mail(&state, caller, Some(key.of(&bytes)), Mail::ImportParcel(carried)).await?, Imported)
 }
 
 /// A contact as a vCard 4.0 for an address book; their identity is in `X-AUTONOMY-ROOT`.
@@ -89,7 +90,7 @@ pub(in crate::server) async fn export_card(
     caller: Caller,
     PathId(contact): PathId<Id<16>>,
 ) -> Result<Response, ApiError> {
-    match ask_mail(&state, caller, None, MailCommand::ExportCard(contact)).await? {
+    match ask_mail(&state, caller, None, Mail::ExportCard(contact.into())).await? {
         Answer::Card(text) => {
             Ok(([(header::CONTENT_TYPE, "text/vcard; charset=utf-8")], text).into_response())
         }
@@ -106,7 +107,8 @@ pub(in crate::server) async fn import_card(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    Json(body): Json<ImportCard>,
+    Json(body, bytes): Json<ImportCard>,
 ) -> Answered<Contact> {
-    answered!(ask_mail(&state, caller, Some(key), MailCommand::ImportCard(body)).await?, Contact)
+    let command = Mail::ImportCard(Box::new(body.vcard));
+    answered!(ask_mail(&state, caller, Some(key.of(&bytes)), command).await?, Contact)
 }
