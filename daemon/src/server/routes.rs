@@ -1,11 +1,11 @@
 //! One small function a route: parse, ask the node, answer. Here the pod and its devices; `money`,
 //! `contacts`, `mail`, `files` and `parcels` hold the others.
 
-pub(super) mod contacts;
-pub(super) mod files;
-pub(super) mod mail;
-pub(super) mod money;
-pub(super) mod parcels;
+mod contacts;
+mod files;
+mod mail;
+mod money;
+mod parcels;
 
 use std::path::PathBuf;
 
@@ -13,12 +13,13 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
-    routing::{delete, get, post},
+    routing::get,
 };
 use tokio::sync::watch;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    events::stream_events,
+    events::{__path_stream_events, stream_events},
     extract::{IdempotencyKey, Json, PathId},
     openapi,
     problem::ApiError,
@@ -59,15 +60,24 @@ type Answered<T> = Result<axum::Json<T>, ApiError>;
 
 /// The routes, to be served with a [`Caller`] in each request's extensions.
 pub fn router(state: ApiState) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
+    let (routes, _) = documented().split_for_parts();
+    routes
         .route("/v1/openapi.json", get(openapi::document))
-        .route("/v1/devices", get(devices).post(add_device))
-        .route("/v1/devices/{id}", delete(revoke_device))
-        .route("/v1/events", get(stream_events))
-        .route("/v1/pod/adopt", post(adopt))
-        .route("/v1/pod/backup", post(back_up))
-        .route("/v1/pod/reconcile", post(reconcile))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(state)
+}
+
+/// All routes with their part of the document: whatever is served stands in it.
+pub(super) fn documented() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(status))
+        .routes(routes!(devices, add_device))
+        .routes(routes!(revoke_device))
+        .routes(routes!(stream_events))
+        .routes(routes!(adopt))
+        .routes(routes!(back_up))
+        .routes(routes!(reconcile))
         .merge(money::routes())
         .merge(contacts::routes())
         .merge(mail::routes())
@@ -77,9 +87,6 @@ pub fn router(state: ApiState) -> Router {
         .merge(money::signed_routes())
         .merge(files::chunk_routes())
         .merge(parcels::parcel_routes())
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(no_such_method)
-        .with_state(state)
 }
 
 /// Asks the node and turns a refusal into a problem.

@@ -1,10 +1,7 @@
 //! Invites and contacts.
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{extract::State, http::StatusCode};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Answered, ApiError, ApiState, answered, ask, ask_mail, unexpected};
 use crate::server::extract::{IdempotencyKey, Json, PathId};
@@ -17,14 +14,14 @@ use autonomy_node::{Answer, Caller, Command};
 /// An invite holds for a week where nothing else is asked for, seconds.
 const USUAL_VALIDITY: u64 = 7 * 24 * 60 * 60;
 
-pub(super) fn routes() -> axum::Router<ApiState> {
-    axum::Router::new()
-        .route("/v1/invites", get(invites).post(new_invite))
-        .route("/v1/invites/{id}", get(invite).delete(cancel_invite))
-        .route("/v1/contacts", get(contacts).post(accept_invite))
-        .route("/v1/contacts/{id}", get(contact).patch(update_contact).delete(remove_contact))
-        .route("/v1/contacts/{id}/confirm", post(confirm_contact))
-        .route("/v1/contacts/{id}/safety", get(safety))
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(invites, new_invite))
+        .routes(routes!(invite, cancel_invite))
+        .routes(routes!(contacts, accept_invite))
+        .routes(routes!(contact, update_contact, remove_contact))
+        .routes(routes!(confirm_contact))
+        .routes(routes!(safety))
 }
 
 /// All invites, oldest first.

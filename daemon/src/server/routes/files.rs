@@ -6,9 +6,9 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, put},
 };
 use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Answered, ApiError, ApiState, answered, ask_mail, unexpected};
 use crate::server::extract::{Body, IdempotencyKey, Json, PathId, PathIds, Query, at_most};
@@ -19,16 +19,13 @@ use autonomy_messaging::{
 };
 use autonomy_node::{Answer, Caller};
 
-pub(super) fn routes() -> axum::Router<ApiState> {
-    axum::Router::new()
-        .route("/v1/contacts/{id}/files", get(files).post(offer_file))
-        .route("/v1/contacts/{id}/files/{file}", get(file).delete(remove_file))
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(files, offer_file)).routes(routes!(file, remove_file))
 }
 
 /// The route that takes many bytes at a time.
-pub(super) fn chunk_routes() -> axum::Router<ApiState> {
-    let load = put(load_file).layer(DefaultBodyLimit::max(MAX_CHUNKS_BODY));
-    axum::Router::new().route("/v1/contacts/{id}/files/{file}/chunks", load.get(read_file))
+pub(super) fn chunk_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(load_file, read_file)).layer(DefaultBodyLimit::max(MAX_CHUNKS_BODY))
 }
 
 /// Files to and from a contact.

@@ -1,11 +1,8 @@
 //! Messages, the relays that hold them, and the owner's name.
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{extract::State, http::StatusCode};
 use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Answered, ApiError, ApiState, answered, ask, ask_mail, unexpected};
 use crate::server::extract::{IdempotencyKey, Json, PathId, Query, at_most};
@@ -21,13 +18,13 @@ use autonomy_node::{Answer, Caller, Command, Refusal};
 const USUAL_PAGE: u32 = 50;
 const MAX_PAGE: u32 = 200;
 
-pub(super) fn routes() -> axum::Router<ApiState> {
-    axum::Router::new()
-        .route("/v1/mail", get(mail))
-        .route("/v1/profile", get(profile).put(set_profile))
-        .route("/v1/contacts/{id}/messages", get(messages).post(new_message))
-        .route("/v1/contacts/{id}/read", post(mark_read))
-        .route("/v1/relays", get(relays).post(add_relay).delete(remove_relay))
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(mail))
+        .routes(routes!(profile, set_profile))
+        .routes(routes!(messages, new_message))
+        .routes(routes!(mark_read))
+        .routes(routes!(relays, add_relay, remove_relay))
 }
 
 /// How messages flow.

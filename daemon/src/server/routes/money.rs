@@ -1,10 +1,8 @@
 //! Accounts and payments.
 
-use axum::{
-    extract::{DefaultBodyLimit, State},
-    routing::{get, post},
-};
+use axum::extract::{DefaultBodyLimit, State};
 use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Answered, ApiState, answered, ask, unexpected};
 use crate::server::extract::{FullCaller, IdempotencyKey, Json, PathId, Query, at_most};
@@ -18,21 +16,20 @@ use autonomy_node::{AccountId, Answer, Caller, CeremonyId, Command, HistoryPage,
 const HISTORY_DEFAULT: u32 = 50;
 const HISTORY_MAX: u32 = 1000;
 
-pub(super) fn routes() -> axum::Router<ApiState> {
-    axum::Router::new()
-        .route("/v1/accounts", get(accounts).post(begin_account))
-        .route("/v1/accounts/{id}", get(account))
-        .route("/v1/accounts/{id}/complete", post(complete_account))
-        .route("/v1/accounts/{id}/addresses", get(addresses).post(new_address))
-        .route("/v1/accounts/{id}/history", get(history))
-        .route("/v1/accounts/{id}/payments", get(payments).post(new_payment))
-        .route("/v1/payments/{id}", get(payment).delete(cancel_payment))
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(accounts, begin_account))
+        .routes(routes!(account))
+        .routes(routes!(complete_account))
+        .routes(routes!(addresses, new_address))
+        .routes(routes!(history))
+        .routes(routes!(payments, new_payment))
+        .routes(routes!(payment, cancel_payment))
 }
 
 /// The route that takes megabytes.
-pub(super) fn signed_routes() -> axum::Router<ApiState> {
-    let approve = post(approve_payment).layer(DefaultBodyLimit::max(MAX_SIGNED_BODY));
-    axum::Router::new().route("/v1/payments/{id}/approve", approve)
+pub(super) fn signed_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(approve_payment)).layer(DefaultBodyLimit::max(MAX_SIGNED_BODY))
 }
 
 /// All accounts.

@@ -5,8 +5,8 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::header,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Answered, ApiError, ApiState, answered, ask_mail, unexpected};
 use crate::server::extract::{Body, IdempotencyKey, Json, LimitedCaller, PathId};
@@ -14,18 +14,17 @@ use autonomy_api::{Contact, Id, ImportCard, Imported, MAX_PARCEL_BODY, Problem};
 use autonomy_messaging::{carrier::Parcel, messenger::Command as Mail};
 use autonomy_node::{Answer, Caller, Refusal};
 
-pub(super) fn routes() -> axum::Router<ApiState> {
-    axum::Router::new()
-        .route("/v1/contacts/{id}/parcel", post(export_parcel))
-        .route("/v1/invites/{id}/parcel", post(export_invite))
-        .route("/v1/contacts/{id}/vcard", get(export_card))
-        .route("/v1/vcards", post(import_card))
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(export_parcel))
+        .routes(routes!(export_invite))
+        .routes(routes!(export_card))
+        .routes(routes!(import_card))
 }
 
 /// The route that takes a whole parcel.
-pub(super) fn parcel_routes() -> axum::Router<ApiState> {
-    let import = post(import_parcel).layer(DefaultBodyLimit::max(MAX_PARCEL_BODY));
-    axum::Router::new().route("/v1/parcels", import)
+pub(super) fn parcel_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(import_parcel)).layer(DefaultBodyLimit::max(MAX_PARCEL_BODY))
 }
 
 /// Everything that a contact waits for, sealed, to be carried to them by hand: at most 16.7 MB. It goes beside the network,
