@@ -89,7 +89,7 @@ pub use self::{
     effect::{ApplicationEvent, Collection, Effect, Notice},
     files::{MAX_APPLICATION_TRANSFERS, MAX_FILES, MAX_LOADED},
     ids::{ContactId, InviteId},
-    input::{Command, Input, MAX_INVITE_VALIDITY},
+    input::{Command, Input, MAX_INVITE_VALIDITY, OpaqueBytes},
     invites::MAX_INVITES,
     refusals::{RefusalCounts, RefusalReason},
     relays::{ACTIVE_RELAYS, MAX_RELAYS},

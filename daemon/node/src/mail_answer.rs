@@ -48,7 +48,9 @@ pub(super) fn answer(answer: messenger::MailAnswer, now: Timestamp) -> Answer {
             files.sort_by_key(|file| file.at);
             Answer::Files(Files { files })
         }
-        messenger::MailAnswer::Bytes(bytes) | messenger::MailAnswer::Parcel(bytes) => Answer::Bytes(bytes.into()),
+        messenger::MailAnswer::Bytes(bytes) | messenger::MailAnswer::Parcel(bytes) => {
+            Answer::Bytes(bytes.into())
+        }
         messenger::MailAnswer::Imported(counted) => Answer::Imported(counted),
         messenger::MailAnswer::Card(text) => Answer::Card(text),
     }

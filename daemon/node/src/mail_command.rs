@@ -49,7 +49,9 @@ pub(super) fn required_access(command: &messenger::Command) -> Access {
         | To::ExportInvite(_)
         | To::ImportCard(_)
         | To::AddRelay { .. }
-        | To::RemoveRelay(_) => Access::Full,
+        | To::RemoveRelay(_)
+        // Sessions of the node send these; no route does.
+        | To::SendApplication { .. } => Access::Full,
     }
 }
 
@@ -79,6 +81,7 @@ impl Subject {
             | To::ExportParcel(id)
             | To::ExportCard(id) => Self::contact(*id),
             To::Send { contact, .. }
+            | To::SendApplication { contact, .. }
             | To::Messages { contact, .. }
             | To::MarkRead { contact, .. }
             | To::OfferFile { contact, .. } => Self::contact(*contact),

@@ -1,5 +1,7 @@
 //! All that can happen to a messenger.
 
+use std::fmt;
+
 use super::{
     ids::{ContactId, InviteId},
     states::{Reach, Timestamp},
@@ -65,6 +67,22 @@ pub enum Input {
     Wake,
 }
 
+/// Bytes of a file or of a session: their `Debug` gives the length only, so that no log shows them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OpaqueBytes(pub Vec<u8>);
+
+impl From<Vec<u8>> for OpaqueBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for OpaqueBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} bytes]", self.0.len())
+    }
+}
+
 /// What the owner can ask for. The values were validated when they were parsed.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -123,7 +141,7 @@ pub enum Command {
         /// The session.
         kind: ApplicationKind,
         /// The session's bytes, at most [`MAX_APPLICATION_LEN`](crate::payload::MAX_APPLICATION_LEN).
-        bytes: Vec<u8>,
+        bytes: OpaqueBytes,
     },
     /// Lists entries of a conversation, newest last.
     Messages {
@@ -172,7 +190,7 @@ pub enum Command {
         /// The first chunk of these: the one after those loaded before.
         first: u32,
         /// The bytes.
-        bytes: Vec<u8>,
+        bytes: OpaqueBytes,
     },
     /// Lists files to and from a contact.
     Files(ContactId),

@@ -153,7 +153,7 @@ impl<'a> Turn<'a> {
             Command::Remove(id) => self.remove_contact(id),
             Command::Send { contact, text } => self.on(contact, |it| it.send(text)),
             Command::SendApplication { contact, kind, bytes } => {
-                self.on(contact, |it| it.send_application(kind, bytes))
+                self.on(contact, |it| it.send_application(kind, bytes.0))
             }
             Command::Messages { contact, before, limit } => self.on(contact, |it| it.messages(before, limit)),
             Command::MarkRead { contact, up_to } => self.on(contact, |it| it.mark_read(up_to)),
@@ -164,7 +164,7 @@ impl<'a> Turn<'a> {
                 self.on(contact, |it| it.offer_file(&name, &content))
             }
             Command::LoadFile { contact, transfer, first, bytes } => {
-                self.on(contact, |it| it.load_file(transfer, first, &bytes))
+                self.on(contact, |it| it.load_file(transfer, first, &bytes.0))
             }
             Command::Files(id) => self.contact(id).map(|contact| MailAnswer::Files(contact.files.list())),
             Command::File(id, transfer) => self.contact(id)?.files.view(transfer).map(MailAnswer::File),

@@ -21,7 +21,7 @@ fn bytes(len: usize) -> Vec<u8> {
 }
 
 fn send(world: &mut World, by: usize, to: ContactId, payload: &[u8]) -> u64 {
-    let send = Command::SendApplication { contact: to, kind: kind(0x0201), bytes: payload.to_vec() };
+    let send = Command::SendApplication { contact: to, kind: kind(0x0201), bytes: payload.to_vec().into() };
     let MailAnswer::Queued(number) = world.command(by, send) else { panic!() };
     number
 }
@@ -37,7 +37,8 @@ fn served() -> (World, ContactId, ContactId) {
 }
 
 fn delivered(world: &World, pod: usize, of: ContactId, payload: &[u8]) -> usize {
-    let expected = ApplicationEvent::Deliver { contact: of, kind: kind(0x0201), bytes: payload.to_vec() };
+    let expected =
+        ApplicationEvent::Deliver { contact: of, kind: kind(0x0201), bytes: payload.to_vec().into() };
     world.pods[pod].application.iter().filter(|event| **event == expected).count()
 }
 
@@ -146,15 +147,18 @@ fn expired_payload_is_settled_as_undelivered() {
 fn payloads_beyond_their_bounds_are_refused() {
     let (mut world, alice, _) = served();
     for len in [0, MAX_APPLICATION_LEN + 1] {
-        let send = Command::SendApplication { contact: alice, kind: kind(0x0201), bytes: bytes(len) };
+        let send = Command::SendApplication { contact: alice, kind: kind(0x0201), bytes: bytes(len).into() };
         let refused = world.try_command(BOB, send).unwrap().unwrap_err();
         assert!(matches!(refused, RefusedBecause::Invalid { field: "bytes", .. }), "{refused}");
     }
     world.off(ALICE);
     send(&mut world, BOB, alice, &bytes(MAX_INLINE_LEN + 1));
     send(&mut world, BOB, alice, &bytes(MAX_INLINE_LEN + 1));
-    let third =
-        Command::SendApplication { contact: alice, kind: kind(0x0201), bytes: bytes(MAX_INLINE_LEN + 1) };
+    let third = Command::SendApplication {
+        contact: alice,
+        kind: kind(0x0201),
+        bytes: bytes(MAX_INLINE_LEN + 1).into(),
+    };
     let refused = world.try_command(BOB, third).unwrap().unwrap_err();
     assert!(matches!(refused, RefusedBecause::Full { limit: 2, .. }), "{refused}");
 }

@@ -31,7 +31,7 @@ pub(crate) fn send(world: &mut World, by: usize, to: ContactId, bytes: &[u8]) ->
     let piece = (MAX_LOADED * CHUNK_LEN) as usize;
     for (n, part) in (0..).zip(bytes.chunks(piece)) {
         let (transfer, first) = (offered.transfer, n * MAX_LOADED);
-        let load = Command::LoadFile { contact: to, transfer, first, bytes: part.to_vec() };
+        let load = Command::LoadFile { contact: to, transfer, first, bytes: part.to_vec().into() };
         world.command(by, load);
     }
     offered.transfer

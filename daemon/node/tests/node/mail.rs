@@ -263,7 +263,7 @@ fn a_file_goes_in_pieces_and_is_read_out_as_it_was() {
     let Answer::File(file) = asks(&mut alice, offer) else { panic!() };
     let transfer = file.id.parse::<Id<16>>().unwrap().into();
     for (first, piece) in [(0, &content[..CHUNK_LEN as usize]), (1, &content[CHUNK_LEN as usize..])] {
-        let (contact, bytes) = (to.into(), piece.to_vec());
+        let (contact, bytes) = (to.into(), piece.to_vec().into());
         asks(&mut alice, Mail::LoadFile { contact, transfer, first, bytes });
     }
     settle(&mut alice, &mut bob);

@@ -108,7 +108,7 @@ pub(in crate::server) async fn load_file(
         contact: contact.into(),
         transfer: file.into(),
         first: query.first,
-        bytes: bytes.to_vec(),
+        bytes: bytes.to_vec().into(),
     };
     answered!(ask_mail(&state, caller, None, command).await?, File)
 }
