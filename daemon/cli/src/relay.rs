@@ -125,6 +125,6 @@ fn state(state: RelayState) -> &'static str {
         RelayState::Active => "in use",
         RelayState::Spare => "spare",
         RelayState::Dead => "away too long",
-        RelayState::Lying => "does not give out what it takes",
+        RelayState::Withholding => "does not give out what it takes",
     }
 }

@@ -18,7 +18,7 @@ fn child(before: &str, task: &str, file: &Path) -> Child {
     Command::new("sh")
         .args(["-c", &format!("{before} exec \"$0\" \"$@\"")])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", "store::tests::crash::the_child", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "tests::crash::the_child", "--nocapture", "--test-threads=1"])
         .env(TASK, task)
         .env(FILE, file)
         .stdout(Stdio::piped())
