@@ -273,7 +273,23 @@ fn evicted_payment_frees_its_coins_and_may_return() {
 }
 
 #[test]
-fn restored_account_finds_payments_in_any_order() {
+fn a_restored_account_knows_when_a_payment_that_came_back_was_first_seen() {
+    let mut world = World::funded();
+    let tx = world.paid(&pay(SHOP, 10_000_000));
+    let txid = tx.compute_txid();
+    world.ledger.apply_unconfirmed([(tx.clone(), 1_700_100_000)]);
+    world.ledger.apply_evicted([(txid, 1_700_200_000)]);
+    world.ledger.apply_unconfirmed([(tx, 1_700_300_000)]);
+    let mut store = Store::default();
+    store.commit(world.ledger.take_rows());
+    let loaded = store.load(&world).unwrap();
+    assert_same(&loaded, &world.ledger);
+    let pending = HistoryState::Pending { first_seen: Some(1_700_100_000) };
+    assert_eq!(loaded.entry(&txid).unwrap().state, pending);
+}
+
+#[test]
+fn a_restored_account_finds_payments_in_the_worst_order() {
     // A thousand fresh addresses, paid in one block, the last one first.
     let world = World::new();
     let mut recovered = World::new();

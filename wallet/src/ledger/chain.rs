@@ -1,5 +1,7 @@
 //! What the chain says: blocks, reorganisations, the mempool.
 
+use std::sync::Arc;
+
 use bdk_wallet::chain::local_chain::{self, ApplyHeaderError};
 use bdk_wallet::chain::{Merge, keychain_txout};
 use bdk_wallet::{ChangeSet, LoadParams, Wallet};
@@ -158,7 +160,7 @@ impl Ledger {
     }
 
     /// Moves bdk's staged changes to ours, and says which transactions they touch.
-    fn drain_stage(&mut self) -> Vec<Txid> {
+    pub(super) fn drain_stage(&mut self) -> Vec<Txid> {
         let Some(staged) = self.wallet.take_staged() else { return Vec::new() };
         let graph = &staged.tx_graph;
         let mut touched: Vec<Txid> = graph.txs.iter().map(|tx| tx.compute_txid()).collect();
@@ -187,6 +189,7 @@ impl Ledger {
             self.pending.local_chain.blocks.insert(height, None);
         }
         self.wallet = reopen(all, self.lookahead)?;
+        self.drain_stage();
         self.snapshot.take();
         Some(())
     }
@@ -233,8 +236,25 @@ pub(super) fn amounts_possible(tx: &Transaction) -> bool {
     total.is_some_and(|total| total <= Amount::MAX_MONEY)
 }
 
-/// Opens a wallet over a change set whose parts were checked.
+/// Opens a wallet over a change set whose parts were checked. What it stages tells nothing new.
+///
+/// bdk (0.23) loads when a transaction was seen last, and takes this for when it was seen first. One that was seen again
+/// after an eviction is shown to it a second time, as of then.
 pub(super) fn reopen(all: ChangeSet, lookahead: u32) -> Option<Wallet> {
+    let seen_first = seen_first(&all);
     let params = LoadParams::new().lookahead(lookahead).use_spk_cache(true);
-    Wallet::load_with_params(all, params).ok().flatten()
+    let mut wallet = Wallet::load_with_params(all, params).ok().flatten()?;
+    wallet.apply_unconfirmed_txs(seen_first);
+    Some(wallet)
+}
+
+/// Transactions that were seen more than once, and when first.
+fn seen_first(all: &ChangeSet) -> Vec<(Arc<Transaction>, u64)> {
+    let graph = &all.tx_graph;
+    let first = |tx: &Arc<Transaction>| {
+        let txid = tx.compute_txid();
+        let first = *graph.first_seen.get(&txid)?;
+        (graph.last_seen.get(&txid) > Some(&first)).then(|| (tx.clone(), first))
+    };
+    graph.txs.iter().filter_map(first).collect()
 }

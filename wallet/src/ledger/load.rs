@@ -92,7 +92,7 @@ impl Ledger {
         changes.network = Some(map.network());
         let wallet =
             reopen(changes, lookahead).ok_or(LoadError::Contradiction("the chain of blocks is broken"))?;
-        Ok(Self {
+        let mut ledger = Self {
             map,
             wallet,
             lookahead,
@@ -100,7 +100,9 @@ impl Ledger {
             prunable,
             header_due: false,
             snapshot: OnceLock::new(),
-        })
+        };
+        ledger.drain_stage();
+        Ok(ledger)
     }
 }
 
