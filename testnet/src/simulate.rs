@@ -28,10 +28,13 @@ pub(crate) struct Simulate {
     /// Messages sent in all
     #[arg(long, default_value_t = 10_000)]
     messages: u64,
+    /// Payments made in all; none, and there is no chain
+    #[arg(long, default_value_t = 200)]
+    payments: u64,
     /// Virtual days until faults end
     #[arg(long, default_value_t = 4)]
     days: u64,
-    /// What goes wrong: all, none, or a list of links,crashes,partitions,relays,backups,clocks,blocks,invites
+    /// What goes wrong: all, none, or a list of links,crashes,partitions,relays,backups,clocks,blocks,invites,owners,chain
     #[arg(long, default_value = "all")]
     faults: Faults,
     /// Print one JSON object a line
@@ -69,6 +72,7 @@ impl Simulate {
             relays: self.relays,
             invites: self.invites,
             messages: self.messages,
+            payments: self.payments,
             days: self.days,
             faults: self.faults.clone(),
             ..Config::default()
@@ -97,6 +101,21 @@ fn figures(step: &Step, report: &Report, seconds: f64) {
     step.figure("relays_replaced", of.relays_replaced);
     step.figure("failed_joins", of.failed_joins);
     step.figure("refused_sends", of.refused_sends);
+    step.figure("withdrawn", report.withdrawn);
+    step.figure("files", of.files);
+    step.figure("repeats", of.repeats);
+    step.figure("probes", of.probes);
+    step.figure("revoked", of.revoked);
+    step.figure("renewed", of.renewed);
+    step.figure("partings", of.partings);
+    step.figure("accounts", of.accounts);
+    step.figure("paid_in", of.paid_in);
+    step.figure("payments", of.payments);
+    step.figure("refused_payments", of.refused_payments);
+    step.figure("reconciled", of.reconciled);
+    step.figure("blocks", of.blocks);
+    step.figure("reorganisations", of.reorganisations);
+    step.figure("evictions", of.evictions);
     step.figure("steps", of.steps);
     step.figure("calls", of.calls);
     step.figure("unreached", of.unreached);

@@ -8,6 +8,7 @@ use autonomy_messaging::messenger::ContactId;
 use autonomy_messaging::place::{Capability, Place, QueueId};
 
 use super::heap::Millis;
+use super::money::Money;
 use super::pod::{BEGINNING, Disk, Pod};
 use super::truth::Memory;
 
@@ -30,6 +31,10 @@ pub(super) struct Body {
     pub(super) asks: BTreeMap<u64, Caller>,
     pub(super) next_ask: u64,
     pub(super) serving: BTreeSet<QueueId>,
+    /// Devices that the gate lets in.
+    pub(super) admitted: BTreeSet<[u8; 32]>,
+    /// Commands that its devices gave: the last idempotency key.
+    pub(super) asked: u64,
     pub(super) subscriptions: BTreeMap<(Place, Lane, usize), Subscription>,
     pub(super) next_subscription: u64,
     /// What the pod was told of each place it collects at.
@@ -38,8 +43,13 @@ pub(super) struct Body {
     pub(super) safe: BTreeMap<QueueId, u64>,
     /// The last incoming entry of each contact.
     pub(super) unread: BTreeMap<ContactId, u64>,
+    pub(super) money: Money,
     /// Friends who are shut out, and until when.
     pub(super) blocked: BTreeMap<usize, Millis>,
+    /// Devices that are lost, until when: they are shut out.
+    pub(super) lost_devices: BTreeMap<usize, Millis>,
+    /// Its keys were superseded, or are to be.
+    pub(super) stale_keys: bool,
     pub(super) backup: Option<Backup>,
     /// Falls in the step after so many more.
     pub(super) crash: Option<(u64, Crash)>,
@@ -75,6 +85,8 @@ pub(super) struct Subscription {
 pub(super) struct Backup {
     pub(super) disk: Disk,
     pub(super) memory: Memory,
+    /// Of the pod's certificate.
+    pub(super) epoch: u64,
 }
 
 /// Where in a step a pod falls.
@@ -118,12 +130,17 @@ impl Body {
             asks: BTreeMap::new(),
             next_ask: 0,
             serving: BTreeSet::new(),
+            admitted: BTreeSet::new(),
+            asked: 0,
             subscriptions: BTreeMap::new(),
             next_subscription: 0,
             told_up: BTreeMap::new(),
             safe: BTreeMap::new(),
             unread: BTreeMap::new(),
+            money: Money::default(),
             blocked: BTreeMap::new(),
+            lost_devices: BTreeMap::new(),
+            stale_keys: false,
             backup: None,
             crash: None,
             side: false,
@@ -150,8 +167,10 @@ impl Body {
         self.wake = None;
         self.calls.clear();
         self.serving.clear();
+        self.admitted.clear();
         self.subscriptions.clear();
         self.told_up.clear();
+        self.money.fall();
         std::mem::take(&mut self.asks).into_values().collect()
     }
 

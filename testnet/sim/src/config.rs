@@ -32,6 +32,10 @@ pub enum Fault {
     Blocks,
     /// Invites are redeemed by two, accepted twice, or run out.
     Invites,
+    /// Owners lose devices, draw new keys, change names, send files, part and meet again.
+    Owners,
+    /// Blocks are thrown away for others, the mempool lets go of transactions.
+    Chain,
 }
 
 /// Faults of a world.
@@ -58,6 +62,8 @@ pub struct Config {
     pub invites: usize,
     /// Messages that owners want to send in all.
     pub messages: u64,
+    /// Payments that owners want to make in all. Without any there is no chain.
+    pub payments: u64,
     /// How long faults last, in days; a quiet time follows.
     pub days: u64,
     /// What goes wrong.
@@ -75,6 +81,7 @@ impl Default for Config {
             relays_per_pod: 4,
             invites: 2,
             messages: 10_000,
+            payments: 200,
             days: 4,
             faults: Faults::all(),
             by_itself: true,
@@ -88,12 +95,12 @@ impl Config {
     pub fn scripted(seed: u64, pods: usize, relays: usize) -> Self {
         let per_pod = relays;
         let base = Self { seed, pods, relays, relays_per_pod: per_pod, by_itself: false, ..Self::default() };
-        Self { faults: Faults::none(), messages: 0, ..base }
+        Self { faults: Faults::none(), messages: 0, payments: 0, ..base }
     }
 }
 
 impl Fault {
-    const NAMES: [(&'static str, Self); 8] = [
+    const NAMES: [(&'static str, Self); 10] = [
         ("links", Self::Links),
         ("crashes", Self::Crashes),
         ("partitions", Self::Partitions),
@@ -102,6 +109,8 @@ impl Fault {
         ("clocks", Self::Clocks),
         ("blocks", Self::Blocks),
         ("invites", Self::Invites),
+        ("owners", Self::Owners),
+        ("chain", Self::Chain),
     ];
 }
 

@@ -1,29 +1,37 @@
 //! Lives of a pod: it comes up, falls, is switched on and off; and what a scenario does to it and sees of it.
 
 use autonomy_messaging::Name;
-use autonomy_messaging::messenger::{Command, ContactId, Input, MailAnswer, Reach, RefusedBecause};
+use autonomy_messaging::messenger::{ContactId, Reach};
 use autonomy_messaging::place::Place;
 use rand::Rng;
 
 use super::body::Crash;
+use super::command::{Answer, Command, Refused};
 use super::config::{HOUR, SECOND};
 use super::heap::Millis;
+use super::person::FULL;
+use super::pod::Input;
 use super::relay::Conduct;
 use super::world::{Event, World};
 
 /// One pod in so many is reached through relays only: one that is always on.
 const RELAYS_ONLY: usize = 8;
 
+/// Of so many commands a device repeats one.
+const REPEATS: u32 = 32;
+
 /// Lives.
 impl World {
-    /// How a pod is reached, from the beginning.
-    pub(super) fn add_relays(&mut self, pod: usize) {
+    /// How a pod is called and reached, from the beginning.
+    pub(super) fn introduce(&mut self, pod: usize) {
+        let name = Name::new(&format!("pod {pod}")).expect("short and visible");
+        self.ask(pod, Command::SetName(name));
         let relays = self.relays.len();
         for step in 0..self.config.relays_per_pod.min(relays) {
             let relay = (pod + step) % relays;
             let place = self.relays[relay].place;
             let name = Name::new(&format!("relay {relay}")).expect("short and visible");
-            self.ask(pod, Command::AddRelay { place, name, token: None });
+            self.ask(pod, Command::AddRelay { place, name, token: self.relays[relay].token.clone() });
         }
         if self.config.by_itself && pod % RELAYS_ONLY == RELAYS_ONLY - 2 {
             self.ask(pod, Command::SetReach(Reach::Relays));
@@ -39,10 +47,13 @@ impl World {
         self.figures.starts += 1;
         let life = self.bodies[pod].life;
         self.bodies[pod].tell(now, "starts, life", life);
-        if let Err(error) = self.bodies[pod].pod.start() {
-            return self.breach(Some(pod), format!("its rows cannot be read: {error}"));
+        match self.bodies[pod].pod.start() {
+            Ok(effects) => effects.into_iter().for_each(|effect| self.carry_out(pod, effect)),
+            Err(error) => return self.breach(Some(pod), format!("its rows cannot be read: {error}")),
         }
+        self.settle(pod);
         self.give(pod, Input::Wake);
+        self.send_news(pod);
     }
 
     /// A pod ends, with or without its owner's wish.
@@ -86,15 +97,44 @@ impl World {
     }
 
     /// Asks a pod something as its owner.
-    pub(super) fn ask(&mut self, pod: usize, command: Command) -> Option<Result<MailAnswer, RefusedBecause>> {
-        self.give(pod, Input::Command(command))
+    pub(super) fn ask(&mut self, pod: usize, command: Command) -> Option<Result<Answer, Refused>> {
+        self.ask_by(pod, FULL, command)
+    }
+
+    /// Asks as one of the owner's devices. Where links are bad, an answer may be lost on its way, and the device asks
+    /// again under the same key: then it is told the same, and nothing is done twice.
+    pub(super) fn ask_by(
+        &mut self,
+        pod: usize,
+        device: usize,
+        command: Command,
+    ) -> Option<Result<Answer, Refused>> {
+        let body = &mut self.bodies[pod];
+        body.asked += 1;
+        let key = command.changes().then(|| format!("ask-{}", body.asked));
+        let device = body.pod.person().device_key(device);
+        if body.pod.is_running() && !body.admitted.contains(&device) {
+            self.breach(Some(pod), "the gate does not let its owner's device in".into());
+        }
+        let again = self.weather.repeat > 0.0 && key.is_some() && self.rng.gen_ratio(1, REPEATS);
+        let repeat = again.then(|| Input::Ask { device, key: key.clone(), command: command.clone() });
+        let answer = self.give(pod, Input::Ask { device, key, command });
+        if let (Some(repeat), Some(Ok(first))) = (repeat, &answer)
+            && let Some(second) = self.give(pod, repeat)
+        {
+            self.figures.repeats += 1;
+            if format!("{second:?}") != format!("{:?}", Ok::<_, Refused>(first)) {
+                self.breach(Some(pod), format!("it answered {first:?}, and to a repeat {second:?}"));
+            }
+        }
+        answer
     }
 }
 
 /// What a scenario does and sees.
 impl World {
     /// Asks a pod something as its owner. None if it does not run, or falls.
-    pub fn command(&mut self, pod: usize, command: Command) -> Option<Result<MailAnswer, RefusedBecause>> {
+    pub fn command(&mut self, pod: usize, command: Command) -> Option<Result<Answer, Refused>> {
         self.ask(pod, command)
     }
 

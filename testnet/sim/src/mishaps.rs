@@ -159,7 +159,8 @@ impl World {
     /// A backup is made now, and needed after hours or days.
     fn lose_a_disk(&mut self, pod: usize) {
         let settled = self.bonds_of[pod].iter().all(|bond| self.bonds[*bond].is_bound());
-        if !settled || self.bodies[pod].backup.is_some() || !self.bodies[pod].blocked.is_empty() {
+        let no_purse = self.wants_purse(pod) && self.bodies[pod].money.purse.is_none();
+        if !settled || no_purse || self.bodies[pod].backup.is_some() || !self.bodies[pod].blocked.is_empty() {
             return;
         }
         self.back_up(pod);
@@ -168,7 +169,7 @@ impl World {
     }
 
     fn restore(&mut self, pod: usize) {
-        let Some(Backup { disk, memory }) = self.bodies[pod].backup.take() else { return };
+        let Some(Backup { disk, memory, epoch }) = self.bodies[pod].backup.take() else { return };
         let now = self.heap.now();
         self.figures.restores += 1;
         self.fall(pod);
@@ -176,9 +177,12 @@ impl World {
         body.tell(now, "loses its disk and gets a backup, life", body.life);
         body.pod.put_back(disk);
         body.safe.clear();
+        body.money.roll_back();
+        body.stale_keys = body.pod.person().epoch() > epoch;
         body.unread.clear();
         body.blocked = BTreeMap::new();
         self.truth.roll_back(pod, memory);
+        self.forget_files(pod);
         if self.bodies[pod].wanted {
             self.rise(pod);
         }
@@ -228,6 +232,7 @@ impl World {
             let body = &mut self.bodies[pod];
             body.slowness = 1;
             body.backup = None;
+            body.lost_devices.clear();
             let now = self.heap.now();
             body.blocked.values_mut().for_each(|until| *until = now);
             if body.pod.clock != 0 {
@@ -246,7 +251,11 @@ impl World {
 
     /// Makes a backup of a pod, to be put back by [`World::put_back`].
     pub fn back_up(&mut self, pod: usize) {
-        let backup = Backup { disk: self.bodies[pod].pod.backup(), memory: self.truth.remember(pod) };
+        let backup = Backup {
+            disk: self.bodies[pod].pod.backup(),
+            memory: self.truth.remember(pod),
+            epoch: self.bodies[pod].pod.person().epoch(),
+        };
         self.bodies[pod].backup = Some(backup);
     }
 

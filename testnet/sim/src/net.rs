@@ -41,7 +41,7 @@ pub(super) struct Weather {
     /// Share of requests that are lost, and of answers.
     lose: f64,
     /// Share of requests that come twice.
-    repeat: f64,
+    pub(super) repeat: f64,
     /// How long a subscription lasts on average, if not for ever.
     pub(super) lasts: Option<Millis>,
 }

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use autonomy_messaging::invite::Invite;
-use autonomy_messaging::messenger::{
-    Command, ContactState, ContactView, InviteId, InviteState, MailAnswer, Notice,
-};
-use autonomy_messaging::payload::{MAX_TEXT_LEN, Payload, Text};
+use autonomy_messaging::messenger::{ContactState, InviteId, InviteState};
+use autonomy_messaging::payload::{MAX_TEXT_LEN, Payload};
 use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::body::Hours;
+use super::command::{Answer, Command, ContactSeen, Notice};
 use super::config::{Config, DAY, Fault, HOUR, SECOND};
 use super::heap::Millis;
 use super::world::{Event, World};
@@ -25,10 +24,10 @@ const VALID_FOR: u64 = 3 * 86_400;
 pub(super) struct Bond {
     pub(super) inviter: usize,
     pub(super) invitee: usize,
-    stage: Stage,
+    pub(super) stage: Stage,
 }
 
-enum Stage {
+pub(super) enum Stage {
     /// The inviter is to make an invite.
     Planned,
     /// The inviter made this one, which cannot be used yet.
@@ -39,6 +38,8 @@ enum Stage {
     Accepted { inviter_agrees: bool, invitee_agrees: bool },
     /// Contacts on both sides.
     Bound,
+    /// They forget each other, and then begin anew; whether each has.
+    Parting { inviter: bool, invitee: bool },
 }
 
 impl Bond {
@@ -94,10 +95,10 @@ pub(super) fn hours(index: usize, rng: &mut StdRng) -> Hours {
 }
 
 /// A text that carries the number of its message.
-fn text_with(message: u64, len: usize) -> Text {
+fn text_with(message: u64, len: usize) -> String {
     let mut words = format!("{message:x} ");
     words.extend(std::iter::repeat_n('.', len.min(MAX_TEXT_LEN).saturating_sub(words.len())));
-    Text::new(&words).expect("neither empty nor too long, and without NUL")
+    words
 }
 
 /// The number of the message that this is.
@@ -125,6 +126,9 @@ impl World {
             return;
         }
         self.unblock_those_due(pod);
+        self.mind_devices(pod);
+        self.mind_money(pod);
+        self.mind_files(pod);
         if self.bonds_of[pod].iter().any(|bond| !self.bonds[*bond].is_bound()) {
             self.look(pod);
         }
@@ -136,8 +140,8 @@ impl World {
 
     /// Does what is to be done to become contacts.
     fn look(&mut self, pod: usize) {
-        let Some(Ok(MailAnswer::Contacts(contacts))) = self.ask(pod, Command::Contacts) else { return };
-        let known: BTreeMap<usize, ContactView> = contacts
+        let Some(Ok(Answer::Contacts(contacts))) = self.ask(pod, Command::Contacts) else { return };
+        let known: BTreeMap<usize, ContactSeen> = contacts
             .into_iter()
             .filter_map(|view| Some((self.people.get(&view.id).copied()?, view)))
             .collect();
@@ -163,6 +167,7 @@ impl World {
         let is_inviter = pod == inviter;
         let invitee_id = self.bodies[invitee].pod.contact_id();
         match (&mut self.bonds[bond].stage, state) {
+            (Stage::Parting { .. }, state) => self.part(bond, pod, state),
             (Stage::Planned, None) if is_inviter => self.make_invite(bond),
             (Stage::Made(invite), None) if is_inviter => {
                 let invite = *invite;
@@ -199,8 +204,8 @@ impl World {
         let inviter = self.bonds[bond].inviter;
         let short = self.troubled && self.config.faults.has(Fault::Invites) && self.rng.gen_ratio(1, 16);
         let valid_for = if short { 60 } else { VALID_FOR };
-        let invite = self.ask(inviter, Command::Invite { note: None, valid_for });
-        if let Some(Ok(MailAnswer::Invite(view))) = invite {
+        let invite = self.ask(inviter, Command::Invite { valid_for });
+        if let Some(Ok(Answer::Invite(view))) = invite {
             self.bonds[bond].stage = Stage::Made(view.id);
             self.offer(bond, view.id);
         }
@@ -210,7 +215,7 @@ impl World {
     fn offer(&mut self, bond: usize, invite: InviteId) {
         let inviter = self.bonds[bond].inviter;
         match self.ask(inviter, Command::InviteById(invite)) {
-            Some(Ok(MailAnswer::Invite(view))) => match view.state {
+            Some(Ok(Answer::Invite(view))) => match view.state {
                 InviteState::Publishing => {}
                 InviteState::Ready => self.bonds[bond].stage = Stage::Offered(Box::new(view.invite)),
                 _ => self.bonds[bond].stage = Stage::Planned,
@@ -227,9 +232,9 @@ impl World {
         let twice = self.troubled && self.config.faults.has(Fault::Invites) && self.rng.gen_ratio(1, 8);
         if twice {
             self.a_stranger_takes_up(inviter, invite.clone());
-            self.ask(invitee, Command::Accept { invite: invite.clone(), name: None });
+            self.ask(invitee, Command::Accept(invite.clone()));
         }
-        match self.ask(invitee, Command::Accept { invite, name: None }) {
+        match self.ask(invitee, Command::Accept(invite)) {
             Some(Ok(_)) => {
                 self.bonds[bond].stage = Stage::Accepted { inviter_agrees: false, invitee_agrees: false };
             }
@@ -243,17 +248,22 @@ impl World {
         let stranger = self.rng.gen_range(0..self.bodies.len());
         let friend = self.bonds_of[stranger].iter().any(|bond| self.bonds[*bond].other(stranger) == inviter);
         if stranger != inviter && !friend {
-            self.ask(stranger, Command::Accept { invite, name: None });
+            self.ask(stranger, Command::Accept(invite));
         }
+    }
+
+    /// Contacts who are not shut out.
+    pub(super) fn friends(&self, pod: usize) -> Vec<usize> {
+        let blocked = &self.bodies[pod].blocked;
+        let friends = self.bonds_of[pod].iter().map(|bond| &self.bonds[*bond]).filter(|bond| bond.is_bound());
+        let friends = friends.map(|bond| bond.other(pod));
+        friends.filter(|friend| !blocked.contains_key(friend)).collect()
     }
 
     /// Writes to some friends: as much as keeps pace with what is to be written in all.
     fn write_some(&mut self, pod: usize) {
         let now = self.heap.now();
-        let blocked = &self.bodies[pod].blocked;
-        let friends = self.bonds_of[pod].iter().map(|bond| &self.bonds[*bond]).filter(|bond| bond.is_bound());
-        let friends = friends.map(|bond| bond.other(pod));
-        let friends: Vec<usize> = friends.filter(|friend| !blocked.contains_key(friend)).collect();
+        let friends = self.friends(pod);
         let end = self.config.days * DAY;
         let looks = end.saturating_sub(now) / LOOKS * self.bodies.len() as u64 / 2 + 1;
         let most = (2 * self.messages_left / looks + 1).min(self.messages_left);
@@ -273,9 +283,10 @@ impl World {
         let message = self.truth.number();
         let len = len.unwrap_or_else(|| some_length(&mut self.rng));
         let contact = self.bodies[to].pod.contact_id();
-        let answer = self.ask(from, Command::Send { contact, text: text_with(message, len) });
+        let device = self.writer(from);
+        let answer = self.ask_by(from, device, Command::Send { contact, text: text_with(message, len) });
         match answer {
-            Some(Ok(MailAnswer::Queued(_))) => {
+            Some(Ok(Answer::Queued(_))) => {
                 self.messages_left = self.messages_left.saturating_sub(1);
                 if !self.truth.was_said((from, to), message) {
                     self.breach(Some(from), format!("message {message} was accepted and is not on the disk"));
@@ -322,23 +333,23 @@ impl World {
     }
 
     /// What the owner is told.
-    pub(super) fn notice(&mut self, pod: usize, notice: &Notice) {
+    pub(super) fn notice(&mut self, pod: usize, notice: Notice) {
         let now = self.heap.now();
         let (what, about) = match notice {
-            Notice::Asked(contact) => ("is asked by pod", self.people.get(contact).copied()),
-            Notice::Connected(contact) => ("is connected with pod", self.people.get(contact).copied()),
-            Notice::JoinFailed(contact, _) => ("fails to join pod", self.people.get(contact).copied()),
+            Notice::Asked(contact) => ("is asked by pod", self.people.get(&contact).copied()),
+            Notice::Connected(contact) => ("is connected with pod", self.people.get(&contact).copied()),
+            Notice::JoinFailed(contact) => ("fails to join pod", self.people.get(&contact).copied()),
             Notice::Rekeyed(contact) => {
                 self.figures.rekeyed += 1;
-                ("has new keys with pod", self.people.get(contact).copied())
+                ("has new keys with pod", self.people.get(&contact).copied())
             }
-            Notice::RelayReplaced(..) => {
+            Notice::RelayReplaced => {
                 self.figures.relays_replaced += 1;
                 ("replaces a relay", None)
             }
-            Notice::RelayTrouble(..) => ("has trouble with a relay", None),
-            Notice::CardChanged(contact) => ("has a new card of pod", self.people.get(contact).copied()),
-            _ => return,
+            Notice::RelayTrouble => ("has trouble with a relay", None),
+            Notice::CardChanged(contact) => ("has a new card of pod", self.people.get(&contact).copied()),
+            Notice::Other => return,
         };
         self.bodies[pod].tell(now, what, about.map_or(0, |pod| pod as u64));
     }
@@ -381,6 +392,7 @@ impl fmt::Debug for Bond {
             Stage::Accepted { inviter_agrees: true, .. } => "confirmed",
             Stage::Accepted { .. } => "accepted",
             Stage::Bound => "contacts",
+            Stage::Parting { .. } => "part",
         };
         write!(f, "pod {inviter} and pod {invitee}: {stage}")
     }

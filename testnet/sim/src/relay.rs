@@ -28,6 +28,8 @@ pub enum Conduct {
 pub(super) struct Relay {
     pub(super) place: Place,
     pub(super) conduct: Conduct,
+    /// Without it nobody gets a queue here, where there is one.
+    pub(super) token: Option<Capability>,
     queues: BTreeMap<QueueId, Shelf>,
     frames: u64,
     limits: QueueLimits,
@@ -50,15 +52,15 @@ pub(super) struct Fresh {
 }
 
 impl Relay {
-    pub(super) fn new(place: Place, limits: QueueLimits, secret: [u8; 32]) -> Self {
-        Self {
-            place,
-            conduct: Conduct::Honest,
-            queues: BTreeMap::new(),
-            frames: 0,
-            limits,
-            pressure: Pressure::new(secret, Vec::new(), true),
-        }
+    pub(super) fn new(
+        place: Place,
+        limits: QueueLimits,
+        secret: [u8; 32],
+        token: Option<Capability>,
+    ) -> Self {
+        let hashes = token.iter().map(Capability::hash).collect();
+        let pressure = Pressure::new(secret, hashes, token.is_none());
+        Self { place, conduct: Conduct::Honest, token, queues: BTreeMap::new(), frames: 0, limits, pressure }
     }
 
     /// Answers one request, and says whom a frame is to be pushed to.

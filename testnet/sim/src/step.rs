@@ -1,16 +1,16 @@
 //! Steps of a pod: handled, committed, carried out, cut off; and the promises held after each.
 
-use autonomy_messaging::messenger::{
-    ContactId, Direction, Effect, EntryState, EntryView, Input, MailAnswer, MailRow, RefusedBecause,
-};
+use autonomy_messaging::messenger::{self, ContactId, Direction, EntryState, EntryView};
 use autonomy_messaging::place::QueueId;
 use autonomy_messaging::wire::Response;
 use rand::Rng;
 
 use super::body::Crash;
+use super::command::{Answer, Refused};
 use super::config::{Fault, SECOND};
 use super::net::Host;
 use super::owner;
+use super::pod::{Change, Effect, Input};
 use super::world::{Event, World};
 
 /// A world compares the rows of a pod with its memory about so often, evenly over its steps.
@@ -26,11 +26,11 @@ const MAX_SPINS: u32 = 60;
 impl World {
     /// Gives a pod an input: handled, committed, carried out, unless the pod falls in between. None where no answer
     /// comes of it.
-    pub(super) fn give(&mut self, pod: usize, input: Input) -> Option<Result<MailAnswer, RefusedBecause>> {
-        let now = self.heap.now();
+    pub(super) fn give(&mut self, pod: usize, input: impl Into<Input>) -> Option<Result<Answer, Refused>> {
+        let (now, input) = (self.heap.now(), input.into());
         let crash = self.draw_crash(pod);
         let collected = match &input {
-            Input::Collected { queue, number, .. } => Some((*queue, *number)),
+            Input::Mail(messenger::Input::Collected { queue, number, .. }) => Some((*queue, *number)),
             _ => None,
         };
         let step = self.bodies[pod].pod.handle(now, input)?;
@@ -74,7 +74,7 @@ impl World {
         })
     }
 
-    fn commit(&mut self, pod: usize, rows: Vec<MailRow>, collected: Option<(QueueId, u64)>) {
+    fn commit(&mut self, pod: usize, rows: Vec<Change>, collected: Option<(QueueId, u64)>) {
         self.figures.rows += rows.len() as u64;
         let bytes = rows.iter().map(|row| row.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         self.figures.row_bytes += bytes as u64;
@@ -127,10 +127,11 @@ impl World {
     /// A pod restored from its rows must equal the one that runs.
     pub(super) fn compare(&mut self, pod: usize) {
         self.figures.compared += 1;
-        match self.bodies[pod].pod.equals_restored() {
-            Ok(true) => {}
-            Ok(false) => {
-                self.breach(Some(pod), "restored from its rows it differs from the one that runs".into())
+        match self.bodies[pod].pod.differs_from_restored() {
+            Ok(None) => {}
+            Ok(Some(how)) => {
+                let what = format!("restored from its rows it differs from the one that runs, {how}");
+                self.breach(Some(pod), what);
             }
             Err(error) => self.breach(Some(pod), format!("its rows cannot be read: {error}")),
         }
@@ -159,11 +160,23 @@ impl World {
 
     pub(super) fn carry_out(&mut self, pod: usize, effect: Effect) {
         match effect {
+            Effect::Mail(effect) => self.carry_out_mail(pod, *effect),
+            Effect::Notice(notice) => self.notice(pod, notice),
+            Effect::Admit(devices) => self.bodies[pod].admitted = devices,
+            Effect::Broadcast(txid, transaction) => self.broadcast(pod, txid, transaction),
+            Effect::Nothing => {}
+        }
+    }
+
+    fn carry_out_mail(&mut self, pod: usize, effect: messenger::Effect) {
+        use messenger::Effect;
+        match effect {
             Effect::Call { call, place, lane, request } => self.call(pod, call, place, lane, request),
             Effect::Collect(collections) => self.collect(pod, collections),
             Effect::Serve(queues) => self.bodies[pod].serving = queues.into_iter().collect(),
             Effect::Answer { ticket, response } => self.answer_ask(pod, ticket, response),
-            Effect::Notify(notice) => self.notice(pod, &notice),
+            // Of these the node makes events.
+            Effect::Notify(_) => {}
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) struct Truth {
     pub(super) delivered: u64,
     pub(super) expired: u64,
     pub(super) forgotten: u64,
+    pub(super) withdrawn: u64,
     waiting: u64,
     latencies: [u64; BUCKETS],
 }
@@ -141,6 +142,14 @@ impl Truth {
             self.expired += 1;
             self.waiting -= 1;
         }
+    }
+
+    /// The sender forgets the receiver, and what waited for them.
+    pub(super) fn withdraw(&mut self, way: Way) {
+        let thread = self.ways.entry(way).or_default();
+        let waited = std::mem::take(&mut thread.waiting).len() as u64;
+        self.withdrawn += waited;
+        self.waiting -= waited;
     }
 
     /// What `pod` has on its disk.

@@ -1,27 +1,34 @@
 //! All of it together: events, steps, and the promises held after each.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use autonomy_messaging::messenger::{ContactId, Input};
-use autonomy_messaging::place::{Place, QueueId};
+use autonomy_messaging::place::{Capability, Place, QueueId};
 use autonomy_messaging::queue::QueueLimits;
+use autonomy_wallet::bitcoin::Transaction;
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 
 use super::body::{Body, Caller, Hours};
+use super::chain::Chain;
 use super::config::{Config, DAY, HOUR, SECOND};
+use super::files::Sent;
 use super::heap::{Heap, Millis, Trail};
 use super::mishaps::Mend;
 use super::net::{Arrival, Host, Outcome, Weather};
 use super::owner::{self, Bond};
 use super::pod::{BEGINNING, Pod, mix, some_place};
 use super::relay::Relay;
+use super::report::{Figures, Violation};
 use super::truth::Truth;
 
+/// One relay in so many takes only those whom its operator invited.
+const BY_INVITATION: usize = 3;
 /// After the last fault all has to be in order within so much time: longest pauses of senders are 15 minutes to a
 /// relay and a day to one that answered and did not lead to a receipt.
 const HEALING: Millis = 4 * DAY;
+/// Within so much time of calm what was sent is mined: it is sent again each minute, and three blocks come an hour at least.
+const LAST_BLOCKS: Millis = 4 * HOUR;
 
 /// A world in virtual time.
 #[derive(Debug)]
@@ -29,7 +36,7 @@ pub struct World {
     pub(super) config: Config,
     pub(super) heap: Heap<Event>,
     pub(super) rng: StdRng,
-    trail: Trail,
+    pub(super) trail: Trail,
     pub(super) bodies: Vec<Body>,
     pub(super) relays: Vec<Relay>,
     pub(super) relay_sides: Vec<bool>,
@@ -41,6 +48,11 @@ pub struct World {
     pub(super) bonds: Vec<Bond>,
     pub(super) bonds_of: Vec<Vec<usize>>,
     pub(super) messages_left: u64,
+    pub(super) files: Vec<Sent>,
+    pub(super) chain: Chain,
+    /// Whether blocks are found.
+    pub(super) mining: bool,
+    pub(super) payments_left: u64,
     pub(super) figures: Figures,
     pub(super) spins: Vec<u32>,
     broken: Option<Box<Violation>>,
@@ -73,69 +85,12 @@ pub(super) enum Event {
     Mend(Mend),
     /// Relays forget what is too old.
     Sweep,
-}
-
-/// What happened in numbers.
-#[derive(Debug, Clone, Copy, Default)]
-#[expect(missing_docs, reason = "each is the number of what its name says")]
-pub struct Figures {
-    pub events: u64,
-    pub steps: u64,
-    pub rows: u64,
-    pub row_bytes: u64,
-    pub calls: u64,
-    pub unreached: u64,
-    pub deposits: u64,
-    pub pushed: u64,
-    pub crashes: u64,
-    pub starts: u64,
-    pub restores: u64,
-    pub mishaps: u64,
-    pub compared: u64,
-    pub refused_sends: u64,
-    pub failed_joins: u64,
-    pub rekeyed: u64,
-    pub relays_replaced: u64,
-    pub most_events: u64,
-    pub most_frames: u64,
-}
-
-/// How it went.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "each is what its name says; times in virtual seconds")]
-pub struct Report {
-    pub seed: u64,
-    pub pods: usize,
-    pub relays: usize,
-    pub faults: String,
-    pub virtual_seconds: u64,
-    pub contacts: usize,
-    pub sent: u64,
-    pub shown: u64,
-    pub shown_again: u64,
-    pub delivered: u64,
-    pub expired: u64,
-    pub forgotten: u64,
-    pub median_latency: u64,
-    pub p95_latency: u64,
-    pub disk_bytes: u64,
-    pub digest: u64,
-    pub figures: Figures,
-}
-
-/// A promise that was broken, and where.
-#[derive(Debug, Clone, thiserror::Error)]
-pub struct Violation {
-    /// The seed that leads there again.
-    pub seed: u64,
-    /// When.
-    pub at: Millis,
-    /// Which pod.
-    pub pod: Option<usize>,
-    /// What.
-    pub what: String,
-    /// The last events of that pod.
-    pub story: Vec<String>,
+    /// A block is found.
+    Block,
+    /// News of the chain come to a pod.
+    News { pod: usize, life: u64 },
+    /// A transaction of a pod comes to its chain source.
+    Sent { pod: usize, life: u64, transaction: Box<Transaction> },
 }
 
 impl World {
@@ -151,11 +106,13 @@ impl World {
             .collect();
         let limits = QueueLimits { frames_per_queue: 128, ..QueueLimits::default() };
         let relays: Vec<Relay> = (0..config.relays)
-            .map(|_| {
+            .map(|index| {
                 let place = some_place(&mut rng);
                 let mut secret = [0; 32];
                 rng.fill_bytes(&mut secret);
-                Relay::new(place, limits, secret)
+                let by_invitation = config.by_itself && index % BY_INVITATION == BY_INVITATION - 1;
+                let token = by_invitation.then(|| Capability::from_bytes(rng.r#gen()));
+                Relay::new(place, limits, secret, token)
             })
             .collect();
         let pods = bodies.iter().enumerate().map(|(index, body)| (body.pod.place(), Host::Pod(index)));
@@ -175,6 +132,10 @@ impl World {
             bonds,
             bonds_of,
             messages_left: config.messages,
+            files: Vec::new(),
+            chain: Chain::new(),
+            mining: config.payments > 0,
+            payments_left: config.payments,
             figures: Figures::default(),
             spins: vec![0; config.pods],
             broken: None,
@@ -189,10 +150,13 @@ impl World {
 
     fn begin(&mut self) {
         self.heap.after(DAY, Event::Sweep);
+        if self.has_money() {
+            self.next_block();
+        }
         for pod in 0..self.bodies.len() {
             self.bodies[pod].wanted = true;
             self.rise(pod);
-            self.add_relays(pod);
+            self.introduce(pod);
             if self.config.by_itself {
                 let look = self.rng.gen_range(0..HOUR / 2);
                 self.heap.after(look, Event::Owner { pod });
@@ -248,13 +212,24 @@ impl World {
         while self.heap.now() < end && !self.is_settled() {
             self.run_for(HOUR)?;
         }
+        self.let_the_chain_rest()?;
         self.check_the_end();
         self.broken.take().map_or(Ok(()), Err)
     }
 
+    /// Everything is mined, everybody hears of it.
+    fn let_the_chain_rest(&mut self) -> Result<(), Box<Violation>> {
+        self.run_for(LAST_BLOCKS)?;
+        self.mining = false;
+        self.run_for(HOUR)
+    }
+
     fn is_settled(&self) -> bool {
         let bound = self.bonds.iter().all(Bond::is_bound);
-        self.truth.waiting() == 0 && bound && self.relays.iter().all(|relay| relay.backlog() == 0)
+        self.truth.waiting() == 0
+            && self.files.is_empty()
+            && bound
+            && self.relays.iter().all(|relay| relay.backlog() == 0)
     }
 
     /// Nothing may wait any more.
@@ -280,6 +255,12 @@ impl World {
         }
         for pod in 0..self.bodies.len() {
             self.compare(pod);
+        }
+        self.check_money();
+        self.check_files();
+        if self.config.by_itself {
+            self.check_devices();
+            self.check_names();
         }
     }
 
@@ -337,6 +318,26 @@ impl World {
                 self.mend(mend);
             }
             Event::Sweep => self.sweep(),
+            Event::Block | Event::News { .. } | Event::Sent { .. } => self.chain_goes_on(event),
+        }
+    }
+
+    fn chain_goes_on(&mut self, event: Event) {
+        let now = self.heap.now();
+        match event {
+            Event::Block => {
+                self.trail.note(&[12, now]);
+                self.block_found();
+            }
+            Event::News { pod, life } if self.bodies[pod].life == life => {
+                self.trail.note(&[13, now, pod as u64]);
+                self.follow(pod);
+            }
+            Event::Sent { pod, life, transaction } if self.bodies[pod].life == life => {
+                self.trail.note(&[14, now, pod as u64]);
+                self.sent(pod, &transaction);
+            }
+            _ => {}
         }
     }
 
@@ -361,39 +362,5 @@ impl World {
         let story = pod.map(|pod| self.bodies[pod].story()).unwrap_or_default();
         let (seed, at) = (self.config.seed, self.heap.now());
         self.broken.get_or_insert_with(|| Box::new(Violation { seed, at, pod, what, story }));
-    }
-
-    /// How it went so far.
-    #[must_use]
-    pub fn report(&self) -> Report {
-        Report {
-            seed: self.config.seed,
-            pods: self.bodies.len(),
-            relays: self.relays.len(),
-            faults: self.config.faults.to_string(),
-            virtual_seconds: self.heap.now() / 1000,
-            contacts: self.bonds.iter().filter(|bond| bond.is_bound()).count(),
-            sent: self.truth.sent,
-            shown: self.truth.shown,
-            shown_again: self.truth.shown_again,
-            delivered: self.truth.delivered,
-            expired: self.truth.expired,
-            forgotten: self.truth.forgotten,
-            median_latency: self.truth.latency(50),
-            p95_latency: self.truth.latency(95),
-            disk_bytes: self.bodies.iter().map(|body| body.pod.disk_bytes() as u64).sum(),
-            digest: self.trail.value(),
-            figures: self.figures,
-        }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, at, pod, what, story } = self;
-        let pod = pod.map_or_else(|| "the world".to_owned(), |pod| format!("pod {pod}"));
-        let clock = at / 1000 + BEGINNING;
-        write!(f, "seed {seed}, at {clock} (day {}), {pod}: {what}", at / DAY)?;
-        story.iter().try_for_each(|line| write!(f, "\n  {line}"))
     }
 }

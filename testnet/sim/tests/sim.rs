@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
-use autonomy_messaging::messenger::{Command, ContactState, MailAnswer};
-use autonomy_sim::{Conduct, Config, Crash, DAY, Fault, Faults, HOUR, SECOND, World};
+use autonomy_messaging::messenger::ContactState;
+use autonomy_sim::{Answer, Command, Conduct, Config, Crash, DAY, Fault, Faults, HOUR, SECOND, World};
 
 /// A minute.
 const MINUTE: u64 = 60 * SECOND;
 
 fn by_itself(seed: u64, faults: Faults) -> Config {
-    Config { seed, pods: 12, relays: 5, messages: 300, days: 2, faults, ..Config::default() }
+    Config { seed, pods: 12, relays: 5, messages: 300, payments: 30, days: 2, faults, ..Config::default() }
 }
 
 /// Everything that can go wrong does, to a dozen of pods, and every promise holds.
@@ -17,7 +17,7 @@ fn all_goes_wrong(seed: u64) {
     let report = autonomy_sim::run(by_itself(seed, Faults::all()), &|_, _| {})
         .unwrap_or_else(|broken| panic!("{broken}"));
     assert!(report.sent >= 200 && report.figures.crashes > 0, "{report:?}");
-    assert_eq!(report.sent, report.delivered + report.expired + report.forgotten);
+    assert_eq!(report.sent, report.delivered + report.expired + report.forgotten + report.withdrawn);
 }
 
 fn until(world: &mut World, limit: u64, done: impl Fn(&World) -> bool) {
@@ -65,7 +65,7 @@ fn two_contacts(seed: u64, relays: usize) -> World {
 fn state(world: &mut World, of: usize, with: usize) -> Option<ContactState> {
     let contact = world.contact(with);
     match world.command(of, Command::Contact(contact))? {
-        Ok(MailAnswer::Contact(view)) => Some(view.state),
+        Ok(Answer::Contact(view)) => Some(view.state),
         _ => None,
     }
 }
@@ -76,6 +76,26 @@ fn a_calm_world_delivers_everything() {
         .unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!(report.sent, report.delivered);
     assert_eq!((report.expired, report.forgotten, report.shown_again), (0, 0, 0));
+}
+
+#[test]
+fn payments_are_true_of_the_chain_while_it_is_reorganised() {
+    let faults = Faults::only(&[Fault::Links, Fault::Crashes, Fault::Chain]);
+    let config = Config { payments: 60, messages: 50, days: 3, ..by_itself(5, faults) };
+    let report = autonomy_sim::run(config, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let of = report.figures;
+    assert!(of.accounts == 4 && of.paid_in > 5 && of.payments > 5, "{of:?}");
+    assert!(of.reorganisations > 0 && of.evictions > 0, "{of:?}");
+}
+
+#[test]
+fn owners_mind_devices_keys_names_and_files_and_part_and_meet_again() {
+    let faults = Faults::only(&[Fault::Links, Fault::Crashes, Fault::Owners]);
+    let config = Config { payments: 0, messages: 200, days: 4, ..by_itself(6, faults) };
+    let report = autonomy_sim::run(config, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
+    let of = report.figures;
+    assert!(of.files > 0 && of.repeats > 0 && of.probes > 0 && of.revoked > 0, "{of:?}");
+    assert!(of.renewed > 0 && of.partings > 0, "{of:?}");
 }
 
 #[test]
@@ -253,13 +273,13 @@ fn a_wiped_relay_is_used_again_and_nothing_is_lost() {
 #[test]
 fn an_invite_that_two_redeem_makes_one_contact() {
     let mut world = World::new(Config::scripted(41, 3, 3));
-    let invite = match world.command(0, Command::Invite { note: None, valid_for: 86_400 }).unwrap().unwrap() {
-        MailAnswer::Invite(view) => Box::new(view.invite),
+    let invite = match world.command(0, Command::Invite { valid_for: 86_400 }).unwrap().unwrap() {
+        Answer::Invite(view) => Box::new(view.invite),
         other => panic!("{other:?}"),
     };
     run(&mut world, MINUTE);
     for pod in [1, 2] {
-        world.command(pod, Command::Accept { invite: invite.clone(), name: None }).unwrap().unwrap();
+        world.command(pod, Command::Accept(invite.clone())).unwrap().unwrap();
     }
     until(&mut world, HOUR, |world| world.now() > 10 * MINUTE);
     assert_eq!(state(&mut world, 0, 1), Some(ContactState::Asking));
@@ -279,12 +299,12 @@ fn an_invite_that_two_redeem_makes_one_contact() {
 #[test]
 fn an_invite_that_ran_out_is_refused_and_told() {
     let mut world = World::new(Config::scripted(42, 2, 3));
-    let invite = match world.command(0, Command::Invite { note: None, valid_for: 60 }).unwrap().unwrap() {
-        MailAnswer::Invite(view) => Box::new(view.invite),
+    let invite = match world.command(0, Command::Invite { valid_for: 60 }).unwrap().unwrap() {
+        Answer::Invite(view) => Box::new(view.invite),
         other => panic!("{other:?}"),
     };
     run(&mut world, 5 * MINUTE);
-    world.command(1, Command::Accept { invite, name: None }).unwrap().unwrap_err();
+    world.command(1, Command::Accept(invite)).unwrap().unwrap_err();
     assert_eq!(state(&mut world, 1, 0), None);
 }
 
