@@ -24,7 +24,7 @@ fn the_committed_document_is_the_served_one() {
 
 #[test]
 fn every_route_has_an_operation_and_every_schema_is_named() {
-    let document: serde_json::Value = serde_json::from_str(&document_text()).unwrap();
+    let document: serde_json::Value = serde_json::from_str(document_text()).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() >= 14, "{} paths", paths.len());

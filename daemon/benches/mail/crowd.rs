@@ -1,6 +1,6 @@
 //! A pod of a thousand contacts: what they take on its disk and in its memory, and how long it takes to come up.
 
-use std::{collections::HashSet, fs, path::Path, process::Command, sync::Arc, time::Instant};
+use std::{collections::HashSet, fs, path::Path, process::Command, time::Instant};
 
 use autonomy_api::{ContactState, Id};
 use autonomy_daemon::{chain::NoChain, driver};
@@ -61,7 +61,7 @@ pub(crate) fn open(file: &Path) {
     runtime.block_on(async {
         let Ok(Answer::Contacts(all)) = ask(Mail::Contacts).await.unwrap() else { panic!("no contacts") };
         let active = all.contacts.iter().filter(|contact| contact.state == ContactState::Active);
-        let ids: Vec<_> = active.map(|contact| contact.id.parse().unwrap()).collect();
+        let ids: Vec<_> = active.map(|contact| contact.id.parse::<Id<16>>().unwrap()).collect();
         assert_eq!(ids.len() as u64, CONTACTS);
         for id in ids {
             ask(Mail::Send { contact: id.into(), text: Text::new("hello").unwrap() }).await.unwrap().unwrap();

@@ -17,7 +17,7 @@ use autonomy_messaging::{
     provision::{Bundle, BundleTerms},
     wire::{self, Response},
 };
-use autonomy_node::{Answer, Caller, Command, Effect, Identity, Input, Node, Reply, Request, Step};
+use autonomy_node::{Answer, Caller, Command, Effect, Identity, Input, Node, Reply, Request, Row, Step};
 use rand::{SeedableRng as _, rngs::StdRng};
 
 /// A pod, and what its steps cost.

@@ -37,8 +37,7 @@ fn served() -> (World, ContactId, ContactId) {
 }
 
 fn delivered(world: &World, pod: usize, of: ContactId, payload: &[u8]) -> usize {
-    let expected =
-        ApplicationEvent::Deliver { contact: of, kind: kind(0x0201), bytes: payload.to_vec().into() };
+    let expected = ApplicationEvent::Deliver { contact: of, kind: kind(0x0201), bytes: payload.to_vec() };
     world.pods[pod].application.iter().filter(|event| **event == expected).count()
 }
 
