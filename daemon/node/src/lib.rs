@@ -1,7 +1,7 @@
 //! The mind of a pod, without a body: no socket, no file, no clock, no randomness of its own.
 //!
 //! [`Node::handle`] takes one thing that happened and gives a [`Step`]: rows to commit, effects to carry out, a
-//! reply. The [`driver`](autonomy_daemon::driver) is the body. The node never fails and never blocks; what is wrong with an
+//! reply. The driver of `autonomy-daemon` is the body. The node never fails and never blocks; what is wrong with an
 //! input becomes a refusal that changes nothing.
 //!
 //! | module | holds |
