@@ -14,6 +14,9 @@ use crate::person::{DEVICES, FULL, LIMITED, MINIMAL};
 use crate::pod::Input;
 use crate::world::World;
 
+/// What the cards of a pod say whose owner chose no name.
+const NAMELESS: &str = "somebody";
+
 /// Of so many looks, one ends in this being done.
 const REVOKES: u32 = 100;
 const PROBES: u32 = 24;
@@ -207,6 +210,8 @@ impl World {
         let contact = self.bodies[other].pod.contact_id();
         let Some(Ok(Answer::Profile { name })) = self.ask(other, Command::Profile) else { return };
         let Some(Ok(Answer::Contact(seen))) = self.ask(pod, Command::Contact(contact)) else { return };
+        // The command that names a pod may fall with it: then its cards say what they say of everybody without a name.
+        let name = Some(name.unwrap_or_else(|| NAMELESS.into()));
         if seen.card_name != name {
             let known = seen.card_name;
             self.breach(Some(pod), format!("pod {other} is called {name:?}, and known as {known:?}"));
