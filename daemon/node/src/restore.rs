@@ -1,9 +1,10 @@
 //! A node from its rows, as if it had never stopped.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem};
 
 use autonomy_messaging::messenger::{self, Messenger};
 use autonomy_wallet::{account::Keychain, ledger::LoadError};
+use zeroize::Zeroizing;
 
 use super::{
     AccountId, AccountRecord, Counters, Effect, Events, Identity, Node, Outside, Replies, SourceState,
@@ -66,6 +67,8 @@ impl Node {
         let mut found = Vec::new();
         for row in rows {
             let Row { key, value: Some(value) } = row else { continue };
+            // Some hold secrets: what the node does not take over is wiped.
+            let value = Zeroizing::new(value);
             match key.first() {
                 Some(&tag::IDENTITY) => identity = Some(IDENTITY.read(&key, &value)?.1),
                 _ if Row::is_cold_key(&key) => {}
@@ -76,14 +79,14 @@ impl Node {
         let mut accounts: BTreeMap<AccountId, AccountRecord> = BTreeMap::new();
         let mut ledgers: BTreeMap<AccountId, LedgerRows> = BTreeMap::new();
         let mut mail = Vec::new();
-        for (key, value) in found {
+        for (key, mut value) in found {
             match key.first() {
                 Some(&tag::ACCOUNT) => accounts.extend([ACCOUNTS.read(&key, &value)?]),
                 Some(&tag::LEDGER) => {
                     let (id, name) = ledger_key(&key)?;
-                    ledgers.entry(id).or_default().push((name.to_vec(), value));
+                    ledgers.entry(id).or_default().push((name.to_vec(), mem::take(&mut *value)));
                 }
-                Some(&tag::MAIL) => mail.push((key[1..].to_vec(), value)),
+                Some(&tag::MAIL) => mail.push((key[1..].to_vec(), mem::take(&mut *value))),
                 _ => node.restore_row(&key, &value)?,
             }
         }
