@@ -1,31 +1,35 @@
-//! A place for a process that may be killed and started again while others hold on to the place.
+//! A process that may be killed and started again, while others hold on to its slot.
 
 use std::sync::{PoisonError, RwLock};
 
 use super::{Process, SpawnError};
 
-/// The present process of some part of a world.
+/// The current process of one part of a world.
 #[derive(Debug)]
-pub(crate) struct Seat(RwLock<Process>);
+pub(crate) struct ProcessSlot(RwLock<Process>);
 
-impl Seat {
+impl ProcessSlot {
+    /// A slot with a running process.
     pub(crate) fn new(process: Process) -> Self {
         Self(RwLock::new(process))
     }
 
-    /// Acts on the present process.
+    /// Runs `act` on the current process. A restart waits until it is done.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&Process) -> T) -> T {
         act(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Kills the present process, if it runs, and puts the one that `start` gives in its place.
+    /// Kills the current process, if it runs, and replaces it by the one that `start` returns.
+    ///
+    /// # Errors
+    /// `start` failed; the slot then holds the killed process.
     pub(crate) fn restart(
         &self,
         start: impl FnOnce() -> Result<Process, SpawnError>,
     ) -> Result<(), SpawnError> {
-        let mut seat = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        seat.kill();
-        *seat = start()?;
+        let mut slot = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        slot.kill();
+        *slot = start()?;
         Ok(())
     }
 }
