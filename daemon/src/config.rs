@@ -1,4 +1,7 @@
 //! Settings: one TOML file, the environment, flags. The later wins.
+//!
+//! Each section is optional, and unknown keys are refused: a misspelt setting must not be ignored.
+//! What a section says is turned into the configuration of the part it is for here, in one place.
 
 mod relay;
 
@@ -15,28 +18,28 @@ use serde::Deserialize;
 pub use self::relay::{RelaySection, RelayToken};
 use crate::chain::{BitcoindAuth, BitcoindConfig};
 
-/// Largest file read, bytes: a private network of a hundred relays fits ten times.
+/// Largest file read, bytes: ten times a private network of a hundred relays.
 const MAX_FILE: u64 = 256 * 1024;
 
 /// The settings file. All of it is optional.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the pod keeps its data.
+    /// The folder of the pod's data, or of a relay's.
     pub data_dir: Option<PathBuf>,
-    /// Where the device keeps its profile.
+    /// The folder of the device's profile.
     pub profile_dir: Option<PathBuf>,
     /// A file whose first line is the passphrase.
     pub passphrase_file: Option<PathBuf>,
     /// A file that holds a key of 32 bytes.
     pub key_file: Option<PathBuf>,
-    /// The chain source.
+    /// How to reach bitcoind.
     pub bitcoind: BitcoindSection,
-    /// Tor.
+    /// How to reach Tor.
     pub tor: TorSection,
     /// The device's background helper.
     pub agent: AgentSection,
-    /// Keeping frames for others.
+    /// Limits of a relay, and whether a pod runs one.
     pub relay: RelaySection,
 }
 
@@ -46,11 +49,11 @@ pub struct Config {
 pub struct BitcoindSection {
     /// `http://127.0.0.1:8332`; the network's usual port on this machine where absent.
     pub url: Option<String>,
-    /// Its cookie file.
+    /// bitcoind's cookie file, which holds its login.
     pub cookie_file: Option<PathBuf>,
-    /// `rpcuser`, where there is no cookie.
+    /// bitcoind's `rpcuser`, where there is no cookie.
     pub user: Option<String>,
-    /// `rpcpassword`.
+    /// bitcoind's `rpcpassword`. Never printed.
     pub password: Option<String>,
 }
 
@@ -69,15 +72,16 @@ impl std::fmt::Debug for BitcoindSection {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TorSection {
-    /// File that describes a private network; the public one where absent.
+    /// A file that describes a private Tor network; the public one where absent.
     pub network_file: Option<PathBuf>,
-    /// Bridge lines.
+    /// Bridge lines, as `https://bridges.torproject.org` prints them. With any, only bridges are
+    /// used.
     pub bridges: Vec<String>,
     /// Programs for the bridges' transports.
     pub transports: Vec<TransportSection>,
-    /// Seconds a start may take.
+    /// Seconds that a start of Tor may take; 300 where absent.
     pub bootstrap_seconds: Option<u64>,
-    /// Open a port that echoes on the app service, to measure Tor alone.
+    /// Open a port that echoes on the app service, to measure Tor without the pod.
     pub echo: bool,
 }
 
@@ -85,9 +89,9 @@ pub struct TorSection {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransportSection {
-    /// Names it answers to in bridge lines.
+    /// The protocol names in bridge lines that this program serves.
     pub protocols: Vec<String>,
-    /// The program.
+    /// Path of the program.
     pub program: PathBuf,
     /// Its arguments.
     #[serde(default)]
@@ -102,7 +106,7 @@ pub struct AgentSection {
     pub idle_minutes: Option<u64>,
 }
 
-/// Settings that cannot be used.
+/// Why settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -113,7 +117,7 @@ pub enum ConfigError {
         /// Why.
         why: String,
     },
-    /// The file does not say what it should.
+    /// The file breaks a rule.
     #[error("{path}: {why}")]
     Malformed {
         /// The file.
@@ -121,7 +125,7 @@ pub enum ConfigError {
         /// Where and why.
         why: String,
     },
-    /// bitcoind's login is missing.
+    /// The settings hold no complete login for bitcoind.
     #[error(
         "no way to log in to bitcoind: set `bitcoind.cookie_file` (usually .cookie in bitcoind's data folder), or \
          `bitcoind.user` and `bitcoind.password`, in the settings file"
@@ -130,10 +134,10 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads the file, or the default one if that exists, and lays the environment over it.
+    /// Reads the file, or the default one if it exists, and applies the environment over it.
     ///
     /// # Errors
-    /// A file that was named and cannot be read, or says something unknown.
+    /// A named file cannot be read; or a file has unknown keys or values of the wrong type.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let default = config_home().join("autonomy").join("config.toml");
         let mut config = match path {
@@ -145,12 +149,14 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads and parses one file.
     fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = read_bounded(path)?;
         toml::from_str(&text)
             .map_err(|error| ConfigError::Malformed { path: path.to_owned(), why: error.to_string() })
     }
 
+    /// Applies the environment variables that have a setting.
     fn overlay(&mut self, variable: impl Fn(&str) -> Option<std::ffi::OsString>) {
         let text = |name| variable(name).and_then(|value| value.into_string().ok());
         let path = |name| variable(name).map(PathBuf::from);
@@ -161,28 +167,30 @@ impl Config {
         replace(&mut self.tor.network_file, path("AUTONOMY_TOR_NETWORK"));
     }
 
-    /// The pod's data folder.
+    /// The pod's data folder: `~/.local/share/autonomy/pod` where no setting names another.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.data_dir.clone().unwrap_or_else(|| data_home().join("autonomy").join("pod"))
     }
 
-    /// The device's profile folder.
+    /// The device's profile folder: `~/.local/share/autonomy/device` where no setting names
+    /// another.
     #[must_use]
     pub fn profile_dir(&self) -> PathBuf {
         self.profile_dir.clone().unwrap_or_else(|| data_home().join("autonomy").join("device"))
     }
 
-    /// How long an idle agent waits before it ends.
+    /// Time without a request after which an agent ends: ten minutes where no setting says
+    /// otherwise.
     #[must_use]
     pub fn agent_idle(&self) -> Duration {
         Duration::from_secs(60 * self.agent.idle_minutes.unwrap_or(10))
     }
 
-    /// Tor's configuration, with its state in `dir`.
+    /// The Tor client's configuration, with its state in `dir`.
     ///
     /// # Errors
-    /// The private network's file cannot be read or used.
+    /// The file of the private network cannot be read or breaks its rules.
     pub fn tor(&self, dir: &Path) -> Result<TorConfig, ConfigError> {
         let mut tor = TorConfig::new(dir);
         if let Some(path) = &self.tor.network_file {
@@ -204,10 +212,11 @@ impl Config {
         Ok(tor)
     }
 
-    /// How to reach bitcoind. Without a login in the settings, the usual cookie file of this machine's own node.
+    /// How to reach bitcoind. Without a login in the settings, the cookie file of a node on this
+    /// machine in its usual folder.
     ///
     /// # Errors
-    /// There is no login.
+    /// A user without a password, or a password without a user.
     pub fn bitcoind(&self, network: Network) -> Result<BitcoindConfig, ConfigError> {
         let section = &self.bitcoind;
         let url = section.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", usual_port(network)));
@@ -221,12 +230,14 @@ impl Config {
     }
 }
 
+/// Sets a setting where there is a value for it.
 fn replace<T>(setting: &mut Option<T>, value: Option<T>) {
     if value.is_some() {
         *setting = value;
     }
 }
 
+/// Reads a file of at most [`MAX_FILE`] bytes.
 fn read_bounded(path: &Path) -> Result<String, ConfigError> {
     use std::io::Read as _;
     let refused = |why: String| ConfigError::Read { path: path.to_owned(), why };
@@ -239,6 +250,7 @@ fn read_bounded(path: &Path) -> Result<String, ConfigError> {
     Ok(text)
 }
 
+/// The port on which Bitcoin Core serves RPC on this network.
 fn usual_port(network: Network) -> u16 {
     match network {
         Network::Bitcoin => 8332,
@@ -248,6 +260,7 @@ fn usual_port(network: Network) -> u16 {
     }
 }
 
+/// Where Bitcoin Core puts its cookie file for this network.
 fn usual_cookie(network: Network) -> PathBuf {
     let dir = home().join(".bitcoin");
     match network {
@@ -258,14 +271,17 @@ fn usual_cookie(network: Network) -> PathBuf {
     }
 }
 
+/// The user's home folder, or the current one where there is none.
 fn home() -> PathBuf {
     env::home_dir().unwrap_or_else(|| PathBuf::from("."))
 }
 
+/// Where programs keep data (XDG base directories).
 fn data_home() -> PathBuf {
     env::var_os("XDG_DATA_HOME").map_or_else(|| home().join(".local").join("share"), PathBuf::from)
 }
 
+/// Where programs keep settings (XDG base directories).
 fn config_home() -> PathBuf {
     env::var_os("XDG_CONFIG_HOME").map_or_else(|| home().join(".config"), PathBuf::from)
 }
@@ -275,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_file_means_the_usual_places() {
+    fn empty_file_gives_default_folders() {
         let config: Config = toml::from_str("").unwrap();
         let bitcoind = config.bitcoind(Network::Regtest).unwrap();
         assert_eq!(bitcoind.url, "http://127.0.0.1:18443");
@@ -285,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_goes_before_the_file() {
+    fn environment_overrides_the_file() {
         let mut config: Config =
             toml::from_str("data_dir = \"/file\"\n[bitcoind]\nurl = \"http://file\"").unwrap();
         config.overlay(|name| (name == "AUTONOMY_BITCOIND_URL").then(|| "http://env".into()));
@@ -294,19 +310,19 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_setting_is_refused_by_name() {
+    fn unknown_setting_is_refused_by_name() {
         let error = toml::from_str::<Config>("[tor]\nbridge = []").unwrap_err();
         assert!(error.to_string().contains("unknown field `bridge`"));
     }
 
     #[test]
-    fn half_a_login_is_no_login() {
+    fn user_without_password_is_refused() {
         let config: Config = toml::from_str("[bitcoind]\nuser = \"me\"").unwrap();
         assert!(matches!(config.bitcoind(Network::Bitcoin), Err(ConfigError::NoLogin)));
     }
 
     #[test]
-    fn a_password_is_never_printed() {
+    fn debug_output_has_no_password() {
         let config: Config = toml::from_str("[bitcoind]\nuser = \"me\"\npassword = \"hunter2\"").unwrap();
         assert!(!format!("{config:?}").contains("hunter2"));
     }

@@ -1,12 +1,12 @@
 //! The one place where effects happen.
 //!
-//! A thread owns the node and the store. It takes whatever inputs wait, one after the other, commits the rows of
-//! their steps in one transaction, carries the effects out in order, and only then gives the replies: what was
-//! acknowledged cannot be forgotten. An input that comes alone is committed alone, and waits for nobody.
+//! A thread owns the node and the store. It takes the waiting inputs one after the other, commits
+//! the rows of their steps in one transaction, carries out the effects in order, and only then
+//! sends the replies. So nothing is acknowledged that could be forgotten, and an effect that was
+//! lost in a crash is derived again from the rows. A single input is committed by itself, without
+//! delay.
 
 mod batch;
-#[cfg(test)]
-mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -28,18 +28,18 @@ use autonomy_api::{Access, Event};
 use autonomy_node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Timestamp};
 use autonomy_store::{BackupError, RowChange, Store};
 
-/// Inputs that wait for the node. A block is the largest, so 64 of them bound the memory that waiting can take;
-/// whoever is too fast waits (back-pressure).
+/// Inputs that wait for the node. A block is the largest, so 64 bound the memory that waiting can
+/// take; further senders wait.
 const INBOX: usize = 64;
-/// Events a slow listener may fall behind before it must read the list anew.
+/// Events that a slow receiver may be behind before it must read them from the node instead.
 const EVENT_BUFFER: usize = 256;
-/// Longest sleep between two looks for what is due.
+/// Longest sleep between two looks for what is due: the machine may have slept meanwhile.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
 
-/// The store failed: the pod stops rather than run ahead of its disk.
+/// The store failed. The pod stops, since going on would acknowledge what a restart forgets.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "the pod's database failed ({0}); nothing of the last steps was kept. Make room or mend the disk, then start the pod again"
+    "the pod's database failed ({0}); nothing of the last steps was kept. Free some space or repair the disk, then start the pod again"
 )]
 pub struct StoreFailed(String);
 
@@ -49,46 +49,54 @@ pub enum AskError {
     /// The driver has ended.
     #[error("the pod is stopping")]
     Stopped,
-    /// The node answered nothing, which no request should see.
+    /// The node sent no reply to a request, which is a fault of the program.
     #[error("the pod gave no answer to this request")]
     NoAnswer,
 }
 
-/// A way to reach the node from any task.
+/// A way to reach the node from any task. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
+    /// Inputs for the driver.
     inbox: mpsc::Sender<Message>,
+    /// Where the driver publishes events.
     events: broadcast::Sender<Event>,
+    /// Who may connect.
     admitted: watch::Receiver<Admitted>,
+    /// Set when the driver has ended.
     stopped: watch::Receiver<Option<Result<(), StoreFailed>>>,
 }
 
-/// What waits for the driver.
+/// An input of the driver.
 #[derive(Debug)]
 enum Message {
+    /// Something that wants no reply.
     Happened(Input),
+    /// A request, and where its reply goes.
     Asked(Request, oneshot::Sender<Reply>),
+    /// Write a sealed copy to this new file.
     BackUp(PathBuf, oneshot::Sender<Result<(), BackupError>>),
-    /// End, once all that came before is committed.
+    /// End, once everything before it is committed.
     Stop,
 }
 
-/// Who may enter now.
+/// Who may connect now.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Admitted {
-    /// Keys for the TLS gate, and how far each may go.
+    /// Device keys for the TLS gate, and the access of each.
     pub devices: BTreeMap<DeviceKey, Access>,
     /// x25519 keys for restricted discovery.
     pub descriptor_keys: Vec<[u8; 32]>,
-    /// Whom the pod belongs to, once it has an owner.
+    /// The pod's owner; `None` until it is adopted.
     pub owner: Option<Arc<Owner>>,
 }
 
-/// Takes what the messenger wants done to the network. It is not bounded here: calls in flight are, by the messenger.
+/// Where the messenger's effects on the network go. The channel is unbounded: the messenger bounds
+/// the calls in flight.
 pub type Post = mpsc::UnboundedSender<messenger::Effect>;
 
 impl Handle {
-    /// Asks the node.
+    /// Sends a request to the node and waits for its reply, which comes after the commit.
     ///
     /// # Errors
     /// The pod is stopping.
@@ -98,44 +106,46 @@ impl Handle {
         reply.await.map_err(|_| AskError::NoAnswer)
     }
 
-    /// Delivers an input. False when the node has ended.
+    /// Delivers an input; waits while the inbox is full. False when the node has ended.
     #[must_use]
     pub async fn deliver(&self, input: Input) -> bool {
         self.inbox.send(Message::Happened(input)).await.is_ok()
     }
 
-    /// Writes a consistent sealed copy of the pod's database to `file`, between two steps.
+    /// Writes a consistent sealed copy of the pod's database to `file`. It holds everything that
+    /// was acknowledged before this call.
     ///
     /// # Errors
-    /// The pod is stopping; or the copy could not be written, within.
+    /// The pod is stopping (outer), or the copy could not be written (inner).
     pub async fn back_up(&self, file: PathBuf) -> Result<Result<(), BackupError>, AskError> {
         let (answer, reply) = oneshot::channel();
         self.inbox.send(Message::BackUp(file, answer)).await.map_err(|_| AskError::Stopped)?;
         reply.await.map_err(|_| AskError::NoAnswer)
     }
 
-    /// Ends the driver once all that waits is committed. [`Self::stopped`] tells when it has ended.
+    /// Ends the driver once everything that waits is committed. [`Self::stopped`] waits for the
+    /// end.
     pub async fn stop(&self) {
         // A driver that has ended needs no order to end.
         drop(self.inbox.send(Message::Stop).await);
     }
 
-    /// Events from now on.
+    /// The events from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
 
-    /// Who may enter, as it changes.
+    /// Who may connect, and its changes.
     #[must_use]
     pub fn admitted(&self) -> watch::Receiver<Admitted> {
         self.admitted.clone()
     }
 
-    /// Waits until the driver has ended and its store is closed, and says why.
+    /// Waits until the driver has ended and its store is closed.
     ///
     /// # Errors
-    /// The store failed.
+    /// The driver ended because the store failed.
     pub async fn stopped(&self) -> Result<(), StoreFailed> {
         let mut stopped = self.stopped.clone();
         match stopped.wait_for(Option::is_some).await {
@@ -202,6 +212,7 @@ fn follow(source: &dyn ChainSource, node: &Node, inbox: &mpsc::Sender<Message>) 
 }
 
 impl Driver {
+    /// Runs until it is stopped, the last handle is dropped, or the store fails.
     fn run(&mut self, mut inbox: mpsc::Receiver<Message>) -> Result<(), StoreFailed> {
         // A runtime of this thread alone, for one thing: to wait for an input or for the time of the next duty.
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -221,8 +232,11 @@ impl Driver {
         }
     }
 
-    /// Works on a message and on whatever else waits by now, as far as one commit may take it. Breaks on an order to
-    /// end.
+    /// Works on a message and on those that wait, as far as one commit may take them. Breaks when
+    /// asked to stop.
+    ///
+    /// # Errors
+    /// The store failed; nothing of the batch was acknowledged.
     fn work(
         &mut self,
         first: Message,
@@ -256,12 +270,16 @@ impl Driver {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Time until the node has something due, at most [`MAX_SLEEP`].
     fn sleep(&self) -> Duration {
         let until_due = self.node.next_wake().map(|due| Duration::from_secs(due.saturating_sub(now())));
         until_due.unwrap_or(MAX_SLEEP).min(MAX_SLEEP)
     }
 
-    /// Commit, then act, then answer.
+    /// Commits a batch, then carries out its effects, then sends its replies.
+    ///
+    /// # Errors
+    /// The store failed: nothing was done and nobody gets a reply.
     fn finish(&mut self, batch: Batch) -> Result<(), StoreFailed> {
         let Committed { changed, effects, replies } = batch.commit(&self.store)?;
         if changed {
@@ -275,6 +293,7 @@ impl Driver {
         Ok(())
     }
 
+    /// Carries out effects in their order. An effect may be lost in a crash and repeated after one.
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
@@ -297,16 +316,17 @@ impl Driver {
         }
     }
 
+    /// Tells the chain source which transactions to watch in the mempool.
     fn refresh_watched(&self) {
         self.chain.watch(self.node.in_mempool());
     }
 }
 
-/// Lets a node that no driver runs take one input, and commits the step. Its effects are not carried out: they are
-/// derived again when the pod starts.
+/// Lets a node without a driver take one input, and commits the step. Its effects are not carried
+/// out: they are derived again when the pod starts.
 ///
 /// # Errors
-/// The store failed: nothing of the step was kept, and the node is to be thrown away.
+/// The store failed: nothing of the step was kept, and the node must be discarded.
 pub fn step(node: &mut Node, store: &Store, input: Input) -> Result<Option<Reply>, StoreFailed> {
     let mut batch = Batch::default();
     let reply = batch.work(node, store, input)?;
@@ -328,7 +348,7 @@ fn write(store: &Store, mut changes: Vec<RowChange>) -> Result<(), StoreFailed> 
     outcome
 }
 
-/// Wipes the bytes of rows that are written: some are secrets.
+/// Overwrites the bytes of rows that were written: some are secrets.
 pub fn wipe(changes: &mut [RowChange]) {
     changes.iter_mut().filter_map(|change| change.value.as_mut()).for_each(|value| value.zeroize());
 }
@@ -349,3 +369,6 @@ pub fn changes(rows: &[Row]) -> Vec<RowChange> {
 pub fn now() -> Timestamp {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,23 @@
-//! The network shell of a pod: asks places, collects at them, and answers for its own.
+//! The network shell of a pod: it calls places, collects from them, and serves the pod's own
+//! queues.
 //!
 //! | part | does |
 //! |---|---|
 //! | `client` | carries out one call: a stream, a request, its response, all within a minute |
-//! | `collect` | keeps a subscription for each group of queues that is wanted, and hands on what is pushed |
-//! | [`door`] | serves those who call at the pod's own address, or at a relay's |
+//! | `collect` | keeps a subscription for each group of wanted queues, and delivers what is pushed |
+//! | `pending` | requests for the node that wait for its answer |
+//! | [`server`] | serves callers at the pod's own address, or at a relay's |
 //! | [`tor`] | the lanes of both over Tor |
 //!
-//! Nothing here decides anything: what goes out is told by the node, what comes in is told to it. Each call gets
-//! exactly one outcome. What is collected waits for the node: when it is slow, reading stops, and the place keeps the
-//! rest.
+//! Nothing here decides anything: the node says what goes out, and gets what comes in. Each call
+//! gets exactly one outcome. Collected frames wait for the node: while it is busy nothing more is
+//! read, and the place keeps the rest.
 
 mod client;
 mod collect;
-mod desk;
-pub mod door;
 mod message;
+mod pending;
+pub mod server;
 pub mod tor;
 
 use std::{collections::HashSet, fmt, sync::Arc};
@@ -33,63 +35,76 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use self::{client::Client, collect::Collector, desk::Desk};
+use self::{client::Client, collect::Collector, pending::PendingRequests};
 
-/// What waits for the node: 64 frames are 1 MiB.
+/// Inputs that wait for the node: 64 frames are 1 MiB.
 const EVENTS: usize = 64;
 
-/// A stream to or from a peer.
+/// A stream to or from a peer, whatever carries it.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
-/// A way to places. Streams of different lanes share nothing that a place could see.
+/// A way to places. A place cannot tell that streams of two lanes belong to one pod.
 pub trait Dial: Send + Sync + 'static {
     /// Opens a stream for one request.
+    ///
+    /// # Errors
+    /// The place was not reached; the detail is for people.
     fn open<'a>(&'a self, place: &'a Place, lane: Lane) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>>;
 
-    /// Changes when whoever waits for a time should look again: the machine slept.
+    /// Changes when the machine slept: whoever waits for a time should look again.
     fn woken(&self) -> watch::Receiver<u64>;
 }
 
-/// Carries out what the node wants of the network. Cheap to clone; all that runs for it ends with the last clone.
+/// Carries out the node's effects on the network. Cheap to clone; everything it runs ends with the
+/// last clone.
 #[derive(Clone)]
 pub struct NetworkHandle(Arc<Inner>);
 
+/// What the clones of a handle share.
 struct Inner {
+    /// Work for the task of [`carry_out`].
     commands: mpsc::UnboundedSender<Command>,
-    line: watch::Sender<Option<Arc<dyn Dial>>>,
+    /// The way to places; `None` while there is none.
+    dial: watch::Sender<Option<Arc<dyn Dial>>>,
+    /// The queues that the pod itself serves.
     own: watch::Sender<HashSet<QueueId>>,
-    desk: Arc<Desk>,
+    /// Requests of peers that the node has not answered.
+    pending: Arc<PendingRequests>,
 }
 
+/// Work for the network's task.
 enum Command {
+    /// Make one call and deliver its outcome.
     Call { call: CallId, place: Place, lane: Lane, request: Box<Request> },
+    /// Collect exactly these queues from now on.
     Collect(Vec<Collection>),
 }
 
-/// Starts the network on this runtime; gives what it tells the messenger. It is not connected to anything until [`NetworkHandle::attach`]: calls wait for
-/// that as long as they may.
+/// Starts the network on this runtime. Returns its handle and the channel of inputs for the
+/// messenger. It is connected to nothing until [`NetworkHandle::attach`]: calls wait for that
+/// within their own limit.
 #[must_use]
 pub fn start(runtime: &tokio::runtime::Handle) -> (NetworkHandle, mpsc::Receiver<Input>) {
-    let (events, told) = mpsc::channel(EVENTS);
+    let (events, inputs) = mpsc::channel(EVENTS);
     // As many as the node has in flight, which it bounds itself.
-    let (commands, orders) = mpsc::unbounded_channel();
-    let (line, attached) = watch::channel(None);
+    let (commands, waiting) = mpsc::unbounded_channel();
+    let (dial, attached) = watch::channel(None);
     let (own, _) = watch::channel(HashSet::new());
-    let desk = Arc::new(Desk::new(events.clone()));
+    let pending = Arc::new(PendingRequests::new(events.clone()));
     runtime.spawn(carry_out(
-        orders,
+        waiting,
         Client::new(attached.clone()),
         Collector::new(attached, events.clone()),
         events,
     ));
-    (NetworkHandle(Arc::new(Inner { commands, line, own, desk })), told)
+    (NetworkHandle(Arc::new(Inner { commands, dial, own, pending })), inputs)
 }
 
-/// Until the last handle is gone.
+/// Runs until the last handle is dropped, which also ends all calls and subscriptions.
 async fn carry_out(
-    mut orders: mpsc::UnboundedReceiver<Command>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
     client: Client,
     mut collector: Collector,
     events: mpsc::Sender<Input>,
@@ -98,7 +113,7 @@ async fn carry_out(
     let mut calls = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
-            order = orders.recv() => match order {
+            command = commands.recv() => match command {
                 Some(Command::Call { call, place, lane, request }) => {
                     let (client, events) = (client.clone(), events.clone());
                     calls.spawn(async move {
@@ -116,12 +131,13 @@ async fn carry_out(
 }
 
 impl NetworkHandle {
-    /// Gives the way to places, or takes it away.
+    /// Sets the way to places, or takes it away. Calls and subscriptions wait while there is none.
     pub fn attach(&self, dial: Option<Arc<dyn Dial>>) {
-        self.0.line.send_replace(dial);
+        self.0.dial.send_replace(dial);
     }
 
-    /// Carries out what the messenger wants. What it wants its owner to know is no matter of the network.
+    /// Carries out an effect of the messenger. [`Effect::Notify`] is for the owner and does nothing
+    /// here.
     pub fn carry_out(&self, effect: Effect) {
         match effect {
             Effect::Call { call, place, lane, request } => self.call(call, place, lane, request),
@@ -132,31 +148,32 @@ impl NetworkHandle {
         }
     }
 
-    /// Asks a place. Exactly one [`Input::Called`] follows.
+    /// Calls a place. Exactly one [`Input::Called`] with this id follows.
     pub fn call(&self, call: CallId, place: Place, lane: Lane, request: Request) {
         drop(self.0.commands.send(Command::Call { call, place, lane, request: Box::new(request) }));
     }
 
-    /// Collects exactly these queues from now on.
+    /// Collects exactly these queues from now on: others end, and present ones stay connected.
     pub fn collect(&self, wanted: Vec<Collection>) {
         drop(self.0.commands.send(Command::Collect(wanted)));
     }
 
-    /// Exactly these queues are the pod's own from now on.
+    /// Makes exactly these queues the pod's own from now on. Requests for others go to the relay,
+    /// if there is one.
     pub fn serve(&self, own: impl IntoIterator<Item = QueueId>) {
         self.0.own.send_replace(own.into_iter().collect());
     }
 
-    /// Answers an [`Input::Asked`]. Whoever asked may have gone.
+    /// Answers an [`Input::Asked`]. Does nothing where the caller has gone or the time has passed.
     pub fn answer(&self, ticket: u64, response: Response) {
-        self.0.desk.answer(ticket, response);
+        self.0.pending.answer(ticket, response);
     }
 }
 
 impl fmt::Debug for NetworkHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NetworkHandle")
-            .field("attached", &self.0.line.borrow().is_some())
+            .field("attached", &self.0.dial.borrow().is_some())
             .finish_non_exhaustive()
     }
 }

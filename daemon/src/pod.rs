@@ -1,14 +1,17 @@
-//! A pod on this machine: made, adopted, run, backed up.
+//! A pod on this machine: created, adopted, run, backed up.
 //!
 //! | module | does |
 //! |---|---|
-//! | `start` | [`Pod::start`]: starts everything in order with what the process gives, and ends it in order |
-//! | `handle` | the running pod, for whoever started it |
+//! | `start` | [`Pod::start`]: starts all parts in order with what the process provides, and stops them in order |
+//! | `handle` | the running pod, for the code that started it |
 //! | `run` | the process of one pod: one caller of `start` |
 //! | `tor` | a Tor client that pods share |
 //! | `services` | the two onion services: launched, kept current, watched |
-//! | `mail` | between the node and the network |
-//! | `report` | how it goes, for whoever started it |
+//! | `mail` | passes effects and inputs between the node and the network |
+//! | `report` | state changes, for the code that started the pod |
+//!
+//! All functions here that take a folder work on a pod that is not running: the database's lock
+//! makes them fail while it runs.
 
 mod handle;
 mod mail;
@@ -16,8 +19,6 @@ mod report;
 mod run;
 mod services;
 mod start;
-#[cfg(test)]
-mod tests;
 mod tor;
 
 use std::path::{Path, PathBuf};
@@ -47,7 +48,8 @@ use autonomy_store::{self, Store, Unlock};
 pub struct PodDir(PathBuf);
 
 impl PodDir {
-    /// The pod in this folder.
+    /// The pod in this folder. Nothing is created or checked.
+    #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
@@ -58,24 +60,28 @@ impl PodDir {
         &self.0
     }
 
-    /// The encrypted database.
+    /// The encrypted database, `pod.redb`.
     #[must_use]
     pub fn store(&self) -> PathBuf {
         self.0.join("pod.redb")
     }
 
-    /// The Unix socket of the running pod.
+    /// The Unix socket of the running pod, `pod.sock`.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.0.join("pod.sock")
     }
 
-    /// Tor's guards and directory cache: no keys.
+    /// The folder of Tor's guards and directory cache. No keys are in it.
     #[must_use]
     pub fn tor(&self) -> PathBuf {
         self.0.join("tor")
     }
 
+    /// Creates the folder with mode 0700.
+    ///
+    /// # Errors
+    /// It cannot be created, or existed with a mode that lets others in.
     fn create(&self) -> Result<(), PodError> {
         use std::os::unix::fs::DirBuilderExt as _;
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
@@ -83,7 +89,11 @@ impl PodDir {
         self.check_private()
     }
 
-    /// The socket in it makes whoever reaches it the pod's owner.
+    /// Checks that nobody but the owner can enter the folder: whoever reaches the socket in it acts
+    /// as the pod's owner.
+    ///
+    /// # Errors
+    /// Others can enter the folder; the error says how to change that.
     fn check_private(&self) -> Result<(), PodError> {
         use std::os::unix::fs::PermissionsExt as _;
         let metadata = std::fs::metadata(&self.0);
@@ -113,10 +123,10 @@ pub enum PodError {
         /// The folder.
         path: PathBuf,
     },
-    /// There is a pod already.
+    /// There is a pod in this folder already. It is never overwritten.
     #[error("there is a pod in {0} already; choose another --data-dir, or move that one away")]
     Exists(PathBuf),
-    /// There is no pod.
+    /// There is no pod in this folder.
     #[error("there is no pod in {0}; run `autonomy pod init` first, or name its folder with --data-dir")]
     Missing(PathBuf),
     /// The database cannot be made.
@@ -157,15 +167,16 @@ pub enum PodError {
 }
 
 impl PodError {
+    /// The error of something the operating system refused.
     fn system(doing: &'static str, error: impl std::fmt::Display) -> Self {
         Self::System { doing, why: error.to_string() }
     }
 }
 
-/// Makes a pod for `network` in `dir`, and gives the request that a device answers.
+/// Creates a pod for `network` in `dir`. Returns the request that a device answers with a bundle.
 ///
 /// # Errors
-/// There is a pod already, or the folder or database cannot be made.
+/// There is a pod already, or the folder or database cannot be created.
 pub fn init(dir: &PodDir, unlock: &Unlock, network: Network) -> Result<PodRequest, PodError> {
     if dir.store().exists() {
         return Err(PodError::Exists(dir.path().to_owned()));
@@ -181,7 +192,7 @@ pub fn init(dir: &PodDir, unlock: &Unlock, network: Network) -> Result<PodReques
     Ok(node.pod_request())
 }
 
-/// The request of a pod that was made before.
+/// The request of a pod that was created before. It is the same each time until keys are drawn.
 ///
 /// # Errors
 /// There is no pod, or it cannot be opened.
@@ -190,8 +201,8 @@ pub fn request(dir: &PodDir, unlock: &Unlock) -> Result<PodRequest, PodError> {
     Ok(node.pod_request())
 }
 
-/// Draws new keys for a pod that is not running, and gives the request for them. The present ones stay in use until
-/// [`adopt`] takes the bundle that answers it.
+/// Draws new keys for a pod, and returns the request for them. The present keys stay in use until
+/// [`adopt`] gets the bundle that answers this request.
 ///
 /// # Errors
 /// There is no pod, or it cannot be opened or written.
@@ -205,10 +216,10 @@ pub fn draw_keys(dir: &PodDir, unlock: &Unlock) -> Result<PodRequest, PodError> 
     }
 }
 
-/// Gives a pod that is not running its owner, by the text of the bundle.
+/// Gives a pod its owner, by the text of the bundle that answers its request.
 ///
 /// # Errors
-/// The bundle is refused, and nothing is changed.
+/// The bundle is refused, and nothing is changed; or the pod cannot be opened or written.
 pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError> {
     let (mut node, store, _) = open(dir, unlock)?;
     let command = Command::Adopt(bundle.to_owned());
@@ -220,16 +231,18 @@ pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError
     }
 }
 
-/// Writes a consistent sealed copy of a pod that is not running to `file`.
+/// Writes a consistent sealed copy of a pod to `file`. Ratchet states are left out: an old one
+/// would encrypt two messages under one key. Contacts agree on new ones after a restore.
 ///
 /// # Errors
-/// The pod cannot be opened, or the file not be written; an existing file is never overwritten.
+/// The pod cannot be opened, or the file cannot be written; an existing file is never overwritten.
 pub fn backup(dir: &PodDir, unlock: &Unlock, file: &Path) -> Result<(), PodError> {
     let (_, store, _) = open(dir, unlock)?;
     Ok(store.backup(file, Row::is_in_backup)?)
 }
 
-/// Brings a sealed copy into a folder without a pod, after checking that it opens and makes a pod.
+/// Places a sealed copy in a folder without a pod, after checking that it opens and holds a pod.
+/// The copy is renamed into place at the end, so an interrupted restore leaves no pod.
 ///
 /// # Errors
 /// There is a pod already, or the copy does not open.
@@ -250,11 +263,16 @@ pub fn restore(dir: &PodDir, unlock: &Unlock, file: &Path) -> Result<(), PodErro
     std::fs::rename(&arriving, dir.store()).map_err(|error| PodError::system("placing the backup", error))
 }
 
+/// Starts a task of the running pod on the current runtime.
 #[expect(clippy::disallowed_methods, reason = "the running pod is where tasks start")]
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
     tokio::spawn(task)
 }
 
+/// Opens the pod in a folder, with the effects that its last process may not have carried out.
+///
+/// # Errors
+/// There is no pod, others can enter the folder, or the database does not open.
 fn open(dir: &PodDir, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>), PodError> {
     if !dir.store().exists() {
         return Err(PodError::Missing(dir.path().to_owned()));
@@ -275,3 +293,6 @@ fn open_store(path: &Path, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>)
     let (node, effects) = Node::restore(rows)?;
     Ok((node, store, effects))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,27 +1,30 @@
-//! A place for others: keeps frames in queues until their owners collect them.
+//! A relay: it keeps frames in queues for their owners until these collect them.
 //!
-//! What it keeps is ciphertext already, so its file `relay.redb` is not encrypted once more. It learns queue names,
-//! times, and that frames came and went; not who or what.
+//! The frames are ciphertext already, so its file `relay.redb` is not encrypted once more. A relay
+//! learns queue names, times, and that frames came and went, but neither people nor contents.
 //!
 //! | part | does |
 //! |---|---|
-//! | `shelf` | the file: tables, reads, what can be wrong with it |
-//! | `books` | one request inside a transaction, by the rules of [`autonomy_messaging::queue`] |
-//! | `writer` | the one thread that writes: requests that come together share a commit |
-//! | `subscription` | pushes what lies there, then what comes |
+//! | `db` | the file: tables, reads, and the errors it can have |
+//! | `write_txn` | one request inside a transaction, by the rules of [`autonomy_messaging::queue`] |
+//! | `writer` | the one thread that writes: requests that arrive together share a commit |
+//! | `subscription` | pushes the frames there are, then those that arrive |
 //! | [`metrics`] | what is counted |
 //!
 //! What must stay true:
 //!
-//! * **`Done` means durable.** The answer is given after the commit, never before.
-//! * **A refusal changes nothing**, and costs no write: what can be refused by reading is.
-//! * **Bounded.** Queues, frames of each and of all, requests that wait, frames read ahead, work of one sweep.
-//! * **Memory does not grow with queues.** Records are on disk; in memory are the pages in use and who listens.
+//! * **`Done` means durable.** The answer is sent after the commit, never before.
+//! * **A refusal changes nothing** and costs no write: what reading shows to be refused is not
+//!   written.
+//! * **Bounded.** Queues, frames of each and of all, requests that wait, frames read ahead, work of
+//!   a sweep.
+//! * **Memory does not grow with queues.** Records are on disk; in memory are the pages in use and
+//!   the subscribers.
 
-mod books;
+mod db;
 pub mod metrics;
-mod shelf;
 mod subscription;
+mod write_txn;
 mod writer;
 
 use std::{
@@ -39,33 +42,35 @@ use autonomy_messaging::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::{
+    db::RelayDb,
     metrics::{Metrics, Snapshot},
-    shelf::Shelf,
-    subscription::Ears,
+    subscription::Subscribers,
     writer::{Job, Writer},
 };
-pub use self::{shelf::RelayError, subscription::Subscription};
+pub use self::{db::RelayError, subscription::Subscription};
 
-/// Requests that wait to be written; at 16 KiB each 16 MiB. Whoever comes then waits a moment, and is sent away after.
+/// Requests that wait to be written; at 16 KiB each 16 MiB. Further requests wait up to
+/// [`JOB_WAIT`], then get `Busy`.
 const MAX_JOBS: usize = 1024;
-/// That moment.
+/// Longest wait for room among the requests to be written.
 const JOB_WAIT: Duration = Duration::from_secs(10);
-/// When somebody sent away should come again, seconds.
-const COME_AGAIN: u32 = 10;
+/// Seconds after which a caller that got `Busy` should ask again.
+const RETRY_AFTER: u32 = 10;
 
-/// The time, in seconds since 1970.
+/// Gives the time in seconds since 1970. Called from several threads.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// What a relay takes, and from whom.
+/// How much a relay keeps, and for whom.
 #[derive(Debug, Clone)]
 pub struct RelayConfig {
-    /// Queues and frames.
+    /// Limits of queues and frames.
     pub limits: QueueLimits,
-    /// Hashes of invitation tokens: whoever shows one may make a queue.
+    /// Hashes of invitation tokens: whoever shows one may open queues.
     pub tokens: Vec<CapabilityHash>,
-    /// Whether others may too, against work when the relay fills.
+    /// Whether others may open queues too, for proof of work when the relay fills up.
     pub strangers: bool,
-    /// Bytes of disk left to others: with less free than this, nothing more is taken.
+    /// Bytes of the disk left to other programs: with less free than this, the relay stores nothing
+    /// new.
     pub free_disk: u64,
 }
 
@@ -80,33 +85,39 @@ impl Default for RelayConfig {
 #[derive(Clone)]
 pub struct Relay(Arc<Inner>);
 
+/// What the clones of a relay share.
 struct Inner {
-    shelf: Arc<Shelf>,
-    ears: Arc<Ears>,
+    /// The file, for reads.
+    db: Arc<RelayDb>,
+    /// Who is told of new frames.
+    subscribers: Arc<Subscribers>,
     metrics: Arc<Metrics>,
+    /// Decides who may open a queue as the relay fills up.
     pressure: Arc<Pressure>,
     config: RelayConfig,
     clock: Clock,
-    /// `None` only while it is being dropped.
+    /// To the writer. `None` only while the relay is being dropped, which ends the thread.
     jobs: Option<mpsc::Sender<Job>>,
+    /// The writer's thread, joined when the relay is dropped.
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Why the writer ended for good.
     failed: watch::Receiver<Option<String>>,
 }
 
 impl Relay {
-    /// Opens the relay in the file `path`, or makes it.
+    /// Opens the relay in the file `path`, or creates it.
     ///
     /// # Errors
     /// The file is something else, is damaged, or in use; or the disk fails.
     pub fn open(path: &Path, config: RelayConfig, clock: Clock) -> Result<Self, RelayError> {
-        let shelf = Arc::new(Shelf::open(path)?);
-        let pressure = Arc::new(Pressure::new(shelf.secret()?, config.tokens.clone(), config.strangers));
-        let (ears, metrics) = (Arc::new(Ears::default()), Arc::new(Metrics::default()));
+        let db = Arc::new(RelayDb::open(path)?);
+        let pressure = Arc::new(Pressure::new(db.secret()?, config.tokens.clone(), config.strangers));
+        let (subscribers, metrics) = (Arc::new(Subscribers::default()), Arc::new(Metrics::default()));
         let (jobs, orders) = mpsc::channel(MAX_JOBS);
         let (fail, failed) = watch::channel(None);
         let writer = Writer {
-            shelf: shelf.clone(),
-            ears: ears.clone(),
+            db: db.clone(),
+            subscribers: subscribers.clone(),
             metrics: metrics.clone(),
             pressure: pressure.clone(),
             config: config.clone(),
@@ -119,8 +130,8 @@ impl Relay {
             .spawn(move || writer.run(orders))
             .map_err(|error| RelayError::system(path, &error))?;
         Ok(Self(Arc::new(Inner {
-            shelf,
-            ears,
+            db,
+            subscribers,
             metrics,
             pressure,
             config,
@@ -131,9 +142,10 @@ impl Relay {
         })))
     }
 
-    /// Answers a request; [`Request::Subscribe`] is for [`subscribe`](Self::subscribe). `Done` comes when it is durable.
+    /// Answers a request. `Done` is answered when the change is durable. A [`Request::Subscribe`]
+    /// is refused here; it is for [`subscribe`](Self::subscribe).
     pub async fn handle(&self, request: Request) -> Response {
-        let (asked, request) = self.blocking(move |inner| (inner.look(&request), request)).await;
+        let (asked, request) = self.blocking(move |inner| (inner.answer_by_reading(&request), request)).await;
         let response = match asked {
             Some(response) => response,
             None => self.write(request).await,
@@ -144,10 +156,11 @@ impl Relay {
         response
     }
 
-    /// Pushes the frames of these queues, oldest first, and then those that come.
+    /// Pushes the frames of these queues, oldest first, and then those that arrive. Subscribing
+    /// also counts as a visit of the owner, which keeps the queues from expiring.
     ///
     /// # Errors
-    /// One of the queues is unknown, or its capability is not its own.
+    /// One of the queues is unknown or its capability is wrong; or the file cannot be read.
     pub async fn subscribe(&self, queues: Vec<(QueueId, Capability)>) -> Result<Subscription, Refusal> {
         let names: Vec<QueueId> = queues.iter().map(|(queue, _)| *queue).collect();
         let subscription = Subscription::new(self.clone(), &names);
@@ -163,23 +176,23 @@ impl Relay {
         Ok(subscription)
     }
 
-    /// Looks for what is too old, and removes a bounded part of it. True when there may be more.
+    /// Removes a bounded part of what is too old. True when there may be more.
     pub async fn sweep(&self) -> bool {
         let (answer, swept) = oneshot::channel();
         self.send(Job::Sweep(answer)).await.is_ok() && swept.await.unwrap_or(false)
     }
 
-    /// What was counted, and what is there.
+    /// The counters and the present numbers of queues and frames.
     pub async fn snapshot(&self) -> Snapshot {
         self.blocking(|inner| {
-            let (queues, frames) = inner.shelf.counts().unwrap_or_default();
-            let bytes = inner.shelf.path().metadata().map_or(0, |file| file.len());
-            inner.metrics.snapshot(queues, frames, inner.ears.count(), bytes)
+            let (queues, frames) = inner.db.counts().unwrap_or_default();
+            let bytes = inner.db.path().metadata().map_or(0, |file| file.len());
+            inner.metrics.snapshot(queues, frames, inner.subscribers.count(), bytes)
         })
         .await
     }
 
-    /// Waits until the relay fails for good, and says why.
+    /// Waits until the relay fails for good, and returns the reason.
     pub async fn failed(&self) -> String {
         let mut failed = self.0.failed.clone();
         match failed.wait_for(Option::is_some).await {
@@ -188,26 +201,28 @@ impl Relay {
         }
     }
 
-    /// Counts a request that was none.
+    /// Counts a request that could not be parsed.
     pub fn malformed(&self) {
         self.0.metrics.refused(&Refusal::Malformed);
     }
 
+    /// Hands a request to the writer and waits until it is durable or refused.
     async fn write(&self, request: Request) -> Response {
         let (answer, answered) = oneshot::channel();
-        let busy = Response::Refused(Refusal::Busy { retry_after: COME_AGAIN });
+        let busy = Response::Refused(Refusal::Busy { retry_after: RETRY_AFTER });
         match self.send(Job::Request(Box::new(request), answer)).await {
             Ok(()) => answered.await.unwrap_or(busy),
             Err(()) => busy,
         }
     }
 
+    /// Hands a job to the writer; fails where none has room in time.
     async fn send(&self, job: Job) -> Result<(), ()> {
         let jobs = self.0.jobs.as_ref().ok_or(())?;
         jobs.send_timeout(job, JOB_WAIT).await.map_err(drop)
     }
 
-    /// Reads may wait for the disk.
+    /// Runs `work` on a thread that may wait for the disk.
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> T {
         let inner = self.0.clone();
         let done = tokio::task::spawn_blocking(move || work(&inner)).await;
@@ -216,16 +231,17 @@ impl Relay {
 }
 
 impl Inner {
-    /// The answer where reading is enough for one.
-    fn look(&self, request: &Request) -> Option<Response> {
+    /// The answer, where reading suffices for one: to refusals and to `Redeem`. `None` for what
+    /// must be written.
+    fn answer_by_reading(&self, request: &Request) -> Option<Response> {
         let refused = |refusal| Some(Response::Refused(refusal));
-        let record = |queue| self.shelf.record(queue);
+        let record = |queue| self.db.record(queue);
         let known = match request {
             Request::Subscribe(_) => return refused(Refusal::Malformed),
             Request::Redeem { queue, deposit } => return Some(self.redeem(queue, deposit)),
             Request::Open { queue, ticket, .. } => {
                 let Ok(None) = record(queue) else { return None };
-                let (queues, _) = self.shelf.counts().ok()?;
+                let (queues, _) = self.db.counts().ok()?;
                 let admitted =
                     self.pressure.admit((self.clock)(), queues, &self.config.limits, queue, ticket);
                 return admitted.err().and_then(refused);
@@ -239,13 +255,14 @@ impl Inner {
         match known {
             Ok(true) => None,
             Ok(false) => refused(Refusal::UnknownQueue),
-            Err(_) => refused(Refusal::Busy { retry_after: COME_AGAIN }),
+            Err(_) => refused(Refusal::Busy { retry_after: RETRY_AFTER }),
         }
     }
 
+    /// The notice of a queue, for whoever may deposit there.
     fn redeem(&self, queue: &QueueId, deposit: &Capability) -> Response {
-        let found = self.shelf.record(queue).and_then(|record| match record {
-            Some(record) if record.may_deposit(deposit) => self.shelf.notice(queue),
+        let found = self.db.record(queue).and_then(|record| match record {
+            Some(record) if record.may_deposit(deposit) => self.db.notice(queue),
             _ => Ok(None),
         });
         match found {
@@ -254,15 +271,19 @@ impl Inner {
                 Response::Notice(notice)
             }
             Ok(None) => Response::Refused(Refusal::UnknownQueue),
-            Err(_) => Response::Refused(Refusal::Busy { retry_after: COME_AGAIN }),
+            Err(_) => Response::Refused(Refusal::Busy { retry_after: RETRY_AFTER }),
         }
     }
 
-    /// Whether the owner's presence is to be noted.
+    /// Checks the right to collect each queue. True where the visit should be recorded, which is at
+    /// most once a day for a queue.
+    ///
+    /// # Errors
+    /// A queue is unknown or its capability is wrong; or the file cannot be read.
     fn may_collect(&self, queues: &[(QueueId, Capability)]) -> Result<bool, Refusal> {
         let mut to_touch = false;
         for (queue, capability) in queues {
-            let record = self.shelf.record(queue).map_err(|_| Refusal::Busy { retry_after: COME_AGAIN })?;
+            let record = self.db.record(queue).map_err(|_| Refusal::Busy { retry_after: RETRY_AFTER })?;
             let mut record =
                 record.filter(|record| record.may_collect(capability)).ok_or(Refusal::UnknownQueue)?;
             to_touch |= record.touch((self.clock)());
@@ -284,11 +305,11 @@ impl Drop for Inner {
 
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Relay").field("path", &self.0.shelf.path()).finish_non_exhaustive()
+        f.debug_struct("Relay").field("path", &self.0.db.path()).finish_non_exhaustive()
     }
 }
 
-/// The relay's file in a folder.
+/// The path of a relay's file in a folder.
 #[must_use]
 pub fn file_in(folder: &Path) -> PathBuf {
     folder.join("relay.redb")

@@ -1,8 +1,9 @@
-//! A relay that stands alone: its folder, its keys, its onion service.
+//! A relay that runs by itself: its folder, its keys, its onion service.
 //!
-//! The folder holds `relay.redb`, the relay's keys in `relay.key` (readable by its user only, not encrypted: whoever
-//! has them can pretend to be the relay, and reads nothing by it), Tor's state in `tor`, and `relay.sock`, which
-//! answers `GET /metrics` and `GET /v1/relay` while it runs.
+//! The folder holds `relay.redb`; the relay's keys in `relay.key`, readable by its user only and
+//! not encrypted (whoever has them can pretend to be the relay, and can read nothing by that);
+//! Tor's state in `tor`; and `relay.sock`, which answers `GET /metrics` and `GET /v1/relay` while
+//! the relay runs.
 
 mod keys;
 
@@ -14,7 +15,7 @@ use std::{
 
 use autonomy_messaging::{place::PLACE_PORT, wire::PROTOCOL};
 use autonomy_onion::{
-    Access, BootstrapProgress, OnionService, ServiceConfig, Tor, TorConfig,
+    BootstrapProgress, OnionService, ServiceAccess, ServiceConfig, Tor, TorConfig,
     peers::{PeerAddress, PeerServer},
     reachability::{self, Reachability},
 };
@@ -29,44 +30,45 @@ use crate::relay::{Clock, Relay, RelayError, file_in, metrics::Snapshot};
 use crate::{
     config::{Config, ConfigError},
     driver,
-    peers::door::{self, Counter},
+    peers::server::{self, RequestRouter},
     socket::{self, Socket},
 };
 use keys::RelayKeys;
 
-/// Threads for everything that waits. The writer has one beside them.
+/// Threads of the runtime. The writer has one beside them.
 const WORKERS: usize = 2;
-/// What is not over by then after SIGTERM is cut off.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Time after SIGTERM for tasks to end before they are aborted.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 /// Pause between two tries to start Tor or the service.
 const RETRY: Duration = Duration::from_secs(10);
-/// Pause between two looks for what is too old.
+/// Pause between two sweeps for what is too old.
 const SWEEP: Duration = Duration::from_secs(10);
-/// Pause while there is more.
-const SWEEP_ON: Duration = Duration::from_millis(200);
+/// Pause where the last sweep left some.
+const SWEEP_AGAIN: Duration = Duration::from_millis(200);
 
 /// What happens while a relay runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayEvent {
-    /// Where it will be: a multiaddr, to be given to `relay add`.
+    /// The relay's address, a multiaddr for `relay add`.
     Place(String),
     /// Tor starts: percent done.
     Bootstrap(u8),
-    /// The service changed: `unpublished`, `published`, `reachable` or `unreachable`.
+    /// The state of the onion service changed: `unpublished`, `published`, `reachable` or
+    /// `unreachable`.
     Service(&'static str),
-    /// Something its operator should know.
+    /// Something that the operator should know.
     Warning(String),
-    /// It ends.
+    /// The relay ends.
     Stopping,
 }
 
-/// Hears how a relay runs.
-pub type Told = Arc<dyn Fn(RelayEvent) + Send + Sync>;
+/// Called for each event of a running relay, from its tasks: it must not block.
+pub type RelayObserver = Arc<dyn Fn(RelayEvent) + Send + Sync>;
 
 /// Why a relay does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// Its file.
+    /// Its database.
     #[error(transparent)]
     Relay(#[from] RelayError),
     /// Its settings.
@@ -97,16 +99,17 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// The error of something the operating system refused.
     fn system(doing: &'static str, error: impl std::fmt::Display) -> Self {
         Self::System { doing, why: error.to_string() }
     }
 }
 
-/// Runs the relay in `dir`, which is made where it does not exist, until SIGTERM or SIGINT.
+/// Runs the relay in `dir`, which is created if needed, until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Something of it cannot be opened, or fails for good.
-pub fn run(dir: &Path, config: &Config, told: Told) -> Result<(), ServiceError> {
+/// A part of it cannot be opened, or fails for good.
+pub fn run(dir: &Path, config: &Config, observer: RelayObserver) -> Result<(), ServiceError> {
     autonomy_onion::install_crypto_provider();
     private_folder(dir)?;
     let relay = Relay::open(&file_in(dir), config.relay(), clock())?;
@@ -117,17 +120,21 @@ pub fn run(dir: &Path, config: &Config, told: Told) -> Result<(), ServiceError> 
         .enable_all()
         .build()
         .map_err(|error| ServiceError::system("starting", error))?;
-    let outcome = runtime.block_on(Box::pin(serve(dir, relay, keys, tor, told)));
-    runtime.shutdown_timeout(LAST_WORDS);
+    let outcome = runtime.block_on(Box::pin(serve(dir, relay, keys, tor, observer)));
+    runtime.shutdown_timeout(SHUTDOWN_GRACE);
     outcome
 }
 
-/// The wall clock.
+/// The wall clock as a relay's clock.
 #[must_use]
 pub fn clock() -> Clock {
     Arc::new(driver::now)
 }
 
+/// Creates the folder with mode 0700.
+///
+/// # Errors
+/// It cannot be created, or existed with a mode that lets others in.
 fn private_folder(dir: &Path) -> Result<(), ServiceError> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     let failed = |error: std::io::Error| ServiceError::system("making the relay's folder", error);
@@ -136,46 +143,48 @@ fn private_folder(dir: &Path) -> Result<(), ServiceError> {
     if mode & 0o077 != 0 { Err(ServiceError::Exposed(dir.to_owned())) } else { Ok(()) }
 }
 
+/// Runs everything of the relay until a signal or a failure.
 async fn serve(
     dir: &Path,
     relay: Relay,
     keys: RelayKeys,
     tor: TorConfig,
-    told: Told,
+    observer: RelayObserver,
 ) -> Result<(), ServiceError> {
     let listen = |kind| signal(kind).map_err(|error| ServiceError::system("listening for signals", error));
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let (stop, stopping) = watch::channel(false);
     let socket = Socket::bind(&dir.join("relay.sock")).await;
     let socket = socket.map_err(|error| ServiceError::system("opening the relay's socket", error))?;
-    told(RelayEvent::Place(keys.address().to_string()));
+    observer(RelayEvent::Place(keys.address().to_string()));
     let mut tasks = JoinSet::new();
     tasks.spawn(socket::serve(socket, pages(relay.clone()), stopping.clone()));
-    tasks.spawn(keep(relay.clone(), stopping.clone()));
-    tasks.spawn(Box::pin(on_tor(tor, relay.clone(), keys, told.clone(), stopping)));
+    tasks.spawn(sweep_until_stopped(relay.clone(), stopping.clone()));
+    tasks.spawn(Box::pin(on_tor(tor, relay.clone(), keys, observer.clone(), stopping)));
     let outcome = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         why = relay.failed() => Err(ServiceError::Failed(why)),
     };
-    told(RelayEvent::Stopping);
+    observer(RelayEvent::Stopping);
     stop.send_replace(true);
     // A task that hangs must not keep the relay from ending: its runtime is shut down after.
-    let _ = tokio::time::timeout(LAST_WORDS, async { while tasks.join_next().await.is_some() {} }).await;
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { while tasks.join_next().await.is_some() {} }).await;
     outcome
 }
 
-/// What the operator's socket shows.
+/// The routes of the operator's socket.
 fn pages(relay: Relay) -> Router {
     let metrics = async |State(relay): State<Relay>| relay.snapshot().await.page();
     let json = async |State(relay): State<Relay>| -> Json<Snapshot> { Json(relay.snapshot().await) };
     Router::new().route("/metrics", get(metrics)).route("/v1/relay", get(json)).with_state(relay)
 }
 
-/// Removes what is too old, until `stop` turns true. Part of every relay, in a pod too.
-pub async fn keep(relay: Relay, mut stop: watch::Receiver<bool>) {
+/// Removes what is too old, again and again, until `stop` turns true. Every relay needs it, also
+/// one inside a pod.
+pub async fn sweep_until_stopped(relay: Relay, mut stop: watch::Receiver<bool>) {
     loop {
-        let pause = if relay.sweep().await { SWEEP_ON } else { SWEEP };
+        let pause = if relay.sweep().await { SWEEP_AGAIN } else { SWEEP };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => return,
@@ -183,21 +192,21 @@ pub async fn keep(relay: Relay, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Starts Tor and serves, again and again if it must.
+/// Starts Tor and serves on it. After a failure everything is tried again, [`RETRY`] later.
 async fn on_tor(
     config: TorConfig,
     relay: Relay,
     keys: RelayKeys,
-    told: Told,
+    observer: RelayObserver,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
         let progress = |progress: BootstrapProgress| {
-            told(RelayEvent::Bootstrap((progress.fraction * 100.0).clamp(0.0, 100.0) as u8));
+            observer(RelayEvent::Bootstrap((progress.fraction * 100.0).clamp(0.0, 100.0) as u8));
         };
         let served = async {
             let tor = Tor::bootstrap(config.clone(), progress).await.map_err(|error| error.to_string())?;
-            Box::pin(behind(&tor, &relay, &keys, &told, stop.clone())).await
+            Box::pin(serve_onion(&tor, &relay, &keys, &observer, stop.clone())).await
         };
         let outcome = {
             let mut stop = stop.clone();
@@ -208,7 +217,7 @@ async fn on_tor(
         };
         match outcome {
             Ok(()) => return,
-            Err(why) => told(RelayEvent::Warning(why)),
+            Err(why) => observer(RelayEvent::Warning(why)),
         }
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}
@@ -218,24 +227,31 @@ async fn on_tor(
 }
 
 /// Serves behind an onion service until `stop` turns true.
-async fn behind(
+///
+/// # Errors
+/// The service or the server could not be started; the text is for the operator.
+async fn serve_onion(
     tor: &Tor,
     relay: &Relay,
     keys: &RelayKeys,
-    told: &Told,
+    observer: &RelayObserver,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    let config =
-        ServiceConfig { nickname: "relay".into(), key: keys.onion(), access: Access::Open, echo_port: None };
+    let config = ServiceConfig {
+        nickname: "relay".into(),
+        key: keys.onion(),
+        access: ServiceAccess::Open,
+        echo_port: None,
+    };
     let service: OnionService = tor.launch(config).await.map_err(|error| error.to_string())?;
     let listener = service.listen(PLACE_PORT).map_err(|error| error.to_string())?;
     let server = PeerServer::start(listener, keys.peer(), PROTOCOL).map_err(|error| error.to_string())?;
     let report = reachability::watch(service);
     let mut changes = report.subscribe();
-    let serving = door::serve(server, Counter::new(None, Some(relay.clone())), stop.clone());
+    let serving = server::serve(server, RequestRouter::new(None, Some(relay.clone())), stop.clone());
     tokio::pin!(serving);
     loop {
-        told(RelayEvent::Service(state(&report.now())));
+        observer(RelayEvent::Service(state(&report.now())));
         tokio::select! {
             () = &mut serving => return Ok(()),
             _ = changes.changed() => {}
@@ -244,6 +260,7 @@ async fn behind(
     }
 }
 
+/// The word for a state, as events and metrics use it.
 fn state(now: &Reachability) -> &'static str {
     match now {
         Reachability::Unpublished => "unpublished",
@@ -253,7 +270,7 @@ fn state(now: &Reachability) -> &'static str {
     }
 }
 
-/// Where the relay in `dir` is; it is made where it does not exist yet.
+/// The address of the relay in `dir`. Its keys are made where there are none yet.
 ///
 /// # Errors
 /// Its keys cannot be read or made.

@@ -1,7 +1,7 @@
-//! The Unix socket for the machine's owner: the same API, no Tor, no certificate.
+//! The Unix socket for the machine's owner: the same API, without Tor and certificates.
 //!
-//! Who may connect is decided by the file system: the socket lies in the pod's folder (mode 0700) and has mode
-//! 0600 itself.
+//! The file system decides who may connect: the socket lies in the pod's folder (mode 0700) and has
+//! mode 0600 itself. Whoever connects acts as [`Caller::Owner`].
 
 use std::{
     io,
@@ -21,7 +21,7 @@ pub(crate) async fn serve(listener: Socket, router: Router, mut stop: watch::Rec
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    let Socket { listener, place: _place } = listener;
+    let Socket { listener, path: _path } = listener;
     let served = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
     if let Err(error) = served {
         tracing::error!("the pod's socket failed: {error}");
@@ -31,15 +31,17 @@ pub(crate) async fn serve(listener: Socket, router: Router, mut stop: watch::Rec
 /// A bound socket. Dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct Socket {
+    /// Accepts connections.
     listener: UnixListener,
-    place: Place,
+    /// Removes the file when dropped.
+    path: SocketPath,
 }
 
-/// Where a socket lies.
+/// The path of a bound socket, removed when dropped.
 #[derive(Debug)]
-struct Place(PathBuf);
+struct SocketPath(PathBuf);
 
-impl Drop for Place {
+impl Drop for SocketPath {
     fn drop(&mut self) {
         // Where it cannot be removed, the next pod replaces it.
         let _ = std::fs::remove_file(&self.0);
@@ -47,8 +49,11 @@ impl Drop for Place {
 }
 
 impl Socket {
-    /// Binds the socket. One that a killed pod left behind is replaced; one that answers is not: the store's
-    /// lock has told already that no other pod runs here.
+    /// Binds the socket. A file that a killed pod left behind is replaced.
+    ///
+    /// # Errors
+    /// Another process answers at the socket, or the operating system refuses. The database's lock
+    /// excludes a second pod in the same folder, so another process there is not a pod.
     pub(crate) async fn bind(path: &Path) -> io::Result<Self> {
         if path.exists() {
             if UnixStream::connect(path).await.is_ok() {
@@ -60,8 +65,8 @@ impl Socket {
             std::fs::remove_file(path)?;
         }
         let listener = UnixListener::bind(path)?;
-        let place = Place(path.to_owned());
+        let owned_path = SocketPath(path.to_owned());
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, place })
+        Ok(Self { listener, path: owned_path })
     }
 }

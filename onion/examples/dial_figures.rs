@@ -10,8 +10,8 @@
 use std::{error::Error, path::Path, time::Duration};
 
 use autonomy_onion::{
-    Access, DescriptorSecret, DialPolicy, OnionAddress, OnionKey, OnionStream, PrivateNetwork, Role,
-    ServiceConfig, Tor, TorConfig, TorNetwork, reachability,
+    CircuitRole, DescriptorSecret, DialPolicy, OnionAddress, OnionKey, OnionStream, PrivateNetwork,
+    ServiceAccess, ServiceConfig, Tor, TorConfig, TorNetwork, reachability,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -51,7 +51,7 @@ async fn measure(network: TorNetwork) -> Result<()> {
 
     let key = DescriptorSecret::generate(&mut rand_core::OsRng);
     let launched = Instant::now();
-    let hidden = pod.launch(service("restricted", Access::Restricted(vec![key.public()]))).await?;
+    let hidden = pod.launch(service("restricted", ServiceAccess::Restricted(vec![key.public()]))).await?;
     let report = reachability::watch(hidden.clone());
     let onion = hidden.address();
     device.add_discovery_key(&onion, &key)?;
@@ -60,11 +60,11 @@ async fn measure(network: TorNetwork) -> Result<()> {
     report.reachable().await;
     figure("launch to reachable by self-dial", launched.elapsed());
 
-    let open = pod.launch(service("open", Access::Open)).await?;
+    let open = pod.launch(service("open", ServiceAccess::Open)).await?;
     first_dial(&device, &open.address()).await?;
     dials("restricted", &device, &onion).await?;
     dials("open", &device, &open.address()).await?;
-    let mut stream = device.connect(&onion, ECHO, &DialPolicy::new(Role::APP)).await?;
+    let mut stream = device.connect(&onion, ECHO, &DialPolicy::new(CircuitRole::APP)).await?;
     echoes(&mut stream).await?;
     println!("{:<34} {:>9} MB", "resident, both clients", resident_mb());
     Ok(())
@@ -78,7 +78,7 @@ async fn start(name: &str, dir: &Path, network: &TorNetwork) -> Result<Tor> {
     Ok(tor)
 }
 
-fn service(nickname: &str, access: Access) -> ServiceConfig {
+fn service(nickname: &str, access: ServiceAccess) -> ServiceConfig {
     let seed = *DescriptorSecret::generate(&mut rand_core::OsRng).to_bytes();
     ServiceConfig {
         nickname: nickname.to_owned(),
@@ -89,7 +89,7 @@ fn service(nickname: &str, access: Access) -> ServiceConfig {
 }
 
 async fn first_dial(device: &Tor, onion: &OnionAddress) -> Result<OnionStream> {
-    let policy = DialPolicy::new(Role::APP);
+    let policy = DialPolicy::new(CircuitRole::APP);
     loop {
         match device.connect(onion, ECHO, &policy).await {
             Ok(stream) => return Ok(stream),
@@ -100,7 +100,7 @@ async fn first_dial(device: &Tor, onion: &OnionAddress) -> Result<OnionStream> {
 }
 
 async fn dials(what: &str, device: &Tor, onion: &OnionAddress) -> Result<()> {
-    let policy = DialPolicy::new(Role::APP);
+    let policy = DialPolicy::new(CircuitRole::APP);
     let (mut cold, mut warm, mut failed) = (Vec::new(), Vec::new(), 0);
     for _ in 0..COLD_DIALS {
         device.rotate(onion);

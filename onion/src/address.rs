@@ -8,7 +8,7 @@ use tor_hscrypto::pk::HsId;
 
 /// Characters of an address without `.onion`: 35 bytes (key 32, checksum 2, version 1) in base32 = 56.
 const LABEL_LEN: usize = 56;
-/// Longest text [`OnionAddress::from_str`] looks at: the label and `.onion`.
+/// Length of the text that [`OnionAddress::from_str`] accepts: the label and `.onion`.
 const MAX_TEXT_LEN: usize = LABEL_LEN + ".onion".len();
 
 /// The address of an onion service (version 3, rend-spec-v3 section 6).
@@ -42,22 +42,28 @@ pub enum AddressError {
 }
 
 impl OnionAddress {
-    /// The address of the service with this Ed25519 public key.
+    /// The address of the service with this Ed25519 public key. Whether the bytes are a point of
+    /// the curve is not checked: a dial to such an address finds nothing.
+    #[must_use]
     pub const fn from_public_key(key: [u8; 32]) -> Self {
         Self(key)
     }
 
-    /// The service's Ed25519 public key.
+    /// The Ed25519 public key of the service.
+    #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// A form for logs: only the last characters are shown (`[…]xyz.onion`).
+    /// A form for logs that shows only the last characters (`[…]xyz.onion`).
+    #[must_use]
     pub fn scrubbed(&self) -> impl fmt::Display + '_ {
         Scrubbed(self)
     }
 
-    /// `/onion3/<address>:<port>`.
+    /// The libp2p address `/onion3/<address>:<port>`.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "Display writes 56 base32 characters")]
     pub fn multiaddr(&self, port: u16) -> Multiaddr {
         let mut hash = [0u8; 35];
         let text = self.to_string();
@@ -70,7 +76,9 @@ impl OnionAddress {
 
     /// The address and port of `/onion3/<address>:<port>`, with or without `/p2p/<peer>` behind it.
     ///
-    /// Any other shape is refused: libp2p parses `/onion3` without looking at the checksum, we do not.
+    /// # Errors
+    /// The address has any other shape, or a wrong checksum or version: libp2p parses `/onion3`
+    /// without looking at those two, so they are checked here.
     pub fn from_multiaddr(address: &Multiaddr) -> Result<(Self, u16), AddressError> {
         let mut parts = address.iter();
         let Some(Protocol::Onion3(onion)) = parts.next() else { return Err(AddressError::NotOnionMultiaddr) };
@@ -82,10 +90,12 @@ impl OnionAddress {
         Ok((format!("{label}.onion").parse()?, onion.port()))
     }
 
+    /// The address in Arti's form.
     pub(crate) fn hs_id(&self) -> HsId {
         HsId::from(self.0)
     }
 
+    /// The address from Arti's form.
     pub(crate) fn from_hs_id(id: HsId) -> Self {
         let bytes: &[u8; 32] = id.as_ref();
         Self(*bytes)
@@ -122,6 +132,7 @@ impl fmt::Debug for OnionAddress {
     }
 }
 
+/// Prints the end of an address only.
 struct Scrubbed<'a>(&'a OnionAddress);
 
 impl fmt::Display for Scrubbed<'_> {
@@ -153,14 +164,14 @@ mod tests {
     const KNOWN: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
 
     #[test]
-    fn a_known_address_reads_and_prints_the_same() {
+    fn known_address_round_trips() {
         let address: OnionAddress = KNOWN.parse().unwrap();
         assert_eq!(address.to_string(), KNOWN);
         assert_eq!(KNOWN.to_ascii_uppercase().parse::<OnionAddress>().unwrap(), address);
     }
 
     #[test]
-    fn debug_and_scrubbed_keep_the_address_to_themselves() {
+    fn debug_and_scrubbed_hide_the_address() {
         let address: OnionAddress = KNOWN.parse().unwrap();
         for text in [format!("{address:?}"), address.scrubbed().to_string()] {
             assert!(text.contains("wid.onion") && !text.contains("2gzy"), "{text}");
@@ -168,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_character_is_a_wrong_checksum() {
+    fn one_wrong_character_fails_the_checksum() {
         let wrong = KNOWN.replacen('g', "h", 1);
         assert!(matches!(wrong.parse::<OnionAddress>(), Err(AddressError::Invalid(_))));
     }
 
     #[test]
-    fn other_texts_are_refused_with_the_reason() {
+    fn invalid_texts_are_refused_with_the_reason() {
         assert!(matches!("".parse::<OnionAddress>(), Err(AddressError::Length { found: 0 })));
         assert!(matches!("x".repeat(1 << 20).parse::<OnionAddress>(), Err(AddressError::Length { .. })));
         let subdomain = format!("a.{}", &KNOWN[2..]);
@@ -182,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_multiaddr_with_a_wrong_checksum_is_refused() {
+    fn multiaddr_with_wrong_checksum_is_refused() {
         let good: OnionAddress = KNOWN.parse().unwrap();
         let text = good.multiaddr(9).to_string().replacen('g', "h", 1);
         let bad: Multiaddr = text.parse().unwrap();
@@ -195,14 +206,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_key_survives_text_and_multiaddr(key: [u8; 32], port in 1u16..) {
+        fn every_key_round_trips_as_text_and_multiaddr(key: [u8; 32], port in 1u16..) {
             let address = OnionAddress::from_public_key(key);
             prop_assert_eq!(address.to_string().parse::<OnionAddress>().unwrap(), address);
             prop_assert_eq!(OnionAddress::from_multiaddr(&address.multiaddr(port)).unwrap(), (address, port));
         }
 
         #[test]
-        fn no_bytes_of_a_multiaddr_make_the_parser_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn parsing_multiaddr_never_panics(mut bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             // 445 is the code of onion3, as an unsigned varint.
             bytes.splice(0..0, [0xbd, 0x03]);
             if let Ok(address) = Multiaddr::try_from(bytes) {
@@ -211,12 +222,12 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(text in "\\PC{0,80}") {
+        fn parsing_never_panics(text in "\\PC{0,80}") {
             let _ = text.parse::<OnionAddress>();
         }
 
         #[test]
-        fn no_text_of_the_right_length_makes_the_parser_panic(text in "[\\x00-\\x7fäß]{54,62}") {
+        fn parsing_text_of_right_length_never_panics(text in "[\\x00-\\x7fäß]{54,62}") {
             let _ = text.parse::<OnionAddress>();
         }
     }

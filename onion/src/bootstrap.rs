@@ -1,4 +1,5 @@
-//! From nothing to a client that can dial: progress, a time limit, and errors a person can act on.
+//! From a configuration to a client that can dial: progress, a time limit, and errors a person can
+//! act on.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,11 +15,11 @@ use crate::{chain, clock, network::NetworkError};
 /// How far the start has come.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BootstrapProgress {
-    /// From 0 to 1. It may fall: a directory can expire.
+    /// From 0 to 1. It may fall again: a directory can expire.
     pub fraction: f32,
-    /// What is being done, for a person.
+    /// The current step, as Arti describes it to people.
     pub text: String,
-    /// Why it does not go on, if it does not.
+    /// Why the start does not proceed; `None` while it does.
     pub stuck: Option<String>,
 }
 
@@ -64,6 +65,7 @@ pub enum BootstrapError {
     Arti(String),
 }
 
+/// Arti's client, shared by everything that dials or serves.
 type Client = Arc<TorClient<PreferredRuntime>>;
 
 /// Installs the TLS provider of this crate (aws-lc-rs) as the process's default, which Arti needs before its
@@ -74,6 +76,13 @@ pub fn install_crypto_provider() {
 }
 
 /// Creates a client and waits until it can dial.
+///
+/// The client is created without its own bootstrap so that progress is seen from the first step. A
+/// clock for which no directory can be valid ends the start at once, since Arti would try for ever.
+///
+/// # Errors
+/// [`BootstrapError`]; a time limit that passed is reported as its most likely cause where one is
+/// known.
 pub(crate) async fn start(
     config: TorClientConfig,
     limit: Duration,
@@ -111,6 +120,7 @@ pub(crate) async fn start(
     }
 }
 
+/// Arti's status in this crate's form.
 fn describe(status: &BootstrapStatus) -> BootstrapProgress {
     BootstrapProgress {
         fraction: status.as_frac().clamp(0.0, 1.0),
@@ -119,13 +129,15 @@ fn describe(status: &BootstrapStatus) -> BootstrapProgress {
     }
 }
 
-/// The error of a start that ran out of time: the clock or a blockage say more than the time does.
+/// The error of a start that ran out of time. A wrong clock or a blocked network say more than the
+/// time limit does, so they go first.
 fn gave_up(limit: Duration, client: &TorClient<PreferredRuntime>) -> BootstrapError {
     let status = client.bootstrap_status();
     let known = clock::skewed(client).or_else(|| blockage(&status));
     known.unwrap_or_else(|| BootstrapError::TimedOut { limit, last: status.to_string() })
 }
 
+/// The error of a start that failed, by Arti's kind of error, or else by what blocked it.
 fn explain(error: &arti_client::Error, status: &BootstrapStatus) -> BootstrapError {
     match error.kind() {
         ErrorKind::ClockSkew | ErrorKind::DirectoryExpired => BootstrapError::ClockSkew(chain(error)),
@@ -134,6 +146,7 @@ fn explain(error: &arti_client::Error, status: &BootstrapStatus) -> BootstrapErr
     }
 }
 
+/// What blocks the start, where Arti names a cause that a person can remove.
 fn blockage(status: &BootstrapStatus) -> Option<BootstrapError> {
     let blocked = status.blocked()?;
     let message = blocked.message().to_string();

@@ -1,9 +1,12 @@
-//! Is this machine's clock right? Tor depends on it and tells only half of the time.
+//! Whether this machine's clock is right. Tor depends on it, and reports only some of the errors.
 //!
-//! Measured by starting clients under a shifted clock: one that is ahead by up to three days does no harm. One
-//! further ahead, or behind by more than a day, never gets a valid directory, and Arti tries on for ever. One
-//! that is behind by less gets a directory from the future and is content, but its services and its callers are
-//! not where the others look for them.
+//! Measured by starting clients under a shifted clock:
+//!
+//! | clock | effect |
+//! |---|---|
+//! | up to three days ahead | no harm |
+//! | further ahead, or more than a day behind | no valid directory ever; Arti tries for ever |
+//! | behind by less | a directory from the future is accepted, but services and callers do not find each other |
 
 use std::time::{Duration, SystemTime};
 
@@ -15,29 +18,34 @@ use tor_rtcompat::PreferredRuntime;
 use crate::BootstrapError;
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Two hours behind, services were launched and reached as ever; five hours behind, never.
+/// Largest lag that is accepted. Two hours behind, services were launched and reached as usual;
+/// five hours behind, never.
 const BEHIND_TOLERANCE: Duration = Duration::from_secs(2 * 3600);
-/// Arti takes directories that expired less than three days ago …
+/// Arti accepts directories that expired less than three days ago …
 const MOST_AHEAD: Duration = Duration::from_secs(3 * 24 * 3600);
-/// … and such as become valid within a day.
+/// … and those that become valid within a day.
 const MOST_BEHIND: Duration = Duration::from_secs(24 * 3600);
 
-/// An error if the clock is behind the directory that was taken.
+/// The error of a clock that is behind the directory Arti accepted by more than
+/// [`BEHIND_TOLERANCE`].
 pub(crate) fn behind_directory(client: &TorClient<PreferredRuntime>) -> Option<BootstrapError> {
     let directory = client.dirmgr().ok()?.netdir(Timeliness::Unchecked).ok()?;
     behind(wall_clock(), directory.lifetime().valid_after())
 }
 
-/// An error if, by what relays say, no directory can be valid for this clock: there is nothing to wait for.
+/// The error of a clock for which, by what relays report, no directory can be valid: waiting is
+/// useless.
 pub(crate) fn hopeless(client: &TorClient<PreferredRuntime>) -> Option<BootstrapError> {
     by_relays(client, too_far_off)
 }
 
-/// An error if relays disagree with the clock by more than a quarter of an hour.
+/// The error of a clock that relays disagree with by more than a quarter of an hour.
 pub(crate) fn skewed(client: &TorClient<PreferredRuntime>) -> Option<BootstrapError> {
     by_relays(client, |_| true)
 }
 
+/// The clock's error by what relays report, where there are reports enough and `counts` accepts the
+/// skew.
 fn by_relays(
     client: &TorClient<PreferredRuntime>,
     counts: impl Fn(ClockSkew) -> bool,
@@ -46,6 +54,7 @@ fn by_relays(
     counts(estimate.skew()).then(|| BootstrapError::ClockSkew(format!("it is {estimate}")))
 }
 
+/// Whether a skew leaves no valid directory.
 fn too_far_off(skew: ClockSkew) -> bool {
     match skew {
         ClockSkew::Fast(ahead) => ahead > MOST_AHEAD,
@@ -54,12 +63,15 @@ fn too_far_off(skew: ClockSkew) -> bool {
     }
 }
 
+/// The error where `now` lies more than [`BEHIND_TOLERANCE`] before the directory's first valid
+/// moment.
 fn behind(now: SystemTime, directory_from: SystemTime) -> Option<BootstrapError> {
     let behind = directory_from.duration_since(now).ok().filter(|behind| *behind > BEHIND_TOLERANCE)?;
     let hours = behind.as_secs_f64() / HOUR.as_secs_f64();
     Some(BootstrapError::ClockSkew(format!("it is {hours:.1} hours behind the Tor network's directory")))
 }
 
+/// The wall clock of this machine.
 #[expect(clippy::disallowed_methods, reason = "the wall clock itself is what is looked at")]
 pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
@@ -70,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_behind_the_directory_is_told_one_ahead_is_not() {
+    fn clock_behind_the_directory_is_an_error() {
         let directory = SystemTime::UNIX_EPOCH + 500_000 * HOUR;
         assert!(behind(directory - BEHIND_TOLERANCE, directory).is_none());
         assert!(behind(directory + 48 * HOUR, directory).is_none());
@@ -79,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_clock_no_directory_fits_is_hopeless() {
+    fn only_a_clock_without_valid_directory_is_hopeless() {
         assert!(!too_far_off(ClockSkew::None));
         assert!(!too_far_off(ClockSkew::Fast(MOST_AHEAD)) && !too_far_off(ClockSkew::Slow(MOST_BEHIND)));
         assert!(too_far_off(ClockSkew::Fast(MOST_AHEAD + HOUR)));

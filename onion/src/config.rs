@@ -1,4 +1,4 @@
-//! What a Tor client needs to know before it starts, and its translation for Arti.
+//! What a Tor client must know before it starts, and its translation into Arti's configuration.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,15 +12,16 @@ use crate::{
     network::{PrivateNetwork, TorNetwork},
 };
 
-/// Time for a first start on the public network over a slow line: the directory is about 2 MB, fetched
-/// through one guard; a minute is common, five are not hopeless.
+/// Time for a first start on the public network over a slow line. The directory is about 2 MB,
+/// fetched through one guard: a minute is common, five minutes occur.
 pub const DEFAULT_BOOTSTRAP_LIMIT: Duration = Duration::from_secs(300);
 
-/// Settings that never change.
+/// Settings that no caller can change.
 ///
-/// * No key on disk: onion keys live in the caller's encrypted rows and are handed over at each launch.
+/// * No key on disk: onion keys live in the caller's encrypted rows and are handed over at each
+///   launch.
 /// * Full vanguards: a pod's services run for years, so its guards are worth protecting.
-/// * No circuits to ordinary exits are built in advance: a pod dials onion services.
+/// * No circuits to ordinary exits are built in advance: a pod dials onion services only.
 const FIXED: &str = r#"
     [storage.keystore.primary]
     kind = "ephemeral"
@@ -43,23 +44,25 @@ pub struct TorConfig {
     pub bridges: Vec<String>,
     /// Programs that speak the bridges' obfuscation protocols.
     pub transports: Vec<BridgeTransport>,
-    /// How long a start may take before it is given up.
+    /// Longest time a start may take. [`Tor::bootstrap`](crate::Tor::bootstrap) fails after it.
     pub bootstrap_limit: Duration,
 }
 
 /// A pluggable transport: a program that disguises the connection to a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BridgeTransport {
-    /// Names it answers to in bridge lines: `obfs4`, `snowflake`.
+    /// The protocol names in bridge lines that this program serves: `obfs4`, `snowflake`.
     pub protocols: Vec<String>,
-    /// The program.
+    /// Path of the program. Arti starts it when a bridge needs it, and ends it with the client.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
 }
 
 impl TorConfig {
-    /// The public network, without bridges, with `state` and `cache` folders inside `dir`.
+    /// A configuration for the public network without bridges, with the folders `state` and `cache`
+    /// inside `dir`. Nothing is created before the client starts.
+    #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         Self {
@@ -72,12 +75,18 @@ impl TorConfig {
         }
     }
 
-    /// The same, on another network.
+    /// The same configuration for another network.
+    #[must_use]
     pub fn with_network(mut self, network: TorNetwork) -> Self {
         self.network = network;
         self
     }
 
+    /// The configuration in Arti's form.
+    ///
+    /// # Errors
+    /// A bridge line, a bridge program's protocol name or an entry of the private network cannot be
+    /// used.
     pub(crate) fn to_arti(&self) -> Result<TorClientConfig, BootstrapError> {
         let mut arti: TorClientConfigBuilder = toml::from_str(FIXED).map_err(config_error)?;
         arti.storage()
@@ -90,6 +99,8 @@ impl TorConfig {
         arti.build().map_err(config_error)
     }
 
+    /// Adds bridges and the programs for them. With any bridge given, Arti connects through bridges
+    /// only.
     fn use_bridges(&self, arti: &mut TorClientConfigBuilder) -> Result<(), BootstrapError> {
         let bridges = arti.bridges();
         bridges.enabled(BoolOrAuto::Explicit(!self.bridges.is_empty()));
@@ -112,6 +123,8 @@ impl TorConfig {
     }
 }
 
+/// Replaces the public network's authorities and fallback relays by those of `network`, and lets
+/// all its relays share an IP subnet.
 fn join_private(arti: &mut TorClientConfigBuilder, network: &PrivateNetwork) -> Result<(), BootstrapError> {
     let mut authorities = Vec::new();
     for (i, authority) in network.authorities.iter().enumerate() {
@@ -133,6 +146,7 @@ fn join_private(arti: &mut TorClientConfigBuilder, network: &PrivateNetwork) -> 
     Ok(())
 }
 
+/// An error of Arti's configuration, as text: its type is not part of this crate's interface.
 fn config_error(error: impl std::fmt::Display) -> BootstrapError {
     BootstrapError::Config(error.to_string())
 }
@@ -142,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_public_network_needs_no_more_than_a_folder() {
+    fn public_network_needs_only_a_folder() {
         assert!(TorConfig::new("/tmp/pod").to_arti().is_ok());
     }
 
@@ -163,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_bridge_line_is_named() {
+    fn bad_bridge_line_is_named() {
         let mut config = TorConfig::new("/tmp/pod");
         config.bridges = vec!["nonsense".to_owned()];
         assert!(config.to_arti().unwrap_err().to_string().contains("bridge line"));

@@ -1,9 +1,10 @@
-//! Dialling an onion service: bounded, hedged, and with an error that says what to do.
+//! Dialling an onion service: limited in time, hedged, and with an error that says what to do.
 //!
-//! The onion client is the weak part of Tor: an attempt may hang on an introduction point that answers for a
-//! service that is gone. So an attempt that is slow is joined by another on fresh circuits; the first success
-//! wins and the others are dropped; each attempt has its own limit, and the whole has one too. The rules are
-//! tested alone, with attempts that are not Tor's ([`race`]).
+//! A dial to an onion service is the least reliable part of Tor: an attempt may hang on an
+//! introduction point that answers for a service that is gone. So a slow attempt is joined by
+//! another on fresh circuits; the first success wins and the others are dropped. Each attempt has a
+//! limit, and so has the whole. The rules are tested by themselves, with attempts that do not use
+//! Tor ([`race`]).
 
 mod error;
 
@@ -13,7 +14,7 @@ use arti_client::IsolationToken;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::Instant;
 
-use crate::isolation::Role;
+use crate::isolation::CircuitRole;
 pub(crate) use error::AttemptError;
 pub use error::{DialError, DialErrorKind};
 
@@ -21,23 +22,25 @@ pub use error::{DialError, DialErrorKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DialPolicy {
     /// What the connection is for; circuits are shared within a role only.
-    pub role: Role,
+    pub role: CircuitRole,
     /// Limit of one attempt. A cold dial over slow circuits needs six crossings of the network at about a
     /// second each, and a dead guard costs one circuit timeout of ten seconds before another is tried.
     pub attempt_limit: Duration,
-    /// Limit of all attempts together.
+    /// Limit of all attempts together, whether they ran one after the other or side by side.
     pub total_limit: Duration,
-    /// How long an attempt may take, at most, before another on fresh circuits joins it; less on a network
-    /// whose dials are usually quick. A warm dial is one round trip (about a second), a cold one three to five.
-    /// It doubles with each attempt.
+    /// Longest time that an attempt may take before another on fresh circuits joins it; the time is
+    /// shorter on a network whose dials are usually quick. A dial on kept circuits takes one round
+    /// trip (about a second), one on fresh circuits three to five. The time doubles with each
+    /// attempt.
     pub hedge_after: Duration,
-    /// Most attempts, the hedge included. At least 1.
+    /// Most attempts, hedges included. At least 1.
     pub attempts: u32,
 }
 
 impl DialPolicy {
     /// The usual limits for a role: 30 s an attempt, 60 s in all, a hedge after 6 s, 4 attempts.
-    pub const fn new(role: Role) -> Self {
+    #[must_use]
+    pub const fn new(role: CircuitRole) -> Self {
         Self {
             role,
             attempt_limit: Duration::from_secs(30),
@@ -51,28 +54,37 @@ impl DialPolicy {
 /// The attempt that won a [`race`].
 #[derive(Debug)]
 pub(crate) struct Winner<S> {
+    /// The connection.
     pub(crate) stream: S,
+    /// The circuits it uses.
     pub(crate) token: IsolationToken,
     /// How long this attempt alone took, if it was on fresh circuits.
     pub(crate) took_fresh: Option<Duration>,
 }
 
 /// What a [`race`] ended with: the winner, or the last error with the number of attempts.
-pub(crate) type Outcome<S> = Result<Winner<S>, (AttemptError, u32)>;
+pub(crate) type RaceResult<S> = Result<Winner<S>, (AttemptError, u32)>;
 
-/// Most attempts in flight: one may hang on the dead circuits of a service that restarted, and the next on its
-/// old descriptor.
+/// Most attempts in flight: one may hang on the dead circuits of a service that restarted, and the
+/// next on its old descriptor.
 const MAX_IN_FLIGHT: usize = 3;
 
-/// Runs attempts by the rules of `policy`: the first on the circuits of `kept`, if given, each other one on
-/// fresh circuits. A failed attempt is followed by another at once; one that is slow, which is after `hedge` and
-/// then after twice as long each time, is joined by another.
+/// Runs attempts by the rules of `policy`: the first on the circuits of `kept`, if given, every
+/// other on fresh circuits. An attempt that failed is followed by another at once. An attempt that
+/// is slow, which means `hedge` for the first and twice as long for each one after it, is joined by
+/// another.
+///
+/// A failure that fresh circuits cannot change ends the race at once, if the attempt had fresh
+/// circuits.
+///
+/// # Errors
+/// The last attempt's error with the number of attempts made.
 pub(crate) async fn race<S, F: Future<Output = Result<S, AttemptError>>>(
     policy: &DialPolicy,
     mut hedge: Duration,
     kept: Option<IsolationToken>,
     attempt: impl Fn(IsolationToken) -> F,
-) -> Outcome<S> {
+) -> RaceResult<S> {
     let end = Instant::now() + policy.total_limit;
     let run = |token: IsolationToken, fresh: bool| {
         let begin = Instant::now();
@@ -112,6 +124,7 @@ pub(crate) async fn race<S, F: Future<Output = Result<S, AttemptError>>>(
     }
 }
 
+/// The error of an attempt that reached its own limit.
 fn timed_out(limit: Duration) -> AttemptError {
     AttemptError {
         kind: DialErrorKind::TimedOut,
@@ -138,7 +151,7 @@ mod tests {
             attempt_limit: Duration::from_secs(20),
             total_limit: Duration::from_secs(40),
             hedge_after: ms(10),
-            ..DialPolicy::new(Role::APP)
+            ..DialPolicy::new(CircuitRole::APP)
         }
     }
 
@@ -155,7 +168,7 @@ mod tests {
         policy: DialPolicy,
         kept: Option<IsolationToken>,
         script: &[Goes],
-    ) -> (Outcome<usize>, Vec<IsolationToken>) {
+    ) -> (RaceResult<usize>, Vec<IsolationToken>) {
         let tried = RefCell::new(Vec::new());
         let attempt = |token| {
             tried.borrow_mut().push(token);
@@ -177,7 +190,7 @@ mod tests {
     use Goes::{On, Well, Wrong};
 
     #[tokio::test]
-    async fn a_good_circuit_is_used_again() {
+    async fn kept_circuit_is_used_first() {
         let kept = IsolationToken::new();
         let (outcome, tried) = run(policy(), Some(kept), &[Well]).await;
         let winner = outcome.unwrap();
@@ -186,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_attempt_is_joined_by_one_on_fresh_circuits_and_the_first_success_wins() {
+    async fn slow_attempt_is_hedged_and_first_success_wins() {
         let kept = IsolationToken::new();
         let (outcome, tried) = run(policy(), Some(kept), &[On, Well]).await;
         let winner = outcome.unwrap();
@@ -196,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_attempt_is_followed_at_once_by_one_on_fresh_circuits() {
+    async fn failed_attempt_is_followed_at_once_on_fresh_circuits() {
         let patient = DialPolicy { hedge_after: Duration::from_secs(600), ..policy() };
         let script = [Wrong(Unreachable), Wrong(TimedOut), Well];
         let (outcome, tried) = run(patient, Some(IsolationToken::new()), &script).await;
@@ -205,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_an_old_circuit_says_is_asked_again_what_a_fresh_one_says_is_believed() {
+    async fn refusal_counts_only_from_fresh_circuits() {
         let script = [Wrong(NotFound), Wrong(KeyRequired), Well];
         let (outcome, _) = run(policy(), Some(IsolationToken::new()), &script).await;
         let (error, made) = outcome.unwrap_err();
@@ -225,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn never_more_than_three_at_once_and_all_end_with_the_total_limit() {
+    async fn at_most_three_in_flight_and_all_end_at_the_limit() {
         let short = DialPolicy { total_limit: ms(200), ..policy() };
         let (outcome, tried) = run(short, None, &[On; 9]).await;
         let (error, made) = outcome.unwrap_err();
@@ -240,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_loser_is_dropped() {
+    async fn losing_attempt_is_dropped() {
         struct Tell(Rc<Cell<bool>>);
         impl Drop for Tell {
             fn drop(&mut self) {

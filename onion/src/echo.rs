@@ -1,5 +1,5 @@
-//! A port that answers with what it hears: the bare round trip of a service, to measure everything else
-//! against.
+//! A port that sends back what it receives: the bare round trip of a service, to compare other
+//! times with.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use tokio::{
 
 use crate::{OnionStream, task::serve_each};
 
-/// Streams echoed at once. Diagnosis needs one or two.
+/// Streams echoed at once. A measurement needs one or two.
 const MAX_ECHOES: usize = 8;
-/// A stream that says nothing for this long is closed.
+/// A stream on which nothing is received for this long is closed.
 const IDLE_LIMIT: Duration = Duration::from_secs(120);
 /// Bytes read before they are sent back: about 32 relay cells' payload.
 const CHUNK: usize = 16 * 1024;
@@ -23,6 +23,7 @@ pub(crate) async fn serve(mut streams: mpsc::Receiver<OnionStream>) {
     serve_each(futures::stream::poll_fn(|cx| streams.poll_recv(cx)), MAX_ECHOES, echo).await;
 }
 
+/// Echoes one stream until it ends, fails, or is idle for too long.
 async fn echo(mut stream: OnionStream) {
     let mut buffer = vec![0; CHUNK];
     while let Ok(Ok(n)) = timeout(IDLE_LIMIT, stream.read(&mut buffer)).await {

@@ -6,7 +6,7 @@
 
 mod client;
 mod error;
-mod seats;
+mod limiter;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
-//! The secrets of an onion service and of those who may find it. They come from the caller's encrypted rows
-//! at each start and never touch the disk here.
+//! The secrets of an onion service and of those who may find it. They come from the caller's
+//! encrypted rows at each start and are never written to disk here.
 
 use std::{fmt, str::FromStr};
 
@@ -16,15 +16,18 @@ pub struct OnionKey([u8; 32]);
 
 impl OnionKey {
     /// The key with this seed.
+    #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
         Self(seed)
     }
 
-    /// The address this key gives its service; known without Tor.
+    /// The address that this key gives its service. It needs no running Tor.
+    #[must_use]
     pub fn address(&self) -> OnionAddress {
         OnionAddress::from_public_key(ed25519::Keypair::from_bytes(&self.0).verifying_key().to_bytes())
     }
 
+    /// The key pair in Arti's form.
     pub(crate) fn hs_keypair(&self) -> HsIdKeypair {
         let keypair = ed25519::Keypair::from_bytes(&self.0);
         ed25519::ExpandedKeypair::from(&keypair).into()
@@ -43,6 +46,7 @@ pub struct DescriptorSecret([u8; 32]);
 
 impl DescriptorSecret {
     /// The secret with these bytes (clamped when used, RFC 7748 section 5).
+    #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -55,16 +59,19 @@ impl DescriptorSecret {
     }
 
     /// The bytes, for the caller's encrypted store.
+    #[must_use]
     pub fn to_bytes(&self) -> zeroize::Zeroizing<[u8; 32]> {
         zeroize::Zeroizing::new(self.0)
     }
 
     /// The public half, which the service must know.
+    #[must_use]
     pub fn public(&self) -> DescriptorPublicKey {
         let secret = curve25519::StaticSecret::from(self.0);
         DescriptorPublicKey(curve25519::PublicKey::from(&secret).to_bytes())
     }
 
+    /// The secret in Arti's form.
     pub(crate) fn hs_secret(&self) -> HsClientDescEncSecretKey {
         curve25519::StaticSecret::from(self.0).into()
     }
@@ -91,16 +98,19 @@ pub struct DescriptorKeyError(String);
 const DESCRIPTOR_TEXT_LEN: usize = 18 + 52;
 
 impl DescriptorPublicKey {
-    /// The key with these bytes.
+    /// The key with these bytes. Any 32 bytes are accepted; a key nobody holds lets nobody in.
+    #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
     /// The bytes of the key.
+    #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
+    /// The key in Arti's form.
     pub(crate) fn hs_key(&self) -> HsClientDescEncKey {
         curve25519::PublicKey::from(self.0).into()
     }
@@ -139,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_seed_gives_one_address() {
+    fn seed_determines_the_address() {
         // Seed and public key of RFC 8032 section 7.1, test 1.
         let seed = data_encoding::HEXLOWER
             .decode(b"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
@@ -171,13 +181,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn descriptor_keys_survive_text(secret: [u8; 32]) {
+        fn descriptor_keys_round_trip_as_text(secret: [u8; 32]) {
             let public = DescriptorSecret::from_bytes(secret).public();
             prop_assert_eq!(public.to_string().parse::<DescriptorPublicKey>().unwrap(), public);
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(text in "descriptor:x25519:\\PC{0,60}") {
+        fn parsing_never_panics(text in "descriptor:x25519:\\PC{0,60}") {
             let _ = text.parse::<DescriptorPublicKey>();
         }
     }

@@ -114,6 +114,9 @@ pub enum NetworkError {
 
 impl PrivateNetwork {
     /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is longer than [`MAX_FILE_LEN`], or breaks the rules of the module.
     pub fn load(path: &Path) -> Result<Self, NetworkError> {
         use std::io::Read as _;
         let read = |source| NetworkError::Read { path: path.display().to_string(), source };
@@ -128,6 +131,10 @@ impl PrivateNetwork {
     }
 
     /// Reads and checks the text of a file.
+    ///
+    /// # Errors
+    /// The text is longer than [`MAX_FILE_LEN`] or breaks the rules of the module; the error names
+    /// the field.
     pub fn parse(text: &str) -> Result<Self, NetworkError> {
         if text.len() > MAX_FILE_LEN {
             return Err(NetworkError::TooLarge);
@@ -138,6 +145,8 @@ impl PrivateNetwork {
     }
 
     /// The text that [`PrivateNetwork::parse`] reads back.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "lists of strings and a map of numbers always serialise")]
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("lists of strings and a map of numbers always serialise")
     }
@@ -149,6 +158,8 @@ impl PrivateNetwork {
         params
     }
 
+    /// Checks counts and every field, so that [`TorConfig`](crate::TorConfig) finds nothing to
+    /// refuse later.
     fn check(&self) -> Result<(), NetworkError> {
         count("authority", self.authorities.len(), 1..=MAX_AUTHORITIES, "1 to 64 are needed")?;
         count("fallback", self.fallbacks.len(), 1..=MAX_FALLBACKS, "1 to 256 are needed")?;
@@ -164,12 +175,20 @@ impl PrivateNetwork {
 }
 
 impl Authority {
+    /// The fingerprint as Arti's type. `index` counts from 0 and names the entry in an error.
+    ///
+    /// # Errors
+    /// The text is not 40 hexadecimal digits.
     pub(crate) fn identity(&self, index: usize) -> Result<RsaIdentity, NetworkError> {
         rsa(&self.v3ident, || format!("authority {}, v3ident", index + 1))
     }
 }
 
 impl Fallback {
+    /// Both identities as Arti's types. `index` counts from 0 and names the entry in an error.
+    ///
+    /// # Errors
+    /// A fingerprint or the number of addresses breaks its rule.
     pub(crate) fn identities(&self, index: usize) -> Result<(RsaIdentity, Ed25519Identity), NetworkError> {
         let field = |name: &str| format!("fallback {}, {name}", index + 1);
         count(&field("orport"), self.orport.len(), 1..=MAX_ORPORTS, "1 to 4 addresses are needed")?;
@@ -180,11 +199,13 @@ impl Fallback {
     }
 }
 
+/// Parses a fingerprint of 40 hexadecimal digits.
 fn rsa(text: &str, field: impl FnOnce() -> String) -> Result<RsaIdentity, NetworkError> {
     let identity = (text.len() == 40).then(|| RsaIdentity::from_hex(text)).flatten();
     identity.ok_or_else(|| NetworkError::Field { field: field(), rule: "40 hexadecimal digits" })
 }
 
+/// Checks that a list has an allowed number of entries.
 fn count(
     field: &str,
     found: usize,
@@ -212,7 +233,7 @@ mod tests {
     "#;
 
     #[test]
-    fn the_documented_file_reads_and_writes_back() {
+    fn documented_file_round_trips() {
         let network = PrivateNetwork::parse(EXAMPLE).unwrap();
         assert_eq!(network.fallbacks[0].orport.len(), 2);
         assert_eq!(network.effective_params()["cbtmintimeout"], 20_000);
@@ -220,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_circuit_timeout_has_a_floor_even_where_the_file_is_silent() {
+    fn circuit_timeout_has_a_default_floor() {
         let text = EXAMPLE.replace("cbtmintimeout = 20000", "");
         let network = PrivateNetwork::parse(&text).unwrap();
         assert_eq!(network.effective_params()["cbtmintimeout"], MIN_CIRCUIT_TIMEOUT_MS);
@@ -246,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_refused_before_it_is_parsed() {
+    fn oversized_file_is_refused_before_parsing() {
         let text = format!("# {}\n", "x".repeat(MAX_FILE_LEN));
         assert!(matches!(PrivateNetwork::parse(&text), Err(NetworkError::TooLarge)));
         let nested = "a = ".to_owned() + &"[".repeat(60_000);
@@ -258,14 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named() {
+    fn missing_file_is_named() {
         let error = PrivateNetwork::load(Path::new("/nowhere/network.toml")).unwrap_err();
         assert!(error.to_string().contains("/nowhere/network.toml"));
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_the_parser_panic(text in "\\PC{0,300}") {
+        fn parsing_never_panics(text in "\\PC{0,300}") {
             let _ = PrivateNetwork::parse(&text);
         }
     }

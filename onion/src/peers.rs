@@ -1,15 +1,17 @@
-//! Peers over Tor: requests to others' places, and a door for theirs.
+//! Peers over Tor: streams to other pods and relays, and a server for theirs.
 //!
-//! **Outgoing** ([`Peers`]): one connection for each peer and [`Role`], so one for each *lane* of whoever calls.
-//! Each connection has a libp2p identity made for it alone and circuits that no other lane uses: who is called
-//! learns that somebody calls. A connection is made when a stream is asked for, kept warm while it is used, and
-//! ended when it has not been for [`KEEP_WARM`], or when another lane needs its room. A circuit that died without a
-//! word is found by pings within 15 s, and never used again.
+//! **Outgoing** ([`Peers`]): one connection for each peer and [`CircuitRole`], called a *lane*.
+//! Each connection has a libp2p identity made for it alone, and circuits that no other lane uses: a
+//! peer learns only that somebody calls. A connection is made when a stream is asked for and kept
+//! warm while it is used. It ends when it was idle for [`KEEP_WARM`], or when another lane needs
+//! its room. Pings find a circuit that died without notice within 15 s; it is never used again.
 //!
-//! **Incoming** ([`PeerServer`]): a swarm under the pod's own key hands out the streams of one protocol. Callers
-//! are anonymous, so everything is counted: connections, streams of each, streams a second.
+//! **Incoming** ([`PeerServer`]): a swarm under the pod's own key hands out the streams of one
+//! protocol. Callers are anonymous, so connections, streams of each, and streams a second are all
+//! limited.
 //!
-//! A dial that fails is not repeated here: when to try again is known to who knows what for.
+//! A failed dial is not repeated here: whoever asked for the stream knows when another try is worth
+//! it.
 
 mod behaviour;
 mod handler;
@@ -31,7 +33,7 @@ pub use self::{
     server::{Arrival, MAX_CONNECTIONS, MAX_STREAMS, PeerServer, PeerServerError},
     stream::PeerStream,
 };
-use crate::{AddressError, OnionAddress, Role};
+use crate::{AddressError, CircuitRole, OnionAddress};
 
 /// Where a peer is and who it must prove to be.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,13 +46,13 @@ pub struct PeerAddress {
     pub key: [u8; 32],
 }
 
-/// Why a text is not a peer's address.
+/// Why a text is not the address of a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerAddressError {
     /// Not a multiaddr at all.
     #[error("not an address of the form /onion3/<56 characters>:<port>/p2p/<peer id>: {0}")]
     NotMultiaddr(String),
-    /// Its onion part is wrong.
+    /// Its onion address is wrong.
     #[error(transparent)]
     Onion(#[from] AddressError),
     /// It has no peer id, or one that is no Ed25519 key.
@@ -64,22 +66,22 @@ pub enum PeerError {
     /// The connection could not be made.
     #[error("{0}")]
     Dial(String),
-    /// Somebody else answers at this address.
+    /// A peer with another key answers at this address.
     #[error("another peer than expected answers at this address")]
     WrongPeer,
     /// The connection ended before the stream was open.
     #[error("the connection ended")]
     Ended,
-    /// All connections are in use, or too many are being made.
+    /// All connections are in use, or too many are being made. Nothing was dialled.
     #[error("too many connections to peers are in use or being made")]
     NoRoom,
-    /// The key in the address is none.
+    /// The key in the address is not an Ed25519 key.
     #[error("the peer's key is no Ed25519 key")]
     Key,
 }
 
 impl PeerAddress {
-    /// The peer's libp2p id; `None` where the key is no point of the curve.
+    /// The peer's libp2p id; `None` where the key is not a point of the curve.
     fn peer_id(&self) -> Option<PeerId> {
         let key = ed25519::PublicKey::try_from_bytes(&self.key).ok()?;
         Some(libp2p::identity::PublicKey::from(key).to_peer_id())
@@ -121,7 +123,8 @@ impl FromStr for PeerAddress {
     }
 }
 
-/// The key inside a peer id: ids of short keys are the key itself, in an identity multihash (code 0).
+/// The key inside a peer id. Ids of short keys hold the key itself, in an identity multihash (code
+/// 0).
 fn ed25519_key(peer: &PeerId) -> Option<[u8; 32]> {
     let hash = peer.as_ref();
     if hash.code() != 0 {

@@ -1,7 +1,7 @@
-//! Can others reach our onion service? The only answer worth having is a dial through Tor.
+//! Whether others can reach an onion service of ours. Only a dial through Tor answers that.
 //!
-//! [`Health`] is the rule: a small state machine, fed with the outcome of each dial and the time, that says
-//! when to dial next and when to heal. [`watch`] carries it out in the background.
+//! [`Health`] is the rule: a small state machine that gets the outcome of each dial and the time,
+//! and says when to dial next and what to repair. [`watch`] carries the rule out in the background.
 //!
 //! ```text
 //! Unpublished ──descriptor up──► Published ──dial──► Reachable ⇄ Unreachable since …

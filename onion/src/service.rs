@@ -1,4 +1,8 @@
-//! Onion services of this process: launch, change who may find them, launch again.
+//! Onion services of this process: launching, changing who may find them, relaunching.
+//!
+//! A service has one [`Inner`] for its whole existence; a relaunch replaces only what is in
+//! [`Launch`]. Arti's keystore holds one key for a nickname until the process ends, hence the rules
+//! for nicknames.
 
 mod arti;
 
@@ -13,9 +17,9 @@ use tor_config::Reconfigure;
 use tor_hsservice::{HsNickname, RendRequest, RunningOnionService};
 
 use crate::{
-    DescriptorPublicKey, DescriptorSecret, OnionAddress, OnionKey, OnionStream, PortTaken, Tor, chain,
-    door::{self, Ports},
-    echo,
+    DescriptorPublicKey, DescriptorSecret, OnionAddress, OnionKey, OnionStream, PortTaken, Tor,
+    acceptor::{self, Ports},
+    chain, echo,
     task::OwnedTask,
 };
 
@@ -23,30 +27,32 @@ use crate::{
 pub const MAX_DESCRIPTOR_KEYS: usize = 159;
 /// Arti's number of introduction points, and the number that makes it publish a new descriptor.
 const INTRODUCTION_POINTS: [u8; 2] = [3, 4];
-/// Doors of earlier launches kept open for callers who are still inside.
-const MAX_OLD_DOORS: usize = 4;
+/// Acceptors of earlier launches kept for callers that are still connected. With more relaunches
+/// than that, the oldest is aborted and its connections end.
+const MAX_DRAINING: usize = 4;
 
 /// Who may find a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum ServiceAccess {
     /// Whoever knows the address.
     Open,
-    /// Only holders of these keys (Tor restricted discovery), at most [`MAX_DESCRIPTOR_KEYS`]; none is
-    /// allowed. This hides the door and is no access control: who found it once may find it for hours.
+    /// Only holders of these keys (Tor restricted discovery), at most [`MAX_DESCRIPTOR_KEYS`]; the
+    /// list may be empty. This hides the service and is no access control: whoever found it once
+    /// may find it for hours after the key was removed.
     Restricted(Vec<DescriptorPublicKey>),
 }
 
 /// What a service is launched with.
 #[derive(Clone, Debug)]
 pub struct ServiceConfig {
-    /// Names the service in this process and its state folder: 1 to 32 of `a-z 0-9 - _`. Another key needs
-    /// another nickname until the process ends.
+    /// Names the service in this process and its state folder: 1 to 32 of `a-z 0-9 - _`. A service
+    /// with another key needs another nickname until the process ends.
     pub nickname: String,
     /// The service's identity.
     pub key: OnionKey,
     /// Who may find it.
-    pub access: Access,
-    /// A port that echoes, for diagnosis.
+    pub access: ServiceAccess,
+    /// A port that sends back what it receives, to measure round trips; `None` opens no such port.
     pub echo_port: Option<u16>,
 }
 
@@ -81,31 +87,40 @@ pub enum LaunchError {
     Arti(String),
 }
 
-/// A running onion service. Cheap to clone; it ends when the last clone and the listeners are dropped.
+/// A running onion service. Cheap to clone; it ends when the last clone and the last listener are
+/// dropped.
 #[derive(Clone)]
 pub struct OnionService(Arc<Inner>);
 
+/// What the clones of a service share.
 struct Inner {
     tor: Tor,
     nickname: HsNickname,
     address: OnionAddress,
+    /// The listeners. They stay across relaunches.
     ports: Arc<Ports>,
     /// Opens the descriptor of a restricted service for our own self-check.
     self_check: Option<DescriptorSecret>,
-    life: Mutex<Life>,
+    launch: Mutex<Launch>,
     _echo: Option<OwnedTask>,
 }
 
-/// What a relaunch replaces.
-struct Life {
-    access: Access,
+/// The state of the current launch: what a relaunch replaces.
+struct Launch {
+    /// Who may find the service now.
+    access: ServiceAccess,
+    /// How many introduction points Arti was asked for: one of [`INTRODUCTION_POINTS`].
     introduction_points: u8,
+    /// Arti's service; `None` between the end of one launch and the next.
     running: Option<Arc<RunningOnionService>>,
-    door: Option<OwnedTask>,
-    old_doors: Vec<OwnedTask>,
+    /// The task that accepts callers of the current launch.
+    acceptor: Option<OwnedTask>,
+    /// The tasks of earlier launches: they accept nobody new and serve who is connected.
+    draining: Vec<OwnedTask>,
 }
 
-/// Streams that callers opened to one port. Dropping it closes the port.
+/// Streams that callers opened to one port. Dropping it closes the port; streams accepted before
+/// stay.
 #[derive(Debug)]
 pub struct PortListener {
     address: OnionAddress,
@@ -115,25 +130,29 @@ pub struct PortListener {
 }
 
 impl Tor {
-    /// Launches an onion service. It is reachable once its descriptor is published, usually within seconds;
-    /// [`watch`](crate::reachability::watch) tells when.
+    /// Launches an onion service. It is reachable once its descriptor is published, usually within
+    /// seconds; [`watch`](crate::reachability::watch) reports when.
+    ///
+    /// # Errors
+    /// The nickname is malformed, in use or belongs to another key; there are too many descriptor
+    /// keys; or Arti refused to launch the service.
     pub async fn launch(&self, config: ServiceConfig) -> Result<OnionService, LaunchError> {
         let nickname = arti::nickname(&config.nickname)?;
         let address = config.key.address();
         let ports = Arc::new(Ports::default());
         let echo = config.echo_port.map(|port| ports.listen(port)).transpose()?;
         let self_check = match &config.access {
-            Access::Open => None,
-            Access::Restricted(_) => Some(arti::new_secret()?),
+            ServiceAccess::Open => None,
+            ServiceAccess::Restricted(_) => Some(arti::new_secret()?),
         };
-        let life = Life {
+        let launch = Launch {
             access: config.access,
             introduction_points: INTRODUCTION_POINTS[0],
             running: None,
-            door: None,
-            old_doors: Vec::new(),
+            acceptor: None,
+            draining: Vec::new(),
         };
-        let arti = arti::config(&nickname, &life, self_check.as_ref())?;
+        let arti = arti::config(&nickname, &launch, self_check.as_ref())?;
         let (running, requests) = self.launch_arti(arti, &config.nickname, config.key).await?;
         let service = OnionService(Arc::new(Inner {
             tor: self.clone(),
@@ -141,7 +160,7 @@ impl Tor {
             address,
             ports,
             self_check,
-            life: Mutex::new(life),
+            launch: Mutex::new(launch),
             _echo: echo.map(|streams| OwnedTask::spawn(echo::serve(streams))),
         }));
         service.0.open(running, requests);
@@ -154,17 +173,22 @@ impl Tor {
 }
 
 impl OnionService {
-    /// The service's address.
+    /// The address of the service. It follows from the key and never changes.
+    #[must_use]
     pub fn address(&self) -> OnionAddress {
         self.0.address
     }
 
-    /// The Tor client the service runs on.
+    /// The Tor client that the service runs on.
+    #[must_use]
     pub fn tor(&self) -> &Tor {
         &self.0.tor
     }
 
-    /// Listens on a port. Streams to ports nobody listens on are turned away.
+    /// Listens on a port. Streams to ports without a listener are rejected.
+    ///
+    /// # Errors
+    /// The port has a listener already.
     pub fn listen(&self, port: u16) -> Result<PortListener, PortTaken> {
         let streams = self.0.ports.listen(port)?;
         Ok(PortListener { address: self.0.address, port, streams, service: self.clone() })
@@ -172,46 +196,58 @@ impl OnionService {
 
     /// Replaces the clients of a restricted service, without a restart.
     ///
-    /// A new key works once the next descriptor is uploaded: at once, or after up to about 77 s if one was
-    /// uploaded in the last minute. A key taken away stops finding the service at about the same time; whoever
-    /// is connected stays connected, so revocation is for the layer above.
+    /// A new key works once the next descriptor is uploaded: at once, or after up to about 77 s if
+    /// one was uploaded in the last minute. A removed key stops finding the service at about the
+    /// same time. Open connections stay open, so revocation is up to the layer above.
+    ///
+    /// # Errors
+    /// The service is open to all, there are too many keys, or Arti refused; the clients are then
+    /// as before.
     pub fn set_descriptor_keys(&self, keys: Vec<DescriptorPublicKey>) -> Result<(), LaunchError> {
-        let mut life = self.0.life();
-        if life.access == Access::Open {
+        let mut launch = self.0.launch();
+        if launch.access == ServiceAccess::Open {
             return Err(LaunchError::NotRestricted);
         }
-        let before = std::mem::replace(&mut life.access, Access::Restricted(keys));
-        let done = self.0.reconfigure(&life);
+        let before = std::mem::replace(&mut launch.access, ServiceAccess::Restricted(keys));
+        let done = self.0.reconfigure(&launch);
         if done.is_err() {
-            life.access = before;
+            launch.access = before;
         }
         done
     }
 
-    /// Whether Arti believes the service to be reachable. It may say no for minutes while all is well.
+    /// Whether Arti believes the service to be reachable. It may say no for minutes while the
+    /// service is reachable.
+    #[must_use]
     pub fn is_published(&self) -> bool {
-        let life = self.0.life();
-        life.running.as_ref().is_some_and(|service| service.status().state().is_fully_reachable())
+        let launch = self.0.launch();
+        launch.running.as_ref().is_some_and(|service| service.status().state().is_fully_reachable())
     }
 
-    /// Makes Arti publish a new descriptor, by asking for one introduction point more, or less the next time.
+    /// Makes Arti publish a new descriptor, by asking for one introduction point more, or one less
+    /// the next time. [`watch`](crate::reachability::watch) does this when it is needed.
     ///
-    /// [`watch`](crate::reachability::watch) does this when it is needed.
+    /// # Errors
+    /// Arti refused the changed configuration.
     pub fn republish(&self) -> Result<(), LaunchError> {
-        let mut life = self.0.life();
+        let mut launch = self.0.launch();
         let [usual, other] = INTRODUCTION_POINTS;
-        life.introduction_points = if life.introduction_points == usual { other } else { usual };
-        self.0.reconfigure(&life)
+        launch.introduction_points = if launch.introduction_points == usual { other } else { usual };
+        self.0.reconfigure(&launch)
     }
 
-    /// Ends the service in Arti and launches it anew, under the same address and with the same listeners; who is
-    /// connected stays so. [`watch`](crate::reachability::watch) does this when it is needed.
+    /// Ends the service in Arti and launches it anew, under the same address and with the same
+    /// listeners. Open connections stay open. [`watch`](crate::reachability::watch) does this when
+    /// it is needed.
+    ///
+    /// # Errors
+    /// Arti did not release the old service within five seconds, or refused to launch the new one.
     pub async fn relaunch(&self) -> Result<(), LaunchError> {
         let config = {
-            let mut life = self.0.life();
-            life.running = None;
-            life.introduction_points = INTRODUCTION_POINTS[0];
-            arti::config(&self.0.nickname, &life, self.0.self_check.as_ref())?
+            let mut launch = self.0.launch();
+            launch.running = None;
+            launch.introduction_points = INTRODUCTION_POINTS[0];
+            arti::config(&self.0.nickname, &launch, self.0.self_check.as_ref())?
         };
         let (running, requests) = self.0.tor.launch_again(config).await?;
         self.0.open(running, requests);
@@ -221,29 +257,33 @@ impl OnionService {
 }
 
 impl Inner {
+    /// Starts accepting for a new launch, and lets the acceptor of the one before drain.
     fn open(
         &self,
         running: Arc<RunningOnionService>,
         requests: impl Stream<Item = RendRequest> + Send + 'static,
     ) {
-        let door = OwnedTask::spawn(door::serve(requests, self.ports.clone()));
-        let mut life = self.life();
-        life.running = Some(running);
-        let old = life.door.replace(door);
-        life.old_doors.extend(old);
-        life.old_doors.retain(|door| !door.is_finished());
-        let surplus = life.old_doors.len().saturating_sub(MAX_OLD_DOORS);
-        life.old_doors.drain(..surplus);
+        let acceptor = OwnedTask::spawn(acceptor::serve(requests, self.ports.clone()));
+        let mut launch = self.launch();
+        launch.running = Some(running);
+        let old = launch.acceptor.replace(acceptor);
+        launch.draining.extend(old);
+        launch.draining.retain(|acceptor| !acceptor.is_finished());
+        let surplus = launch.draining.len().saturating_sub(MAX_DRAINING);
+        launch.draining.drain(..surplus);
     }
 
-    fn reconfigure(&self, life: &Life) -> Result<(), LaunchError> {
-        let config = arti::config(&self.nickname, life, self.self_check.as_ref())?;
-        let Some(running) = &life.running else { return Ok(()) };
+    /// Hands the configuration that follows from `launch` to the running service. Does nothing
+    /// between two launches: the next one reads the same state.
+    fn reconfigure(&self, launch: &Launch) -> Result<(), LaunchError> {
+        let config = arti::config(&self.nickname, launch, self.self_check.as_ref())?;
+        let Some(running) = &launch.running else { return Ok(()) };
         running.reconfigure(config, Reconfigure::AllOrNothing).map_err(|e| LaunchError::Arti(chain(&e)))
     }
 
-    fn life(&self) -> MutexGuard<'_, Life> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state of the current launch, locked.
+    fn launch(&self) -> MutexGuard<'_, Launch> {
+        self.launch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -259,22 +299,25 @@ impl Drop for Inner {
 }
 
 impl PortListener {
-    /// The next stream; `None` once the service is gone.
+    /// The next stream; `None` once the service has ended.
     pub async fn accept(&mut self) -> Option<OnionStream> {
         self.streams.recv().await
     }
 
     /// The address of the service.
+    #[must_use]
     pub fn address(&self) -> OnionAddress {
         self.address
     }
 
-    /// The port.
+    /// The port that this listener serves.
+    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The service it belongs to.
+    /// The service that this listener belongs to.
+    #[must_use]
     pub fn service(&self) -> &OnionService {
         &self.service
     }

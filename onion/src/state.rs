@@ -1,7 +1,8 @@
 //! The folder of Arti's state: private to its owner, used by one process at a time.
 //!
-//! Two clients on one state folder corrupt it without a word: Arti's own lock only makes the second one run
-//! without some of its state. So an own lock is taken before Arti sees the folder.
+//! Two clients on one state folder corrupt it without an error: Arti's own lock only makes the
+//! second one run without some of its state. So this crate takes a lock of its own before Arti
+//! opens the folder.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -13,22 +14,28 @@ use std::{
 
 use crate::bootstrap::BootstrapError;
 
-/// Our lock file, beside Arti's files.
+/// This crate's lock file, beside Arti's files.
 const LOCK_FILE: &str = "autonomy.lock";
-/// A client that was dropped lets go when its last background task has ended: some milliseconds later.
+/// How often the lock is tried. A dropped client releases it when its last background task has
+/// ended, some milliseconds later.
 const LOCK_TRIES: u32 = 10;
+/// Pause between two tries: a second in all.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// The locked state folder. The lock is the operating system's: it goes when this value is dropped, and also
-/// when the process is killed.
+/// The locked state folder. The lock is the operating system's: it is released when this value is
+/// dropped and also when the process is killed.
 #[derive(Debug)]
 pub(crate) struct StateDir {
     path: PathBuf,
+    /// Held open for its lock.
     _lock: File,
 }
 
 impl StateDir {
-    /// Locks the folder; waits a second for a predecessor that is just ending.
+    /// Locks the folder; waits a second for a client that is just ending.
+    ///
+    /// # Errors
+    /// Another process holds the lock, or the folder cannot be made private.
     pub(crate) async fn lock_soon(path: &Path) -> Result<Self, BootstrapError> {
         for _ in 0..LOCK_TRIES {
             match Self::lock(path) {
@@ -39,6 +46,7 @@ impl StateDir {
         Self::lock(path)
     }
 
+    /// Takes the lock, or fails at once.
     fn lock(path: &Path) -> Result<Self, BootstrapError> {
         private_dir(path)?;
         let at = |source| BootstrapError::Folder { path: path.to_owned(), source };
@@ -52,8 +60,11 @@ impl StateDir {
         }
     }
 
-    /// Forgets the introduction points an earlier process left for a service: their keys died with that
-    /// process, and Arti would report a bug for each.
+    /// Removes the introduction points that an earlier process left for a service. Their keys
+    /// existed in that process only, and Arti would report a bug for each.
+    ///
+    /// # Errors
+    /// The folder exists and cannot be removed.
     pub(crate) fn forget_introduction_points(&self, nickname: &str) -> io::Result<()> {
         match fs::remove_dir_all(self.path.join("hss").join(nickname)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -62,7 +73,10 @@ impl StateDir {
     }
 }
 
-/// Creates a folder for the owner alone, or makes an existing one so.
+/// Creates a folder with mode 0700, or gives an existing one that mode.
+///
+/// # Errors
+/// The operating system refuses; the error names the folder.
 pub(crate) fn private_dir(path: &Path) -> Result<(), BootstrapError> {
     let at = |source| BootstrapError::Folder { path: path.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at)?;
@@ -78,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_process_at_a_time_and_the_lock_ends_with_its_holder() {
+    fn lock_is_exclusive_and_ends_with_its_holder() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
         let held = StateDir::lock(&path).unwrap();
@@ -88,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_is_the_owners_alone_even_if_it_was_not() {
+    fn existing_folder_is_made_private() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
         fs::create_dir(&path).unwrap();
@@ -98,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_is_named() {
+    fn folder_that_cannot_be_made_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
@@ -107,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn introduction_points_of_an_earlier_run_are_forgotten() {
+    fn introduction_points_of_an_earlier_run_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::lock(&dir.path().join("state")).unwrap();
         fs::create_dir_all(state.path.join("hss/app")).unwrap();

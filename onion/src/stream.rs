@@ -10,23 +10,27 @@ use std::{
 use arti_client::DataStream;
 use tokio::io::ReadBuf;
 
-/// A connection to or from an onion service: bytes in both directions, in order, end to end encrypted by Tor.
+/// A connection to or from an onion service: bytes in both directions, in order, end to end
+/// encrypted by Tor.
 ///
-/// It speaks tokio's I/O traits and those of `futures`. Writes are gathered until flushed. The other end is
-/// not told that this end was dropped unless it was closed first; a dead circuit may be noticed late or never,
-/// so the protocol above needs its own sign of life.
+/// It implements tokio's I/O traits and those of `futures`. Writes are buffered until flushed. The
+/// other end does not learn that this end was dropped unless it was shut down first. A dead circuit
+/// may be noticed late or never, so the protocol above needs pings of its own.
 #[derive(Debug)]
 pub struct OnionStream {
     inner: DataStream,
     /// Tells the service's session that its circuit is in use.
+    /// Counts the streams of an incoming circuit: the service closes a circuit without any.
     _circuit: Option<Arc<()>>,
 }
 
 impl OnionStream {
+    /// A stream that this client opened.
     pub(crate) fn dialled(inner: DataStream) -> Self {
         Self { inner, _circuit: None }
     }
 
+    /// A stream that a caller opened; `circuit` is held until the stream is dropped.
     pub(crate) fn accepted(inner: DataStream, circuit: Arc<()>) -> Self {
         Self { inner, _circuit: Some(circuit) }
     }

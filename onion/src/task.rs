@@ -1,4 +1,4 @@
-//! Tasks that end with their owner, and so many at a time.
+//! Tasks that end with their owner, and tasks bounded in number.
 
 use std::future::Future;
 
@@ -10,11 +10,13 @@ use tokio::task::JoinSet;
 pub(crate) struct OwnedTask(tokio::task::JoinHandle<()>);
 
 impl OwnedTask {
+    /// Starts `work` on the current runtime.
     #[expect(clippy::disallowed_methods, reason = "the one place where this crate starts tasks")]
     pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(work))
     }
 
+    /// Whether the work has ended, by itself or by a panic.
     pub(crate) fn is_finished(&self) -> bool {
         self.0.is_finished()
     }
@@ -26,8 +28,9 @@ impl Drop for OwnedTask {
     }
 }
 
-/// Serves each request in a task of its own, at most `most` at a time; the others wait in the stream. One that
-/// fails or panics is of no concern to the rest. After the stream's end those in service are served to the end.
+/// Serves each request in a task of its own, at most `most` at a time; further requests wait in the
+/// stream. A task that fails or panics does not affect the others. After the end of the stream the
+/// tasks under way are awaited.
 pub(crate) async fn serve_each<R, F: Future<Output = ()> + Send + 'static>(
     requests: impl Stream<Item = R>,
     most: usize,
@@ -60,7 +63,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     #[tokio::test]
-    async fn so_many_at_a_time_and_all_in_the_end() {
+    async fn tasks_are_limited_and_all_are_served() {
         let (running, most_seen, done) = (Arc::default(), Arc::default(), Arc::default());
         let counters: (Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>) = (running, most_seen, done);
         let serve = |_| {
@@ -78,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_panics_takes_nobody_along() {
+    async fn panic_in_one_task_does_not_affect_others() {
         let done = Arc::new(AtomicUsize::new(0));
         let serve = |n: u32| {
             let done = done.clone();
@@ -92,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_owned_task_ends_with_its_owner() {
+    async fn owned_task_ends_with_its_owner() {
         let alive = Arc::new(Semaphore::new(0));
         let inside = alive.clone();
         let task = OwnedTask::spawn(async move {

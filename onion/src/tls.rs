@@ -1,9 +1,10 @@
-//! TLS 1.3 where both sides are known by their Ed25519 key and nothing else.
+//! TLS 1.3 in which both sides are known by their Ed25519 key and by nothing else.
 //!
-//! A certificate here is only the wrapping TLS asks for: self-signed, without names, its dates not looked at.
-//! What counts is the key inside, pinned by the client and put to the [`ClientGate`] by the server, and that
-//! the peer signs with it. The key exchange is X25519MLKEM768 alone, so what is recorded today stays closed to
-//! a quantum computer. Sessions are never resumed: a resumed one would not ask the gate again.
+//! A certificate here is only the form that TLS demands: self-signed, without names, its dates
+//! ignored. What counts is the key inside, which the client compares with a pinned one and the
+//! server puts to the [`ClientGate`], and that the peer signs with it. The key exchange is
+//! X25519MLKEM768 alone, so that recorded traffic stays closed to a quantum computer. Sessions are
+//! never resumed: a resumed one would not ask the gate again.
 
 use std::{fmt, sync::Arc};
 
@@ -20,7 +21,8 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-/// Decides at each handshake whether the holder of a key may come in.
+/// Decides at each handshake whether the holder of a key may connect. Called from the handshake's
+/// task, so it must not block.
 pub type ClientGate = Arc<dyn Fn(&[u8; 32]) -> bool + Send + Sync>;
 
 /// `SubjectPublicKeyInfo` of an Ed25519 key up to its 32 bytes (RFC 8410 section 4).
@@ -31,19 +33,26 @@ const PKCS8_PREFIX: [u8; 16] =
 
 /// A key to be known by in TLS, with its certificate.
 pub struct TlsIdentity {
+    /// The self-signed certificate for `public`.
     certificate: CertificateDer<'static>,
-    /// PKCS #8.
+    /// The private key in PKCS #8, wiped when dropped.
     key: Zeroizing<Vec<u8>>,
+    /// The Ed25519 public key.
     public: [u8; 32],
 }
 
-/// TLS could not be set up.
+/// TLS could not be set up: a library refused the key or the configuration. It is a fault of this
+/// program or of how it was built, and trying again does not help.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot set up TLS: {0}")]
 pub struct TlsSetupError(String);
 
 impl TlsIdentity {
-    /// The identity of an Ed25519 seed (RFC 8032). The same seed gives the same key each time.
+    /// The identity of an Ed25519 seed (RFC 8032). The same seed gives the same key each time; the
+    /// certificate around it may differ.
+    ///
+    /// # Errors
+    /// The certificate could not be made.
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, TlsSetupError> {
         let key = Zeroizing::new([PKCS8_PREFIX.as_slice(), seed].concat());
         let pair = rcgen::KeyPair::try_from(key.as_slice()).map_err(setup)?;
@@ -54,11 +63,13 @@ impl TlsIdentity {
         Ok(Self { certificate, key, public })
     }
 
-    /// The Ed25519 public key the other side sees.
+    /// The Ed25519 public key that the other side sees.
+    #[must_use]
     pub fn public_key(&self) -> [u8; 32] {
         self.public
     }
 
+    /// A copy of the private key for rustls, which takes it by value.
     fn key(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.key.to_vec()).into()
     }
@@ -72,6 +83,9 @@ impl fmt::Debug for TlsIdentity {
 }
 
 /// The server's side: our identity, and the gate for callers. HTTP/2 is offered before HTTP/1.1.
+///
+/// # Errors
+/// rustls refuses the identity.
 pub(crate) fn server_config(
     identity: &TlsIdentity,
     gate: ClientGate,
@@ -90,7 +104,10 @@ pub(crate) fn server_config(
     Ok(Arc::new(config))
 }
 
-/// The client's side: only the server with this key will do.
+/// The client's side: the handshake fails with any server whose key is not `server`.
+///
+/// # Errors
+/// rustls refuses the identity.
 pub(crate) fn client_config(
     identity: &TlsIdentity,
     server: [u8; 32],
@@ -111,23 +128,28 @@ pub(crate) fn client_config(
 }
 
 /// The Ed25519 key inside a certificate.
+///
+/// # Errors
+/// The certificate cannot be parsed, or holds another kind of key.
 pub(crate) fn public_key(certificate: &CertificateDer<'_>) -> Result<[u8; 32], Error> {
     let spki = ParsedCertificate::try_from(certificate)?.subject_public_key_info();
     let key = spki.as_ref().strip_prefix(&SPKI_PREFIX).and_then(|key| key.try_into().ok());
     key.ok_or_else(|| Error::General("the certificate's key is not Ed25519".to_owned()))
 }
 
+/// The cryptography of both sides: aws-lc-rs, with the hybrid key exchange as the only one.
 fn provider() -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups = vec![aws_lc_rs::kx_group::X25519MLKEM768];
     Arc::new(provider)
 }
 
+/// Any library's error as [`TlsSetupError`].
 fn setup(error: impl fmt::Display) -> TlsSetupError {
     TlsSetupError(error.to_string())
 }
 
-/// The key of a chain of exactly one certificate: a longer one would be parsed for nothing.
+/// The key of a chain of exactly one certificate. A longer chain is refused before it is parsed.
 fn only_key(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<[u8; 32], Error> {
     if others.is_empty() {
         public_key(leaf)
@@ -136,17 +158,18 @@ fn only_key(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<
     }
 }
 
+/// The error that reaches the peer as an alert when its key is not accepted.
 fn refused() -> Error {
     Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)
 }
 
-/// Client-side check: one server key.
+/// The client's check: one server key and no other.
 struct Pin {
     server: [u8; 32],
     provider: Arc<CryptoProvider>,
 }
 
-/// Server-side check: whom the gate lets in.
+/// The server's check: the keys that the gate accepts.
 struct Gate {
     gate: ClientGate,
     provider: Arc<CryptoProvider>,
@@ -164,7 +187,8 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// The signature by which the peer proves that it holds the key: Ed25519 and nothing else.
+/// The check of the signature by which the peer proves that it holds the key: Ed25519 and nothing
+/// else.
 macro_rules! ed25519_signatures {
     () => {
         fn verify_tls12_signature(
@@ -240,7 +264,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_seed_is_one_identity() {
+    fn seed_determines_the_identity() {
         let identity = TlsIdentity::from_seed(&[3; 32]).unwrap();
         assert_eq!(identity.public_key(), *OnionKey::from_seed([3; 32]).address().as_bytes());
         assert_eq!(TlsIdentity::from_seed(&[3; 32]).unwrap().public_key(), identity.public_key());
@@ -253,14 +277,14 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_with_another_kind_of_key_is_refused() {
+    fn certificate_with_another_kind_of_key_is_refused() {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
         assert!(public_key(certificate.der()).unwrap_err().to_string().contains("Ed25519"));
     }
 
     #[test]
-    fn a_chain_is_refused_unread() {
+    fn certificate_chain_is_refused_unparsed() {
         let leaf = TlsIdentity::from_seed(&[3; 32]).unwrap().certificate;
         assert!(only_key(&leaf, std::slice::from_ref(&leaf)).is_err());
         assert!(only_key(&leaf, &[]).is_ok());
@@ -268,12 +292,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn parsing_bytes_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = public_key(&CertificateDer::from(bytes));
         }
 
         #[test]
-        fn no_changed_certificate_makes_the_parser_panic(at in 0usize..300, to: u8) {
+        fn parsing_altered_certificate_never_panics(at in 0usize..300, to: u8) {
             let mut bytes = TlsIdentity::from_seed(&[3; 32]).unwrap().certificate.to_vec();
             if let Some(byte) = bytes.get_mut(at) { *byte = to }
             let _ = public_key(&CertificateDer::from(bytes));

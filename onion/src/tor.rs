@@ -14,8 +14,8 @@ use crate::{
     BootstrapError, BootstrapProgress, DescriptorSecret, DialError, DialPolicy, OnionAddress, OnionStream,
     TorConfig, bootstrap, chain,
     dial::{AttemptError, Winner, race},
-    isolation::{Isolation, Role},
-    pace::Pace,
+    dial_rtt::DialRtt,
+    isolation::{CircuitRole, Isolation},
     state::{StateDir, private_dir},
 };
 
@@ -26,15 +26,20 @@ use crate::{
 #[derive(Clone)]
 pub struct Tor(Arc<Inner>);
 
+/// What the clones of a [`Tor`] share.
 struct Inner {
+    /// Arti's client. It ends its tasks when the last reference to it is dropped.
     client: Arc<TorClient<PreferredRuntime>>,
+    /// Which circuits belong to which peer and role.
     isolation: Isolation,
-    pace: Pace,
+    /// How long dials on this network usually take; decides when a second attempt is started.
+    dial_rtt: DialRtt,
     /// The address behind each nickname this process has launched: the ephemeral keystore holds one key for a
     /// nickname until the process ends.
     launched: Mutex<HashMap<String, OnionAddress>>,
     /// Descriptor keys in the keystore, so that adding one again is no error.
     discovery: Mutex<HashMap<OnionAddress, [u8; 32]>>,
+    /// The lock on the state folder, held until the last clone is dropped.
     state: StateDir,
 }
 
@@ -48,6 +53,10 @@ impl Tor {
     ///
     /// Locks the state folder first, so a second process gets a clear error. `progress` is called from this
     /// future each time there is news.
+    ///
+    /// # Errors
+    /// The folder is in use or cannot be made private; the configuration is not usable; the clock
+    /// is wrong; the network cannot be reached; or the time limit of `config` passed.
     pub async fn bootstrap(
         config: TorConfig,
         progress: impl Fn(BootstrapProgress),
@@ -59,7 +68,7 @@ impl Tor {
         let inner = Inner {
             client,
             isolation: Isolation::default(),
-            pace: Pace::default(),
+            dial_rtt: DialRtt::default(),
             launched: Mutex::default(),
             discovery: Mutex::default(),
             state,
@@ -67,9 +76,13 @@ impl Tor {
         Ok(Tor(Arc::new(inner)))
     }
 
-    /// Connects to an onion service by the rules of `policy`.
+    /// Connects to `port` of an onion service by the rules of `policy`.
     ///
-    /// A success keeps the circuits for the next dial of the same peer and role; a failure gives them up.
+    /// A success keeps the circuits for the next dial of the same peer and role. A failure discards
+    /// them, and so does dropping this future before it is done.
+    ///
+    /// # Errors
+    /// No attempt succeeded within the limits of `policy`: see [`DialError::retry_after`].
     pub async fn connect(
         &self,
         to: &OnionAddress,
@@ -87,14 +100,15 @@ impl Tor {
             let host = to.to_string();
             self.0.client.connect_with_prefs((host.as_str(), port), &prefs).await.map_err(AttemptError::from)
         };
-        let doubt = Doubt { isolation, peer: to, role: policy.role, token: kept };
-        let outcome = Box::pin(race(policy, self.0.pace.slow_after(policy.hedge_after), kept, attempt)).await;
+        let guard = DiscardOnFailure { isolation, peer: to, role: policy.role, token: kept };
+        let outcome =
+            Box::pin(race(policy, self.0.dial_rtt.slow_after(policy.hedge_after), kept, attempt)).await;
         let elapsed = begin.elapsed();
         match outcome {
             Ok(Winner { stream, token, took_fresh }) => {
-                doubt.dispel();
+                guard.disarm();
                 if let Some(took) = took_fresh {
-                    self.0.pace.learn(took);
+                    self.0.dial_rtt.record(took);
                 }
                 isolation.keep(to, policy.role, token);
                 tracing::debug!(peer = %to.scrubbed(), port, ms = elapsed.as_millis(), "connected");
@@ -107,18 +121,22 @@ impl Tor {
         }
     }
 
-    /// Gives up all circuits to a peer: the next dial starts anew. Call it when a connection proves dead (a
-    /// ping without answer).
+    /// Discards all circuits to a peer: the next dial builds new ones and fetches the descriptor
+    /// anew. Call it when a connection proves dead, for example after a ping without an answer.
     pub fn rotate(&self, peer: &OnionAddress) {
         self.0.isolation.rotate(*peer);
     }
 
-    /// Gives up the circuits to a peer in one role.
-    pub fn rotate_role(&self, peer: &OnionAddress, role: Role) {
+    /// Discards the circuits to a peer in one role. Connections in use stay as they are.
+    pub fn rotate_role(&self, peer: &OnionAddress, role: CircuitRole) {
         self.0.isolation.rotate_role(*peer, role);
     }
 
-    /// Makes this client able to find a restricted service. Replaces an earlier key for the same service.
+    /// Makes this client able to find a restricted service. The key replaces an earlier one for the
+    /// same service; adding the same key again changes nothing.
+    ///
+    /// # Errors
+    /// Arti's keystore refused the key.
     pub fn add_discovery_key(
         &self,
         onion: &OnionAddress,
@@ -140,7 +158,10 @@ impl Tor {
         Ok(())
     }
 
-    /// Forgets the key for a restricted service.
+    /// Removes the descriptor key for a restricted service, and discards the circuits to it.
+    ///
+    /// # Errors
+    /// Arti's keystore refused to remove the key.
     pub fn remove_discovery_key(&self, onion: &OnionAddress) -> Result<(), DiscoveryKeyError> {
         let removed = self.0.client.remove_service_discovery_key(KeystoreSelector::Primary, onion.hs_id());
         removed.map_err(|e| DiscoveryKeyError(chain(&e)))?;
@@ -149,34 +170,40 @@ impl Tor {
         Ok(())
     }
 
+    /// Arti's client, for the modules that launch services.
     pub(crate) fn client(&self) -> &TorClient<PreferredRuntime> {
         &self.0.client
     }
 
+    /// The locked state folder.
     pub(crate) fn state(&self) -> &StateDir {
         &self.0.state
     }
 
+    /// Nicknames launched in this process, with the address each belongs to.
     pub(crate) fn launched(&self) -> MutexGuard<'_, HashMap<String, OnionAddress>> {
         lock(&self.0.launched)
     }
 }
 
-/// Gives up the circuits in use unless the dial on them succeeds: also when the dial is dropped half-way.
-struct Doubt<'a> {
+/// Discards the circuits of a dial unless the dial succeeds, also when its future is dropped
+/// half-way. Circuits on which a dial failed would fail the next one too.
+struct DiscardOnFailure<'a> {
     isolation: &'a Isolation,
     peer: OnionAddress,
-    role: Role,
+    role: CircuitRole,
+    /// The circuits in use; `None` where the dial began on fresh ones, or succeeded.
     token: Option<IsolationToken>,
 }
 
-impl Doubt<'_> {
-    fn dispel(mut self) {
+impl DiscardOnFailure<'_> {
+    /// The dial succeeded: its circuits are kept.
+    fn disarm(mut self) {
         self.token = None;
     }
 }
 
-impl Drop for Doubt<'_> {
+impl Drop for DiscardOnFailure<'_> {
     fn drop(&mut self) {
         if let Some(token) = self.token {
             self.isolation.discard(self.peer, self.role, token);
@@ -190,7 +217,8 @@ impl fmt::Debug for Tor {
     }
 }
 
-/// Locks a map that a panic elsewhere cannot leave half-changed.
+/// Locks a map. A panic while it was locked cannot have left it half-changed, so poisoning is
+/// ignored.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

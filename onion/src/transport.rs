@@ -5,10 +5,10 @@
 //! is not libp2p's default, each request costs two round trips in place of one.
 //!
 //! ```no_run
-//! # use autonomy_onion::{DialPolicy, OnionService, Role, Tor, transport};
+//! # use autonomy_onion::{DialPolicy, OnionService, CircuitRole, Tor, transport};
 //! # use libp2p::{Swarm, identity::Keypair, ping};
 //! # fn swarm(tor: Tor, service: OnionService, keypair: Keypair) -> Result<(), Box<dyn std::error::Error>> {
-//! let mut onion = transport::OnionTransport::new(tor, DialPolicy::new(Role::DEPOSIT));
+//! let mut onion = transport::OnionTransport::new(tor, DialPolicy::new(CircuitRole::DEPOSIT));
 //! let address = onion.serve(service.listen(9)?);
 //! let boxed = transport::authenticated(onion, &keypair)?;
 //! let peer = keypair.public().to_peer_id();
@@ -42,14 +42,15 @@ use libp2p::{
 
 use crate::{AddressError, DialError, DialPolicy, OnionAddress, OnionStream, PortListener, Tor};
 
-/// Limit of a dial together with its noise handshake: the dial's own limit, and two round trips.
+/// Time for the noise handshake beside the dial's own limit: two round trips of a slow circuit.
 const HANDSHAKE_ALLOWANCE: Duration = Duration::from_secs(15);
-/// Idle connections are kept: a warm one saves its next user some seconds.
+/// An idle connection is kept for an hour: a warm one saves its next user some seconds.
 const IDLE_LIMIT: Duration = Duration::from_secs(3600);
 /// libp2p's ping overlooks the first failure, so a dead circuit is found after about the interval, twice the
 /// timeout and two seconds of its own: 4 + 2 × 4 + 2 = 14 s.
 const PING_INTERVAL: Duration = Duration::from_secs(4);
-/// Longer than the round trip of a slow circuit; where one is slower still, the price is a reconnection.
+/// Longer than the round trip of a slow circuit. Where one is slower still, the connection is made
+/// anew.
 const PING_TIMEOUT: Duration = Duration::from_secs(4);
 /// Substreams of one connection; a request takes one, and 32 fill a circuit.
 const MAX_SUBSTREAMS: usize = 128;
@@ -63,30 +64,39 @@ pub enum OnionTransportError {
     /// The address is not one of an onion service.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// `listen_on` was called for an address no [`PortListener`] was given for.
+    /// `listen_on` was called for an address for which no [`PortListener`] was given.
     #[error("no listener was handed to OnionTransport::serve for this onion address and port")]
     NotServed,
-    /// The onion service behind a listener is gone.
+    /// The onion service of a listener has ended.
     #[error("the onion service has ended")]
     ServiceEnded,
 }
 
-/// A libp2p transport over onion services.
+/// A libp2p transport over onion services. One value serves one swarm.
 #[derive(Debug)]
 pub struct OnionTransport {
+    /// Dials.
     tor: Tor,
+    /// The rules of every dial. Its role decides which circuits this transport may use.
     policy: DialPolicy,
+    /// Ports that were given to [`OnionTransport::serve`] and wait for `listen_on`.
     served: HashMap<Multiaddr, PortListener>,
+    /// Ports on which the swarm listens.
     listeners: HashMap<ListenerId, (Multiaddr, PortListener)>,
+    /// Events that the swarm has not polled yet.
     events: VecDeque<Event>,
+    /// Wakes the swarm when an event is added.
     waker: Option<Waker>,
 }
 
+/// A connection being made; incoming ones are ready at once.
 type Upgrade = BoxFuture<'static, Result<OnionStream, OnionTransportError>>;
+/// What the swarm is told by this transport.
 type Event = TransportEvent<Upgrade, OnionTransportError>;
 
 impl OnionTransport {
     /// A transport that dials by `policy` and listens nowhere yet.
+    #[must_use]
     pub fn new(tor: Tor, policy: DialPolicy) -> Self {
         Self {
             tor,
@@ -98,14 +108,15 @@ impl OnionTransport {
         }
     }
 
-    /// Takes a port of an onion service; the address returned is the one to give to `Swarm::listen_on`.
+    /// Takes a port of an onion service. Returns the address for `Swarm::listen_on`.
     pub fn serve(&mut self, listener: PortListener) -> Multiaddr {
         let address = listener.address().multiaddr(listener.port());
         self.served.insert(address.clone(), listener);
         address
     }
 
-    fn tell(&mut self, event: Event) {
+    /// Queues an event and wakes the swarm.
+    fn push_event(&mut self, event: Event) {
         self.events.push_back(event);
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -126,14 +137,14 @@ impl Transport for OnionTransport {
         let listener =
             self.served.remove(&address).ok_or(TransportError::Other(OnionTransportError::NotServed))?;
         self.listeners.insert(id, (address.clone(), listener));
-        self.tell(TransportEvent::NewAddress { listener_id: id, listen_addr: address });
+        self.push_event(TransportEvent::NewAddress { listener_id: id, listen_addr: address });
         Ok(())
     }
 
     fn remove_listener(&mut self, id: ListenerId) -> bool {
         let found = self.listeners.remove(&id).is_some();
         if found {
-            self.tell(TransportEvent::ListenerClosed { listener_id: id, reason: Ok(()) });
+            self.push_event(TransportEvent::ListenerClosed { listener_id: id, reason: Ok(()) });
         }
         found
     }
@@ -176,10 +187,11 @@ impl Transport for OnionTransport {
     }
 }
 
-/// Adds noise (the peer proves its key) and yamux (many substreams), negotiated lazily.
+/// Adds noise, by which the peer proves its key, and yamux, which carries many substreams. Both are
+/// negotiated lazily, which saves a round trip each.
 ///
 /// # Errors
-/// When noise cannot sign its key with `keypair`; an Ed25519 key always can.
+/// Noise cannot sign its key with `keypair`; an Ed25519 key always can.
 pub fn authenticated(
     transport: OnionTransport,
     keypair: &Keypair,
@@ -194,6 +206,7 @@ pub fn authenticated(
 }
 
 /// A swarm's configuration for Tor: lazy substreams, idle connections kept for an hour.
+#[must_use]
 pub fn swarm_config() -> swarm::Config {
     swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(IDLE_LIMIT)
@@ -201,6 +214,7 @@ pub fn swarm_config() -> swarm::Config {
 }
 
 /// Pings that find a dead circuit within about 14 s.
+#[must_use]
 pub fn ping_config() -> ping::Config {
     ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)
 }

@@ -1,10 +1,11 @@
 //! What happens when the network falls silent: on a network of this program's own, since it is broken here.
+#![allow(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 use std::{sync::Arc, time::Duration};
 
 use autonomy_onion::{
-    Access, BootstrapError, DialErrorKind, DialPolicy, OnionKey, OnionService, OnionStream, PrivateNetwork,
-    Role, ServiceConfig, Tor, TorConfig, TorNetwork,
+    BootstrapError, CircuitRole, DialErrorKind, DialPolicy, OnionKey, OnionService, OnionStream,
+    PrivateNetwork, ServiceAccess, ServiceConfig, Tor, TorConfig, TorNetwork,
     https::{HttpsClient, HttpsError, OnionTlsListener, Server, TlsIdentity},
 };
 use axum::{Router, routing::get};
@@ -35,7 +36,7 @@ async fn says(stream: &mut OnionStream, text: &[u8]) -> std::io::Result<()> {
 async fn dial_until_it_works(tor: &Tor, service: &OnionService) -> OnionStream {
     let end = Instant::now() + COMES_BACK_WITHIN;
     loop {
-        match tor.connect(&service.address(), ECHO, &DialPolicy::new(Role::APP)).await {
+        match tor.connect(&service.address(), ECHO, &DialPolicy::new(CircuitRole::APP)).await {
             Ok(stream) => return stream,
             Err(error) => assert!(Instant::now() < end, "never reached: {error}"),
         }
@@ -51,7 +52,7 @@ fn serve_https(service: &OnionService, device: &Tor) -> HttpsClient {
     let app = Router::new().route("/", get(|| async { "here" })).into_make_service();
     tokio::runtime::Handle::current().spawn(axum::serve(listener, app).into_future());
     let server = Server { onion: service.address(), port: 443, key: identity(1).public_key() };
-    HttpsClient::new(device, server, &identity(2), DialPolicy::new(Role::APP)).expect("TLS")
+    HttpsClient::new(device, server, &identity(2), DialPolicy::new(CircuitRole::APP)).expect("TLS")
 }
 
 async fn ask(client: &HttpsClient) -> Result<(), HttpsError> {
@@ -60,7 +61,7 @@ async fn ask(client: &HttpsClient) -> Result<(), HttpsError> {
 
 /// One test, for there is one network to break.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_network_is_noticed_reported_and_survived() {
+async fn silent_network_is_noticed_reported_and_survived() {
     let network = autonomy_testnet::fixture::tor();
     let folder = tempfile::tempdir().unwrap();
     let pod = Tor::bootstrap(config(&folder.path().join("pod")), |_| {}).await.unwrap();
@@ -68,7 +69,7 @@ async fn a_silent_network_is_noticed_reported_and_survived() {
     let service = ServiceConfig {
         nickname: "echo".to_owned(),
         key: OnionKey::from_seed([1; 32]),
-        access: Access::Open,
+        access: ServiceAccess::Open,
         echo_port: Some(ECHO),
     };
     let service = pod.launch(service).await.unwrap();
@@ -90,7 +91,7 @@ async fn a_silent_network_is_noticed_reported_and_survived() {
         attempt_limit: Duration::from_secs(4),
         total_limit: Duration::from_secs(10),
         hedge_after: Duration::from_secs(2),
-        ..DialPolicy::new(Role::APP)
+        ..DialPolicy::new(CircuitRole::APP)
     };
     let error = device.connect(&service.address(), ECHO, &policy).await.unwrap_err();
     assert_eq!(error.kind, DialErrorKind::TimedOut, "{error}");
@@ -123,7 +124,7 @@ async fn a_silent_network_is_noticed_reported_and_survived() {
 
 /// Needs no network: nothing listens where the relays should be.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_network_the_error_says_so() {
+async fn missing_network_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let mut alone = config(folder.path());
     if let TorNetwork::Private(network) = &mut alone.network {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::clock::{self, Progress};
 use crate::folder::Folder;
 use crate::ports::Ports;
-use crate::process::{Launch, Process, Seat};
+use crate::process::{Launch, Process, ProcessSlot};
 use crate::provision::Program;
 pub use error::BitcoindError;
 pub use rpc::{Rpc, RpcError};
@@ -45,7 +45,7 @@ pub struct Bitcoind {
     dir: PathBuf,
     rpc_port: SocketAddr,
     p2p_port: SocketAddr,
-    seat: Seat,
+    slot: ProcessSlot,
 }
 
 impl Bitcoind {
@@ -65,8 +65,8 @@ impl Bitcoind {
             .args(arguments(&dir, rpc_port, p2p_port))
             .of_world(folder);
         progress(0.0, "starting bitcoind");
-        let seat = Seat::new(launch.spawn()?);
-        let node = Self { launch, dir, rpc_port, p2p_port, seat };
+        let slot = ProcessSlot::new(launch.spawn()?);
+        let node = Self { launch, dir, rpc_port, p2p_port, slot };
         node.wait_until_answering()?;
         progress(0.5, "mining the first coins");
         node.rpc().call("createwallet", &json!([MINER]))?;
@@ -92,12 +92,12 @@ impl Bitcoind {
 
     /// The node's process id.
     pub fn pid(&self) -> u32 {
-        self.seat.with(Process::pid)
+        self.slot.with(Process::pid)
     }
 
     /// Whether it runs; a frozen node runs.
     pub fn is_running(&self) -> bool {
-        self.seat.with(Process::is_running)
+        self.slot.with(Process::is_running)
     }
 
     /// Calls of the node itself.
@@ -112,23 +112,23 @@ impl Bitcoind {
 
     /// Stops it in order, so that it has all it knew when it starts again. Its address stays.
     pub fn stop(&self) {
-        self.seat.with(|process| process.stop(STOP_GRACE));
+        self.slot.with(|process| process.stop(STOP_GRACE));
     }
 
     /// Kills it as a power cut would. Blocks are on disk since they were mined; transactions that only wait
     /// in the mempool are forgotten, but for those of its own wallet.
     pub fn kill(&self) {
-        self.seat.with(Process::kill);
+        self.slot.with(Process::kill);
     }
 
     /// Holds it: connections stay open, nothing is answered.
     pub fn freeze(&self) {
-        self.seat.with(Process::freeze);
+        self.slot.with(Process::freeze);
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
-        self.seat.with(Process::thaw);
+        self.slot.with(Process::thaw);
     }
 
     /// Starts it on the same chain and the same ports, after [`stop`](Self::stop) or [`kill`](Self::kill)
@@ -140,7 +140,7 @@ impl Bitcoind {
         self.stop();
         // Else the credentials of the last run would be tried until the new ones are written.
         let _ = fs::remove_file(self.cookie_file());
-        self.seat.restart(|| self.launch.spawn())?;
+        self.slot.restart(|| self.launch.spawn())?;
         self.wait_until_answering()?;
         self.ensure_wallet(MINER)
     }
@@ -158,13 +158,13 @@ impl Bitcoind {
     fn wait_until_answering(&self) -> Result<(), BitcoindError> {
         let rpc = self.rpc();
         let outcome = clock::wait_for(START_LIMIT, || {
-            self.seat.with(ended)?;
+            self.slot.with(ended)?;
             Ok::<_, BitcoindError>(rpc.call("getblockcount", &Value::Array(Vec::new())).ok())
         })?;
         match outcome {
             Ok(_) => Ok(()),
             Err(cause) => {
-                let log = self.seat.with(|process| process.log_tail(LOG_LINES));
+                let log = self.slot.with(|process| process.log_tail(LOG_LINES));
                 Err(BitcoindError::NotReady { cause, log })
             }
         }

@@ -4,10 +4,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Told how far a long wait is: a fraction from 0 to 1 and what is being waited for.
+/// Called with how far a long wait is: a fraction from 0 to 1 and what is being waited for.
 pub type Progress<'a> = &'a (dyn Fn(f32, &str) + Sync);
 
-/// A [`Progress`] for callers whom nobody watches.
+/// A [`Progress`] that ignores its calls.
 pub fn unwatched(_fraction: f32, _what: &str) {}
 
 /// Why a wait ended without what was waited for.
@@ -21,6 +21,7 @@ pub enum NotYet {
     Interrupted,
 }
 
+/// Set once; nothing resets it.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Ends every wait of this process, present and future, with [`NotYet::Interrupted`], so that what was
@@ -75,6 +76,7 @@ pub fn wait_closely<T, E>(
     wait_looking(limit, CLOSE_POLL, condition)
 }
 
+/// The loop behind both waits: condition, interruption, limit, pause.
 fn wait_looking<T, E>(
     limit: Duration,
     pause: Duration,

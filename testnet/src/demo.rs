@@ -1,7 +1,9 @@
-//! `testnet demo`: the main job on stage, played by separate processes of the real `autonomy` program.
+//! `testnet demo`: demonstrations played by separate processes of the real `autonomy` program.
 //!
-//! An act is a list of steps; each step does one thing a person would do and checks what a person would look at.
+//! An act is a list of steps. Each step does one thing that a person would do and checks what a
+//! person would look at; a step that fails ends the run with its reason.
 
+mod faults;
 mod figures;
 mod large_file;
 mod mail;
@@ -10,7 +12,6 @@ mod pay;
 mod person;
 mod stage;
 mod talk;
-mod unrest;
 
 use std::{fs, io, path::PathBuf, process};
 
@@ -30,12 +31,12 @@ use self::{person::Person, stage::Stage};
 /// `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// Which acts; `pay` and `talk` where none is named
+    /// Acts to play [default: pay talk]
     acts: Vec<Act>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
-    /// Leave the world up afterwards, to play with it from another terminal
+    /// Keep the world running afterwards, to be used from another terminal
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
@@ -46,7 +47,7 @@ pub(crate) struct Demo {
     file: FileSize,
 }
 
-/// How much there is to do in act `talk`.
+/// How much is sent in act `talk`.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct TalkSize {
     /// Size of the file that is sent in act `talk`, in MB
@@ -57,24 +58,24 @@ pub(crate) struct TalkSize {
     burst: u32,
 }
 
-/// How much there is to do in act `messages`.
+/// How much is sent in act `messages`.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct MessagesSize {
-    /// Messages in act `messages`
+    /// Number of messages in act `messages`
     #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
-    /// Seconds between one Tor relay's death and the next in acts `messages` and `file`
+    /// Seconds from the end of one Tor relay to the end of the next in acts `messages` and `file`
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(15..=3600))]
     kill_every: u64,
     /// Milliseconds from one message to the next in act `messages`
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(..=60_000))]
     pause_ms: u64,
-    /// Kill one of the two pods as often, too, in act `messages`
+    /// Also kill one of the two pods at the same interval in act `messages`
     #[arg(long)]
     kill_pods: bool,
 }
 
-/// How much there is to do in act `file`.
+/// How much is sent in act `file`.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct FileSize {
     /// Size of the file that is sent in act `file`, in MiB
@@ -85,21 +86,22 @@ pub(crate) struct FileSize {
 /// An act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Act {
-    /// A device and a pod make an account, are paid, pay, and turn strangers away
+    /// A device and a pod make an account, receive money, pay, and refuse strangers
     Pay,
-    /// Two people talk through relays, never there together, while relays, circuits and a pod break
+    /// Two people talk through relays, never online together, while relays, circuits and a pod fail
     Talk,
-    /// A thousand messages while Tor relays die; takes minutes, and is not played unless it is named
+    /// A thousand messages while Tor relays fail; takes minutes, and is played only if named
     Messages,
-    /// A file of one GiB while Tor relays die; takes half an hour, and is not played unless it is named
+    /// A file of one GiB while Tor relays fail; takes half an hour, and is played only if named
     File,
 }
 
 impl Act {
-    /// The usual ones.
+    /// The acts that are played where none is named.
     const USUAL: [Self; 2] = [Self::Pay, Self::Talk];
 
-    /// Plays it, and gives who is still there at the end.
+    /// Plays the act. Returns the people who still run their pods at its end.
+    /// Plays the acts on a running world.
     fn play(self, stage: &Stage<'_>, demo: &Demo) -> Result<Vec<Person>, DemoError> {
         match self {
             Self::Pay => Ok(vec![pay::play(stage)?]),
@@ -110,7 +112,7 @@ impl Act {
     }
 }
 
-/// Tor relays: the fewest that Arti's vanguards can do with, and two that may be dead meanwhile.
+/// Number of Tor relays: the fewest that Arti's vanguards need, and two that may be dead meanwhile.
 const TOR_RELAYS: usize = RELAYS + 2;
 
 /// Why the demonstration ended early.
@@ -145,7 +147,7 @@ pub(crate) enum DemoError {
         /// What the system said.
         source: io::Error,
     },
-    /// Something did not come about in time.
+    /// Something did not happen in time.
     #[error("waiting until {what}: {cause}; the last that was seen: {seen}")]
     Waited {
         /// What was waited for.
@@ -160,8 +162,11 @@ pub(crate) enum DemoError {
     Wrong(String),
 }
 
-/// Plays the acts on a world that `start` starts; with `--keep` then leaves it to `stay`. Everything started is
-/// stopped in any case; after a failure the logs stay.
+/// Plays the acts on a world that `start` starts; with `--keep` then leaves it to `stay`.
+/// Everything that was started is stopped in any case; after a failure the logs are kept.
+///
+/// # Errors
+/// The first step that failed.
 pub(crate) fn run(
     demo: &Demo,
     steps: &Steps,
@@ -187,7 +192,7 @@ pub(crate) fn run(
     outcome
 }
 
-/// Where worlds lie, under a name of this process.
+/// A folder for this process among those of all worlds.
 fn own_folder() -> Result<PathBuf, WorldError> {
     Ok(folder::base()?.join(format!("demo-{}", process::id())))
 }

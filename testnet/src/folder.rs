@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::{self, NotYet};
-use crate::process::{Identity, Undertaker};
+use crate::process::{Identity, Reaper};
 
 /// How long the owner of a folder that is taken over may take to stop its processes and go: it kills them,
 /// so a moment is enough.
@@ -57,6 +57,7 @@ pub enum FolderError {
     },
 }
 
+/// An error of the operating system with what was tried, for `map_err`.
 fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError {
     let path = path.to_owned();
     move |source| FolderError::Io { what, path, source }
@@ -68,7 +69,7 @@ pub struct Folder {
     path: PathBuf,
     remove_at_end: bool,
     // Empty only while the folder is being dropped.
-    undertaker: Option<Undertaker>,
+    reaper: Option<Reaper>,
     _lock: File,
 }
 
@@ -116,14 +117,16 @@ impl Folder {
         Self::owned(path, lock, false)
     }
 
+    /// Notes this process as the owner and starts the reaper.
     fn owned(path: PathBuf, lock: File, remove_at_end: bool) -> Result<Self, FolderError> {
         let owner = path.join("owner");
         fs::write(&owner, Identity::own().to_string()).map_err(io_error("write", &owner))?;
-        let undertaker = Undertaker::for_world(&path).map_err(io_error("run sh for", &path))?;
-        Ok(Self { path, remove_at_end, undertaker: Some(undertaker), _lock: lock })
+        let reaper = Reaper::for_world(&path).map_err(io_error("run sh for", &path))?;
+        Ok(Self { path, remove_at_end, reaper: Some(reaper), _lock: lock })
     }
 
     /// The folder's path.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -141,7 +144,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        drop(self.undertaker.take());
+        drop(self.reaper.take());
         if self.remove_at_end {
             // What cannot be removed now is swept at the next start.
             let _ = fs::remove_dir_all(&self.path);
@@ -149,6 +152,7 @@ impl Drop for Folder {
     }
 }
 
+/// A builder of folders with mode 0700.
 fn private_dir() -> DirBuilder {
     let mut builder = DirBuilder::new();
     builder.mode(0o700);
@@ -171,7 +175,7 @@ pub fn base() -> Result<PathBuf, FolderError> {
     Ok(path)
 }
 
-/// Takes the lock of a folder, or says with `None` that its owner lives.
+/// Takes the lock of a folder. `None` where its owner still runs.
 fn try_lock(folder: &Path) -> Result<Option<File>, FolderError> {
     let path = folder.join("lock");
     let mut options = OpenOptions::new();
@@ -184,7 +188,10 @@ fn try_lock(folder: &Path) -> Result<Option<File>, FolderError> {
     }
 }
 
-/// Makes the living owner of `folder` end and takes its lock.
+/// Ends the running owner of a folder and takes its lock.
+///
+/// # Errors
+/// The owner is this process, or does not end.
 fn take_over(folder: &Path) -> Result<File, FolderError> {
     let owner = fs::read_to_string(folder.join("owner")).ok().and_then(|text| text.parse::<Identity>().ok());
     match owner {
@@ -196,11 +203,12 @@ fn take_over(folder: &Path) -> Result<File, FolderError> {
         .map_err(|cause| FolderError::Held { path: folder.to_owned(), cause })
 }
 
-/// Ends the processes that a gone owner of `folder` started and that still run.
+/// Ends the processes that a former owner of a folder started and that still run.
 fn end_world(folder: &Path) -> Result<(), FolderError> {
-    Undertaker::for_world(folder).map(drop).map_err(io_error("run sh for", folder))
+    Reaper::for_world(folder).map(drop).map_err(io_error("run sh for", folder))
 }
 
+/// Removes everything in a folder but its lock, which this process holds.
 fn empty(folder: &Path) -> Result<(), FolderError> {
     let entries = fs::read_dir(folder).map_err(io_error("read", folder))?;
     for entry in entries {
@@ -235,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fresh_folders_are_apart_and_vanish() {
+    fn fresh_folders_differ_and_are_removed() {
         let one = Folder::fresh().unwrap();
         let two = Folder::fresh().unwrap();
         assert_ne!(one.path(), two.path());
@@ -246,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_someones_files_is_left_alone() {
+    fn folder_with_foreign_files_is_not_touched() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("thesis.txt"), "years of work").unwrap();
         assert!(matches!(Folder::named(dir.path()), Err(FolderError::NotOurs(_))));
@@ -254,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_folder_starts_anew() {
+    fn named_folder_is_emptied() {
         let dir = tempfile::tempdir().unwrap();
         let first = Folder::named(dir.path()).unwrap();
         fs::write(first.sub("tor").unwrap().join("old"), "").unwrap();

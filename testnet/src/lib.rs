@@ -26,14 +26,14 @@
 //! | [`provision`] | finds tor and bitcoind, or makes private copies from Debian |
 //! | [`process`] | children that cannot outlive us, whatever happens |
 //! | [`folder`], [`ports`] | what worlds own, held by locks that the kernel gives back |
-//! | [`steps`] | what a scenario tells people and programs |
+//! | [`steps`] | the report of a scenario for people and programs |
 //! | [`clock`] | waiting for conditions, with limits |
 //!
 //! # Nothing stays behind
 //!
 //! Three nets, each for what slips through the one before: owners drop their processes; the kernel kills
-//! children when the process that started them ends ([`process`]); an undertaker kills what those children
-//! had started and cut loose. Folders and ports are held by locks, so a start after a crash finds and
+//! children when the process that started them ends ([`process`]); a reaper kills what those children
+//! had started and detached. Folders and ports are held by locks, so a start after a crash finds and
 //! cleans what no one owns any more ([`folder`]).
 
 pub mod bitcoind;

@@ -1,4 +1,8 @@
-//! `testnet`: a private Tor network and a regtest bitcoind to run pods on.
+//! `testnet`: starts private Tor networks and regtest bitcoinds, plays demonstrations on them, and
+//! runs simulated worlds.
+//!
+//! The program only parses and reports; the worlds are in the library, the simulations in
+//! `autonomy-sim`.
 
 mod demo;
 mod simulate;
@@ -16,7 +20,7 @@ use autonomy_testnet::world::{World, WorldConfig, WorldError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::Value;
 
-/// A private Tor network and a regtest bitcoind on this machine, to run pods on.
+/// Run pods on a private Tor network and a regtest bitcoind on this machine.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 struct Cli {
@@ -26,29 +30,30 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Start a world, and keep it until ctrl-c
+    /// Start a world and keep it until Ctrl-C
     ///
-    /// Several worlds run side by side. A second start in the same folder ends the first and starts anew.
+    /// Several worlds run side by side. A second start in the same folder ends the first one.
     Up(Up),
-    /// Play the main job: real pods, devices, Tor and bitcoin, step by step
+    /// Play demonstrations step by step: real pods, devices, Tor and bitcoind
     Demo(demo::Demo),
-    /// Let pods live in virtual time, with everything going wrong, and hold their promises against what happened
+    /// Simulate pods in virtual time with faults, and check their promises
     Sim(simulate::Simulate),
 }
 
 /// `up`.
 #[derive(Debug, Args)]
 struct Up {
-    /// Tor relays besides the 3 directory authorities, 6 to 40
+    /// Number of Tor relays besides the 3 directory authorities, 6 to 40
     #[arg(long, default_value_t = RELAYS, value_parser = relays)]
     relays: usize,
-    /// Folder of the world; emptied at the start, kept at the end [default: a fresh one, removed at the end]
+    /// Folder of the world; emptied at the start and kept at the end [default: a new one, removed
+    /// at the end]
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     dir: Option<PathBuf>,
-    /// Start one half of the world only
+    /// Start only one half of the world
     #[arg(long, value_enum, value_name = "HALF")]
     only: Option<Half>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -62,6 +67,7 @@ enum Half {
     Bitcoind,
 }
 
+/// Parses the number of relays.
 fn relays(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (RELAYS..=MAX_RELAYS).contains(number));
     number.ok_or_else(|| format!("a network has {RELAYS} to {MAX_RELAYS} relays"))
@@ -92,14 +98,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// Plays the demonstrations. A failed step has reported why.
 fn play(demo: &demo::Demo, steps: &Steps) -> bool {
     // The failed step has said why.
     demo::run(demo, steps, |world| start(world, None, steps), |world| stay(world, steps)).is_ok()
 }
 
-/// How often the world is looked after while it is up.
+/// How often the processes of a world are checked while it is up.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// Starts a world, prints how to use it, and keeps it until a signal.
+///
+/// # Errors
+/// A part of the world does not start.
 fn run(up: &Up, steps: &Steps) -> Result<(), WorldError> {
     let config = WorldConfig { relays: up.relays };
     let world = steps.run("folder", |step| {
@@ -131,10 +142,11 @@ struct Setting {
     name: &'static str,
     /// Where the world's description has it.
     pointer: &'static str,
-    /// The environment variable by which `autonomy` takes it.
+    /// The environment variable through which `autonomy` reads it.
     variable: &'static str,
 }
 
+/// The settings that a pod needs to join the world.
 const SETTINGS: [Setting; 3] = [
     Setting { name: "tor_network", pointer: "/tor/network_file", variable: "AUTONOMY_TOR_NETWORK" },
     Setting { name: "bitcoind_url", pointer: "/bitcoind/rpc_url", variable: "AUTONOMY_BITCOIND_URL" },
@@ -146,6 +158,9 @@ const SETTINGS: [Setting; 3] = [
 ];
 
 /// Starts what is wanted, both halves at once: bitcoind is up while Tor's nodes still make keys.
+///
+/// # Errors
+/// A half does not start; where both fail, Tor's error.
 fn start(world: &World, only: Option<Half>, steps: &Steps) -> Result<(), WorldError> {
     std::thread::scope(|scope| {
         let bitcoind = scope.spawn(|| match only {
@@ -160,6 +175,7 @@ fn start(world: &World, only: Option<Half>, steps: &Steps) -> Result<(), WorldEr
     })
 }
 
+/// One step: bitcoind with its first blocks.
 fn start_bitcoind(world: &World, steps: &Steps) -> Result<(), WorldError> {
     steps.run("bitcoind", |step| {
         let node = world.start_bitcoind(&|fraction, what| step.progress(fraction, what))?;
@@ -168,6 +184,7 @@ fn start_bitcoind(world: &World, steps: &Steps) -> Result<(), WorldError> {
     })
 }
 
+/// One step: the Tor network up to its first circuit.
 fn start_tor(world: &World, steps: &Steps) -> Result<(), WorldError> {
     steps.run("Tor network", |step| {
         let tor = world.start_tor(&|fraction, what| step.progress(fraction, what))?;
@@ -176,7 +193,7 @@ fn start_tor(world: &World, steps: &Steps) -> Result<(), WorldError> {
     })
 }
 
-/// What a person does with the world.
+/// The environment variables for commands in other terminals.
 fn instructions(description: &Value) -> String {
     let mut text = String::from("\nFor pods and devices of this world, in other terminals:\n");
     for setting in SETTINGS {
@@ -187,7 +204,7 @@ fn instructions(description: &Value) -> String {
     text + "Ctrl-C ends it."
 }
 
-/// Stays until someone asks for the end; tells once of each process that ends before.
+/// Keeps the world until a signal; reports once each process that ends by itself.
 fn stay(world: &World, steps: &Steps) {
     let mut known = Vec::new();
     while clock::wait_until(ROUND, clock::interrupted).is_err() && !clock::interrupted() {

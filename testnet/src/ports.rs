@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_do_not_overlap_and_end() {
+    fn blocks_of_ports_do_not_overlap_and_end() {
         let one = Ports::take().unwrap();
         let two = Ports::take().unwrap();
         let first: Vec<_> = (0..BLOCK).map(|_| one.draw().unwrap()).collect();

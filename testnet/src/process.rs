@@ -1,17 +1,18 @@
-//! Child processes that cannot outlive us.
+//! Child processes that cannot outlive this process.
 //!
-//! Every child is started with a *parent death signal*: the kernel kills it when the thread that started it
-//! ends, however that comes about. As the signal follows the **thread**, not the process, all children are
-//! started by one thread that lives as long as the process (`spawner`): a test that ends takes nothing of
-//! a shared world with it. Setting the signal needs a system call between fork and exec, which safe Rust
-//! does not offer; `setpriv` of util-linux does it. A shell then checks that we are still its parent, which
-//! closes the gap between fork and `setpriv`, and becomes the program. What such a child starts in turn is
-//! left to the undertaker of its world (`undertaker`).
+//! Every child is started with a *parent death signal*: the kernel kills it when the thread that
+//! started it ends, for whatever reason. Since the signal follows the **thread**, not the process,
+//! all children are started by one thread that runs as long as the process (`spawner`): a test that
+//! ends takes nothing of a shared world with it. Setting the signal needs a system call between
+//! fork and exec, which safe Rust does not offer; `setpriv` of util-linux makes it. A shell then
+//! checks that this process is still its parent, which closes the gap between fork and `setpriv`,
+//! and becomes the program. What such a child starts in turn is left to the reaper of its world
+//! (`reaper`).
 
 mod identity;
-mod seat;
+mod reaper;
+mod slot;
 mod spawner;
-mod undertaker;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -27,8 +28,8 @@ use crate::clock;
 use crate::folder::Folder;
 use crate::provision::Program;
 pub use identity::Identity;
-pub(crate) use seat::Seat;
-pub(crate) use undertaker::{MARK, Undertaker};
+pub(crate) use reaper::{MARK, Reaper};
+pub(crate) use slot::ProcessSlot;
 
 /// How long a killed process may take to disappear: the kernel's work alone.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
@@ -57,16 +58,24 @@ pub enum SpawnError {
 /// What to run: the program, its arguments, where its output goes.
 #[derive(Debug, Clone)]
 pub struct Launch {
+    /// For people, in errors and reports.
     name: String,
+    /// What runs.
     program: Program,
+    /// Its arguments, without those that the program's loader needs.
     args: Vec<std::ffi::OsString>,
+    /// Environment variables to set.
     env: Vec<(String, std::ffi::OsString)>,
+    /// Where standard error goes, and standard output unless `stdout` names another file.
     log: PathBuf,
+    /// A file for standard output alone.
     stdout: Option<PathBuf>,
 }
 
 impl Launch {
-    /// `name` is for people; standard output and error are appended to `log`.
+    /// A launch of `program`. `name` is for people; standard output and error are appended to
+    /// `log`.
+    #[must_use]
     pub fn new(name: impl Into<String>, program: &Program, log: impl Into<PathBuf>) -> Self {
         let (name, program, log) = (name.into(), program.clone(), log.into());
         Self { name, program, args: Vec::new(), env: Vec::new(), log, stdout: None }
@@ -149,6 +158,7 @@ impl Launch {
     }
 }
 
+/// Opens a file for appending.
 fn append(path: &Path) -> Result<File, SpawnError> {
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.map_err(|source| SpawnError::File { path: path.to_owned(), source })
@@ -159,32 +169,39 @@ fn append(path: &Path) -> Result<File, SpawnError> {
 pub struct Process {
     name: String,
     log: PathBuf,
+    /// Tells it from a later process with the same id.
     identity: Identity,
+    /// The child; locked while it is waited for or killed.
     child: Mutex<Child>,
 }
 
 impl Process {
     /// The name given at the launch.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The process id.
+    #[must_use]
     pub fn pid(&self) -> u32 {
         self.identity.pid()
     }
 
-    /// Process id and start time: what tells this process from a later one with the same number.
+    /// Process id and start time, which tell this process from a later one with the same id.
+    #[must_use]
     pub fn identity(&self) -> Identity {
         self.identity
     }
 
     /// Where its output goes.
+    #[must_use]
     pub fn log(&self) -> &Path {
         &self.log
     }
 
     /// The last `lines` lines of its output, for error messages.
+    #[must_use]
     pub fn log_tail(&self, lines: usize) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -193,11 +210,13 @@ impl Process {
     }
 
     /// How it ended, or `None` while it runs.
+    #[must_use]
     pub fn exit_status(&self) -> Option<ExitStatus> {
         self.child().try_wait().ok().flatten()
     }
 
-    /// Whether it still runs (a frozen process runs).
+    /// Whether it still runs. A frozen process runs.
+    #[must_use]
     pub fn is_running(&self) -> bool {
         self.exit_status().is_none()
     }
@@ -210,7 +229,8 @@ impl Process {
         let _ = child.wait();
     }
 
-    /// Asks it to end (SIGTERM), waits up to `grace`, then kills it. Says whether it ended by itself.
+    /// Asks it to end (SIGTERM), waits up to `grace`, then kills it. Returns whether it ended by
+    /// itself.
     pub fn stop(&self, grace: Duration) -> bool {
         self.signal(Signal::TERM);
         let ended = clock::wait_until(grace, || !self.is_running()).is_ok();
@@ -241,6 +261,7 @@ impl Process {
         }
     }
 
+    /// The child, locked.
     fn child(&self) -> std::sync::MutexGuard<'_, Child> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }

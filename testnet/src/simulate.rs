@@ -1,4 +1,7 @@
-//! `testnet sim`: worlds of pods in virtual time, one seed after the other.
+//! `testnet sim`: simulated worlds of pods in virtual time, one seed after the other.
+//!
+//! A seed determines everything that happens, so a seed that breaks a promise is the report of the
+//! fault.
 
 use std::ops::Range;
 
@@ -10,31 +13,32 @@ use clap::Args;
 /// `sim`.
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
-    /// Seed of the world; the same one goes the same way
+    /// Seed of the world; the same seed gives the same run
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Several worlds, one after the other: the seeds from A up to but not including B
+    /// Run several worlds in a row: the seeds from A up to but not including B
     #[arg(long, value_name = "A..B", value_parser = seeds, conflicts_with = "seed")]
     seeds: Option<Range<u64>>,
-    /// Pods, each with an owner
+    /// Number of pods, each with an owner
     #[arg(long, default_value_t = 200)]
     pods: usize,
-    /// Relays they share
+    /// Number of relays that they share
     #[arg(long, default_value_t = 8)]
     relays: usize,
-    /// Contacts that each owner invites
+    /// Number of contacts that each owner invites
     #[arg(long, default_value_t = 2)]
     invites: usize,
-    /// Messages sent in all
+    /// Number of messages in all
     #[arg(long, default_value_t = 10_000)]
     messages: u64,
-    /// Payments made in all; none, and there is no chain
+    /// Number of payments in all; 0 runs without a chain
     #[arg(long, default_value_t = 200)]
     payments: u64,
     /// Virtual days until faults end
     #[arg(long, default_value_t = 4)]
     days: u64,
-    /// What goes wrong: all, none, or a list of links,crashes,partitions,relays,backups,clocks,blocks,invites,owners,chain
+    /// Faults to inject: all, none, or a list of
+    /// links,crashes,partitions,relays,backups,clocks,blocks,invites,owners,chain
     #[arg(long, default_value = "all")]
     faults: Faults,
     /// Print one JSON object a line
@@ -42,6 +46,7 @@ pub(crate) struct Simulate {
     pub(crate) json: bool,
 }
 
+/// Parses `A..B`.
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let parsed = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     parsed
@@ -49,7 +54,10 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
         .ok_or_else(|| "two numbers like 1..21, the first below the second".into())
 }
 
-/// Lets the worlds run. The first promise that is broken ends it, told by its step.
+/// Runs the worlds. The first broken promise ends the run; its step reports it.
+///
+/// # Errors
+/// The promise that was broken, with the story that led to it.
 pub(crate) fn run(simulate: &Simulate, steps: &Steps) -> Result<(), Box<Violation>> {
     let one = simulate.seed..simulate.seed + 1;
     for seed in simulate.seeds.clone().unwrap_or(one) {
@@ -65,6 +73,7 @@ pub(crate) fn run(simulate: &Simulate, steps: &Steps) -> Result<(), Box<Violatio
 }
 
 impl Simulate {
+    /// The world of one seed.
     fn config(&self, seed: u64) -> Config {
         Config {
             seed,
@@ -80,6 +89,7 @@ impl Simulate {
     }
 }
 
+/// Adds what happened in a world to its step's line.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn figures(step: &Step, report: &Report, seconds: f64) {
     let of = &report.figures;

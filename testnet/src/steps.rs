@@ -1,5 +1,5 @@
-//! What a scenario tells while it runs: one line a step, with its time and figures, and a bar while a
-//! person waits; or, for programs, one JSON object a line:
+//! The report of a scenario while it runs: one line per step, with its time and figures, and a bar
+//! while it runs; or, for programs, one JSON object per line:
 //!
 //! ```json
 //! {"step":"Tor network","seconds":14.92,"ok":true,"relays":6}
@@ -7,7 +7,7 @@
 //! {"step":"done","ok":false,"total_seconds":16.01}
 //! ```
 //!
-//! Lines go to standard output, bars to standard error (and only to a terminal).
+//! Lines go to standard output, bars to standard error and only to a terminal.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock;
 
-/// For whom the lines are.
+/// The form of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// People: text, and bars on a terminal.
@@ -36,9 +36,13 @@ const NAME_WIDTH: usize = 44;
 /// The steps of a run. Steps may run at the same time on several threads.
 #[derive(Debug)]
 pub struct Steps {
+    /// The form of the lines.
     format: Format,
+    /// When the run began.
     started: Instant,
+    /// The bars of the steps that run now.
     bars: MultiProgress,
+    /// Where lines go, one at a time.
     out: Mutex<Box<dyn Out>>,
 }
 
@@ -48,10 +52,12 @@ impl<T: Write + Send + std::fmt::Debug> Out for T {}
 
 impl Steps {
     /// Begins a run that reports on standard output.
+    #[must_use]
     pub fn new(format: Format) -> Self {
         Self::to(format, Box::new(io::stdout()))
     }
 
+    /// The same with another destination.
     fn to(format: Format, out: Box<dyn Out>) -> Self {
         Self { format, started: clock::now(), bars: MultiProgress::new(), out: Mutex::new(out) }
     }
@@ -71,7 +77,7 @@ impl Steps {
         outcome
     }
 
-    /// Says something between steps; programs do not hear it.
+    /// Prints a text between steps, for people only.
     pub fn say(&self, text: &str) {
         if self.format == Format::Text {
             self.print(text);
@@ -90,6 +96,7 @@ impl Steps {
         }
     }
 
+    /// A bar for a step; an invisible one for programs.
     fn bar(&self, name: &str) -> ProgressBar {
         if self.format == Format::Json {
             return ProgressBar::hidden();
@@ -101,6 +108,7 @@ impl Steps {
         bar
     }
 
+    /// Prints the line of a step that has ended.
     fn report(&self, name: &str, took: Duration, figures: Map<String, Value>, error: Option<String>) {
         let line = match self.format {
             Format::Json => json_line(name, took, figures, error),
@@ -109,6 +117,8 @@ impl Steps {
         self.print(&line);
     }
 
+    /// Prints a line. A closed standard output does not end the run: the exit status still reports
+    /// it.
     fn print(&self, line: &str) {
         self.bars.suspend(|| {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,6 +131,7 @@ impl Steps {
 /// A step that runs.
 #[derive(Debug)]
 pub struct Step {
+    /// Added to the step's line, in order.
     figures: Mutex<Map<String, Value>>,
     bar: ProgressBar,
 }
@@ -132,7 +143,7 @@ impl Step {
         figures.insert(name.to_owned(), value.into());
     }
 
-    /// Moves the bar: a [`crate::clock::Progress`].
+    /// Moves the bar; usable as a [`crate::clock::Progress`].
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=1000")]
     pub fn progress(&self, fraction: f32, what: &str) {
         self.bar.set_position((fraction.clamp(0.0, 1.0) * 1000.0) as u64);
@@ -145,6 +156,7 @@ fn seconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 100.0).round() / 100.0
 }
 
+/// A step's line for programs.
 fn json_line(name: &str, took: Duration, figures: Map<String, Value>, error: Option<String>) -> String {
     let mut line = Map::new();
     line.insert("step".into(), name.into());
@@ -157,6 +169,7 @@ fn json_line(name: &str, took: Duration, figures: Map<String, Value>, error: Opt
     Value::Object(line).to_string()
 }
 
+/// A step's line for people.
 fn text_line(name: &str, took: Duration, figures: &Map<String, Value>, error: Option<String>) -> String {
     let mark = if error.is_none() { "✓" } else { "✗" };
     let mut line = format!("{mark} {name:NAME_WIDTH$} {:>7.2} s", seconds(took));
@@ -204,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_read_one_object_a_line() {
+    fn json_lines_are_one_object_each() {
         let lines: Vec<Value> =
             told(Format::Json).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 3);
@@ -218,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn people_read_marks_times_and_reasons() {
+    fn text_lines_have_marks_times_and_reasons() {
         let lines = told(Format::Text);
         assert!(lines[0].starts_with("✓ good") && lines[0].ends_with("relays 6"), "{lines:?}");
         assert_eq!(lines[1], "between");

@@ -1,11 +1,12 @@
-//! Ctrl-C and SIGTERM: the first ends all waits, so that everything is stopped in order; the second ends
-//! the program at once, and the kernel with it all it started.
+//! Ctrl-C and SIGTERM. The first one ends all waits, so that everything is stopped in order; the
+//! second one ends the program at once, and the kernel ends everything it started.
 
 use autonomy_testnet::clock;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Starts to listen. Where that is not possible the signals end the program at once, as by default.
+/// Starts to listen for signals. Where that fails, a signal ends the program at once, as by
+/// default.
 pub(crate) fn on_signals() {
     if let Ok(signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
         #[expect(clippy::disallowed_methods, reason = "signals come at any time")]
@@ -13,6 +14,7 @@ pub(crate) fn on_signals() {
     }
 }
 
+/// Handles signals for as long as the program runs.
 fn listen(mut signals: Signals) {
     for signal in signals.forever() {
         if clock::interrupted() {

@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use crate::clock::Progress;
 use crate::folder::Folder;
 use crate::ports::Ports;
-use crate::process::{Launch, Process, Seat};
+use crate::process::{Launch, Process, ProcessSlot};
 use crate::provision::TorPrograms;
-use config::Role;
+use config::NodeRole;
 pub use error::TorError;
 use keys::Identities;
 pub use probe::ClientProcess;
@@ -46,20 +46,30 @@ impl Default for TorNetworkConfig {
 /// One node of the network.
 #[derive(Debug, Clone)]
 struct Node {
+    /// Its name in the network.
     nickname: String,
-    role: Role,
+    /// What it does.
+    role: NodeRole,
+    /// Its folder, with `torrc`, keys, caches and log.
     dir: PathBuf,
+    /// Where it accepts circuits.
     or_port: SocketAddr,
+    /// What names it to others.
     identities: Identities,
 }
 
 /// A running network. Dropping it ends it.
 #[derive(Debug)]
 pub struct TorNetwork {
+    /// The network's folder.
     dir: PathBuf,
+    /// How each node is started.
     template: Launch,
+    /// Authorities first, then relays.
     nodes: Vec<Node>,
-    processes: Vec<Seat>,
+    /// The process of each node, in the same order.
+    processes: Vec<ProcessSlot>,
+    /// The port of the client that tries the network out.
     socks_port: SocketAddr,
 }
 
@@ -178,16 +188,18 @@ impl TorNetwork {
         ClientProcess::start(self)
     }
 
+    /// Builds one circuit with a fresh client.
     fn probe(&self) -> Result<(), TorError> {
         self.client().map(drop)
     }
 
+    /// Runs `act` on the process of one node.
     fn with<T>(&self, index: usize, act: impl FnOnce(&Process) -> T) -> T {
         self.processes[index].with(act)
     }
 }
 
-/// An error if the node has ended.
+/// Fails if the node has ended.
 fn dead(process: &Process) -> Result<(), TorError> {
     match process.exit_status() {
         None => Ok(()),
@@ -199,6 +211,7 @@ fn dead(process: &Process) -> Result<(), TorError> {
     }
 }
 
+/// Writes a file of the network.
 fn write(path: &Path, text: &str) -> Result<(), TorError> {
     fs::write(path, text).map_err(|source| TorError::Write { path: path.to_owned(), source })
 }

@@ -15,7 +15,7 @@ const ACCOUNT: &str = "wsh(sortedmulti(2,\
 const FIRST_ADDRESS: &str = "bcrt1qwed2dv0lurq5jazl49x6v7fthhqmda48u4racdkczh72ah568urq8cek8e";
 
 #[test]
-fn what_was_mined_survives_a_reorganisation_and_a_power_cut() {
+fn mined_blocks_survive_reorganisation_and_power_cut() {
     let world = World::fresh(WorldConfig::default()).unwrap();
     let node = world.bitcoind().unwrap();
     assert_eq!(node.height().unwrap(), FIRST_BLOCKS);
@@ -45,7 +45,7 @@ fn what_was_mined_survives_a_reorganisation_and_a_power_cut() {
 }
 
 #[test]
-fn core_watches_an_account_and_agrees_on_addresses_and_balance() {
+fn core_wallet_agrees_on_addresses_and_balance() {
     let node = fixture::bitcoind();
     let wallet = node.watch("account", &[ACCOUNT]).unwrap();
     assert_eq!(wallet.next_address().unwrap(), FIRST_ADDRESS);
@@ -59,7 +59,7 @@ fn core_watches_an_account_and_agrees_on_addresses_and_balance() {
 }
 
 #[test]
-fn a_wrong_checksum_is_refused_in_bitcoinds_words() {
+fn wrong_checksum_is_refused_with_bitcoinds_message() {
     let wrong = ACCOUNT.replace("828x655e", "828x655f");
     let error = fixture::bitcoind().watch("wrong", &[&wrong]).unwrap_err();
     assert!(error.to_string().contains("checksum"), "{error}");

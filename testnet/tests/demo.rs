@@ -9,7 +9,7 @@ fn demo(args: &[&str]) -> Output {
 }
 
 #[test]
-fn an_unknown_act_is_refused_with_the_names_of_all() {
+fn unknown_act_is_refused_with_all_names() {
     let output = demo(&["sing"]);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);

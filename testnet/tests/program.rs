@@ -89,7 +89,7 @@ fn ctrl_c_ends_everything_in_order() {
 }
 
 #[test]
-fn a_killed_program_leaves_nothing_running() {
+fn killed_program_leaves_no_process() {
     let dir = folder();
     let mut up = Up::start(dir.path(), &[]);
     // Two halves in the making: 3 authorities and bitcoind at least.
@@ -100,7 +100,7 @@ fn a_killed_program_leaves_nothing_running() {
 }
 
 #[test]
-fn a_second_start_in_the_same_folder_ends_the_first() {
+fn second_start_in_the_same_folder_ends_the_first() {
     let dir = folder();
     let mut first = Up::start(dir.path(), &["--only", "bitcoind"]);
     first.step("configuration for pods");
@@ -114,7 +114,7 @@ fn a_second_start_in_the_same_folder_ends_the_first() {
 }
 
 #[test]
-fn a_second_start_ends_even_a_first_that_hangs() {
+fn second_start_ends_a_hanging_first() {
     let dir = folder();
     let mut first = Up::start(dir.path(), &["--only", "bitcoind"]);
     first.step("configuration for pods");
@@ -137,7 +137,7 @@ fn worlds_run_side_by_side() {
 }
 
 #[test]
-fn a_folder_with_other_things_in_it_is_refused_and_kept() {
+fn folder_with_other_files_is_refused_and_kept() {
     let dir = folder();
     fs::write(dir.path().join("thesis.txt"), "years of work").unwrap();
     let mut up = Up::start(dir.path(), &[]);

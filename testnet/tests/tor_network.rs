@@ -11,7 +11,7 @@ use autonomy_testnet::tor_network::{AUTHORITIES, RELAYS};
 use autonomy_testnet::world::{World, WorldConfig};
 
 #[test]
-fn a_network_comes_up_with_every_relay_in_its_consensus() {
+fn network_starts_with_every_relay_in_the_consensus() {
     let network = fixture::tor();
     assert_eq!(network.listed(), AUTHORITIES + RELAYS);
     // What onion services look for; fewer than all would make them fail now and then.
@@ -24,7 +24,7 @@ fn a_network_comes_up_with_every_relay_in_its_consensus() {
 }
 
 #[test]
-fn a_client_finds_its_way_without_a_relay_and_with_it_again() {
+fn client_builds_circuits_without_and_with_a_relay() {
     let world = World::fresh(WorldConfig::default()).unwrap();
     let network = world.tor().unwrap();
     network.kill_relay(2);

@@ -12,7 +12,7 @@ use autonomy_api::{Event, EventKind, Id};
 use autonomy_daemon::{
     chain::NoChain,
     driver::{self, Handle},
-    peers::{self, Dial, Duplex, NetworkHandle, door::Counter},
+    peers::{self, Dial, Duplex, NetworkHandle, server::RequestRouter},
 };
 use autonomy_messaging::{
     lane::{Lane, Unreached},
@@ -49,7 +49,7 @@ pub(crate) fn measure() {
         let (alice_place, bob_place) = (place_of(&mut alice), place_of(&mut bob));
         let (alice_door, bob_door) = (listen().await, listen().await);
         let lines = Arc::new(Lines {
-            doors: HashMap::from([
+            servers: HashMap::from([
                 (alice_place, alice_door.local_addr().unwrap()),
                 (bob_place, bob_door.local_addr().unwrap()),
             ]),
@@ -61,7 +61,7 @@ pub(crate) fn measure() {
         let mut took = Vec::new();
         for _ in 0..ONE_BY_ONE {
             let since = Instant::now();
-            say(&alice, to, "a line of some words").await;
+            respond(&alice, to, "a line of some words").await;
             shown(&mut heard, 1).await;
             took.push(since.elapsed());
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -69,7 +69,7 @@ pub(crate) fn measure() {
         let (p50, p95) = p50_p95(&mut took);
         println!("loopback, one message after the other: shown after {p50:.1?} (p50), {p95:.1?} (p95)");
         let since = Instant::now();
-        let talk = stream::iter(0..BURST).map(|_| say(&alice, to, "a line of some words"));
+        let talk = stream::iter(0..BURST).map(|_| respond(&alice, to, "a line of some words"));
         tokio::join!(talk.buffer_unordered(AT_ONCE).count(), shown(&mut heard, BURST));
         let a_second = BURST as f64 / since.elapsed().as_secs_f64();
         println!(
@@ -93,7 +93,7 @@ fn start(mind: Mind, file: &Path, door: TcpListener, lines: Arc<Lines>) -> (Hand
     let handle = driver::start(node, store, effects_due, &NoChain, post).unwrap();
     let runtime = tokio::runtime::Handle::current();
     let (network, mut told) = peers::start(&runtime);
-    let counter = Counter::new(Some(&network), None);
+    let request_router = RequestRouter::new(Some(&network), None);
     network.attach(Some(lines));
     let carrier = network.clone();
     runtime.spawn(async move {
@@ -109,17 +109,17 @@ fn start(mind: Mind, file: &Path, door: TcpListener, lines: Arc<Lines>) -> (Hand
             }
         }
     });
-    let doors = runtime.clone();
+    let servers = runtime.clone();
     runtime.spawn(async move {
         while let Ok((stream, _)) = door.accept().await {
-            let counter = counter.clone();
-            doors.spawn(async move { counter.serve(stream).await });
+            let request_router = request_router.clone();
+            servers.spawn(async move { request_router.serve(stream).await });
         }
     });
     (handle, network)
 }
 
-async fn say(pod: &Handle, to: Id<16>, text: &str) {
+async fn respond(pod: &Handle, to: Id<16>, text: &str) {
     loop {
         let command = Command::Mail(Mail::Send { contact: to.into(), text: Text::new(text).unwrap() });
         let request = Request { caller: Caller::Owner, idempotency_key: None, command };
@@ -143,16 +143,16 @@ async fn shown(events: &mut broadcast::Receiver<Event>, mut count: usize) {
     }
 }
 
-/// Streams to doors on this machine.
+/// Streams to servers on this machine.
 struct Lines {
-    doors: HashMap<Place, SocketAddr>,
+    servers: HashMap<Place, SocketAddr>,
     woken: watch::Sender<u64>,
 }
 
 impl Dial for Lines {
     fn open<'a>(&'a self, place: &'a Place, _: Lane) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>> {
         Box::pin(async move {
-            let stream = match self.doors.get(place) {
+            let stream = match self.servers.get(place) {
                 Some(door) => TcpStream::connect(door).await.map_err(|error| error.to_string()),
                 None => Err("nobody there".into()),
             };

@@ -2,7 +2,12 @@
 //! `-- crowd` for one part alone.
 //!
 //! Prints figures. The folder is that of `TMPDIR`: point it at the disk in question, since what is sent is durable first.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot go on should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a measurement that cannot go on should stop"
+)]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
 
 mod crowd;

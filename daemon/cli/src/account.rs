@@ -1,4 +1,8 @@
-//! `account …`, `receive`, `history`.
+//! `account …`, `receive`, `history`: accounts, their addresses and their transactions.
+//!
+//! With a profile, everything about an account is checked against this device's own account map; an
+//! account that the device holds no map of is shown as unchecked. Without a profile, at the pod's
+//! socket, nothing is checked, and the output says so.
 
 use std::fmt::Write as _;
 
@@ -8,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     amount::{Sat, btc, signed_btc},
-    args::{AccountVerb, CreateAccount, ExportFormat, History, Kind, Receive},
+    args::{AccountKindArg, AccountVerb, CreateAccount, ExportFormat, History, Receive},
     ask, bip21,
     context::{Context, Session, now},
     output::{Answer, pairs, table, time},
@@ -20,6 +24,9 @@ use autonomy_client::{
 };
 
 /// Carries out a verb of `account`.
+///
+/// # Errors
+/// There is no such account; a check refused; the pod refuses or is not reached.
 pub(super) async fn account(context: &Context, verb: AccountVerb) -> Result<Answer, Failure> {
     match verb {
         AccountVerb::Create(wish) => create(context, wish).await,
@@ -30,6 +37,11 @@ pub(super) async fn account(context: &Context, verb: AccountVerb) -> Result<Answ
     }
 }
 
+/// Creates an account with the pod: the device draws the recovery key, splits it into three decks,
+/// and keeps the account map. The decks are written before the pod creates the account.
+///
+/// # Errors
+/// Not three holders; the decks cannot be written; or a check of the pod's part refused.
 async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failure> {
     let holders = match wish.holders.len() {
         0 => Ok(USUAL_HOLDERS.map(str::to_owned)),
@@ -38,8 +50,8 @@ async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failur
     let holders =
         holders.map_err(|_| Failure::usage("three people keep a deck: give --holder three times"))?;
     let kind = match wish.kind {
-        Kind::TwoOfThree => AccountKind::TwoOfThree,
-        Kind::TwoOfThreeOrRecovery => AccountKind::TwoOfThreeOrRecovery,
+        AccountKindArg::TwoOfThree => AccountKind::TwoOfThree,
+        AccountKindArg::TwoOfThreeOrRecovery => AccountKind::TwoOfThreeOrRecovery,
     };
     let decks_dir = wish.decks_dir.map(|dir| std::path::absolute(&dir).unwrap_or(dir));
     let wish = AccountWish { name: wish.name, kind, holders, decks_dir };
@@ -49,6 +61,7 @@ async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failur
     Ok(created(&wish, &made))
 }
 
+/// The new account, and what to do with its decks now.
 fn created(wish: &AccountWish, made: &NewAccount) -> Answer {
     let json = json!({
         "id": made.map.id(), "name": made.map.name(), "descriptor": made.map.descriptor(),
@@ -70,6 +83,7 @@ fn created(wish: &AccountWish, made: &NewAccount) -> Answer {
     Answer::new(&json, text)
 }
 
+/// Lists accounts with balances, and whether this device has checked them.
 async fn list(context: &Context) -> Result<Answer, Failure> {
     let accounts = listed(context).await?.1;
     let row = |account: &ListedAccount| {
@@ -86,6 +100,7 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::new(&json, text))
 }
 
+/// Shows one account in full.
 async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
     let accounts = listed(context).await?.1;
     let account = choose(&accounts, wanted)?;
@@ -117,13 +132,17 @@ async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
     Ok(Answer::new(&json_of(account), text))
 }
 
+/// An account as the pod reports it, and whether it was checked here.
 fn json_of(account: &ListedAccount) -> Value {
     let mut json = serde_json::to_value(&account.told).unwrap_or(Value::Null);
     json["verified"] = account.verified.into();
     json
 }
 
-/// Prints a map this device holds. It needs no pod: that is the point of holding it.
+/// Prints an account map of this device. It needs no pod: the map must be usable without one.
+///
+/// # Errors
+/// This device holds no such map.
 async fn export(context: &Context, wanted: Option<&str>, format: ExportFormat) -> Result<Answer, Failure> {
     let profile = context.profile().await?;
     let map = held(&profile, wanted)?;
@@ -138,10 +157,15 @@ async fn export(context: &Context, wanted: Option<&str>, format: ExportFormat) -
     })
 }
 
+/// JSON on several lines, to be read by people too.
 fn pretty(json: &Value) -> String {
     serde_json::to_string_pretty(json).unwrap_or_default()
 }
 
+/// The account map that is meant, among those of this device.
+///
+/// # Errors
+/// There is none, or several where none is named.
 fn held<'a>(profile: &'a Profile, wanted: Option<&str>) -> Result<&'a AccountMap, Failure> {
     let maps: Vec<&AccountMap> = profile.accounts().map(|held| &held.map).collect();
     let fits = |map: &&&AccountMap| {
@@ -158,6 +182,12 @@ fn held<'a>(profile: &'a Profile, wanted: Option<&str>) -> Result<&'a AccountMap
     }
 }
 
+/// Keeps an account map from another device, after checking that it is a safe one of the pod's
+/// network. The first address is shown for comparison: whoever changed the map on the way could
+/// receive the money.
+///
+/// # Errors
+/// The text is not an account map, or the map breaks a rule.
 async fn import(context: &Context, text: &str) -> Result<Answer, Failure> {
     let text = ask::text(text)?;
     if text.len() > MAX_MAP_BYTES {
@@ -180,7 +210,11 @@ async fn import(context: &Context, text: &str) -> Result<Answer, Failure> {
     Ok(Answer::new(&json, text))
 }
 
-/// An address to be paid at, derived on this device before it is shown: a fresh one, or one given out before.
+/// Shows an address to be paid at: a fresh one, or with `--index` one that was given out before. A
+/// device derives the address itself and compares it with the pod's.
+///
+/// # Errors
+/// The amount is malformed; a check refused; or the pod gives out no further address.
 pub(super) async fn receive(context: &Context, wish: &Receive) -> Result<Answer, Failure> {
     let amount = match wish.amount.join(" ").as_str() {
         "" => None,
@@ -209,7 +243,8 @@ pub(super) async fn receive(context: &Context, wish: &Receive) -> Result<Answer,
     }
 }
 
-/// A pod that gives out no further address, since so many wait to be paid, names one to use again.
+/// Adds advice to the refusal of a pod that gives out no further address because too many wait for
+/// a payment: an earlier one can be used again.
 fn none_fresh(error: DeviceError) -> Failure {
     let gap = matches!(&error, DeviceError::Call(CallError::Refused { status: 409, .. }));
     let failure = Failure::from(error);
@@ -219,6 +254,7 @@ fn none_fresh(error: DeviceError) -> Failure {
     }
 }
 
+/// An address as text, JSON and QR code.
 fn to_pay(
     account: &str,
     name: &str,
@@ -237,7 +273,10 @@ fn to_pay(
     Answer::new(&json, text).with_qr(uri)
 }
 
-/// What came in and went out, as the pod's own chain source saw it.
+/// Shows the transactions of an account as the pod's chain source saw them.
+///
+/// # Errors
+/// There is no such account; the pod refuses or is not reached.
 pub(super) async fn history(context: &Context, wish: &History) -> Result<Answer, Failure> {
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wish.account.as_deref())?;
@@ -251,6 +290,7 @@ pub(super) async fn history(context: &Context, wish: &History) -> Result<Answer,
     Ok(Answer::new(&json!({ "account": account.told.id, "entries": history.entries }), text))
 }
 
+/// One transaction as a row of the table.
 fn history_row(entry: &HistoryEntry) -> Vec<String> {
     vec![
         entry.time.map_or_else(|| "just now".to_owned(), time),
@@ -261,7 +301,10 @@ fn history_row(entry: &HistoryEntry) -> Vec<String> {
     ]
 }
 
-/// Opens a session and asks for the accounts.
+/// Connects to the pod and asks for the accounts. With a profile, each is checked against its map.
+///
+/// # Errors
+/// The pod is not reached, or its answer contradicts a map of this device.
 pub(super) async fn listed(context: &Context) -> Result<(Session, Vec<ListedAccount>), Failure> {
     let mut session = context.session().await?;
     let accounts = match &mut session {
@@ -274,7 +317,11 @@ pub(super) async fn listed(context: &Context) -> Result<(Session, Vec<ListedAcco
     Ok((session, accounts))
 }
 
-/// The same for verbs that only a device can do.
+/// The same for verbs that need the device's keys. `what` completes the sentence "only a device can
+/// …".
+///
+/// # Errors
+/// As [`listed`]; or there is no profile.
 pub(super) async fn listed_by_device(
     context: &Context,
     what: &str,
@@ -284,8 +331,11 @@ pub(super) async fn listed_by_device(
     Ok((device, accounts))
 }
 
-/// The account that is meant, by name or id; the only one where none is named. Accounts that this device holds go
-/// first: their names are known here, and a pod could call another one the same.
+/// The account that is meant, by name or id; the only one where none is named. Accounts that this
+/// device holds go first: the pod could give another account the same name.
+///
+/// # Errors
+/// There is none, or several of that name.
 pub(super) fn choose<'a>(
     accounts: &'a [ListedAccount],
     wanted: Option<&str>,
@@ -304,11 +354,15 @@ pub(super) fn choose<'a>(
     }
 }
 
-/// The id of an account as this program counts it.
+/// The id of an account in the wallet's type.
+///
+/// # Errors
+/// The pod sent something that is not an id.
 pub(super) fn account_id(account: &ListedAccount) -> Result<AccountId, Failure> {
     account.told.id.parse().map_err(|error| Failure::check("bad-answer", error))
 }
 
+/// The failure where no account fits.
 fn no_account(detail: impl std::fmt::Display) -> Failure {
     Failure::other("no-account", detail)
         .help("`autonomy account create` makes one, `autonomy account list` shows them")
@@ -336,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_of_the_pods_own_cannot_take_the_place_of_one_held_here() {
+    fn choose_prefers_held_account_over_pods_account_of_same_name() {
         let accounts = [account("11", "main", false), account("22", "main", true), account("33", "b", false)];
         let chosen = |wanted| choose(&accounts, wanted).map(|account| account.told.id.as_str());
         assert_eq!(chosen(Some("main")).unwrap(), "22");

@@ -1,4 +1,7 @@
-//! `autonomy agent`: the background helper, as a person sees it.
+//! `autonomy agent`: the background process that keeps Tor running, as seen by a person.
+//!
+//! Other commands start the agent when they need it and connect to it; these verbs show and stop
+//! it.
 
 use serde_json::json;
 
@@ -13,12 +16,18 @@ use autonomy_client::{
     connect::agent_socket,
 };
 
-/// Becomes the agent. Its setup comes by standard input from the command that started it.
+/// Becomes the agent. The command that started it passes the setup through standard input.
+///
+/// # Errors
+/// No command started it, or its socket cannot be opened.
 pub(super) async fn serve() -> Result<(), Failure> {
     agent::run::run().await.map_err(|error| Failure::other("agent", error))
 }
 
-/// Tells the agent of this profile to end.
+/// Stops the agent of this profile, if one runs.
+///
+/// # Errors
+/// The agent does not end.
 pub(super) async fn stop(context: &Context) -> Result<Answer, Failure> {
     let transport = transport(context);
     if agent::start::status(&transport).await.is_err() {
@@ -28,7 +37,10 @@ pub(super) async fn stop(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::new(&json!({ "running": false }), "the agent has ended"))
 }
 
-/// How the agent of this profile is.
+/// Shows the agent of this profile.
+///
+/// # Errors
+/// An agent runs and does not answer.
 pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
     let status = match agent::start::status(&transport(context)).await {
         Ok(status) => status,
@@ -51,6 +63,7 @@ pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::new(&json!({ "running": true, "agent": status }), text))
 }
 
+/// The connection to the agent of this profile, whether it runs or not.
 fn transport(context: &Context) -> Transport {
     Transport::agent(&agent_socket(&context.profile_dir()))
 }

@@ -5,24 +5,25 @@
 
 use std::fmt;
 
-/// Satoshi in a bitcoin.
+/// Satoshi per bitcoin.
 const SAT_PER_BTC: u64 = 100_000_000;
 
-/// Digits after the point that a bitcoin has.
+/// Digits after the point of an amount in bitcoin.
 const BTC_DECIMALS: usize = 8;
 
-/// All the satoshi there can ever be: 21 million bitcoin.
+/// The largest amount: all 21 million bitcoin.
 const MAX_SAT: u64 = 21_000_000 * SAT_PER_BTC;
 
-/// Longest text looked at: `20 999 999.999 999 99 BTC` has 25 characters; the rest is room for spaces.
+/// Longest text that is parsed: `20 999 999.999 999 99 BTC` has 25 characters; the rest is room for
+/// spaces.
 const MAX_TEXT: usize = 64;
 
-/// An amount of bitcoin in satoshi, more than nothing and at most all there is.
+/// An amount in satoshi: more than zero and at most 21 million bitcoin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sat(u64);
 
 impl Sat {
-    /// Takes a number of satoshi.
+    /// An amount of so many satoshi.
     ///
     /// # Errors
     /// [`AmountError::Nothing`] for 0, [`AmountError::TooMuch`] above 21 million bitcoin.
@@ -35,11 +36,13 @@ impl Sat {
     }
 
     /// The number of satoshi.
+    #[must_use]
     pub fn to_sat(self) -> u64 {
         self.0
     }
 
-    /// As a BIP-21 URI wants it: bitcoin with a point, no unit, no zeros at the end.
+    /// The amount as a BIP-21 URI has it: in bitcoin, without unit and without zeros at the end.
+    #[must_use]
     pub fn to_bip21(self) -> String {
         let text = btc(self.0);
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -120,6 +123,7 @@ fn grouped_digits(text: &str) -> Option<String> {
     (grouped && groups.iter().all(digits)).then(|| groups.concat())
 }
 
+/// Whether only the unit is missing.
 fn looks_like_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b' ' | b'_'))
 }
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_people_type_are_understood() {
+    fn common_forms_of_amounts_parse() {
         for text in
             ["0.25 BTC", "0.25btc", " 0.25  Btc ", "0.25000000 BTC", "25 000 000 sat", "25_000_000sats"]
         {
@@ -193,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_number_is_refused_and_told_both_ways_to_write_it() {
+    fn bare_number_is_refused_with_both_units_suggested() {
         for number in ["1", "0.25", "25 000"] {
             let error = sat(number).unwrap_err();
             assert_eq!(error, AmountError::NoUnit { number: number.into() });
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_is_refused() {
+    fn ambiguous_amounts_are_refused() {
         assert_eq!(sat("0,25 BTC"), Err(AmountError::Comma));
         assert_eq!(sat("25,000 sat"), Err(AmountError::Comma));
         assert!(matches!(sat("1 mbtc"), Err(AmountError::UnknownUnit { .. })));
@@ -233,7 +237,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_shown_reads_back_the_same(value in 1..=MAX_SAT) {
+        fn displayed_amount_parses_to_the_same_amount(value in 1..=MAX_SAT) {
             let amount = Sat::new(value).unwrap();
             prop_assert_eq!(sat(&amount.to_string()), Ok(value));
             prop_assert_eq!(sat(&format!("{value}sat")), Ok(value));
@@ -241,14 +245,14 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic_or_exceed_the_supply(text in "\\PC{0,80}") {
+        fn parsing_never_panics_or_exceeds_the_supply(text in "\\PC{0,80}") {
             if let Ok(value) = sat(&text) {
                 prop_assert!((1..=MAX_SAT).contains(&value));
             }
         }
 
         #[test]
-        fn digits_without_a_unit_never_pass(text in "[0-9 ._]{0,30}") {
+        fn amount_without_unit_is_always_refused(text in "[0-9 ._]{0,30}") {
             prop_assert!(sat(&text).is_err());
         }
     }

@@ -1,4 +1,8 @@
 //! The command line: every verb and flag, and nothing that acts.
+//!
+//! The texts here are what `--help` and the manual pages show, so a field's documentation is
+//! written for the person at the terminal. A type's fields are checked when they are parsed where
+//! their rule needs no profile and no pod.
 
 mod duration;
 mod files;
@@ -15,130 +19,163 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 pub use self::{
     files::FileVerb,
     machines::{
-        Access, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Probe, ProbeAs, Provision,
+        AccessArg, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Probe, ProbeAs, Provision,
     },
     messages::{MessageVerb, SendMessage},
-    money::{AccountVerb, CreateAccount, ExportFormat, History, Kind, Pay, PaymentVerb, Receive},
+    money::{AccountKindArg, AccountVerb, CreateAccount, ExportFormat, History, Pay, PaymentVerb, Receive},
     people::{ContactVerb, NewInvite, ProfileVerb, Way},
     relay::RelayVerb,
 };
 
 /// Your own always-on Bitcoin cosigner and mailbox.
 ///
-/// A pod runs on a machine that stays on; your device speaks to it through Tor. Neither can spend alone.
+/// A pod runs on a machine that stays on; your device talks to it through Tor. Neither of them can
+/// spend alone.
 #[derive(Debug, Parser)]
 #[command(name = "autonomy", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "A first payment: `autonomy init`, then `autonomy pod init` on the pod's machine, \
-`autonomy provision REQUEST`, `autonomy pod adopt BUNDLE`, `autonomy pod run`, `autonomy account create`, \
-`autonomy receive`.\n\nA first message: `autonomy contact invite` here, `autonomy contact accept INVITE` \
-there, `autonomy contact confirm NAME` here, `autonomy message send NAME hello`.\n\nExit status: 0 done, 1 failed, 2 wrong usage, 3 refused by a check, 4 pod not reachable, \
-5 refused by the pod, 6 perhaps done: find out before it is repeated.")]
+#[command(after_help = "\
+Set up a pod and get paid:
+  autonomy init                     on your device
+  autonomy pod init                 on the pod's machine; prints a REQUEST
+  autonomy provision REQUEST        on your device; prints a BUNDLE
+  autonomy pod adopt BUNDLE         on the pod's machine
+  autonomy pod run                  on the pod's machine
+  autonomy account create
+  autonomy receive
+
+Send a first message:
+  autonomy contact invite           prints an INVITE for the other person
+  autonomy contact accept INVITE    on the other person's device
+  autonomy contact confirm NAME
+  autonomy message send NAME hello
+
+Exit status:
+  0  success
+  1  failure
+  2  wrong usage
+  3  refused by a check on this device
+  4  pod not reachable
+  5  refused by the pod
+  6  outcome unknown: check before you repeat the command")]
 pub struct Cli {
-    /// What holds for every verb.
+    /// The flags that every verb takes.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The verb, with its own flags.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-/// Flags of every verb.
+/// The flags that every verb takes.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Where this device keeps its profile [default: ~/.local/share/autonomy/device]
+    /// Folder of this device's profile [default: ~/.local/share/autonomy/device]
     #[arg(long, global = true, env = "AUTONOMY_PROFILE", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub profile_dir: Option<PathBuf>,
-    /// Where the pod on this machine keeps its data [default: ~/.local/share/autonomy/pod]
+    /// Folder of the pod's data on this machine [default: ~/.local/share/autonomy/pod]
     #[arg(long, global = true, env = "AUTONOMY_DATA", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
-    /// Settings in TOML; flags and environment go before them [default: ~/.config/autonomy/config.toml]
+    /// Settings file in TOML; flags and environment variables override it [default:
+    /// ~/.config/autonomy/config.toml]
     #[arg(long, global = true, env = "AUTONOMY_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// Print one JSON object (events: one a line); errors too, on standard error
+    /// Print one JSON object on standard output (events: one per line), and errors as JSON on
+    /// standard error
     #[arg(long, global = true)]
     pub json: bool,
-    /// Read the passphrase from the first line of a file (or set AUTONOMY_PASSPHRASE)
+    /// Read the passphrase from the first line of FILE (or set AUTONOMY_PASSPHRASE)
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key_file")]
     pub passphrase_file: Option<PathBuf>,
-    /// Unlock by a file that holds a key of 32 bytes in place of a passphrase
+    /// Unlock with the 32-byte key in FILE instead of a passphrase
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key_file: Option<PathBuf>,
-    /// Use the private Tor network that this file describes
+    /// Use the private Tor network described in FILE
     #[arg(long, global = true, env = "AUTONOMY_TOR_NETWORK", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub tor_network: Option<PathBuf>,
-    /// Speak to the pod of this machine by its Unix socket, without Tor
+    /// Connect to the pod through this Unix socket, without Tor
     #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub pod_socket: Option<PathBuf>,
-    /// Start Tor inside this command and leave nothing running behind it
+    /// Run Tor inside this command instead of in a background agent
     #[arg(long, global = true)]
     pub no_agent: bool,
-    /// Draw the QR code even where standard output is no terminal
+    /// Draw QR codes even if standard output is not a terminal
     #[arg(long, global = true)]
     pub qr: bool,
-    /// Tell more on standard error; twice tells much more
+    /// Log more on standard error; repeat for even more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
 }
 
-/// What to do.
+/// The verbs of the program.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Make this device's profile: its keys, shown once as words to write down
+    /// Create this device's profile and print its keys as words to write down
+    ///
+    /// The profile holds the payment key and the identity key. The words are shown once: write them
+    /// down on paper. An existing profile is never overwritten.
     Init(Init),
-    /// Seal a bundle for a new pod, by the request that `pod init` printed there
+    /// Seal a bundle for a new pod, from the request that `pod init` printed
+    ///
+    /// The bundle gives the pod its owner, its keys and its onion addresses. Only the pod that made
+    /// the request can open it.
     Provision(Provision),
-    /// Ask the pod how it is
+    /// Show the status of the pod: Tor, onion services, chain, devices
     Status,
-    /// Let devices in and shut them out
+    /// Add, list and revoke devices
     #[command(subcommand)]
     Device(DeviceVerb),
-    /// Create and see accounts
+    /// Create, list, import and export accounts
     #[command(subcommand)]
     Account(AccountVerb),
-    /// Get a fresh address to be paid at
+    /// Show a fresh address to be paid at
+    ///
+    /// The address is derived on this device; the pod only chooses the index.
     Receive(Receive),
-    /// Pay: the draft is checked here, shown, signed here, then signed by the pod
+    /// Pay an address
+    ///
+    /// The pod drafts the transaction. This device checks the draft against its own account map,
+    /// shows it, asks, and signs; then the pod checks it again, signs it and broadcasts it.
     Pay(Pay),
-    /// See payments and cancel drafts
+    /// List and show payments, and cancel drafts
     #[command(subcommand)]
     Payment(PaymentVerb),
-    /// What came into an account and went out
+    /// Show the transactions of an account
     History(History),
-    /// Become contacts with other people
+    /// Invite, accept, verify and manage contacts
     #[command(subcommand)]
     Contact(ContactVerb),
-    /// Exchange messages with contacts
+    /// Send, list and watch messages
     #[command(subcommand)]
     Message(MessageVerb),
-    /// Send files to contacts, and take theirs
+    /// Send files to contacts and fetch theirs
     #[command(subcommand)]
     File(FileVerb),
-    /// Relays, which hold your messages while your pod is away; and a relay of your own for others
+    /// Manage relays, which hold your messages while your pod is offline, or run one for others
     #[command(subcommand)]
     Relay(RelayVerb),
-    /// Who you are to your contacts
+    /// Show or change the name and address that your contacts see
     #[command(subcommand)]
     Profile(ProfileVerb),
-    /// What happened at the pod, as it happens
+    /// Print the pod's events
     Events(Events),
-    /// The pod on this machine
+    /// Create, run, back up and restore the pod on this machine
     #[command(subcommand)]
     Pod(PodVerb),
-    /// The background helper that keeps Tor warm
+    /// The background process that keeps Tor running between commands
     #[command(hide = true)]
     Agent(Agent),
-    /// Measure connections to the pod, or see how it turns strangers away
+    /// Measure connections to the pod, or show how it refuses strangers
     #[command(hide = true)]
     Probe(Probe),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions {
-        /// The shell.
+        /// Shell to print the script for
         shell: clap_complete::Shell,
     },
-    /// Write the manual pages
+    /// Write the manual pages to a folder
     Man {
-        /// Folder for them.
+        /// Folder for the pages; created if needed
         #[arg(value_hint = ValueHint::DirPath)]
         dir: PathBuf,
     },
@@ -154,12 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn the_definitions_are_sound() {
+    fn clap_definitions_are_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn an_amount_may_be_typed_with_or_without_quotes() {
+    fn amount_parses_with_and_without_quotes() {
         for line in ["autonomy pay bcrt1q 0.25 BTC --yes", "autonomy pay bcrt1q 25 000 sat --yes"] {
             let Verb::Pay(pay) = parse(line).unwrap().verb else { panic!("not a payment") };
             assert!(pay.yes && pay.amount.len() > 1, "{pay:?}");
@@ -167,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn global_flags_stand_before_or_behind_the_verb() {
+    fn global_flags_parse_before_and_after_the_verb() {
         for line in ["autonomy --json --pod-socket /s status", "autonomy status --json --pod-socket /s"] {
             let global = parse(line).unwrap().global;
             assert!(global.json && global.pod_socket.is_some());
@@ -175,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn two_ways_to_unlock_at_once_are_refused() {
+    fn passphrase_file_and_key_file_conflict() {
         assert!(parse("autonomy status --passphrase-file a --key-file b").is_err());
         assert!(parse("autonomy init --words 13").is_err());
         assert!(parse("autonomy history --limit 0").is_err());
@@ -183,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_may_be_typed_with_or_without_quotes() {
+    fn message_parses_with_and_without_quotes() {
         for line in [
             "autonomy message send --wait Bob see you at noon",
             "autonomy message send Bob -- --wait is a flag",
@@ -199,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_carried_goes_to_a_file_or_to_the_screen() {
+    fn export_takes_a_file_or_qr_codes() {
         for (line, to_file) in [("Bob out.parcel", true), ("Bob --qr", false)] {
             let cli = parse(&format!("autonomy message export {line}")).unwrap();
             let Verb::Message(MessageVerb::Export { contact, file }) = cli.verb else { panic!("no export") };

@@ -1,4 +1,5 @@
-//! Questions to the person, and texts they hand over: as an argument, from a file, or through a pipe.
+//! Questions to the person, and texts that are passed as an argument, from a file, or through a
+//! pipe.
 
 use std::{
     fs::File,
@@ -10,22 +11,22 @@ use zeroize::Zeroizing;
 use super::{Exit, Failure};
 use autonomy_api::Written;
 
-/// Longest text that is handed over. The longest is a grant with all 16 account maps that it takes, of 4 KiB each:
-/// 66 kB in all, below 150,000 characters.
+/// Longest text that is read, bytes. The longest in use is a grant with all of its 16 account maps
+/// of 4 KiB each: 66 kB in all, below 150,000 characters.
 const MAX_TEXT: u64 = 256 * 1024;
 
-/// A text that the person gave, read by its rule.
+/// A text of the command line, parsed by the rule of its type.
 ///
 /// # Errors
-/// The command line cannot be obeyed: names `what` and the rule.
+/// The text breaks the rule; the failure names `what` and the rule.
 pub fn written<T: Written>(what: &str, text: &str) -> Result<T, Failure> {
     T::read(text).map_err(|rule| Failure::usage(format!("`{what}`: {rule}")))
 }
 
-/// Asks before something that cannot be undone. `yes` answers in advance.
+/// Asks before something that cannot be undone. `yes` is the answer in advance.
 ///
 /// # Errors
-/// When the person says no, and when there is nobody to ask.
+/// The person says no, or there is nobody to ask.
 pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
@@ -40,22 +41,22 @@ pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     }
 }
 
-/// Fails where [`confirm`] would have nobody to ask, before anything is begun.
+/// Fails where [`confirm`] would have nobody to ask. Called before anything is begun.
 ///
 /// # Errors
-/// Without a terminal and without `yes`.
+/// There is no terminal and no `yes`.
 pub fn can_confirm(yes: bool) -> Result<(), Failure> {
     if yes || io::stdin().is_terminal() && io::stderr().is_terminal() {
         return Ok(());
     }
-    let detail = "this needs a yes, and there is no terminal to ask at";
+    let detail = "this needs a confirmation, and there is no terminal to ask at";
     Err(Failure::new(Exit::Check, "not-confirmed", detail).help("repeat it with --yes if you are sure"))
 }
 
 /// A text given as itself, as `@FILE`, or as `-` for standard input.
 ///
 /// # Errors
-/// When the file cannot be read, is no text, or is longer than 256 KiB.
+/// The file cannot be read, is not text, or is longer than 256 KiB.
 pub fn text(argument: &str) -> Result<Zeroizing<String>, Failure> {
     let source: Box<dyn Read> = match (argument, argument.strip_prefix('@')) {
         ("-", _) => Box::new(io::stdin()),
@@ -76,10 +77,10 @@ pub fn text(argument: &str) -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
-/// One line of secret words; not shown while typed where there is a terminal.
+/// One line of secret words. At a terminal it is not shown while typed.
 ///
 /// # Errors
-/// When standard input ends or fails.
+/// Standard input ends or fails.
 pub fn words(question: &str) -> Result<Zeroizing<String>, Failure> {
     let line = if io::stdin().is_terminal() {
         rpassword::prompt_password(question).map(Zeroizing::new)
@@ -90,6 +91,7 @@ pub fn words(question: &str) -> Result<Zeroizing<String>, Failure> {
     line.map_err(|error| Failure::other("input", format!("cannot read the words: {error}")))
 }
 
+/// Prints a question on standard error.
 fn prompt(text: &str) {
     let mut err = io::stderr().lock();
     // An unanswerable question is answered with no by the caller.
@@ -101,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_may_be_itself_or_lie_in_a_file() {
+    fn text_is_read_from_argument_or_file() {
         assert_eq!(text(" autonomy-x1 ").unwrap().as_str(), "autonomy-x1");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("request");
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn yes_answers_in_advance() {
+    fn confirm_with_yes_does_not_ask() {
         assert!(confirm("Pay?", true).is_ok());
     }
 }

@@ -33,7 +33,8 @@ impl std::str::FromStr for Payee {
     }
 }
 
-/// The URI that asks for a payment.
+/// The URI that asks for a payment to `address`.
+#[must_use]
 pub fn uri(address: &str, amount: Option<Sat>) -> String {
     match amount {
         Some(amount) => format!("bitcoin:{address}?amount={}", amount.to_bip21()),
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_to_receive_can_be_pasted_to_pay() {
+    fn uri_of_receive_parses_in_pay() {
         let amount = Sat::new(25_000_000).unwrap();
         assert_eq!(uri("bcrt1qxyz", Some(amount)), "bitcoin:bcrt1qxyz?amount=0.25");
         let payee = read(&uri("bcrt1qxyz", Some(amount))).unwrap();
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_ignored_and_demands_we_do_not_know_are_refused() {
+    fn labels_are_ignored_and_unknown_req_parameters_refused() {
         assert_eq!(read("bitcoin:a?label=Tea%20house&amount=1").unwrap().amount, Sat::new(100_000_000).ok());
         assert!(matches!(read("bitcoin:a?req-somethingnew=1"), Err(UriError::Required { .. })));
         assert_eq!(read("bitcoin:a?amount=1&amount=2"), Err(UriError::AmountTwice));

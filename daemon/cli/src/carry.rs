@@ -1,4 +1,9 @@
-//! `message export` and `import`, `contact export`, `import` and `export-invite`: what is carried by hand.
+//! `message export` and `import`, `contact export`, `import` and `export-invite`: data that people
+//! carry as files or QR codes, for places without a network.
+//!
+//! A parcel is sealed already, so its file needs no protection. Files are created before the pod is
+//! asked, and an existing file is never overwritten: the pod does not prepare what could not be
+//! written.
 
 use std::{
     fs::File,
@@ -24,12 +29,15 @@ use super::{
 use autonomy_api::ContactState;
 use autonomy_client::files::GrowingFile;
 
-/// How long each of a row of codes is shown: a phone reads four a second.
+/// Time for which each code of a sequence is shown: a phone reads four a second.
 const SHOWN: Duration = Duration::from_millis(250);
-/// Clears the screen and begins at its top.
+/// Terminal control sequence: clears the screen and moves to its top.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// Hands out what waits for a contact.
+/// Exports the messages that wait for a contact.
+///
+/// # Errors
+/// The file exists; there is no such contact; the pod refuses or is not reached.
 pub(super) async fn export(context: &Context, wanted: &str, file: Option<&Path>) -> Result<Answer, Failure> {
     let way = Way::new(context, file)?;
     let mail = context.mail().await?;
@@ -39,7 +47,10 @@ pub(super) async fn export(context: &Context, wanted: &str, file: Option<&Path>)
     way.hand_out(context, &parcel, json!({ "contact": contact.id }), &contact.name).await
 }
 
-/// Hands out what waits at the place of an invite.
+/// Exports what waits at the place of an invite.
+///
+/// # Errors
+/// The file exists; there is no such invite; the pod refuses or is not reached.
 pub(super) async fn export_invite(
     context: &Context,
     wanted: &str,
@@ -55,22 +66,29 @@ pub(super) async fn export_invite(
     way.hand_out(context, &parcel, json!({ "invite": invite.id }), &whose).await
 }
 
-/// Where a parcel goes: known before the pod is asked for it.
+/// Where a parcel goes. It is decided, and the file created, before the pod is asked.
 enum Way<'a> {
+    /// Into this new file.
     File(&'a Path, GrowingFile),
+    /// Onto the screen as QR codes.
     Codes,
 }
 
 impl<'a> Way<'a> {
+    /// The way that the arguments ask for.
+    ///
+    /// # Errors
+    /// Neither or both of a file and `--qr`; or the file cannot be created.
     fn new(context: &Context, file: Option<&'a Path>) -> Result<Self, Failure> {
         match (file, context.flags.qr) {
             (Some(path), false) => Ok(Self::File(path, GrowingFile::begin(path)?)),
             (None, true) => Ok(Self::Codes),
             (Some(_), true) => Err(Failure::usage("give a file or --qr, not both")),
-            (None, false) => Err(Failure::usage("where to? name a file, or show QR codes with --qr")),
+            (None, false) => Err(Failure::usage("no destination: give a file, or --qr to show QR codes")),
         }
     }
 
+    /// Writes or shows the parcel. `whose` names the recipient to the person.
     async fn hand_out(
         self,
         context: &Context,
@@ -86,7 +104,7 @@ impl<'a> Way<'a> {
                 file.finish()?;
                 (json["path"], json["bytes"]) = (json!(path), bytes.len().into());
                 let text = format!(
-                    "{} holds what waits for {whose}, sealed: {} bytes\nthere: `autonomy message import FILE`",
+                    "{} holds what waits for {whose}, sealed: {} bytes\nNext, on their device: `autonomy message import FILE`",
                     path.display(),
                     bytes.len()
                 );
@@ -94,7 +112,7 @@ impl<'a> Way<'a> {
             }
             Self::Codes => {
                 let parts = carrier::parts(&bytes).ok_or_else(|| {
-                    Failure::usage(format!("{} bytes are too much for QR codes", bytes.len()))
+                    Failure::usage(format!("{} bytes are too many for QR codes", bytes.len()))
                         .help("write them to a file")
                 })?;
                 if context.out.json {
@@ -108,7 +126,7 @@ impl<'a> Way<'a> {
     }
 }
 
-/// Shows codes in turn until interrupted; once where nobody looks at a screen.
+/// Shows codes in turn until interrupted; only once where standard output is not a terminal.
 async fn show(parts: &[String]) -> Result<(), Failure> {
     let on_screen = io::stdout().is_terminal();
     loop {
@@ -135,7 +153,7 @@ async fn show(parts: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// One code and its number. In capitals, which take less room in a code.
+/// One code and its number. The text is in capitals, which need less room in a QR code.
 fn draw_part(part: &str, number: usize, of: usize, on_screen: bool) -> Result<String, Failure> {
     let code = qr::draw(&part.to_ascii_uppercase())
         .ok_or_else(|| Failure::other("qr", "a part of the parcel does not fit a QR code"))?;
@@ -143,30 +161,34 @@ fn draw_part(part: &str, number: usize, of: usize, on_screen: bool) -> Result<St
     Ok(format!("{clear}{code}\n{number} of {of}"))
 }
 
+/// Prints and flushes, so that a code is complete on the screen.
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
 }
 
-/// Takes in what was carried here.
+/// Imports a parcel: the file as it was exported, or the texts of its QR codes.
+///
+/// # Errors
+/// The file is not a complete parcel; the pod refuses or is not reached.
 pub(super) async fn import(context: &Context, file: &Path) -> Result<Answer, Failure> {
     let parcel = parcel_in(&read(file, MAX_PARCEL)?)?;
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
-    let told = context.spinner.during("handing it to the pod", mailbox.import_parcel(&parcel)).await?;
-    let mut text = format!("{} new", told.opened);
-    if told.repeats > 0 {
-        text.push_str(&format!(", {} that came before", told.repeats));
+    let imported = context.spinner.during("importing", mailbox.import_parcel(&parcel)).await?;
+    let mut text = format!("{} new", imported.opened);
+    if imported.repeats > 0 {
+        text.push_str(&format!(", {} received before", imported.repeats));
     }
-    if told.refused > 0 {
+    if imported.refused > 0 {
         let why = "not for you, or they cannot be opened any more";
-        text.push_str(&format!(", {} refused: {why}", told.refused));
+        text.push_str(&format!(", {} refused: {why}", imported.refused));
     }
-    Ok(Answer::new(&told, text))
+    Ok(Answer::new(&imported, text))
 }
 
-/// A parcel as it is, or as the texts of its codes.
+/// The parcel in these bytes, or in the texts of QR codes.
 fn parcel_in(bytes: &[u8]) -> Result<Parcel, Failure> {
     let refused = |error: MalformedParcel| Failure::check("bad-parcel", error);
     match (Parcel::parse(bytes), str::from_utf8(bytes)) {
@@ -175,6 +197,10 @@ fn parcel_in(bytes: &[u8]) -> Result<Parcel, Failure> {
     }
 }
 
+/// Puts the texts of QR codes together, one per line in any order.
+///
+/// # Errors
+/// A line is not such a text, or some codes are missing; the failure says how many.
 fn assembled(text: &str) -> Result<Vec<u8>, Failure> {
     let mut assembler = Assembler::new();
     let (mut have, mut of) = (0, 0);
@@ -189,11 +215,14 @@ fn assembled(text: &str) -> Result<Vec<u8>, Failure> {
     if of == 0 {
         return Err(Failure::check("bad-parcel", MalformedParcel::NotAParcel));
     }
-    let detail = format!("only {have} of {of} codes are here; nothing was taken in");
-    Err(Failure::check("parts-missing", detail).help("add the others, in any order"))
+    let detail = format!("only {have} of {of} codes were given; nothing was imported");
+    Err(Failure::check("parts-missing", detail).help("add the missing ones, in any order"))
 }
 
-/// A contact as a vCard.
+/// Exports a contact as a vCard.
+///
+/// # Errors
+/// The file exists; there is no such contact; the pod refuses or is not reached.
 pub(super) async fn export_card(
     context: &Context,
     wanted: &str,
@@ -219,7 +248,10 @@ pub(super) async fn export_card(
     }
 }
 
-/// Puts a person on record by their vCard.
+/// Imports a person from a vCard. An invite of theirs is then recognised by their root key.
+///
+/// # Errors
+/// The file is not a vCard with a root key; the pod refuses or is not reached.
 pub(super) async fn import_card(context: &Context, file: &Path) -> Result<Answer, Failure> {
     let bytes = read(file, MAX_VCARD)?;
     let text = str::from_utf8(&bytes).map_err(|_| Failure::check("bad-vcard", "this is not a text"))?;
@@ -227,12 +259,17 @@ pub(super) async fn import_card(context: &Context, file: &Path) -> Result<Answer
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let contact = context.spinner.during("telling the pod", mailbox.import_card(&card)).await?;
-    let text =
-        format!("{} is on record; messages go once one of you has used the other's invite", contact.name);
+    let text = format!(
+        "{} is imported; messages can be sent once one of you has accepted the other's invite",
+        contact.name
+    );
     Ok(Answer::new(&contact, text))
 }
 
-/// A file of at most `max` bytes, or standard input.
+/// Reads a file of at most `max` bytes, or standard input.
+///
+/// # Errors
+/// It cannot be read, or has more bytes.
 fn read(path: &Path, max: usize) -> Result<Vec<u8>, Failure> {
     let failed =
         |error: io::Error| Failure::other("file", format!("cannot read {}: {error}", path.display()));
@@ -269,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parcel_is_read_as_it_is_and_from_its_codes_in_any_order() {
+    fn parcel_reads_from_file_and_from_codes_in_any_order() {
         let parcel = parcel();
         assert_eq!(parcel_in(&parcel.to_bytes()).unwrap(), parcel);
         let mut parts = carrier::parts(&parcel.to_bytes()).unwrap();
@@ -279,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named() {
+    fn missing_and_damaged_parts_are_named() {
         let parts = carrier::parts(&parcel().to_bytes()).unwrap();
         let failure = parcel_in(parts[1..].join("\n").as_bytes()).unwrap_err();
         let says = format!("only {} of {} codes", parts.len() - 1, parts.len());
@@ -292,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_of_a_row_fits_the_screen() {
+    fn every_code_of_a_parcel_fits_the_screen() {
         let parts = carrier::parts(&parcel().to_bytes()).unwrap();
         for (number, part) in parts.iter().enumerate() {
             let shown = draw_part(part, number + 1, parts.len(), false).unwrap();

@@ -1,4 +1,7 @@
-//! From the errors of the library to what a command says.
+//! Translates the errors of the libraries into failures: kind, exit status and advice.
+//!
+//! Each error enum is matched here once, so that a new variant makes the compiler ask for its
+//! advice.
 
 use autonomy_shards::DealError;
 

@@ -1,4 +1,7 @@
-//! `contact …` but for invites: who they are, and how it stands with them.
+//! `contact …` without invites: contacts and what is known about them.
+//!
+//! A contact is named by the name its owner gave it or by the beginning of its id. What contacts
+//! call themselves is shown and never used to find them.
 
 use autonomy_messaging::safety::{Comparison, SafetyNumber};
 use serde_json::json;
@@ -14,10 +17,14 @@ use super::{
 use autonomy_api::{Contact, ContactState, UpdateContact};
 use autonomy_client::printable;
 
-/// Fewest characters of an id that are taken for it: 65,536 contacts apart, and few names look like that.
+/// Fewest characters that count as the beginning of an id: 65,536 contacts can be told apart, and
+/// few names look like that.
 const MIN_ID_PREFIX: usize = 4;
 
 /// Carries out a verb of `contact`.
+///
+/// # Errors
+/// There is no such contact or invite; a check refused; the pod refuses or is not reached.
 pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Answer, Failure> {
     match verb {
         ContactVerb::Invite(wish) => invite::make(context, wish).await,
@@ -32,7 +39,7 @@ pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Answ
         ContactVerb::Rename { contact, name } => {
             let change =
                 UpdateContact { name: Some(ask::written("name", &name)?), ..UpdateContact::default() };
-            update(context, &contact, change, "is the name from now on").await
+            update(context, &contact, change, "is the new name").await
         }
         ContactVerb::Safety { contact } => safety(context, &contact).await,
         ContactVerb::Verify { contact, scanned, yes } => {
@@ -40,15 +47,15 @@ pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Answ
         }
         ContactVerb::Unverify { contact } => {
             let change = UpdateContact { verified: Some(false), ..UpdateContact::default() };
-            update(context, &contact, change, "is not marked as compared any more").await
+            update(context, &contact, change, "is no longer marked as verified").await
         }
         ContactVerb::Block { contact } => {
             let change = UpdateContact { blocked: Some(true), ..UpdateContact::default() };
-            update(context, &contact, change, "is blocked: nothing is heard from them").await
+            update(context, &contact, change, "is blocked: nothing they send is accepted").await
         }
         ContactVerb::Unblock { contact } => {
             let change = UpdateContact { blocked: Some(false), ..UpdateContact::default() };
-            update(context, &contact, change, "is heard again").await
+            update(context, &contact, change, "is no longer blocked").await
         }
         ContactVerb::Export { contact, file } => carry::export_card(context, &contact, file.as_deref()).await,
         ContactVerb::Import { file } => carry::import_card(context, &file).await,
@@ -59,6 +66,8 @@ pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Answ
     }
 }
 
+/// Confirms a person who used an invite. From then on messages flow, though nobody has compared
+/// safety numbers yet: the output shows how.
 async fn confirm(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let asking = find(context, &mail, wanted, Some(ContactState::Asking)).await?;
@@ -66,7 +75,7 @@ async fn confirm(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let contact = context.spinner.during("telling the pod", mailbox.confirm(&asking.id)).await?;
     let digits = contact.safety_number.clone().unwrap_or_default();
     let text = format!(
-        "{} is a contact now.\nTo be sure that nobody stands between you, compare these digits with theirs:\n\n  {}\n\n\
+        "{} is a contact now.\nTo be sure that nobody stands between you, compare these digits with the ones they see:\n\n  {}\n\n\
          and then: `autonomy contact verify {}`",
         contact.name,
         printable(&digits),
@@ -75,6 +84,7 @@ async fn confirm(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     Ok(Answer::new(&contact, text))
 }
 
+/// Lists contacts and people who wait for a confirmation.
 async fn list(context: &Context) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let contacts = context.spinner.during("asking the pod", mail.mailbox().contacts()).await?;
@@ -91,7 +101,7 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
         ]
     };
     let rows: Vec<Vec<String>> = contacts.iter().map(row).collect();
-    let head = ["name", "state", "compared", "unread", "on their way", "last heard", "id"];
+    let head = ["name", "state", "verified", "unread", "not delivered", "last heard", "id"];
     let text = match rows.is_empty() {
         true => "no contact yet: `autonomy contact invite`, or `autonomy contact accept INVITE`".to_owned(),
         false => table(&head, &rows),
@@ -99,6 +109,7 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::new(&json!({ "contacts": contacts }), text))
 }
 
+/// Shows one contact in full.
 async fn show(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let found = find(context, &mail, wanted, None).await?;
@@ -106,21 +117,22 @@ async fn show(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     Ok(Answer::new(&contact, described(&contact)))
 }
 
+/// A contact in words.
 fn described(contact: &Contact) -> String {
     let count = |number: u32| if number == 0 { String::new() } else { number.to_string() };
     let own = contact.card_name.clone().filter(|name| *name != contact.name);
     let compared = if contact.verified { "yes" } else { "no" };
     let mut text = pairs([
         ("name", contact.name.clone()),
-        ("calls themselves", own.unwrap_or_default()),
+        ("name they use", own.unwrap_or_default()),
         ("state", state(contact.state).to_owned()),
         ("identity", contact.identity.clone()),
         ("id", contact.id.clone()),
         ("since", time(contact.created_at)),
         ("last heard", contact.heard_at.map_or_else(|| "never".to_owned(), time)),
         ("unread", count(contact.unread)),
-        ("on their way", count(contact.queued)),
-        ("compared", compared.to_owned()),
+        ("not delivered", count(contact.queued)),
+        ("verified", compared.to_owned()),
         ("safety number", contact.safety_number.as_deref().map_or_else(String::new, printable)),
     ]);
     for place in &contact.places {
@@ -129,6 +141,7 @@ fn described(contact: &Contact) -> String {
     text
 }
 
+/// Changes a contact and says what it now is.
 async fn update(
     context: &Context,
     wanted: &str,
@@ -142,6 +155,8 @@ async fn update(
     Ok(Answer::new(&contact, format!("{} {done}", contact.name)))
 }
 
+/// Shows the safety number of a contact as digits, words and QR code. With a profile it is computed
+/// here from both root keys; the pod's answer is only compared with it.
 async fn safety(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
@@ -149,7 +164,7 @@ async fn safety(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let compared =
         if safety.verified { "You have compared them." } else { "You have not compared them yet." };
     let text = format!(
-        "{}\n\n{}\n\n{} sees the same digits and words, or somebody stands between you.\n{compared}",
+        "{}\n\n{}\n\n{} must see the same digits and words; if not, somebody is between you.\n{compared}",
         in_rows(&safety.digits, 4),
         in_rows(&safety.words, 6),
         contact.name
@@ -158,13 +173,17 @@ async fn safety(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     Ok(Answer::new(&safety, text).with_qr(qr))
 }
 
-/// Words in rows of so many, indented.
+/// Words in indented rows of `width` words.
 fn in_rows(text: &str, width: usize) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let rows = words.chunks(width).map(|row| format!("  {}", row.join(" ")));
     rows.collect::<Vec<_>>().join("\n")
 }
 
+/// Marks a contact as verified, after the person or this device has compared the safety numbers.
+///
+/// # Errors
+/// The numbers differ, the person says no, or there is nobody to ask.
 async fn verify(
     context: &Context,
     wanted: &str,
@@ -184,13 +203,16 @@ async fn verify(
     }
     let change = UpdateContact { verified: Some(true), ..UpdateContact::default() };
     let contact = context.spinner.during("telling the pod", mailbox.update(&contact.id, &change)).await?;
-    Ok(Answer::new(&contact, format!("{} is marked as compared", contact.name)))
+    Ok(Answer::new(&contact, format!("{} is marked as verified", contact.name)))
 }
 
-/// Compares what the other side shows with what follows from the identities.
+/// Compares the text of the contact's QR code with the number that follows from both root keys.
+///
+/// # Errors
+/// There is no profile; the text is not a safety number; or the numbers differ.
 fn compare(mail: &Mail, contact: &Contact, scanned: &str) -> Result<(), Failure> {
     let own = mail.own.ok_or_else(|| {
-        Failure::other("no-profile", "only a device can compare: it knows who you are")
+        Failure::other("no-profile", "only a device can compare: it holds your identity")
             .help("run this where the device's profile is")
     })?;
     let other = contact.identity.parse().map_err(|error| Failure::check("bad-answer", error))?;
@@ -199,23 +221,27 @@ fn compare(mail: &Mail, contact: &Contact, scanned: &str) -> Result<(), Failure>
         Comparison::Different => {
             let detail = format!("this is not the safety number of you and {}", contact.name);
             Err(Failure::check("safety-number", detail).help(
-                "somebody stands between you, or another contact's code was scanned: nothing was marked",
+                "somebody may be between you, or the code of another contact was scanned; nothing was marked",
             ))
         }
     }
 }
 
+/// Deletes a contact with all messages, or declines a person who asks.
 async fn remove(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, None).await?;
-    let question = format!("Forget {} and all that was said?", contact.name);
+    let question = format!("Delete {} and all messages?", contact.name);
     ask::confirm(&question, yes)?;
     context.spinner.during("telling the pod", mail.mailbox().remove(&contact.id)).await?;
     let json = json!({ "removed": contact.id, "name": contact.name });
-    Ok(Answer::new(&json, format!("{} is forgotten", contact.name)))
+    Ok(Answer::new(&json, format!("{} is deleted", contact.name)))
 }
 
-/// Asks for the contacts, and gives the one that is meant.
+/// Asks for the contacts and returns the one that is meant.
+///
+/// # Errors
+/// As [`choose`]; or the pod is not reached.
 pub(super) async fn find(
     context: &Context,
     mail: &Mail,
@@ -226,8 +252,12 @@ pub(super) async fn find(
     choose(&contacts, wanted, state).cloned()
 }
 
-/// The contact that is meant, by name, id, or the beginning of the id. Where several are, one in `state` goes first:
-/// somebody who asks may call themselves as they like, and must not come between two who are contacts.
+/// The contact that is meant, by name, id, or the beginning of the id. Among several, one in
+/// `state` goes first: a person who asks to become a contact chooses their own name, and must not
+/// get between two who are contacts already.
+///
+/// # Errors
+/// There is none, or several that fit equally.
 pub(super) fn choose<'a>(
     contacts: &'a [Contact],
     wanted: &str,
@@ -243,28 +273,30 @@ pub(super) fn choose<'a>(
     match (found.as_slice(), preferred.as_slice()) {
         ([contact], _) | (_, [contact]) => Ok(contact),
         ([], _) => {
-            Err(Failure::usage(format!("there is no contact called `{}`", printable(wanted))).help(list))
+            Err(Failure::usage(format!("no contact has the name or id `{}`", printable(wanted))).help(list))
         }
         (several, _) => {
             let ids: Vec<&str> = several.iter().map(|contact| short(&contact.id)).collect();
-            let detail = format!("several contacts are called `{}`: {}", printable(wanted), ids.join(", "));
-            Err(Failure::usage(detail).help("give the id in place of the name"))
+            let detail =
+                format!("several contacts have the name `{}`: {}", printable(wanted), ids.join(", "));
+            Err(Failure::usage(detail).help("give the id instead of the name"))
         }
     }
 }
 
-/// Enough of an id to type it.
+/// The first eight characters of an id: enough to name it.
 pub(super) fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
+/// The state of a contact in words.
 fn state(state: ContactState) -> &'static str {
     match state {
-        ContactState::Joining => "waits for their yes",
-        ContactState::Asking => "asks to be confirmed",
+        ContactState::Joining => "waits for their confirmation",
+        ContactState::Asking => "waits for your confirmation",
         ContactState::Active => "contact",
         ContactState::Blocked => "blocked",
-        ContactState::Known => "known by a card",
+        ContactState::Known => "imported from a vCard",
     }
 }
 
@@ -291,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_who_takes_a_name_does_not_come_between_contacts() {
+    fn choose_prefers_contact_over_stranger_of_same_name() {
         let contacts = [
             person("aaaa1111", "Bob", ContactState::Asking),
             person("aaaa2222", "Bob", ContactState::Active),

@@ -1,4 +1,4 @@
-//! What every verb needs: settings, the way to speak, the passphrase, and a way to the pod.
+//! What every verb needs: settings, output, the passphrase, and a connection to the pod.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,26 +19,30 @@ use autonomy_daemon::{
 };
 use autonomy_store::{Unlock, UnlockSources};
 
-/// The frame of one command.
+/// Flags and settings of one command, and how it prints.
 #[derive(Debug)]
 pub(super) struct Context {
+    /// The flags as typed.
     pub(super) flags: Global,
+    /// The settings, with the flags applied.
     pub(super) config: Config,
+    /// How results are printed.
     pub(super) out: Output,
+    /// Shows what is being waited for.
     pub(super) spinner: Spinner,
 }
 
-/// Who speaks to the pod.
+/// Who talks to the pod.
 #[derive(Debug)]
 pub(super) enum Session {
-    /// A device with its profile: it checks what the pod says.
+    /// A device with its profile: it checks the pod's answers.
     Device(Box<Device>),
-    /// The owner of the pod's machine, without a profile: sees what the pod says.
+    /// The owner of the pod's machine, without a profile: the pod's answers are shown unchecked.
     Owner(PodClient),
 }
 
 impl Session {
-    /// The pod, for what needs no checking.
+    /// The connection, for requests whose answers need no check.
     pub(super) fn pod(&self) -> &PodClient {
         match self {
             Self::Device(device) => &device.pod,
@@ -47,22 +51,28 @@ impl Session {
     }
 }
 
-/// The pod and whose it is, with the profile closed again: other commands need it while this one waits.
+/// The connection to the pod and its owner's identity, with the profile closed again: other
+/// commands need the profile while this one waits.
 #[derive(Debug)]
 pub(super) struct Mail {
+    /// The connection.
     pub(super) pod: PodClient,
+    /// The owner's root key; `None` without a profile.
     pub(super) own: Option<RootPublic>,
 }
 
 impl Mail {
-    /// The owner's mailbox.
+    /// The owner's mailbox at the pod.
     pub(super) fn mailbox(&self) -> Mailbox<'_> {
         Mailbox::new(&self.pod, self.own)
     }
 }
 
 impl Context {
-    /// Reads the settings and lays the flags over them.
+    /// Reads the settings and applies the flags over them.
+    ///
+    /// # Errors
+    /// The settings cannot be read or used.
     pub(super) fn new(flags: Global) -> Result<Self, Failure> {
         let mut config =
             Config::load(flags.config.as_deref()).map_err(|error| Failure::usage(error.to_string()))?;
@@ -82,17 +92,21 @@ impl Context {
         Ok(Self { config, out, spinner: Spinner::new(flags.json), flags })
     }
 
-    /// The pod of this machine.
+    /// The folder of the pod on this machine.
     pub(super) fn pod_dir(&self) -> PodDir {
         PodDir::new(absolute(&self.config.data_dir()))
     }
 
-    /// The folder of this device's profile. Absolute, since the agent works elsewhere.
+    /// The folder of this device's profile. Absolute, since the agent runs in another folder.
     pub(super) fn profile_dir(&self) -> PathBuf {
         absolute(&self.config.profile_dir())
     }
 
-    /// What opens a store, asked for once where no other place has it.
+    /// The secret that opens a store. The person is asked only where no file, environment variable
+    /// or service manager provides one. `new` asks twice.
+    ///
+    /// # Errors
+    /// There is no secret and nobody to ask, or a file of it cannot be read.
     pub(super) fn unlock(&self, whose: &str, new: bool) -> Result<Unlock, Failure> {
         let sources = UnlockSources {
             passphrase_file: self.config.passphrase_file.clone(),
@@ -105,6 +119,9 @@ impl Context {
     }
 
     /// Opens this device's profile.
+    ///
+    /// # Errors
+    /// There is none, it is in use, or the secret is wrong.
     pub(super) async fn profile(&self) -> Result<Profile, Failure> {
         let dir = self.profile_dir();
         if !Profile::exists(&dir) {
@@ -115,7 +132,11 @@ impl Context {
         Ok(self.spinner.during("opening the profile", Profile::open(&dir, &unlock)).await?)
     }
 
-    /// The way to the pod: as a device where there is a profile, else by the pod's own socket.
+    /// Connects to the pod: as a device where there is a profile, else through the pod's own
+    /// socket.
+    ///
+    /// # Errors
+    /// There is neither a profile nor a socket; or the connection cannot be made.
     pub(super) async fn session(&self) -> Result<Session, Failure> {
         let socket = self.flags.pod_socket.clone().unwrap_or_else(|| self.pod_dir().socket());
         if !Profile::exists(&self.profile_dir()) {
@@ -132,7 +153,10 @@ impl Context {
         Ok(Session::Device(Box::new(Device { profile, pod: PodClient::new(transport) })))
     }
 
-    /// The way to the owner's mailbox at the pod.
+    /// Connects to the owner's mailbox at the pod, and closes the profile.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
     pub(super) async fn mail(&self) -> Result<Mail, Failure> {
         Ok(match self.session().await? {
             Session::Device(device) => {
@@ -143,7 +167,11 @@ impl Context {
         })
     }
 
-    /// The same for verbs that only a device can do.
+    /// Connects as a device, for verbs that need its keys. `what` completes the sentence "only a
+    /// device can …".
+    ///
+    /// # Errors
+    /// As [`session`](Self::session); or there is no profile.
     pub(super) async fn device(&self, what: &str) -> Result<Device, Failure> {
         match self.session().await? {
             Session::Device(device) => Ok(*device),
@@ -170,6 +198,7 @@ impl Context {
         }
     }
 
+    /// Connects through Tor, by the agent or inside this command.
     async fn over_tor(&self, profile: &Profile) -> Result<Transport, Failure> {
         let setup = profile.setup(&self.link_settings())?;
         if self.flags.no_agent {
@@ -181,6 +210,7 @@ impl Context {
         Ok(self.spinner.during("starting Tor", found).await?)
     }
 
+    /// Shows how far Tor's start is.
     fn say_progress(&self, progress: &Progress) {
         self.spinner.say(&format!("starting Tor: {} %, {}", progress.percent, progress.text));
     }
@@ -199,6 +229,7 @@ pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// The path from the root; the path itself where the current folder is gone.
 pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

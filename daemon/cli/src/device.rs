@@ -1,4 +1,7 @@
-//! `device …`: who may enter.
+//! `device …`: which devices may connect to the pod.
+//!
+//! A new device prints a request, a device with full access answers it with a grant, and the new
+//! device accepts the grant. Both are single lines of text, sealed where they carry secrets.
 
 use std::fmt::Write as _;
 
@@ -6,7 +9,7 @@ use serde_json::json;
 
 use super::{
     Failure,
-    args::{Access, DeviceVerb},
+    args::{AccessArg, DeviceVerb},
     ask,
     context::{Context, now},
     output::{Answer, table, time},
@@ -14,6 +17,10 @@ use super::{
 use autonomy_client::{Profile, printable, profile::Birth};
 
 /// Carries out a verb of `device`.
+///
+/// # Errors
+/// A text is not what it should be; there is no such device; a check refused; the pod refuses or is
+/// not reached.
 pub(super) async fn device(context: &Context, verb: DeviceVerb) -> Result<Answer, Failure> {
     match verb {
         DeviceVerb::Request { name } => request(context, name).await,
@@ -24,7 +31,8 @@ pub(super) async fn device(context: &Context, verb: DeviceVerb) -> Result<Answer
     }
 }
 
-/// Makes a profile without payment key and identity where there is none, and asks in its name.
+/// Prints a request in the name of this device. Where there is no profile, one without payment key
+/// and identity is made: the device can propose payments and never sign one.
 async fn request(context: &Context, name: String) -> Result<Answer, Failure> {
     let dir = context.profile_dir();
     let profile = if Profile::exists(&dir) {
@@ -34,29 +42,31 @@ async fn request(context: &Context, name: String) -> Result<Answer, Failure> {
         Profile::create(&dir, &unlock, Birth { name, auth_seed: None, payment_seed: None })?
     };
     let request = profile.device_request()?;
-    let text = format!("{request}\n\nNext, on a device that is in: `autonomy device add REQUEST`.");
+    let text = format!("{request}\n\nNext, on a device with full access: `autonomy device add REQUEST`.");
     let json = json!({ "request": request, "profile_dir": dir, "name": profile.name() });
     Ok(Answer::new(&json, text).with_qr(request.to_ascii_uppercase()))
 }
 
+/// Adds a device and prints its grant. The grant carries the account maps as far as they fit; the
+/// output names the others.
 async fn add(
     context: &Context,
     request: &str,
     name: Option<&str>,
-    access: Access,
+    access: AccessArg,
 ) -> Result<Answer, Failure> {
     let request = ask::text(request)?;
-    let mut device = context.device("let others in").await?;
+    let mut device = context.device("add other devices").await?;
     let access = match access {
-        Access::Minimal => autonomy_api::Access::Minimal,
-        Access::Limited => autonomy_api::Access::Limited,
-        Access::Full => autonomy_api::Access::Full,
+        AccessArg::Minimal => autonomy_api::Access::Minimal,
+        AccessArg::Limited => autonomy_api::Access::Limited,
+        AccessArg::Full => autonomy_api::Access::Full,
     };
     let work = device.let_in(&request, name, access, now());
-    let let_in = context.spinner.during("telling the pod", work).await?;
-    let mut text = format!("{}\n\nNext, on the new device: `autonomy device join GRANT`.", let_in.grant);
-    if !let_in.left_out.is_empty() {
-        let names: Vec<String> = let_in.left_out.iter().map(|name| printable(name)).collect();
+    let added = context.spinner.during("telling the pod", work).await?;
+    let mut text = format!("{}\n\nNext, on the new device: `autonomy device join GRANT`.", added.grant);
+    if !added.left_out.is_empty() {
+        let names: Vec<String> = added.left_out.iter().map(|name| printable(name)).collect();
         let _ = write!(
             text,
             "\nThe grant has no room for the maps of these accounts: {}.\nCarry each over: `autonomy account export \
@@ -65,11 +75,12 @@ async fn add(
         );
     }
     let json = json!({
-        "id": let_in.id, "name": let_in.name, "grant": let_in.grant, "left_out": let_in.left_out,
+        "id": added.id, "name": added.name, "grant": added.grant, "left_out": added.left_out,
     });
-    Ok(Answer::new(&json, text).with_qr(let_in.grant.to_ascii_uppercase()))
+    Ok(Answer::new(&json, text).with_qr(added.grant.to_ascii_uppercase()))
 }
 
+/// Accepts a grant, so that this device belongs to the pod's owner.
 async fn join(context: &Context, grant: &str) -> Result<Answer, Failure> {
     let grant = ask::text(grant)?;
     let mut profile = context.profile().await?;
@@ -77,13 +88,15 @@ async fn join(context: &Context, grant: &str) -> Result<Answer, Failure> {
     let pod = profile.pod().ok_or_else(super::context::no_pod)?;
     let (root, accounts) = (pod.root().to_string(), profile.accounts().count());
     let text = format!(
-        "This device belongs to {root} now: compare this with `autonomy status` on the device that let it in.\n\
-         {accounts} account map(s) came along."
+        "This device belongs to {root} now: compare this with `autonomy status` on the device that added it.\n\
+         {accounts} account map(s) were included."
     );
     let json = json!({ "owner": root, "pod_key": pod.pod_key().to_string(), "accounts": accounts });
     Ok(Answer::new(&json, text))
 }
 
+/// Lists the devices with their access, and how many more can be added before new addresses are
+/// needed.
 async fn list(context: &Context) -> Result<Answer, Failure> {
     let session = context.session().await?;
     let devices = context.spinner.during("asking the pod", session.pod().devices()).await?;
@@ -96,6 +109,7 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::new(&devices, text))
 }
 
+/// A device as a row of the table.
 fn row(device: &autonomy_api::Device) -> Vec<String> {
     let access = match device.access {
         autonomy_api::Access::Minimal => "minimal",
@@ -108,6 +122,7 @@ fn row(device: &autonomy_api::Device) -> Vec<String> {
     vec![name, access.to_owned(), time(device.added_at), seen, printable(&device.id)]
 }
 
+/// Revokes a device by name or id. Its open connections get no further answer.
 async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Failure> {
     let session = context.session().await?;
     let devices = context.spinner.during("asking the pod", session.pod().devices()).await?.devices;
@@ -116,15 +131,14 @@ async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Fa
     let device = match named.as_slice() {
         [device] => *device,
         [] => {
-            return Err(
-                Failure::usage(format!("no device is called `{wanted}`")).help("see `autonomy device list`")
-            );
+            return Err(Failure::usage(format!("no device has the name or id `{wanted}`"))
+                .help("see `autonomy device list`"));
         }
-        _ => return Err(Failure::usage(format!("several devices are called `{wanted}`: give the id"))),
+        _ => return Err(Failure::usage(format!("several devices have the name `{wanted}`: give the id"))),
     };
     let name = printable(&device.name);
     let own = if device.this_device { " This is the device you are using." } else { "" };
-    ask::confirm(&format!("Shut out {name}?{own} It cannot come back without a new grant."), yes)?;
+    ask::confirm(&format!("Revoke {name}?{own} It cannot connect again without a new grant."), yes)?;
     context.spinner.during("telling the pod", session.pod().revoke_device(&device.id)).await?;
-    Ok(Answer::new(&json!({ "revoked": device.id, "name": device.name }), format!("{name} is shut out")))
+    Ok(Answer::new(&json!({ "revoked": device.id, "name": device.name }), format!("{name} is revoked")))
 }

@@ -1,4 +1,6 @@
-//! `events`: what happened at the pod, once or as it happens.
+//! `events`: what happened at the pod, once or continuously.
+//!
+//! A device remembers the last event it has shown, so the next command goes on after it.
 
 use std::{
     io::{self, Write},
@@ -15,11 +17,16 @@ use super::{
 use autonomy_api::{Event, EventKind};
 use autonomy_client::{CallError, PodClient, Profile, printable};
 
-/// Pause before a broken stream is opened again; doubled each time in vain, up to [`LONGEST_PAUSE`].
+/// Pause before a broken stream is opened again; doubled after each failure, up to
+/// [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Prints events, one a line, and remembers the last one shown where there is a profile.
+/// Prints events, one per line, and remembers the last one where there is a profile.
+///
+/// # Errors
+/// The pod refuses or, without `--follow`, is not reached; the profile cannot be written.
 pub(super) async fn events(context: &Context, wish: &Events) -> Result<(), Failure> {
     let (pod, remembered) = match context.session().await? {
         // The profile is closed while events are followed: other commands need it.
@@ -28,25 +35,27 @@ pub(super) async fn events(context: &Context, wish: &Events) -> Result<(), Failu
     };
     let mut last = wish.after.or(remembered).unwrap_or(0);
     let before = last;
-    let told = tokio::select! {
-        told = follow(context, &pod, wish.follow, &mut last) => told,
+    let outcome = tokio::select! {
+        outcome = follow(context, &pod, wish.follow, &mut last) => outcome,
         _ = tokio::signal::ctrl_c() => Ok(()),
     };
     if last > before && Profile::exists(&context.profile_dir()) {
         context.profile().await?.set_event_cursor(last)?;
     }
-    told
+    outcome
 }
 
+/// Prints events and, with `follow`, reconnects when the stream breaks.
 async fn follow(context: &Context, pod: &PodClient, follow: bool, last: &mut u64) -> Result<(), Failure> {
     let mut pause = FIRST_PAUSE;
     loop {
         let before = *last;
-        match tell(context, pod, follow, last).await {
-            Ok(Told::ReaderGone) => return Ok(()),
-            Ok(Told::All) if !follow => return Ok(()),
-            Ok(Told::All) | Err(CallError::Unreachable { .. } | CallError::TooSlow { .. }) if follow => {}
-            Ok(Told::All) => return Ok(()),
+        match show_events(context, pod, follow, last).await {
+            Ok(StreamEnd::ReaderGone) => return Ok(()),
+            Ok(StreamEnd::All) if !follow => return Ok(()),
+            Ok(StreamEnd::All) | Err(CallError::Unreachable { .. } | CallError::TooSlow { .. }) if follow => {
+            }
+            Ok(StreamEnd::All) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
         if *last > before {
@@ -57,13 +66,24 @@ async fn follow(context: &Context, pod: &PodClient, follow: bool, last: &mut u64
     }
 }
 
-enum Told {
+/// How a stream of events ended.
+enum StreamEnd {
+    /// The pod ended it: without `follow` that is the end of the list.
     All,
+    /// Nobody reads standard output any more.
     ReaderGone,
 }
 
-/// Opens the stream after `last` and prints what comes until it ends.
-async fn tell(context: &Context, pod: &PodClient, follow: bool, last: &mut u64) -> Result<Told, CallError> {
+/// Opens the stream after `last`, prints its events and moves `last` along.
+///
+/// # Errors
+/// The stream could not be opened, or broke. What was printed before counts as shown.
+async fn show_events(
+    context: &Context,
+    pod: &PodClient,
+    follow: bool,
+    last: &mut u64,
+) -> Result<StreamEnd, CallError> {
     let mut stream = pod.events(Some(*last), follow).await?;
     while let Some(event) = stream.next().await? {
         let line = match context.out.json {
@@ -72,17 +92,18 @@ async fn tell(context: &Context, pod: &PodClient, follow: bool, last: &mut u64) 
         };
         let mut out = io::stdout().lock();
         if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
-            return Ok(Told::ReaderGone);
+            return Ok(StreamEnd::ReaderGone);
         }
         *last = event.id;
     }
-    Ok(Told::All)
+    Ok(StreamEnd::All)
 }
 
+/// An event as one sentence for people.
 fn sentence(event: &Event) -> String {
     match &event.kind {
-        EventKind::DeviceAdded { name, .. } => format!("device {} was let in", printable(name)),
-        EventKind::DeviceRevoked { name, .. } => format!("device {} was shut out", printable(name)),
+        EventKind::DeviceAdded { name, .. } => format!("device {} was added", printable(name)),
+        EventKind::DeviceRevoked { name, .. } => format!("device {} was revoked", printable(name)),
         EventKind::AccountCreated { name, .. } => format!("account {} is ready", printable(name)),
         EventKind::TransactionSeen { txid, net_sat, estimated_minutes, .. } => {
             let wait = estimated_minutes
@@ -106,7 +127,8 @@ fn sentence(event: &Event) -> String {
     }
 }
 
-/// The same for contacts, messages and relays. People are named by the beginning of their id, which every verb takes.
+/// The same for contacts, messages, files and relays. People are named by the beginning of their
+/// id, which every verb accepts.
 fn sentence_of_people(kind: &EventKind) -> String {
     let who = |contact: &str| printable(contact).chars().take(8).collect::<String>();
     match kind {
@@ -115,11 +137,11 @@ fn sentence_of_people(kind: &EventKind) -> String {
             format!("invite {} cannot be used: {}", who(invite), printable(detail))
         }
         EventKind::ContactAsked { contact } => {
-            format!("{0} used an invite and asks: `autonomy contact confirm {0}`", who(contact))
+            format!("{0} used your invite: `autonomy contact confirm {0}`", who(contact))
         }
         EventKind::ContactConnected { contact } => format!("{} is a contact now", who(contact)),
         EventKind::JoinFailed { contact, detail } => {
-            format!("the invite of {} leads nowhere: {}", who(contact), printable(detail))
+            format!("the invite of {} cannot be used: {}", who(contact), printable(detail))
         }
         EventKind::ContactChanged { contact } => format!("the card of {} changed", who(contact)),
         EventKind::MessageReceived { contact, number } => {
@@ -129,7 +151,7 @@ fn sentence_of_people(kind: &EventKind) -> String {
             format!("message {number} to {} is delivered", who(contact))
         }
         EventKind::MessageExpired { contact, number } => {
-            format!("message {number} to {} was given up", who(contact))
+            format!("message {number} to {} expired", who(contact))
         }
         EventKind::ContactRekeyed { contact } => {
             format!("the conversation with {} has new keys", who(contact))
@@ -144,7 +166,7 @@ fn sentence_of_people(kind: &EventKind) -> String {
             format!("file {} is delivered to {}", who(file), who(contact))
         }
         EventKind::FileCancelled { contact, file } => {
-            format!("file {} to or from {} was given up", who(file), who(contact))
+            format!("file {} to or from {} was cancelled", who(file), who(contact))
         }
         EventKind::RelayTrouble { place, detail } => {
             format!("relay {}: {}", printable(place), printable(detail))
@@ -152,6 +174,6 @@ fn sentence_of_people(kind: &EventKind) -> String {
         EventKind::RelayReplaced { place, by } => {
             format!("relay {} was replaced by {}", printable(place), printable(by))
         }
-        _ => "something that this version has no words for".to_owned(),
+        _ => "an event that this version does not know".to_owned(),
     }
 }

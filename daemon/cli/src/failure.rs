@@ -1,75 +1,81 @@
-//! How a command fails: one sentence on what is wrong, one on what to do, and an exit status that scripts can act on.
+//! How a command fails: one sentence on what is wrong, one on what to do, and an exit status for
+//! scripts.
 
 use std::{borrow::Cow, io::Write};
 
 use autonomy_client::CallError;
 
-/// Exit status of a command.
+/// Exit status of a command. The numbers are part of the interface: scripts depend on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// Something went wrong that has no status of its own.
+    /// A failure without a status of its own.
     Failed = 1,
-    /// The command line is wrong.
+    /// The command line cannot be used.
     Usage = 2,
-    /// This device refused, to protect money or keys.
+    /// A check on this device refused, to protect money or keys.
     Check = 3,
     /// The pod could not be reached.
     Unreachable = 4,
-    /// The pod said no.
+    /// The pod refused.
     PodRefused = 5,
-    /// It may have been done, or not: to be found out before anything is repeated.
+    /// The outcome is unknown and must be found out before anything is repeated.
     InDoubt = 6,
 }
 
 /// A command that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// How the process ends.
+    /// The exit status.
     pub exit: Exit,
-    /// A stable word for scripts.
+    /// A stable identifier for scripts, such as `no-profile`.
     pub kind: Cow<'static, str>,
     /// What is wrong.
     pub detail: String,
-    /// What to do about it, where there is something to say.
+    /// What to do about it, where there is something to do.
     pub help: Option<String>,
 }
 
 impl Failure {
-    /// A failure of a kind.
+    /// A failure of this kind, without advice.
+    #[must_use]
     pub fn new(exit: Exit, kind: &'static str, detail: impl std::fmt::Display) -> Self {
         Self { exit, kind: kind.into(), detail: detail.to_string(), help: None }
     }
 
-    /// Something failed on this machine.
+    /// A failure on this machine, exit status 1.
+    #[must_use]
     pub fn other(kind: &'static str, detail: impl std::fmt::Display) -> Self {
         Self::new(Exit::Failed, kind, detail)
     }
 
-    /// The command line cannot be obeyed.
+    /// A command line that cannot be used, exit status 2.
+    #[must_use]
     pub fn usage(detail: impl std::fmt::Display) -> Self {
         Self::new(Exit::Usage, "usage", detail)
     }
 
-    /// A check refused.
+    /// A check that refused, exit status 3.
+    #[must_use]
     pub fn check(kind: &'static str, detail: impl std::fmt::Display) -> Self {
         Self::new(Exit::Check, kind, detail)
     }
 
-    /// The same, with advice.
+    /// The same failure with advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Tells it on standard error: for people in two lines, for programs as one JSON object.
-    pub fn tell(&self, json: bool) {
+    /// Prints the failure on standard error: for people in two lines, with `json` as one object.
+    pub fn report(&self, json: bool) {
         let text = if json { self.json() } else { self.text() };
-        // Where standard error is closed, the exit status alone has to tell.
+        // Where standard error is closed, the exit status alone reports the failure.
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
+    /// The failure as one JSON object: `{"error": {"kind", "detail", "help"}}`.
     fn json(&self) -> String {
         let mut error = serde_json::json!({ "kind": self.kind, "detail": self.detail });
         if let Some(help) = &self.help {
@@ -78,6 +84,7 @@ impl Failure {
         serde_json::json!({ "error": error }).to_string()
     }
 
+    /// The failure for people.
     fn text(&self) -> String {
         match &self.help {
             Some(help) => format!("error: {}\n help: {help}", self.detail),
@@ -86,7 +93,7 @@ impl Failure {
     }
 }
 
-/// What to do when nothing was done.
+/// Advice where the pod was not reached, so nothing was done.
 const REACH: &str = "check that the pod runs (`autonomy pod status` there) and that this machine is online";
 
 impl From<CallError> for Failure {
@@ -116,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_get_two_lines_and_programs_one_object() {
+    fn failure_prints_two_lines_as_text_and_one_object_as_json() {
         let failure = Failure::check("wrong-address", "the address is not ours").help("do not use it");
         assert_eq!(failure.text(), "error: the address is not ours\n help: do not use it");
         let json: serde_json::Value = serde_json::from_str(&failure.json()).unwrap();
@@ -125,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_fail_has_its_own_status() {
+    fn each_failure_has_its_own_exit_status() {
         let unreachable = CallError::Unreachable { detail: "x".into(), never_sent: true };
         let refused = CallError::Refused {
             kind: "gap-limit".into(),

@@ -1,4 +1,7 @@
 //! `file …`: files to and from contacts.
+//!
+//! A file goes from this device to the pod first, and from there to the contact's pod without this
+//! device. An interrupted transfer goes on where it stopped when the command is repeated.
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +19,10 @@ use autonomy_api::{Contact, ContactState, Direction, File, FileState, UpdateCont
 use autonomy_client::{MailFileError, Wait, printable};
 
 /// Carries out a verb of `file`.
+///
+/// # Errors
+/// There is no such contact or file; a local file cannot be read or written; the pod refuses or is
+/// not reached.
 pub(super) async fn file(context: &Context, verb: FileVerb) -> Result<Answer, Failure> {
     match verb {
         FileVerb::Send { contact, file, name, wait, timeout } => {
@@ -30,12 +37,17 @@ pub(super) async fn file(context: &Context, verb: FileVerb) -> Result<Answer, Fa
     }
 }
 
+/// Connects to the mailbox and finds the contact.
 async fn opened(context: &Context, wanted: &str) -> Result<(Mail, Contact), Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
     Ok((mail, contact))
 }
 
+/// Sends a file; with `within`, waits so many seconds until the contact's pod has all of it.
+///
+/// # Errors
+/// The file changed while it was read, the contact refuses it, or it is not delivered in time.
 async fn send(
     context: &Context,
     wanted: &str,
@@ -46,22 +58,22 @@ async fn send(
     let own_name = || path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
     let name = name
         .or_else(own_name)
-        .ok_or_else(|| Failure::usage("the file has no name that can be told: give one with --name"))?;
+        .ok_or_else(|| Failure::usage("the name of the file is not valid text: give one with --name"))?;
     let name = written("name", &name)?;
     let (mail, contact) = opened(context, wanted).await?;
     let mailbox = mail.mailbox();
     let loaded = |file: &File| context.spinner.say(&format!("the pod has {}", share(file)));
     let sending = Box::pin(mailbox.send_file(&contact.id, path, name, loaded));
-    let mut file = context.spinner.during("handing the file to the pod", sending).await?;
+    let mut file = context.spinner.during("uploading the file to the pod", sending).await?;
     if let Some(seconds) = within {
-        let told = |file: &File| context.spinner.say(&format!("{} has {}", contact.name, share(file)));
-        let following = mailbox.follow_file(&contact.id, &file, Wait::seconds(seconds), told);
-        file = context.spinner.during("waiting until it is there", following).await?;
+        let progress = |file: &File| context.spinner.say(&format!("{} has {}", contact.name, share(file)));
+        let following = mailbox.follow_file(&contact.id, &file, Wait::seconds(seconds), progress);
+        file = context.spinner.during("waiting for delivery", following).await?;
         match file.state {
             FileState::Complete => {}
             FileState::Cancelled => {
                 let detail =
-                    format!("file {} was given up: {} does not take it", short(&file.id), contact.name);
+                    format!("file {} was cancelled: {} does not accept it", short(&file.id), contact.name);
                 return Err(Failure::new(Exit::PodRefused, "file-cancelled", detail));
             }
             _ => return Err(not_yet(&file, seconds)),
@@ -69,17 +81,25 @@ async fn send(
     }
     let text = match file.state {
         FileState::Complete => format!("✓ delivered: {} has {}", contact.name, file.name),
-        _ => format!("file {} is on its way to {}", short(&file.id), contact.name),
+        _ => format!("file {} is being delivered to {}", short(&file.id), contact.name),
     };
     Ok(Answer::new(&file, text))
 }
 
+/// The failure of a transfer that needs longer than the person wants to wait. The transfer itself
+/// goes on.
 fn not_yet(file: &File, seconds: u64) -> Failure {
-    let detail = format!("file {} is still on its way after {seconds} s: {}", short(&file.id), share(file));
+    let detail = format!("file {} is not complete after {seconds} s: {}", short(&file.id), share(file));
     Failure::new(Exit::Failed, "not-delivered-yet", detail)
-        .help("the pod goes on by itself; `autonomy file list` shows how it stands")
+        .help("the transfer continues; `autonomy file list` shows its progress")
 }
 
+/// Fetches a file from the pod and checks its hash; with `within`, waits so many seconds until the
+/// pod has all of it.
+///
+/// # Errors
+/// The file is not complete at the pod; its bytes do not have the offered hash; or the target
+/// exists.
 async fn get(
     context: &Context,
     wanted: &str,
@@ -92,14 +112,14 @@ async fn get(
     let files = context.spinner.during("asking the pod", mailbox.files(&contact.id)).await?;
     let mut file = choose(&files, file)?.clone();
     if let Some(seconds) = within {
-        let told = |file: &File| context.spinner.say(&format!("your pod has {}", share(file)));
-        let following = mailbox.follow_file(&contact.id, &file, Wait::seconds(seconds), told);
-        file = context.spinner.during("waiting until it is here", following).await?;
+        let progress = |file: &File| context.spinner.say(&format!("your pod has {}", share(file)));
+        let following = mailbox.follow_file(&contact.id, &file, Wait::seconds(seconds), progress);
+        file = context.spinner.during("waiting for the file", following).await?;
         if file.state == FileState::Underway {
             return Err(not_yet(&file, seconds));
         }
     }
-    // Its name is no path: that was checked when it was told.
+    // The name is not a path: that was checked when the file was offered.
     let path = out.unwrap_or_else(|| PathBuf::from(&file.name));
     let done = |bytes: u64| context.spinner.say(&format!("{bytes} of {} bytes", file.size));
     let fetching = mailbox.fetch_file(&contact.id, &file, &path, done);
@@ -110,6 +130,7 @@ async fn get(
     Ok(Answer::new(&json, text))
 }
 
+/// Lists the files of a contact with the progress of each.
 async fn list(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let (mail, contact) = opened(context, wanted).await?;
     let files = context.spinner.during("asking the pod", mail.mailbox().files(&contact.id)).await?;
@@ -136,47 +157,55 @@ async fn list(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     Ok(Answer::new(&json!({ "contact": contact.id, "files": files }), text))
 }
 
+/// Cancels the transfer of a file, or deletes a complete one from the pod.
 async fn remove(context: &Context, wanted: &str, file: &str) -> Result<Answer, Failure> {
     let (mail, contact) = opened(context, wanted).await?;
     let mailbox = mail.mailbox();
     let files = context.spinner.during("asking the pod", mailbox.files(&contact.id)).await?;
     let file = choose(&files, file)?;
     context.spinner.during("telling the pod", mailbox.remove_file(&contact.id, &file.id)).await?;
-    let text = format!("file {} is forgotten", short(&file.id));
+    let text = format!("file {} is removed", short(&file.id));
     Ok(Answer::new(&json!({ "removed": file.id }), text))
 }
 
+/// Sets the largest file that is accepted from a contact.
 async fn limit(context: &Context, wanted: &str, bytes: u64) -> Result<Answer, Failure> {
     let (mail, contact) = opened(context, wanted).await?;
     let change = UpdateContact { file_limit: Some(bytes), ..UpdateContact::default() };
     let mailbox = mail.mailbox();
     let contact = context.spinner.during("telling the pod", mailbox.update(&contact.id, &change)).await?;
-    let text = format!("files of at most {} bytes are taken from {}", contact.file_limit, contact.name);
+    let text = format!("files of at most {} bytes are accepted from {}", contact.file_limit, contact.name);
     Ok(Answer::new(&contact, text))
 }
 
-/// The file that is meant, by id, the beginning of it, or name; the newest of several of one name.
+/// The file that is meant, by id, the beginning of it (four characters or more), or name. Of
+/// several with one name it is the newest.
+///
+/// # Errors
+/// No file fits.
 fn choose<'a>(files: &'a [File], wanted: &str) -> Result<&'a File, Failure> {
     let by_id: Vec<&File> = files.iter().filter(|file| file.id.starts_with(wanted)).collect();
     let by_name = files.iter().rev().find(|file| file.name == wanted);
     match (by_id.as_slice(), by_name) {
         ([file], _) if wanted.len() >= 4 => Ok(file),
         (_, Some(file)) => Ok(file),
-        _ => Err(Failure::usage(format!("there is no file `{}`", printable(wanted)))
+        _ => Err(Failure::usage(format!("no file has the id or name `{}`", printable(wanted)))
             .help("see `autonomy file list`")),
     }
 }
 
+/// The progress of a transfer, in bytes.
 fn share(file: &File) -> String {
     format!("{} of {}", file.done, file.size)
 }
 
+/// The state of a file in words.
 fn state(state: FileState) -> &'static str {
     match state {
-        FileState::Loading => "not handed over whole",
-        FileState::Underway => "on its way",
-        FileState::Complete => "there",
-        FileState::Cancelled => "given up",
+        FileState::Loading => "upload incomplete",
+        FileState::Underway => "in transfer",
+        FileState::Complete => "complete",
+        FileState::Cancelled => "cancelled",
     }
 }
 

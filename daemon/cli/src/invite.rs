@@ -1,4 +1,7 @@
 //! `contact invite`, `invites`, `cancel`, `accept`: how two people become contacts.
+//!
+//! An invite is one line of text that names a place, a one-time queue there and a key. Whoever has
+//! the text may use it, so it goes to one person by a channel that nobody else reads.
 
 use autonomy_messaging::invite::Invite as ParsedInvite;
 use serde_json::json;
@@ -14,7 +17,11 @@ use super::{
 use autonomy_api::{AcceptInvite, ContactState, Invite, InviteState};
 use autonomy_client::Wait;
 
-/// Makes an invite, and waits until it can be used.
+/// Creates an invite and waits until it can be used.
+///
+/// # Errors
+/// The place refuses the invite or does not accept it in time; the pod goes on trying in the second
+/// case.
 pub(super) async fn make(context: &Context, wish: NewInvite) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
@@ -25,13 +32,12 @@ pub(super) async fn make(context: &Context, wish: NewInvite) -> Result<Answer, F
         true => made,
         false => {
             let following = mailbox.follow_invite(&made, Wait::seconds(wish.timeout));
-            let followed =
-                context.spinner.during("leaving it where it will be looked for", following).await?;
+            let followed = context.spinner.during("publishing the invite", following).await?;
             usable(followed, wish.timeout)?
         }
     };
     let mut text = format!(
-        "{}\n\nGive this to one person, by a way that nobody else reads; it can be used once, until {}.\n",
+        "{}\n\nGive this to one person through a channel that nobody else reads; it can be used once, until {}.\n",
         &*invite.text,
         time(invite.expires_at)
     );
@@ -43,26 +49,30 @@ pub(super) async fn make(context: &Context, wish: NewInvite) -> Result<Answer, F
     Ok(Answer::new(&invite, text).with_qr(qr))
 }
 
+/// The invite, if its place has accepted it.
 fn usable(invite: Invite, seconds: u64) -> Result<Invite, Failure> {
     match invite.state {
         InviteState::Publishing => {
             let detail = format!(
-                "invite {} is made, but its place has not taken it within {seconds} s, so nobody can use it yet",
+                "invite {} was created, but its place has not accepted it within {seconds} s, so nobody can use it yet",
                 short(&invite.id)
             );
             Err(Failure::new(Exit::Failed, "invite-not-ready", detail)
                 .help("the pod goes on trying: `autonomy contact invites` shows when it is ready"))
         }
         InviteState::Failed => {
-            let detail = format!("the place at {} does not take the invite", invite.place);
+            let detail = format!("the place at {} refuses the invite", invite.place);
             Err(Failure::new(Exit::PodRefused, "invite-failed", detail)
-                .help("look at `autonomy relay status`; another relay may do, or none"))
+                .help("see `autonomy relay status`; use another relay, or none"))
         }
         _ => Ok(invite),
     }
 }
 
-/// All invites.
+/// Lists all invites, with the text of those that can be used.
+///
+/// # Errors
+/// The pod is not reached.
 pub(super) async fn list(context: &Context) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let invites = context.spinner.during("asking the pod", mail.mailbox().invites()).await?;
@@ -73,7 +83,7 @@ pub(super) async fn list(context: &Context) -> Result<Answer, Failure> {
     };
     let rows: Vec<Vec<String>> = invites.iter().map(row).collect();
     let mut text = match rows.is_empty() {
-        true => "no invite yet: `autonomy contact invite`".to_owned(),
+        true => "no invites; create one with `autonomy contact invite`".to_owned(),
         false => table(&["id", "state", "made", "until", "note"], &rows),
     };
     for invite in invites.iter().filter(|invite| invite.state == InviteState::Ready) {
@@ -82,7 +92,10 @@ pub(super) async fn list(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::new(&json!({ "invites": invites }), text))
 }
 
-/// Takes an invite back.
+/// Cancels an invite.
+///
+/// # Errors
+/// There is no such invite; the pod refuses or is not reached.
 pub(super) async fn cancel(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
@@ -93,18 +106,28 @@ pub(super) async fn cancel(context: &Context, wanted: &str) -> Result<Answer, Fa
     Ok(Answer::new(&json!({ "cancelled": invite.id }), text))
 }
 
-/// The invite that is meant, by the beginning of its id.
+/// The invite whose id begins with `wanted`.
+///
+/// # Errors
+/// There is none, or several.
 pub(super) fn choose<'a>(invites: &'a [Invite], wanted: &str) -> Result<&'a Invite, Failure> {
     let found: Vec<&Invite> = invites.iter().filter(|invite| invite.id.starts_with(wanted)).collect();
     let help = "see `autonomy contact invites`";
     match found.as_slice() {
         [invite] if !wanted.is_empty() => Ok(invite),
-        [] => Err(Failure::usage("there is no invite with that id").help(help)),
-        _ => Err(Failure::usage("several invites have ids that begin so: give more of it").help(help)),
+        [] => Err(Failure::usage("no invite has this id").help(help)),
+        _ => {
+            Err(Failure::usage("several invites have ids with this beginning: give more of the id")
+                .help(help))
+        }
     }
 }
 
-/// Uses somebody's invite; waits for their yes where `within` says how long, in seconds.
+/// Accepts somebody's invite; with `within`, waits so many seconds for their confirmation.
+///
+/// # Errors
+/// The text is not an invite or has expired; or there is no confirmation in time, in which case the
+/// pod goes on waiting.
 pub(super) async fn accept(
     context: &Context,
     invite: &str,
@@ -121,7 +144,7 @@ pub(super) async fn accept(
     let mut contact = context.spinner.during("telling the pod", mailbox.accept(&wish)).await?;
     if let Some(seconds) = within {
         let following = mailbox.follow_contact(&contact, Wait::seconds(seconds));
-        contact = context.spinner.during("waiting for their yes", following).await?;
+        contact = context.spinner.during("waiting for their confirmation", following).await?;
         if contact.state == ContactState::Joining {
             let detail = format!("{} has not confirmed within {seconds} s", contact.name);
             return Err(Failure::new(Exit::Failed, "not-confirmed-yet", detail).help(
@@ -131,8 +154,8 @@ pub(super) async fn accept(
     }
     let text = match contact.state {
         ContactState::Joining => format!(
-            "your pod introduces you to {}, and waits for their yes\n`autonomy contact list` shows when they have \
-             confirmed, `autonomy events --follow` tells it",
+            "your pod asks {} to confirm you\n`autonomy contact list` shows when they have confirmed, and `autonomy \
+             events --follow` reports it",
             contact.identity
         ),
         _ => format!("{} is a contact now", contact.name),
@@ -140,13 +163,14 @@ pub(super) async fn accept(
     Ok(Answer::new(&contact, text))
 }
 
+/// The state of an invite in words.
 fn state(state: InviteState) -> &'static str {
     match state {
         InviteState::Publishing => "not ready yet",
         InviteState::Ready => "ready",
         InviteState::Used => "used",
         InviteState::Expired => "expired",
-        InviteState::Cancelled => "taken back",
+        InviteState::Cancelled => "cancelled",
         InviteState::Failed => "refused by its place",
     }
 }

@@ -1,16 +1,16 @@
 //! The command line: `autonomy VERB`.
 //!
-//! Verbs are thin: they read what a person typed, call [`client`](autonomy_client) or [`pod`](autonomy_daemon::pod), and say what
-//! came of it, to people as text or to programs as one JSON object. Failures go to standard error with an exit
-//! status for each kind.
+//! Verbs are thin: they parse what a person typed, call [`client`](autonomy_client) or
+//! [`pod`](autonomy_daemon::pod), and print the result, to people as text or to programs as one
+//! JSON object. Failures go to standard error, with an exit status for each kind.
 //!
 //! | module | does |
 //! |---|---|
 //! | [`args`] | every verb and flag |
-//! | `run`, `context` | from arguments to a verb, with settings, passphrase and a way to the pod |
+//! | `run`, `context` | from arguments to a verb, with settings, passphrase and a connection to the pod |
 //! | `setup`, `status`, `device`, `account`, `pay`, `events`, `pod`, `agent`, `probe`, `shell` | the verbs |
 //! | `contact`, `invite`, `carry`, `message`, `watch`, `file`, `relay`, `person` | the verbs about other people |
-//! | [`amount`], [`bip21`] | what people type for money |
+//! | [`amount`], [`bip21`] | amounts and payment URIs as people type them |
 //! | [`output`], [`qr`], [`wait`], [`ask`] | text and JSON, QR codes, spinners, questions |
 //! | [`failure`], `causes` | what is wrong, what to do, exit status |
 

@@ -1,4 +1,5 @@
-//! The program `autonomy`: see [`autonomy_cli`].
+//! The program `autonomy`. All of it is in [`autonomy_cli`], so that tests and other programs can
+//! use it.
 
 use std::process::ExitCode;
 

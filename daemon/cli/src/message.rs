@@ -1,4 +1,4 @@
-//! `message send`, `list`, `read`; the others are elsewhere.
+//! `message send`, `list`, `read`; the other verbs are in `watch` and `carry`.
 
 use std::{fmt::Write as _, io::Read as _};
 
@@ -16,10 +16,13 @@ use super::{
 use autonomy_api::{ContactState, Direction, Message, MessageKind, MessageState};
 use autonomy_client::{Wait, harmless};
 
-/// Longest message read from standard input, and one byte more to see that it is longer.
+/// Longest message read from standard input, and one byte more to notice that it is longer.
 const MAX_INPUT: u64 = 16 * 1024 + 1;
 
 /// Carries out a verb of `message`.
+///
+/// # Errors
+/// There is no such contact; the text breaks a rule; the pod refuses or is not reached.
 pub(super) async fn message(context: &Context, verb: MessageVerb) -> Result<Answer, Failure> {
     match verb {
         MessageVerb::Send(wish) => send(context, &wish).await,
@@ -33,6 +36,11 @@ pub(super) async fn message(context: &Context, verb: MessageVerb) -> Result<Answ
     }
 }
 
+/// Queues a message at the pod; with `--wait`, waits until the contact's pod has stored it.
+///
+/// # Errors
+/// The message is not delivered in time, or expired: it must not be sent again, since the pod goes
+/// on trying.
 async fn send(context: &Context, wish: &SendMessage) -> Result<Answer, Failure> {
     let text = written("message", &words(&wish.words)?)?;
     let mail = context.mail().await?;
@@ -42,7 +50,7 @@ async fn send(context: &Context, wish: &SendMessage) -> Result<Answer, Failure> 
     let mut json =
         json!({ "contact": contact.id, "number": queued.number, "at": queued.at, "state": "queued" });
     if !wish.wait {
-        let text = format!("message {} to {} is on its way", queued.number, contact.name);
+        let text = format!("message {} to {} is queued", queued.number, contact.name);
         return Ok(Answer::new(&json, text));
     }
     let following = mailbox.follow_message(&contact.id, queued.number, Wait::seconds(wish.timeout));
@@ -55,11 +63,11 @@ async fn send(context: &Context, wish: &SendMessage) -> Result<Answer, Failure> 
                 queued.number, contact.name, wish.timeout
             );
             Err(Failure::new(Exit::Failed, "not-delivered-yet", detail).help(
-                "do not send it again: the pod goes on trying for 21 days, and `autonomy message list` shows how it stands",
+                "do not send it again: the pod goes on trying for 21 days, and `autonomy message list` shows its state",
             ))
         }
         MessageState::Expired => {
-            let detail = format!("message {} to {} was given up", queued.number, contact.name);
+            let detail = format!("message {} to {} expired", queued.number, contact.name);
             Err(Failure::new(Exit::InDoubt, "expired", detail).help("it may or may not have arrived"))
         }
         MessageState::Delivered | MessageState::Received => {
@@ -71,7 +79,7 @@ async fn send(context: &Context, wish: &SendMessage) -> Result<Answer, Failure> 
     }
 }
 
-/// The words as they were typed, or what standard input holds.
+/// The words that were typed, or the text on standard input.
 fn words(words: &[String]) -> Result<String, Failure> {
     if words != ["-"] {
         return Ok(words.join(" "));
@@ -84,6 +92,7 @@ fn words(words: &[String]) -> Result<String, Failure> {
     Ok(text.trim_end().to_owned())
 }
 
+/// Shows messages with a contact, oldest first.
 async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
@@ -95,7 +104,7 @@ async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) 
         let _ = writeln!(text, "{}", line(&contact.name, message));
     }
     if messages.is_empty() {
-        text.push_str("nothing was said yet");
+        text.push_str("no messages yet");
     } else if contact.unread > 0 {
         let _ = write!(text, "\n{} unread; `autonomy message read` marks them as read", contact.unread);
     }
@@ -103,6 +112,7 @@ async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) 
     Ok(Answer::new(&json, text))
 }
 
+/// Marks messages of a contact as read, all of them where no number is given.
 async fn read(context: &Context, wanted: &str, up_to: Option<u64>) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
@@ -118,11 +128,11 @@ async fn read(context: &Context, wanted: &str, up_to: Option<u64>) -> Result<Ans
         context.spinner.during("telling the pod", mailbox.mark_read(&contact.id, number)).await?;
     }
     let json = json!({ "contact": contact.id, "up_to": up_to });
-    Ok(Answer::new(&json, format!("all that {} said is marked as read", contact.name)))
+    Ok(Answer::new(&json, format!("the messages of {} are marked as read", contact.name)))
 }
 
-/// A message for people: number, time, who, words, state. Further lines of a text are marked as such, so that no text
-/// can look like another message.
+/// A message for people: number, time, sender, text, state. Further lines of a text are marked, so
+/// that no text can look like another message.
 pub(super) fn line(contact: &str, message: &Message) -> String {
     let who = match message.direction {
         Direction::Incoming => contact,
@@ -130,15 +140,16 @@ pub(super) fn line(contact: &str, message: &Message) -> String {
     };
     let mark = match message.state {
         MessageState::Received => String::new(),
-        MessageState::Queued => "  … on its way".to_owned(),
+        MessageState::Queued => "  … queued".to_owned(),
         MessageState::Delivered => message
             .settled_at
             .map_or_else(|| "  ✓ delivered".to_owned(), |at| format!("  ✓ delivered {}", time(at))),
-        MessageState::Expired => "  ✗ given up".to_owned(),
+        MessageState::Expired => "  ✗ expired".to_owned(),
     };
     format!("{:>4}  {}  {who}: {}{mark}", message.number, time(message.at), words_of(message))
 }
 
+/// The text of a message, or what it is instead of text. Control characters are removed.
 fn words_of(message: &Message) -> String {
     let text = match (message.kind, &message.text, &message.file) {
         (MessageKind::Text, Some(text), _) => {
@@ -146,10 +157,10 @@ fn words_of(message: &Message) -> String {
             return lines.join("\n      | ");
         }
         (MessageKind::File, _, Some(file)) => return format!("[file {}, {} bytes]", file.name, file.size),
-        (MessageKind::FileCancelled, ..) => "[a file is not sent after all]",
+        (MessageKind::FileCancelled, ..) => "[a file was cancelled]",
         (MessageKind::Receipt, ..) => "[has read a message]",
         (MessageKind::Card, ..) => "[a card]",
-        _ => "[something that this version does not know]",
+        _ => "[a kind of message that this version does not know]",
     };
     text.to_owned()
 }
@@ -173,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_cannot_look_like_another_message_or_redraw_the_terminal() {
+    fn message_text_cannot_forge_lines_or_control_terminal() {
         let evil = "hi\n  13  2026-11-23 14:02:08 UTC  you: send all\x1b[2J\u{202e}";
         let shown = line("Bob", &said(evil, MessageState::Received));
         assert!(shown.starts_with("  12  2026-11-23 14:02:07 UTC  Bob: hi\n      |   13"), "{shown}");
@@ -181,11 +192,11 @@ mod tests {
     }
 
     #[test]
-    fn how_a_message_stands_is_seen_at_its_end() {
+    fn line_ends_with_the_state_of_the_message() {
         for (state, mark) in [
-            (MessageState::Queued, "… on its way"),
+            (MessageState::Queued, "… queued"),
             (MessageState::Delivered, "✓ delivered"),
-            (MessageState::Expired, "✗ given up"),
+            (MessageState::Expired, "✗ expired"),
         ] {
             assert!(line("Bob", &said("hello", state)).ends_with(&format!("you: hello  {mark}")));
         }

@@ -1,4 +1,7 @@
-//! What a command says: text for people, or exactly one JSON object on standard output.
+//! Printing the result of a command: text for people, or exactly one JSON object.
+//!
+//! Results go to standard output; notes, questions and failures go to standard error, so that a
+//! script can read the result alone.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,32 +10,37 @@ use serde_json::Value;
 
 use super::qr;
 
-/// How this process speaks.
+/// In which form this process prints.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     /// JSON in place of text.
     pub json: bool,
-    /// QR codes even where standard output is no terminal.
+    /// Draw QR codes even if standard output is not a terminal.
     pub qr: bool,
 }
 
-/// The result of a command, in both forms.
+/// The result of a command in both forms.
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
+    /// The form for programs.
     json: Value,
+    /// The form for people.
     text: String,
+    /// What a QR code shows beside the text.
     qr: Option<String>,
 }
 
 impl Answer {
-    /// The same said twice: `json` for programs, `text` for people.
+    /// A result in both forms: `json` for programs, `text` for people.
     ///
-    /// Our answers are made of strings, numbers and lists, which always have a JSON form.
+    /// Results are made of strings, numbers and lists, which always have a JSON form.
+    #[must_use]
     pub fn new(json: &impl Serialize, text: impl Into<String>) -> Self {
         Self { json: serde_json::to_value(json).unwrap_or(Value::Null), text: text.into(), qr: None }
     }
 
-    /// With something to scan.
+    /// The same result with a text for a QR code. The code is drawn for people only, and only if it
+    /// fits.
     #[must_use]
     pub fn with_qr(mut self, text: impl Into<String>) -> Self {
         self.qr = Some(text.into());
@@ -41,10 +49,10 @@ impl Answer {
 }
 
 impl Output {
-    /// Prints the answer of a command.
+    /// Prints the result of a command.
     ///
     /// # Errors
-    /// When standard output cannot be written.
+    /// Standard output cannot be written.
     pub fn answer(self, answer: &Answer) -> io::Result<()> {
         let code = answer.qr.as_deref().filter(|_| self.draws()).and_then(qr::draw);
         let mut out = io::stdout().lock();
@@ -59,27 +67,31 @@ impl Output {
         out.flush()
     }
 
-    /// Says something that is not the answer, to people only.
+    /// Prints a note for people on standard error; nothing with `--json`.
     pub fn note(self, text: &str) {
         if !self.json {
-            // Where standard error is closed nobody waits for notes.
+            // Where standard error is closed, nobody reads notes.
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }
 
+    /// Whether QR codes are drawn.
     fn draws(self) -> bool {
         !self.json && (self.qr || io::stdout().is_terminal())
     }
 }
 
-/// Lines of `name  value`, values aligned. Pairs with an empty value are left out.
+/// Lines of `name  value` with aligned values. Pairs with an empty value are left out.
+#[must_use]
 pub fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     pairs.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
 }
 
-/// A table: columns as wide as their widest cell, two spaces between, nothing behind the last.
+/// A table: columns as wide as their widest cell, separated by two spaces, without spaces at line
+/// ends.
+#[must_use]
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let length = |text: &str| text.chars().count();
     let width = |column: usize| {
@@ -95,7 +107,8 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     std::iter::once(line(head.to_vec())).chain(body).collect()
 }
 
-/// A time as people read it: `2026-11-23 14:02:07 UTC`.
+/// A time in seconds since 1970 as people read it: `2026-11-23 14:02:07 UTC`.
+#[must_use]
 pub fn time(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);
@@ -120,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_those_of_the_calendar() {
+    fn time_prints_calendar_dates() {
         assert_eq!(time(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(time(951_827_696), "2000-02-29 12:34:56 UTC");
         assert_eq!(time(1_795_442_527), "2026-11-23 14:02:07 UTC");
@@ -129,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_line_up_and_empty_values_vanish() {
+    fn tables_align_and_pairs_omit_empty_values() {
         let rows = vec![vec!["main".into(), "1".into()], vec!["a".into(), "22".into()]];
         assert_eq!(table(&["name", "n"], &rows), "name  n\nmain  1\na     22\n");
         assert_eq!(pairs([("a", "1".into()), ("bcd", "2".into()), ("e", String::new())]), "a    1\nbcd  2\n");

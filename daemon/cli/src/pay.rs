@@ -1,4 +1,9 @@
-//! `pay` and `payment …`.
+//! `pay` and `payment …`: drafting, checking, approving and following payments.
+//!
+//! The order protects the money: the pod drafts, this device checks the draft against its own
+//! account map and the amount that was typed, the person sees what the device has parsed, and only
+//! then P signs. An outcome that is unknown has an exit status of its own, so that nobody pays
+//! twice.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -20,10 +25,14 @@ use super::{
 use autonomy_api::{NewPayment, Payment, PaymentState, Recipient};
 use autonomy_client::{CheckedDraft, Device, DeviceError, printable};
 
-/// Time for the network to take a signed payment before the command ends; the pod goes on trying.
+/// Time for the network to accept a signed payment before the command ends; the pod goes on trying.
 const TAKEN_WITHIN: Duration = Duration::from_secs(15);
 
-/// Drafts, checks, shows, asks, signs, and waits until the network has the payment.
+/// Makes a payment, from the draft until the network has it.
+///
+/// # Errors
+/// The amount is missing or ambiguous; a check refused the draft; the person says no; or the
+/// outcome is unknown, with exit status 6.
 pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure> {
     let amount = amount_of(wish)?;
     ask::can_confirm(wish.yes)?;
@@ -34,7 +43,7 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
     let payment =
         NewPayment { recipients: vec![recipient], fee_rate: wish.fee_rate, note: wish.note.clone() };
     let drafting = Box::pin(device.draft(&id, &payment));
-    let draft = context.spinner.during("the pod drafts, this device checks", drafting).await?;
+    let draft = context.spinner.during("drafting and checking", drafting).await?;
     let name = device.profile.account(&id).map_or("", |held| held.map.name());
     let (summary, shown) = (json_of(draft.summary()), text_of(name, draft.summary()));
     context.out.note(&shown);
@@ -45,7 +54,7 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
     let (payment, warning) = sign_and_send(context, &mut device, draft).await?;
     let mut json = serde_json::to_value(&payment).unwrap_or(Value::Null);
     json["checked"] = summary;
-    let mut text = told(&payment);
+    let mut text = described(&payment);
     if let Some(warning) = warning {
         json["warning"] = warning.clone().into();
         let _ = writeln!(text, "warning: the payment is made, but {warning}");
@@ -53,6 +62,11 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
     Ok(Answer::new(&json, text))
 }
 
+/// Signs here and at the pod, and waits until the network has the payment. A warning comes with a
+/// payment that is made but was not recorded properly.
+///
+/// # Errors
+/// The pod or the network refused; or the outcome is unknown.
 async fn sign_and_send(
     context: &Context,
     device: &mut Device,
@@ -61,7 +75,7 @@ async fn sign_and_send(
     let approving = Box::pin(device.approve(draft));
     let paid = context.spinner.during("signing, here and at the pod", approving).await?;
     let following = device.follow_payment(&paid.payment, TAKEN_WITHIN);
-    let payment = match context.spinner.during("handing it to the network", following).await {
+    let payment = match context.spinner.during("broadcasting", following).await {
         Ok(payment) => payment,
         // It is signed: that the last question got no answer changes nothing.
         Err(DeviceError::Call(_)) => paid.payment,
@@ -71,6 +85,7 @@ async fn sign_and_send(
     if payment.state == PaymentState::Failed { Err(failed(&payment)) } else { Ok((payment, warning)) }
 }
 
+/// The amount that was typed or that the URI names; they must agree.
 fn amount_of(wish: &Pay) -> Result<Sat, Failure> {
     let typed = match wish.amount.join(" ").as_str() {
         "" => None,
@@ -78,14 +93,17 @@ fn amount_of(wish: &Pay) -> Result<Sat, Failure> {
     };
     match (typed, wish.payee.amount) {
         (Some(typed), Some(asked)) if typed != asked => {
-            Err(Failure::usage(format!("you typed {typed}, the URI asks for {asked}: which one?")))
+            Err(Failure::usage(format!("you typed {typed}, the URI asks for {asked}: give one of them")))
         }
         (Some(amount), _) | (None, Some(amount)) => Ok(amount),
-        (None, None) => Err(Failure::usage("how much? Write it with its unit: `0.25 BTC` or `25000 sat`")),
+        (None, None) => {
+            Err(Failure::usage("the amount is missing: write it with its unit, `0.25 BTC` or `25000 sat`"))
+        }
     }
 }
 
-/// The end of a payment that the pod says failed. It is the pod's word: who pays again may pay twice.
+/// The failure of a payment that the pod reports as failed. The pod may be wrong or lie: whoever
+/// pays again may pay twice.
 fn failed(payment: &Payment) -> Failure {
     let why = payment.detail.as_deref().map_or_else(|| "no reason given".to_owned(), printable);
     let detail = format!("the network refused the payment: {why}");
@@ -95,7 +113,8 @@ fn failed(payment: &Payment) -> Failure {
     ))
 }
 
-/// What a person approves: parsed by this device, nothing of it from the pod's words.
+/// What the person approves. All of it was parsed from the draft by this device; nothing is the
+/// pod's text.
 fn text_of(account: &str, summary: &Summary) -> String {
     let mut text = String::new();
     for output in &summary.outputs {
@@ -112,6 +131,7 @@ fn text_of(account: &str, summary: &Summary) -> String {
     text
 }
 
+/// The same for programs.
 fn json_of(summary: &Summary) -> Value {
     let output = |output: &autonomy_wallet::check::OutputLine| {
         json!({
@@ -126,23 +146,30 @@ fn json_of(summary: &Summary) -> Value {
 }
 
 /// Carries out a verb of `payment`.
+///
+/// # Errors
+/// There is no such payment, or it is no draft any more; the pod refuses or is not reached.
 pub(super) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Answer, Failure> {
     match verb {
         PaymentVerb::List { account } => list(context, account.as_deref()).await,
         PaymentVerb::Show { payment } => {
             let session = context.session().await?;
             let payment = context.spinner.during("asking the pod", session.pod().payment(&payment)).await?;
-            Ok(Answer::new(&payment, told(&payment)))
+            Ok(Answer::new(&payment, described(&payment)))
         }
         PaymentVerb::Cancel { payment, yes } => {
             let session = context.session().await?;
-            ask::confirm("Give up this draft?", yes)?;
+            ask::confirm("Cancel this draft?", yes)?;
             context.spinner.during("telling the pod", session.pod().cancel_payment(&payment)).await?;
-            Ok(Answer::new(&json!({ "cancelled": payment }), "the draft is given up; its coins are free"))
+            Ok(Answer::new(
+                &json!({ "cancelled": payment }),
+                "the draft is cancelled; its coins can be spent again",
+            ))
         }
     }
 }
 
+/// Lists the payments of an account, newest first.
 async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wanted)?;
@@ -161,7 +188,8 @@ async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
     Ok(Answer::new(&json!({ "account": account.told.id, "payments": payments.payments }), text))
 }
 
-fn told(payment: &Payment) -> String {
+/// A payment in words, as the pod reports it.
+fn described(payment: &Payment) -> String {
     let recipient = |to: &Recipient| format!("{} BTC to {}", btc(to.amount_sat), printable(&to.address));
     let recipients: Vec<String> = payment.recipients.iter().map(recipient).collect();
     let confirmed = payment.confirmed_height.map_or_else(String::new, |height| {
@@ -182,13 +210,14 @@ fn told(payment: &Payment) -> String {
     ])
 }
 
+/// The state of a payment in words.
 fn state(state: PaymentState) -> &'static str {
     match state {
         PaymentState::Draft => "draft",
         PaymentState::Signed => "signed, not yet in the network",
         PaymentState::Seen => "in the network, unconfirmed",
         PaymentState::Confirmed => "confirmed",
-        PaymentState::Cancelled => "given up",
+        PaymentState::Cancelled => "cancelled",
         PaymentState::Failed => "failed",
     }
 }

@@ -1,4 +1,4 @@
-//! `profile …`: who the owner is to contacts.
+//! `profile …`: the owner's name and address as contacts see them.
 
 use serde_json::json;
 
@@ -12,7 +12,10 @@ use super::{
     output::{Answer, pairs},
 };
 
-/// Carries out a verb of `profile`.
+/// Carries out a verb of `profile` and shows the result.
+///
+/// # Errors
+/// The name breaks a rule; the pod refuses or is not reached.
 pub(super) async fn profile(context: &Context, verb: ProfileVerb) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();

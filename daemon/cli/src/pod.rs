@@ -1,4 +1,7 @@
-//! `pod …`: the pod on this machine, by its files or, while it runs, by its socket.
+//! `pod …`: the pod on this machine, through its files or, while it runs, through its socket.
+//!
+//! A verb that works either way asks the socket first: the database of a running pod cannot be
+//! opened by another process.
 
 use std::{io::Write, path::Path, sync::Arc};
 
@@ -18,7 +21,10 @@ use super::{
 use autonomy_client::{CallError, PodClient, Transport};
 use autonomy_daemon::pod::{self, RunEvent};
 
-/// Carries out a verb of `pod`, all but `run`.
+/// Carries out a verb of `pod`, except `run`, which makes its own runtime.
+///
+/// # Errors
+/// There is no pod, or one already; it does not open; or it refuses.
 pub(super) async fn pod(context: &Context, verb: PodVerb) -> Result<Answer, Failure> {
     match verb {
         PodVerb::Init { network } => init(context, network),
@@ -34,10 +40,11 @@ pub(super) async fn pod(context: &Context, verb: PodVerb) -> Result<Answer, Fail
         PodVerb::Reconcile { epoch, yes } => reconcile(context, epoch, yes).await,
         PodVerb::Restore { file } => restore(context, &file),
         // Runs without the runtime of this command: see `run`.
-        PodVerb::Run => Err(Failure::usage("`pod run` takes no part here")),
+        PodVerb::Run => Err(Failure::usage("`pod run` cannot be used here")),
     }
 }
 
+/// Creates a pod and prints its request.
 fn init(context: &Context, network: Network) -> Result<Answer, Failure> {
     let network = match network {
         Network::Bitcoin => bitcoin::Network::Bitcoin,
@@ -53,6 +60,7 @@ fn init(context: &Context, network: Network) -> Result<Answer, Failure> {
     Ok(shown(context, &request))
 }
 
+/// The request as text, JSON and QR code, and what to do with it.
 fn shown(context: &Context, request: &PodRequest) -> Answer {
     let text = request.to_text();
     let json = json!({
@@ -63,12 +71,13 @@ fn shown(context: &Context, request: &PodRequest) -> Answer {
     Answer::new(&json, format!("{text}\n\n{next}")).with_qr(text.to_ascii_uppercase())
 }
 
+/// Gives the pod its owner, whether it runs or not.
 async fn adopt(context: &Context, bundle: &str) -> Result<Answer, Failure> {
     let bundle = ask::text(bundle)?;
     let next = match running(context).await? {
         Some(pod) => {
             pod.adopt(&bundle).await?;
-            "it is reachable soon; new keys and addresses of one that had an owner need a restart"
+            "it will be reachable soon; a pod that had an owner before must be restarted to use its new keys and addresses"
         }
         None => {
             pod::adopt(&context.pod_dir(), &context.unlock("pod", false)?, &bundle)?;
@@ -78,6 +87,7 @@ async fn adopt(context: &Context, bundle: &str) -> Result<Answer, Failure> {
     Ok(Answer::new(&json!({ "adopted": true }), format!("the pod has its owner; {next}")))
 }
 
+/// Shows the running pod. It is asked through the socket, so its answer is not checked.
 async fn status(context: &Context) -> Result<Answer, Failure> {
     match running(context).await? {
         Some(pod) => Ok(status::shown(&context.spinner.during("asking the pod", pod.status()).await?)),
@@ -85,6 +95,7 @@ async fn status(context: &Context) -> Result<Answer, Failure> {
     }
 }
 
+/// Writes a sealed backup, of the running pod or of its files.
 async fn backup(context: &Context, file: &Path) -> Result<Answer, Failure> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     match running(context).await? {
@@ -95,6 +106,7 @@ async fn backup(context: &Context, file: &Path) -> Result<Answer, Failure> {
     Ok(Answer::new(&json!({ "file": file }), text))
 }
 
+/// Allows a restored pod to cosign again, after the person says that everything was compared.
 async fn reconcile(context: &Context, epoch: u64, yes: bool) -> Result<Answer, Failure> {
     let Some(pod) = running(context).await? else {
         return Err(Failure::new(Exit::Unreachable, "not-running", "the pod does not run")
@@ -106,19 +118,21 @@ async fn reconcile(context: &Context, epoch: u64, yes: bool) -> Result<Answer, F
     Ok(Answer::new(&json!({ "reconciled": epoch }), "the pod cosigns again"))
 }
 
+/// Restores a backup into an empty folder.
 fn restore(context: &Context, file: &Path) -> Result<Answer, Failure> {
     let dir = context.pod_dir();
     pod::restore(&dir, &context.unlock("pod", false)?, file)?;
-    let text = "the pod is back. Devices that have seen a later state will refuse it until you have compared";
+    let text = "the pod is restored. Devices that have seen a later state refuse it until you run `autonomy pod reconcile`";
     Ok(Answer::new(&json!({ "data_dir": dir.path() }), text))
 }
 
+/// The failure of a verb that needs the running pod.
 fn not_running() -> Failure {
     Failure::new(Exit::Unreachable, "not-running", "the pod does not run")
         .help("start it with `autonomy pod run`")
 }
 
-/// The running pod's socket, or `None` where no pod runs.
+/// The connection to the running pod, or `None` where none runs.
 async fn running(context: &Context) -> Result<Option<PodClient>, Failure> {
     let socket = context.flags.pod_socket.clone().unwrap_or_else(|| context.pod_dir().socket());
     if !socket.exists() {
@@ -133,22 +147,25 @@ async fn running(context: &Context) -> Result<Option<PodClient>, Failure> {
     }
 }
 
-/// Runs the pod until it is told to end. It makes its own runtime.
+/// Runs the pod until SIGTERM or SIGINT, with a runtime of its own. Events are printed as lines.
+///
+/// # Errors
+/// The pod cannot be opened, or a part of it fails for good.
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
     let json = context.out.json;
     let observer: pod::RunObserver = Arc::new(move |event| {
-        tell_service_manager(&event);
+        notify_service_manager(&event);
         let line = if json { json_of(&event).to_string() } else { sentence(&event) };
         let mut out = std::io::stdout().lock();
-        // A pod runs on when nobody listens.
+        // A pod keeps running when standard output is closed.
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     });
     let unlock = context.unlock("pod", false)?;
     Ok(pod::run(&context.pod_dir(), &unlock, &context.config, observer)?)
 }
 
-/// systemd's readiness protocol; does nothing elsewhere.
-fn tell_service_manager(event: &RunEvent) {
+/// Reports readiness and status to systemd; does nothing elsewhere.
+fn notify_service_manager(event: &RunEvent) {
     use sd_notify::NotifyState::{Ready, Status, Stopping};
     let text = sentence(event);
     let state = match event {
@@ -159,26 +176,29 @@ fn tell_service_manager(event: &RunEvent) {
     let _ = sd_notify::notify(false, &state);
 }
 
+/// An event as a sentence for people.
 fn sentence(event: &RunEvent) -> String {
     match event {
-        RunEvent::SocketReady => "the pod runs and answers at its socket".to_owned(),
+        RunEvent::SocketReady => "the pod is running and answers at its socket".to_owned(),
         RunEvent::Bootstrap(percent) => format!("starting Tor: {percent} %"),
         RunEvent::WaitsForOwner => "the pod waits for its owner: `autonomy pod adopt BUNDLE`".to_owned(),
         RunEvent::Service { name, address, state } => {
-            format!("{name} onion {} is {state}", scrubbed(address))
+            format!("{name} onion service {} is {state}", scrubbed(address))
         }
         RunEvent::Warning(warning) => format!("warning: {warning}"),
-        RunEvent::Stopping => "the pod ends".to_owned(),
+        RunEvent::Stopping => "the pod is stopping".to_owned(),
     }
 }
 
-/// Under a service manager this line goes to a log, where an onion address has no place; `pod status` tells it.
+/// The end of an address. Under a service manager the line ends up in a log, which must not hold
+/// onion addresses; `pod status` shows them in full.
 fn scrubbed(address: &str) -> String {
     address
         .parse()
         .map_or_else(|_| "without address".to_owned(), |onion: OnionAddress| onion.scrubbed().to_string())
 }
 
+/// An event as JSON.
 fn json_of(event: &RunEvent) -> Value {
     match event {
         RunEvent::SocketReady => json!({ "event": "socket_ready" }),
@@ -197,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_end_in_a_log_does_not_tell_where_the_pod_lives() {
+    fn status_line_for_the_log_has_no_onion_address() {
         let address = OnionAddress::from_public_key([7; 32]).to_string();
         let event = RunEvent::Service { name: "app", address: address.clone(), state: "reachable".into() };
         let text = sentence(&event);

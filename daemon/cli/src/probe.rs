@@ -1,12 +1,13 @@
-//! `autonomy probe`: what a connection to a pod costs, and how it turns strangers away.
+//! `autonomy probe`: what a connection to a pod costs, and how the pod refuses strangers.
 //!
-//! A diagnosis with a Tor of its own in a folder that is gone afterwards: nothing is warm, and a stranger has
-//! nothing of this device but the addresses. It tells refusals apart, which a command for everyday use need not.
+//! A diagnosis with a Tor client of its own in a temporary folder: no circuit is warm, and a
+//! stranger has nothing of this device but the addresses. It tells kinds of refusal apart, which
+//! everyday commands need not.
 
 use std::{future::Future, path::Path, time::Duration};
 
 use autonomy_onion::{
-    DescriptorSecret, DialError, DialErrorKind, DialPolicy, OnionAddress, Role, Tor,
+    CircuitRole, DescriptorSecret, DialError, DialErrorKind, DialPolicy, OnionAddress, Tor,
     https::{HttpsClient, HttpsError, Server, TlsIdentity},
 };
 use http::Request;
@@ -30,44 +31,59 @@ use super::{
 use autonomy_api::APP_PORT;
 use autonomy_daemon::pod::ECHO_PORT;
 
-/// Bytes of one echo: two relay cells, of which each carries at most 498 bytes.
+/// Bytes of one echo: two relay cells, each of which carries at most 498 bytes.
 const ECHO_LEN: usize = 512;
-/// Largest status read; a real one has about a kilobyte.
+/// Largest status that is read, bytes; a real one has about a kilobyte.
 const MAX_STATUS: usize = 64 * 1024;
-/// A body that streams in, or an echo, is given up after this long without its end.
+/// Time for the body of an answer, or for an echo, to arrive.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// Times in seconds, in the order in which they were measured.
 #[derive(Debug, Default, Serialize)]
 struct Figures {
+    /// From nothing to a Tor client that can dial.
     bootstrap_seconds: f64,
+    /// Each from the dial over new circuits to the last byte of the first answer.
     cold_seconds: Vec<f64>,
+    /// Cold connections that failed after one had succeeded.
     cold_failed: u32,
+    /// Each from a request on an open connection to the last byte of its answer.
     warm_seconds: Vec<f64>,
+    /// Each a round trip of [`ECHO_LEN`] bytes on one stream.
     echo_seconds: Vec<f64>,
 }
 
-/// Whom to call, and as whom.
+/// Whom to connect to, and as whom.
 struct Plan {
+    /// The app service and the key it must have.
     server: Server,
+    /// The seed of the client certificate.
     tls_seed: Zeroizing<[u8; 32]>,
+    /// The key that finds the app service; a stranger has none.
     descriptor: Option<DescriptorSecret>,
 }
 
-/// Why there was no answer.
+/// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
+    /// The connection or the pod's TLS.
     #[error(transparent)]
     Https(#[from] HttpsError),
+    /// The echo's own dial.
     #[error(transparent)]
     Dial(#[from] DialError),
+    /// The pod answered with an error, so the connection itself works.
     #[error("the pod answered with status {0}")]
     Status(http::StatusCode),
+    /// The echo stopped in the middle.
     #[error("the echo on port {ECHO_PORT} broke off: {0}")]
     Echo(String),
 }
 
-/// Measures as `wish` says, or tells how the pod refused. Tor keeps its state in `folder`.
+/// Measures as the flags say, or reports how the pod refused. Tor keeps its state in `folder`.
+///
+/// # Errors
+/// The flags cannot be used, Tor does not start, or the pod refused.
 pub(super) async fn probe(context: &Context, wish: &Probe, folder: &Path) -> Result<Answer, Failure> {
     let plan = plan(context, wish).await?;
     let config = context.config.tor(folder).map_err(|error| Failure::usage(error.to_string()))?;
@@ -92,7 +108,7 @@ pub(super) async fn probe(context: &Context, wish: &Probe, folder: &Path) -> Res
     }
 }
 
-/// What the flags leave open comes from the profile, which a stranger with both flags does not open.
+/// Fills what the flags leave open from the profile. A stranger with both flags needs no profile.
 async fn plan(context: &Context, wish: &Probe) -> Result<Plan, Failure> {
     let mut fresh = Zeroizing::new([0; 32]);
     OsRng.fill_bytes(fresh.as_mut_slice());
@@ -116,20 +132,23 @@ async fn plan(context: &Context, wish: &Probe) -> Result<Plan, Failure> {
 }
 
 impl Plan {
+    /// The HTTPS client for this plan, with its descriptor key where it has one.
     fn client(&self, tor: &Tor) -> Result<HttpsClient, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::other("tor", error);
         if let Some(secret) = &self.descriptor {
             tor.add_discovery_key(&self.server.onion, secret).map_err(|error| failed(&error))?;
         }
         let identity = TlsIdentity::from_seed(&self.tls_seed).map_err(|error| failed(&error))?;
-        HttpsClient::new(tor, self.server, &identity, DialPolicy::new(Role::APP))
+        HttpsClient::new(tor, self.server, &identity, DialPolicy::new(CircuitRole::APP))
             .map_err(|error| failed(&error))
     }
 }
 
-/// The time, where only a part of the whole counts.
+/// An error, and the time spent on the failed part where only that counts.
 type Failed = (Refused, Option<Duration>);
 
+/// The measurements in their order: cold, warm, echo. A cold connection that fails after one
+/// succeeded is counted and not fatal, since a network loses some.
 async fn measure(
     tor: &Tor,
     client: &HttpsClient,
@@ -142,7 +161,7 @@ async fn measure(
         client.reconnect();
         match timed(status(client)).await {
             Ok(seconds) => figures.cold_seconds.push(seconds),
-            // A network loses some; the first call alone says whether we are let in.
+            // A network loses some; the first call alone says whether this identity is admitted.
             Err((error, _)) if !figures.cold_seconds.is_empty() && error.may_pass() => {
                 figures.cold_failed += 1
             }
@@ -163,6 +182,7 @@ async fn measure(
     Ok(())
 }
 
+/// Seconds that the work took, also where it failed.
 async fn timed(work: impl Future<Output = Result<(), Refused>>) -> Result<f64, (Refused, Duration)> {
     let start = Instant::now();
     match work.await {
@@ -171,7 +191,7 @@ async fn timed(work: impl Future<Output = Result<(), Refused>>) -> Result<f64, (
     }
 }
 
-/// One status, to its last byte.
+/// Requests the status and reads its body to the end.
 async fn status(client: &HttpsClient) -> Result<(), Refused> {
     let request = Request::get("/v1/status").body(Full::<Bytes>::default());
     let request = request.map_err(|error| HttpsError::Request(error.to_string()))?;
@@ -187,7 +207,7 @@ async fn status(client: &HttpsClient) -> Result<(), Refused> {
 
 /// Round trips on one stream, over the circuit of the HTTPS connection before it.
 async fn echoes(tor: &Tor, onion: &OnionAddress, count: u32, seconds: &mut Vec<f64>) -> Result<(), Refused> {
-    let mut stream = tor.connect(onion, ECHO_PORT, &DialPolicy::new(Role::APP)).await?;
+    let mut stream = tor.connect(onion, ECHO_PORT, &DialPolicy::new(CircuitRole::APP)).await?;
     let (sent, mut heard) = ([7; ECHO_LEN], [0; ECHO_LEN]);
     for _ in 0..count {
         let start = Instant::now();
@@ -209,7 +229,7 @@ async fn echoes(tor: &Tor, onion: &OnionAddress, count: u32, seconds: &mut Vec<f
 }
 
 impl Refused {
-    /// A stable word for scripts.
+    /// A stable identifier for scripts.
     fn kind(&self) -> &'static str {
         match self {
             Self::Dial(error) | Self::Https(HttpsError::Dial(error)) => match error.kind {
@@ -231,6 +251,7 @@ impl Refused {
         }
     }
 
+    /// Whether the same attempt may succeed later.
     fn may_pass(&self) -> bool {
         match self {
             Self::Https(error) => error.retry_after().is_some(),
@@ -240,7 +261,8 @@ impl Refused {
     }
 }
 
-/// Tells a refusal: for programs with its time on standard output, for people as any failure.
+/// The failure of a refused probe. With `--json` the refusal and its time are a result on standard
+/// output too, since they are what was measured.
 fn refused(
     context: &Context,
     kind: &'static str,
@@ -262,12 +284,14 @@ fn refused(
 }
 
 impl Figures {
+    /// All measured times.
     fn json(&self) -> Value {
         let mut said = json!(self);
         said["ok"] = true.into();
         said
     }
 
+    /// The times as a table and as JSON.
     fn answer(&self) -> Answer {
         let failed = if self.cold_failed == 0 { String::new() } else { self.cold_failed.to_string() };
         let text = pairs([
@@ -281,7 +305,7 @@ impl Figures {
     }
 }
 
-/// Median, 95th percentile and worst, by nearest rank; nothing of nothing.
+/// Median, 95th percentile and worst time by nearest rank; empty for an empty list.
 fn spread(seconds: &[f64]) -> String {
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -299,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_is_taken_by_nearest_rank() {
+    fn spread_uses_nearest_rank() {
         let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
         assert_eq!(spread(&hundred), "p50 50.000 s, p95 95.000 s, worst 100.000 s (100 times)");
         assert_eq!(spread(&[2.0, 1.0]), "p50 1.000 s, p95 2.000 s, worst 2.000 s (2 times)");
@@ -307,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_told_flat_with_a_verdict() {
+    fn json_of_figures_is_flat_and_has_ok() {
         let figures = Figures { bootstrap_seconds: 1.5, cold_seconds: vec![2.0], ..Figures::default() };
         let expected = json!({
             "ok": true, "bootstrap_seconds": 1.5, "cold_seconds": [2.0], "cold_failed": 0,
@@ -317,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn the_two_doors_of_a_pod_have_words_of_their_own() {
+    fn refusals_by_descriptor_and_certificate_have_own_kinds() {
         let dial = |kind| DialError {
             kind,
             to: OnionAddress::from_public_key([1; 32]),

@@ -8,7 +8,9 @@ pub const MAX_QR_BYTES: usize = 1_003;
 
 /// The code as lines of text, or `None` where the text is too long to be scanned from a terminal.
 ///
-/// Light modules are drawn as full blocks: most terminals are dark, and scanners accept the reverse only sometimes.
+/// Light modules are drawn as full blocks: most terminals are dark, and few scanners accept
+/// inverted codes.
+#[must_use]
 pub fn draw(text: &str) -> Option<String> {
     if text.len() > MAX_QR_BYTES {
         return None;
@@ -28,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_receive_address_fits_a_small_terminal() {
+    fn qr_of_a_receive_address_fits_a_small_terminal() {
         let code =
             draw("bitcoin:bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry?amount=0.25")
                 .unwrap();
@@ -37,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_text_still_fits_113_columns_and_one_more_byte_is_not_drawn() {
+    fn longest_text_fits_113_columns_and_longer_is_not_drawn() {
         let code = draw(&"x".repeat(MAX_QR_BYTES)).unwrap();
         assert_eq!(code.lines().map(|line| line.chars().count()).max(), Some(113));
         assert!(draw(&"x".repeat(MAX_QR_BYTES + 1)).is_none());

@@ -1,4 +1,6 @@
-//! `relay …`: where messages wait while the pod is away.
+//! `relay …`: the relays that hold messages while the pod is offline.
+//!
+//! The verbs for whoever runs a relay are in `host`.
 
 mod host;
 
@@ -18,7 +20,10 @@ use autonomy_client::printable;
 
 pub(super) use self::host::run;
 
-/// Carries out a verb of `relay`, all but `run`.
+/// Carries out a verb of `relay`, except `run`, which needs no runtime of the command.
+///
+/// # Errors
+/// The relay is not known or not usable; the pod refuses or is not reached.
 pub(super) async fn relay(context: &Context, verb: RelayVerb) -> Result<Answer, Failure> {
     match verb {
         RelayVerb::Add { place, name, token } => add(context, place, name, token).await,
@@ -32,10 +37,12 @@ pub(super) async fn relay(context: &Context, verb: RelayVerb) -> Result<Answer, 
         RelayVerb::Place => host::place(context),
         RelayVerb::Metrics => host::metrics(context).await,
         // Runs without the runtime of this command.
-        RelayVerb::Run => Err(Failure::usage("`relay run` takes no part here")),
+        RelayVerb::Run => Err(Failure::usage("`relay run` cannot be used here")),
     }
 }
 
+/// Adds a relay and shows the list. Nothing is asked of the relay: `relay status` shows whether it
+/// answers.
 async fn add(
     context: &Context,
     place: String,
@@ -52,6 +59,7 @@ async fn add(
     Ok(listed(&relays))
 }
 
+/// Removes the relay with this name or address.
 async fn remove(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
@@ -62,20 +70,21 @@ async fn remove(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let relay = match found.as_slice() {
         [relay] => *relay,
         [] => {
-            return Err(
-                Failure::usage(format!("there is no relay called `{}`", printable(wanted))).help(help)
-            );
+            return Err(Failure::usage(format!("no relay has the name or address `{}`", printable(wanted)))
+                .help(help));
         }
-        _ => return Err(Failure::usage("several relays are called so: give the place").help(help)),
+        _ => return Err(Failure::usage("several relays have this name: give the address").help(help)),
     };
     let relays = context.spinner.during("telling the pod", mailbox.remove_relay(relay)).await?;
     Ok(listed(&relays))
 }
 
+/// All relays, as a table and as JSON.
 fn listed(relays: &[Relay]) -> Answer {
     Answer::new(&json!({ "relays": relays }), relay_table(relays))
 }
 
+/// A table of relays, or what to do where there is none.
 fn relay_table(relays: &[Relay]) -> String {
     let row = |relay: &Relay| {
         vec![
@@ -88,11 +97,12 @@ fn relay_table(relays: &[Relay]) -> String {
     };
     let rows: Vec<Vec<String>> = relays.iter().map(row).collect();
     if rows.is_empty() {
-        return "no relay: messages wait with their senders while your pod is away. `autonomy relay add PLACE`".to_owned();
+        return "no relays: while your pod is offline, messages wait at their senders. Add one with `autonomy relay add PLACE`".to_owned();
     }
     table(&["name", "state", "connected", "queues", "place"], &rows)
 }
 
+/// Shows mail traffic and each relay, with the reason where one has trouble.
 async fn status(context: &Context) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
@@ -107,24 +117,26 @@ async fn status(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::new(&json!({ "mail": status, "relays": relays }), text))
 }
 
+/// Mail traffic in numbers.
 fn flow(status: &MailStatus) -> String {
     let refused = &status.refused;
-    let led_nowhere = refused.unknown_queue + refused.foreign + refused.malformed + refused.unreadable;
+    let refused_frames = refused.unknown_queue + refused.foreign + refused.malformed + refused.unreadable;
     pairs([
         ("contacts", status.contacts.to_string()),
-        ("asking", status.asking.to_string()),
+        ("waiting for you", status.asking.to_string()),
         ("unread", status.unread.to_string()),
-        ("on their way", status.queued.to_string()),
-        ("frames that led nowhere", led_nowhere.to_string()),
-        ("frames seen before", refused.repeats.to_string()),
+        ("not delivered yet", status.queued.to_string()),
+        ("frames refused", refused_frames.to_string()),
+        ("frames repeated", refused.repeats.to_string()),
     ])
 }
 
+/// The state of a relay in words.
 fn state(state: RelayState) -> &'static str {
     match state {
         RelayState::Active => "in use",
         RelayState::Spare => "spare",
-        RelayState::Dead => "away too long",
-        RelayState::Withholding => "does not give out what it takes",
+        RelayState::Dead => "unreachable for too long",
+        RelayState::Withholding => "withholds messages",
     }
 }

@@ -1,4 +1,7 @@
-//! The command: parsed, carried out, told.
+//! From the process's arguments to its exit status: parsing, logging, the runtime, and one verb.
+//!
+//! Verbs that run for long or need Tor's last messages make their own runtime; all others share one
+//! that ends before the process does.
 
 use std::{
     ffi::OsString,
@@ -20,16 +23,16 @@ use super::{
     pay, person, pod, probe, relay, setup, shell, status, watch,
 };
 
-/// Threads for everything that waits.
+/// Threads of the runtime. A command waits for one thing at a time, so two are enough.
 const WORKERS: usize = 2;
 
-/// What is not over by then is cut off when a command ends.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Time for background work, such as Tor's, after the verb is done; what is left then is aborted.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// Variable that sets what is logged, as `RUST_LOG` does elsewhere.
+/// Environment variable with the log filter, in the syntax of `RUST_LOG`.
 const LOG_VARIABLE: &str = "AUTONOMY_LOG";
 
-/// Runs the command line of this process.
+/// Runs the command line of this process and returns its exit status.
 pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let json = words.iter().any(|word| word == "--json");
@@ -42,24 +45,26 @@ pub fn main() -> ExitCode {
     match carry_out(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.tell(json);
+            failure.report(json);
             ExitCode::from(failure.exit as u8)
         }
     }
 }
 
+/// Prints what clap says about the arguments: help and version as a success, anything else as wrong
+/// usage.
 fn not_understood(error: &clap::Error, json: bool) -> ExitCode {
     let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if json && !asked_for {
-        Failure::usage(error.to_string().trim()).tell(true);
+        Failure::usage(error.to_string().trim()).report(true);
     } else {
-        // Where it cannot be printed, the exit status alone has to tell.
+        // Where it cannot be printed, the exit status alone reports the failure.
         let _ = error.print();
     }
     ExitCode::from(if asked_for { 0 } else { Exit::Usage as u8 })
 }
 
-/// A pod and an agent tell what they do; other commands only what goes wrong.
+/// Starts logging to standard error. Verbs that serve log what they do; all others log errors only.
 fn start_log(cli: &Cli) {
     let serves = matches!(cli.verb, Verb::Pod(PodVerb::Run) | Verb::Relay(RelayVerb::Run) | Verb::Agent(_));
     let usual = match (cli.global.verbose, serves) {
@@ -74,9 +79,13 @@ fn start_log(cli: &Cli) {
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr).init();
 }
 
+/// Carries out a verb and prints its result.
+///
+/// # Errors
+/// The failure of the verb, or of printing.
 fn carry_out(cli: Cli) -> Result<(), Failure> {
     match cli.verb {
-        Verb::Completions { shell } => return told(shell::completions(shell)),
+        Verb::Completions { shell } => return written(shell::completions(shell)),
         Verb::Man { dir } => {
             return shell::man(&dir).and_then(|answer| print(&Context::new(cli.global)?, &answer));
         }
@@ -84,7 +93,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Verb::Relay(RelayVerb::Run) => return relay::run(&Context::new(cli.global)?),
         Verb::Probe(wish) => {
             let context = Context::new(cli.global)?;
-            // Tor writes its last words when the runtime ends; its folder goes after that.
+            // Tor writes its last log lines when the runtime ends; its folder is removed after that.
             let folder = tempfile::tempdir().map_err(|error| Failure::other("system", error))?;
             let answer = wait_for(probe::probe(&context, &wish, folder.path()))??;
             return print(&context, &answer);
@@ -98,7 +107,10 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-/// Runs `work` with a runtime around it, which is gone when this returns.
+/// Runs `work` on a runtime that has ended when this returns.
+///
+/// # Errors
+/// The operating system has no threads left.
 fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -106,11 +118,11 @@ fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
         .build()
         .map_err(|error| Failure::other("system", format!("cannot start: {error}")))?;
     let outcome = runtime.block_on(Box::pin(work));
-    runtime.shutdown_timeout(LAST_WORDS);
+    runtime.shutdown_timeout(SHUTDOWN_GRACE);
     Ok(outcome)
 }
 
-/// Carries out a verb. Verbs that print as they go give no answer at the end.
+/// Carries out a verb. `None` for verbs that print while they run.
 async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure> {
     let answer = match verb {
         Verb::Init(init) => setup::init(context, &init).await?,
@@ -143,13 +155,14 @@ async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure
     Ok(Some(answer))
 }
 
+/// Prints a result in the form that the flags ask for.
 fn print(context: &Context, answer: &Answer) -> Result<(), Failure> {
-    told(context.out.answer(answer))
+    written(context.out.answer(answer))
 }
 
-/// A reader that has gone away (`| head`) has heard enough: no failure.
-fn told(written: io::Result<()>) -> Result<(), Failure> {
-    match written {
+/// Ignores a reader that has gone (`| head`): it has read what it wanted.
+fn written(outcome: io::Result<()>) -> Result<(), Failure> {
+    match outcome {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::other("output", format!("cannot write the answer: {error}")))
         }

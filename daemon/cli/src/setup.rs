@@ -1,4 +1,4 @@
-//! `init` and `provision`: a new device, and its pod.
+//! `init` and `provision`: the keys of a new device, and its pod.
 
 use autonomy_messaging::AuthSeed;
 use autonomy_wallet::keys::{Seed, mix_entropy};
@@ -15,7 +15,11 @@ use super::{
 };
 use autonomy_client::{Profile, files::write_private, profile::Birth};
 
-/// Makes this device's profile.
+/// Makes this device's profile, from fresh keys or from the words of earlier ones. The words of
+/// fresh keys are printed once.
+///
+/// # Errors
+/// There is a profile already; words are wrong; or the profile cannot be written.
 pub(super) async fn init(context: &Context, init: &Init) -> Result<Answer, Failure> {
     let dir = context.profile_dir();
     if Profile::exists(&dir) {
@@ -52,7 +56,7 @@ pub(super) async fn init(context: &Context, init: &Init) -> Result<Answer, Failu
     Ok(Answer::new(&json, text))
 }
 
-/// Fresh secrets, each from a draw of its own.
+/// Fresh secrets. Each is drawn by itself, so that one says nothing about the other.
 fn draw(words: &str) -> Result<(Seed, AuthSeed), Failure> {
     let mut system = Zeroizing::new([0; 32]);
     OsRng.fill_bytes(system.as_mut_slice());
@@ -67,6 +71,10 @@ fn draw(words: &str) -> Result<(Seed, AuthSeed), Failure> {
     Ok((payment, AuthSeed::generate(&mut OsRng)))
 }
 
+/// The secrets of an earlier profile, by the words that the person enters.
+///
+/// # Errors
+/// The words break BIP-39, or the identity has not 24 of them.
 fn restore() -> Result<(Seed, AuthSeed), Failure> {
     let payment = seed_of(&ask::words("Words of the payment key: ")?, "payment key")?;
     let identity = seed_of(&ask::words("Words of the identity: ")?, "identity")?;
@@ -74,18 +82,19 @@ fn restore() -> Result<(Seed, AuthSeed), Failure> {
     Ok((payment, AuthSeed::from_bytes(bytes)))
 }
 
+/// A seed by its words; `whose` names it in the failure.
 fn seed_of(words: &str, whose: &str) -> Result<Seed, Failure> {
     Seed::from_words(words).map_err(|error| Failure::usage(format!("{whose}: {error}")))
 }
 
-/// The auth seed in the words of BIP-39: 32 bytes are 24 words.
+/// The auth seed as BIP-39 words: 32 bytes are 24 words.
 fn identity_words(auth: &AuthSeed) -> Result<Zeroizing<String>, Failure> {
     Seed::from_entropy(auth.as_bytes())
         .map(|seed| seed.words())
         .map_err(|error| Failure::other("words", error))
 }
 
-/// Words in rows of six with their numbers, to be copied by hand.
+/// Words in rows of six with their numbers, to be copied onto paper.
 fn numbered(words: &str) -> Zeroizing<String> {
     let words: Vec<&str> = words.split_whitespace().collect();
     let mut text = Zeroizing::new(String::with_capacity(words.len() * 16));
@@ -100,7 +109,11 @@ fn numbered(words: &str) -> Zeroizing<String> {
     text
 }
 
-/// Seals a bundle for a new pod.
+/// Seals a bundle that answers a pod's request.
+///
+/// # Errors
+/// The text is not a request; the profile has another pod and the person does not want to replace
+/// it; or the bundle cannot be written to the file.
 pub(super) async fn provision(context: &Context, wish: &Provision) -> Result<Answer, Failure> {
     let request = ask::text(&wish.request)?;
     let mut profile = context.profile().await?;
@@ -127,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_come_back_as_the_same_keys() {
+    fn restored_words_give_the_same_keys() {
         for count in ["12", "24"] {
             let (payment, auth) = draw(count).unwrap();
             assert_eq!(payment.words().split_whitespace().count().to_string(), count);
@@ -138,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_words_are_numbered() {
+    fn words_are_printed_in_numbered_rows() {
         let rows = "   1 a          2 b          3 c          4 d          5 e          6 f\n   7 g\n";
         assert_eq!(numbered("a b c d e f g").as_str(), rows);
     }

@@ -1,4 +1,4 @@
-//! Completions and manual pages, made from the same definitions as the command line itself.
+//! Shell completions and manual pages, generated from the definitions of the command line.
 
 use std::{io, path::Path};
 
@@ -8,13 +8,19 @@ use serde_json::json;
 use super::{Failure, args::Cli, output::Answer};
 
 /// Prints the completion script of a shell.
+///
+/// # Errors
+/// Standard output cannot be written.
 pub(super) fn completions(shell: clap_complete::Shell) -> io::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "autonomy", &mut script);
     io::Write::write_all(&mut io::stdout().lock(), &script)
 }
 
-/// Writes a manual page for each verb.
+/// Writes a manual page for each verb into `dir`, which is created if needed.
+///
+/// # Errors
+/// The folder cannot be created or written.
 pub(super) fn man(dir: &Path) -> Result<Answer, Failure> {
     let failed =
         |error: io::Error| Failure::other("file", format!("cannot write to {}: {error}", dir.display()));
@@ -29,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_verb_that_is_shown_has_its_page() {
+    fn every_visible_verb_has_a_manual_page() {
         let dir = tempfile::tempdir().unwrap();
         man(dir.path()).unwrap();
         for page in ["autonomy.1", "autonomy-pay.1", "autonomy-account-create.1", "autonomy-pod-run.1"] {

@@ -1,4 +1,4 @@
-//! `status`: how the pod is.
+//! `status`: the state of the pod.
 
 use super::{
     Failure,
@@ -8,7 +8,11 @@ use super::{
 use autonomy_api::{ServiceStatus, Status};
 use autonomy_client::printable;
 
-/// Asks the pod, and checks its answer where there is a profile.
+/// Shows the pod's status. With a profile the state epoch is checked: a lower one than this device
+/// has seen means that the pod was restored from an old backup.
+///
+/// # Errors
+/// The pod is not reached, or the check refused.
 pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
     let status = match context.session().await? {
         Session::Device(mut device) => context.spinner.during("asking the pod", device.status()).await?,
@@ -43,6 +47,7 @@ pub(super) fn shown(status: &Status) -> Answer {
     Answer::new(status, text)
 }
 
+/// An onion service in one line.
 fn service(service: &ServiceStatus) -> String {
     let address = service.address.as_deref().map_or_else(|| "no address yet".into(), printable);
     let detail =
@@ -50,6 +55,7 @@ fn service(service: &ServiceStatus) -> String {
     format!("{address}, {} since {}{detail}", printable(&service.state), time(service.since))
 }
 
+/// A duration in the largest fitting unit.
 fn duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),

@@ -84,7 +84,7 @@ fn string(value: &Value, name: &str) -> String {
 }
 
 #[test]
-fn a_pod_and_its_device_find_each_other_by_two_lines_of_text() {
+fn pod_and_device_pair_by_request_and_bundle() {
     let home = Home::new();
     let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
     assert_eq!(string(&home.json(&["pod", "request"]), "request"), request, "the same each time");
@@ -98,7 +98,7 @@ fn a_pod_and_its_device_find_each_other_by_two_lines_of_text() {
 }
 
 #[test]
-fn texts_come_as_themselves_from_a_file_or_through_a_pipe() {
+fn texts_are_read_from_argument_file_and_pipe() {
     let home = Home::new();
     let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
     home.json(&["init"]);
@@ -110,7 +110,7 @@ fn texts_come_as_themselves_from_a_file_or_through_a_pipe() {
 }
 
 #[test]
-fn what_was_pasted_by_mistake_is_named() {
+fn text_of_the_wrong_kind_is_named() {
     let home = Home::new();
     let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
     home.json(&["init"]);
@@ -126,7 +126,7 @@ fn what_was_pasted_by_mistake_is_named() {
 }
 
 #[test]
-fn words_that_were_written_down_bring_the_same_person_back() {
+fn init_restore_gives_the_same_identity() {
     let old = Home::new();
     let born = old.json(&["init", "--words", "12"]);
     let words = (string(&born, "payment_words"), string(&born, "identity_words"));
@@ -153,7 +153,7 @@ fn keys_are_never_overwritten() {
 }
 
 #[test]
-fn what_a_script_can_act_on_has_a_status_of_its_own() {
+fn exit_status_and_kind_tell_failures_apart() {
     let home = Home::new();
     let status = |line: &[&str]| {
         let (status, kind, _) = home.failure(line);
@@ -169,7 +169,7 @@ fn what_a_script_can_act_on_has_a_status_of_its_own() {
 }
 
 #[test]
-fn a_wrong_passphrase_is_told_from_a_missing_one() {
+fn wrong_and_missing_passphrase_have_own_messages() {
     let home = Home::new();
     home.json(&["init"]);
     let mut wrong = home.command(&["account", "export", "--json"]);
@@ -185,7 +185,7 @@ fn a_wrong_passphrase_is_told_from_a_missing_one() {
 }
 
 #[test]
-fn a_misspelt_setting_is_refused_by_name() {
+fn unknown_setting_is_refused_by_name() {
     let home = Home::new();
     let file = home.path().join("config.toml");
     std::fs::write(&file, "[agent]\nidle_hours = 3\n").unwrap();
@@ -214,7 +214,7 @@ fn map() -> AccountMap {
 }
 
 #[test]
-fn account_maps_go_in_and_out_without_a_pod_and_a_changed_one_does_not() {
+fn account_map_imports_without_pod_and_altered_map_does_not() {
     let home = Home::new();
     home.json(&["init"]);
     assert_eq!(home.failure(&["account", "export"]).1, "no-account");
@@ -243,7 +243,7 @@ fn account_maps_go_in_and_out_without_a_pod_and_a_changed_one_does_not() {
 }
 
 #[test]
-fn a_pod_comes_back_from_its_sealed_copy() {
+fn restore_gives_the_pod_that_was_backed_up() {
     let home = Home::new();
     let request = string(&home.json(&["pod", "init", "--network", "signet"]), "request");
     let copy = home.path().join("copy");
@@ -268,7 +268,7 @@ orport = ["127.0.0.1:1"]
 "#;
 
 #[test]
-fn where_tor_does_not_start_the_command_says_why_and_no_agent_stays() {
+fn failed_tor_start_is_reported_and_leaves_no_agent() {
     let home = Home::new();
     let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
     home.json(&["init"]);
@@ -315,7 +315,7 @@ fn is_gone(pid: u64) -> bool {
 }
 
 #[test]
-fn an_agent_is_one_outlives_its_command_and_is_replaced_when_it_dies_or_is_outdated() {
+fn one_agent_outlives_commands_and_is_replaced_when_outdated() {
     let home = Home::new();
     let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
     home.json(&["init"]);
@@ -349,7 +349,7 @@ fn an_agent_is_one_outlives_its_command_and_is_replaced_when_it_dies_or_is_outda
 }
 
 #[test]
-fn a_profile_folder_too_deep_for_a_socket_is_named() {
+fn too_long_socket_path_names_the_profile_folder() {
     let home = Home::new();
     let deep = home.path().join("d".repeat(100));
     let flags = ["--profile-dir", deep.to_str().unwrap()];
@@ -362,14 +362,14 @@ fn a_profile_folder_too_deep_for_a_socket_is_named() {
 }
 
 #[test]
-fn the_agent_takes_its_keys_from_nobody_but_a_command() {
+fn agent_refuses_input_that_is_not_a_setup() {
     let home = Home::new();
     let output = home.run_with(&["agent", "--json"], "give me your keys");
     assert_eq!(failure(&output).1, "agent");
 }
 
 #[test]
-fn completions_and_manual_pages_are_made_from_the_same_words() {
+fn completions_and_manual_pages_are_generated() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish"] {
         let script = text(&home.run(&["completions", shell]).stdout);
@@ -382,13 +382,13 @@ fn completions_and_manual_pages_are_made_from_the_same_words() {
 }
 
 #[test]
-fn what_is_wrong_with_an_invite_or_a_place_is_said_before_anybody_is_asked() {
+fn invites_and_places_are_checked_before_the_pod_is_asked() {
     let home = Home::new();
     let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
     for (line, says) in [
         (&["contact", "accept", &request][..], "this is a pod request"),
         (&["contact", "accept", "hello"], "autonomy-invite1"),
-        (&["contact", "invite", "--valid-for", "7w"], "no unit"),
+        (&["contact", "invite", "--valid-for", "7w"], "not a unit"),
         (&["relay", "add", "/ip4/10.0.0.1/tcp/4001"], "/onion3/"),
         (&["message", "list", "Bob", "--limit", "0"], "limit"),
         (&["message", "send", "Bob"], "WORDS"),
@@ -401,7 +401,7 @@ fn what_is_wrong_with_an_invite_or_a_place_is_said_before_anybody_is_asked() {
 }
 
 #[test]
-fn every_verb_explains_itself() {
+fn every_verb_has_help() {
     let home = Home::new();
     for verb in [
         "init",
@@ -427,7 +427,7 @@ fn every_verb_explains_itself() {
 }
 
 #[test]
-fn what_is_carried_is_looked_at_before_anybody_is_asked() {
+fn parcels_and_cards_are_checked_before_the_pod_is_asked() {
     let home = Home::new();
     let file = home.path().join("parcel");
     std::fs::write(&file, "not a parcel").unwrap();

@@ -1,26 +1,28 @@
-//! The agent: keeps one device's Tor client and its connection to the pod warm between commands.
+//! The agent: keeps one device's Tor client and its connection to the pod open between commands.
 //!
-//! Starting Tor takes seconds, a request over an open circuit some hundred milliseconds. So the first command
-//! starts `autonomy agent` in the background, and each command speaks to it over a Unix socket that only its owner
-//! may open. The agent is a plain HTTP/1.1 reverse proxy: whatever is asked of it goes to the pod, and answers
-//! stream back, event streams included. It ends by itself when nothing was asked for ten minutes.
+//! Starting Tor takes seconds; a request over an open circuit takes some hundred milliseconds. So
+//! the first command starts `autonomy agent` in the background, and each command connects to it
+//! over a Unix socket that only its owner may open. The agent is a plain HTTP/1.1 reverse proxy:
+//! requests are passed to the pod, and answers stream back, event streams included. It ends after
+//! ten minutes without a request.
 //!
-//! It is given what a connection needs (the device's TLS key and descriptor key, the pod's address and key) through
-//! its standard input, never by arguments or environment, which other processes can read. It never sees the payment
-//! key P, the auth seed, or the passphrase.
+//! The agent gets what a connection needs (the device's TLS key and descriptor key, the pod's
+//! address and key) through its standard input, never through arguments or environment variables,
+//! which other processes can read. It never gets the payment key P, the auth seed, or the
+//! passphrase.
 //!
 //! | module | does |
 //! |---|---|
-//! | [`setup`] | what an agent is given |
-//! | [`status`] | what it tells about itself |
-//! | [`door`] | the socket: one agent a profile, owner only |
-//! | [`activity`] | knows when nothing has been asked for a while |
+//! | [`setup`] | what an agent gets |
+//! | [`status`] | what an agent reports about itself |
+//! | [`acceptor`] | the socket: one agent per profile, owner only |
+//! | [`activity`] | measures how long nothing was requested |
 //! | [`serve`] | the proxy |
 //! | [`run`] | the process |
-//! | [`start`] | the command's side: find it, or start it |
+//! | [`start`] | the command's side: finds the agent, or starts it |
 
+pub mod acceptor;
 pub mod activity;
-pub mod door;
 pub mod run;
 pub mod serve;
 pub mod setup;

@@ -316,14 +316,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pod_cannot_redraw_the_terminal() {
+    fn pod_text_cannot_control_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\r\nc"), "a [2Jb  c");
         assert_eq!(printable("pay \u{202e}elim"), "pay  elim");
         assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_SHOWN);
     }
 
     #[test]
-    fn each_call_has_its_own_key_and_keeps_it() {
+    fn each_call_keeps_its_own_idempotency_key() {
         let call = Call::delete("/v1/payments/1", 10);
         let key = |call: &Call| call.request().unwrap().headers()["idempotency-key"].clone();
         assert_eq!(key(&call), key(&call));
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_of_a_problem_is_a_plain_word() {
+    fn kind_of_a_problem_is_a_plain_word() {
         let problem = Problem {
             kind: "https://autonomy.invalid/problems/gap-limit\x1b[1m".into(),
             title: "Gap limit".into(),
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_agent_can_say_that_the_pod_was_not_reached() {
+    fn only_the_agent_can_report_unreachable() {
         let said = |kind: &str, by_agent| {
             let problem = Problem::new(503, kind, "No", "no");
             refused(problem, StatusCode::SERVICE_UNAVAILABLE, by_agent)

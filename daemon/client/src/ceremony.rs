@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_birthday_is_about_now() {
+    fn birthday_must_be_about_now() {
         for (network, height) in
             [(Network::Bitcoin, 976_000), (Network::Testnet, 4_900_000), (Network::Signet, 330_000)]
         {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_cannot_exist_yet_is_no_birthday() {
+    fn birthday_in_a_future_block_is_refused() {
         for network in [Network::Bitcoin, Network::Testnet, Network::Signet, Network::Regtest] {
             for height in [10_000_000, MAX_HEIGHT, MAX_HEIGHT + 1, u32::MAX] {
                 assert!(matches!(born(network, height, NOW), Err(Distrust::Offer { field: "birthday", .. })));

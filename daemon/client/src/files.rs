@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_whole_private_and_leaves_no_part_behind() {
+    fn private_file_is_complete_with_mode_0600() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("a/b");
         private_dir(&folder).unwrap();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_or_link_that_somebody_put_there_is_not_written_to() {
+    fn existing_file_or_link_is_not_written() {
         let dir = tempfile::tempdir().unwrap();
         let (target, link) = (dir.path().join("target"), dir.path().join("link"));
         fs::write(&target, "theirs").unwrap();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_growing_file_is_there_at_its_end_and_writes_over_nothing() {
+    fn growing_file_appears_at_its_end_and_overwrites_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("photo");
         let mut file = GrowingFile::begin(&path).unwrap();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_names_the_file() {
+    fn error_names_the_file() {
         let error = write_private(Path::new("/nowhere/at/all"), b"x").unwrap_err();
         assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
     }

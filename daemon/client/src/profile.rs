@@ -26,7 +26,7 @@ use super::files::{FileError, private_dir};
 use autonomy_store::{CommitError, CreateError, OpenError, ReadError, RowChange, Store, Unlock};
 
 /// Seconds for which a second command waits while a first one has the profile open.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+const LOCK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Pause between two tries.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
@@ -106,7 +106,7 @@ impl Profile {
         let mut waited = std::time::Duration::ZERO;
         let store = loop {
             match Store::open(Self::path(dir), unlock) {
-                Err(OpenError::InUse { .. }) if waited < PATIENCE => {
+                Err(OpenError::InUse { .. }) if waited < LOCK_TIMEOUT => {
                     tokio::time::sleep(PAUSE).await;
                     waited += PAUSE;
                 }

@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_id_stays_out_of_paths() {
+    fn invalid_ids_are_refused_in_paths() {
         assert_eq!(id("431ebb6046e52804e3f6c83e3e8a5090"), Ok("431ebb6046e52804e3f6c83e3e8a5090"));
         for text in ["", "..", "a/b", "a?b", "a b", "a%2fb", "\u{1b}[2J", &"a".repeat(65)] {
             assert!(matches!(id(text), Err(CallError::BadId { .. })), "{text}");

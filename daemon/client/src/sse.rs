@@ -147,18 +147,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn events_are_the_same_however_the_bytes_arrive(size in 1usize..80) {
+        fn events_parse_independent_of_chunking(size in 1usize..80) {
             prop_assert_eq!(ids(TWO.as_bytes().chunks(size).map(<[u8]>::to_vec)), Ok(vec![7, 8]));
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+        fn parsing_never_panics(bytes: Vec<u8>) {
             let _ = ids(std::iter::once(bytes));
         }
     }
 
     #[test]
-    fn a_line_without_end_is_refused_before_it_fills_the_memory() {
+    fn endless_line_is_refused_at_its_limit() {
         let endless = std::iter::repeat_with(|| vec![b'x'; 4_096]).take(1_000);
         assert!(matches!(ids(endless), Err(CallError::TooLarge { .. })));
         let endless = std::iter::repeat_with(|| b"data: xxxxxxxxxxxxxxxxxxxxxxxx\n".to_vec()).take(100_000);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_is_not_ours_is_refused() {
+    fn foreign_event_is_refused() {
         let bytes = b"data: {\"id\":1,\"at\":2,\"kind\":\"free_money\"}\n\n".to_vec();
         assert!(matches!(ids(std::iter::once(bytes)), Err(CallError::Misshapen { .. })));
     }

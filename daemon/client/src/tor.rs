@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use autonomy_api::APP_PORT;
 use autonomy_onion::{
-    BootstrapProgress, BridgeTransport, DescriptorSecret, DialPolicy, OnionAddress, PrivateNetwork, Role,
-    Tor, TorConfig, TorNetwork,
+    BootstrapProgress, BridgeTransport, CircuitRole, DescriptorSecret, DialPolicy, OnionAddress,
+    PrivateNetwork, Tor, TorConfig, TorNetwork,
     https::{HttpsClient, Server, TlsIdentity},
 };
 
@@ -25,8 +25,8 @@ pub async fn link(setup: &Setup, progress: impl Fn(BootstrapProgress)) -> Result
     tor.add_discovery_key(&onion, &secret).map_err(LinkError::of)?;
     let server = Server { onion, port: APP_PORT, key: setup.pod_key };
     let identity = TlsIdentity::from_seed(&setup.device_seed).map_err(LinkError::of)?;
-    let client =
-        HttpsClient::new(&tor, server, &identity, DialPolicy::new(Role::APP)).map_err(LinkError::of)?;
+    let client = HttpsClient::new(&tor, server, &identity, DialPolicy::new(CircuitRole::APP))
+        .map_err(LinkError::of)?;
     Ok(Transport::onion(client))
 }
 

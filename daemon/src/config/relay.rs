@@ -1,4 +1,4 @@
-//! `[relay]`: what a relay takes, and from whom.
+//! The settings of `[relay]`: how much a relay keeps, and for whom.
 
 use std::path::PathBuf;
 
@@ -9,15 +9,15 @@ use serde::Deserialize;
 use super::{Config, data_home};
 use crate::relay::RelayConfig;
 
-/// `[relay]`: of a relay, and of a pod that is one besides.
+/// `[relay]`: for a relay that runs by itself, and for a pod that runs one too.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RelaySection {
-    /// Whether a pod keeps frames for others too.
+    /// Whether a pod runs a relay for others.
     pub enabled: bool,
-    /// Invitation tokens, 64 hex digits each: whoever shows one may make a queue.
+    /// Invitation tokens, 64 hex digits each: whoever shows one may open queues.
     pub tokens: Vec<RelayToken>,
-    /// Only with a token.
+    /// Whether queues are opened for holders of a token only.
     pub by_invitation: bool,
     /// Most queues.
     pub max_queues: Option<u64>,
@@ -25,7 +25,7 @@ pub struct RelaySection {
     pub max_frames: Option<u64>,
     /// Most frames in one queue.
     pub frames_per_queue: Option<u32>,
-    /// MiB of the disk that are left free.
+    /// MiB of the disk to be left free.
     pub free_disk_mib: Option<u64>,
 }
 
@@ -43,7 +43,7 @@ impl std::fmt::Debug for RelaySection {
     }
 }
 
-/// A relay's invitation token.
+/// A relay's invitation token: a secret, so it has no `Debug`.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RelayToken(Capability);
@@ -60,7 +60,7 @@ impl TryFrom<String> for RelayToken {
 }
 
 impl Config {
-    /// What a relay takes.
+    /// The relay's configuration; what the settings leave open has the usual value.
     #[must_use]
     pub fn relay(&self) -> RelayConfig {
         let section = &self.relay;
@@ -79,7 +79,8 @@ impl Config {
         }
     }
 
-    /// The folder of a relay that stands alone.
+    /// The folder of a relay that runs by itself: `~/.local/share/autonomy/relay` where no setting
+    /// names another.
     #[must_use]
     pub fn relay_dir(&self) -> PathBuf {
         self.data_dir.clone().unwrap_or_else(|| data_home().join("autonomy").join("relay"))
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relay_takes_what_its_settings_say_and_its_tokens_are_never_printed() {
+    fn relay_section_sets_limits_and_hides_tokens() {
         let token = "ab".repeat(32);
         let config: Config = toml::from_str(&format!(
             "[relay]\nenabled = true\ntokens = [\"{token}\"]\nby_invitation = true\nmax_frames = 10\nfree_disk_mib = 1"

@@ -1,4 +1,7 @@
-//! Steps that go to disk together.
+//! Steps that are committed together.
+//!
+//! One commit waits for the disk, whatever its size. So steps of inputs that wait anyway share one,
+//! and none of them has an effect or a reply before it.
 
 use std::{cell::RefCell, collections::BTreeMap, mem};
 
@@ -17,16 +20,21 @@ pub(super) const MAX_BATCH: usize = super::INBOX;
 /// message changes at most a whole ratchet, about 100 kB, so 40 of those fit.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
-/// Rows by encoded key; `None` removes one.
+/// Changed rows by encoded key; `None` removes a row.
 type Pending = BTreeMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>;
 
-/// Steps that were worked on and wait for one commit: none of them has had an effect yet.
+/// Steps that wait for their commit: none of them has had an effect yet.
 #[derive(Default)]
 pub(super) struct Batch {
+    /// Inputs worked on.
     inputs: usize,
+    /// Bytes of keys and values in `rows`, counting each change.
     bytes: usize,
+    /// Rows to be written, the newest value of each.
     rows: Pending,
+    /// Effects of all steps, in order.
     effects: Vec<Effect>,
+    /// Replies, and whom they go to.
     replies: Vec<(oneshot::Sender<Reply>, Reply)>,
 }
 
@@ -47,11 +55,11 @@ impl Batch {
         self.inputs < MAX_BATCH && self.bytes < MAX_BATCH_BYTES
     }
 
-    /// Lets the node take an input. It sees the rows of the steps before, on disk or not.
+    /// Lets the node take an input. The node sees the rows of the steps before, committed or not.
     ///
     /// # Errors
-    /// A row could not be read. The node went on as if there were none, so it must not be asked again, and nothing
-    /// of the batch be committed.
+    /// A row could not be read. The node went on as if it did not exist, so the node must not be
+    /// asked again, and nothing of the batch may be committed.
     pub(super) fn work(
         &mut self,
         node: &mut Node,
@@ -74,7 +82,7 @@ impl Batch {
         Ok(reply)
     }
 
-    /// Keeps a reply until everything is done.
+    /// Keeps a reply until the batch is committed and its effects are carried out.
     pub(super) fn reply_later(&mut self, answer: oneshot::Sender<Reply>, reply: Reply) {
         self.replies.push((answer, reply));
     }
@@ -82,7 +90,7 @@ impl Batch {
     /// Writes the rows of all steps in one durable transaction.
     ///
     /// # Errors
-    /// The store failed: nothing of any step was kept, nobody hears anything.
+    /// The store failed: nothing of any step was kept, and nobody gets a reply.
     pub(super) fn commit(self, store: &Store) -> Result<Committed, StoreFailed> {
         let Self { rows, effects, replies, .. } = self;
         let changed = !rows.is_empty();
@@ -93,11 +101,11 @@ impl Batch {
     }
 }
 
-/// The rows of the steps of a batch over those on disk.
+/// The rows as the node sees them: those of the batch over those on disk.
 struct View<'a> {
     pending: &'a Pending,
     store: &'a Store,
-    /// Why a row could not be read.
+    /// The first error of reading, since [`Rows`] has no way to return it.
     fault: RefCell<Option<ReadError>>,
 }
 
@@ -128,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_sees_the_rows_of_the_steps_before_it() {
+    fn step_reads_rows_of_earlier_steps_in_the_batch() {
         let dir = tempfile::tempdir().unwrap();
         let value = |text: &str| Some(Zeroizing::new(text.as_bytes().to_vec()));
         let pending = Pending::from([

@@ -119,7 +119,7 @@ fn restored(store: &Store) -> (Node, u64) {
 }
 
 #[test]
-fn what_waits_together_is_committed_once_and_answered_in_order() {
+fn waiting_inputs_share_a_commit_and_reply_in_order() {
     let mut place = Place::new();
     let (inbox, waiting) = mpsc::channel(INBOX);
     let asked: Vec<_> = (0..5).map(|n| (n, ask(&inbox, add(n)), ask(&inbox, Command::Status))).collect();
@@ -138,7 +138,7 @@ fn what_waits_together_is_committed_once_and_answered_in_order() {
 }
 
 #[test]
-fn more_than_a_batch_is_committed_in_several() {
+fn more_inputs_than_a_batch_take_several_commits() {
     let mut place = Place::new();
     let count = 2 * batch::MAX_BATCH as u64 + 2;
     let (inbox, waiting) = mpsc::channel(count as usize);
@@ -155,7 +155,7 @@ fn more_than_a_batch_is_committed_in_several() {
 }
 
 #[test]
-fn inputs_that_change_nothing_cost_no_commit() {
+fn inputs_without_rows_cost_no_commit() {
     let mut place = Place::new();
     let (inbox, waiting) = mpsc::channel(INBOX);
     let mut status = ask(&inbox, Command::Status);
@@ -169,7 +169,7 @@ fn inputs_that_change_nothing_cost_no_commit() {
 }
 
 #[test]
-fn a_lone_input_waits_for_nobody() {
+fn single_input_is_committed_at_once() {
     let mut place = Place::new();
     let before = place.commits();
     let (inbox, waiting) = mpsc::channel(INBOX);
@@ -186,7 +186,7 @@ fn a_lone_input_waits_for_nobody() {
 }
 
 #[test]
-fn a_backup_holds_what_came_before_it_and_nothing_after() {
+fn backup_holds_exactly_what_came_before_it() {
     let mut place = Place::new();
     let copy = place.dir.path().join("copy.redb");
     let seen = epoch(&place.driver.store) + 10;

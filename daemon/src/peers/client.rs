@@ -1,4 +1,8 @@
 //! One call: a stream, a request, its response.
+//!
+//! Calls of one lane run side by side up to [`IN_FLIGHT`]. A call is never repeated here, with one
+//! exception: where a place demands work for a new queue, the work is done and the request is sent
+//! again.
 
 use std::{
     collections::HashMap,
@@ -19,27 +23,35 @@ use tokio::{
 
 use super::{Dial, message};
 
-/// A call ends within this time, whatever happens: time for a dial over slow circuits, and two round trips.
+/// A call ends within this time: enough for a dial over slow circuits and two round trips.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
-/// Requests of one lane on their way at once: they fill a circuit (network figures: 32 frames in flight).
+/// Requests of one lane on their way at once: they fill a circuit (measured: 32 frames in flight).
 const IN_FLIGHT: usize = 32;
-/// Lanes remembered before those at rest are forgotten.
+/// Lanes whose permits are remembered; beyond it idle ones are forgotten.
 const LANES_KEPT: usize = 1024;
 
-pub(super) type Line = watch::Receiver<Option<Arc<dyn Dial>>>;
+/// The way to places, as it is set and taken away.
+pub(super) type CurrentDial = watch::Receiver<Option<Arc<dyn Dial>>>;
 
 /// Carries out calls.
 pub(super) struct Client {
-    line: Line,
+    /// How streams are opened.
+    dial: CurrentDial,
+    /// Permits for the requests in flight on each lane.
     lanes: Mutex<HashMap<(Place, Lane), Arc<Semaphore>>>,
 }
 
 impl Client {
-    pub(super) fn new(line: Line) -> Self {
-        Self { line, lanes: Mutex::default() }
+    /// A client that has made no call yet.
+    pub(super) fn new(dial: CurrentDial) -> Self {
+        Self { dial, lanes: Mutex::default() }
     }
 
-    /// Asks and waits for the answer.
+    /// Sends a request and waits for the response.
+    ///
+    /// # Errors
+    /// The place was not reached, broke the connection, or sent no response in time. The request
+    /// may have been carried out.
     pub(super) async fn call(
         &self,
         place: &Place,
@@ -52,7 +64,8 @@ impl Client {
             .unwrap_or_else(|_| Err(unreached(format!("no answer within {} s", CALL_LIMIT.as_secs()))))
     }
 
-    /// Asks; where the place wants work for a queue first, does it and asks once more.
+    /// Sends the request; where the place demands work for a queue, does it and sends the request
+    /// once more.
     async fn ask_with_work(
         &self,
         place: &Place,
@@ -64,32 +77,34 @@ impl Client {
         self.ask(place, lane, &worked).await
     }
 
+    /// Sends one request over a new stream of the lane.
     async fn ask(&self, place: &Place, lane: Lane, request: &Request) -> Result<Response, Unreached> {
-        let seats = self.seats(place, lane);
-        let _seat = seats.acquire().await.map_err(|error| unreached(error.to_string()))?;
-        let dial = attached(&mut self.line.clone()).await?;
+        let permits = self.permits(place, lane);
+        let _permit = permits.acquire().await.map_err(|error| unreached(error.to_string()))?;
+        let dial = attached(&mut self.dial.clone()).await?;
         let mut stream = dial.open(place, lane).await?;
         let broken = |error: std::io::Error| unreached(format!("the connection broke: {error}"));
         message::write(&mut stream, &request.to_bytes()).await.map_err(broken)?;
         stream.shutdown().await.map_err(broken)?;
         let answer = message::read(&mut stream, MAX_RESPONSE).await.map_err(broken)?;
         match Response::parse(&answer) {
-            Ok(Response::Pushed { .. }) => Err(unreached("an answer to another question".into())),
+            Ok(Response::Pushed { .. }) => Err(unreached("an answer to another request".into())),
             Ok(response) => Ok(response),
-            Err(error) => Err(unreached(format!("an answer that is none: {error}"))),
+            Err(error) => Err(unreached(format!("a malformed answer: {error}"))),
         }
     }
 
-    fn seats(&self, place: &Place, lane: Lane) -> Arc<Semaphore> {
+    /// The permits of a lane.
+    fn permits(&self, place: &Place, lane: Lane) -> Arc<Semaphore> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if lanes.len() >= LANES_KEPT {
-            lanes.retain(|_, seats| Arc::strong_count(seats) > 1);
+            lanes.retain(|_, permits| Arc::strong_count(permits) > 1);
         }
         lanes.entry((*place, lane)).or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT))).clone()
     }
 }
 
-/// The same request with the work that the place asked for; none where it asked for none, or for too much.
+/// The request with the work that the place demands; `None` where it demands none, or too much.
 async fn with_work(request: &Request, answer: &Response) -> Option<Request> {
     let Response::Refused(Refusal::WorkNeeded { challenge, bits }) = *answer else { return None };
     let Request::Open { queue, deposit, collect, notice, .. } = request.clone() else { return None };
@@ -98,12 +113,17 @@ async fn with_work(request: &Request, answer: &Response) -> Option<Request> {
     Some(Request::Open { queue, deposit, collect, ticket: Ticket::Work { challenge, nonce }, notice })
 }
 
-/// Waits for the way to places.
-pub(super) async fn attached(line: &mut Line) -> Result<Arc<dyn Dial>, Unreached> {
-    let dial = line.wait_for(Option::is_some).await.map_err(|_| unreached("the network ends".into()))?;
+/// Waits until there is a way to places.
+///
+/// # Errors
+/// The network is being shut down.
+pub(super) async fn attached(dial_state: &mut CurrentDial) -> Result<Arc<dyn Dial>, Unreached> {
+    let dial =
+        dial_state.wait_for(Option::is_some).await.map_err(|_| unreached("the network ends".into()))?;
     dial.clone().ok_or_else(|| unreached("the network ends".into()))
 }
 
+/// The error of a call that failed for this reason.
 pub(super) fn unreached(detail: String) -> Unreached {
     Unreached { detail }
 }
@@ -118,7 +138,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_place_that_wants_work_gets_it_and_one_that_wants_none_is_not_asked_again() {
+    async fn work_is_done_only_where_the_place_demands_it() {
         let (queue, right) = (QueueId::from_bytes([1; 32]), Capability::from_bytes([2; 32]));
         let (deposit, collect) = (right.hash(), right.hash());
         let open = Request::Open { queue, deposit, collect, ticket: Ticket::Open, notice: None };

@@ -1,4 +1,13 @@
-//! Subscriptions: which there should be, and each one kept up.
+//! Subscriptions: which there should be, and the upkeep of each.
+//!
+//! A place is asked for several queues in one subscription, a *group*, as the wire format bounds
+//! it. It answers a group as a whole, so one queue that it does not know would fail the others:
+//! then each queue gets a group of its own, and a queue that is unknown there is reported as
+//! missing.
+//!
+//! Each group has a task that subscribes, reads, and starts again after a pause when the connection
+//! broke. The collector itself only compares what is wanted with what exists; it may be interrupted
+//! at any time.
 
 mod backoff;
 
@@ -22,65 +31,86 @@ use tokio::{
 
 use super::{
     Collection, Duplex,
-    client::{Line, attached, unreached},
+    client::{CurrentDial, attached, unreached},
     message,
 };
 use backoff::Backoff;
 
-/// A subscription is answered within this time, its dial included.
+/// Limit of a subscription, from the dial to the place's answer.
 const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(60);
-/// What subscriptions tell that was not looked at yet.
-const NEWS: usize = 64;
+/// Changes of groups that were not looked at yet; further ones wait in the group's task.
+const GROUP_EVENTS: usize = 64;
 
-/// Queues collected together, by name.
+/// Queues collected together, and the right to collect each.
 type Queues = BTreeMap<QueueId, Capability>;
 
 /// Keeps a subscription for each group of wanted queues.
 pub(super) struct Collector {
-    line: Line,
+    /// The way to places.
+    dial: CurrentDial,
+    /// Where collected frames and changes go.
     events: mpsc::Sender<Input>,
+    /// The subscriptions there are.
     groups: Vec<Group>,
-    /// Queues whose place does not know them: each in a subscription of its own, lest it spoil the others'.
+    /// Queues that their place does not know, or may not: each in a group of its own, so that it
+    /// cannot fail the others.
     alone: HashSet<(Place, QueueId)>,
+    /// Places at which at least one subscription works, as last reported.
     up: HashSet<Place>,
-    /// To be told.
+    /// Queues to be reported as missing.
     missing: BTreeSet<(Place, QueueId)>,
+    /// Tasks started so far: numbers them, so that what an aborted task reported is ignored.
     made: u64,
+    /// The tasks of the groups.
     tasks: JoinSet<()>,
-    tell: mpsc::Sender<News>,
-    news: mpsc::Receiver<News>,
+    /// Given to each task.
+    tell: mpsc::Sender<GroupEvent>,
+    /// What the tasks report.
+    group_events: mpsc::Receiver<GroupEvent>,
 }
 
 /// One subscription.
 struct Group {
+    /// The number of its task.
     number: u64,
     place: Place,
+    /// The lane of its stream: a place cannot tell that two lanes belong to one pod.
     lane: Lane,
-    /// Shared with the task, which reads them at each attempt.
+    /// Its queues. The task reads them at each attempt, and drops frames of queues removed
+    /// meanwhile.
     queues: Arc<Mutex<Queues>>,
+    /// Whether it has one queue that may be unknown at the place.
     alone: bool,
+    /// Whether it works.
     up: bool,
+    /// Ends its task.
     task: AbortHandle,
 }
 
-/// What a subscription's task tells.
-struct News {
+/// A change that a group's task reports.
+struct GroupEvent {
+    /// The number of the task.
     group: u64,
-    kind: NewsKind,
+    /// What it found.
+    kind: GroupState,
 }
 
-enum NewsKind {
+/// How a subscription is.
+enum GroupState {
+    /// The place accepted it.
     Up,
+    /// It failed or broke, and is tried again.
     Down,
     /// The place does not know one of the queues.
     Unknown,
 }
 
 impl Collector {
-    pub(super) fn new(line: Line, events: mpsc::Sender<Input>) -> Self {
-        let (tell, news) = mpsc::channel(NEWS);
+    /// A collector of nothing.
+    pub(super) fn new(dial: CurrentDial, events: mpsc::Sender<Input>) -> Self {
+        let (tell, group_events) = mpsc::channel(GROUP_EVENTS);
         Self {
-            line,
+            dial,
             events,
             groups: Vec::new(),
             alone: HashSet::new(),
@@ -89,11 +119,12 @@ impl Collector {
             made: 0,
             tasks: JoinSet::new(),
             tell,
-            news,
+            group_events,
         }
     }
 
-    /// Exactly these queues are collected from now on. What is in place already stays so.
+    /// Collects exactly these queues from now on. Subscriptions that stay wanted are not
+    /// interrupted, unless their group gets more queues.
     pub(super) fn want(&mut self, wanted: Vec<Collection>) {
         let mut missing: BTreeMap<(Place, Lane), Queues> = BTreeMap::new();
         for Collection { place, lane, queue, capability } in wanted {
@@ -115,28 +146,30 @@ impl Collector {
         self.end_groups(|group| lock(&group.queues).is_empty());
     }
 
-    /// Works until it is dropped: it may be, at any time, and called again.
+    /// Starts, splits and reports subscriptions. It never returns; dropping the future at any point
+    /// loses nothing, and the next call goes on.
     pub(super) async fn run(&mut self) {
         loop {
-            self.tell_places().await;
-            self.tell_missing().await;
+            self.report_places().await;
+            self.report_missing().await;
             tokio::select! {
-                Some(news) = self.news.recv() => self.learn(news),
+                Some(event) = self.group_events.recv() => self.on_group_event(event),
                 Some(_) = self.tasks.join_next() => {}
             }
         }
     }
 
-    fn learn(&mut self, News { group: number, kind }: News) {
+    /// Notes what a group's task reported. Reports of tasks that were replaced are ignored.
+    fn on_group_event(&mut self, GroupEvent { group: number, kind }: GroupEvent) {
         // A task that was ended may have told something before.
         let Some(group) = self.groups.iter_mut().find(|group| group.number == number) else { return };
-        group.up = matches!(kind, NewsKind::Up);
-        if matches!(kind, NewsKind::Unknown) {
+        group.up = matches!(kind, GroupState::Up);
+        if matches!(kind, GroupState::Unknown) {
             self.split(number);
         }
     }
 
-    /// Puts queues into groups with room, which start anew with them, and the rest into new ones.
+    /// Adds queues to groups with room, which subscribe anew, and makes groups for the rest.
     fn add(&mut self, place: Place, lane: Lane, queues: Queues) {
         let (alone, mut together): (Queues, Queues) =
             queues.into_iter().partition(|(queue, _)| self.alone.contains(&(place, *queue)));
@@ -166,12 +199,14 @@ impl Collector {
         }
     }
 
+    /// Makes a group and starts its task.
     fn start(&mut self, place: Place, lane: Lane, queues: Queues, alone: bool) {
         let queues = Arc::new(Mutex::new(queues));
         let (number, task) = self.spawn(place, lane, queues.clone());
         self.groups.push(Group { number, place, lane, queues, alone, up: false, task });
     }
 
+    /// Starts a group's task anew, so that it subscribes with the queues the group has now.
     fn restart(&mut self, number: u64) {
         let Some(at) = self.groups.iter().position(|group| group.number == number) else { return };
         let (place, lane, queues) = {
@@ -184,21 +219,23 @@ impl Collector {
         (group.number, group.task) = (number, task);
     }
 
+    /// Starts a task for a group. Returns its number and the handle that ends it.
     fn spawn(&mut self, place: Place, lane: Lane, queues: Arc<Mutex<Queues>>) -> (u64, AbortHandle) {
         self.made += 1;
-        let keeper = Keeper {
+        let subscription = SubscriptionTask {
             group: self.made,
             place,
             lane,
             queues,
-            line: self.line.clone(),
+            dial: self.dial.clone(),
             events: self.events.clone(),
             tell: self.tell.clone(),
         };
-        (self.made, self.tasks.spawn(keeper.keep()))
+        (self.made, self.tasks.spawn(subscription.run()))
     }
 
-    /// One of the queues is unknown at the place: each is asked for alone. Where it was alone, it is told as missing.
+    /// A place does not know one of the group's queues: each gets a group of its own. A group of
+    /// one queue reports it as missing.
     fn split(&mut self, number: u64) {
         let Some(group) = self.groups.iter().find(|group| group.number == number) else { return };
         let (place, lane, queues) = (group.place, group.lane, lock(&group.queues).clone());
@@ -211,6 +248,7 @@ impl Collector {
         self.add(place, lane, queues);
     }
 
+    /// Ends the groups for which `ends` is true.
     fn end_groups(&mut self, ends: impl Fn(&Group) -> bool) {
         self.groups.retain(|group| {
             let ends = ends(group);
@@ -221,15 +259,15 @@ impl Collector {
         });
     }
 
-    /// Tells places at which collecting began to work, or stopped.
-    async fn tell_places(&mut self) {
+    /// Reports the places at which collecting began to work or stopped.
+    async fn report_places(&mut self) {
         let now: HashSet<Place> =
             self.groups.iter().filter(|group| group.up).map(|group| group.place).collect();
         let changed: Vec<Place> = now.symmetric_difference(&self.up).copied().collect();
         for place in changed {
-            let Ok(seat) = self.events.reserve().await else { return };
+            let Ok(slot) = self.events.reserve().await else { return };
             let up = now.contains(&place);
-            seat.send(Input::Subscribed { place, up });
+            slot.send(Input::Subscribed { place, up });
             if up {
                 self.up.insert(place)
             } else {
@@ -238,42 +276,44 @@ impl Collector {
         }
     }
 
-    async fn tell_missing(&mut self) {
+    /// Reports the queues that their place does not know.
+    async fn report_missing(&mut self) {
         while !self.missing.is_empty() {
-            let Ok(seat) = self.events.reserve().await else { return };
+            let Ok(slot) = self.events.reserve().await else { return };
             let Some((place, queue)) = self.missing.pop_first() else { return };
-            seat.send(Input::Missing { place, queue });
+            slot.send(Input::Missing { place, queue });
         }
     }
 }
 
-/// A subscription's task.
-struct Keeper {
+/// The task of a group.
+struct SubscriptionTask {
     group: u64,
     place: Place,
     lane: Lane,
     queues: Arc<Mutex<Queues>>,
-    line: Line,
+    dial: CurrentDial,
     events: mpsc::Sender<Input>,
-    tell: mpsc::Sender<News>,
+    tell: mpsc::Sender<GroupEvent>,
 }
 
 /// How an attempt ended.
 enum Ended {
-    /// It never stood.
+    /// It never worked.
     Failed(Unreached),
     /// The place does not know one of the queues.
     Unknown,
-    /// It stood from then on, and broke.
+    /// It worked from this moment on, and broke.
     Broke(Instant),
 }
 
-impl Keeper {
-    /// Subscribes, again and again.
-    async fn keep(mut self) {
+impl SubscriptionTask {
+    /// Subscribes again and again, with a pause that grows while attempts fail. A machine that
+    /// wakes up tries at once.
+    async fn run(mut self) {
         let mut backoff = Backoff::new();
         loop {
-            let Ok(dial) = attached(&mut self.line).await else { return };
+            let Ok(dial) = attached(&mut self.dial).await else { return };
             let mut woken = dial.woken();
             let ended = Box::pin(self.attempt(dial.as_ref())).await;
             let lasted = match &ended {
@@ -283,10 +323,10 @@ impl Keeper {
             match ended {
                 Ended::Failed(error) => {
                     tracing::debug!(place = ?self.place, %error, "not subscribed");
-                    self.tell(NewsKind::Down).await;
+                    self.tell(GroupState::Down).await;
                 }
-                Ended::Unknown => self.tell(NewsKind::Unknown).await,
-                Ended::Broke(_) => self.tell(NewsKind::Down).await,
+                Ended::Unknown => self.tell(GroupState::Unknown).await,
+                Ended::Broke(_) => self.tell(GroupState::Down).await,
             }
             tokio::select! {
                 () = tokio::time::sleep(backoff.pause(lasted)) => {}
@@ -295,6 +335,7 @@ impl Keeper {
         }
     }
 
+    /// One subscription, from its dial to its end.
     async fn attempt(&self, dial: &dyn super::Dial) -> Ended {
         let subscribed = timeout(SUBSCRIBE_LIMIT, self.subscribe(dial)).await;
         let mut stream = match subscribed {
@@ -304,7 +345,7 @@ impl Keeper {
             Err(_) => return Ended::Failed(unreached("no answer within a minute".into())),
         };
         let since = Instant::now();
-        self.tell(NewsKind::Up).await;
+        self.tell(GroupState::Up).await;
         // A dead connection is found by the lane's own pings; until then a quiet one is simply quiet.
         while let Ok(bytes) = message::read(&mut stream, MAX_RESPONSE).await {
             let Ok(Response::Pushed { queue, number, blob }) = Response::parse(&bytes) else { break };
@@ -321,6 +362,9 @@ impl Keeper {
     }
 
     /// The open stream, or `None` where the place does not know one of the queues.
+    ///
+    /// # Errors
+    /// The place was not reached, or answered something else.
     async fn subscribe(&self, dial: &dyn super::Dial) -> Result<Option<Box<dyn Duplex>>, Unreached> {
         let queues = lock(&self.queues).clone();
         let mut stream = dial.open(&self.place, self.lane).await?;
@@ -332,16 +376,18 @@ impl Keeper {
             Ok(Response::Done) => Ok(Some(stream)),
             Ok(Response::Refused(Refusal::UnknownQueue)) => Ok(None),
             Ok(Response::Refused(refusal)) => Err(unreached(refusal.to_string())),
-            Ok(_) => Err(unreached("an answer to another question".into())),
-            Err(error) => Err(unreached(format!("an answer that is none: {error}"))),
+            Ok(_) => Err(unreached("an answer to another request".into())),
+            Err(error) => Err(unreached(format!("a malformed answer: {error}"))),
         }
     }
 
-    async fn tell(&self, kind: NewsKind) {
-        let _ = self.tell.send(News { group: self.group, kind }).await;
+    /// Reports a change. Nobody listens when the collector is being dropped.
+    async fn tell(&self, kind: GroupState) {
+        let _ = self.tell.send(GroupEvent { group: self.group, kind }).await;
     }
 }
 
+/// The queues of a group, locked.
 fn lock(queues: &Mutex<Queues>) -> std::sync::MutexGuard<'_, Queues> {
     queues.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,14 @@
-//! Messages on a stream: a length of four bytes, looked at before anything is read for it, and the body.
+//! Messages on a stream: a length of four bytes, big-endian, and the body. The length is checked
+//! before memory is reserved for the body.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// Reads one message of at most `most` bytes.
+///
+/// # Errors
+/// The stream ends or fails, or announces a longer message.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin), most: usize) -> io::Result<Vec<u8>> {
     let len = stream.read_u32().await? as usize;
     if len > most {
@@ -18,7 +22,10 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin), most: usize) -> 
     Ok(body)
 }
 
-/// Writes one message, and sends it off.
+/// Writes one message and flushes the stream.
+///
+/// # Errors
+/// The stream fails, or the body has 4 GiB or more.
 pub(super) async fn write(stream: &mut (impl AsyncWrite + Unpin), body: &[u8]) -> io::Result<()> {
     let len = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut message = Vec::with_capacity(4 + body.len());
@@ -33,7 +40,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_message_comes_out_as_it_went_in() {
+    async fn message_round_trips() {
         let mut bytes = Vec::new();
         write(&mut bytes, b"one").await.unwrap();
         write(&mut bytes, b"").await.unwrap();
@@ -44,7 +51,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_length_that_lies_takes_no_memory() {
+    async fn false_length_reserves_no_memory() {
         let mut stream: &[u8] = &u32::MAX.to_be_bytes();
         assert_eq!(read(&mut stream, 16_384).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
     }

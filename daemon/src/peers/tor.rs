@@ -1,4 +1,7 @@
 //! The lanes over Tor.
+//!
+//! A lane of the messenger becomes a role of the Tor client: its own circuits and its own libp2p
+//! identity.
 
 use std::fmt;
 
@@ -8,7 +11,7 @@ use autonomy_messaging::{
     wire::PROTOCOL,
 };
 use autonomy_onion::{
-    OnionAddress, Role, Tor,
+    CircuitRole, OnionAddress, Tor,
     peers::{PeerAddress, Peers},
 };
 use futures::future::BoxFuture;
@@ -17,7 +20,7 @@ use tokio::sync::watch;
 
 use super::{Dial, Duplex};
 
-/// Reaches places through Tor: one connection for each place and lane.
+/// Reaches places through Tor, over one connection for each place and lane.
 #[derive(Clone)]
 pub struct OverTor {
     peers: Peers,
@@ -28,7 +31,7 @@ pub struct OverTor {
 }
 
 impl OverTor {
-    /// Lanes on this client, which shares no circuit with any other value made here.
+    /// Lanes on this client. They share no circuit with those of any other value made here.
     #[must_use]
     pub fn new(tor: &Tor) -> Self {
         let mut salt = [0; 16];
@@ -57,18 +60,19 @@ impl Dial for OverTor {
     }
 }
 
-/// Where a place is.
+/// The network address of a place.
 #[must_use]
 pub fn address(place: &Place) -> PeerAddress {
     let onion = OnionAddress::from_public_key(*place.onion());
     PeerAddress { onion, port: PLACE_PORT, key: *place.peer().as_bytes() }
 }
 
-/// Parties of different salts are different: two draws of 128 bits meet by chance only.
-fn role(lane: Lane, salt: &[u8; 16]) -> Role {
+/// The circuits of a lane. Two pods draw different salts, so their lanes have different roles:
+/// equal results of 128 random bits are not to be expected.
+fn role(lane: Lane, salt: &[u8; 16]) -> CircuitRole {
     let role = match lane.role {
-        LaneRole::Deposit => Role::DEPOSIT,
-        LaneRole::Collect => Role::COLLECT,
+        LaneRole::Deposit => CircuitRole::DEPOSIT,
+        LaneRole::Collect => CircuitRole::COLLECT,
     };
     role.of(std::array::from_fn(|index| lane.party[index] ^ salt[index]))
 }
@@ -78,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lanes_of_two_pods_on_one_client_share_no_role() {
+    fn two_pods_on_one_client_share_no_circuit_role() {
         let lane = |party| Lane { role: LaneRole::Collect, party: [party; 16] };
         let (one, other) = ([3; 16], [9; 16]);
         assert_eq!(role(lane(1), &one), role(lane(1), &one), "a pod keeps its circuits");

@@ -1,4 +1,4 @@
-//! A running pod, for whoever started it.
+//! A running pod, for the code that started it.
 
 use std::sync::Arc;
 
@@ -17,14 +17,18 @@ pub(super) type Ended = Option<Result<(), StoreFailed>>;
 /// A running pod. Cheap to clone; the pod ends on [`Self::stop`], or when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct PodHandle {
+    /// Reaches the node.
     pub(super) node: Handle,
+    /// The state of Tor and of both services.
     pub(super) onion: watch::Receiver<OnionState>,
+    /// Ends the pod when set, or when the last clone is dropped.
     pub(super) stop: Arc<watch::Sender<bool>>,
+    /// Set once everything of the pod has ended.
     pub(super) ended: watch::Receiver<Ended>,
 }
 
 impl PodHandle {
-    /// Asks the node.
+    /// Sends a request to the node and waits for its reply.
     ///
     /// # Errors
     /// The pod is stopping.
@@ -32,19 +36,21 @@ impl PodHandle {
         self.node.ask(request).await
     }
 
-    /// Events from now on.
+    /// The events from now on. A receiver that falls behind loses some and reads them from the node
+    /// instead.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.node.events()
     }
 
-    /// How the onion services are, as it changes.
+    /// The state of the onion services, and its changes.
     #[must_use]
     pub fn services(&self) -> watch::Receiver<OnionState> {
         self.onion.clone()
     }
 
-    /// Ends the pod. Other pods of the process go on. [`Self::stopped`] tells when it has ended.
+    /// Ends the pod without waiting. Other pods of the process go on; [`Self::stopped`] waits for
+    /// the end.
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }

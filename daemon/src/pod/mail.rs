@@ -1,4 +1,7 @@
-//! Between the node and the network: what the messenger wants done, and what comes of it.
+//! Passes what the messenger wants done to the network, and what the network received to the node.
+//!
+//! Both run until the pod stops. Effects not carried out by then are derived again at the next
+//! start.
 
 use autonomy_messaging::messenger;
 use tokio::sync::{mpsc, watch};
@@ -22,7 +25,8 @@ pub(super) async fn carry_out(
     }
 }
 
-/// Tells the node what the network saw, one thing after the other: while the node is busy, places wait.
+/// Delivers what the network received to the node, in order. While the node is busy nothing more is
+/// read, so places keep the rest.
 pub(super) async fn deliver(
     mut inputs: mpsc::Receiver<messenger::Input>,
     handle: Handle,

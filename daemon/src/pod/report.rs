@@ -1,4 +1,4 @@
-//! How a running pod is, for whoever started it.
+//! State changes of a running pod, for the code that started it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub enum RunEvent {
     SocketReady,
     /// Tor starts: percent done.
     Bootstrap(u8),
-    /// The pod has no owner yet; waits for `pod adopt`.
+    /// The pod has no owner yet and waits for `pod adopt`. It starts no onion service until then.
     WaitsForOwner,
     /// A service changed: its name (`app` or `peer`), address and state.
     Service {
@@ -30,10 +30,11 @@ pub enum RunEvent {
     Stopping,
 }
 
-/// Hears how a pod runs. It is called from the pod's tasks and must not block.
+/// Called for each event of a running pod, from the pod's tasks: it must not block.
 pub type RunObserver = Arc<dyn Fn(RunEvent) + Send + Sync>;
 
-/// Reports changes of Tor and the services as they come.
+/// Reports changes of Tor and of the services, each once: only a changed percentage, state or
+/// warning makes an event.
 pub(super) async fn report(
     mut onion: watch::Receiver<OnionState>,
     observer: RunObserver,

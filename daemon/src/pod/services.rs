@@ -1,10 +1,14 @@
-//! The two onion services of a pod: launched when it has an owner, kept current, watched, told about.
+//! The two onion services of a pod: launched when it has an owner, kept current, watched, reported.
+//!
+//! *App* serves the API to the owner's devices: restricted discovery, then TLS by the device's key,
+//! then the node's own check for each request. *Peer* serves contacts: whoever knows a queue and
+//! its capability may deposit there.
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 
 use autonomy_messaging::{place::PLACE_PORT, wire::PROTOCOL};
 use autonomy_onion::{
-    Access, DescriptorPublicKey, OnionKey, OnionService, ServiceConfig, Tor,
+    DescriptorPublicKey, OnionKey, OnionService, ServiceAccess, ServiceConfig, Tor,
     https::{self, ClientGate, OnionTlsListener, TlsIdentity},
     peers::PeerServer,
     reachability::{self, Reachability, Report},
@@ -23,7 +27,7 @@ use crate::{
     driver::{self, Admitted, Handle},
     peers::{
         NetworkHandle,
-        door::{self, Counter},
+        server::{self, RequestRouter},
         tor::OverTor,
     },
     relay::Relay,
@@ -32,26 +36,31 @@ use crate::{
 use autonomy_api::{APP_PORT, Id, ServiceStatus};
 use autonomy_node::{Caller, Owner};
 
-/// The port of the echo, where it is asked for.
+/// The port of the echo on the app service, where the settings ask for one.
 pub const ECHO_PORT: u16 = 7;
 /// Pause between two tries to launch the services.
 const LAUNCH_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
-/// Bytes of the hash that a nickname carries: 64 bits, so that two of a thousand services meet once in 10^13.
+/// Bytes of the hash in a nickname: 64 bits, so that among a thousand services two collide with a
+/// probability of 1 to 3 × 10^13.
 const NICKNAME_BYTES: usize = 8;
 
 /// What the services are made of.
 #[derive(Debug)]
 pub(super) struct Parts {
+    /// The seed of the pod's key: its TLS identity and its libp2p identity.
     pub(super) pod_seed: Zeroizing<[u8; 32]>,
+    /// The owner, and with it the seeds of both onion addresses.
     pub(super) owner: Owner,
+    /// Whether the app service echoes on [`ECHO_PORT`].
     pub(super) echo: bool,
-    /// Leads to the node what peers ask, and places what the node asks.
+    /// Passes what peers ask to the node; gets the way to places while the services run.
     pub(super) network: Option<NetworkHandle>,
-    /// Keeps frames for others.
+    /// Keeps frames for others, where the settings want a relay.
     pub(super) relay: Option<Relay>,
 }
 
-/// Launches both services and runs them, again and again if it must, until `stop` turns true.
+/// Launches both services and runs them until `stop` turns true. A launch that fails is shown as a
+/// warning and repeated after [`LAUNCH_RETRY`].
 pub(super) async fn keep_running(
     tor: Tor,
     parts: &Parts,
@@ -72,6 +81,10 @@ pub(super) async fn keep_running(
     }
 }
 
+/// One launch of both services and everything behind them.
+///
+/// # Errors
+/// Something could not be launched. What was launched before it ends when it is dropped.
 async fn run(
     tor: &Tor,
     parts: &Parts,
@@ -84,21 +97,22 @@ async fn run(
     let app = launch_app(tor, parts, handle).await?;
     let key = OnionKey::from_seed(*parts.owner.peer_seed);
     let peer_config =
-        ServiceConfig { nickname: nickname("peer", &key), key, access: Access::Open, echo_port: None };
+        ServiceConfig { nickname: nickname("peer", &key), key, access: ServiceAccess::Open, echo_port: None };
     let peer = tor.launch(peer_config).await.map_err(|error| failed(&error))?;
-    let door = peer.listen(PLACE_PORT).map_err(|error| failed(&error))?;
-    let door = PeerServer::start(door, &parts.pod_seed, PROTOCOL).map_err(|error| failed(&error))?;
+    let listener = peer.listen(PLACE_PORT).map_err(|error| failed(&error))?;
+    let peer_server =
+        PeerServer::start(listener, &parts.pod_seed, PROTOCOL).map_err(|error| failed(&error))?;
     let identity = TlsIdentity::from_seed(&parts.pod_seed).map_err(|error| failed(&error))?;
     let listener = app.listen(APP_PORT).map_err(|error| failed(&error))?;
     let streams = stream::unfold(listener, async |mut listener| Some((listener.accept().await?, listener)));
     let tls = OnionTlsListener::new(streams, &identity, gate(handle)).map_err(|error| failed(&error))?;
 
     let watches = [reachability::watch(app.clone()), reachability::watch(peer.clone())];
-    tell(onion, &app, &peer, &watches);
+    publish_state(onion, &app, &peer, &watches);
     let mut tasks = JoinSet::new();
     tasks.spawn(serve_app(tls, router, stop.clone()));
-    let counter = Counter::new(parts.network.as_ref(), parts.relay.clone());
-    tasks.spawn(door::serve(door, counter, stop.clone()));
+    let request_router = RequestRouter::new(parts.network.as_ref(), parts.relay.clone());
+    tasks.spawn(server::serve(peer_server, request_router, stop.clone()));
     if let Some(network) = &parts.network {
         network.attach(Some(Arc::new(OverTor::new(tor))));
     }
@@ -108,8 +122,8 @@ async fn run(
     loop {
         let [app_change, peer_change] = &mut changes;
         tokio::select! {
-            _ = app_change.changed() => tell(onion, &app, &peer, &watches),
-            _ = peer_change.changed() => tell(onion, &app, &peer, &watches),
+            _ = app_change.changed() => publish_state(onion, &app, &peer, &watches),
+            _ = peer_change.changed() => publish_state(onion, &app, &peer, &watches),
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
@@ -120,30 +134,36 @@ async fn run(
     Ok(())
 }
 
+/// Launches the app service for the devices admitted now.
+///
+/// # Errors
+/// Tor refused to launch it.
 async fn launch_app(tor: &Tor, parts: &Parts, handle: &Handle) -> Result<OnionService, PodError> {
     let key = OnionKey::from_seed(*parts.owner.app_seed);
     let config = ServiceConfig {
         nickname: nickname("app", &key),
         key,
-        access: Access::Restricted(descriptor_keys(&handle.admitted().borrow())),
+        access: ServiceAccess::Restricted(descriptor_keys(&handle.admitted().borrow())),
         echo_port: parts.echo.then_some(ECHO_PORT),
     };
     tor.launch(config).await.map_err(|error| PodError::system("launching the app onion service", error))
 }
 
-/// Names a service in this process and in Tor's state folder, so that pods on one Tor client do not meet. A hash, since
-/// names stand in logs, where an onion address has no place.
+/// Names a service in this process and in Tor's state folder, so that pods on one Tor client do not
+/// collide. It is a hash because names appear in logs and onion addresses must not.
 fn nickname(service: &str, key: &OnionKey) -> String {
     let hash = sha256::Hash::hash(key.address().to_string().as_bytes());
     format!("{service}-{}", HEXLOWER.encode(&hash.as_byte_array()[..NICKNAME_BYTES]))
 }
 
-/// Who may finish a TLS handshake now. Each request is checked by the node again.
+/// Decides by the device's key whether a TLS handshake succeeds now. The node checks each request
+/// again.
 fn gate(handle: &Handle) -> ClientGate {
     let admitted = handle.admitted();
     Arc::new(move |key| admitted.borrow().devices.contains_key(&Id(*key)))
 }
 
+/// Serves the API over TLS until the pod stops, finishing requests under way.
 async fn serve_app(listener: OnionTlsListener, router: Router, mut stop: watch::Receiver<bool>) {
     let router = router.layer(middleware::from_fn(name_caller));
     let service = router.into_make_service_with_connect_info::<https::Caller>();
@@ -155,7 +175,7 @@ async fn serve_app(listener: OnionTlsListener, router: Router, mut stop: watch::
     }
 }
 
-/// The key of the caller's certificate becomes the [`Caller`] of the request.
+/// Makes the key of the caller's certificate the [`Caller`] of the request.
 async fn name_caller(
     ConnectInfo(caller): ConnectInfo<https::Caller>,
     mut request: Request,
@@ -165,7 +185,7 @@ async fn name_caller(
     next.run(request).await
 }
 
-/// Publishes the descriptor anew when devices come or go.
+/// Publishes the descriptor anew when devices are added or removed.
 async fn keep_current(
     app: OnionService,
     mut admitted: watch::Receiver<Admitted>,
@@ -188,17 +208,25 @@ async fn keep_current(
     }
 }
 
+/// The keys of all devices that may find the app service.
 fn descriptor_keys(admitted: &Admitted) -> Vec<DescriptorPublicKey> {
     admitted.descriptor_keys.iter().map(|key| DescriptorPublicKey::from_bytes(*key)).collect()
 }
 
-fn tell(onion: &watch::Sender<OnionState>, app: &OnionService, peer: &OnionService, watches: &[Report; 2]) {
+/// Publishes the state of both services to the API and the observer.
+fn publish_state(
+    onion: &watch::Sender<OnionState>,
+    app: &OnionService,
+    peer: &OnionService,
+    watches: &[Report; 2],
+) {
     onion.send_modify(|state| {
         state.app = Some(service_status(app, &watches[0].now(), state.app.as_ref()));
         state.peer = Some(service_status(peer, &watches[1].now(), state.peer.as_ref()));
     });
 }
 
+/// The status of a service. `since` is the time of the last change: an unchanged state keeps it.
 fn service_status(
     service: &OnionService,
     now: &Reachability,

@@ -1,4 +1,8 @@
-//! A pod brought to life with what its process gives it, and ended in order.
+//! Starts a pod with what its process provides, and stops it in order.
+//!
+//! Order of a start: socket, relay, node, then everything that runs on Tor. Order of a stop: tasks
+//! are asked to end and get [`TASK_GRACE`], then the node commits what it has and closes the
+//! database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,28 +34,28 @@ use crate::{
 use autonomy_node::{Effect, Node, Owner};
 use autonomy_store::{Store, Unlock};
 
-/// Time for the tasks of a pod to end by themselves, before they are cut off.
+/// Time for the tasks of a pod to end by themselves before they are aborted.
 const TASK_GRACE: Duration = Duration::from_secs(3);
 
-/// What a pod is given by the process it runs in. Pods may share the Tor client and the chain source: nobody outside
-/// can tell from either that they live together.
+/// What a pod gets from the process it runs in. Pods may share the Tor client and the chain source:
+/// neither reveals to anybody outside that two pods run in one process.
 pub struct Deps {
-    /// The way to other pods, and of devices to this one.
+    /// The Tor client for both services and all dials.
     pub tor: SharedTor,
-    /// The chain.
+    /// Where blocks and the mempool come from, and where transactions are broadcast.
     pub chain: Arc<dyn ChainSource>,
-    /// What its owner may choose.
+    /// The owner's choices.
     pub settings: PodSettings,
-    /// Hears how it goes.
+    /// Gets the pod's events.
     pub observer: RunObserver,
 }
 
-/// What the owner of a pod may choose.
+/// A pod whose database is open. No other process can open it meanwhile.
 #[derive(Debug, Clone, Default)]
 pub struct PodSettings {
-    /// Open a port that echoes on the app service, to measure Tor alone.
+    /// Open a port that echoes on the app service, to measure Tor without the pod.
     pub echo: bool,
-    /// Keep frames for others too.
+    /// Run a relay for others beside the pod, with these limits.
     pub relay: Option<RelayConfig>,
 }
 
@@ -66,7 +70,7 @@ pub struct Pod {
     dir: PodDir,
     node: Node,
     store: Store,
-    /// What may not have been carried out when it ended last.
+    /// What its last process may not have carried out.
     effects: Vec<Effect>,
 }
 
@@ -74,7 +78,7 @@ impl Pod {
     /// Opens the pod in `dir`.
     ///
     /// # Errors
-    /// There is none, it does not open, or it runs already.
+    /// There is none, it does not open, or another process runs it.
     pub fn open(dir: &PodDir, unlock: &Unlock) -> Result<Self, PodError> {
         let (node, store, effects) = open(dir, unlock)?;
         Ok(Self { dir: dir.clone(), node, store, effects })
@@ -86,17 +90,17 @@ impl Pod {
         &self.dir
     }
 
-    /// The network of its accounts.
+    /// The Bitcoin network of its accounts.
     #[must_use]
     pub fn network(&self) -> Network {
         self.node.network()
     }
 
-    /// Starts the pod on the runtime this is called in. It answers at its socket when this returns; its onion services
-    /// come up later, once it has an owner and Tor runs.
+    /// Starts the pod on the current runtime. It answers at its socket when this returns; its onion
+    /// services are launched later, once it has an owner and Tor runs.
     ///
     /// # Errors
-    /// A part of it cannot be started. Nothing of it runs then.
+    /// A part of it cannot be started; then nothing of it runs.
     pub async fn start(self, deps: Deps) -> Result<PodHandle, PodError> {
         autonomy_onion::install_crypto_provider();
         let socket = Socket::bind(&self.dir.socket()).await;
@@ -112,13 +116,14 @@ impl Pod {
     }
 }
 
-/// The relay beside the pod, where the settings want one. Its file has nothing to do with the pod's.
+/// The relay beside the pod, where the settings want one. It shares no file with the pod.
 fn relay_of(dir: &PodDir, settings: &PodSettings) -> Result<Option<Relay>, PodError> {
     let Some(config) = settings.relay.clone() else { return Ok(None) };
     let relay = Relay::open(&relay::file_in(dir.path()), config, relay_service::clock());
     relay.map(Some).map_err(|error| PodError::system("opening the relay", error))
 }
 
+/// A pod whose node runs and whose tasks are about to be started.
 struct Running {
     deps: Deps,
     node: Handle,
@@ -127,6 +132,7 @@ struct Running {
 }
 
 impl Running {
+    /// Starts all tasks, and one more that waits for the end and stops them in order.
     fn start(self, socket: Socket, mail: mpsc::UnboundedReceiver<messenger::Effect>) -> PodHandle {
         let (stop, asked_to_stop) = watch::channel(false);
         let (stopping, stopping_seen) = watch::channel(false);
@@ -147,6 +153,7 @@ impl Running {
         handle
     }
 
+    /// The tasks of the pod. Each ends when `stopping` turns true.
     fn tasks(
         &self,
         socket: Socket,
@@ -165,13 +172,13 @@ impl Running {
         tasks.spawn(mail::carry_out(mail, network.clone(), stopping.clone()));
         tasks.spawn(mail::deliver(from_network, node, stopping.clone()));
         if let Some(relay) = self.relay.clone() {
-            tasks.spawn(relay_service::keep(relay, stopping.clone()));
+            tasks.spawn(relay_service::sweep_until_stopped(relay, stopping.clone()));
         }
         tasks.spawn(self.on_tor(network, routes, onion, stopping));
         tasks
     }
 
-    /// The onion services: from the day the pod has an owner, for as long as it runs.
+    /// The onion services: from the moment the pod has an owner until it stops.
     fn on_tor(
         &self,
         network: NetworkHandle,
@@ -190,7 +197,8 @@ impl Running {
     }
 }
 
-/// Also when every handle is gone, or when the node ended by itself.
+/// Waits for a request to stop. A dropped last handle counts as one, and so does a node that ended
+/// by itself.
 async fn until_asked_to_stop(mut asked: watch::Receiver<bool>, node: &Handle) {
     tokio::select! {
         _ = asked.wait_for(|stop| *stop) => {}
@@ -198,7 +206,7 @@ async fn until_asked_to_stop(mut asked: watch::Receiver<bool>, node: &Handle) {
     }
 }
 
-/// Waits for tasks that were told to end, and cuts off those that do not.
+/// Waits for tasks that were asked to end, and aborts those that have not after [`TASK_GRACE`].
 async fn finish(mut tasks: JoinSet<()>) {
     let ended = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(TASK_GRACE, ended).await.is_err() {
@@ -207,8 +215,8 @@ async fn finish(mut tasks: JoinSet<()>) {
     tasks.shutdown().await;
 }
 
-/// Ends event streams when the pod ends. Its listeners would hold it else, and so they know at once that they have to
-/// come again.
+/// Ends event streams when the pod stops. They would keep the server from ending, and their clients
+/// know at once that they must reconnect.
 fn ending(router: Router, stop: watch::Receiver<bool>) -> Router {
     router.layer(map_response(move |response: Response| {
         let mut stop = stop.clone();

@@ -21,7 +21,7 @@ fn rows(dir: &PodDir) -> BTreeMap<Vec<u8>, Vec<u8>> {
 }
 
 #[test]
-fn a_backup_holds_letters_and_no_ratchets() {
+fn backup_holds_messages_and_no_ratchets() {
     let folder = tempfile::tempdir().unwrap();
     let (home, other) = (PodDir::new(folder.path().join("a")), PodDir::new(folder.path().join("b")));
     let copy = folder.path().join("copy.redb");
@@ -46,7 +46,7 @@ fn a_backup_holds_letters_and_no_ratchets() {
 }
 
 #[test]
-fn a_pod_starts_without_a_look_at_cold_rows() {
+fn open_does_not_read_cold_rows() {
     let folder = tempfile::tempdir().unwrap();
     let home = PodDir::new(folder.path().join("a"));
     init(&home, &key(), Network::Regtest).unwrap();

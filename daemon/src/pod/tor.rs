@@ -10,22 +10,30 @@ use crate::server::routes::OnionState;
 /// Pause between two tries to start Tor.
 const BOOTSTRAP_RETRY: Duration = Duration::from_secs(10);
 
-/// A Tor client, running or to be started. Cheap to clone; Tor ends with the last clone, and the services on it.
+/// A Tor client, running or to be started. Cheap to clone; Tor and the services on it end with the
+/// last clone.
 #[derive(Clone, Debug)]
 pub struct SharedTor {
+    /// How far the start is.
     state: watch::Receiver<TorState>,
+    /// Set by the first pod that needs Tor.
     wanted: Arc<watch::Sender<bool>>,
 }
 
+/// How far the start of Tor is.
 #[derive(Clone, Debug, Default)]
 struct TorState {
+    /// From 0 to 100.
     percent: u8,
+    /// Why the last try failed.
     warning: Option<String>,
+    /// The client, once it can dial.
     client: Option<Tor>,
 }
 
 impl SharedTor {
-    /// Tor that is started on this runtime as soon as a pod with an owner needs it, again and again if it must.
+    /// Tor that is started on the current runtime as soon as a pod with an owner needs it. A failed
+    /// start is repeated every [`BOOTSTRAP_RETRY`].
     #[must_use]
     pub fn on_demand(config: TorConfig) -> Self {
         let (state, seen) = watch::channel(TorState::default());
@@ -41,7 +49,8 @@ impl SharedTor {
         Self { state, wanted: Arc::new(watch::Sender::new(true)) }
     }
 
-    /// Waits until Tor runs; `onion` shows how that goes. Gives none where `stop` turns true first.
+    /// Waits until Tor runs, and shows the progress in `onion`. `None` where `stop` turns true
+    /// first.
     pub(super) async fn client(
         &self,
         onion: &watch::Sender<OnionState>,
@@ -66,7 +75,7 @@ impl SharedTor {
     }
 }
 
-/// Starts Tor once it is wanted, and holds it until nobody shares it any more.
+/// Starts Tor once it is wanted, and keeps it until nobody shares it any more.
 async fn keep(config: TorConfig, state: watch::Sender<TorState>, mut wanted: watch::Receiver<bool>) {
     // Whoever could want it is gone where this fails.
     let Ok(true) = wanted.wait_for(|wanted| *wanted).await.map(|wanted| *wanted) else { return };
@@ -76,6 +85,7 @@ async fn keep(config: TorConfig, state: watch::Sender<TorState>, mut wanted: wat
     }
 }
 
+/// Tries to start Tor until it succeeds, and shows why it did not.
 async fn bootstrap(config: &TorConfig, state: &watch::Sender<TorState>) {
     let show = |progress: BootstrapProgress| {
         let percent = (progress.fraction * 100.0).clamp(0.0, 100.0) as u8;

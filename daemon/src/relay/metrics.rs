@@ -1,4 +1,4 @@
-//! What a relay counts: sums since its start, and what there is. Nothing about anyone.
+//! What a relay counts: sums since its start, and what is there. Nothing about any person or queue.
 
 use std::{
     fmt::Write as _,
@@ -8,7 +8,8 @@ use std::{
 use autonomy_messaging::{frame::BLOB_LEN, wire::Refusal};
 use serde::{Deserialize, Serialize};
 
-/// The counters.
+/// The counters. They start at zero with each start of the relay, and are updated after commits
+/// only.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     opened: AtomicU64,
@@ -24,15 +25,22 @@ pub(super) struct Metrics {
     refused: [AtomicU64; REASONS.len()],
 }
 
-/// What one transaction did.
+/// What one transaction did; added to [`Metrics`] once it is durable.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct RequestCounts {
+    /// Queues opened.
     pub(super) opened: u64,
+    /// Queues closed by their owners.
     pub(super) closed: u64,
+    /// Frames stored.
     pub(super) deposits: u64,
+    /// Deposits of frames that were there already.
     pub(super) repeats: u64,
+    /// Frames removed because they were collected.
     pub(super) acked: u64,
+    /// Frames removed because they were too old.
     pub(super) expired_frames: u64,
+    /// Queues removed because their owners did not come.
     pub(super) expired_queues: u64,
 }
 
@@ -55,65 +63,69 @@ pub struct Snapshot {
     pub queues: u64,
     /// Frames there are.
     pub frames: u64,
-    /// Queues somebody listens to.
+    /// Queues with a subscriber.
     pub subscribed: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
-    /// Queues made.
+    /// Queues opened.
     pub opened: u64,
     /// Queues closed by their owners.
     pub closed: u64,
-    /// Notices read.
+    /// Notices read by redeemers of invites.
     pub redeemed: u64,
     /// Frames stored.
     pub deposits: u64,
-    /// Bytes of them.
+    /// Bytes of the stored frames.
     pub deposited_bytes: u64,
-    /// Deposits that were there already.
+    /// Deposits of frames that were there already.
     pub repeats: u64,
-    /// Frames pushed.
+    /// Frames pushed to subscribers.
     pub pushed: u64,
     /// Frames acknowledged.
     pub acked: u64,
-    /// Frames that grew too old.
+    /// Frames removed because they were too old.
     pub expired_frames: u64,
-    /// Queues whose owners did not come.
+    /// Queues removed because their owners did not come.
     pub expired_queues: u64,
-    /// Commits.
+    /// Transactions committed: fewer than requests, since requests share them.
     pub commits: u64,
     /// Refusals by reason.
     pub refused: std::collections::BTreeMap<String, u64>,
 }
 
 impl Metrics {
-    /// Adds what a transaction did, once it is durable.
-    pub(super) fn add(&self, tally: &Tally) {
+    /// Adds what a transaction did. Called once it is durable.
+    pub(super) fn add(&self, counts: &RequestCounts) {
         let pairs = [
-            (&self.opened, tally.opened),
-            (&self.closed, tally.closed),
-            (&self.deposits, tally.deposits),
-            (&self.repeats, tally.repeats),
-            (&self.acked, tally.acked),
-            (&self.expired_frames, tally.expired_frames),
-            (&self.expired_queues, tally.expired_queues),
+            (&self.opened, counts.opened),
+            (&self.closed, counts.closed),
+            (&self.deposits, counts.deposits),
+            (&self.repeats, counts.repeats),
+            (&self.acked, counts.acked),
+            (&self.expired_frames, counts.expired_frames),
+            (&self.expired_queues, counts.expired_queues),
         ];
         for (counter, count) in pairs {
             counter.fetch_add(count, Relaxed);
         }
     }
 
+    /// Counts a notice that was read.
     pub(super) fn redeemed(&self) {
         self.redeemed.fetch_add(1, Relaxed);
     }
 
+    /// Counts a frame that was pushed.
     pub(super) fn pushed(&self) {
         self.pushed.fetch_add(1, Relaxed);
     }
 
+    /// Counts a commit.
     pub(super) fn committed(&self) {
         self.commits.fetch_add(1, Relaxed);
     }
 
+    /// Counts a refusal by its reason.
     pub(super) fn refused(&self, refusal: &Refusal) {
         let reason = match refusal {
             Refusal::UnknownQueue => 0,
@@ -128,6 +140,8 @@ impl Metrics {
         self.refused[reason].fetch_add(1, Relaxed);
     }
 
+    /// The counters now, with the numbers of what is there, which the caller has read from the
+    /// file.
     pub(super) fn snapshot(&self, queues: u64, frames: u64, subscribed: u64, file_bytes: u64) -> Snapshot {
         let of = |counter: &AtomicU64| counter.load(Relaxed);
         let refused = REASONS.iter().zip(&self.refused);
@@ -153,7 +167,7 @@ impl Metrics {
 }
 
 impl Snapshot {
-    /// As a text page that Prometheus reads.
+    /// The counters as a text page in Prometheus' format.
     #[must_use]
     pub fn page(&self) -> String {
         let mut page = String::new();

@@ -1,4 +1,8 @@
-//! Pushing: the file is the queue, a subscription only remembers how far it is.
+//! Pushing frames to subscribers. The file is the queue; a subscription only remembers how far it
+//! has read.
+//!
+//! A new frame marks its queue at each subscriber and wakes it. So a slow subscriber costs no
+//! memory for frames, and a frame that arrives while another is sent is found by the next read.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -13,104 +17,116 @@ use super::Relay;
 /// Frames read ahead for one subscriber: 128 KiB.
 const READ_AHEAD: usize = 8;
 
-/// Who listens to which queue.
+/// The subscribers of each queue.
 #[derive(Default)]
-pub(super) struct Ears(Mutex<HashMap<QueueId, Vec<Arc<Ear>>>>);
+pub(super) struct Subscribers(Mutex<HashMap<QueueId, Vec<Arc<Subscriber>>>>);
 
-/// One subscriber's ear.
+/// What one subscriber has to read.
 #[derive(Default)]
-struct Ear {
+struct Subscriber {
+    /// Wakes the subscription.
     notify: Notify,
-    /// Queues in which there may be more than was read.
+    /// Queues that may hold more than was read.
     filled: Mutex<BTreeSet<QueueId>>,
 }
 
-impl Ears {
-    /// A frame was stored here.
+impl Subscribers {
+    /// Notifies the subscribers of a queue that got a frame. Called after the commit.
     pub(super) fn filled(&self, queue: &QueueId) {
-        for ear in self.lock().get(queue).into_iter().flatten() {
-            lock(&ear.filled).insert(*queue);
-            ear.notify.notify_one();
+        for subscriber in self.lock().get(queue).into_iter().flatten() {
+            lock(&subscriber.filled).insert(*queue);
+            subscriber.notify.notify_one();
         }
     }
 
-    /// Queues that are listened to.
+    /// Number of queues with a subscriber.
     pub(super) fn count(&self) -> u64 {
         self.lock().len() as u64
     }
 
-    fn listen(&self, queues: &[QueueId]) -> Arc<Ear> {
-        let ear =
-            Arc::new(Ear { notify: Notify::new(), filled: Mutex::new(queues.iter().copied().collect()) });
-        let mut ears = self.lock();
+    /// Adds a subscriber of these queues. All of them count as filled until they have been read.
+    fn listen(&self, queues: &[QueueId]) -> Arc<Subscriber> {
+        let subscriber = Arc::new(Subscriber {
+            notify: Notify::new(),
+            filled: Mutex::new(queues.iter().copied().collect()),
+        });
+        let mut subscribers = self.lock();
         for queue in queues {
-            ears.entry(*queue).or_default().push(ear.clone());
+            subscribers.entry(*queue).or_default().push(subscriber.clone());
         }
-        ear
+        subscriber
     }
 
-    fn leave(&self, ear: &Arc<Ear>, queues: impl Iterator<Item = QueueId>) {
-        let mut ears = self.lock();
+    /// Removes a subscriber.
+    fn leave(&self, subscriber: &Arc<Subscriber>, queues: impl Iterator<Item = QueueId>) {
+        let mut subscribers = self.lock();
         for queue in queues {
-            if let Some(listening) = ears.get_mut(&queue) {
-                listening.retain(|other| !Arc::ptr_eq(other, ear));
+            if let Some(listening) = subscribers.get_mut(&queue) {
+                listening.retain(|other| !Arc::ptr_eq(other, subscriber));
                 if listening.is_empty() {
-                    ears.remove(&queue);
+                    subscribers.remove(&queue);
                 }
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<QueueId, Vec<Arc<Ear>>>> {
+    /// The subscribers, locked.
+    fn lock(&self) -> MutexGuard<'_, HashMap<QueueId, Vec<Arc<Subscriber>>>> {
         lock(&self.0)
     }
 }
 
-/// Frames of some queues, as they come. Ends with the relay.
+/// The frames of some queues, as they arrive. It keeps the relay open.
 pub struct Subscription {
     relay: Relay,
-    ear: Arc<Ear>,
-    /// The next number of each queue.
+    /// Marked and woken when a frame arrives.
+    subscriber: Arc<Subscriber>,
+    /// The number of the next frame of each queue.
     next: BTreeMap<QueueId, u64>,
+    /// Frames that were read and not yet returned.
     ready: VecDeque<Response>,
 }
 
 impl Subscription {
+    /// A subscription to these queues, from their oldest frames on. The caller has checked the
+    /// right to collect them.
     pub(super) fn new(relay: Relay, queues: &[QueueId]) -> Self {
-        let ear = relay.0.ears.listen(queues);
+        let subscriber = relay.0.subscribers.listen(queues);
         let next = queues.iter().map(|queue| (*queue, 0)).collect();
-        Self { relay, ear, next, ready: VecDeque::new() }
+        Self { relay, subscriber, next, ready: VecDeque::new() }
     }
 
-    /// The next frame: [`Response::Pushed`]. `None` once the relay has failed.
+    /// The next frame as a [`Response::Pushed`]. `None` once the relay has failed.
     pub async fn next(&mut self) -> Option<Response> {
         loop {
             if let Some(pushed) = self.ready.pop_front() {
                 self.relay.0.metrics.pushed();
                 return Some(pushed);
             }
-            let first = lock(&self.ear.filled).pop_first();
+            let first = lock(&self.subscriber.filled).pop_first();
             match first {
                 Some(queue) => self.read(queue).await,
                 None => tokio::select! {
-                    () = self.ear.notify.notified() => {}
+                    () = self.subscriber.notify.notified() => {}
                     _ = self.relay.failed() => return None,
                 },
             }
         }
     }
 
+    /// Reads the next frames of a queue. While the file is reopened, the queue is tried again after
+    /// a second.
     async fn read(&mut self, queue: QueueId) {
         let from = self.next.get(&queue).copied().unwrap_or_default();
-        let read = self.relay.blocking(move |inner| inner.shelf.frames(&queue, from, READ_AHEAD)).await;
+        let read = self.relay.blocking(move |inner| inner.db.frames(&queue, from, READ_AHEAD)).await;
         let Ok(frames) = read else {
             // The file is being opened again: soon.
-            lock(&self.ear.filled).insert(queue);
+            lock(&self.subscriber.filled).insert(queue);
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             return;
         };
         if frames.len() == READ_AHEAD {
-            lock(&self.ear.filled).insert(queue);
+            lock(&self.subscriber.filled).insert(queue);
         }
         if let Some((last, _)) = frames.last() {
             self.next.insert(queue, last + 1);
@@ -122,7 +138,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.relay.0.ears.leave(&self.ear, self.next.keys().copied());
+        self.relay.0.subscribers.leave(&self.subscriber, self.next.keys().copied());
     }
 }
 
@@ -132,6 +148,7 @@ impl std::fmt::Debug for Subscription {
     }
 }
 
+/// Locks a mutex; a panic elsewhere does not matter to what it holds.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,8 @@
 //! The thread that writes.
+//!
+//! Requests that wait share one commit, since a commit costs the same for one as for many. A fault
+//! makes all requests of the batch fail: their callers try again. The relay ends for good only
+//! where its file is damaged or cannot be reopened.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -18,59 +22,73 @@ use tokio::{
 };
 
 use super::{
-    COME_AGAIN, Clock, RelayConfig,
-    books::{Books, Rules},
-    metrics::{Metrics, Tally},
-    shelf::{Fault, Shelf},
-    subscription::Ears,
+    Clock, RETRY_AFTER, RelayConfig,
+    db::{Fault, RelayDb},
+    metrics::{Metrics, RequestCounts},
+    subscription::Subscribers,
+    write_txn::{Rules, WriteTxn},
 };
 
 /// Requests of one commit: 256 frames are 4 MiB.
 const BATCH: usize = 256;
-/// While requests keep coming, each commit waits so long for more of them.
-const WINDOW: Duration = Duration::from_millis(5);
-/// A relay that wrote nothing for this long writes at once.
-const QUIET: Duration = Duration::from_millis(50);
+/// While requests keep arriving, each commit waits this long for more of them.
+const BATCH_WINDOW: Duration = Duration::from_millis(5);
+/// A relay that wrote nothing for this long commits a single request at once.
+const QUIET_AFTER: Duration = Duration::from_millis(50);
 
-/// A disk that was found full is not tried with anything new for so long.
-const FULL: Duration = Duration::from_secs(30);
+/// After the disk was found full, nothing new is stored for this long.
+const FULL_DISK_PAUSE: Duration = Duration::from_secs(30);
 
-/// Something to be written.
+/// Work for the writer.
 pub(super) enum Job {
+    /// Carry out a request and send the response once it is durable.
     Request(Box<Request>, oneshot::Sender<Response>),
+    /// Record a visit of these queues' owners.
     Touch(Vec<QueueId>),
+    /// Remove what is too old; answer whether there may be more.
     Sweep(oneshot::Sender<bool>),
 }
 
-/// What the thread owns.
+/// What the writer's thread owns.
 pub(super) struct Writer {
-    pub(super) shelf: Arc<Shelf>,
-    pub(super) ears: Arc<Ears>,
+    /// The file.
+    pub(super) db: Arc<RelayDb>,
+    /// Notified after each commit.
+    pub(super) subscribers: Arc<Subscribers>,
+    /// Updated after each commit.
     pub(super) metrics: Arc<Metrics>,
+    /// Decides who may open a queue.
     pub(super) pressure: Arc<Pressure>,
+    /// The operator's limits.
     pub(super) config: RelayConfig,
+    /// Gives the time of each batch.
     pub(super) clock: Clock,
+    /// Set when the relay ends for good.
     pub(super) fail: watch::Sender<Option<String>>,
-    /// When a write found no room.
+    /// When a write last found no room.
     pub(super) full_since: Option<Instant>,
 }
 
-/// Who hears what once it is durable.
+/// What is sent once the batch is durable, or has failed.
 #[derive(Default)]
-struct Answers {
+struct Replies {
+    /// The response to each request.
     requests: Vec<(oneshot::Sender<Response>, Response)>,
+    /// The answer to each sweep.
     sweeps: Vec<(oneshot::Sender<bool>, bool)>,
+    /// Queues with new frames.
     filled: Vec<QueueId>,
-    tally: Tally,
+    /// What was done.
+    counts: RequestCounts,
 }
 
 impl Writer {
-    /// Until every [`Relay`](super::Relay) is dropped, or the file is beyond use.
+    /// Runs until every [`Relay`](super::Relay) is dropped, or the file cannot be used any more.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut last: Option<Instant> = None;
         while let Some(first) = jobs.blocking_recv() {
-            if last.is_some_and(|last| last.elapsed() < QUIET) {
-                thread::sleep(WINDOW);
+            if last.is_some_and(|last| last.elapsed() < QUIET_AFTER) {
+                thread::sleep(BATCH_WINDOW);
             }
             let mut batch = vec![first];
             while batch.len() < BATCH
@@ -79,7 +97,7 @@ impl Writer {
                 batch.push(job);
             }
             if let Err(fault) = self.commit(batch)
-                && let Err(why) = self.mend(fault)
+                && let Err(why) = self.recover(fault)
             {
                 tracing::error!("the relay ends: {why}");
                 self.fail.send_replace(Some(why));
@@ -89,34 +107,37 @@ impl Writer {
         }
     }
 
-    /// Writes a batch; on a fault nobody's request is written, and everybody is told to come again.
+    /// Commits a batch and sends the replies. On a fault no request of it is carried out and every
+    /// caller is told to ask again.
     fn commit(&self, batch: Vec<Job>) -> Result<(), Fault> {
-        let mut answers = Answers::default();
-        let written = catch_unwind(AssertUnwindSafe(|| self.write(batch, &mut answers)))
+        let mut replies = Replies::default();
+        let written = catch_unwind(AssertUnwindSafe(|| self.write(batch, &mut replies)))
             .unwrap_or_else(|_| Err(Fault::Damaged("a page does not fit".into())));
         if let Err(fault) = &written {
             let refusal = match fault {
                 Fault::Full => Refusal::PlaceFull,
-                _ => Refusal::Busy { retry_after: COME_AGAIN },
+                _ => Refusal::Busy { retry_after: RETRY_AFTER },
             };
-            answers.requests.iter_mut().for_each(|(_, response)| *response = Response::Refused(refusal));
-            answers.sweeps.iter_mut().for_each(|(_, more)| *more = false);
-            answers.filled.clear();
-            answers.tally = Tally::default();
+            replies.requests.iter_mut().for_each(|(_, response)| *response = Response::Refused(refusal));
+            replies.sweeps.iter_mut().for_each(|(_, more)| *more = false);
+            replies.filled.clear();
+            replies.counts = RequestCounts::default();
         }
-        self.metrics.add(&answers.tally);
-        answers.filled.iter().for_each(|queue| self.ears.filled(queue));
+        self.metrics.add(&replies.counts);
+        replies.filled.iter().for_each(|queue| self.subscribers.filled(queue));
         // Whoever asked may have gone.
-        for (to, response) in answers.requests {
+        for (to, response) in replies.requests {
             let _ = to.send(response);
         }
-        for (to, more) in answers.sweeps {
+        for (to, more) in replies.sweeps {
             let _ = to.send(more);
         }
         written
     }
 
-    fn write(&self, batch: Vec<Job>, answers: &mut Answers) -> Result<(), Fault> {
+    /// Carries out the jobs in one transaction and commits it, if anything changed. After the first
+    /// fault the remaining jobs are carried out too, but nothing is committed.
+    fn write(&self, batch: Vec<Job>, replies: &mut Replies) -> Result<(), Fault> {
         let rules = Rules {
             limits: &self.config.limits,
             pressure: &self.pressure,
@@ -124,25 +145,25 @@ impl Writer {
             full: self.disk_is_full(),
         };
         let mut fault = None;
-        let transaction = match self.shelf.begin_write() {
+        let transaction = match self.db.begin_write() {
             Ok(transaction) => transaction,
             Err(error) => {
-                refuse(batch, answers);
+                refuse(batch, replies);
                 return Err(error);
             }
         };
         let mut changed = false;
-        match Books::open(&transaction, &rules) {
-            Ok(mut books) => {
+        match WriteTxn::open(&transaction, &rules) {
+            Ok(mut txn) => {
                 for job in batch {
-                    fault = fault.or(carry_out(&mut books, job, answers).err());
+                    fault = fault.or(carry_out(&mut txn, job, replies).err());
                 }
-                changed = books.changed;
-                answers.filled = std::mem::take(&mut books.filled);
-                answers.tally = std::mem::take(&mut books.tally);
+                changed = txn.changed;
+                replies.filled = std::mem::take(&mut txn.filled);
+                replies.counts = std::mem::take(&mut txn.counts);
             }
             Err(error) => {
-                refuse(batch, answers);
+                refuse(batch, replies);
                 fault = Some(error);
             }
         }
@@ -157,13 +178,16 @@ impl Writer {
         }
     }
 
-    /// After a fault of the disk the file is opened again. One that is damaged stays closed.
-    fn mend(&mut self, fault: Fault) -> Result<(), String> {
+    /// Reopens the file after a fault.
+    ///
+    /// # Errors
+    /// The file is damaged or does not open: the relay ends with this reason.
+    fn recover(&mut self, fault: Fault) -> Result<(), String> {
         match fault {
             Fault::Damaged(what) => {
                 return Err(format!(
-                    "{} is damaged: {what}; move the file away and start anew",
-                    self.shelf.path().display()
+                    "{} is damaged: {what}; move the file away and start the relay again",
+                    self.db.path().display()
                 ));
             }
             Fault::Full => {
@@ -172,48 +196,49 @@ impl Writer {
             }
             Fault::Disk(why) => tracing::warn!("the relay's disk fails: {why}"),
         }
-        self.shelf.reopen().map_err(|error| error.to_string())
+        self.db.reopen().map_err(|error| error.to_string())
     }
 
-    /// Then only what makes room is written.
+    /// Whether the disk has no room, by a recent write or by the free bytes of the file system.
     fn disk_is_full(&self) -> bool {
-        if self.full_since.is_some_and(|since| since.elapsed() < FULL) {
+        if self.full_since.is_some_and(|since| since.elapsed() < FULL_DISK_PAUSE) {
             return true;
         }
-        let folder = self.shelf.path().parent().unwrap_or(self.shelf.path());
+        let folder = self.db.path().parent().unwrap_or(self.db.path());
         let Ok(disk) = rustix::fs::statvfs(folder) else { return false };
         disk.f_bavail.saturating_mul(disk.f_frsize) < self.config.free_disk
     }
 }
 
-fn carry_out(books: &mut Books<'_>, job: Job, answers: &mut Answers) -> Result<(), Fault> {
+/// Carries out one job and notes its reply.
+fn carry_out(txn: &mut WriteTxn<'_>, job: Job, replies: &mut Replies) -> Result<(), Fault> {
     match job {
         Job::Request(request, to) => {
-            let done = books.apply(*request);
-            let fallback = Response::Refused(Refusal::Busy { retry_after: COME_AGAIN });
+            let done = txn.apply(*request);
+            let fallback = Response::Refused(Refusal::Busy { retry_after: RETRY_AFTER });
             let (response, fault) = match done {
                 Ok(response) => (response, None),
                 Err(fault) => (fallback, Some(fault)),
             };
-            answers.requests.push((to, response));
+            replies.requests.push((to, response));
             fault.map_or(Ok(()), Err)
         }
-        Job::Touch(queues) => books.touch(&queues),
+        Job::Touch(queues) => txn.touch(&queues),
         Job::Sweep(to) => {
-            let swept = books.sweep();
-            answers.sweeps.push((to, *swept.as_ref().unwrap_or(&false)));
+            let swept = txn.sweep();
+            replies.sweeps.push((to, *swept.as_ref().unwrap_or(&false)));
             swept.map(drop)
         }
     }
 }
 
-/// Takes note of who waits, so that they hear of the fault.
-fn refuse(batch: Vec<Job>, answers: &mut Answers) {
-    let busy = Response::Refused(Refusal::Busy { retry_after: COME_AGAIN });
+/// Notes a `Busy` for every caller of a batch that could not be started.
+fn refuse(batch: Vec<Job>, replies: &mut Replies) {
+    let busy = Response::Refused(Refusal::Busy { retry_after: RETRY_AFTER });
     for job in batch {
         match job {
-            Job::Request(_, to) => answers.requests.push((to, busy.clone())),
-            Job::Sweep(to) => answers.sweeps.push((to, false)),
+            Job::Request(_, to) => replies.requests.push((to, busy.clone())),
+            Job::Sweep(to) => replies.sweeps.push((to, false)),
             Job::Touch(_) => {}
         }
     }

@@ -1,4 +1,7 @@
-//! A relay's keys: the seed of its onion service and that of its libp2p identity, in one file of 64 bytes.
+//! A relay's keys in one file of 64 bytes: the seed of its onion service (32) and the seed of its
+//! libp2p identity (32).
+//!
+//! The file is not encrypted, so that a relay starts without a person. Its mode must be 0600.
 
 use std::{
     fs::{File, OpenOptions},
@@ -14,13 +17,19 @@ use zeroize::Zeroizing;
 
 use super::ServiceError;
 
+/// The two seeds, wiped when dropped.
 pub(super) struct RelayKeys {
+    /// Seed of the onion service's Ed25519 key, which determines its address.
     onion: Zeroizing<[u8; 32]>,
+    /// Seed of the libp2p identity's Ed25519 key, which callers expect.
     peer: Zeroizing<[u8; 32]>,
 }
 
 impl RelayKeys {
-    /// Reads the keys in the relay's folder, or draws them.
+    /// Reads the keys in the relay's folder, or draws and writes them.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, has another length, or others can read it.
     pub(super) fn load_or_make(dir: &Path) -> Result<Self, ServiceError> {
         let path = dir.join("relay.key");
         let failed = |path: PathBuf, why: String| ServiceError::Keys { path, why };
@@ -33,6 +42,7 @@ impl RelayKeys {
         }
     }
 
+    /// Reads the file and checks its mode and its length.
     fn read(mut file: File) -> io::Result<Self> {
         if file.metadata()?.permissions().mode() & 0o077 != 0 {
             return Err(io::Error::other("others on this machine can read them; run: chmod 600 on the file"));
@@ -45,6 +55,8 @@ impl RelayKeys {
         Ok(Self::split(&bytes))
     }
 
+    /// Draws both seeds and writes them under a temporary name, which is renamed when the file is
+    /// complete.
     fn make(dir: &Path, path: &Path) -> io::Result<Self> {
         let mut bytes = Zeroizing::new([0; 64]);
         OsRng.fill_bytes(bytes.as_mut_slice());
@@ -59,6 +71,7 @@ impl RelayKeys {
         Ok(Self::split(&bytes))
     }
 
+    /// The two seeds of the file's bytes.
     fn split(bytes: &[u8; 64]) -> Self {
         let (mut onion, mut peer) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
         onion.copy_from_slice(&bytes[..32]);
@@ -66,14 +79,17 @@ impl RelayKeys {
         Self { onion, peer }
     }
 
+    /// The key of the onion service.
     pub(super) fn onion(&self) -> OnionKey {
         OnionKey::from_seed(*self.onion)
     }
 
+    /// The seed of the libp2p identity.
     pub(super) fn peer(&self) -> &Zeroizing<[u8; 32]> {
         &self.peer
     }
 
+    /// The address that callers dial, and the key they expect there.
     pub(super) fn address(&self) -> PeerAddress {
         let key = SigningKey::from_bytes(&self.peer).verifying_key().to_bytes();
         PeerAddress { onion: self.onion().address(), port: PLACE_PORT, key }

@@ -76,7 +76,7 @@ async fn frames(relay: &Relay) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn killed_at_any_moment_it_holds_what_it_said_and_opens_at_once() {
+async fn killed_relay_holds_all_it_acknowledged() {
     for round in 1..=4 {
         let site = Site::new();
         let mut child = child("", &site.file());
@@ -96,7 +96,7 @@ async fn killed_at_any_moment_it_holds_what_it_said_and_opens_at_once() {
 }
 
 #[tokio::test]
-async fn a_disk_that_ends_is_told_to_who_deposits_and_what_was_stored_stays() {
+async fn full_disk_refuses_deposits_and_keeps_stored_frames() {
     let site = Site::new();
     // Blocks of 512 bytes: 2 MiB, which is less than the child wants to store.
     let mut child = child("ulimit -f 4096; trap '' XFSZ;", &site.file());
@@ -111,7 +111,7 @@ async fn a_disk_that_ends_is_told_to_who_deposits_and_what_was_stored_stays() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_or_is_something_else_is_refused_in_words() {
+async fn truncated_or_foreign_file_is_refused() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::at(&relay).await;
@@ -138,7 +138,7 @@ async fn a_file_that_was_cut_or_is_something_else_is_refused_in_words() {
 }
 
 #[tokio::test]
-async fn a_file_with_torn_pages_gives_errors_and_no_false_frame() {
+async fn torn_pages_give_errors_and_no_false_frame() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::at(&relay).await;

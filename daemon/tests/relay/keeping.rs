@@ -8,7 +8,7 @@ use autonomy_messaging::{
 use crate::world::{Mailbox, Site, next, nothing_more, refused};
 
 #[tokio::test]
-async fn what_is_deposited_is_pushed_in_order_to_who_comes_later_and_to_who_is_there() {
+async fn frames_are_pushed_in_order_to_old_and_new_subscribers() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::at(&relay).await;
@@ -29,7 +29,7 @@ async fn what_is_deposited_is_pushed_in_order_to_who_comes_later_and_to_who_is_t
 }
 
 #[tokio::test]
-async fn an_acknowledged_frame_is_gone_and_the_others_stay_over_a_restart() {
+async fn acked_frames_are_gone_and_others_survive_a_restart() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::at(&relay).await;
@@ -48,7 +48,7 @@ async fn an_acknowledged_frame_is_gone_and_the_others_stay_over_a_restart() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_answered_the_same_and_stored_once() {
+async fn repeated_deposit_is_stored_once() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::at(&relay).await;
@@ -64,7 +64,7 @@ async fn a_repeat_is_answered_the_same_and_stored_once() {
 }
 
 #[tokio::test]
-async fn a_foreign_capability_opens_nothing_and_costs_no_write() {
+async fn wrong_capability_is_refused_without_a_write() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::at(&relay).await;
@@ -87,7 +87,7 @@ async fn a_foreign_capability_opens_nothing_and_costs_no_write() {
 }
 
 #[tokio::test]
-async fn a_queue_is_made_once_and_its_owner_may_ask_again() {
+async fn opening_a_queue_again_has_no_effect() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::at(&relay).await;
@@ -98,7 +98,7 @@ async fn a_queue_is_made_once_and_its_owner_may_ask_again() {
 }
 
 #[tokio::test]
-async fn a_notice_is_read_by_who_may_deposit_until_the_queue_is_closed() {
+async fn notice_is_read_with_deposit_capability_until_close() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::draw();
@@ -117,7 +117,7 @@ async fn a_notice_is_read_by_who_may_deposit_until_the_queue_is_closed() {
 }
 
 #[tokio::test]
-async fn a_notice_goes_when_its_owner_opens_the_queue_without_one_and_the_frames_stay() {
+async fn reopening_without_notice_removes_only_the_notice() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::draw();
@@ -133,7 +133,7 @@ async fn a_notice_goes_when_its_owner_opens_the_queue_without_one_and_the_frames
 }
 
 #[tokio::test]
-async fn several_queues_in_one_subscription_and_one_unknown_spoils_it() {
+async fn one_unknown_queue_fails_the_whole_subscription() {
     let site = Site::new();
     let relay = site.open();
     let (one, two) = (Mailbox::at(&relay).await, Mailbox::at(&relay).await);
@@ -149,7 +149,7 @@ async fn several_queues_in_one_subscription_and_one_unknown_spoils_it() {
 }
 
 #[tokio::test]
-async fn many_at_once_share_commits_and_all_are_stored() {
+async fn concurrent_deposits_share_commits() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::at(&relay).await;

@@ -172,7 +172,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_comes_the_relay_holds_what_it_should(acts in prop::collection::vec(act(), 1..40)) {
+    fn relay_equals_its_model_for_any_requests(acts in prop::collection::vec(act(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(play(acts));
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use autonomy_daemon::{
-    peers::{self, Collection, Dial, Duplex, NetworkHandle, door::Counter},
+    peers::{self, Collection, Dial, Duplex, NetworkHandle, server::RequestRouter},
     relay::Relay,
 };
 use autonomy_messaging::{
@@ -27,12 +27,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::world::{Mailbox, PATIENCE, Site};
+use crate::world::{Mailbox, Site, TEST_TIMEOUT};
 
 /// Places that are reached at once, or not at all.
 #[derive(Default)]
 struct Lines {
-    places: Mutex<HashMap<Place, Counter>>,
+    places: Mutex<HashMap<Place, RequestRouter>>,
     open: Mutex<Vec<(Place, AbortHandle)>>,
     dials: AtomicUsize,
     woken: watch::Sender<u64>,
@@ -42,10 +42,13 @@ impl Dial for Lines {
     fn open<'a>(&'a self, place: &'a Place, _: Lane) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>> {
         Box::pin(async move {
             self.dials.fetch_add(1, SeqCst);
-            let counter = self.places.lock().unwrap().get(place).cloned();
-            let Some(counter) = counter else { return Err(Unreached { detail: "nobody there".into() }) };
+            let request_router = self.places.lock().unwrap().get(place).cloned();
+            let Some(request_router) = request_router else {
+                return Err(Unreached { detail: "nobody there".into() });
+            };
             let (near, far) = tokio::io::duplex(64 * 1024);
-            let task = tokio::runtime::Handle::current().spawn(async move { counter.serve(far).await });
+            let task =
+                tokio::runtime::Handle::current().spawn(async move { request_router.serve(far).await });
             self.open.lock().unwrap().push((*place, task.abort_handle()));
             Ok(Box::new(near) as Box<dyn Duplex>)
         })
@@ -68,7 +71,7 @@ impl Lines {
     }
 
     fn put(&self, place: Place, relay: &Relay) {
-        self.places.lock().unwrap().insert(place, Counter::new(None, Some(relay.clone())));
+        self.places.lock().unwrap().insert(place, RequestRouter::new(None, Some(relay.clone())));
     }
 
     fn wake(&self) {
@@ -102,7 +105,7 @@ impl Node {
     }
 
     async fn event(&mut self) -> Input {
-        timeout(PATIENCE, self.events.recv()).await.expect("something happens").unwrap()
+        timeout(TEST_TIMEOUT, self.events.recv()).await.expect("something happens").unwrap()
     }
 
     /// The next frame. That a subscription came up may be told before it or after.
@@ -140,7 +143,7 @@ fn collection(at: Place, own: &Mailbox, n: u8) -> Collection {
 }
 
 #[tokio::test]
-async fn a_call_has_one_outcome_an_answer_or_the_reason_why_not() {
+async fn each_call_has_exactly_one_outcome() {
     let (site, mut node) = (Site::new(), Node::start());
     node.lines.put(place(1), &site.open());
     let own = Mailbox::draw();
@@ -156,7 +159,7 @@ async fn a_call_has_one_outcome_an_answer_or_the_reason_why_not() {
 }
 
 #[tokio::test]
-async fn a_place_that_hangs_delays_no_other() {
+async fn hanging_place_delays_no_other() {
     let (site, mut node) = (Site::new(), Node::start());
     let relay = site.open();
     node.lines.put(place(1), &relay);
@@ -164,7 +167,7 @@ async fn a_place_that_hangs_delays_no_other() {
     let (silent, _events) = peers::start(&tokio::runtime::Handle::current());
     let own = Mailbox::draw();
     silent.serve([own.queue]);
-    node.lines.places.lock().unwrap().insert(place(2), Counter::new(Some(&silent), None));
+    node.lines.places.lock().unwrap().insert(place(2), RequestRouter::new(Some(&silent), None));
     for n in 0..100 {
         node.network.call(CallId(n), place(2), lane(1), own.frame(n));
     }
@@ -175,7 +178,7 @@ async fn a_place_that_hangs_delays_no_other() {
 }
 
 #[tokio::test]
-async fn what_lies_at_a_place_comes_and_comes_again_after_a_cut() {
+async fn frames_are_collected_again_after_a_broken_connection() {
     let (site, mut node) = (Site::new(), Node::start());
     let relay = site.open();
     let own = Mailbox::at(&relay).await;
@@ -200,7 +203,7 @@ async fn what_lies_at_a_place_comes_and_comes_again_after_a_cut() {
 }
 
 #[tokio::test]
-async fn a_queue_the_place_does_not_know_is_told_and_the_others_come() {
+async fn unknown_queue_is_reported_and_others_are_collected() {
     let (site, mut node) = (Site::new(), Node::start());
     let relay = site.open();
     node.lines.put(place(1), &relay);
@@ -221,7 +224,7 @@ async fn a_queue_the_place_does_not_know_is_told_and_the_others_come() {
 }
 
 #[tokio::test]
-async fn a_slow_node_stops_the_reading_and_loses_nothing() {
+async fn slow_node_stops_reading_and_loses_nothing() {
     let (site, mut node) = (Site::new(), Node::start());
     let relay = site.open();
     node.lines.put(place(1), &relay);
@@ -250,7 +253,7 @@ async fn a_slow_node_stops_the_reading_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn more_queues_than_a_subscription_takes_are_collected_in_several() {
+async fn many_queues_are_split_into_several_subscriptions() {
     let (site, mut node) = (Site::new(), Node::start());
     let relay = site.open();
     node.lines.put(place(1), &relay);
@@ -274,12 +277,12 @@ async fn more_queues_than_a_subscription_takes_are_collected_in_several() {
 }
 
 #[tokio::test]
-async fn the_nodes_own_queues_are_asked_of_the_node_and_others_of_nobody() {
+async fn own_queues_go_to_the_node_and_others_are_unknown() {
     let mut pod = Node::start();
     let mut caller = Node::start();
     let own = Mailbox::draw();
     pod.network.serve([own.queue]);
-    caller.lines.places.lock().unwrap().insert(place(3), Counter::new(Some(&pod.network), None));
+    caller.lines.places.lock().unwrap().insert(place(3), RequestRouter::new(Some(&pod.network), None));
     caller.network.call(CallId(1), place(3), lane(1), own.frame(5));
     let Input::Asked { ticket, request } = pod.event().await else { panic!() };
     assert!(matches!(request, Request::Deposit(frame) if frame.queue == own.queue));
@@ -296,16 +299,16 @@ async fn the_nodes_own_queues_are_asked_of_the_node_and_others_of_nobody() {
 }
 
 #[tokio::test]
-async fn nonsense_on_a_stream_is_answered_or_dropped_and_counted() {
+async fn malformed_requests_are_refused_and_counted() {
     let site = Site::new();
     let relay = site.open();
-    let counter = Counter::new(None, Some(relay.clone()));
+    let request_router = RequestRouter::new(None, Some(relay.clone()));
     let mut says = Vec::new();
     for message in [&[0, 0, 0, 1, 99][..], &[0, 0, 0, 0], &[0xff; 64], &[0, 0]] {
         let (mut near, far) = tokio::io::duplex(64 * 1024);
         near.write_all(message).await.unwrap();
         near.shutdown().await.unwrap();
-        timeout(PATIENCE, counter.serve(far)).await.expect("it ends");
+        timeout(TEST_TIMEOUT, request_router.serve(far)).await.expect("it ends");
         let mut answer = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(&mut near, &mut answer).await.unwrap();
         says.push(answer);

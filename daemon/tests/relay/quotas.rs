@@ -9,7 +9,7 @@ use autonomy_messaging::{
 use crate::world::{DAY, Mailbox, Site, refused};
 
 #[tokio::test]
-async fn a_full_queue_refuses_until_its_owner_collects() {
+async fn full_queue_refuses_until_frames_are_collected() {
     let site = Site::with(QueueLimits { frames_per_queue: 3, ..QueueLimits::default() });
     let relay = site.open();
     let (own, other) = (Mailbox::at(&relay).await, Mailbox::at(&relay).await);
@@ -25,7 +25,7 @@ async fn a_full_queue_refuses_until_its_owner_collects() {
 }
 
 #[tokio::test]
-async fn a_full_place_refuses_whoever_comes_and_a_collector_makes_room() {
+async fn full_relay_refuses_until_frames_are_collected() {
     let site = Site::with(QueueLimits { max_frames: 4, ..QueueLimits::default() });
     let relay = site.open();
     let boxes = [Mailbox::at(&relay).await, Mailbox::at(&relay).await];
@@ -42,7 +42,7 @@ async fn a_full_place_refuses_whoever_comes_and_a_collector_makes_room() {
 }
 
 #[tokio::test]
-async fn a_disk_without_room_takes_nothing_gives_what_it_has_and_does_not_fall_over() {
+async fn relay_on_a_full_disk_still_serves_stored_frames() {
     let mut site = Site::new();
     let own = Mailbox::at(&site.open()).await;
     site.open().handle(own.frame(1)).await;
@@ -58,7 +58,7 @@ async fn a_disk_without_room_takes_nothing_gives_what_it_has_and_does_not_fall_o
 }
 
 #[tokio::test]
-async fn a_relay_that_fills_asks_for_work_and_at_its_cap_for_nothing_more() {
+async fn filling_relay_demands_work_and_full_one_refuses() {
     let site = Site::with(QueueLimits { max_queues: 4, ..QueueLimits::default() });
     let relay = site.open();
     for _ in 0..2 {
@@ -94,7 +94,7 @@ async fn a_relay_that_fills_asks_for_work_and_at_its_cap_for_nothing_more() {
 }
 
 #[tokio::test]
-async fn by_invitation_only_a_token_makes_a_queue() {
+async fn relay_by_invitation_opens_queues_only_with_token() {
     let mut site = Site::new();
     let token = Capability::from_bytes([5; 32]);
     (site.config.tokens, site.config.strangers) = (vec![token.hash()], false);
@@ -112,7 +112,7 @@ async fn sweep_all(relay: &autonomy_daemon::relay::Relay) {
 }
 
 #[tokio::test]
-async fn frames_nobody_collects_go_after_three_weeks_and_younger_ones_stay() {
+async fn frames_expire_after_three_weeks() {
     let site = Site::new();
     let relay = site.open();
     let own = Mailbox::at(&relay).await;
@@ -135,7 +135,7 @@ async fn frames_nobody_collects_go_after_three_weeks_and_younger_ones_stay() {
 }
 
 #[tokio::test]
-async fn a_queue_whose_owner_does_not_come_goes_with_all_in_it_and_one_whose_owner_does_stays() {
+async fn queue_expires_only_without_visits_of_its_owner() {
     let site = Site::new();
     let relay = site.open();
     let (gone, kept) = (Mailbox::at(&relay).await, Mailbox::at(&relay).await);
@@ -151,7 +151,7 @@ async fn a_queue_whose_owner_does_not_come_goes_with_all_in_it_and_one_whose_own
 }
 
 #[tokio::test]
-async fn many_that_are_too_old_go_in_bounded_steps() {
+async fn sweep_removes_in_bounded_steps() {
     let site = Site::new();
     let relay = site.open();
     let boxes: Vec<Mailbox> = (0..1_300).map(|_| Mailbox::draw()).collect();

@@ -20,7 +20,7 @@ use rand::{RngCore as _, rngs::OsRng};
 use tempfile::TempDir;
 
 /// The longest that anything here may take on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const DAY: u64 = 86_400;
 /// When the tests begin.
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -144,7 +144,7 @@ pub(crate) fn refused(refusal: Refusal) -> Response {
 
 /// The next pushed frame: its number at the place, and the one it begins with.
 pub(crate) async fn next(subscription: &mut Subscription) -> (u64, u64) {
-    let pushed = tokio::time::timeout(PATIENCE, subscription.next()).await.expect("a frame is pushed");
+    let pushed = tokio::time::timeout(TEST_TIMEOUT, subscription.next()).await.expect("a frame is pushed");
     let Some(Response::Pushed { number, blob, .. }) = pushed else { panic!("not a frame: {pushed:?}") };
     (number, u64::from_be_bytes(*blob.as_bytes().first_chunk().unwrap()))
 }

@@ -15,9 +15,10 @@ pub enum DialErrorKind {
     KeyRequired,
     /// The service is restricted and this client's descriptor key is not among those it knows.
     KeyWrong,
-    /// The service is there but does nothing on this port.
+    /// The service is there but has no listener on this port.
     Refused,
-    /// The service, or the network between, does not answer: its introduction points are gone or fail.
+    /// The service, or the network on the way, does not answer: its introduction points are gone or
+    /// fail.
     Unreachable,
     /// A time limit passed.
     TimedOut,
@@ -28,7 +29,9 @@ pub enum DialErrorKind {
 impl DialErrorKind {
     /// After how long another dial may help; `None` if only a change of keys or address can.
     ///
-    /// A service that was just launched or re-keyed needs a minute at most for its next descriptor upload.
+    /// A service that was just launched or given new keys needs at most a minute for its next
+    /// descriptor.
+    #[must_use]
     pub fn retry_after(self) -> Option<Duration> {
         match self {
             Self::KeyRequired => None,
@@ -39,6 +42,7 @@ impl DialErrorKind {
         }
     }
 
+    /// What a person should know or check, for the error's text.
     fn advice(self) -> &'static str {
         match self {
             Self::NotFound => "the service is not published; is the pod running, and the address right?",
@@ -51,6 +55,8 @@ impl DialErrorKind {
         }
     }
 
+    /// The kind of an error of Arti's. Kinds that Arti may add count as
+    /// [`Unreachable`](Self::Unreachable), which is retried soonest.
     fn of(error: &arti_client::Error) -> Self {
         match error.kind() {
             ErrorKind::OnionServiceNotFound => Self::NotFound,
@@ -71,7 +77,8 @@ impl DialErrorKind {
         }
     }
 
-    /// Whether another attempt, on circuits that have nothing in common with this one, could end otherwise.
+    /// Whether an attempt on fresh circuits that failed so settles the dial: others would end the
+    /// same way.
     pub(super) fn settled_by_fresh_attempt(self) -> bool {
         matches!(self, Self::NotFound | Self::KeyRequired | Self::KeyWrong | Self::Refused)
     }
@@ -83,20 +90,21 @@ impl DialErrorKind {
 pub struct DialError {
     /// What went wrong.
     pub kind: DialErrorKind,
-    /// Whom we called; scrubbed when printed.
+    /// The service dialled; scrubbed when printed.
     pub to: OnionAddress,
     /// The port.
     pub port: u16,
     /// What Arti said last, with its causes.
     pub detail: String,
-    /// Attempts made.
+    /// Attempts made, hedges included.
     pub attempts: u32,
-    /// Time spent.
+    /// Time from the start of the dial to its end.
     pub elapsed: Duration,
 }
 
 impl DialError {
     /// After how long another dial may help; `None` if only a change of keys or address can.
+    #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.kind.retry_after()
     }
@@ -106,6 +114,7 @@ impl DialError {
 #[derive(Clone, Debug)]
 pub(crate) struct AttemptError {
     pub(crate) kind: DialErrorKind,
+    /// What Arti said, with its causes.
     pub(crate) detail: String,
 }
 
@@ -120,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_tell_what_to_do_and_name_nobody() {
+    fn messages_give_advice_and_no_address() {
         let to = crate::OnionKey::from_seed([1; 32]).address();
         let error = DialError {
             kind: DialErrorKind::KeyRequired,

@@ -32,18 +32,19 @@ use crate::{
     tls::{self, TlsIdentity, TlsSetupError},
 };
 
-/// A ping is sent after this long without a word from the server …
+/// A ping is sent after this long without anything from the server …
 const PING_AFTER: Duration = Duration::from_secs(6);
-/// … and the connection given up this long after it: 14 s in all, at most 15 until a dead circuit is found.
+/// … and the connection is given up this long after it: a dead circuit is found within 14 s.
 const PONG_WITHIN: Duration = Duration::from_secs(8);
-/// An idle connection is kept this long; then the circuit may go too.
+/// An idle connection is kept this long; after that its circuit may be closed too.
 const KEEP_IDLE: Duration = Duration::from_secs(600);
-/// Usual limit of a request, from the call to the head of the answer, a dial of a minute included.
+/// Usual limit of a request, from the call to the head of the answer. It includes a dial of up to a
+/// minute.
 const REQUEST_LIMIT: Duration = Duration::from_secs(90);
 /// TLS needs one round trip after the dial.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(20);
 
-/// Whom to call: where, and who must answer there.
+/// The server to call: where it is, and the key it must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server {
     /// The onion service.
@@ -59,23 +60,35 @@ pub struct Server {
 #[derive(Clone)]
 pub struct HttpsClient(Arc<Inner>);
 
+/// What the clones of a client share.
 struct Inner {
+    /// Makes a new connection when there is none.
     connector: Connector,
+    /// hyper's client with its pool of one connection; replaced as a whole by
+    /// [`HttpsClient::reconnect`].
     client: Mutex<Pooled>,
+    /// The authority of every request's URI.
     host: String,
+    /// Called when a connection proved dead, to discard its circuits.
     on_dead: Box<dyn Fn() + Send + Sync>,
 }
 
+/// hyper's client for one server.
 type Pooled = Client<Connector, Full<Bytes>>;
 /// Opens a stream to the server.
 type Dial = Arc<dyn Fn() -> BoxFuture<'static, Result<BoxedIo, DialError>> + Send + Sync>;
+/// A stream to the server, whatever carries it: tests use streams without Tor.
 type BoxedIo = Box<dyn Io>;
 
+/// What TLS needs of a stream.
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl HttpsClient {
-    /// A client for `server`, known to it as `identity`. Nothing is dialled yet.
+    /// A client for `server` that shows it the key of `identity`. Nothing is dialled yet.
+    ///
+    /// # Errors
+    /// TLS cannot be set up with `identity`.
     pub fn new(
         tor: &Tor,
         server: Server,
@@ -95,6 +108,7 @@ impl HttpsClient {
         Self::over(Arc::new(dial), host, server.key, identity, on_dead)
     }
 
+    /// The same over any kind of stream.
     fn over(
         dial: Dial,
         host: String,
@@ -108,13 +122,20 @@ impl HttpsClient {
         Ok(Self(Arc::new(Inner { connector, client, host, on_dead })))
     }
 
-    /// Sends a request and waits for the head of the answer; its body streams in after. Of the request's URI
-    /// only path and query count.
+    /// Sends a request and waits for the head of the answer; its body streams in after. Only path
+    /// and query of the request's URI count.
+    ///
+    /// # Errors
+    /// [`HttpsError`]: its [`retry_after`](HttpsError::retry_after) says whether the same request
+    /// may succeed later, and each variant whether the request may have been carried out.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, HttpsError> {
         self.send_within(request, REQUEST_LIMIT).await
     }
 
-    /// The same with a limit of one's own.
+    /// The same with another limit than the usual 90 s.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
     pub async fn send_within(
         &self,
         mut request: Request<Full<Bytes>>,
@@ -132,16 +153,19 @@ impl HttpsClient {
         result
     }
 
-    /// Gives up the connection and its circuits: the next request dials anew.
+    /// Discards the connection and its circuits: the next request dials anew. Requests under way
+    /// are not interrupted.
     pub fn reconnect(&self) {
         *self.pool() = pooled(self.0.connector.clone());
         (self.0.on_dead)();
     }
 
+    /// The pool, locked for the moment of taking or replacing it.
     fn pool(&self) -> std::sync::MutexGuard<'_, Pooled> {
         self.0.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The URI with this server as its authority, which HTTP/2 demands.
     fn absolute(&self, uri: &Uri) -> Result<Uri, HttpsError> {
         let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let parts = Uri::builder().scheme("https").authority(self.0.host.as_str()).path_and_query(path);
@@ -155,6 +179,7 @@ impl fmt::Debug for HttpsClient {
     }
 }
 
+/// A pool for one HTTP/2 connection that is kept alive by pings.
 fn pooled(connector: Connector) -> Pooled {
     Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -167,25 +192,28 @@ fn pooled(connector: Connector) -> Pooled {
         .build(connector)
 }
 
-/// From a dial to an HTTP/2 connection.
+/// Makes the HTTP/2 connection: dials, then does the TLS handshake.
 #[derive(Clone)]
 struct Connector {
     dial: Dial,
     tls: TlsConnector,
+    /// Shared with the connection, which sets it.
     verdict: Arc<Verdict>,
 }
 
-/// What the server's TLS said about us on the newest connection. In TLS 1.3 a client is refused after its own
-/// handshake is done, when its first request is on the way, and HTTP/2 keeps only the text of that error.
+/// What the server's TLS said about this client on the newest connection. In TLS 1.3 a client is
+/// refused after its own handshake is done, when its first request is on the way, and HTTP/2 keeps
+/// only the text of that error.
 #[derive(Default)]
 struct Verdict(Mutex<Option<HttpsError>>);
 
 impl Verdict {
+    /// Replaces the verdict; `None` at the start of a connection.
     fn set(&self, verdict: Option<HttpsError>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
     }
 
-    /// The verdict, where a connection was lost because of it.
+    /// The verdict in place of `error`, where a connection was lost because of it.
     fn on(&self, error: HttpsError) -> HttpsError {
         let verdict = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match (error, verdict.as_ref()) {
@@ -196,6 +224,7 @@ impl Verdict {
 }
 
 impl Connector {
+    /// Dials and does the handshake, within the dial's limits and [`HANDSHAKE_LIMIT`].
     async fn connect(self) -> Result<ClientIo, HttpsError> {
         self.verdict.set(None);
         let stream = (self.dial)().await?;
@@ -208,6 +237,7 @@ impl Connector {
     }
 }
 
+/// A connection lost during the handshake is an error of the handshake: no request was sent yet.
 fn of_handshake(error: &io::Error) -> HttpsError {
     match HttpsError::classify(error) {
         HttpsError::Lost(text) => HttpsError::Handshake(text),
@@ -229,6 +259,7 @@ impl tower::Service<Uri> for Connector {
     }
 }
 
+/// The connection as hyper reads and writes it. Reading notes a TLS alert about this client's key.
 struct ClientIo {
     tls: TokioIo<TlsStream<BoxedIo>>,
     verdict: Arc<Verdict>,

@@ -1,4 +1,4 @@
-//! What a failed request means to the person who made it.
+//! What a failed request means to whoever made it.
 
 use std::{error::Error, io, time::Duration};
 
@@ -12,7 +12,7 @@ pub enum HttpsError {
     /// No connection to the onion service.
     #[error(transparent)]
     Dial(#[from] DialError),
-    /// The server shows a key other than the pinned one. Nothing was sent to it.
+    /// The server's key is not the pinned one. Nothing was sent to it.
     #[error(
         "the server behind this onion address has another key than the one expected; nothing was sent to it"
     )]
@@ -23,7 +23,8 @@ pub enum HttpsError {
     /// TLS failed otherwise.
     #[error("the TLS handshake failed: {0}")]
     Handshake(String),
-    /// The connection ended before the answer was complete. The request may or may not have been carried out.
+    /// The connection ended before the answer was complete. The request may or may not have been
+    /// carried out.
     #[error("the connection was lost before the answer came ({0})")]
     Lost(String),
     /// No answer within the limit. The request may or may not have been carried out.
@@ -35,7 +36,9 @@ pub enum HttpsError {
 }
 
 impl HttpsError {
-    /// After how long the same request may succeed; `None` if only a change of keys or request can help.
+    /// After how long the same request may succeed; `None` if only a change of keys or of the
+    /// request helps.
+    #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Dial(dial) => dial.retry_after(),
@@ -45,7 +48,8 @@ impl HttpsError {
         }
     }
 
-    /// Finds what went wrong in an error of hyper, also one that comes while a body is read.
+    /// Finds what went wrong in an error of hyper's, also in one that occurs while a body is read.
+    #[must_use]
     pub fn classify(error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(cause) = next {
@@ -57,12 +61,13 @@ impl HttpsError {
         Self::Lost(chain(error))
     }
 
-    /// Whether the connection, and perhaps its circuit, is of no more use.
+    /// Whether the connection, and perhaps its circuit, must not be used again.
     pub(crate) fn connection_is_dead(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::TimedOut(_) | Self::Handshake(_))
     }
 }
 
+/// The meaning of one error in the chain, if it is one of this crate's or of TLS.
 fn known(cause: &(dyn Error + 'static)) -> Option<HttpsError> {
     if let Some(error) = cause.downcast_ref::<HttpsError>() {
         return Some(error.clone());
@@ -74,6 +79,7 @@ fn known(cause: &(dyn Error + 'static)) -> Option<HttpsError> {
     known(cause.downcast_ref::<io::Error>()?.get_ref()?)
 }
 
+/// What an error of TLS says about the two keys.
 fn of_tls(error: &rustls::Error) -> HttpsError {
     use AlertDescription as A;
     match error {
@@ -90,21 +96,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_alert_is_found_however_deep_it_lies() {
+    fn alert_is_found_in_any_depth_of_causes() {
         let alert = rustls::Error::AlertReceived(AlertDescription::AccessDenied);
         let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, alert));
         assert!(matches!(HttpsError::classify(&wrapped), HttpsError::CertificateRefused));
     }
 
     #[test]
-    fn what_is_not_known_is_a_lost_connection_with_its_causes() {
+    fn unknown_error_is_a_lost_connection_with_causes() {
         let error = io::Error::other("the circuit is gone");
         let HttpsError::Lost(text) = HttpsError::classify(&error) else { panic!() };
         assert!(text.contains("circuit"));
     }
 
     #[test]
-    fn a_wrong_server_is_not_worth_a_retry() {
+    fn wrong_server_is_not_retried() {
         let error =
             rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure);
         let error = HttpsError::classify(&error);

@@ -1,4 +1,7 @@
 //! The server's end: a listener for `axum::serve`.
+//!
+//! A connection passes three steps: the handshake, bounded in number and time; the limit for its
+//! caller; and a short queue for axum. What fails in one of them never reaches a handler.
 
 use std::{
     fmt, io,
@@ -19,7 +22,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::seats::{Seat, Seats};
+use super::limiter::{ConnectionLimiter, ConnectionSlot};
 use crate::{
     OnionStream,
     task::OwnedTask,
@@ -30,9 +33,10 @@ use crate::{
 const MAX_HANDSHAKES: usize = 64;
 /// A handshake is two round trips; slow circuits need some seconds.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
-/// Time to let a refused caller know why.
-const FAREWELL_LIMIT: Duration = Duration::from_secs(5);
-/// A connection that says nothing for this long is dead or forgotten; our clients ping every few seconds.
+/// Time to send a refused caller the TLS alert that says why.
+const ALERT_LIMIT: Duration = Duration::from_secs(5);
+/// A connection on which nothing is received for this long is dead or forgotten; our clients ping
+/// every few seconds.
 const IDLE_LIMIT: Duration = Duration::from_secs(600);
 /// Connections with a finished handshake that wait for `axum`.
 const READY: usize = 8;
@@ -46,23 +50,31 @@ pub type OnionTlsListener = TlsListener<OnionStream>;
 
 /// A listener for `axum::serve` over any streams.
 ///
-/// Handshakes run beside each other in the background, bounded in number and time, so a slow or hostile caller
-/// delays nobody. Callers who are refused are told so by a TLS alert.
+/// Handshakes run side by side in the background, bounded in number and time, so that a slow or
+/// hostile caller delays nobody. Refused callers get a TLS alert.
 #[derive(Debug)]
 pub struct TlsListener<S> {
+    /// Connections whose handshake is done.
     ready: mpsc::Receiver<(TlsConnection<S>, Caller)>,
     _handshakes: OwnedTask,
 }
 
-/// A connection whose caller is known.
+/// A connection whose caller is known. It fails with `TimedOut` after [`IDLE_LIMIT`] without input.
 pub struct TlsConnection<S> {
+    /// The encrypted stream.
     tls: TlsStream<S>,
+    /// Fires when nothing was received for [`IDLE_LIMIT`].
     idle: Pin<Box<Sleep>>,
-    _seat: Seat,
+    /// Counts against the caller's limit until the connection is dropped.
+    _slot: ConnectionSlot,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<S> {
-    /// Serves `streams` as `identity` to those whom `gate` lets in.
+    /// Serves `streams` as `identity` to the callers that `gate` accepts. The background work ends
+    /// when the listener is dropped.
+    ///
+    /// # Errors
+    /// TLS cannot be set up with `identity`.
     pub fn new(
         streams: impl Stream<Item = S> + Send + 'static,
         identity: &TlsIdentity,
@@ -70,23 +82,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<S> {
     ) -> Result<Self, TlsSetupError> {
         let config = tls::server_config(identity, gate)?;
         let (sender, ready) = mpsc::channel(READY);
-        Ok(Self { ready, _handshakes: OwnedTask::spawn(shake_hands(streams, config, sender)) })
+        Ok(Self { ready, _handshakes: OwnedTask::spawn(accept_connections(streams, config, sender)) })
     }
 }
 
-async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+/// Starts a handshake for each stream, at most [`MAX_HANDSHAKES`] at a time, until the listener is
+/// gone.
+async fn accept_connections<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     streams: impl Stream<Item = S> + Send,
     config: Arc<ServerConfig>,
     ready: mpsc::Sender<(TlsConnection<S>, Caller)>,
 ) {
     let acceptor = TlsAcceptor::from(config);
-    let seats = Arc::new(Seats::default());
+    let limiter = Arc::new(ConnectionLimiter::default());
     let mut streams = std::pin::pin!(streams.fuse());
     let mut handshakes = JoinSet::new();
     loop {
         tokio::select! {
             Some(stream) = streams.next(), if handshakes.len() < MAX_HANDSHAKES => {
-                let handshake = handshake(stream, acceptor.clone(), seats.clone(), ready.clone());
+                let handshake = handshake(stream, acceptor.clone(), limiter.clone(), ready.clone());
                 handshakes.spawn(timeout(HANDSHAKE_LIMIT, handshake));
             }
             Some(_) = handshakes.join_next() => {}
@@ -95,29 +109,29 @@ async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     }
 }
 
+/// One handshake. A caller that the gate refuses gets the alert before its stream is closed.
 async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     acceptor: TlsAcceptor,
-    seats: Arc<Seats>,
+    limiter: Arc<ConnectionLimiter>,
     ready: mpsc::Sender<(TlsConnection<S>, Caller)>,
 ) {
     let mut tls = match acceptor.accept(stream).into_fallible().await {
         Ok(tls) => tls,
         Err((error, mut stream)) => {
             // rustls wrote an alert, and an onion stream keeps it until flushed.
-            let _ =
-                timeout(FAREWELL_LIMIT, async { stream.flush().await.and(stream.shutdown().await) }).await;
+            let _ = timeout(ALERT_LIMIT, async { stream.flush().await.and(stream.shutdown().await) }).await;
             return tracing::debug!(%error, "a caller was refused");
         }
     };
     let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let Some(Ok(caller)) = certificate.map(tls::public_key) else { return };
-    let Some(seat) = seats.take(caller) else {
-        let _ = timeout(FAREWELL_LIMIT, tls.shutdown()).await;
+    let Some(slot) = limiter.take(caller) else {
+        let _ = timeout(ALERT_LIMIT, tls.shutdown()).await;
         return tracing::debug!("a caller was refused: too many connections");
     };
     let idle = Box::pin(tokio::time::sleep(IDLE_LIMIT));
-    let _ = ready.send((TlsConnection { tls, idle, _seat: seat }, Caller(caller))).await;
+    let _ = ready.send((TlsConnection { tls, idle, _slot: slot }, Caller(caller))).await;
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for TlsListener<S> {

@@ -11,43 +11,44 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Caller, TlsListener, seats::MAX_PER_CALLER};
+use super::{Caller, TlsListener, limiter::MAX_PER_CALLER};
 use crate::tls::{TlsIdentity, client_config};
 
 const SERVER: [u8; 32] = [1; 32];
-const GUEST: [u8; 32] = [2; 32];
+const ADMITTED: [u8; 32] = [2; 32];
 
 fn identity(seed: [u8; 32]) -> TlsIdentity {
     TlsIdentity::from_seed(&seed).unwrap()
 }
 
-/// A listener that lets the guest in, and the place where callers hand in their end of a pipe.
+/// A listener that admits one key, and the channel through which callers pass their end of a pipe.
 fn listener() -> (TlsListener<DuplexStream>, mpsc::UnboundedSender<DuplexStream>) {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let streams = futures::stream::poll_fn(move |cx| receiver.poll_recv(cx));
-    let guest = identity(GUEST).public_key();
-    let listener = TlsListener::new(streams, &identity(SERVER), Arc::new(move |key| *key == guest)).unwrap();
+    let admitted = identity(ADMITTED).public_key();
+    let listener =
+        TlsListener::new(streams, &identity(SERVER), Arc::new(move |key| *key == admitted)).unwrap();
     (listener, sender)
 }
 
 async fn call(
-    door: &mpsc::UnboundedSender<DuplexStream>,
+    pipe: &mpsc::UnboundedSender<DuplexStream>,
     config: Arc<ClientConfig>,
 ) -> io::Result<TlsStream<DuplexStream>> {
     let (mine, theirs) = tokio::io::duplex(64 * 1024);
-    door.send(theirs).unwrap();
+    pipe.send(theirs).unwrap();
     let name = ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
     TlsConnector::from(config).connect(name, mine).await
 }
 
-fn guest_config() -> ClientConfig {
+fn admitted_config() -> ClientConfig {
     let server = identity(SERVER).public_key();
-    Arc::unwrap_or_clone(client_config(&identity(GUEST), server).unwrap())
+    Arc::unwrap_or_clone(client_config(&identity(ADMITTED), server).unwrap())
 }
 
 /// The alert a caller gets at the handshake or at its first read.
-async fn alert(door: &mpsc::UnboundedSender<DuplexStream>, config: ClientConfig) -> AlertDescription {
-    let error = match call(door, Arc::new(config)).await {
+async fn alert(pipe: &mpsc::UnboundedSender<DuplexStream>, config: ClientConfig) -> AlertDescription {
+    let error = match call(pipe, Arc::new(config)).await {
         Err(error) => error,
         Ok(mut tls) => tls.read_u8().await.unwrap_err(),
     };
@@ -57,39 +58,39 @@ async fn alert(door: &mpsc::UnboundedSender<DuplexStream>, config: ClientConfig)
 }
 
 #[tokio::test]
-async fn a_guest_comes_in_by_its_key_over_a_hybrid_key_exchange() {
-    let (mut listener, door) = listener();
-    let mut guest = call(&door, Arc::new(guest_config())).await.unwrap();
+async fn admitted_key_connects_over_hybrid_key_exchange() {
+    let (mut listener, pipe) = listener();
+    let mut admitted = call(&pipe, Arc::new(admitted_config())).await.unwrap();
     let (mut connection, caller) = listener.accept().await;
-    assert_eq!(caller, Caller(identity(GUEST).public_key()));
-    let group = guest.get_ref().1.negotiated_key_exchange_group().unwrap();
+    assert_eq!(caller, Caller(identity(ADMITTED).public_key()));
+    let group = admitted.get_ref().1.negotiated_key_exchange_group().unwrap();
     assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
-    assert_eq!(guest.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
+    assert_eq!(admitted.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
 
-    guest.write_all(b"hello").await.unwrap();
+    admitted.write_all(b"hello").await.unwrap();
     let mut heard = [0; 5];
     connection.read_exact(&mut heard).await.unwrap();
     assert_eq!(&heard, b"hello");
 }
 
 #[tokio::test]
-async fn a_caller_without_a_certificate_is_told_that_one_is_needed() {
-    let (_listener, door) = listener();
-    let mut config = guest_config();
+async fn caller_without_certificate_gets_an_alert() {
+    let (_listener, pipe) = listener();
+    let mut config = admitted_config();
     config.client_auth_cert_resolver = Arc::new(NoCertificate);
-    assert_eq!(alert(&door, config).await, AlertDescription::CertificateRequired);
+    assert_eq!(alert(&pipe, config).await, AlertDescription::CertificateRequired);
 }
 
 #[tokio::test]
-async fn a_stranger_is_told_that_access_is_denied() {
-    let (_listener, door) = listener();
+async fn unknown_key_gets_access_denied() {
+    let (_listener, pipe) = listener();
     let stranger = client_config(&identity([3; 32]), identity(SERVER).public_key()).unwrap();
-    assert_eq!(alert(&door, Arc::unwrap_or_clone(stranger)).await, AlertDescription::AccessDenied);
+    assert_eq!(alert(&pipe, Arc::unwrap_or_clone(stranger)).await, AlertDescription::AccessDenied);
 }
 
 #[tokio::test]
-async fn a_caller_who_offers_only_a_classic_key_exchange_is_refused() {
-    let (_listener, door) = listener();
+async fn caller_with_classic_key_exchange_is_refused() {
+    let (_listener, pipe) = listener();
     let mut classic = aws_lc_rs::default_provider();
     classic.kx_groups = vec![aws_lc_rs::kx_group::X25519];
     let config = ClientConfig::builder_with_provider(Arc::new(classic))
@@ -97,38 +98,38 @@ async fn a_caller_who_offers_only_a_classic_key_exchange_is_refused() {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    assert_eq!(alert(&door, config).await, AlertDescription::HandshakeFailure);
+    assert_eq!(alert(&pipe, config).await, AlertDescription::HandshakeFailure);
 }
 
 #[tokio::test]
-async fn a_caller_who_says_nothing_or_nonsense_delays_nobody() {
-    let (mut listener, door) = listener();
+async fn silent_and_malformed_callers_delay_nobody() {
+    let (mut listener, pipe) = listener();
     let mut held = Vec::new();
     for _ in 0..20 {
         let (mine, theirs) = tokio::io::duplex(1024);
-        door.send(theirs).unwrap();
+        pipe.send(theirs).unwrap();
         held.push(mine);
     }
     for babbler in &mut held[10..] {
         babbler.write_all(&[0xff; 200]).await.unwrap();
     }
-    let _guest = call(&door, Arc::new(guest_config())).await.unwrap();
-    assert_eq!(listener.accept().await.1, Caller(identity(GUEST).public_key()));
+    let _admitted = call(&pipe, Arc::new(admitted_config())).await.unwrap();
+    assert_eq!(listener.accept().await.1, Caller(identity(ADMITTED).public_key()));
 }
 
 #[tokio::test]
-async fn one_caller_gets_so_many_connections_and_no_more() {
-    let (mut listener, door) = listener();
+async fn connections_of_one_caller_are_limited() {
+    let (mut listener, pipe) = listener();
     let mut held = Vec::new();
     for _ in 0..MAX_PER_CALLER {
-        let guest = call(&door, Arc::new(guest_config())).await.unwrap();
-        held.push((guest, listener.accept().await));
+        let admitted = call(&pipe, Arc::new(admitted_config())).await.unwrap();
+        held.push((admitted, listener.accept().await));
     }
-    let mut one_more = call(&door, Arc::new(guest_config())).await.unwrap();
+    let mut one_more = call(&pipe, Arc::new(admitted_config())).await.unwrap();
     assert_eq!(one_more.read(&mut [0; 1]).await.unwrap(), 0, "closed in good order");
 
     held.pop();
-    let _guest = call(&door, Arc::new(guest_config())).await.unwrap();
+    let _admitted = call(&pipe, Arc::new(admitted_config())).await.unwrap();
     listener.accept().await;
 }
 

@@ -1,4 +1,4 @@
-//! The swarm's part: knows which connection a stream belongs to.
+//! The swarm's part of [`peers`](super): it knows to which connection a stream belongs.
 
 use std::{
     collections::VecDeque,
@@ -16,33 +16,35 @@ use libp2p::{
 
 use super::handler::{Accepts, Handler, Open};
 
-/// A stream a peer opened.
+/// A stream that a peer opened.
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) connection: ConnectionId,
     pub(super) stream: Stream,
 }
 
-/// Streams of one protocol, both ways.
+/// Streams of one protocol in both directions.
 pub(super) struct Streams {
     accepts: Accepts,
+    /// What the swarm has not polled yet.
     events: VecDeque<ToSwarm<Arrived, Open>>,
     waker: Option<Waker>,
 }
 
 impl Streams {
-    /// Takes streams of `accepts`, or none.
+    /// Accepts streams of the protocol `accepts`, or none.
     pub(super) fn new(accepts: Option<StreamProtocol>) -> Self {
         Self { accepts: Accepts(accepts), events: VecDeque::new(), waker: None }
     }
 
-    /// Opens a stream on a connection that stands.
+    /// Asks a connection for a new stream, which is sent to `open.answer`.
     pub(super) fn open(&mut self, peer_id: PeerId, connection: ConnectionId, open: Open) {
         let handler = NotifyHandler::One(connection);
-        self.tell(ToSwarm::NotifyHandler { peer_id, handler, event: open });
+        self.push_event(ToSwarm::NotifyHandler { peer_id, handler, event: open });
     }
 
-    fn tell(&mut self, event: ToSwarm<Arrived, Open>) {
+    /// Queues an event and wakes the swarm.
+    fn push_event(&mut self, event: ToSwarm<Arrived, Open>) {
         self.events.push_back(event);
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -83,7 +85,7 @@ impl NetworkBehaviour for Streams {
         connection: ConnectionId,
         stream: THandlerOutEvent<Self>,
     ) {
-        self.tell(ToSwarm::GenerateEvent(Arrived { connection, stream }));
+        self.push_event(ToSwarm::GenerateEvent(Arrived { connection, stream }));
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Arrived, THandlerInEvent<Self>>> {

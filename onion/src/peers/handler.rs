@@ -1,4 +1,5 @@
-//! One connection's part: opens streams on demand, hands on those that arrive.
+//! One connection's part of [`peers`](super): opens streams on request and hands on those that
+//! arrive.
 
 use std::{
     collections::VecDeque,
@@ -16,14 +17,14 @@ use libp2p::{
     },
 };
 
-/// A stream that somebody waits for. Dropped unanswered when the connection ends first.
+/// A request for a stream. Dropped unanswered when the connection ends first.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) protocol: StreamProtocol,
     pub(super) answer: oneshot::Sender<Stream>,
 }
 
-/// The one protocol that peers may open streams for, if any.
+/// The one protocol for which peers may open streams, if any.
 #[derive(Clone, Debug)]
 pub(super) struct Accepts(pub(super) Option<StreamProtocol>);
 
@@ -46,9 +47,12 @@ impl InboundUpgrade<Stream> for Accepts {
     }
 }
 
+/// The handler of one connection.
 pub(super) struct Handler {
     accepts: Accepts,
+    /// Requests not yet given to libp2p.
     to_open: VecDeque<Open>,
+    /// Streams of the peer not yet given to the behaviour.
     arrived: VecDeque<Stream>,
     waker: Option<Waker>,
 }
@@ -58,6 +62,7 @@ impl Handler {
         Self { accepts, to_open: VecDeque::new(), arrived: VecDeque::new(), waker: None }
     }
 
+    /// Wakes the connection when there is something to poll.
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -79,7 +84,7 @@ impl ConnectionHandler for Handler {
         SubstreamProtocol::new(self.accepts.clone(), ())
     }
 
-    /// Who ends connections is the owner of the swarm.
+    /// The owner of the swarm decides when a connection ends.
     fn connection_keep_alive(&self) -> bool {
         true
     }

@@ -1,4 +1,7 @@
-//! All lanes: which there are, who may dial, who has to go.
+//! All lanes: which exist, which may dial, which is closed when there are too many.
+//!
+//! A peer that did not answer its last dial counts as unresponsive. Unresponsive peers have dials
+//! and room of their own, so that they cannot keep the others waiting.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,8 +14,8 @@ use libp2p::{Multiaddr, StreamProtocol, identity::Keypair};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::{
-    PeerAddress, PeerError, PeerStream, Role,
-    lane::{End, Ground, Lane, Waiting, Wire},
+    CircuitRole, PeerAddress, PeerError, PeerStream,
+    lane::{BoxedTransport, LaneEnd, LaneNetwork, LaneTask, Waiting},
     stream::Usage,
     wake,
 };
@@ -22,23 +25,24 @@ use crate::{
     transport::{OnionTransport, authenticated},
 };
 
-/// Connections at once, those under way included. One holds 0.1 to 0.3 MB with its circuits, so at most 40 MB.
+/// Connections at once, those being made included. One holds 0.1 to 0.3 MB with its circuits, so at
+/// most 40 MB.
 pub const MAX_LANES: usize = 128;
-/// Connections that do not stand yet. The rest of the room is for those that do.
+/// Connections being made, at most. The rest of the room belongs to established ones.
 pub const MAX_UNCONNECTED: usize = 64;
-/// Room among those for peers that did not answer the last time: the others have as much left.
-const MAX_DOUBTFUL: usize = 32;
+/// The share of them for unresponsive peers: the others have as much left.
+const MAX_UNCONNECTED_UNRESPONSIVE: usize = 32;
 /// Dials at once to peers that answered the last time. A dial has up to three attempts in flight.
 pub const MAX_DIALS: usize = 24;
-/// Dials at once to peers that did not. They cannot keep others waiting.
-const MAX_DOUBTFUL_DIALS: usize = 8;
-/// A connection nobody used for this long ends. A conversation pauses for less, and a pause that is longer is worth
-/// the seconds of a dial.
+/// Unresponsive peers remembered, at 72 bytes each; beyond it all are forgotten.
+const MAX_UNRESPONSIVE_DIALS: usize = 8;
+/// A connection that nobody used for this long ends. A conversation rarely pauses longer, and after
+/// a longer pause a dial of some seconds is acceptable.
 pub const KEEP_WARM: Duration = Duration::from_secs(5 * 60);
-/// Who waits for one lane's connection.
+/// Requests for a stream that wait for one lane's connection.
 const MAX_WAITING: usize = 64;
 /// Peers remembered as not answering, at 72 bytes each; beyond it the memory starts over.
-const MAX_DOUBTED: usize = 4096;
+const MAX_UNRESPONSIVE: usize = 4096;
 /// Limit of a lane's dial: with the handshake it ends within the minute that a request is given.
 const DIAL_LIMIT: Duration = Duration::from_secs(45);
 
@@ -46,31 +50,45 @@ const DIAL_LIMIT: Duration = Duration::from_secs(45);
 #[derive(Clone)]
 pub struct Peers(Arc<Inner>);
 
+/// What the clones of a [`Peers`] share.
 struct Inner {
     shared: Arc<Shared>,
     _watch: OwnedTask,
 }
 
+/// What lanes and their users share.
 struct Shared {
-    ground: Arc<dyn Ground>,
+    /// What connections are made over.
+    network: Arc<dyn LaneNetwork>,
+    /// The protocol of every stream.
     protocol: StreamProtocol,
+    /// The lanes there are.
     lanes: Mutex<Lanes>,
+    /// Permits for dials to peers that answered the last time.
     dials: Arc<Semaphore>,
-    doubtful_dials: Arc<Semaphore>,
-    doubted: Mutex<HashSet<PeerAddress>>,
+    /// Permits for dials to unresponsive peers.
+    unresponsive_dials: Arc<Semaphore>,
+    /// Peers whose last dial failed.
+    unresponsive: Mutex<HashSet<PeerAddress>>,
+    /// Counts sleeps of the machine; every lane pings when it changes.
     woken: watch::Sender<u64>,
 }
 
+/// The lanes by peer and role.
 #[derive(Default)]
 struct Lanes {
-    by_key: HashMap<(PeerAddress, Role), Running>,
+    by_key: HashMap<(PeerAddress, CircuitRole), LaneHandle>,
+    /// Lanes made so far: numbers a lane, so that an old task cannot remove its successor.
     made: u64,
 }
 
-/// A lane's task, from outside.
-struct Running {
+/// A lane as its users see it. Dropping it aborts the lane's task.
+struct LaneHandle {
+    /// The lane's number among all that were made.
     number: u64,
+    /// Where requests for a stream go.
     waiting: mpsc::Sender<Waiting>,
+    /// Its open streams and when it was last used.
     usage: Arc<Usage>,
     _task: OwnedTask,
 }
@@ -82,28 +100,30 @@ impl Peers {
         Self::over(Arc::new(OverTor(tor.clone())), StreamProtocol::new(protocol))
     }
 
-    pub(super) fn over(ground: Arc<dyn Ground>, protocol: StreamProtocol) -> Self {
+    /// The same over any network.
+    pub(super) fn over(network: Arc<dyn LaneNetwork>, protocol: StreamProtocol) -> Self {
         let (woken, _) = watch::channel(0);
         let shared = Arc::new(Shared {
-            ground,
+            network,
             protocol,
             lanes: Mutex::default(),
             dials: Arc::new(Semaphore::new(MAX_DIALS)),
-            doubtful_dials: Arc::new(Semaphore::new(MAX_DOUBTFUL_DIALS)),
-            doubted: Mutex::default(),
+            unresponsive_dials: Arc::new(Semaphore::new(MAX_UNRESPONSIVE_DIALS)),
+            unresponsive: Mutex::default(),
             woken: woken.clone(),
         });
         Self(Arc::new(Inner { shared, _watch: OwnedTask::spawn(wake::watch(woken)) }))
     }
 
-    /// A stream to `to` in a lane of its own: over its connection if that is warm, else over a new one. Whoever asks
-    /// for the same lane meanwhile waits for the same dial.
+    /// A stream to `to` in the lane `lane`: over its connection if that is established, else over a
+    /// new one. Requests for the same lane meanwhile wait for the same dial.
     ///
-    /// A stream costs no round trip. That the peer lives, and speaks the protocol, is known from its first answer.
+    /// A stream costs no round trip. Whether the peer lives and speaks the protocol is known from
+    /// its first answer.
     ///
     /// # Errors
-    /// The peer is not reached, or is somebody else; or all connections are in use.
-    pub async fn open(&self, to: &PeerAddress, lane: Role) -> Result<PeerStream, PeerError> {
+    /// The peer is not reached or has another key; or all connections are in use.
+    pub async fn open(&self, to: &PeerAddress, lane: CircuitRole) -> Result<PeerStream, PeerError> {
         // A lane may end in the moment it is asked; then another is made.
         for _ in 0..2 {
             let (asks, usage) = self.0.shared.lane(to, lane)?;
@@ -124,19 +144,20 @@ impl Peers {
         Err(PeerError::Ended)
     }
 
-    /// Connections there are, those being made included.
+    /// Number of connections, those being made included.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.0.shared.lanes().by_key.len()
     }
 
-    /// Looks at all connections at once, as after a sleep of the machine: those that are dead are gone ten seconds
-    /// later.
+    /// Pings all connections at once, as after a sleep of the machine: dead ones are closed ten
+    /// seconds later.
     pub fn probe(&self) {
         self.0.shared.woken.send_modify(|count| *count += 1);
     }
 
-    /// Changes when the machine slept or its clock jumped: what waits for a time may look again.
+    /// Changes when the machine slept or its clock jumped: whoever waits for a time should look
+    /// again.
     #[must_use]
     pub fn woken(&self) -> watch::Receiver<u64> {
         self.0.shared.woken.subscribe()
@@ -144,11 +165,14 @@ impl Peers {
 }
 
 impl Shared {
-    /// The lane there is, or a new one.
+    /// The lane that exists, or a new one.
+    ///
+    /// # Errors
+    /// There is no room for a new lane, or the peer's key is not an Ed25519 key.
     fn lane(
         self: &Arc<Self>,
         to: &PeerAddress,
-        role: Role,
+        role: CircuitRole,
     ) -> Result<(mpsc::Sender<Waiting>, Arc<Usage>), PeerError> {
         let mut lanes = self.lanes();
         if let Some(lane) = lanes.by_key.get(&(*to, role))
@@ -158,14 +182,14 @@ impl Shared {
         }
         let peer = to.peer_id().ok_or(PeerError::Key)?;
         lanes.by_key.remove(&(*to, role));
-        let doubted = self.doubted().contains(to);
-        lanes.make_room(if doubted { MAX_DOUBTFUL } else { MAX_UNCONNECTED })?;
+        let unresponsive = self.unresponsive().contains(to);
+        lanes.make_room(if unresponsive { MAX_UNCONNECTED_UNRESPONSIVE } else { MAX_UNCONNECTED })?;
         let (waiting, asked) = mpsc::channel(MAX_WAITING);
         let usage = Usage::new();
         let number = lanes.made;
         lanes.made += 1;
-        let lane = Lane {
-            ground: self.ground.clone(),
+        let lane = LaneTask {
+            network: self.network.clone(),
             to: *to,
             peer,
             role,
@@ -175,17 +199,18 @@ impl Shared {
             first: Vec::new(),
             woken: self.woken.subscribe(),
         };
-        let task = OwnedTask::spawn(self.clone().keep(lane, number));
-        let running = Running { number, waiting: waiting.clone(), usage: usage.clone(), _task: task };
+        let task = OwnedTask::spawn(self.clone().run_lane(lane, number));
+        let running = LaneHandle { number, waiting: waiting.clone(), usage: usage.clone(), _task: task };
         lanes.by_key.insert((*to, role), running);
         Ok((waiting, usage))
     }
 
-    /// A lane's whole life.
-    async fn keep(self: Arc<Self>, mut lane: Lane, number: u64) {
-        let end = self.live(&mut lane).await;
-        if end == End::Dead {
-            lane.ground.give_up(&lane.to, lane.role);
+    /// The task of a lane: from its dial to its end. It removes the lane unless a newer one has its
+    /// place.
+    async fn run_lane(self: Arc<Self>, mut lane: LaneTask, number: u64) {
+        let end = self.dial_and_serve(&mut lane).await;
+        if end == LaneEnd::Dead {
+            lane.network.discard_circuits(&lane.to, lane.role);
         }
         tracing::debug!(to = ?lane.to, role = ?lane.role, ?end, "a connection to a peer ended");
         let mut lanes = self.lanes();
@@ -194,49 +219,57 @@ impl Shared {
         }
     }
 
-    async fn live(&self, lane: &mut Lane) -> End {
-        let doubted = self.doubted().contains(&lane.to);
-        let permits = if doubted { &self.doubtful_dials } else { &self.dials };
-        let Ok(permit) = permits.acquire().await else { return End::NotConnected };
+    /// Waits for a permit, dials, and serves the connection until it ends. A lane that nobody waits
+    /// for any more does not dial.
+    async fn dial_and_serve(&self, lane: &mut LaneTask) -> LaneEnd {
+        let unresponsive = self.unresponsive().contains(&lane.to);
+        let permits = if unresponsive { &self.unresponsive_dials } else { &self.dials };
+        let Ok(permit) = permits.acquire().await else { return LaneEnd::NotConnected };
         if !lane.is_wanted() {
-            return End::NotConnected;
+            return LaneEnd::NotConnected;
         }
         let connected = Box::pin(lane.connect()).await;
         drop(permit);
-        self.learn(&lane.to, connected.is_ok());
+        self.note_result(&lane.to, connected.is_ok());
         match connected {
             Ok(connected) => Box::pin(lane.serve(connected)).await,
             Err(error) => {
                 tracing::debug!(to = ?lane.to, role = ?lane.role, %error, "a peer was not reached");
-                End::NotConnected
+                LaneEnd::NotConnected
             }
         }
     }
 
-    fn learn(&self, to: &PeerAddress, answers: bool) {
-        let mut doubted = self.doubted();
+    /// Remembers whether a peer answered its dial.
+    fn note_result(&self, to: &PeerAddress, answers: bool) {
+        let mut unresponsive = self.unresponsive();
         if answers {
-            doubted.remove(to);
+            unresponsive.remove(to);
             return;
         }
-        if doubted.len() >= MAX_DOUBTED {
-            doubted.clear();
+        if unresponsive.len() >= MAX_UNRESPONSIVE {
+            unresponsive.clear();
         }
-        doubted.insert(*to);
+        unresponsive.insert(*to);
     }
 
+    /// The lanes, locked.
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn doubted(&self) -> MutexGuard<'_, HashSet<PeerAddress>> {
-        self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The unresponsive peers, locked.
+    fn unresponsive(&self) -> MutexGuard<'_, HashSet<PeerAddress>> {
+        self.unresponsive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lanes {
-    /// Ends the connection that was idle longest if there is no room for another. Those that do not stand yet, `most`
-    /// of which there may be, take no room from those that do.
+    /// Makes room for one more lane. At the limit of all lanes the one that was idle longest is
+    /// closed. `most` limits those that are not connected yet.
+    ///
+    /// # Errors
+    /// Too many lanes are being connected, or all connections are in use.
     fn make_room(&mut self, most: usize) -> Result<(), PeerError> {
         let unconnected = self.by_key.values().filter(|lane| !lane.usage.is_connected()).count();
         if unconnected >= most {
@@ -253,18 +286,18 @@ impl Lanes {
     }
 }
 
-impl Running {
-    /// Nobody has a stream, and nobody waits for one.
+impl LaneHandle {
+    /// Whether no stream is open and nobody waits for one.
     fn is_idle(&self) -> bool {
         self.usage.is_connected() && self.usage.streams() == 0 && self.waiting.capacity() == MAX_WAITING
     }
 }
 
-/// Connections through Tor.
+/// Lanes through Tor.
 struct OverTor(Tor);
 
-impl Ground for OverTor {
-    fn wire(&self, keypair: &Keypair, role: Role) -> Result<Wire, PeerError> {
+impl LaneNetwork for OverTor {
+    fn transport(&self, keypair: &Keypair, role: CircuitRole) -> Result<BoxedTransport, PeerError> {
         let policy = DialPolicy { total_limit: DIAL_LIMIT, ..DialPolicy::new(role) };
         authenticated(OnionTransport::new(self.0.clone(), policy), keypair)
             .map_err(|error| PeerError::Dial(error.to_string()))
@@ -274,7 +307,7 @@ impl Ground for OverTor {
         to.onion.multiaddr(to.port)
     }
 
-    fn give_up(&self, to: &PeerAddress, role: Role) {
+    fn discard_circuits(&self, to: &PeerAddress, role: CircuitRole) {
         self.0.rotate_role(&to.onion, role);
     }
 }

@@ -1,7 +1,7 @@
-//! The sign of life: libp2p's ping protocol, asked when we want and not when it does.
+//! Pings by libp2p's ping protocol, sent when a lane asks for one.
 //!
-//! libp2p's own pinger overlooks the first failure and cannot be asked at once after a sleep, so lanes ask by
-//! themselves; what answers is libp2p's.
+//! libp2p's own pinger ignores the first failure and cannot be asked at once after a sleep, so
+//! lanes ping by themselves; libp2p's behaviour answers the pings of the other end.
 
 use std::time::Duration;
 
@@ -10,17 +10,18 @@ use libp2p::Stream;
 use rand_core::{OsRng, RngCore as _};
 use tokio::time::timeout;
 
-/// A connection that was not heard for this long is asked.
+/// A connection from which nothing was received for this long is pinged.
 pub(super) const INTERVAL: Duration = Duration::from_secs(4);
-/// Longest wait for an answer: several round trips of a slow circuit. One may be late; after two in a row the
-/// circuit is dead: 4 + 2 × 5 = 14 s.
+/// Longest wait for an answer: several round trips of a slow circuit. One answer may be late; after
+/// two missing in a row the circuit is dead: 4 + 2 × 5 = 14 s.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Questions asked before the connection is given up.
+/// Pings without an answer after which the connection is given up.
 const TRIES: u32 = 2;
-/// Bytes of a question, by the protocol's specification.
+/// Bytes of a ping, by the protocol's specification.
 const LEN: usize = 32;
 
-/// Asks over a stream that is about to be opened. True if the other end lives.
+/// Pings over a stream that is about to be opened. True if the other end sent the same bytes back
+/// in time.
 pub(super) async fn once(stream: oneshot::Receiver<Stream>) -> bool {
     let ask = async {
         let mut stream = stream.await.ok()?;
@@ -36,26 +37,26 @@ pub(super) async fn once(stream: oneshot::Receiver<Stream>) -> bool {
     matches!(timeout(TIMEOUT, ask).await, Ok(Some(())))
 }
 
-/// Whether to ask now, to go on waiting, or to give up.
+/// Counts missing answers: decides whether to ping again or to give up.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     failures: u32,
 }
 
 impl Health {
-    /// The other end answered, or was heard otherwise.
+    /// The other end answered, or something else was received from it.
     pub(super) fn alive(&mut self) {
         self.failures = 0;
     }
 
-    /// No answer. True when that is enough to call the connection dead.
+    /// An answer is missing. True when the connection counts as dead.
     pub(super) fn missed(&mut self) -> bool {
         self.failures += 1;
         self.failures >= TRIES
     }
 
-    /// Whether an answer is missing.
-    pub(super) fn in_doubt(&self) -> bool {
+    /// Whether the last ping is unanswered, so that the next is sent at once.
+    pub(super) fn is_pending(&self) -> bool {
         self.failures > 0
     }
 }

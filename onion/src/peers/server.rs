@@ -1,4 +1,4 @@
-//! The door for peers: a swarm under a key of ours whose streams are handed out.
+//! The server for peers: a swarm under a key of ours whose streams are handed out.
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -17,9 +17,9 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    PeerStream, Role,
+    CircuitRole, PeerStream,
     behaviour::{Arrived, Streams},
-    lane::Wire,
+    lane::BoxedTransport,
     stream::Usage,
 };
 use crate::{
@@ -28,10 +28,10 @@ use crate::{
     transport::{OnionTransport, authenticated, swarm_config},
 };
 
-/// Connections of callers. At 0.1 to 0.3 MB each at most 120 MB, when somebody fills them all on purpose; a pod with
-/// a thousand contacts is called by few of them at a time.
+/// Connections of callers. At 0.1 to 0.3 MB each at most 120 MB, when all are filled on purpose. A
+/// pod with a thousand contacts is called by few of them at a time.
 pub const MAX_CONNECTIONS: usize = 384;
-/// Handshakes under way; callers beyond are turned away.
+/// Handshakes under way; further callers are rejected.
 const MAX_HANDSHAKES: u32 = 64;
 /// Streams of one connection: 32 requests are in flight on a lane, and some subscriptions stay open.
 pub const MAX_STREAMS: usize = 64;
@@ -39,34 +39,36 @@ pub const MAX_STREAMS: usize = 64;
 const STREAMS_A_SECOND: f64 = 128.0;
 /// Streams it may open at once.
 const BURST: f64 = 256.0;
-/// Streams that wait to be served; those beyond are reset.
+/// Streams that wait to be served; further ones are reset.
 const MAX_WAITING: usize = 256;
-/// A caller whose connection shows no stream by then only takes up room.
+/// Time for a caller to open its first stream; a connection without one after that is closed.
 const FIRST_STREAM_LIMIT: Duration = Duration::from_secs(60);
 /// A connection without a stream for this long ends. Callers end theirs earlier.
 const IDLE_LIMIT: Duration = Duration::from_secs(10 * 60);
-/// Pause between two looks for such connections.
+/// Interval at which connections to be closed are looked for.
 const SWEEP: Duration = Duration::from_secs(15);
-/// Callers ping by themselves; these pings only find those that died, and may be slow.
+/// Callers ping by themselves. These pings only find callers that are gone, so they may be slow.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
+/// Time for the answer to such a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Takes streams that peers open. Dropping it ends all their connections.
+/// Accepts streams that peers open. Dropping it ends all their connections.
 pub struct PeerServer {
     arrivals: mpsc::Receiver<Arrival>,
     _task: OwnedTask,
 }
 
-/// A stream somebody opened.
+/// A stream that a peer opened.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Which connection it came over: numbers that are never used again. Who is behind it is not known.
+    /// The connection that carries it: a number that is never used again. Who is behind it is not
+    /// known.
     pub connection: u64,
     /// The stream.
     pub stream: PeerStream,
 }
 
-/// Why the door does not open.
+/// Why the server does not start.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the peer service cannot start: {0}")]
 pub struct PeerServerError(String);
@@ -84,7 +86,7 @@ impl PeerServer {
         let refused = |error: &dyn fmt::Display| PeerServerError(error.to_string());
         let keypair = keypair(seed)?;
         let tor = listener.service().tor().clone();
-        let mut onion = OnionTransport::new(tor, DialPolicy::new(Role::named("peer")));
+        let mut onion = OnionTransport::new(tor, DialPolicy::new(CircuitRole::named("peer")));
         let address = onion.serve(listener);
         let wire = authenticated(onion, &keypair).map_err(|error| refused(&error))?;
         let mut swarm = swarm(wire, &keypair, StreamProtocol::new(protocol));
@@ -92,22 +94,26 @@ impl PeerServer {
         Ok(Self::over(swarm))
     }
 
+    /// The same over a swarm that listens already.
     pub(super) fn over(swarm: Swarm<Behaviour>) -> Self {
         let (out, arrivals) = mpsc::channel(MAX_WAITING);
-        Self { arrivals, _task: OwnedTask::spawn(Door::new(swarm, out).serve()) }
+        Self { arrivals, _task: OwnedTask::spawn(AcceptLoop::new(swarm, out).serve()) }
     }
 
-    /// The next stream; `None` once the service is gone.
+    /// The next stream; `None` once the onion service has ended.
     pub async fn accept(&mut self) -> Option<Arrival> {
         self.arrivals.recv().await
     }
 }
 
+/// libp2p's form of an Ed25519 seed.
 fn keypair(seed: &Zeroizing<[u8; 32]>) -> Result<Keypair, PeerServerError> {
     let mut seed = Zeroizing::new(**seed);
     Keypair::ed25519_from_bytes(&mut *seed).map_err(|error| PeerServerError(error.to_string()))
 }
 
+/// What the swarm does with a connection: limits handshakes, accepts streams, answers and sends
+/// pings.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
@@ -115,7 +121,8 @@ pub(super) struct Behaviour {
     ping: ping::Behaviour,
 }
 
-pub(super) fn swarm(wire: Wire, keypair: &Keypair, protocol: StreamProtocol) -> Swarm<Behaviour> {
+/// A swarm that accepts streams of `protocol`.
+pub(super) fn swarm(wire: BoxedTransport, keypair: &Keypair, protocol: StreamProtocol) -> Swarm<Behaviour> {
     let limits = ConnectionLimits::default().with_max_pending_incoming(Some(MAX_HANDSHAKES));
     let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
     let behaviour = Behaviour {
@@ -126,28 +133,37 @@ pub(super) fn swarm(wire: Wire, keypair: &Keypair, protocol: StreamProtocol) -> 
     Swarm::new(wire, behaviour, PeerId::from(keypair.public()), swarm_config())
 }
 
-/// The swarm and those who are in.
-struct Door {
+/// The task that drives the swarm, and the connections it has accepted.
+struct AcceptLoop {
     swarm: Swarm<Behaviour>,
+    /// Open connections.
     callers: HashMap<ConnectionId, Caller>,
-    numbered: u64,
+    /// The number of the newest connection.
+    last_number: u64,
+    /// Where streams are handed out.
     out: mpsc::Sender<Arrival>,
 }
 
+/// One open connection.
 struct Caller {
+    /// The number that names it to the server's user.
     number: u64,
+    /// Its open streams and when it was last used; shared with the streams.
     usage: Arc<Usage>,
+    /// When the handshake was done.
     since: Instant,
-    came_in: bool,
+    /// Whether it has opened a stream yet.
+    opened_stream: bool,
+    /// How many streams it may open now.
     budget: Budget,
 }
 
-impl Door {
+impl AcceptLoop {
     fn new(swarm: Swarm<Behaviour>, out: mpsc::Sender<Arrival>) -> Self {
-        Self { swarm, callers: HashMap::new(), numbered: 0, out }
+        Self { swarm, callers: HashMap::new(), last_number: 0, out }
     }
 
-    /// Until nobody takes the streams any more, or the service is gone.
+    /// Runs until the server is dropped or the onion service ends.
     async fn serve(mut self) {
         let mut sweep = interval(SWEEP);
         loop {
@@ -162,9 +178,10 @@ impl Door {
         }
     }
 
+    /// Handles one event of the swarm.
     fn on(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
-            SwarmEvent::ConnectionEstablished { connection_id, .. } => self.enter(connection_id),
+            SwarmEvent::ConnectionEstablished { connection_id, .. } => self.add_caller(connection_id),
             SwarmEvent::ConnectionClosed { connection_id, .. } => {
                 self.callers.remove(&connection_id);
             }
@@ -181,7 +198,9 @@ impl Door {
         }
     }
 
-    fn enter(&mut self, connection: ConnectionId) {
+    /// Accepts a connection. At the limit, the one that was idle longest is closed for it; where
+    /// none is idle, the new one is closed.
+    fn add_caller(&mut self, connection: ConnectionId) {
         if self.callers.len() >= MAX_CONNECTIONS {
             let idle = self.callers.iter().filter(|(_, caller)| caller.usage.streams() == 0);
             let longest = idle.min_by_key(|(_, caller)| caller.usage.last_use()).map(|(id, _)| *id);
@@ -193,33 +212,35 @@ impl Door {
                 }
             }
         }
-        self.numbered += 1;
+        self.last_number += 1;
         let caller = Caller {
-            number: self.numbered,
+            number: self.last_number,
             usage: Usage::new(),
             since: Instant::now(),
-            came_in: false,
+            opened_stream: false,
             budget: Budget::new(),
         };
         self.callers.insert(connection, caller);
     }
 
+    /// Hands out a stream, or drops it where its connection has too many or opens them too fast.
     fn hand_out(&mut self, Arrived { connection, stream }: Arrived) {
         let Some(caller) = self.callers.get_mut(&connection) else { return };
         if caller.usage.streams() >= MAX_STREAMS || !caller.budget.take(Instant::now()) {
             return tracing::debug!("a caller opens too many streams");
         }
-        caller.came_in = true;
+        caller.opened_stream = true;
         let stream = PeerStream::new(stream, caller.usage.clone());
         if self.out.try_send(Arrival { connection: caller.number, stream }).is_err() {
             tracing::debug!("too many streams wait to be served");
         }
     }
 
+    /// Closes connections that were idle for [`IDLE_LIMIT`] or never opened a stream.
     fn sweep(&mut self) {
         let surplus = |caller: &Caller| {
             caller.usage.streams() == 0
-                && if caller.came_in {
+                && if caller.opened_stream {
                     caller.usage.last_use().elapsed() > IDLE_LIMIT
                 } else {
                     caller.since.elapsed() > FIRST_STREAM_LIMIT
@@ -232,15 +253,18 @@ impl Door {
         }
     }
 
+    /// Closes a connection and forgets it at once: its streams end by themselves.
     fn close(&mut self, connection: ConnectionId) {
         self.callers.remove(&connection);
         self.swarm.close_connection(connection);
     }
 }
 
-/// How many streams a connection may open now.
+/// A token bucket: how many streams a connection may open now.
 struct Budget {
+    /// Streams left.
     left: f64,
+    /// When `left` was computed.
     at: Instant,
 }
 
@@ -249,6 +273,7 @@ impl Budget {
         Self { left: BURST, at: Instant::now() }
     }
 
+    /// Takes one stream. False where there is none left.
     fn take(&mut self, now: Instant) -> bool {
         let gained = now.duration_since(self.at).as_secs_f64() * STREAMS_A_SECOND;
         self.left = (self.left + gained).min(BURST);

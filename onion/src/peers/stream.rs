@@ -1,4 +1,4 @@
-//! A stream of a peer's connection, and what its use says of the connection.
+//! A stream of a peer's connection, and what its use reveals about the connection.
 
 use std::{
     fmt, io,
@@ -14,13 +14,18 @@ use std::{
 use libp2p::Stream;
 use tokio::{io::ReadBuf, time::Instant};
 
-/// How a connection is used. Times are milliseconds since it was made.
+/// How a connection is used; shared by its lane and its streams. Times are milliseconds since it
+/// was made.
 #[derive(Debug)]
 pub(super) struct Usage {
     since: Instant,
+    /// Whether it is established.
     connected: AtomicBool,
+    /// Streams open now.
     streams: AtomicUsize,
+    /// When a stream was last opened or ended.
     last_use: AtomicU64,
+    /// When something was last received.
     last_heard: AtomicU64,
 }
 
@@ -35,11 +40,12 @@ impl Usage {
         })
     }
 
-    /// Whether the connection stands.
+    /// Whether the connection is established.
     pub(super) fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
 
+    /// The connection is established from now on.
     pub(super) fn connected(&self) {
         self.connected.store(true, Ordering::Relaxed);
         self.heard();
@@ -56,15 +62,17 @@ impl Usage {
         self.since + Duration::from_millis(self.last_use.load(Ordering::Relaxed))
     }
 
-    /// When the other end was last heard.
+    /// When something was last received from the other end.
     pub(super) fn last_heard(&self) -> Instant {
         self.since + Duration::from_millis(self.last_heard.load(Ordering::Relaxed))
     }
 
+    /// Something was received.
     pub(super) fn heard(&self) {
         self.last_heard.store(self.now(), Ordering::Relaxed);
     }
 
+    /// A stream was opened or ended.
     pub(super) fn used(&self) {
         self.last_use.store(self.now(), Ordering::Relaxed);
     }
@@ -74,7 +82,8 @@ impl Usage {
     }
 }
 
-/// A stream to or from a peer, with tokio's I/O traits. Dropping it before it was shut down resets it.
+/// A stream to or from a peer, with tokio's I/O traits. Dropping it before it was shut down resets
+/// it.
 pub struct PeerStream {
     inner: Stream,
     usage: Arc<Usage>,

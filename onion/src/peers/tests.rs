@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use super::{
-    lane::{Ground, Wire},
+    lane::{BoxedTransport, LaneNetwork},
     server::swarm,
     *,
 };
@@ -33,7 +33,7 @@ use crate::task::OwnedTask;
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/test/1");
 
-fn memory(keypair: &Keypair) -> Wire {
+fn memory(keypair: &Keypair) -> BoxedTransport {
     let transport = MemoryTransport::new().upgrade(Version::V1Lazy);
     let noise = noise::Config::new(keypair).unwrap();
     let muxed = transport.authenticate(noise).multiplex(yamux::Config::default());
@@ -44,11 +44,11 @@ fn memory(keypair: &Keypair) -> Wire {
 #[derive(Default)]
 struct Memory {
     identities: Mutex<HashSet<PeerId>>,
-    given_up: Mutex<Vec<Role>>,
+    given_up: Mutex<Vec<CircuitRole>>,
 }
 
-impl Ground for Memory {
-    fn wire(&self, keypair: &Keypair, _: Role) -> Result<Wire, PeerError> {
+impl LaneNetwork for Memory {
+    fn transport(&self, keypair: &Keypair, _: CircuitRole) -> Result<BoxedTransport, PeerError> {
         assert!(
             self.identities.lock().unwrap().insert(keypair.public().to_peer_id()),
             "an identity is used twice"
@@ -60,14 +60,14 @@ impl Ground for Memory {
         Multiaddr::empty().with(Protocol::Memory(to.port.into()))
     }
 
-    fn give_up(&self, _: &PeerAddress, role: Role) {
+    fn discard_circuits(&self, _: &PeerAddress, role: CircuitRole) {
         self.given_up.lock().unwrap().push(role);
     }
 }
 
 fn peers() -> (Arc<Memory>, Peers) {
-    let ground = Arc::new(Memory::default());
-    (ground.clone(), Peers::over(ground, PROTOCOL))
+    let network = Arc::new(Memory::default());
+    (network.clone(), Peers::over(network, PROTOCOL))
 }
 
 /// A server that no other test has.
@@ -98,41 +98,41 @@ fn telling() -> (PeerAddress, OwnedTask) {
     (address, task)
 }
 
-async fn ask(peers: &Peers, to: &PeerAddress, lane: Role) -> Result<u64, PeerError> {
+async fn ask(peers: &Peers, to: &PeerAddress, lane: CircuitRole) -> Result<u64, PeerError> {
     let mut stream = peers.open(to, lane).await?;
     stream.write_all(&[1]).await.unwrap();
     stream.shutdown().await.unwrap();
     Ok(stream.read_u64().await.unwrap())
 }
 
-fn party(n: u8) -> Role {
-    Role::DEPOSIT.of([n; 16])
+fn party(n: u8) -> CircuitRole {
+    CircuitRole::DEPOSIT.of([n; 16])
 }
 
 #[tokio::test]
-async fn a_lane_keeps_its_connection_and_shares_it_with_no_other() {
-    let (ground, peers) = peers();
+async fn lane_keeps_its_connection_and_shares_it_with_none() {
+    let (network, peers) = peers();
     let (to, _task) = telling();
     let one = ask(&peers, &to, party(1)).await.unwrap();
     assert_eq!(ask(&peers, &to, party(1)).await.unwrap(), one);
     assert_ne!(ask(&peers, &to, party(2)).await.unwrap(), one);
-    assert_ne!(ask(&peers, &to, Role::COLLECT.of([1; 16])).await.unwrap(), one);
-    assert_eq!(ground.identities.lock().unwrap().len(), 3);
+    assert_ne!(ask(&peers, &to, CircuitRole::COLLECT.of([1; 16])).await.unwrap(), one);
+    assert_eq!(network.identities.lock().unwrap().len(), 3);
     assert_eq!(peers.connections(), 3);
 }
 
 #[tokio::test]
-async fn many_who_want_one_lane_wait_for_one_dial() {
-    let (ground, peers) = peers();
+async fn requests_for_one_lane_share_one_dial() {
+    let (network, peers) = peers();
     let (to, _task) = telling();
     let asks = (0..40).map(|_| ask(&peers, &to, party(1)));
     let answers = futures::future::join_all(asks).await;
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap() == answers[0].as_ref().unwrap()));
-    assert_eq!(ground.identities.lock().unwrap().len(), 1);
+    assert_eq!(network.identities.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn nobody_there_and_somebody_else_there_are_told_to_all_who_wait() {
+async fn failed_dial_is_reported_to_all_waiting_requests() {
     let (_, peers) = peers();
     let (to, _task) = telling();
     let nobody = PeerAddress { port: 9, ..to };
@@ -147,7 +147,7 @@ async fn nobody_there_and_somebody_else_there_are_told_to_all_who_wait() {
 }
 
 #[tokio::test]
-async fn a_server_that_went_is_called_anew_when_it_is_back() {
+async fn lane_reconnects_when_the_server_is_back() {
     let (_, peers) = peers();
     let (to, task) = telling();
     ask(&peers, &to, party(1)).await.unwrap();
@@ -159,10 +159,10 @@ async fn a_server_that_went_is_called_anew_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_room_the_connection_idle_longest_goes() {
+async fn longest_idle_connection_makes_room() {
     let (_, peers) = peers();
     let (to, _task) = telling();
-    let lane = |n: usize| Role::DEPOSIT.of((n as u128).to_be_bytes());
+    let lane = |n: usize| CircuitRole::DEPOSIT.of((n as u128).to_be_bytes());
     let mut held = Vec::new();
     for n in 0..MAX_LANES {
         let stream = peers.open(&to, lane(n)).await.unwrap();
@@ -183,9 +183,9 @@ fn silent(port: u16) -> u64 {
 /// Dials never end, except at one port.
 struct Silent(Arc<Memory>, u16);
 
-impl Ground for Silent {
-    fn wire(&self, keypair: &Keypair, role: Role) -> Result<Wire, PeerError> {
-        self.0.wire(keypair, role)
+impl LaneNetwork for Silent {
+    fn transport(&self, keypair: &Keypair, role: CircuitRole) -> Result<BoxedTransport, PeerError> {
+        self.0.transport(keypair, role)
     }
 
     fn address(&self, to: &PeerAddress) -> Multiaddr {
@@ -194,13 +194,13 @@ impl Ground for Silent {
         Multiaddr::empty().with(Protocol::Memory(port))
     }
 
-    fn give_up(&self, to: &PeerAddress, role: Role) {
-        self.0.give_up(to, role);
+    fn discard_circuits(&self, to: &PeerAddress, role: CircuitRole) {
+        self.0.discard_circuits(to, role);
     }
 }
 
 #[tokio::test]
-async fn peers_that_hang_leave_room_for_those_that_answer() {
+async fn hanging_peers_leave_room_for_responsive_ones() {
     let (to, _task) = telling();
     let mut hole = MemoryTransport::new().boxed();
     let at = Multiaddr::empty().with(Protocol::Memory(silent(to.port)));
@@ -222,7 +222,7 @@ async fn peers_that_hang_leave_room_for_those_that_answer() {
 }
 
 #[tokio::test]
-async fn a_caller_has_so_many_streams_and_no_more() {
+async fn streams_of_one_caller_are_limited() {
     let (_, peers) = peers();
     let (to, mut server) = door();
     let mut kept = Vec::new();
@@ -244,7 +244,7 @@ async fn a_caller_has_so_many_streams_and_no_more() {
 }
 
 #[test]
-fn an_address_is_a_text_and_back() {
+fn peer_address_round_trips_as_text() {
     let keypair = Keypair::ed25519_from_bytes([3; 32]).unwrap();
     let key = keypair.public().try_into_ed25519().unwrap().to_bytes();
     let address = PeerAddress { onion: OnionAddress::from_public_key(key), port: 4001, key };

@@ -1,4 +1,4 @@
-//! Notices that the machine slept: the wall clock went on and the other one did not.
+//! Notices that the machine slept: the wall clock went on while the monotonic clock stood still.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,19 +6,21 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::clock::wall_clock;
 
-/// Gap between the two clocks that counts. Time servers correct less at once.
+/// Gap between the two clocks that counts. Time servers correct less than this at once.
 const GAP: Duration = Duration::from_secs(30);
-/// Pause between two looks.
+/// Interval at which the clocks are compared.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The two clocks as they stood at the last look.
+/// The two clocks when they were last compared.
 struct Clocks {
+    /// The time of day, which goes on during a sleep and which people can set.
     wall: SystemTime,
+    /// The monotonic clock, which stands still during a sleep.
     steady: Instant,
 }
 
 impl Clocks {
-    /// Whether they went apart by more than [`GAP`] since the last look; in either direction.
+    /// Whether the clocks diverged by more than [`GAP`] since the last call, in either direction.
     fn jumped(&mut self, wall: SystemTime, steady: Instant) -> bool {
         let by_steady = steady.duration_since(self.steady);
         let gap = match wall.duration_since(self.wall) {
@@ -30,7 +32,7 @@ impl Clocks {
     }
 }
 
-/// Counts sleeps and jumps of the clock into `woken`, for ever.
+/// Counts sleeps and jumps of the clock into `woken`. Never returns.
 pub(super) async fn watch(woken: watch::Sender<u64>) {
     let mut clocks = Clocks { wall: wall_clock(), steady: Instant::now() };
     loop {
@@ -51,7 +53,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sleep_and_jumps_are_noticed_and_the_passing_of_time_is_not() {
+    async fn sleep_and_clock_jumps_are_noticed() {
         let (wall, steady) = (SystemTime::UNIX_EPOCH + s(1_000_000), Instant::now());
         let mut clocks = Clocks { wall, steady };
         assert!(!clocks.jumped(wall + s(100), steady + s(100)), "both went on");

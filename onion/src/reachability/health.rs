@@ -1,14 +1,15 @@
-//! The rule, without clock or network. Times are durations since the service was launched.
+//! The rule of reachability, without clock and network. Times are durations since the service was
+//! launched.
 
 use std::time::Duration;
 
-/// First dial after a launch: a descriptor needs about this long.
+/// First dial after a launch: a descriptor takes about this long.
 const FIRST_DIAL: Duration = Duration::from_millis(500);
-/// Between dials that succeed. Each costs a few circuits; 5 minutes finds a lost descriptor well before
-/// callers' patience with retries ends.
+/// Pause after a dial that succeeded. A dial costs a few circuits; 5 minutes find a lost descriptor
+/// well before callers stop trying.
 const WHILE_REACHABLE: Duration = Duration::from_secs(300);
-/// Between dials that fail, by how many have failed: quick at first, since after a launch the next one may
-/// work, then slower so that an outage of Tor costs little.
+/// Pause after a dial that failed, by how many failed in a row: short at first, since after a
+/// launch the next one may succeed, then longer so that an outage of Tor costs little.
 const WHILE_NOT: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -17,14 +18,14 @@ const WHILE_NOT: [Duration; 6] = [
     Duration::from_secs(15),
     Duration::from_secs(30),
 ];
-/// Failures in a row after which a service that was reachable is called unreachable: one may be bad luck, for
-/// Tor's onion circuits fail now and then.
+/// Failures in a row after which a service that was reachable is called unreachable: a single one
+/// may be chance, for Tor's onion circuits fail now and then.
 const FAILURES_UNTIL_UNREACHABLE: u32 = 2;
-/// A service that was never reached is given this long after launch before it is called unreachable.
+/// A service that was never reached gets this long after launch before it is called unreachable.
 const GRACE_AFTER_LAUNCH: Duration = Duration::from_secs(90);
-/// Unreachable this long: publish again. Uploads are limited to one a minute, so not sooner than that.
+/// Unreachable for this long: publish again. Uploads are limited to one a minute, hence not sooner.
 const REPUBLISH_AFTER: Duration = Duration::from_secs(60);
-/// Unreachable this long: launch again, and once more each time this long has passed since.
+/// Unreachable for this long: relaunch, and once more each time this long has passed since.
 const RELAUNCH_AFTER: Duration = Duration::from_secs(300);
 
 /// What is known about a service.
@@ -32,21 +33,21 @@ const RELAUNCH_AFTER: Duration = Duration::from_secs(300);
 pub enum State {
     /// Launched; its descriptor is not known to be published.
     Unpublished,
-    /// Arti says the descriptor is published; nobody has called yet.
+    /// Arti reports the descriptor as published; no dial has succeeded yet.
     Published,
     /// The last dial succeeded.
     Reachable,
     /// Dials fail, since this time after the launch.
     Unreachable {
-        /// The first failure of the row.
+        /// The first failure in the row.
         since: Duration,
     },
 }
 
-/// What to do about a service that cannot be reached.
+/// The repair for a service that cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heal {
-    /// Nothing, or wait.
+    /// None now.
     Nothing,
     /// Publish a new descriptor with another introduction point.
     Republish,
@@ -60,8 +61,11 @@ pub struct Health {
     state: State,
     /// Failures in a row, and when the first was.
     failures: u32,
+    /// When the first of the failures in a row was.
     failing_since: Duration,
+    /// When the next dial is due.
     next_dial: Duration,
+    /// Whether a new descriptor was published since the service became unreachable.
     republished: bool,
     /// When the service was last launched.
     launched: Duration,
@@ -81,17 +85,19 @@ impl Default for Health {
 }
 
 impl Health {
-    /// What is known.
+    /// What is known about the service.
+    #[must_use]
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// When to dial next.
+    /// When the next dial is due.
+    #[must_use]
     pub fn next_dial(&self) -> Duration {
         self.next_dial
     }
 
-    /// Arti says the descriptor is up: a dial is worth making now.
+    /// Arti reports the descriptor as published: a dial is due now.
     pub fn published(&mut self, now: Duration) {
         if self.state == State::Unpublished {
             self.state = State::Published;
@@ -99,7 +105,7 @@ impl Health {
         }
     }
 
-    /// A dial succeeded.
+    /// A dial succeeded: the service is reachable, and the counts start anew.
     pub fn reached(&mut self, now: Duration) {
         self.state = State::Reachable;
         self.failures = 0;
@@ -107,7 +113,7 @@ impl Health {
         self.next_dial = now + WHILE_REACHABLE;
     }
 
-    /// A dial failed because of the service or the way to it. Says how to heal.
+    /// A dial failed because of the service or the way to it. Returns the repair that is due.
     pub fn failed(&mut self, now: Duration) -> Heal {
         if self.failures == 0 {
             self.failing_since = now;
@@ -121,12 +127,13 @@ impl Health {
         self.healing(now)
     }
 
-    /// A dial failed because Tor on this machine is not working: that says nothing about the service, and no
-    /// healing of the service would help.
+    /// A dial failed because Tor on this machine does not work. That says nothing about the
+    /// service, and no repair of the service would help.
     pub fn not_tried(&mut self, now: Duration) {
         self.next_dial = now + WHILE_NOT[WHILE_NOT.len() - 1];
     }
 
+    /// Whether the failures so far make the service unreachable.
     fn counts_as_unreachable(&self, now: Duration) -> bool {
         match self.state {
             State::Reachable => self.failures >= FAILURES_UNTIL_UNREACHABLE,
@@ -135,6 +142,7 @@ impl Health {
         }
     }
 
+    /// The repair that is due at `now`, noted as done.
     fn healing(&mut self, now: Duration) -> Heal {
         let State::Unreachable { since } = self.state else { return Heal::Nothing };
         if now >= since.max(self.launched) + RELAUNCH_AFTER {
@@ -175,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_healthy_service_goes_from_unpublished_to_reachable() {
+    fn healthy_service_goes_from_unpublished_to_reachable() {
         let mut health = Health::default();
         assert_eq!(health.state(), State::Unpublished);
         health.published(s(1));
@@ -193,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn one_failure_is_bad_luck_two_are_an_outage() {
+    fn second_failure_in_a_row_means_unreachable() {
         let mut health = Health::default();
         health.reached(s(10));
         assert_eq!(health.failed(s(310)), Heal::Nothing);
@@ -206,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_healed_by_publishing_and_then_by_launching_again_and_again() {
+    fn outage_causes_republish_then_repeated_relaunch() {
         let mut health = Health::default();
         health.reached(s(0));
         let done = fail_on(&mut health, s(300), s(1210));
@@ -219,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_service_gets_time_to_publish() {
+    fn new_service_gets_time_to_publish() {
         let mut health = Health::default();
         fail_on(&mut health, Duration::ZERO, GRACE_AFTER_LAUNCH);
         assert_eq!(health.state(), State::Unpublished);
@@ -229,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn when_tor_itself_is_down_the_service_is_left_alone() {
+    fn no_repair_while_tor_itself_is_down() {
         let mut health = Health::default();
         health.reached(s(0));
         let before = health.state();
@@ -243,7 +251,7 @@ mod tests {
         /// Whatever happens: the next dial is in the future but never far, launches are five minutes apart,
         /// and a success always ends an outage.
         #[test]
-        fn healing_is_bounded_and_success_is_final(steps in proptest::collection::vec((0u64..400, 0u8..4), 1..200)) {
+        fn repairs_are_bounded_and_end_with_success(steps in proptest::collection::vec((0u64..400, 0u8..4), 1..200)) {
             let mut health = Health::default();
             let (mut now, mut relaunched) = (Duration::ZERO, None);
             for (pause, what) in steps {

@@ -1,4 +1,4 @@
-//! Dials our own service, heals it, and tells how it is.
+//! Dials our own service, repairs it, and reports its state.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,17 +8,19 @@ use tokio::{
 };
 
 use super::health::{Heal, Health, State};
-use crate::{DialErrorKind, DialPolicy, LaunchError, OnionService, Role, dial::DialError, task::OwnedTask};
+use crate::{
+    CircuitRole, DialErrorKind, DialPolicy, LaunchError, OnionService, dial::DialError, task::OwnedTask,
+};
 
-/// How often Arti is asked whether the descriptor is published, while it is not.
-const ASK_ARTI: Duration = Duration::from_secs(1);
-/// Limit of one self-dial: what a caller would wait.
+/// How often Arti is asked whether the descriptor is published, until it is.
+const PUBLISH_POLL: Duration = Duration::from_secs(1);
+/// Limit of one self-dial: as long as a caller would wait.
 const DIAL_LIMIT: Duration = Duration::from_secs(30);
-/// The port dialled. Nobody listens there: to be turned away by our own door is the proof that callers reach
-/// it, and disturbs no listener.
-const NOBODYS_PORT: u16 = 1;
+/// The port dialled. It has no listener: the rejection proves that callers reach the service, and
+/// no listener is disturbed.
+const UNUSED_PORT: u16 = 1;
 
-/// What the world is told about an onion service.
+/// The reachability of an onion service, as reported to its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reachability {
     /// Launched, not yet published.
@@ -31,12 +33,12 @@ pub enum Reachability {
     Unreachable {
         /// Since when, by this machine's clock.
         since: SystemTime,
-        /// What the last dial said.
+        /// The error of the last dial.
         reason: String,
     },
 }
 
-/// The watch over a service; it ends when this value is dropped.
+/// The reports about a watched service. The watch ends when this value is dropped.
 #[derive(Debug)]
 pub struct Report {
     state: Receiver<Reachability>,
@@ -45,16 +47,18 @@ pub struct Report {
 
 impl Report {
     /// What is known now.
+    #[must_use]
     pub fn now(&self) -> Reachability {
         self.state.borrow().clone()
     }
 
-    /// A receiver that is told each change.
+    /// A receiver that gets each change.
+    #[must_use]
     pub fn subscribe(&self) -> Receiver<Reachability> {
         self.state.clone()
     }
 
-    /// Waits until the service has been reached.
+    /// Waits until the service has been reached by a dial.
     pub async fn reachable(&self) {
         let mut state = self.state.clone();
         // The sender lives in the task this value owns.
@@ -62,22 +66,25 @@ impl Report {
     }
 }
 
-/// Watches over a service: dials it through Tor on circuits of its own, publishes it again and at last launches
-/// it again when it cannot be reached.
+/// Watches a service: dials it through Tor on circuits of its own, and publishes or relaunches it
+/// when it cannot be reached.
 pub fn watch(service: OnionService) -> Report {
     let (sender, state) = watch::channel(Reachability::Unpublished);
-    let watcher = Watcher { service, born: Instant::now(), health: Health::default(), sender };
+    let watcher = Watcher { service, started: Instant::now(), health: Health::default(), sender };
     Report { state, _watch: OwnedTask::spawn(watcher.run()) }
 }
 
+/// The task behind a [`Report`].
 struct Watcher {
     service: OnionService,
-    born: Instant,
+    /// When the watch began: the zero of [`Health`]'s times.
+    started: Instant,
     health: Health,
     sender: watch::Sender<Reachability>,
 }
 
 impl Watcher {
+    /// Dials, repairs and reports until the report is dropped.
     async fn run(mut self) {
         loop {
             self.wait().await;
@@ -94,7 +101,7 @@ impl Watcher {
                 }
                 Err(error) => (self.health.failed(now), error.to_string()),
             };
-            self.tell(&reason);
+            self.publish(&reason);
             if let Err(error) = self.heal(heal).await {
                 tracing::warn!(%error, "an onion service could not be healed");
             }
@@ -104,24 +111,24 @@ impl Watcher {
     /// Waits for the next dial; while the service is new, also for Arti to say that it is published.
     async fn wait(&mut self) {
         loop {
-            let due = self.born + self.health.next_dial();
+            let due = self.started + self.health.next_dial();
             if self.health.state() != State::Unpublished {
                 return sleep_until(due).await;
             }
-            if timeout(ASK_ARTI, sleep_until(due)).await.is_ok() {
+            if timeout(PUBLISH_POLL, sleep_until(due)).await.is_ok() {
                 return;
             }
             if self.service.is_published() {
                 let now = self.now();
                 self.health.published(now);
-                self.tell("");
+                self.publish("");
             }
         }
     }
 
     /// One dial on circuits nothing else uses, with a descriptor fetched for it.
     async fn dial(&self) -> Result<(), DialError> {
-        const ROLE: Role = Role::named("self-dial");
+        const ROLE: CircuitRole = CircuitRole::named("self-dial");
         let policy = DialPolicy {
             attempt_limit: DIAL_LIMIT,
             total_limit: DIAL_LIMIT,
@@ -129,7 +136,7 @@ impl Watcher {
             ..DialPolicy::new(ROLE)
         };
         let (tor, address) = (self.service.tor(), self.service.address());
-        let answer = tor.connect(&address, NOBODYS_PORT, &policy).await;
+        let answer = tor.connect(&address, UNUSED_PORT, &policy).await;
         tor.rotate_role(&address, ROLE);
         match answer {
             Err(error) if error.kind != DialErrorKind::Refused => Err(error),
@@ -137,6 +144,10 @@ impl Watcher {
         }
     }
 
+    /// Carries out a repair.
+    ///
+    /// # Errors
+    /// Arti refused; the next failed dial asks for a repair again.
     async fn heal(&self, heal: Heal) -> Result<(), LaunchError> {
         let address = self.service.address();
         match heal {
@@ -152,8 +163,9 @@ impl Watcher {
         }
     }
 
-    fn tell(&self, reason: &str) {
-        let told = match self.health.state() {
+    /// Sends the state to the subscribers if it changed.
+    fn publish(&self, reason: &str) {
+        let new_state = match self.health.state() {
             State::Unpublished => Reachability::Unpublished,
             State::Published => Reachability::Published,
             State::Reachable => Reachability::Reachable,
@@ -163,24 +175,26 @@ impl Watcher {
             }
         };
         self.sender.send_if_modified(|state| {
-            let change = !same(state, &told);
+            let change = !same(state, &new_state);
             if change {
-                *state = told;
+                *state = new_state;
             }
             change
         });
     }
 
+    /// Time since the watch began.
     fn now(&self) -> Duration {
-        self.born.elapsed()
+        self.started.elapsed()
     }
 }
 
-/// An outage is told once, not again with each failed dial.
+/// An outage is reported once, not again with each failed dial.
 fn same(a: &Reachability, b: &Reachability) -> bool {
     matches!((a, b), (Reachability::Unreachable { .. }, Reachability::Unreachable { .. })) || a == b
 }
 
+/// The time of day at which an outage began, for people.
 #[expect(clippy::disallowed_methods, reason = "the report is for people, who read the wall clock")]
 fn wall_clock() -> SystemTime {
     SystemTime::now()

@@ -1,4 +1,5 @@
-//! The part of a launch that is Arti's.
+//! The part of a launch that speaks to Arti: nicknames, keys, and the translation of a service's
+//! settings.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -10,18 +11,24 @@ use tor_hsservice::{
     config::restricted_discovery::HsClientNickname,
 };
 
-use super::{Access, LaunchError, Life, MAX_DESCRIPTOR_KEYS};
+use super::{Launch, LaunchError, MAX_DESCRIPTOR_KEYS, ServiceAccess};
 use crate::{DescriptorSecret, OnionKey, Tor, chain};
 
 /// Streams one circuit may have open, beyond which Tor closes the circuit. A device needs one, a libp2p peer one
 /// for each connection; twice [`MAX_WAITING`](crate::MAX_WAITING), so that a full queue is met first.
 const STREAMS_PER_CIRCUIT: u32 = 128;
-/// A dropped service lets go of its state within about 250 ms.
+/// How often a relaunch is tried. A dropped service releases its state within about 250 ms.
 const RELEASE_TRIES: u32 = 50;
+/// Pause between two tries.
 const RELEASE_PAUSE: Duration = Duration::from_millis(100);
 
 impl Tor {
-    /// The first launch of a nickname in this process hands over the key; later ones find it in the keystore.
+    /// Launches a service. The first launch of a nickname in this process hands over the key; later
+    /// ones find it in the keystore.
+    ///
+    /// # Errors
+    /// The nickname belongs to another key; state of an earlier run cannot be removed; or Arti
+    /// refused.
     pub(super) async fn launch_arti(
         &self,
         config: OnionServiceConfig,
@@ -43,7 +50,11 @@ impl Tor {
         Ok((service, Box::pin(requests)))
     }
 
-    /// Launches a service whose key the keystore holds, waiting for its predecessor to let go.
+    /// Launches a service whose key the keystore holds, waiting up to five seconds for its
+    /// predecessor to release the state.
+    ///
+    /// # Errors
+    /// The predecessor still runs, or Arti refused.
     pub(super) async fn launch_again(
         &self,
         config: OnionServiceConfig,
@@ -63,6 +74,12 @@ impl Tor {
     }
 }
 
+/// Checks a nickname: 1 to 32 of `a-z 0-9 - _`. It becomes the name of a folder, hence the short
+/// list.
+///
+/// # Errors
+/// The nickname has other characters or another length; the error shows at most 64 characters of
+/// it.
 pub(super) fn nickname(text: &str) -> Result<HsNickname, LaunchError> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     let bad = || LaunchError::Nickname(text.chars().take(64).collect());
@@ -72,17 +89,22 @@ pub(super) fn nickname(text: &str) -> Result<HsNickname, LaunchError> {
     HsNickname::new(text.to_owned()).map_err(|_| bad())
 }
 
+/// Arti's configuration for a launch. `self_check` is the key of our own self-dials; it is added to
+/// the clients of a restricted service.
+///
+/// # Errors
+/// There are more than [`MAX_DESCRIPTOR_KEYS`] keys, or Arti rejects the result.
 pub(super) fn config(
     nickname: &HsNickname,
-    life: &Life,
+    launch: &Launch,
     self_check: Option<&DescriptorSecret>,
 ) -> Result<OnionServiceConfig, LaunchError> {
     let mut config = OnionServiceConfigBuilder::default();
     config
         .nickname(nickname.clone())
-        .num_intro_points(life.introduction_points)
+        .num_intro_points(launch.introduction_points)
         .max_concurrent_streams_per_circuit(STREAMS_PER_CIRCUIT);
-    if let (Access::Restricted(keys), Some(self_check)) = (&life.access, self_check) {
+    if let (ServiceAccess::Restricted(keys), Some(self_check)) = (&launch.access, self_check) {
         let keys: BTreeSet<_> = keys.iter().copied().collect();
         if keys.len() > MAX_DESCRIPTOR_KEYS {
             return Err(LaunchError::TooManyKeys(keys.len()));
@@ -99,11 +121,16 @@ pub(super) fn config(
     config.build().map_err(|e| LaunchError::Arti(chain(&e)))
 }
 
+/// The error where Arti launches nothing because a configuration disables the service.
 fn disabled() -> LaunchError {
     LaunchError::Arti("the service is disabled by its configuration".to_owned())
 }
 
-/// A descriptor key for our own dials, which nobody else ever has.
+/// A descriptor key for our own self-dials. It is drawn at each launch and never leaves the
+/// process.
+///
+/// # Errors
+/// The operating system gives no randomness.
 pub(super) fn new_secret() -> Result<DescriptorSecret, LaunchError> {
     let mut bytes = [0; 32];
     rand_core::OsRng.try_fill_bytes(&mut bytes).map_err(|e| LaunchError::Randomness(e.to_string()))?;

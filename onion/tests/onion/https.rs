@@ -7,7 +7,7 @@ use std::{
 };
 
 use autonomy_onion::{
-    Access, DescriptorSecret, DialErrorKind, DialPolicy, OnionService, Role, Tor,
+    CircuitRole, DescriptorSecret, DialErrorKind, DialPolicy, OnionService, ServiceAccess, Tor,
     https::{Caller, HttpsClient, HttpsError, OnionTlsListener, Server, TlsIdentity},
 };
 use axum::{
@@ -36,7 +36,7 @@ struct Api {
 }
 
 impl Api {
-    async fn start(tor: &Tor, access: Access) -> Api {
+    async fn start(tor: &Tor, access: ServiceAccess) -> Api {
         let service = launch(tor, access).await;
         let guests = Arc::new(Mutex::new(HashSet::from([identity(DEVICE).public_key()])));
         let gate = guests.clone();
@@ -71,7 +71,7 @@ fn identity(seed: [u8; 32]) -> TlsIdentity {
 }
 
 fn client(tor: &Tor, server: Server, seed: [u8; 32]) -> HttpsClient {
-    HttpsClient::new(tor, server, &identity(seed), DialPolicy::new(Role::APP)).expect("TLS")
+    HttpsClient::new(tor, server, &identity(seed), DialPolicy::new(CircuitRole::APP)).expect("TLS")
 }
 
 fn request(method: &str, path: &str, body: Vec<u8>) -> http::Request<Full<Bytes>> {
@@ -85,9 +85,9 @@ async fn ask(client: &HttpsClient) -> Result<Vec<u8>, HttpsError> {
 }
 
 #[test]
-fn a_known_device_is_served_and_known_to_the_handlers() {
+fn known_device_is_served_and_identified() {
     in_world(|world| async {
-        let api = Api::start(&world.pod, Access::Open).await;
+        let api = Api::start(&world.pod, ServiceAccess::Open).await;
         reach(&world.device, &api.service.address(), ECHO).await;
         let client = client(&world.device, api.server(), DEVICE);
         assert_eq!(ask(&client).await.unwrap(), identity(DEVICE).public_key());
@@ -103,9 +103,9 @@ fn a_known_device_is_served_and_known_to_the_handlers() {
 }
 
 #[test]
-fn a_stranger_and_a_revoked_device_are_told_that_their_key_is_refused() {
+fn unknown_and_revoked_keys_get_certificate_refused() {
     in_world(|world| async {
-        let api = Api::start(&world.pod, Access::Open).await;
+        let api = Api::start(&world.pod, ServiceAccess::Open).await;
         reach(&world.device, &api.service.address(), ECHO).await;
 
         let stranger = ask(&client(&world.device, api.server(), [103; 32])).await.unwrap_err();
@@ -122,9 +122,9 @@ fn a_stranger_and_a_revoked_device_are_told_that_their_key_is_refused() {
 }
 
 #[test]
-fn a_server_with_another_key_gets_nothing() {
+fn nothing_is_sent_to_a_server_with_another_key() {
     in_world(|world| async {
-        let api = Api::start(&world.pod, Access::Open).await;
+        let api = Api::start(&world.pod, ServiceAccess::Open).await;
         reach(&world.device, &api.service.address(), ECHO).await;
         let elsewhere = Server { key: [9; 32], ..api.server() };
         let error = ask(&client(&world.device, elsewhere, DEVICE)).await.unwrap_err();
@@ -133,10 +133,10 @@ fn a_server_with_another_key_gets_nothing() {
 }
 
 #[test]
-fn without_the_descriptor_key_the_door_is_not_even_found() {
+fn service_is_not_found_without_descriptor_key() {
     in_world(|world| async {
         let key = DescriptorSecret::from_bytes([51; 32]);
-        let api = Api::start(&world.pod, Access::Restricted(vec![key.public()])).await;
+        let api = Api::start(&world.pod, ServiceAccess::Restricted(vec![key.public()])).await;
         let onion = api.service.address();
         world.device.add_discovery_key(&onion, &key).unwrap();
         reach(&world.device, &onion, ECHO).await;
@@ -155,9 +155,9 @@ fn without_the_descriptor_key_the_door_is_not_even_found() {
 }
 
 #[test]
-fn a_client_finds_its_way_back_after_the_server_went_and_came() {
+fn client_reconnects_after_a_server_restart() {
     in_world(|world| async {
-        let config = crate::world::service(Access::Open);
+        let config = crate::world::service(ServiceAccess::Open);
         let serve = async || {
             let service = world.pod.launch(config.clone()).await.expect("launches");
             let listener = service.listen(PORT).expect("free");

@@ -1,7 +1,7 @@
 //! Two libp2p peers that know each other by onion address.
 
 use autonomy_onion::{
-    Access, DialPolicy, OnionKey, Role, Tor,
+    CircuitRole, DialPolicy, OnionKey, ServiceAccess, Tor,
     transport::{OnionTransport, authenticated, ping_config, swarm_config},
 };
 use futures::StreamExt as _;
@@ -43,8 +43,8 @@ fn swarm(transport: OnionTransport) -> Swarm<Behaviour> {
 
 /// A peer that answers each request with its own bytes, reversed.
 async fn answering(tor: &Tor) -> (Multiaddr, PeerId, tokio::task::JoinHandle<()>) {
-    let service = launch(tor, Access::Open).await;
-    let mut transport = OnionTransport::new(tor.clone(), DialPolicy::new(Role::DEPOSIT));
+    let service = launch(tor, ServiceAccess::Open).await;
+    let mut transport = OnionTransport::new(tor.clone(), DialPolicy::new(CircuitRole::DEPOSIT));
     let address = transport.serve(service.listen(9).expect("free"));
     let mut swarm = swarm(transport);
     swarm.listen_on(address.clone()).expect("the transport serves this address");
@@ -83,13 +83,14 @@ async fn next_answer(swarm: &mut Swarm<Behaviour>) -> Vec<u8> {
 }
 
 #[test]
-fn peers_ask_and_answer_over_one_connection() {
+fn requests_and_responses_share_one_connection() {
     in_world(|world| async {
         let (address, peer, task) = answering(&world.pod).await;
         let (onion, _) = autonomy_onion::OnionAddress::from_multiaddr(&address).unwrap();
         reach(&world.device, &onion, ECHO).await;
 
-        let mut caller = swarm(OnionTransport::new(world.device.clone(), DialPolicy::new(Role::COLLECT)));
+        let mut caller =
+            swarm(OnionTransport::new(world.device.clone(), DialPolicy::new(CircuitRole::COLLECT)));
         caller.add_peer_address(peer, address);
         for n in 0..3u8 {
             caller.behaviour_mut().ask.send_request(&peer, vec![n, 1, 2]);
@@ -107,7 +108,7 @@ fn peers_ask_and_answer_over_one_connection() {
 }
 
 #[test]
-fn the_wrong_peer_behind_an_address_is_not_talked_to() {
+fn peer_with_another_key_is_refused() {
     in_world(|world| async {
         let (address, _, task) = answering(&world.pod).await;
         let (onion, _) = autonomy_onion::OnionAddress::from_multiaddr(&address).unwrap();
@@ -120,7 +121,7 @@ fn the_wrong_peer_behind_an_address_is_not_talked_to() {
 }
 
 #[test]
-fn a_failed_dial_says_why() {
+fn failed_dial_reports_the_reason() {
     in_world(|world| async {
         let nobody = OnionKey::from_seed([250; 32]).address().multiaddr(9);
         let error = dial(&world.device, Keypair::generate_ed25519().public().to_peer_id(), nobody).await;
@@ -133,7 +134,7 @@ fn a_failed_dial_says_why() {
 
 /// The text of the error of a dial that must fail.
 async fn dial(tor: &Tor, peer: PeerId, address: Multiaddr) -> String {
-    let mut swarm = swarm(OnionTransport::new(tor.clone(), DialPolicy::new(Role::DEPOSIT)));
+    let mut swarm = swarm(OnionTransport::new(tor.clone(), DialPolicy::new(CircuitRole::DEPOSIT)));
     if let Err(error) = swarm.dial(DialOpts::peer_id(peer).addresses(vec![address]).build()) {
         return error.to_string();
     }

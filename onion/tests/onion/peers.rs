@@ -3,7 +3,7 @@
 use std::{sync::mpsc, time::Duration};
 
 use autonomy_onion::{
-    Access, Role, Tor,
+    CircuitRole, ServiceAccess, Tor,
     peers::{PeerAddress, PeerError, PeerServer, Peers},
 };
 use tokio::{
@@ -25,7 +25,7 @@ struct Telling {
 
 impl Telling {
     async fn start(tor: &Tor, seed: u8) -> Self {
-        let service = launch(tor, Access::Open).await;
+        let service = launch(tor, ServiceAccess::Open).await;
         let listener = service.listen(PORT).expect("free");
         let seed = zeroize::Zeroizing::new([seed; 32]);
         let mut bytes = seed.clone();
@@ -67,7 +67,7 @@ impl Telling {
     }
 }
 
-async fn ask(peers: &Peers, to: &PeerAddress, lane: Role) -> u64 {
+async fn ask(peers: &Peers, to: &PeerAddress, lane: CircuitRole) -> u64 {
     let end = Instant::now() + UPLOAD_LIMIT;
     loop {
         match peers.open(to, lane).await {
@@ -83,15 +83,15 @@ async fn ask(peers: &Peers, to: &PeerAddress, lane: Role) -> u64 {
 }
 
 #[test]
-fn lanes_share_no_connection_and_each_keeps_its_own() {
+fn each_lane_keeps_a_connection_of_its_own() {
     in_world(|world| async {
         let telling = Telling::start(&world.pod, 71).await;
         let peers = Peers::new(&world.device, PROTOCOL);
-        let (alice, bob) = (Role::DEPOSIT.of([1; 16]), Role::DEPOSIT.of([2; 16]));
+        let (alice, bob) = (CircuitRole::DEPOSIT.of([1; 16]), CircuitRole::DEPOSIT.of([2; 16]));
         let first = ask(&peers, &telling.address, alice).await;
         let others = [
             ask(&peers, &telling.address, bob).await,
-            ask(&peers, &telling.address, Role::COLLECT.of([1; 16])).await,
+            ask(&peers, &telling.address, CircuitRole::COLLECT.of([1; 16])).await,
         ];
         assert!(!others.contains(&first) && others[0] != others[1], "{first} {others:?}");
         assert_eq!(ask(&peers, &telling.address, alice).await, first, "warm");
@@ -111,13 +111,13 @@ fn lanes_share_no_connection_and_each_keeps_its_own() {
 }
 
 #[test]
-fn a_peer_that_gives_no_sign_of_life_is_given_up_and_its_streams_end() {
+fn unresponsive_peer_is_closed_with_its_streams() {
     in_world(|world| async {
         let telling = Telling::start(&world.pod, 73).await;
         let peers = Peers::new(&world.device, PROTOCOL);
-        ask(&peers, &telling.address, Role::COLLECT).await;
+        ask(&peers, &telling.address, CircuitRole::COLLECT).await;
         // A stream on which nothing happens for long, as on a subscription.
-        let mut quiet = peers.open(&telling.address, Role::COLLECT).await.expect("warm");
+        let mut quiet = peers.open(&telling.address, CircuitRole::COLLECT).await.expect("warm");
         quiet.write_all(&[1]).await.expect("it is sent");
         quiet.flush().await.expect("it is sent");
         quiet.read_u64().await.expect("an answer");
@@ -141,14 +141,14 @@ fn libp2p_key(seed: u8) -> [u8; 32] {
 
 /// What an idle lane costs: both ends, with circuits of its own. Told, not judged: memory is the allocator's affair.
 #[test]
-fn idle_lanes_cost_little_memory() {
+fn memory_of_idle_lanes_is_measured() {
     const LANES: u8 = 24;
     in_world(|world| async {
         let telling = Telling::start(&world.pod, 74).await;
         let peers = Peers::new(&world.device, PROTOCOL);
-        ask(&peers, &telling.address, Role::DEPOSIT).await;
+        ask(&peers, &telling.address, CircuitRole::DEPOSIT).await;
         let before = resident_kib();
-        let lanes = (0..LANES).map(|n| ask(&peers, &telling.address, Role::DEPOSIT.of([n + 1; 16])));
+        let lanes = (0..LANES).map(|n| ask(&peers, &telling.address, CircuitRole::DEPOSIT.of([n + 1; 16])));
         futures::future::join_all(lanes).await;
         assert_eq!(peers.connections(), usize::from(LANES) + 1);
         let each = resident_kib().saturating_sub(before) / u64::from(LANES);

@@ -1,8 +1,8 @@
 //! Services and dials.
 
 use autonomy_onion::{
-    Access, BootstrapError, DescriptorSecret, DialErrorKind, DialPolicy, LaunchError, MAX_WAITING,
-    OnionAddress, OnionKey, Role, Tor,
+    BootstrapError, CircuitRole, DescriptorSecret, DialErrorKind, DialPolicy, LaunchError, MAX_WAITING,
+    OnionAddress, OnionKey, ServiceAccess, Tor,
     reachability::{self, Reachability},
 };
 use tokio::io::AsyncReadExt as _;
@@ -10,18 +10,18 @@ use tokio::io::AsyncReadExt as _;
 use crate::world::{ECHO, config, dial_fresh, echo, folder, in_world, launch, reach, service, start_tor};
 
 #[test]
-fn whoever_knows_the_address_reaches_an_open_service() {
+fn open_service_is_reached_by_its_address() {
     in_world(|world| async {
-        let service = launch(&world.pod, Access::Open).await;
+        let service = launch(&world.pod, ServiceAccess::Open).await;
         let mut stream = reach(&world.device, &service.address(), ECHO).await;
         echo(&mut stream, "good morning").await;
     });
 }
 
 #[test]
-fn a_stream_comes_to_the_listener_of_its_port_and_no_other() {
+fn stream_reaches_only_the_listener_of_its_port() {
     in_world(|world| async {
-        let service = launch(&world.pod, Access::Open).await;
+        let service = launch(&world.pod, ServiceAccess::Open).await;
         let mut listener = service.listen(80).unwrap();
         assert!(service.listen(80).is_err(), "one listener a port");
 
@@ -39,12 +39,12 @@ fn a_stream_comes_to_the_listener_of_its_port_and_no_other() {
 }
 
 #[test]
-fn a_listener_that_does_not_accept_turns_callers_away_once_its_queue_is_full() {
+fn full_queue_of_a_listener_rejects_callers() {
     in_world(|world| async {
-        let service = launch(&world.pod, Access::Open).await;
+        let service = launch(&world.pod, ServiceAccess::Open).await;
         let mut listener = service.listen(80).unwrap();
         let mut waiting = vec![reach(&world.device, &service.address(), 80).await];
-        let policy = DialPolicy::new(Role::APP);
+        let policy = DialPolicy::new(CircuitRole::APP);
         let refused = loop {
             match world.device.connect(&service.address(), 80, &policy).await {
                 Ok(stream) => waiting.push(stream),
@@ -58,7 +58,7 @@ fn a_listener_that_does_not_accept_turns_callers_away_once_its_queue_is_full() {
 }
 
 #[test]
-fn an_address_nobody_has_is_not_found() {
+fn unused_address_is_not_found() {
     in_world(|world| async {
         let nobody: OnionAddress = OnionKey::from_seed([255; 32]).address();
         let error = dial_fresh(&world.device, &nobody, 80).await.unwrap_err();
@@ -69,11 +69,11 @@ fn an_address_nobody_has_is_not_found() {
 }
 
 #[test]
-fn a_restricted_service_is_found_by_those_it_knows_and_learns_of_others() {
+fn restricted_service_is_found_with_its_current_keys() {
     in_world(|world| async {
         let (first, second) =
             (DescriptorSecret::from_bytes([41; 32]), DescriptorSecret::from_bytes([42; 32]));
-        let service = launch(&world.pod, Access::Restricted(vec![first.public()])).await;
+        let service = launch(&world.pod, ServiceAccess::Restricted(vec![first.public()])).await;
         let onion = service.address();
 
         world.device.add_discovery_key(&onion, &first).unwrap();
@@ -102,9 +102,9 @@ fn a_restricted_service_is_found_by_those_it_knows_and_learns_of_others() {
 }
 
 #[test]
-fn a_restricted_service_without_clients_is_reachable_by_its_own_watch_alone() {
+fn restricted_service_without_clients_reaches_itself() {
     in_world(|world| async {
-        let service = launch(&world.pod, Access::Restricted(vec![])).await;
+        let service = launch(&world.pod, ServiceAccess::Restricted(vec![])).await;
         let report = reachability::watch(service.clone());
         assert_eq!(report.now(), Reachability::Unpublished);
         report.reachable().await;
@@ -117,18 +117,18 @@ fn a_restricted_service_without_clients_is_reachable_by_its_own_watch_alone() {
 fn too_many_keys_and_keys_for_an_open_service_are_refused() {
     in_world(|world| async {
         let many = (0..=159).map(|n| DescriptorSecret::from_bytes([n; 32]).public()).collect();
-        let error = world.pod.launch(service(Access::Restricted(many))).await.unwrap_err();
+        let error = world.pod.launch(service(ServiceAccess::Restricted(many))).await.unwrap_err();
         assert!(matches!(error, LaunchError::TooManyKeys(160)), "{error}");
 
-        let open = launch(&world.pod, Access::Open).await;
+        let open = launch(&world.pod, ServiceAccess::Open).await;
         assert!(matches!(open.set_descriptor_keys(vec![]), Err(LaunchError::NotRestricted)));
     });
 }
 
 #[test]
-fn a_name_belongs_to_one_running_service_and_one_key() {
+fn nickname_belongs_to_one_service_and_one_key() {
     in_world(|world| async {
-        let config = service(Access::Restricted(vec![]));
+        let config = service(ServiceAccess::Restricted(vec![]));
         let first = world.pod.launch(config.clone()).await.unwrap();
         let twice = world.pod.launch(config.clone()).await.unwrap_err();
         assert!(matches!(twice, LaunchError::Running(_)), "{twice}");
@@ -147,9 +147,9 @@ fn a_name_belongs_to_one_running_service_and_one_key() {
 }
 
 #[test]
-fn a_service_that_was_dropped_comes_back_under_the_same_address() {
+fn dropped_service_relaunches_under_the_same_address() {
     in_world(|world| async {
-        let config = service(Access::Open);
+        let config = service(ServiceAccess::Open);
         let before = world.pod.launch(config.clone()).await.unwrap();
         let mut stream = reach(&world.device, &before.address(), ECHO).await;
         echo(&mut stream, "before").await;
@@ -165,10 +165,10 @@ fn a_service_that_was_dropped_comes_back_under_the_same_address() {
 }
 
 #[test]
-fn healing_a_service_costs_nobody_a_connection() {
+fn relaunch_interrupts_no_connection() {
     in_world(|world| async {
         let key = DescriptorSecret::from_bytes([43; 32]);
-        let service = launch(&world.pod, Access::Restricted(vec![key.public()])).await;
+        let service = launch(&world.pod, ServiceAccess::Restricted(vec![key.public()])).await;
         let onion = service.address();
         world.device.add_discovery_key(&onion, &key).unwrap();
         let mut stream = reach(&world.device, &onion, ECHO).await;
@@ -189,10 +189,10 @@ fn healing_a_service_costs_nobody_a_connection() {
 }
 
 #[test]
-fn a_pod_that_restarts_keeps_its_address_and_locks_its_folder() {
+fn restarted_pod_keeps_address_and_locks_folder() {
     in_world(|world| async {
         let folder = folder();
-        let config_of_service = service(Access::Open);
+        let config_of_service = service(ServiceAccess::Open);
         let tor = start_tor(folder.path()).await;
         let second = Tor::bootstrap(config(folder.path()), |_| {}).await.unwrap_err();
         assert!(matches!(second, BootstrapError::Locked { .. }), "{second}");

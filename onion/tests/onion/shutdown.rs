@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use autonomy_onion::{Access, DialPolicy, OnionStream, Role, reachability};
+use autonomy_onion::{CircuitRole, DialPolicy, OnionStream, ServiceAccess, reachability};
 
 use tokio::time::Instant;
 
@@ -25,11 +25,11 @@ struct Pod {
 fn run_a_pod(runtime: &tokio::runtime::Runtime, dir: &std::path::Path) -> Pod {
     runtime.block_on(Box::pin(async {
         let tor = start_tor(dir).await;
-        let service = launch(&tor, Access::Open).await;
+        let service = launch(&tor, ServiceAccess::Open).await;
         let report = reachability::watch(service.clone());
         let mut stream = reach(&tor, &service.address(), ECHO).await;
         echo(&mut stream, "alive").await;
-        let another = tor.connect(&service.address(), ECHO, &DialPolicy::new(Role::COLLECT)).await;
+        let another = tor.connect(&service.address(), ECHO, &DialPolicy::new(CircuitRole::COLLECT)).await;
         drop(another);
         Pod { stream, report, service, tor }
     }))
@@ -60,7 +60,7 @@ fn panics_while(act: impl FnOnce()) -> usize {
 }
 
 #[test]
-fn a_pod_ends_at_once_and_without_a_panic_and_can_start_again() {
+fn shutdown_is_quick_and_clean_and_allows_a_restart() {
     let folder = folder();
     let panics = panics_while(|| {
         let ordered = runtime();

@@ -11,8 +11,8 @@ use std::{
 };
 
 use autonomy_onion::{
-    Access, DialError, DialPolicy, OnionAddress, OnionKey, OnionService, OnionStream, PrivateNetwork, Role,
-    ServiceConfig, Tor, TorConfig, TorNetwork,
+    CircuitRole, DialError, DialPolicy, OnionAddress, OnionKey, OnionService, OnionStream, PrivateNetwork,
+    ServiceAccess, ServiceConfig, Tor, TorConfig, TorNetwork,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -66,7 +66,7 @@ pub(crate) async fn start_tor(dir: &Path) -> Tor {
 }
 
 /// A nickname and a key that no other test has.
-pub(crate) fn service(access: Access) -> ServiceConfig {
+pub(crate) fn service(access: ServiceAccess) -> ServiceConfig {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
     ServiceConfig {
@@ -77,7 +77,7 @@ pub(crate) fn service(access: Access) -> ServiceConfig {
     }
 }
 
-pub(crate) async fn launch(tor: &Tor, access: Access) -> OnionService {
+pub(crate) async fn launch(tor: &Tor, access: ServiceAccess) -> OnionService {
     tor.launch(service(access)).await.expect("the service launches")
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn launch(tor: &Tor, access: Access) -> OnionService {
 pub(crate) async fn reach(tor: &Tor, onion: &OnionAddress, port: u16) -> OnionStream {
     let end = Instant::now() + UPLOAD_LIMIT;
     loop {
-        match tor.connect(onion, port, &DialPolicy::new(Role::APP)).await {
+        match tor.connect(onion, port, &DialPolicy::new(CircuitRole::APP)).await {
             Ok(stream) => return stream,
             Err(error) => assert!(Instant::now() < end, "never reached: {error}"),
         }
@@ -96,7 +96,7 @@ pub(crate) async fn reach(tor: &Tor, onion: &OnionAddress, port: u16) -> OnionSt
 /// Dials on circuits nothing has used before.
 pub(crate) async fn dial_fresh(tor: &Tor, onion: &OnionAddress, port: u16) -> Result<OnionStream, DialError> {
     tor.rotate(onion);
-    tor.connect(onion, port, &DialPolicy::new(Role::APP)).await
+    tor.connect(onion, port, &DialPolicy::new(CircuitRole::APP)).await
 }
 
 /// Sends `text` and expects it back.

@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_survive_both_ways() {
+    fn amounts_round_trip() {
         for amount in [0, 1, 99_999_999, 100_000_000, 123_456_789, 2_099_999_997_690_000] {
             let number: Value = serde_json::from_str(&btc(amount)).unwrap();
             assert_eq!(sats("x", &number).unwrap(), amount);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_refused() {
+    fn invalid_amounts_are_refused() {
         for value in [json!(-1), json!("1.0"), json!(null), json!(1e30)] {
             assert!(sats("x", &value).is_err(), "{value}");
         }

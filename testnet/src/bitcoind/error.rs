@@ -21,7 +21,7 @@ pub enum BitcoindError {
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     /// It ended by itself.
-    #[error("bitcoind ended ({status}); its last words:\n{log}")]
+    #[error("bitcoind ended ({status}); the end of its log:\n{log}")]
     Ended {
         /// How.
         status: ExitStatus,
@@ -29,7 +29,7 @@ pub enum BitcoindError {
         log: String,
     },
     /// It does not answer.
-    #[error("bitcoind does not answer ({cause}); its last words:\n{log}")]
+    #[error("bitcoind does not answer ({cause}); the end of its log:\n{log}")]
     NotReady {
         /// Why the wait ended.
         cause: NotYet,

@@ -125,20 +125,20 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_taken_out() {
+    fn result_is_extracted_from_the_answer() {
         let value = result("getblockcount", &answer(r#"{"result":7,"error":null,"id":0}"#)).unwrap();
         assert_eq!(value, 7);
     }
 
     #[test]
-    fn a_refusal_says_what_bitcoind_said() {
+    fn refusal_keeps_bitcoinds_message() {
         let body = r#"{"result":null,"error":{"code":-8,"message":"Block height out of range"},"id":0}"#;
         let error = result("getblockhash", &answer(body)).unwrap_err();
         assert_eq!(error.to_string(), "bitcoind refuses getblockhash: Block height out of range (code -8)");
     }
 
     #[test]
-    fn nonsense_is_quoted_and_cut() {
+    fn malformed_answer_is_quoted_and_shortened() {
         for text in ["", "HTTP/1.1 401 Unauthorized\r\n\r\n", &answer(&"x".repeat(10_000))] {
             let RpcError::NotUnderstood { what, .. } = result("stop", text).unwrap_err() else {
                 panic!("taken for an answer: {text}")

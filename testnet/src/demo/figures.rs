@@ -1,4 +1,4 @@
-//! Figures that a step adds to its line.
+//! Numbers that a step adds to its line, rounded to what is worth reading.
 
 use std::fs;
 use std::time::Duration;
@@ -23,7 +23,9 @@ pub(super) struct Times(Vec<f64>);
 /// Median and 95th percentile, by nearest rank.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spread {
+    /// The median in milliseconds.
     pub(super) p50_ms: f64,
+    /// The 95th percentile in milliseconds.
     pub(super) p95_ms: f64,
 }
 
@@ -71,12 +73,14 @@ pub(super) fn resident(pid: u32) -> Option<f64> {
     resident_in(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
 
+/// The resident memory in the text of `/proc/PID/status`, in megabytes.
 fn resident_in(status: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(megabytes(kibibytes * 1024))
 }
 
+/// A value rounded to so many decimals.
 fn rounded(value: f64, decimals: i32) -> f64 {
     let scale = 10_f64.powi(decimals);
     (value * scale).round() / scale
@@ -94,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_takes_the_nearest_rank_over_all_lists() {
+    fn spread_uses_nearest_rank_over_all_lists() {
         let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
         let (high, low) = hundred.split_at(50);
         let all = spread(&[json!(high), json!(low)]).unwrap();
@@ -109,14 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn of_nothing_there_is_no_spread() {
+    fn empty_list_has_no_spread() {
         for list in [json!([]), json!(null), json!(["a"]), json!([1.0, null])] {
             assert_eq!(spread(std::slice::from_ref(&list)), None, "{list}");
         }
     }
 
     #[test]
-    fn memory_is_read_as_the_kernel_writes_it() {
+    fn memory_parses_from_proc_status() {
         assert_eq!(resident_in("Name:\tautonomy\nVmRSS:\t   57344 kB\nRssAnon:\t1 kB\n"), Some(58.7));
         assert_eq!(resident_in("Name:\tkthreadd\n"), None);
         assert!(resident(std::process::id()).unwrap() > 0.5);

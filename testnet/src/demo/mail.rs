@@ -1,4 +1,5 @@
-//! What a person says and hears: asked of their pod on its own machine, so that nothing but the pods is measured.
+//! What a person sends and receives, through the local socket of their pod, so that only pods are
+//! measured.
 
 use std::time::Duration;
 
@@ -14,12 +15,16 @@ use super::{
     stage::{missing, must, number},
 };
 
-/// Messages in one answer.
+/// Most messages in one answer of the API.
 const PAGE: usize = 200;
 
 impl Person {
-    /// Waits until `look` finds something. Between start and open socket a pod has no ear: that counts as nothing.
-    pub(super) fn awaits<T>(
+    /// Waits until `look` finds something. While a pod starts and has no socket yet, nothing is
+    /// found.
+    ///
+    /// # Errors
+    /// The pod refuses, or nothing is found within `limit`.
+    pub(super) fn wait<T>(
         &self,
         what: &str,
         limit: Duration,
@@ -32,8 +37,8 @@ impl Person {
         outcome.map_err(|cause| self.waited(what, cause))
     }
 
-    /// [`awaits`](Self::awaits) of a pod that answers, looking so often that the wait can be measured.
-    pub(super) fn awaits_closely<T>(
+    /// The same for a pod that answers, polling so often that the time can be measured.
+    pub(super) fn wait_closely<T>(
         &self,
         what: &str,
         limit: Duration,
@@ -42,23 +47,25 @@ impl Person {
         clock::wait_closely(limit, look)?.map_err(|cause| self.waited(what, cause))
     }
 
+    /// The error of a wait in vain, with the state of mail and relays.
     fn waited(&self, what: &str, cause: NotYet) -> DemoError {
         let look = |path: &str| self.pod.ask(path, None).unwrap_or_default();
         let seen = format!("{} {}", look("GET /v1/mail"), look("GET /v1/relays"));
         DemoError::Waited { what: format!("{what}, at {}", self.pod.name()), cause, seen }
     }
 
-    /// The only contact, once it is in `state`.
+    /// Waits for the only contact to be in `state`, and returns it.
     pub(super) fn contact_in(&self, state: &str, limit: Duration) -> Result<Value, DemoError> {
-        self.awaits(&format!("a contact is {state}"), limit, || {
-            let told = self.pod.ask("GET /v1/contacts", None)?;
-            let contacts = told["contacts"].as_array().ok_or_else(|| missing(&told, "contacts"))?;
+        self.wait(&format!("a contact is {state}"), limit, || {
+            let answer = self.pod.ask("GET /v1/contacts", None)?;
+            let contacts = answer["contacts"].as_array().ok_or_else(|| missing(&answer, "contacts"))?;
             Ok(contacts.iter().find(|contact| contact["state"] == state).cloned())
         })
     }
 
-    /// Says something to `contact`; gives its number. By `key` the pod knows a repeat.
-    pub(super) fn say_once(&self, contact: &str, words: &str, key: &str) -> Result<u64, DemoError> {
+    /// Sends a message to `contact` and returns its number. A repeat with the same `key` is not
+    /// sent again.
+    pub(super) fn send_once(&self, contact: &str, words: &str, key: &str) -> Result<u64, DemoError> {
         let request = format!("POST /v1/contacts/{contact}/messages");
         number(&self.pod.ask_once(&request, Some(&json!({ "text": words })), key)?, "number")
     }
@@ -70,8 +77,8 @@ impl Person {
             let before = all.first().map(|first| number(first, "number")).transpose()?;
             let before = before.map_or_else(String::new, |number| format!("&before={number}"));
             let request = format!("GET /v1/contacts/{contact}/messages?limit={PAGE}{before}");
-            let told = self.pod.ask(&request, None)?;
-            let page = told["messages"].as_array().ok_or_else(|| missing(&told, "messages"))?;
+            let answer = self.pod.ask(&request, None)?;
+            let page = answer["messages"].as_array().ok_or_else(|| missing(&answer, "messages"))?;
             all.splice(0..0, page.iter().cloned());
             if page.len() < PAGE {
                 return Ok(all);
@@ -79,25 +86,26 @@ impl Person {
         }
     }
 
-    /// The texts that came from `contact`, in the order in which they are shown.
-    pub(super) fn heard(&self, contact: &str) -> Result<Vec<String>, DemoError> {
+    /// The texts from `contact`, in the order in which they are shown.
+    pub(super) fn received(&self, contact: &str) -> Result<Vec<String>, DemoError> {
         let conversation = self.conversation(contact)?;
         let came = conversation.iter().filter(|message| message["direction"] == "incoming");
         Ok(came.filter_map(|message| message["text"].as_str().map(str::to_owned)).collect())
     }
 
-    /// Waits until as many texts came from `contact` as `said` has, and compares: each once, in order.
-    pub(super) fn hears(&self, contact: &str, said: &[String], limit: Duration) -> Result<(), DemoError> {
-        let heard = self.awaits(&format!("{} messages are there", said.len()), limit, || {
-            Ok(Some(self.heard(contact)?).filter(|heard| heard.len() >= said.len()))
+    /// Waits until as many texts from `contact` are there as in `said`, and compares them: each
+    /// once, in order.
+    pub(super) fn receive(&self, contact: &str, said: &[String], limit: Duration) -> Result<(), DemoError> {
+        let heard = self.wait(&format!("{} messages are there", said.len()), limit, || {
+            Ok(Some(self.received(contact)?).filter(|heard| heard.len() >= said.len()))
         })?;
         must(heard == said, || format!("said were {said:?}, heard {heard:?}"))
     }
 
-    /// Waits until all that was said to `contact` is known to have arrived.
+    /// Waits until everything sent to `contact` is acknowledged.
     pub(super) fn all_delivered(&self, contact: &str, limit: Duration) -> Result<(), DemoError> {
         let request = format!("GET /v1/contacts/{contact}");
-        self.awaits("all receipts are there", limit, || {
+        self.wait("all receipts are there", limit, || {
             Ok((self.pod.ask(&request, None)?["queued"] == 0).then_some(()))
         })
     }

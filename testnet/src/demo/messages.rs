@@ -1,5 +1,5 @@
-//! Act `messages`: a thousand messages between two pods, while Tor relays die. Not part of the demonstration's usual
-//! acts: it takes minutes.
+//! Act `messages`: a thousand messages between two pods, while Tor relays fail. It takes minutes,
+//! so it is not among the usual acts.
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,17 @@ use autonomy_testnet::{
 
 use super::{
     DemoError, MessagesSize,
+    faults::RelayFaults,
     figures::{Spread, Times, rate, seconds},
     person::Person,
     stage::{Stage, must},
-    talk::{Cast, Talker, add_relays, meet},
-    unrest::Unrest,
+    talk::{Cast, Participant, add_relays, meet},
 };
 
-/// After the last was said: circuits are built anew, relays are asked.
+/// Time after the last message for circuits to be rebuilt and relays to be asked.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Plays the act; both go on with `--keep`.
+/// Plays the act. Both people keep their pods with `--keep`.
 pub(super) fn play(stage: &Stage<'_>, size: MessagesSize) -> Result<Vec<Person>, DemoError> {
     let mut cast = Cast::set(stage)?;
     add_relays(&cast)?;
@@ -29,53 +29,63 @@ pub(super) fn play(stage: &Stage<'_>, size: MessagesSize) -> Result<Vec<Person>,
     let pods = if size.kill_pods { " and a pod" } else { "" };
     let name = format!("{} messages; a Tor relay{pods} killed every {} s", size.count, size.kill_every);
     stage.step(&name, |step| {
-        let unrest = Unrest { every: Duration::from_secs(size.kill_every), silent_too: false };
-        let (run, killed) = unrest.during(stage.tor()?, || Talk::new(&mut cast, size)?.play(step))?;
+        let faults = RelayFaults { every: Duration::from_secs(size.kill_every), silent_too: false };
+        let (run, killed) = faults.during(stage.tor()?, || Talk::new(&mut cast, size)?.play(step))?;
         step.figure("tor_relays_killed", killed);
         run.report(step, size)
     })?;
     Ok(cast.leave())
 }
 
-/// What came of it.
+/// The result of the act.
 struct Run {
+    /// The texts that Bob's pod shows.
     heard: Vec<String>,
+    /// The texts that Alice's pod accepted.
     said: Vec<String>,
+    /// From acceptance until shown, for each message.
     times: Times,
+    /// From the first message to the last.
     took: Duration,
 }
 
-/// Alice says something every now and then, and Bob's conversation is looked at meanwhile.
+/// Alice sends at intervals, and Bob's conversation is polled meanwhile.
 struct Talk<'c, 'a> {
     cast: &'c mut Cast<'a>,
+    /// How much is sent.
     size: MessagesSize,
+    /// When the first message was due.
     started: Instant,
-    /// Texts that Bob had before.
+    /// Number of texts that Bob had before.
     known: usize,
-    /// When each message was said, by Alice's pod's own yes.
+    /// When each message was accepted by Alice's pod.
     said_at: Vec<Instant>,
-    /// The next one's key: a pod that was killed may have taken it and said nothing.
+    /// The key of the next message: a pod that was killed may have accepted it without answering.
     key: String,
+    /// Messages seen at Bob's pod so far.
     seen: usize,
     times: Times,
+    /// Pods killed so far.
     pods_killed: u32,
 }
 
 impl<'c, 'a> Talk<'c, 'a> {
+    /// Notes what Bob's pod shows before the first message.
     fn new(cast: &'c mut Cast<'a>, size: MessagesSize) -> Result<Self, DemoError> {
-        let known = cast.bob.person.heard(&cast.bob.contact)?.len();
+        let known = cast.bob.person.received(&cast.bob.contact)?.len();
         let (said_at, key, times) = (Vec::new(), fresh_key(), Times::default());
         Ok(Self { cast, size, started: clock::now(), known, said_at, key, seen: 0, times, pods_killed: 0 })
     }
 
+    /// Sends all messages and polls until they are there or the limit has passed.
     fn play(mut self, step: &Step) -> Result<Run, DemoError> {
         let count = self.size.count as usize;
         let pause = Duration::from_millis(self.size.pause_ms);
         // What does not come within the limit is counted, not waited for any longer.
         let _ = clock::wait_for(LIMIT + pause * self.size.count, || {
             self.kill_a_pod()?;
-            self.say_what_is_due(pause)?;
-            let newest = unless_away(newest(&self.cast.bob))?.unwrap_or(0).max(self.seen);
+            self.send_due(pause)?;
+            let newest = unless_offline(newest(&self.cast.bob))?.unwrap_or(0).max(self.seen);
             let new = self.said_at.iter().take(newest).skip(self.seen);
             new.for_each(|at| self.times.push(at.elapsed()));
             self.seen = newest;
@@ -85,21 +95,21 @@ impl<'c, 'a> Talk<'c, 'a> {
         })?;
         let took = self.started.elapsed();
         let Self { cast, said_at, times, .. } = self;
-        let heard = cast.bob.person.heard(&cast.bob.contact)?.split_off(self.known);
+        let heard = cast.bob.person.received(&cast.bob.contact)?.split_off(self.known);
         let said = cast.alice.said.split_off(cast.alice.said.len() - said_at.len());
         step.figure("pods_killed", self.pods_killed);
         Ok(Run { heard, said, times, took })
     }
 
-    /// Several, where the last look took longer than the pause.
-    fn say_what_is_due(&mut self, pause: Duration) -> Result<(), DemoError> {
+    /// Sends the messages that are due: several, where the last poll took longer than the pause.
+    fn send_due(&mut self, pause: Duration) -> Result<(), DemoError> {
         let mut said = self.said_at.len();
         while said < self.size.count as usize
             && self.started.elapsed() >= pause * u32::try_from(said).unwrap_or(u32::MAX)
         {
             let at = clock::now();
             let words = format!("message {}", said + 1);
-            if unless_away(self.cast.alice.says_once(words, &self.key))?.is_none() {
+            if unless_offline(self.cast.alice.send_once(words, &self.key))?.is_none() {
                 return Ok(());
             }
             self.said_at.push(at);
@@ -109,7 +119,7 @@ impl<'c, 'a> Talk<'c, 'a> {
         Ok(())
     }
 
-    /// Bob's, then Alice's, in turns, where that is wanted.
+    /// Kills Bob's and Alice's pods in turns, where the flags ask for it.
     fn kill_a_pod(&mut self) -> Result<(), DemoError> {
         let due = Duration::from_secs(self.size.kill_every) * (self.pods_killed + 1);
         if !self.size.kill_pods
@@ -125,8 +135,8 @@ impl<'c, 'a> Talk<'c, 'a> {
     }
 }
 
-/// `None` where the pod is just away.
-fn unless_away<T>(outcome: Result<T, DemoError>) -> Result<Option<T>, DemoError> {
+/// `None` where the pod does not answer at the moment.
+fn unless_offline<T>(outcome: Result<T, DemoError>) -> Result<Option<T>, DemoError> {
     match outcome {
         Ok(value) => Ok(Some(value)),
         Err(DemoError::Ask(AskError::Io { .. })) => Ok(None),
@@ -134,15 +144,17 @@ fn unless_away<T>(outcome: Result<T, DemoError>) -> Result<Option<T>, DemoError>
     }
 }
 
-/// The number in the newest message that came.
-fn newest(talker: &Talker) -> Result<usize, DemoError> {
-    let request = format!("GET /v1/contacts/{}/messages?limit=1", talker.contact);
-    let told = talker.person.pod.ask(&request, None)?;
-    let words = told["messages"][0]["text"].as_str().and_then(|text| text.strip_prefix("message "));
+/// The number in the newest message that arrived.
+fn newest(participant: &Participant) -> Result<usize, DemoError> {
+    let request = format!("GET /v1/contacts/{}/messages?limit=1", participant.contact);
+    let answer = participant.person.pod.ask(&request, None)?;
+    let words = answer["messages"][0]["text"].as_str().and_then(|text| text.strip_prefix("message "));
     Ok(words.and_then(|number| number.parse().ok()).unwrap_or(0))
 }
 
 impl Run {
+    /// Adds the numbers to the step's line, and fails unless each message was shown once and in
+    /// order.
     fn report(self, step: &Step, size: MessagesSize) -> Result<(), DemoError> {
         let arrived = self.said.iter().filter(|words| self.heard.contains(words)).count();
         let expected = self.said.iter().filter(|words| self.heard.contains(words));

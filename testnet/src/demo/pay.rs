@@ -1,6 +1,6 @@
-//! Act `pay`: one pod, one device, one payment, and nobody else comes in.
+//! Act `pay`: one pod, one device, one payment, and strangers are refused.
 
-mod doors;
+mod admission;
 mod money;
 mod setup;
 
@@ -13,19 +13,21 @@ use super::{
     stage::Stage,
 };
 
-/// Who is on stage.
+/// What the steps of this act share.
 struct Play<'a> {
     stage: &'a Stage<'a>,
+    /// Whose pod and device they are.
     person: Person,
 }
 
-/// Plays the act; the person goes on with `--keep`.
+/// Plays the act. The person keeps the pod with `--keep`.
 pub(super) fn play(stage: &Stage<'_>) -> Result<Person, DemoError> {
     let play = Play { stage, person: Person::new(stage, "pod", "device")? };
     act(&play)?;
     Ok(play.person)
 }
 
+/// The steps in their order.
 fn act(play: &Play<'_>) -> Result<(), DemoError> {
     let pod = setup::provision(play)?;
     setup::connect(play)?;
@@ -35,12 +37,13 @@ fn act(play: &Play<'_>) -> Result<(), DemoError> {
     money::arrives(play, &address)?;
     money::pay(play)?;
     money::watch_only(play, &descriptors)?;
-    doors::survive_a_kill(play, &pod)?;
-    doors::turn_strangers_away(play, &pod)?;
-    doors::revoke_a_device(play)?;
+    admission::survive_a_kill(play, &pod)?;
+    admission::refuse_strangers(play, &pod)?;
+    admission::revoke_a_device(play)?;
     rest(play)
 }
 
+/// Measures the pod once nothing happens any more.
 fn rest(play: &Play<'_>) -> Result<(), DemoError> {
     play.stage.step("the pod at rest", |step| {
         let ended = || DemoError::Wrong("the pod has ended".into());

@@ -14,31 +14,37 @@ use super::{
     stage::{Stage, must, text},
 };
 
-/// The longest a person would wait for anything here to come about.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest that anything here may take.
+pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(120);
 /// Exit status of `autonomy` when the pod cannot be reached.
 const UNREACHABLE: i32 = 4;
 
-/// Somebody with a pod and a device.
+/// A person with a pod and a device.
 pub(super) struct Person {
     pub(super) pod: Pod,
     pub(super) device: Device,
 }
 
-/// A pod that waits to be provisioned.
+/// A pod that was created and has no owner yet.
 pub(super) struct Fresh {
+    /// The request that the device answers.
     pub(super) request: String,
+    /// The pod's key in hex.
     pub(super) key: String,
 }
 
-/// What the device made for the pod.
+/// The device's answer to a pod's request.
 pub(super) struct Provision {
+    /// The owner's root key.
     pub(super) identity: String,
+    /// The bundle that gives the pod its owner.
     pub(super) bundle: String,
+    /// The address that the pod will have.
     pub(super) onion: String,
 }
 
 impl Person {
+    /// Sets up the folders. Nothing runs yet.
     pub(super) fn new(stage: &Stage<'_>, pod: &str, device: &str) -> Result<Self, DemoError> {
         let pod = Pod::new(stage.world, &stage.autonomy, pod)?;
         Ok(Self { pod, device: stage.another_device(device)? })
@@ -50,14 +56,15 @@ impl Person {
         Ok(Fresh { request: text(&made, "request")?, key: text(&made, "pod_key")? })
     }
 
-    /// `init` and `provision`, on the device.
+    /// Runs `init` and `provision` on the device.
     pub(super) fn provision(&self, request: &str) -> Result<Provision, DemoError> {
         let identity = text(&self.device.cli(&["init"])?.value, "identity")?;
         let answered = self.device.cli(&["provision", request, "--yes"])?.value;
         Ok(Provision { identity, bundle: text(&answered, "bundle")?, onion: text(&answered, "onion")? })
     }
 
-    /// `pod adopt` and `pod run`, until the device can reach it where it was promised.
+    /// Runs `pod adopt` and `pod run`, and waits until the pod is reachable at the promised
+    /// address.
     pub(super) fn adopt(&self, provision: &Provision, step: &Step) -> Result<(), DemoError> {
         self.pod.cli(&["pod", "adopt", &provision.bundle])?;
         self.pod.run()?;
@@ -75,10 +82,10 @@ impl Person {
             step.progress(percent / 110.0, "Tor starts, then the pod dials itself");
             status["onion"]["app"]["state"] == "reachable"
         };
-        Ok(self.pod.wait("its app service is reachable", PATIENCE, ready)?)
+        Ok(self.pod.wait("its app service is reachable", STEP_TIMEOUT, ready)?)
     }
 
-    /// Waits until the device's answer to `args` is as `ready` wants it.
+    /// Waits until the device's answer to `args` satisfies `ready`.
     pub(super) fn device_sees(
         &self,
         what: &str,
@@ -86,7 +93,7 @@ impl Person {
         ready: impl Fn(&Value) -> bool,
     ) -> Result<Value, DemoError> {
         let mut last = Value::Null;
-        let outcome = clock::wait_for(PATIENCE, || {
+        let outcome = clock::wait_for(STEP_TIMEOUT, || {
             last = self.device.cli(args)?.value;
             Ok::<_, CommandError>(ready(&last).then_some(()))
         })?;
@@ -96,10 +103,11 @@ impl Person {
         }
     }
 
-    /// The device's answer to `args`, asked again while the pod cannot be reached, and how often it was not.
+    /// The device's answer to `args`, repeated while the pod cannot be reached, and the number of
+    /// failures.
     pub(super) fn once_reached(&self, args: &[&str]) -> Result<(Done, u32), DemoError> {
         let (mut last, mut failed) = (String::new(), 0);
-        let outcome = clock::wait_for(PATIENCE, || match self.device.cli(args) {
+        let outcome = clock::wait_for(STEP_TIMEOUT, || match self.device.cli(args) {
             Ok(done) => Ok(Some(done)),
             Err(error) if error.refusal().is_some_and(|(code, _)| code == UNREACHABLE) => {
                 (last, failed) = (error.to_string(), failed + 1);

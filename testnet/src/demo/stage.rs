@@ -1,4 +1,4 @@
-//! Where acts are played, and how what they see is read.
+//! What all acts share: the world, the report, and how answers are read and compared.
 
 use std::{fmt::Write as _, path::PathBuf};
 
@@ -13,27 +13,33 @@ use serde_json::Value;
 
 use super::{DemoError, person::Person};
 
-/// Where acts are played.
+/// The world that acts are played on.
 pub(super) struct Stage<'a> {
+    /// The running world.
     pub(super) world: &'a World,
+    /// The report.
     steps: &'a Steps,
+    /// The program under demonstration.
     pub(super) autonomy: Autonomy,
 }
 
 impl<'a> Stage<'a> {
+    /// The world with the program, before the first act.
     pub(super) fn set(world: &'a World, autonomy: Autonomy, steps: &'a Steps) -> Self {
         Self { world, steps, autonomy }
     }
 
+    /// The world's bitcoind.
     pub(super) fn bitcoind(&self) -> Result<&Bitcoind, DemoError> {
         Ok(self.world.bitcoind()?)
     }
 
+    /// The world's Tor network.
     pub(super) fn tor(&self) -> Result<&TorNetwork, DemoError> {
         Ok(self.world.tor()?)
     }
 
-    /// One more device of this world, with a folder of its own.
+    /// A further device of this world, with a folder of its own.
     pub(super) fn another_device(&self, name: &str) -> Result<Device, DemoError> {
         Ok(Device::new(self.world, &self.autonomy, name)?)
     }
@@ -47,7 +53,7 @@ impl<'a> Stage<'a> {
         self.steps.run(name, act)
     }
 
-    /// Tells programs and people how to go on playing: the scripts of all who are still on stage.
+    /// Prints the scripts of all people whose pods still run, for use from another terminal.
     pub(super) fn hand_over(&self, people: &[Person]) {
         let script = |path: PathBuf| path.display().to_string();
         let mut text = String::from("\nIn another terminal:\n");
@@ -65,10 +71,10 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// A refusal that is as it should be: the word for it, and the words.
+/// The identifier and text of a refusal that has one of the expected kinds.
 ///
 /// # Errors
-/// When it was no refusal, or one of another kind.
+/// The command succeeded, or failed otherwise.
 pub(super) fn refusal(
     outcome: Result<Done, CommandError>,
     kinds: &[&str],
@@ -78,7 +84,7 @@ pub(super) fn refusal(
             Ok((kind, detail))
         }
         Err(error) => Err(DemoError::Wrong(format!("it failed, but not by {}: {error}", kinds.join(" or ")))),
-        Ok(done) => Err(DemoError::Wrong(format!("it was let in: {}", done.value))),
+        Ok(done) => Err(DemoError::Wrong(format!("it was accepted: {}", done.value))),
     }
 }
 
@@ -104,6 +110,7 @@ pub(super) fn number(value: &Value, key: &str) -> Result<u64, DemoError> {
     find(value, key).and_then(Value::as_u64).ok_or_else(|| missing(value, key))
 }
 
+/// The error of an answer without an expected field.
 pub(super) fn missing(value: &Value, key: &str) -> DemoError {
     DemoError::Wrong(format!("`{key}` is missing in {value}"))
 }
@@ -125,16 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn only_the_refusal_that_was_meant_counts() {
+    fn only_the_expected_refusal_counts() {
         assert_eq!(refusal(failed("certificate"), &["certificate"]).unwrap().0, "certificate");
         // A pod that is away refuses no one.
         assert!(refusal(failed("unreachable"), &["certificate", "descriptor-key"]).is_err());
         let let_in = Ok(Done { value: json!({}), took: Duration::ZERO });
-        assert!(refusal(let_in, &["certificate"]).unwrap_err().to_string().contains("let in"));
+        assert!(refusal(let_in, &["certificate"]).unwrap_err().to_string().contains("accepted"));
     }
 
     #[test]
-    fn what_a_command_said_is_found_however_deep() {
+    fn find_searches_nested_values() {
         let said = json!({ "accounts": [{ "name": "main", "balance": { "confirmed_sat": 5 } }] });
         assert_eq!(number(&said, "confirmed_sat").unwrap(), 5);
         assert_eq!(text(&said, "name").unwrap(), "main");

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_is_read_and_chatter_on_standard_error_is_not_in_the_way() {
+    fn json_is_read_despite_output_on_standard_error() {
         let done = run_script(r#"echo starting Tor >&2; echo '{"args": "'"$*"'"}'"#).unwrap();
         assert_eq!(done.value["args"], "--json status");
         let done = run_script("echo '{\"id\": 1}'; echo '{\"id\": 2}'").unwrap();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_keeps_its_status_its_kind_and_its_words() {
+    fn refusal_keeps_status_kind_and_detail() {
         let script = r#"echo noise >&2; echo '{"error":{"kind":"revoked","detail":"shut out"}}' >&2; exit 5"#;
         let error = run_script(script).unwrap_err();
         assert_eq!(error.refusal(), Some((5, "revoked")));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_and_garbage_and_an_endless_command_are_told_apart() {
+    fn crash_garbage_and_endless_command_have_own_errors() {
         let crash = run_script("echo out of memory >&2; kill -9 $$").unwrap_err();
         assert_eq!(crash.refusal(), Some((-1, "")));
         assert!(crash.to_string().contains("out of memory"));

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::settings::{Home, Kind};
+use super::settings::{Home, PartyKind};
 use super::{Autonomy, CommandError, Done, PartyError, command};
 use crate::world::World;
 
@@ -24,7 +24,7 @@ impl Device {
     /// # Errors
     /// When a part of the world does not start or the folder cannot be written.
     pub fn new(world: &World, autonomy: &Autonomy, name: &str) -> Result<Self, PartyError> {
-        let home = Home::set_up(world, autonomy, name, &Kind::Device)?;
+        let home = Home::set_up(world, autonomy, name, &PartyKind::Device)?;
         Ok(Self { name: name.to_owned(), home })
     }
 

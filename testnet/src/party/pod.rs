@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::settings::{Home, Kind};
+use super::settings::{Home, PartyKind};
 use super::{AskError, Autonomy, CommandError, Done, PartyError, command, socket};
 use crate::clock::{self, NotYet};
 use crate::process::{Process, SpawnError};
@@ -24,7 +24,7 @@ pub enum PodError {
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     /// It ended by itself.
-    #[error("pod {name} ended; its last words:\n{log}")]
+    #[error("pod {name} ended; the end of its log:\n{log}")]
     Ended {
         /// Its name.
         name: String,
@@ -33,7 +33,7 @@ pub enum PodError {
     },
     /// It does not get there.
     #[error(
-        "pod {name}, waiting until {what}: {cause}; its last status was {status}; its last words:\n{log}"
+        "pod {name}, waiting until {what}: {cause}; its last status was {status}; the end of its log:\n{log}"
     )]
     NotReady {
         /// Its name.
@@ -63,7 +63,7 @@ impl Pod {
     /// # Errors
     /// When a part of the world does not start or the folder cannot be written.
     pub fn new(world: &World, autonomy: &Autonomy, name: &str) -> Result<Self, PartyError> {
-        let home = Home::set_up(world, autonomy, name, &Kind::Pod)?;
+        let home = Home::set_up(world, autonomy, name, &PartyKind::Pod)?;
         Ok(Self { name: name.to_owned(), home, process: Mutex::default() })
     }
 
@@ -179,6 +179,7 @@ impl Pod {
         self.home.log_tail()
     }
 
+    /// The process, locked.
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }

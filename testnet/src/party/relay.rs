@@ -1,4 +1,4 @@
-//! A relay that stands alone: `autonomy relay run` in a folder of its own.
+//! A relay that runs by itself: `autonomy relay run` in a folder of its own.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::settings::{Home, Kind};
+use super::settings::{Home, PartyKind};
 use super::{AskError, Autonomy, CommandError, Done, PartyError, PodError, command, socket};
 use crate::clock;
 use crate::process::Process;
@@ -29,7 +29,7 @@ impl Relay {
     /// # Errors
     /// When a part of the world does not start or the folder cannot be written.
     pub fn new(world: &World, autonomy: &Autonomy, name: &str) -> Result<Self, PartyError> {
-        let home = Home::set_up(world, autonomy, name, &Kind::Relay)?;
+        let home = Home::set_up(world, autonomy, name, &PartyKind::Relay)?;
         Ok(Self { name: name.to_owned(), home, process: Mutex::default() })
     }
 
@@ -77,21 +77,22 @@ impl Relay {
         self.slot().take();
     }
 
-    /// Waits until it has called itself through its onion service, and gives its place.
+    /// Waits until the relay has dialled itself through its onion service, and returns its address.
     ///
     /// # Errors
-    /// When it ends, or does not get there within `limit`.
+    /// It ends, or is not reachable within `limit`.
     pub fn reachable(&self, limit: Duration) -> Result<String, PodError> {
         let mut last = Value::Null;
         let outcome = clock::wait_for(limit, || {
             if !self.is_running() {
                 return Err(PodError::Ended { name: self.name.clone(), log: self.home.log_tail() });
             }
-            let told = std::fs::read_to_string(self.events()).unwrap_or_default();
-            let told: Vec<Value> = told.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-            last = told.last().cloned().unwrap_or_default();
-            let reachable = told.iter().any(|event| event["state"] == "reachable");
-            let place = told.iter().find_map(|event| event["place"].as_str());
+            let events = std::fs::read_to_string(self.events()).unwrap_or_default();
+            let events: Vec<Value> =
+                events.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+            last = events.last().cloned().unwrap_or_default();
+            let reachable = events.iter().any(|event| event["state"] == "reachable");
+            let place = events.iter().find_map(|event| event["place"].as_str());
             Ok(place.filter(|_| reachable).map(str::to_owned))
         })?;
         outcome.map_err(|cause| PodError::NotReady {
@@ -103,18 +104,20 @@ impl Relay {
         })
     }
 
-    /// What it has counted.
+    /// Its counters.
     ///
     /// # Errors
-    /// When it does not run.
+    /// It does not run.
     pub fn counted(&self) -> Result<Value, AskError> {
         socket::ask(&self.home.dir.join("data/relay.sock"), "GET /v1/relay", None, &socket::fresh_key())
     }
 
+    /// The file with its events, one JSON object per line.
     fn events(&self) -> std::path::PathBuf {
         self.home.dir.join("events")
     }
 
+    /// The process, locked.
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }

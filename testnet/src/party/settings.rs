@@ -12,34 +12,41 @@ use super::{Autonomy, PartyError};
 use crate::process::{Launch, MARK};
 use crate::world::World;
 
-/// Unlocks every store of a world: nothing in it is worth more.
+/// Unlocks every store of a world; there is only regtest money in them.
 const PASSPHRASE: &str = "a world of play money\n";
-/// Sets what `autonomy` logs.
+/// Environment variable with `autonomy`'s log filter.
 const LOG_VARIABLE: &str = "AUTONOMY_LOG";
 /// Lines of the log that an error quotes.
 const LOG_LINES: usize = 12;
 
-/// Settings that only one kind of party has.
-pub(super) enum Kind {
+/// Which settings a party gets.
+pub(super) enum PartyKind {
+    /// Tor, bitcoind, and an echo port.
     Pod,
+    /// Tor only.
     Device,
+    /// Tor only; a relay asks for no passphrase.
     Relay,
 }
 
-/// A party's folder, set up.
+/// A party's folder with its settings.
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) dir: PathBuf,
-    /// The program with this party's settings; add a verb.
+    /// The program with this party's settings; a verb is added to it.
     pub(super) launch: Launch,
 }
 
 impl Home {
+    /// Writes the folder of one party.
+    ///
+    /// # Errors
+    /// A part of the world does not start, or a file cannot be written.
     pub(super) fn set_up(
         world: &World,
         autonomy: &Autonomy,
         name: &str,
-        kind: &Kind,
+        kind: &PartyKind,
     ) -> Result<Self, PartyError> {
         let dir = world.folder().sub(name)?;
         world.folder().sub(&format!("{name}/commands"))?;
@@ -67,14 +74,14 @@ impl Home {
     }
 }
 
-/// The settings file. A JSON string is a TOML string, so paths are written as such.
-fn settings(world: &World, dir: &Path, kind: &Kind) -> Result<String, PartyError> {
+/// The settings file. A JSON string is a TOML string too, so paths are written as JSON.
+fn settings(world: &World, dir: &Path, kind: &PartyKind) -> Result<String, PartyError> {
     let network = json!(world.tor()?.network_file());
     let passphrase = json!(dir.join("passphrase"));
     let data = json!(dir.join("data"));
     let tor = format!("\n[tor]\nnetwork_file = {network}\n");
     Ok(match kind {
-        Kind::Pod => {
+        PartyKind::Pod => {
             let node = world.bitcoind()?;
             let (url, cookie) = (json!(node.rpc_url()), json!(node.cookie_file()));
             // A person's own profile is not this pod's owner.
@@ -84,12 +91,13 @@ fn settings(world: &World, dir: &Path, kind: &Kind) -> Result<String, PartyError
                  \n[bitcoind]\nurl = {url}\ncookie_file = {cookie}\n"
             )
         }
-        Kind::Device => format!("profile_dir = {data}\npassphrase_file = {passphrase}\n{tor}"),
-        Kind::Relay => format!("data_dir = {data}\n{tor}"),
+        PartyKind::Device => format!("profile_dir = {data}\npassphrase_file = {passphrase}\n{tor}"),
+        PartyKind::Relay => format!("data_dir = {data}\n{tor}"),
     })
 }
 
-/// A script by which a person is this party, and by which what it starts belongs to this world.
+/// A script with which a person runs commands as this party. Processes that it starts belong to the
+/// world.
 fn script(world: &World, autonomy: &Autonomy, config: &Path) -> String {
     let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
     format!(
@@ -100,6 +108,7 @@ fn script(world: &World, autonomy: &Autonomy, config: &Path) -> String {
     )
 }
 
+/// Writes a file with a mode. An existing file would keep its own mode, so it is removed first.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), PartyError> {
     // A file that is there keeps its mode: make it anew.
     let _ = fs::remove_file(path);

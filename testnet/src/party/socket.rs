@@ -1,5 +1,5 @@
-//! One request to the local socket of a pod or relay: what its own command line would ask, without a process for each
-//! question.
+//! One request to the local socket of a pod or relay: what its own command line would send, without
+//! a process for each request.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -10,15 +10,15 @@ use data_encoding::HEXLOWER;
 use rand::{RngCore as _, rngs::OsRng};
 use serde_json::Value;
 
-/// An answer from the same machine.
+/// Time for an answer on the same machine.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Longest answer read: 200 messages of 16 KiB.
+/// Longest answer that is read: 200 messages of 16 KiB.
 const MAX_ANSWER: u64 = 8 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// Nobody listens, or the connection broke.
+    /// No process listens, or the connection broke.
     #[error("{request}: {source}")]
     Io {
         /// Method and path.
@@ -26,7 +26,7 @@ pub enum AskError {
         /// What the system said.
         source: io::Error,
     },
-    /// It says no.
+    /// The answer has an error status.
     #[error("{request}: {answer}")]
     Refused {
         /// Method and path.
@@ -36,7 +36,11 @@ pub enum AskError {
     },
 }
 
-/// Sends `body`, where there is one, and `key`, by which a repeat is known; gives the JSON of the answer; null where that is empty.
+/// Sends a request with `key` as its idempotency key and returns the JSON of the answer, null where
+/// it is empty.
+///
+/// # Errors
+/// The socket fails, or the answer has an error status.
 pub(super) fn ask(socket: &Path, request: &str, body: Option<&Value>, key: &str) -> Result<Value, AskError> {
     let failed = |source| AskError::Io { request: request.to_owned(), source };
     let answer = exchange(socket, request, body, key).map_err(failed)?;
@@ -52,6 +56,7 @@ pub(super) fn ask(socket: &Path, request: &str, body: Option<&Value>, key: &str)
     serde_json::from_str(json).map_err(|error| failed(io::Error::other(error)))
 }
 
+/// Sends the request and reads the answer with its head.
 fn exchange(socket: &Path, request: &str, body: Option<&Value>, key: &str) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(LIMIT))?;
@@ -69,7 +74,7 @@ fn exchange(socket: &Path, request: &str, body: Option<&Value>, key: &str) -> io
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// A key that tells a request from the next one; a repeat has the same.
+/// A random idempotency key. A repeated request has the same key as the first one.
 #[must_use]
 pub fn fresh_key() -> String {
     let mut key = [0; 16];
@@ -102,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_of_an_answer_is_read() {
+    fn body_of_an_answer_is_read() {
         let (heard, told) = asked("HTTP/1.0 201 Created\r\nx: y\r\n\r\n{\"number\":7}");
         assert!(heard.contains("\r\nIdempotency-Key: one\r\n"), "{heard}");
         assert!(heard.starts_with("POST /v1/thing HTTP/1.0\r\n") && heard.ends_with("{\"a\":1}"), "{heard}");
@@ -111,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_no_and_garbage_are_errors() {
+    fn refusals_and_malformed_answers_are_errors() {
         let (_, told) = asked("HTTP/1.0 409 Conflict\r\n\r\n{\"detail\":\"full\"}");
         assert!(told.unwrap_err().to_string().contains("full"));
         assert!(matches!(asked("HTTP/1.0 200 OK\r\n\r\nhello").1, Err(AskError::Io { .. })));

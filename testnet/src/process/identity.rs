@@ -1,4 +1,4 @@
-//! Which process is meant: numbers are reused, a number with a start time is not.
+//! Which process is meant. Process ids are reused; an id together with a start time is not.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,23 +17,27 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The process that has number `pid` now. If there is none, an identity that no process ever has.
+    /// The process with the id `pid` now; if there is none, an identity that no process ever has.
+    #[must_use]
     pub fn of(pid: u32) -> Self {
         Self { pid, started: start_ticks(pid).unwrap_or(u64::MAX) }
     }
 
-    /// This very process.
+    /// The current process.
+    #[must_use]
     pub fn own() -> Self {
         Self::of(std::process::id())
     }
 
     /// The process id.
+    #[must_use]
     pub fn pid(self) -> u32 {
         self.pid
     }
 
-    /// Whether exactly this process still exists. One that has ended but was not yet waited for by its
-    /// parent (a zombie) does not count.
+    /// Whether exactly this process still exists. A zombie, which has ended and was not waited for
+    /// by its parent, does not count.
+    #[must_use]
     pub fn is_alive(self) -> bool {
         start_ticks(self.pid) == Some(self.started)
     }
@@ -58,8 +62,9 @@ impl Identity {
     }
 }
 
-/// Reads the start time, or `None` if there is no such process or it is a zombie. The second field is the
-/// program's name in parentheses and may hold anything, parentheses included: count from the last one.
+/// The start time, or `None` if there is no such process or it is a zombie. The second field of the
+/// file is the program's name in parentheses and may itself contain some, so fields are counted
+/// from the last one.
 fn start_ticks(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -99,14 +104,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_knows_itself_by_number_and_start() {
+    fn identity_holds_process_id_and_start_time() {
         let own = Identity::own();
         assert!(own.is_alive());
         assert_eq!(own.to_string().parse(), Ok(own));
     }
 
     #[test]
-    fn a_number_in_use_by_a_later_process_is_not_taken_for_the_earlier_one() {
+    fn reused_process_id_is_another_identity() {
         let own = Identity::own();
         let earlier = Identity { pid: own.pid, started: own.started - 1 };
         assert!(!earlier.is_alive());
@@ -115,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_in_a_record_is_refused() {
+    fn malformed_identity_is_refused() {
         for text in ["", "1", "1:", ":1", "x:1", "-1:1", "1:1:1", "99999999999:1"] {
             assert_eq!(text.parse::<Identity>(), Err(ParseIdentityError), "{text:?}");
         }

@@ -7,7 +7,9 @@ use super::debian::{self, Package};
 use super::{Program, ProvisionError};
 use crate::clock::Progress;
 
+/// Environment variable with the path of a bitcoind.
 const VARIABLE: &str = "BITCOIND";
+/// The package for a private copy: Bitcoin Knots, which Debian has.
 const PACKAGE: Package = Package {
     name: "bitcoin-knots",
     program: "bitcoind",

@@ -15,6 +15,7 @@ use super::program::successful;
 use super::{Program, ProvisionError};
 use crate::clock::Progress;
 
+/// Debian's keys, against which apt verifies the packages.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Dependencies of dependencies that no program run from a folder has a use for: the service manager and
 /// the dialogue of package configuration. Together 70 MB unpacked.
@@ -34,6 +35,7 @@ pub(super) struct Package {
 /// An unpacked package with its libraries.
 #[derive(Debug)]
 pub(super) struct Copy {
+    /// The folder that stands in for `/`.
     root: PathBuf,
 }
 
@@ -55,7 +57,10 @@ fn architecture() -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The copy of `package` in the cache folder, made now if it is not there.
+/// The copy of `package` in the cache folder; made now if it is not there.
+///
+/// # Errors
+/// The system lacks what a copy needs, or a step failed; the error says what to do.
 pub(super) fn private_copy(package: Package, progress: Progress<'_>) -> Result<Copy, ProvisionError> {
     let cache = cache_folder()?;
     let root = cache.join(package.name);
@@ -72,7 +77,7 @@ pub(super) fn private_copy(package: Package, progress: Progress<'_>) -> Result<C
     Ok(Copy { root })
 }
 
-/// `AUTONOMY_TESTNET_CACHE`, else the user's cache folder.
+/// `AUTONOMY_TESTNET_CACHE`, else the user's cache folder. Created if needed.
 fn cache_folder() -> Result<PathBuf, ProvisionError> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = set("AUTONOMY_TESTNET_CACHE")
@@ -83,11 +88,13 @@ fn cache_folder() -> Result<PathBuf, ProvisionError> {
     folder.canonicalize().map_err(cache_error(&folder))
 }
 
+/// An error about a file in the cache, for `map_err`.
 fn cache_error(path: &Path) -> impl FnOnce(io::Error) -> ProvisionError {
     let path = path.to_owned();
     move |source| ProvisionError::Cache { path, source }
 }
 
+/// The lock of one package's copy, held until dropped.
 fn lock(cache: &Path, name: &str) -> Result<File, ProvisionError> {
     let path = cache.join(format!("{name}.lock"));
     let mut options = OpenOptions::new();
@@ -96,7 +103,10 @@ fn lock(cache: &Path, name: &str) -> Result<File, ProvisionError> {
     Ok(file)
 }
 
-/// Whether this system has what a private copy takes, else what it lacks.
+/// Checks that this system has what a private copy needs.
+///
+/// # Errors
+/// What it lacks.
 fn possible() -> Result<(), String> {
     architecture().ok_or_else(|| format!("no packages for {}", env::consts::ARCH))?;
     for tool in ["apt-get", "dpkg-deb"] {
@@ -105,14 +115,18 @@ fn possible() -> Result<(), String> {
     if Path::new(KEYRING).exists() { Ok(()) } else { Err(format!("no {KEYRING}")) }
 }
 
-/// The making of one copy in a folder of its own, which becomes the copy by one rename at the end.
+/// The making of one copy in a folder of its own, which is renamed at the end.
 struct Making<'a> {
+    /// What is copied.
     package: Package,
+    /// The folder that is renamed when the copy is complete.
     work: &'a Path,
+    /// Called with the share that is done.
     progress: Progress<'a>,
 }
 
 impl Making<'_> {
+    /// Downloads, unpacks, and renames. What an interrupted run left is removed first.
     fn run(&self, root: &Path) -> Result<(), ProvisionError> {
         if self.work.exists() {
             fs::remove_dir_all(self.work).map_err(cache_error(self.work))?;
@@ -130,10 +144,12 @@ impl Making<'_> {
         Ok(())
     }
 
+    /// The error of a step.
     fn step(&self, step: &'static str, why: String) -> ProvisionError {
         ProvisionError::Step { package: self.package.name, step, why }
     }
 
+    /// Writes the folders, lists and configuration that apt needs to work here and nowhere else.
     fn prepare(&self) -> io::Result<()> {
         for folder in ["lists/partial", "archives/partial", "root"] {
             fs::create_dir_all(self.work.join(folder))?;
@@ -144,7 +160,8 @@ impl Making<'_> {
         fs::write(self.work.join("apt.conf"), self.configuration())
     }
 
-    /// Read after the machine's own configuration, so proxies and certificates are as elsewhere.
+    /// apt's configuration, read after the machine's own, so that proxies and certificates are as
+    /// elsewhere.
     fn configuration(&self) -> String {
         let work = self.work.display();
         format!(
@@ -161,7 +178,7 @@ impl Making<'_> {
         )
     }
 
-    /// Runs apt-get; its reports move the bar from `from` to `to`.
+    /// Runs apt-get; its reports move the progress from `from` to `to`.
     fn apt(&self, step: &'static str, args: &[&str], (from, to): (f32, f32)) -> Result<(), ProvisionError> {
         (self.progress)(from, step);
         let mut command = Command::new("apt-get");
@@ -177,6 +194,7 @@ impl Making<'_> {
         successful(output).map(drop).map_err(|why| self.step(step, why))
     }
 
+    /// Unpacks the downloaded packages, without those of [`LEFT_OUT`].
     fn unpack(&self) -> Result<(), String> {
         let archives = fs::read_dir(self.work.join("archives")).map_err(|e| e.to_string())?;
         let archives: Vec<PathBuf> =
@@ -192,19 +210,19 @@ impl Making<'_> {
     }
 }
 
-/// A package file (`NAME_VERSION_ARCH.deb`) that is not left out.
+/// Whether a package file (`NAME_VERSION_ARCH.deb`) is not left out.
 fn is_wanted(archive: &Path) -> bool {
     let file = archive.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let name = file.split('_').next().unwrap_or_default();
     file.ends_with(".deb") && !LEFT_OUT.contains(&name)
 }
 
-/// The figure in a report of apt's such as `dlstatus:3:41.7:Retrieving file 3 of 34`.
+/// The percentage in a report of apt's such as `dlstatus:3:41.7:Retrieving file 3 of 34`.
 fn percent(report: &str) -> Option<f32> {
     report.strip_prefix("dlstatus:")?.split(':').nth(1)?.parse().ok()
 }
 
-/// The mirror of Debian's main archive that this machine uses.
+/// The mirror of Debian's main archive that this machine's apt uses.
 fn mirror() -> io::Result<String> {
     let output = Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]).output();
     let known = output.ok().and_then(|output| successful(output).ok()).unwrap_or_default();
@@ -222,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reports_of_apt_are_understood_and_other_lines_passed_over() {
+    fn percent_parses_apt_reports_and_ignores_other_lines() {
         assert_eq!(percent("dlstatus:3:41.7:Retrieving file 3 of 34"), Some(41.7));
         for line in ["", "dlstatus:", "dlstatus:1", "dlstatus:1:x:", "Reading package lists..."] {
             assert_eq!(percent(line), None, "{line:?}");
@@ -230,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn only_packages_with_a_use_are_unpacked() {
+    fn left_out_packages_are_not_unpacked() {
         assert!(is_wanted(Path::new("a/libc6_2.42-1_amd64.deb")));
         assert!(!is_wanted(Path::new("a/systemd_258-1_amd64.deb")));
         assert!(!is_wanted(Path::new("a/lock")));

@@ -8,12 +8,15 @@ use std::process::{Command, Output};
 /// A program that may need a loader of its own: a private copy does not run with the system's libraries.
 #[derive(Debug, Clone)]
 pub struct Program {
+    /// What the operating system executes: the program, or its loader.
     executable: PathBuf,
+    /// Arguments before the program's own.
     leading: Vec<OsString>,
 }
 
 impl Program {
-    /// A program that runs by itself.
+    /// A program that runs with the system's libraries.
+    #[must_use]
     pub fn new(executable: impl Into<PathBuf>) -> Self {
         Self { executable: executable.into(), leading: Vec::new() }
     }
@@ -24,7 +27,9 @@ impl Program {
         Self { executable: loader.into(), leading }
     }
 
-    /// Looks for `name` on the PATH, then where system programs lie (not on every user's PATH).
+    /// The program `name` on the PATH, else where system programs are (which is not on every user's
+    /// PATH).
+    #[must_use]
     pub fn on_path(name: &str) -> Option<Self> {
         let path = env::var_os("PATH").unwrap_or_default();
         let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
@@ -32,31 +37,40 @@ impl Program {
         files.into_iter().find(|file| file.is_file()).map(Self::new)
     }
 
-    /// What the system executes.
+    /// What the operating system executes.
+    #[must_use]
     pub fn executable(&self) -> &Path {
         &self.executable
     }
 
-    /// The arguments that come before the program's own.
+    /// The arguments before the program's own.
+    #[must_use]
     pub fn leading_args(&self) -> &[OsString] {
         &self.leading
     }
 
-    /// A command that runs it; add arguments.
+    /// A command that runs it, to which arguments are added.
+    #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.executable);
         command.args(&self.leading);
         command
     }
 
-    /// Runs it with `--version`, which every program here knows, and gives its first line.
+    /// The first line that it prints for `--version`, which every program here knows.
+    ///
+    /// # Errors
+    /// It does not run, or fails.
     pub(super) fn version(&self) -> Result<String, String> {
         let output = self.command().arg("--version").output().map_err(|e| e.to_string())?;
         successful(output).map(|text| text.lines().next().unwrap_or_default().to_owned())
     }
 }
 
-/// What a finished tool wrote, or its complaint.
+/// What a finished tool printed.
+///
+/// # Errors
+/// Its exit status and what it wrote to standard error.
 pub(super) fn successful(output: Output) -> Result<String, String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {
@@ -71,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_every_system_has_is_found_and_what_none_has_is_not() {
+    fn on_path_finds_existing_programs_only() {
         assert!(Program::on_path("sh").is_some());
         assert!(Program::on_path("no-program-has-this-name").is_none());
     }
 
     #[test]
-    fn a_tool_that_fails_is_quoted() {
+    fn output_of_a_failing_tool_is_quoted() {
         let output = Command::new("sh").args(["-c", "echo so sorry >&2; exit 3"]).output().unwrap();
         let complaint = successful(output).unwrap_err();
         assert!(complaint.contains("so sorry") && complaint.contains('3'), "{complaint}");

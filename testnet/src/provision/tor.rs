@@ -4,6 +4,7 @@ use super::debian::{self, Package};
 use super::{Program, ProvisionError};
 use crate::clock::Progress;
 
+/// The package for a private copy.
 const PACKAGE: Package =
     Package { name: "tor", program: "tor", remedy: "install tor, with tor-gencert (apt-get install tor)" };
 

@@ -1,4 +1,4 @@
-//! The texts: `torrc` of every node, and the file that tells a pod about the network.
+//! The texts of a network: `torrc` of every node, and the file that describes the network to pods.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -20,22 +20,25 @@ const CIRCUIT_TIMEOUT: u64 = 10_000;
 
 /// What a node does, and the ports only that role has.
 #[derive(Debug, Clone)]
-pub(super) enum Role {
+pub(super) enum NodeRole {
+    /// A directory authority with its directory port.
     Authority { dir_port: SocketAddr },
+    /// A relay, which also serves as guard, exit and directory of onion services.
     Relay,
 }
 
-impl Role {
+impl NodeRole {
+    /// The directory port, which only authorities have.
     pub(super) fn dir_port(&self) -> Option<SocketAddr> {
         match self {
-            Role::Authority { dir_port } => Some(*dir_port),
-            Role::Relay => None,
+            NodeRole::Authority { dir_port } => Some(*dir_port),
+            NodeRole::Relay => None,
         }
     }
 }
 
 /// Lines that any process of the network has, clients included. `DisableDebuggerAttachment 0` leaves the
-/// process's environment readable, by which the world's undertaker finds it.
+/// process's environment readable, by which the world's reaper finds it.
 pub(super) fn common(nodes: &[Node], data: &std::path::Path) -> String {
     let mut text = format!(
         "TestingTorNetwork 1\n\
@@ -47,7 +50,7 @@ pub(super) fn common(nodes: &[Node], data: &std::path::Path) -> String {
         data.display(),
     );
     for node in nodes {
-        if let (Role::Authority { dir_port }, Some(v3ident)) = (&node.role, &node.identities.v3ident) {
+        if let (NodeRole::Authority { dir_port }, Some(v3ident)) = (&node.role, &node.identities.v3ident) {
             let (name, or_port, rsa) = (&node.nickname, node.or_port.port(), &node.identities.rsa);
             let _ = writeln!(
                 text,
@@ -77,12 +80,13 @@ pub(super) fn torrc(node: &Node, nodes: &[Node], vote: u64) -> String {
         node.or_port.ip(),
         node.or_port,
     );
-    if let Role::Authority { dir_port } = node.role {
+    if let NodeRole::Authority { dir_port } = node.role {
         let _ = write!(text, "DirPort {dir_port}\n{}", authority(vote));
     }
     text
 }
 
+/// The lines that only an authority has: its voting schedule, and flags for nodes on loopback.
 fn authority(vote: u64) -> String {
     format!(
         "AuthoritativeDirectory 1\n\
@@ -106,12 +110,12 @@ fn authority(vote: u64) -> String {
     )
 }
 
-/// What an authority remembers of the nodes (`router-stability`): a hundred days up, each of them.
+/// What an authority remembers of the nodes (`router-stability`): each was up for a hundred days.
 ///
-/// Without a memory authorities call a node stable when it is up longer than half of the others. They
-/// themselves are, so of the relays often only two or three; and onion services want stable relays for
-/// guards, vanguards and introduction points. A mean time between failures above five days makes a node
-/// stable whatever the others do.
+/// Without a memory authorities call a node stable when it is up longer than half of the others.
+/// The authorities themselves are, so of the relays often only two or three count as stable; and
+/// onion services want stable relays for guards, vanguards and introduction points. A mean time
+/// between failures above five days makes a node stable whatever the others do.
 pub(super) fn memory(nodes: &[Node]) -> String {
     // The dates only say that the memory is older than the four hours after which tor trusts it.
     let mut text =
@@ -122,7 +126,8 @@ pub(super) fn memory(nodes: &[Node]) -> String {
     text + ".\n"
 }
 
-/// The file for pods: authorities, fallback directories and parameters of this network.
+/// The file for pods: authorities, fallback directories and parameters of this network, in the
+/// format of `onion/src/network.rs`.
 pub(super) fn network_file(nodes: &[Node]) -> String {
     let mut text = String::from("# A private Tor network, for `tor.network` in a pod's configuration.\n\n");
     for v3ident in nodes.iter().filter_map(|node| node.identities.v3ident.as_ref()) {

@@ -1,4 +1,5 @@
-//! What the nodes know: asked of authorities over HTTP, read from relays' caches on disk.
+//! What the nodes know of the network: asked of authorities over HTTP, read from relays' caches on
+//! disk.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -52,6 +53,7 @@ pub(super) fn is_complete(dir: &Path, wanted: usize) -> bool {
         && microdescriptors("cached-microdescs") + microdescriptors("cached-microdescs.new") >= wanted
 }
 
+/// Counts lines with a prefix.
 fn lines_that_begin(prefix: &str, text: &str) -> usize {
     text.lines().filter(|line| line.starts_with(prefix)).count()
 }

@@ -45,7 +45,7 @@ pub enum TorError {
         why: String,
     },
     /// A node ended by itself.
-    #[error("tor node {name} ended ({status}); its last words:\n{log}")]
+    #[error("tor node {name} ended ({status}); the end of its log:\n{log}")]
     Ended {
         /// The node's nickname.
         name: String,
@@ -65,7 +65,7 @@ pub enum TorError {
         dir: PathBuf,
     },
     /// The client that tries the network out built no circuit.
-    #[error("a client found no way through the network ({cause}); its last words:\n{log}")]
+    #[error("a client built no circuit through the network ({cause}); the end of its log:\n{log}")]
     NoCircuit {
         /// Why the wait ended.
         cause: NotYet,

@@ -7,12 +7,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use super::config::Role;
+use super::config::NodeRole;
 use super::{AUTHORITIES, Node, TorError};
 use crate::ports::Ports;
 use crate::provision::TorPrograms;
 
-/// Protects an authority's identity key in its file; the network is thrown away with it.
+/// Protects an authority's identity key in its file; key and file are removed with the network.
 const PASSPHRASE: &[u8] = b"testnet\n";
 /// Months an authority's certificate is good for.
 const CERTIFICATE_MONTHS: &str = "12";
@@ -30,13 +30,20 @@ pub(super) struct Identities {
 
 /// A node before it has keys.
 struct Plan {
+    /// Its name in the network.
     nickname: String,
-    role: Role,
+    role: NodeRole,
+    /// Its folder.
     dir: PathBuf,
+    /// Where it accepts circuits.
     or_port: SocketAddr,
 }
 
-/// Makes the folders and keys of [`AUTHORITIES`] authorities and `relays` relays under `dir`.
+/// Makes the folders and keys of [`AUTHORITIES`] authorities and `relays` relays under `dir`, all
+/// at once.
+///
+/// # Errors
+/// There are no ports left, or a tool failed.
 pub(super) fn make_nodes(
     dir: &Path,
     ports: &Ports,
@@ -46,9 +53,9 @@ pub(super) fn make_nodes(
     let mut plans = Vec::new();
     for number in 0..AUTHORITIES + relays {
         let (nickname, role) = if number < AUTHORITIES {
-            (format!("auth{number}"), Role::Authority { dir_port: ports.draw()? })
+            (format!("auth{number}"), NodeRole::Authority { dir_port: ports.draw()? })
         } else {
-            (format!("relay{}", number - AUTHORITIES), Role::Relay)
+            (format!("relay{}", number - AUTHORITIES), NodeRole::Relay)
         };
         plans.push(Plan { dir: dir.join(&nickname), nickname, role, or_port: ports.draw()? });
     }
@@ -62,6 +69,7 @@ pub(super) fn make_nodes(
     })
 }
 
+/// Makes the folder and keys of one node.
 fn make_node(plan: Plan, programs: &TorPrograms) -> Result<Node, TorError> {
     let Plan { nickname, role, dir, or_port } = plan;
     let keys = dir.join("keys");
@@ -75,7 +83,8 @@ fn make_node(plan: Plan, programs: &TorPrograms) -> Result<Node, TorError> {
     Ok(Node { nickname, role, dir, or_port, identities: Identities { rsa, ed25519, v3ident } })
 }
 
-/// Makes an authority's identity and signing keys and its certificate; gives the identity's fingerprint.
+/// Makes an authority's identity key, signing key and certificate. Returns the identity's
+/// fingerprint.
 fn authority_key(
     node: &str,
     keys: &Path,
@@ -100,8 +109,9 @@ fn authority_key(
     fingerprint.map(str::to_owned).ok_or_else(|| failed("the certificate has no fingerprint".into()))
 }
 
-/// Lets tor make the identity of a relay; gives its RSA fingerprint and Ed25519 key. The configuration is
-/// a minimal one of the public network: a test network's wants the authorities, whose keys are not known.
+/// Lets tor make the identity of a relay. Returns its RSA fingerprint and Ed25519 key. The
+/// configuration is a minimal one of the public network, since a test network's names the
+/// authorities, whose keys do not exist yet.
 fn relay_key(
     node: &str,
     dir: &Path,
@@ -130,7 +140,10 @@ fn relay_key(
     Ok((last_word("fingerprint")?, last_word("fingerprint-ed25519")?))
 }
 
-/// Runs a tool to its end with `input`; its words are the error if it fails.
+/// Runs a tool with `input` until it ends.
+///
+/// # Errors
+/// Its exit status and output.
 fn run(mut command: Command, input: &[u8]) -> Result<(), String> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|e| e.to_string())?;

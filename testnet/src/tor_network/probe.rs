@@ -1,4 +1,5 @@
-//! A C tor client of the network: proves that circuits work, and is a SOCKS proxy for tests that want one.
+//! A C tor client of the network: it proves that circuits work, and is a SOCKS proxy for tests that
+//! need one.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,19 +12,27 @@ use crate::process::Process;
 /// From an empty cache to a circuit: about a second on an idle machine.
 const CIRCUIT_LIMIT: Duration = Duration::from_secs(60);
 
-/// A running client. Dropping it ends it. One at a time per network: it has a fixed port.
+/// A running client. Dropping it ends it. There is one at a time per network, since its port is
+/// fixed.
 #[derive(Debug)]
 pub struct ClientProcess {
+    /// Where its proxy listens.
     socks: SocketAddr,
+    /// Ended when this value is dropped.
     _process: Process,
 }
 
 impl ClientProcess {
     /// Where its SOCKS5 proxy listens.
+    #[must_use]
     pub fn socks(&self) -> SocketAddr {
         self.socks
     }
 
+    /// Starts the client with an empty cache and waits until it has built a circuit.
+    ///
+    /// # Errors
+    /// It ends, or builds none in time.
     pub(super) fn start(network: &TorNetwork) -> Result<Self, TorError> {
         let dir = network.dir.join("client");
         // From nothing: what an earlier client knew would prove little.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::{AUTHORITIES, Node, TorError, TorNetwork, config, dead, directory, write};
 use crate::clock::{self, Progress};
-use crate::process::{Process, Seat, SpawnError};
+use crate::process::{Process, ProcessSlot, SpawnError};
 
 /// Until every authority holds every descriptor: seconds on an idle machine; keys and start share the
 /// processors with whatever else runs. Waited for twice, and still before the vote that is far off (295 s).
@@ -29,6 +29,7 @@ const CONSENSUS_LIMIT: Duration = Duration::from_secs(90);
 const NUDGE_INTERVAL: Duration = Duration::from_secs(2);
 
 impl TorNetwork {
+    /// Writes the configuration of all nodes, with the first vote far in the future.
     pub(super) fn write_files(&self) -> Result<(), TorError> {
         let far_off = clock::unix_seconds() + config::VOTING_INTERVAL - VOTE_AHEAD;
         for node in &self.nodes {
@@ -48,11 +49,12 @@ impl TorNetwork {
                 self.wait_for_authorities()?;
             }
             let process = self.launch(&self.nodes[index])?;
-            self.processes.push(Seat::new(process));
+            self.processes.push(ProcessSlot::new(process));
         }
         Ok(())
     }
 
+    /// Starts one node.
     pub(super) fn launch(&self, node: &Node) -> Result<Process, SpawnError> {
         self.launch_in(&node.nickname, &node.dir)
     }
@@ -63,21 +65,24 @@ impl TorNetwork {
         self.template.clone().named(name, dir.join("log")).args(files).spawn()
     }
 
+    /// The authorities with their directory ports.
     fn authorities(&self) -> impl Iterator<Item = (&Node, SocketAddr)> {
         self.nodes.iter().filter_map(|node| Some((node, node.role.dir_port()?)))
     }
 
+    /// Waits until every authority serves its own descriptor.
     fn wait_for_authorities(&self) -> Result<(), TorError> {
         self.wait(DESCRIPTORS_LIMIT, "the directory authorities", || {
             self.authorities().all(|(_, port)| directory::fetch(port, "/tor/server/authority").is_some())
         })
     }
 
+    /// Waits until every authority has every descriptor, then sets the time of the first vote.
     pub(super) fn vote_when_complete(&self, progress: Progress<'_>) -> Result<(), TorError> {
         let wanted = self.nodes.len();
         self.wait(DESCRIPTORS_LIMIT, "the descriptors of all relays at all authorities", || {
             let fewest = self.authorities().map(|(_, port)| directory::descriptors(port)).min().unwrap_or(0);
-            progress(0.1 + 0.3 * ratio(fewest, wanted), "relays introduce themselves");
+            progress(0.1 + 0.3 * ratio(fewest, wanted), "relays publish their descriptors");
             fewest == wanted
         })?;
         let vote = clock::unix_seconds() + VOTE_AHEAD;
@@ -127,6 +132,7 @@ impl TorNetwork {
     }
 }
 
+/// The share of a count, for a bar.
 #[expect(clippy::cast_precision_loss, reason = "counts of nodes, far below 2^23; shown to people only")]
 fn ratio(part: usize, whole: usize) -> f32 {
     part as f32 / whole as f32

@@ -1,12 +1,13 @@
-//! Times as people type them: `90`, `90s`, `10m`, `12h`, `7d`.
+//! Durations as people type them: `90`, `90s`, `10m`, `12h`, `7d`. A bare number means seconds.
 
-/// Longest time: a year. What a verb takes may be less.
+/// Longest duration: a year. A verb may allow less.
 const MAX_SECONDS: u64 = 365 * 24 * 60 * 60;
 
-/// Reads a time in seconds.
+/// Parses a duration into seconds.
 ///
 /// # Errors
-/// A sentence for the person who typed it.
+/// A sentence for the person who typed it: the unit is unknown, the number is not whole, or the
+/// duration is 0 or longer than a year.
 pub(super) fn seconds(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match &text[digits.len()..] {
@@ -14,7 +15,7 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
         "m" => 60,
         "h" => 60 * 60,
         "d" => 24 * 60 * 60,
-        other => return Err(format!("`{other}` is no unit: write 90s, 10m, 12h or 7d")),
+        other => return Err(format!("`{other}` is not a unit: write 90s, 10m, 12h or 7d")),
     };
     let number: u64 = digits.parse().map_err(|_| "write a whole number and a unit: 90s, 10m, 12h, 7d")?;
     number
@@ -28,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_with_their_unit() {
+    fn durations_parse_with_units() {
         let read = ["90", "90s", "10m", "12h", "7d", "365d"].map(|text| seconds(text).unwrap());
         assert_eq!(read, [90, 90, 600, 43_200, 604_800, 31_536_000]);
         for text in ["", "0", "0s", "7 d", "d", "-1h", "1.5h", "366d", "99999999999999999999d", "7w", "1hh"] {

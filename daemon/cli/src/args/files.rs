@@ -1,4 +1,4 @@
-//! Files.
+//! The flags of `file …`.
 
 use std::path::PathBuf;
 
@@ -9,20 +9,20 @@ use super::duration::seconds;
 /// `file …`.
 #[derive(Debug, Subcommand)]
 pub enum FileVerb {
-    /// Send a file to a contact; repeated after a break, it goes on where it was
+    /// Send a file to a contact; repeating an interrupted command resumes it
     Send {
         /// Their name, or the beginning of their id
         contact: String,
-        /// The file
+        /// File to send
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
-        /// What they see it called [default: the file's own name]
+        /// Name that the contact sees [default: the name of the file]
         #[arg(long)]
         name: Option<String>,
-        /// Wait until it is at the contact's pod
+        /// Wait until the contact's pod has the whole file
         #[arg(long)]
         wait: bool,
-        /// How long to wait
+        /// Longest time to wait
         #[arg(long, value_name = "TIME", default_value = "1h", value_parser = seconds)]
         timeout: u64,
     },
@@ -32,33 +32,34 @@ pub enum FileVerb {
         contact: String,
         /// The file: its id, the beginning of it, or its name
         file: String,
-        /// Where to put it; nothing is written over [default: its name, in this folder]
+        /// Where to write it; an existing file is never overwritten [default: its name, in this
+        /// folder]
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         out: Option<PathBuf>,
-        /// Wait until it has arrived
+        /// Wait until your pod has the whole file
         #[arg(long)]
         wait: bool,
-        /// How long to wait
+        /// Longest time to wait
         #[arg(long, value_name = "TIME", default_value = "1h", value_parser = seconds)]
         timeout: u64,
     },
-    /// List files to and from a contact
+    /// List the files sent to and received from a contact
     List {
         /// Their name, or the beginning of their id
         contact: String,
     },
-    /// Stop sending or taking a file, and forget it
+    /// Cancel the transfer of a file, or delete a transferred file from the pod
     Remove {
         /// Their name, or the beginning of their id
         contact: String,
         /// The file: its id, the beginning of it, or its name
         file: String,
     },
-    /// Take files of at most so many bytes from a contact
+    /// Set the size of the largest file accepted from a contact
     Limit {
         /// Their name, or the beginning of their id
         contact: String,
-        /// Bytes
+        /// Size in bytes
         bytes: u64,
     },
 }

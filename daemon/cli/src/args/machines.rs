@@ -1,4 +1,4 @@
-//! Devices, pods, the agent between them, and what they tell.
+//! The flags of verbs about devices, pods, the agent and events.
 
 use std::path::PathBuf;
 
@@ -8,13 +8,14 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 /// `init`.
 #[derive(Debug, Args)]
 pub struct Init {
-    /// How many words the payment key has
+    /// Number of words of the payment key
     #[arg(long, default_value = "24", value_parser = ["12", "24"], conflicts_with = "restore")]
     pub words: String,
-    /// Enter the words of an earlier profile: payment key on the first line, identity on the second
+    /// Restore an earlier profile from its words: payment key on the first line, identity on the
+    /// second
     #[arg(long)]
     pub restore: bool,
-    /// What this device calls itself
+    /// Name of this device, shown on your other devices
     #[arg(long, default_value = "my device")]
     pub name: String,
 }
@@ -22,18 +23,19 @@ pub struct Init {
 /// `provision`.
 #[derive(Debug, Args)]
 pub struct Provision {
-    /// The pod's request: its text, `@FILE`, or `-` for standard input
+    /// Request of the pod: the text itself, `@FILE`, or `-` for standard input
     pub request: String,
-    /// A name for the pod
+    /// Name for the pod
     #[arg(long, default_value = "pod")]
     pub name: String,
-    /// Also write the bundle to a file
+    /// Also write the bundle to FILE
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
-    /// Give a pod that this profile already has new onion addresses: contacts are told, other devices must be added anew
+    /// Give a pod that this profile already has new onion addresses; contacts get them, other
+    /// devices must be added again
     #[arg(long)]
     pub new_address: bool,
-    /// Do not ask before a pod that this profile already has is replaced
+    /// Replace a pod that this profile already has without asking
     #[arg(long)]
     pub yes: bool,
 }
@@ -41,58 +43,58 @@ pub struct Provision {
 /// `device …`.
 #[derive(Debug, Subcommand)]
 pub enum DeviceVerb {
-    /// On a new device: print a request to be let in
+    /// Print a request to add this device (run on the new device)
     Request {
-        /// What the owner will call this device
+        /// Name to propose for this device
         #[arg(long)]
         name: String,
     },
-    /// On a device that is in: let a new one in, and print its grant
+    /// Add a device and print its grant (run on a device with full access)
     Add {
-        /// The new device's request: its text, `@FILE`, or `-`
+        /// Request of the new device: the text itself, `@FILE`, or `-` for standard input
         request: String,
-        /// What to call it in place of the name it asks for
+        /// Name for the device instead of the one it proposes
         #[arg(long)]
         name: Option<String>,
-        /// How far it may go
+        /// What the device may do
         #[arg(long, value_enum, default_value = "limited")]
-        access: Access,
+        access: AccessArg,
     },
-    /// On the new device: take the grant
+    /// Accept a grant (run on the new device)
     Join {
-        /// The grant: its text, `@FILE`, or `-`
+        /// Grant: the text itself, `@FILE`, or `-` for standard input
         grant: String,
     },
-    /// List the devices that may enter
+    /// List all devices
     List,
-    /// Shut a device out
+    /// Revoke a device; it cannot connect again without a new grant
     Revoke {
-        /// Its name, or its id
+        /// Name or id of the device
         device: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
 }
 
-/// How far a device may go.
+/// What a device may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Access {
-    /// Sees whether the pod is well
+pub enum AccessArg {
+    /// See the status of the pod
     Minimal,
-    /// Sees accounts, asks for addresses, proposes payments
+    /// Also see accounts, get addresses, and propose payments
     Limited,
-    /// Everything
+    /// Everything, including adding devices and creating accounts
     Full,
 }
 
 /// `events`.
 #[derive(Debug, Args)]
 pub struct Events {
-    /// Wait for more until interrupted
+    /// Keep printing new events until interrupted
     #[arg(short, long)]
     pub follow: bool,
-    /// Begin after this event in place of the last one this device saw
+    /// Start after event ID instead of after the last one this device has seen
     #[arg(long, value_name = "ID")]
     pub after: Option<u64>,
 }
@@ -100,45 +102,50 @@ pub struct Events {
 /// `pod …`.
 #[derive(Debug, Subcommand)]
 pub enum PodVerb {
-    /// Make a pod on this machine, and print the request for `provision`
+    /// Create a pod on this machine and print the request for `provision`
     Init {
-        /// Which Bitcoin network
+        /// Bitcoin network of the pod; cannot be changed later
         #[arg(long, value_enum, default_value = "bitcoin")]
         network: Network,
     },
-    /// Print the request again
+    /// Print the pod's request again
     Request {
-        /// Draw new keys for the pod first: it changes to them when it adopts the bundle that answers this request
+        /// Draw new keys first; the pod changes to them when it adopts the bundle for this request
         #[arg(long)]
         new_keys: bool,
     },
-    /// Take the bundle that `provision` printed
+    /// Adopt the bundle that `provision` printed
     Adopt {
-        /// The bundle: its text, `@FILE`, or `-`
+        /// Bundle: the text itself, `@FILE`, or `-` for standard input
         bundle: String,
     },
-    /// Run the pod until it is told to end
+    /// Run the pod in the foreground until SIGTERM or SIGINT
     Run,
-    /// How the pod on this machine is
+    /// Show the status of the running pod
     Status,
-    /// Write a sealed copy of all that the pod must keep
+    /// Write a sealed backup of the pod; works while it runs
+    ///
+    /// The backup opens with the same passphrase or key file as the pod.
     Backup {
-        /// A new file
+        /// File to create; an existing file is never overwritten
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// Let a pod from an old backup cosign again, once you have compared what it knows
+    /// Allow a pod that was restored from an old backup to cosign again
+    ///
+    /// Compare addresses, balances and payments with what your devices know first: the pod has
+    /// forgotten what it signed after the backup.
     Reconcile {
-        /// The highest state epoch your devices have seen of it; the refusal names it
+        /// Highest state epoch that your devices have seen of this pod; the refusal names it
         #[arg(long)]
         epoch: u64,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Bring a sealed copy back into an empty data folder
+    /// Restore a sealed backup into an empty data folder
     Restore {
-        /// A file that `pod backup` wrote
+        /// Backup file that `pod backup` wrote
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
@@ -147,20 +154,20 @@ pub enum PodVerb {
 /// A Bitcoin network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Network {
-    /// The real one
+    /// The main network, with real money
     Bitcoin,
     /// Public test network
     Testnet,
     /// Public test network with signed blocks
     Signet,
-    /// A network of one's own
+    /// A private network for tests
     Regtest,
 }
 
 /// `agent`.
 #[derive(Debug, Args)]
 pub struct Agent {
-    /// What to do with it; serve where absent
+    /// What to do; without it, become the agent (started by other commands)
     #[command(subcommand)]
     pub verb: Option<AgentVerb>,
 }
@@ -168,49 +175,50 @@ pub struct Agent {
 /// `agent …`.
 #[derive(Debug, Subcommand)]
 pub enum AgentVerb {
-    /// Tell the agent of this profile to end
+    /// Stop the agent of this profile
     Stop,
-    /// How the agent of this profile is
+    /// Show the status of the agent of this profile
     Status,
 }
 
 /// `probe`.
 #[derive(Debug, Args)]
 pub struct Probe {
-    /// The app onion of the pod [default: that of the profile's pod]
+    /// Onion address of the pod's app service [default: that of the profile's pod]
     #[arg(long, value_name = "ADDRESS")]
     pub onion: Option<OnionAddress>,
-    /// The pod's key, 64 hex digits [default: that of the profile's pod]
+    /// Key of the pod, 64 hex digits [default: that of the profile's pod]
     #[arg(long, value_name = "HEX", value_parser = key)]
     pub pod_key: Option<[u8; 32]>,
-    /// Who calls
+    /// Identity to connect with
     #[arg(long = "as", value_enum, default_value = "profile")]
     pub identity: ProbeAs,
-    /// Cold calls: each over new circuits, until the first answer
+    /// Number of cold connections, each over new circuits
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAX_PROBES))]
     pub count: u32,
-    /// Warm calls on the last connection
+    /// Number of requests on the last connection
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=MAX_PROBES))]
     pub warm: u32,
-    /// Round trips of 512 bytes to the pod's echo, if it has one
+    /// Number of round trips of 512 bytes to the pod's echo port, if it has one
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=MAX_PROBES))]
     pub echo: u32,
 }
 
-/// Most calls of a kind in one probe.
+/// Largest number for each of the three measurements.
 const MAX_PROBES: i64 = 10_000;
 
-/// As whom a probe calls.
+/// The identity that a probe connects with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProbeAs {
-    /// As this device
+    /// This device
     Profile,
-    /// Without a descriptor key, with a new certificate
+    /// No descriptor key, and a new certificate
     Stranger,
-    /// With this device's descriptor key, but a new certificate
+    /// This device's descriptor key, and a new certificate
     Foreign,
 }
 
+/// Parses a key of 64 hex digits.
 fn key(text: &str) -> Result<[u8; 32], String> {
     let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes());
     bytes.ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| "a key has 64 hex digits".to_owned())

@@ -1,4 +1,4 @@
-//! Messages.
+//! The flags of `message …`.
 
 use std::path::PathBuf;
 
@@ -6,51 +6,54 @@ use clap::{Args, Subcommand, ValueHint};
 
 use super::duration::seconds;
 
-/// Most messages in one list.
+/// Most messages that one `message list` shows.
 const MAX_LISTED: i64 = 200;
 
 /// `message …`.
 #[derive(Debug, Subcommand)]
 pub enum MessageVerb {
-    /// Say something to a contact
+    /// Send a message to a contact
     Send(SendMessage),
-    /// What was said with a contact
+    /// List the messages exchanged with a contact
     List {
         /// Their name, or the beginning of their id
         contact: String,
-        /// At most so many, the newest
+        /// Show at most this many, the newest ones
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=MAX_LISTED))]
         limit: u32,
-        /// Only messages before this number
+        /// Show only messages before this number
         #[arg(long, value_name = "NUMBER")]
         before: Option<u64>,
     },
-    /// Print messages as they come, until interrupted
+    /// Print messages as they arrive, until interrupted
     Watch {
-        /// Only those of this contact: their name, or the beginning of their id
+        /// Only messages of this contact: their name, or the beginning of their id
         contact: Option<String>,
     },
-    /// Write what waits for a contact to a file, sealed, to be carried to them without a network
+    /// Write the messages that wait for a contact to a sealed file, to be delivered without a
+    /// network
     ///
-    /// With --qr in place of a file, it is shown as QR codes one after the other, until interrupted.
+    /// With --qr instead of a file, the messages are shown as a sequence of QR codes until
+    /// interrupted. The contact reads them with `message import`.
     Export {
         /// Their name, or the beginning of their id
         contact: String,
-        /// The file; nothing is written over
+        /// File to create; an existing file is never overwritten
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
-    /// Take in what somebody carried here: a parcel, or the texts of its QR codes, one a line, in any order
+    /// Import messages that a contact exported: the file, or the texts of its QR codes, one per
+    /// line in any order
     Import {
         /// The file, or `-` for standard input
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// Mark all messages of a contact as read
+    /// Mark the messages of a contact as read
     Read {
         /// Their name, or the beginning of their id
         contact: String,
-        /// Only up to this number
+        /// Only messages up to this number
         #[arg(long, value_name = "NUMBER")]
         up_to: Option<u64>,
     },
@@ -61,13 +64,13 @@ pub enum MessageVerb {
 pub struct SendMessage {
     /// Their name, or the beginning of their id
     pub contact: String,
-    /// The words, or `-` to read them from standard input
+    /// Text of the message, or `-` to read it from standard input
     #[arg(required = true)]
     pub words: Vec<String>,
-    /// Wait until it is safe at the contact's pod
+    /// Wait until the contact's pod has stored the message
     #[arg(long)]
     pub wait: bool,
-    /// How long to wait
+    /// Longest time to wait
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = seconds)]
     pub timeout: u64,
 }

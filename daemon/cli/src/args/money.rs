@@ -1,4 +1,4 @@
-//! Accounts and payments.
+//! The flags of verbs about accounts and payments.
 
 use std::path::PathBuf;
 
@@ -6,31 +6,34 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::bip21::Payee;
 
-/// The last address of a branch: from 2^31 on, BIP-32's numbers mean hardened steps.
+/// The last address of a branch: in BIP-32, larger numbers mean hardened derivation.
 const MAX_INDEX: i64 = (1 << 31) - 1;
 
 /// `account …`.
 #[derive(Debug, Subcommand)]
 pub enum AccountVerb {
-    /// Create an account: any two of device, pod and recovery key can spend
+    /// Create an account that any two of device, pod and recovery key can spend from
+    ///
+    /// The recovery key is split into three decks for three people and then deleted. Any two decks
+    /// restore it.
     Create(CreateAccount),
-    /// List accounts and what is in them
+    /// List accounts and their balances
     List,
-    /// Show one account
+    /// Show an account
     Show {
-        /// Its name or id; not needed where there is one only
+        /// Name or id of the account; may be omitted if there is only one
         account: Option<String>,
     },
-    /// Take an account map from another device of yours, so that this one can check its addresses
+    /// Import an account map from another device, so that this device can check its addresses
     Import {
-        /// What `account export` printed there: `@FILE`, or `-`
+        /// Account map that `account export` printed: `@FILE`, or `-` for standard input
         map: String,
     },
-    /// Print the account map, the one thing besides keys that must not get lost
+    /// Print the account map: besides the keys, the one thing that must not be lost
     Export {
-        /// Its name or id; not needed where there is one only
+        /// Name or id of the account; may be omitted if there is only one
         account: Option<String>,
-        /// In which form
+        /// Format to print
         #[arg(long, value_enum, default_value = "json")]
         format: ExportFormat,
     },
@@ -39,52 +42,52 @@ pub enum AccountVerb {
 /// `account create`.
 #[derive(Debug, Args)]
 pub struct CreateAccount {
-    /// What to call it
+    /// Name of the account
     #[arg(long, default_value = "main")]
     pub name: String,
-    /// What can spend
+    /// Who can spend
     #[arg(long, value_enum, default_value = "two-of-three")]
-    pub kind: Kind,
-    /// Where the three decks of the recovery key are written [default: PROFILE-DIR/decks/ACCOUNT]
+    pub kind: AccountKindArg,
+    /// Folder for the three decks of the recovery key [default: PROFILE-DIR/decks/ACCOUNT]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub decks_dir: Option<PathBuf>,
-    /// Who will keep a deck; give it three times
+    /// Person who will keep a deck; give it three times
     #[arg(long = "holder", value_name = "NAME")]
     pub holders: Vec<String>,
 }
 
-/// The kind of an account.
+/// Who can spend from an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
+pub enum AccountKindArg {
     /// Any two of device, pod and recovery key
     TwoOfThree,
-    /// The same, or the recovery key alone after a year without movement
+    /// The same, or the recovery key alone after a year without a transaction
     TwoOfThreeOrRecovery,
 }
 
 /// Form of an exported account map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
-    /// The whole account map
+    /// The whole account map in JSON
     Json,
     /// The output descriptor alone, with checksum
     Descriptor,
-    /// What Bitcoin Core's `importdescriptors` takes
+    /// Input for Bitcoin Core's `importdescriptors`
     Core,
 }
 
 /// `receive`.
 #[derive(Debug, Args)]
 pub struct Receive {
-    /// Name or id of the account; not needed where there is one only
+    /// Name or id of the account; may be omitted if there is only one
     pub account: Option<String>,
-    /// Ask for this amount in the QR code, such as `0.25 BTC`
+    /// Amount to put into the QR code, such as `0.25 BTC`
     #[arg(long, num_args = 1..=3, value_name = "AMOUNT")]
     pub amount: Vec<String>,
-    /// Show this address again, in place of a fresh one; no pod is asked
+    /// Show this address again instead of a fresh one; does not need the pod
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MAX_INDEX))]
     pub index: Option<u32>,
-    /// Take an address of this account that lies further out than this device has seen in use
+    /// Show an address beyond those that this device has seen in use
     #[arg(long)]
     pub trust_index: bool,
 }
@@ -92,21 +95,21 @@ pub struct Receive {
 /// `pay`.
 #[derive(Debug, Args)]
 pub struct Pay {
-    /// A Bitcoin address or a `bitcoin:` URI
+    /// Bitcoin address or `bitcoin:` URI
     pub payee: Payee,
-    /// How much, with its unit: `0.25 BTC` or `25000 sat`; not needed where the URI says it
+    /// Amount with its unit: `0.25 BTC` or `25000 sat`; may be omitted if the URI has one
     #[arg(num_args = 0..)]
     pub amount: Vec<String>,
-    /// Name or id of the account; not needed where there is one only
+    /// Name or id of the account; may be omitted if there is only one
     #[arg(long)]
     pub account: Option<String>,
-    /// Fee rate in satoshi a virtual byte; the pod's estimate where absent
+    /// Fee rate in satoshi per virtual byte [default: the pod's estimate]
     #[arg(long, value_name = "SAT/VB")]
     pub fee_rate: Option<f64>,
-    /// A word for your own memory, at most 256 characters
+    /// Note for yourself, at most 256 characters
     #[arg(long)]
     pub note: Option<String>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
 }
@@ -116,19 +119,19 @@ pub struct Pay {
 pub enum PaymentVerb {
     /// List payments, newest first
     List {
-        /// Name or id of the account; not needed where there is one only
+        /// Name or id of the account; may be omitted if there is only one
         account: Option<String>,
     },
-    /// Show one payment
+    /// Show a payment
     Show {
-        /// Its id
+        /// Id of the payment
         payment: String,
     },
-    /// Give up a draft, which frees its coins
+    /// Cancel a draft and release its coins
     Cancel {
-        /// Its id
+        /// Id of the payment
         payment: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -137,9 +140,9 @@ pub enum PaymentVerb {
 /// `history`.
 #[derive(Debug, Args)]
 pub struct History {
-    /// Name or id of the account; not needed where there is one only
+    /// Name or id of the account; may be omitted if there is only one
     pub account: Option<String>,
-    /// At most this many entries
+    /// Show at most this many transactions, the newest ones
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub limit: u32,
 }

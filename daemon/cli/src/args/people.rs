@@ -1,4 +1,4 @@
-//! Contacts, invites, and the owner's own card.
+//! The flags of verbs about contacts, invites, and the owner's own profile.
 
 use std::path::PathBuf;
 
@@ -9,96 +9,98 @@ use super::duration::seconds;
 /// `contact …`.
 #[derive(Debug, Subcommand)]
 pub enum ContactVerb {
-    /// Make an invite: whoever gets its text may ask to become a contact, once
+    /// Create an invite; the first person to use it may ask to become a contact
     Invite(NewInvite),
     /// List invites
     Invites,
-    /// Take an invite back, so that nobody can use it any more
+    /// Cancel an invite, so that nobody can use it any more
     Cancel {
-        /// Its id, or the beginning of it
+        /// Id of the invite, or the beginning of it
         invite: String,
     },
-    /// Use somebody's invite
+    /// Accept somebody's invite
     Accept {
-        /// The invite: its text, `@FILE`, or `-`
+        /// Invite: the text itself, `@FILE`, or `-` for standard input
         invite: String,
-        /// What to call them [default: what they call themselves]
+        /// Name for the contact [default: the name they chose]
         #[arg(long)]
         name: Option<String>,
         /// Wait until they have confirmed
         #[arg(long)]
         wait: bool,
-        /// How long to wait
+        /// Longest time to wait
         #[arg(long, value_name = "TIME", default_value = "10m", value_parser = seconds)]
         timeout: u64,
     },
-    /// Say that whoever asks is who they say: you are contacts then
+    /// Confirm the person who used your invite; you are contacts from then on
     Confirm {
         /// Their name, or the beginning of their id
         contact: String,
     },
-    /// List contacts, and those who ask
+    /// List contacts, and people who wait for your confirmation
     List,
-    /// Show one contact
+    /// Show a contact
     Show {
         /// Their name, or the beginning of their id
         contact: String,
     },
-    /// Call a contact otherwise
+    /// Change the name of a contact
     Rename {
-        /// Their name now, or the beginning of their id
+        /// Present name, or the beginning of their id
         contact: String,
-        /// Their name from now on
+        /// New name
         name: String,
     },
-    /// Show what to compare with a contact, so that you know nobody stands between you
+    /// Show the safety number to compare with a contact, which reveals a third party between you
     Safety {
         /// Their name, or the beginning of their id
         contact: String,
     },
-    /// Mark a contact as compared
+    /// Mark a contact as verified after comparing safety numbers
     Verify {
         /// Their name, or the beginning of their id
         contact: String,
-        /// What the other side shows: the line in its QR code, `@FILE`, or `-`; compared here
+        /// Compare with what the contact shows: the text of their QR code, `@FILE`, or `-` for
+        /// standard input
         #[arg(long, value_name = "TEXT")]
         scanned: Option<String>,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Take that mark away
+    /// Remove the verified mark from a contact
     Unverify {
         /// Their name, or the beginning of their id
         contact: String,
     },
-    /// Hear nothing from a contact any more
+    /// Block a contact: nothing they send is accepted
     Block {
         /// Their name, or the beginning of their id
         contact: String,
     },
-    /// Hear from a contact again
+    /// Unblock a contact
     Unblock {
         /// Their name, or the beginning of their id
         contact: String,
     },
-    /// Write a contact as a vCard, for an address book
+    /// Export a contact as a vCard, for an address book
     Export {
         /// Their name, or the beginning of their id
         contact: String,
-        /// The file; nothing is written over [default: print it]
+        /// File to create; an existing file is never overwritten [default: print it]
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
-    /// Know somebody by their vCard: an invite of theirs is known to be theirs then
+    /// Import a contact from a vCard, so that an invite of theirs is recognised
     Import {
         /// The file, or `-` for standard input
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// Write what waits at the place of an invite to a file, for whoever has the invite and no network
+    /// Write what waits at the place of an invite to a file, for somebody who has the invite and no
+    /// network
     ///
-    /// With --qr in place of a file, it is shown as QR codes one after the other, until interrupted.
+    /// With --qr instead of a file, it is shown as a sequence of QR codes until interrupted.
     ExportInvite {
         /// The invite's id, or the beginning of it
         invite: String,
@@ -106,11 +108,11 @@ pub enum ContactVerb {
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
-    /// Forget a contact and all that was said; decline one who asks
+    /// Delete a contact and all messages, or decline somebody who asks
     Remove {
         /// Their name, or the beginning of their id
         contact: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -119,24 +121,24 @@ pub enum ContactVerb {
 /// `contact invite`.
 #[derive(Debug, Args)]
 pub struct NewInvite {
-    /// For whom it is, so that you know later
+    /// Note for yourself about whom it is for
     #[arg(long)]
     pub note: Option<String>,
-    /// How long it can be used, at most 30d
+    /// How long the invite is valid, at most 30d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = seconds)]
     pub valid_for: u64,
-    /// Print it at once, even if it cannot be used yet
+    /// Print the invite at once, even if it cannot be used yet
     #[arg(long)]
     pub no_wait: bool,
-    /// How long to wait until it can be used
+    /// Longest time to wait until the invite can be used
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = seconds)]
     pub timeout: u64,
 }
 
-/// How contacts reach the pod.
+/// How contacts reach your pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Way {
-    /// At its own address first, and through your relays while it is away
+    /// At its own address first, and through your relays while it is offline
     Direct,
     /// Through your relays only: contacts learn neither its address nor when it runs
     Relays,
@@ -145,16 +147,16 @@ pub enum Way {
 /// `profile …`.
 #[derive(Debug, Subcommand)]
 pub enum ProfileVerb {
-    /// Show who you are to your contacts
+    /// Show your profile as contacts see it
     Show,
-    /// Choose the name that your contacts see
+    /// Set the display name that contacts see
     SetName {
-        /// The name
+        /// Display name
         name: String,
     },
-    /// Choose how your contacts reach your pod
+    /// Set how contacts reach your pod
     SetReach {
-        /// The way
+        /// How contacts reach it
         way: Way,
     },
 }

@@ -1,34 +1,35 @@
-//! Relays.
+//! The flags of `relay …`.
 
 use clap::Subcommand;
 
 /// `relay …`.
 #[derive(Debug, Subcommand)]
 pub enum RelayVerb {
-    /// Keep messages at a relay too, for when your pod is away
+    /// Add a relay, which holds messages for you while your pod is offline
     Add {
-        /// Where: `/onion3/…:4001/p2p/…`, as its operator says
+        /// Address of the relay as its operator gives it: `/onion3/…:4001/p2p/…`
         place: String,
-        /// What to call it
+        /// Name for the relay
         #[arg(long)]
         name: Option<String>,
-        /// The operator's invitation, where the relay wants one
+        /// Invitation token of the operator, if the relay requires one
         #[arg(long, value_name = "HEX")]
         token: Option<String>,
     },
-    /// Keep no messages at a relay any more
+    /// Remove a relay
     Remove {
-        /// Its name or its place
+        /// Name or address of the relay
         relay: String,
     },
     /// List relays
     List,
-    /// How messages flow, and how each relay is
+    /// Show mail traffic and the status of each relay
     Status,
-    /// Run a relay on this machine, until it is told to end; --data-dir names its folder, which is made
+    /// Run a relay on this machine until SIGTERM or SIGINT; --data-dir names its folder, which is
+    /// created
     Run,
-    /// Where the relay of this folder is, for whoever wants to use it
+    /// Print the address of the relay in this folder, for people who want to use it
     Place,
-    /// What the relay that runs in this folder has counted
+    /// Print the counters of the relay that runs in this folder
     Metrics,
 }

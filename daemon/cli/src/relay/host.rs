@@ -1,4 +1,4 @@
-//! `relay …` on the machine of a relay: run it, ask where it is and what it counted.
+//! `relay …` for whoever runs a relay on this machine: run it, print its address and its counters.
 
 use std::{io::Write as _, sync::Arc};
 
@@ -18,16 +18,22 @@ use autonomy_daemon::{
     relay_service::{self, RelayEvent, ServiceError},
 };
 
-/// Longest answer of the relay's socket: the counters are two kilobytes.
+/// Longest answer read from the relay's socket, bytes: the counters take two kilobytes.
 const MAX_ANSWER: u64 = 64 * 1024;
 
-/// Where the relay of this folder is.
+/// Prints the address of the relay in this folder. Its keys are made if there are none yet.
+///
+/// # Errors
+/// The keys cannot be read or made.
 pub(super) fn place(context: &Context) -> Result<Answer, Failure> {
     let place = relay_service::address(&absolute(&context.config.relay_dir()))?.to_string();
     Ok(Answer::new(&json!({ "place": place }), place.clone()).with_qr(place))
 }
 
-/// What the relay that runs in this folder has counted.
+/// Prints the counters of the relay that runs in this folder.
+///
+/// # Errors
+/// No relay runs there, or its answer is not understood.
 pub(super) async fn metrics(context: &Context) -> Result<Answer, Failure> {
     let socket = absolute(&context.config.relay_dir()).join("relay.sock");
     let not_running = |error: std::io::Error| {
@@ -41,17 +47,18 @@ pub(super) async fn metrics(context: &Context) -> Result<Answer, Failure> {
     stream.take(MAX_ANSWER).read_to_string(&mut answer).await.map_err(failed)?;
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
     let counted: Snapshot = serde_json::from_str(body)
-        .map_err(|error| Failure::other("relay", format!("its answer is none: {error}")))?;
+        .map_err(|error| Failure::other("relay", format!("its answer is not understood: {error}")))?;
     Ok(Answer::new(&counted, text(&counted)))
 }
 
+/// The counters for people; `--json` has all of them.
 fn text(counted: &Snapshot) -> String {
     let number = |name, value: u64| (name, value.to_string());
     let refused: u64 = counted.refused.values().sum();
     pairs([
         number("queues", counted.queues),
         number("frames", counted.frames),
-        number("listened to", counted.subscribed),
+        number("subscribed queues", counted.subscribed),
         number("deposits", counted.deposits),
         number("pushed", counted.pushed),
         number("acknowledged", counted.acked),
@@ -61,21 +68,25 @@ fn text(counted: &Snapshot) -> String {
     ])
 }
 
-/// Runs the relay until it is told to end. It makes its own runtime.
+/// Runs the relay until SIGTERM or SIGINT, with a runtime of its own. Events are printed as lines.
+///
+/// # Errors
+/// The relay cannot be opened, or fails for good.
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let json = context.out.json;
-    let told: relay_service::Told = Arc::new(move |event| {
-        tell_service_manager(&event);
+    let observer: relay_service::RelayObserver = Arc::new(move |event| {
+        notify_service_manager(&event);
         let line = if json { json_of(&event).to_string() } else { sentence(&event) };
         let mut out = std::io::stdout().lock();
-        // A relay runs on when nobody listens.
+        // A relay keeps running when standard output is closed.
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     });
-    Ok(relay_service::run(&absolute(&context.config.relay_dir()), &context.config, told)?)
+    Ok(relay_service::run(&absolute(&context.config.relay_dir()), &context.config, observer)?)
 }
 
-/// systemd's readiness protocol; does nothing elsewhere. Without the address: it would end in a log.
-fn tell_service_manager(event: &RelayEvent) {
+/// Reports readiness and status to systemd; does nothing elsewhere. The address is left out, since
+/// the status ends up in a log.
+fn notify_service_manager(event: &RelayEvent) {
     use sd_notify::NotifyState::{Ready, Status, Stopping};
     let text = sentence(event);
     let state = match event {
@@ -86,16 +97,18 @@ fn tell_service_manager(event: &RelayEvent) {
     let _ = sd_notify::notify(false, &state);
 }
 
+/// An event as a sentence for people.
 fn sentence(event: &RelayEvent) -> String {
     match event {
-        RelayEvent::Place(place) => format!("this relay is {place}"),
+        RelayEvent::Place(place) => format!("relay address: {place}"),
         RelayEvent::Bootstrap(percent) => format!("starting Tor: {percent} %"),
-        RelayEvent::Service(state) => format!("the relay's onion is {state}"),
+        RelayEvent::Service(state) => format!("the relay's onion service is {state}"),
         RelayEvent::Warning(warning) => format!("warning: {warning}"),
-        RelayEvent::Stopping => "the relay ends".to_owned(),
+        RelayEvent::Stopping => "the relay is stopping".to_owned(),
     }
 }
 
+/// An event as JSON.
 fn json_of(event: &RelayEvent) -> Value {
     match event {
         RelayEvent::Place(place) => json!({ "event": "place", "place": place }),

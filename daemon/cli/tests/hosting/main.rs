@@ -1,6 +1,6 @@
 //! Two pods in one process, on one Tor client: what a host of pods does, and a person with two profiles.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use autonomy_messaging::{
     provision::{Bundle, BundleTerms},
 };
 use autonomy_node::{Answer, Caller, Command, Request};
-use autonomy_onion::{DialPolicy, OnionAddress, PrivateNetwork, Role, Tor, TorConfig, TorNetwork};
+use autonomy_onion::{CircuitRole, DialPolicy, OnionAddress, PrivateNetwork, Tor, TorConfig, TorNetwork};
 use autonomy_store::Unlock;
 use autonomy_wallet::bitcoin::Network;
 use rand_core::OsRng;
@@ -80,11 +80,11 @@ async fn answers(pod: &PodHandle) -> bool {
 
 async fn dials(tor: &Tor, address: &OnionAddress) -> bool {
     tor.rotate(address);
-    tor.connect(address, PLACE_PORT, &DialPolicy::new(Role::DEPOSIT)).await.is_ok()
+    tor.connect(address, PLACE_PORT, &DialPolicy::new(CircuitRole::DEPOSIT)).await.is_ok()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_pods_share_a_tor_client_and_one_is_stopped() {
+async fn two_pods_share_a_tor_client_and_one_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (adopted(&folder, 1), adopted(&folder, 2));
     let tor = tor(&folder).await;

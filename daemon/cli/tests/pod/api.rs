@@ -1,4 +1,4 @@
-//! Whatever is sent to the door, the answer is a problem that says what is wrong, nothing changes, and the pod goes on.
+//! Malformed requests: the answer is a problem that says what is wrong, nothing changes, and the pod keeps running.
 
 use std::{io::Write as _, os::unix::net::UnixStream};
 
@@ -15,7 +15,7 @@ const KEY: &str = "Idempotency-Key: k1";
 const NOTHING: &str = "00000000000000000000000000000000";
 
 #[test]
-fn the_document_served_is_the_document_committed() {
+fn served_api_document_equals_committed_one() {
     let (_chain, node) = bitcoind();
     let home = Home::adopted(node);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
@@ -50,7 +50,7 @@ fn state(home: &Home) -> Vec<Value> {
 }
 
 #[test]
-fn every_route_refuses_every_kind_of_nonsense_in_the_same_form() {
+fn every_route_refuses_malformed_input_as_a_problem() {
     let (_chain, node) = bitcoind();
     let home = Home::adopted(node);
     home.account();
@@ -92,7 +92,7 @@ fn every_route_refuses_every_kind_of_nonsense_in_the_same_form() {
 }
 
 #[test]
-fn routes_and_methods_that_are_not_there_are_named_as_such() {
+fn unknown_routes_and_methods_are_problems() {
     let (_chain, node) = bitcoind();
     let home = Home::adopted(node);
     for path in ["/", "/v1", "/v2/status", "/v1/status/", "/v1//status", "/v1/../status", "/v1/%2e"] {
@@ -123,7 +123,7 @@ fn routes_and_methods_that_are_not_there_are_named_as_such() {
 }
 
 #[test]
-fn a_body_is_json_of_a_bounded_size() {
+fn body_must_be_json_of_bounded_size() {
     let (_chain, node) = bitcoind();
     let home = Home::adopted(node);
     let good = br#"{"name":"main","kind":"two_of_three"}"#;
@@ -147,7 +147,7 @@ fn a_body_is_json_of_a_bounded_size() {
 }
 
 #[test]
-fn a_repeat_gets_the_same_answer_and_another_request_under_its_key_none() {
+fn repeat_gets_same_answer_and_reused_key_is_refused() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let first = home.begin("k2").ok();
@@ -160,7 +160,7 @@ fn a_repeat_gets_the_same_answer_and_another_request_under_its_key_none() {
 }
 
 #[test]
-fn broken_off_and_foreign_talk_leaves_the_door_open_for_others() {
+fn broken_and_non_http_requests_do_not_stop_the_server() {
     let (_chain, node) = bitcoind();
     let home = Home::adopted(node);
     let before = state(&home);
@@ -186,7 +186,7 @@ fn broken_off_and_foreign_talk_leaves_the_door_open_for_others() {
 }
 
 #[test]
-fn headers_beyond_measure_are_not_read_to_their_end() {
+fn oversized_headers_are_not_read_to_the_end() {
     let (_chain, node) = bitcoind();
     let home = Home::adopted(node);
     let long = format!("X: {}", "x".repeat(1 << 20));

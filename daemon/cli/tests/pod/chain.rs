@@ -8,12 +8,12 @@ use autonomy_testnet::{
 use serde_json::json;
 
 use crate::{
-    home::{Home, PATIENCE, bitcoind, bitcoind_alone},
+    home::{Home, TEST_TIMEOUT, bitcoind, bitcoind_alone},
     owner::as_type,
 };
 
 #[test]
-fn a_bitcoind_that_goes_and_comes_back_is_told_of_and_followed() {
+fn bitcoind_restart_is_reported_and_followed() {
     let (_chain, node) = bitcoind_alone();
     let mut home = Home::adopted(node);
     let height = home.get("/v1/status")["chain"]["height"].clone();
@@ -32,7 +32,7 @@ fn a_bitcoind_that_goes_and_comes_back_is_told_of_and_followed() {
 }
 
 #[test]
-fn a_bitcoind_that_hangs_holds_up_nobody_but_the_chain() {
+fn hanging_bitcoind_delays_only_the_chain() {
     let (_chain, node) = bitcoind_alone();
     let mut home = Home::adopted(node);
     let frozen = Frozen::hold(node);
@@ -62,7 +62,7 @@ impl Drop for Frozen<'_> {
 }
 
 #[test]
-fn a_login_that_bitcoind_refuses_is_told_as_such() {
+fn refused_bitcoind_login_is_reported() {
     let (_chain, node) = bitcoind();
     let mut home = Home::new(node, "regtest");
     let section =
@@ -80,7 +80,7 @@ fn a_login_that_bitcoind_refuses_is_told_as_such() {
 }
 
 #[test]
-fn another_network_and_another_chain_change_nothing() {
+fn bitcoind_of_another_network_or_chain_changes_nothing() {
     let (_chain, node) = bitcoind();
     let mut signet = Home::new(node, "signet");
     signet.start();
@@ -105,7 +105,7 @@ fn another_network_and_another_chain_change_nothing() {
 }
 
 #[test]
-fn a_reorganisation_and_a_forgetful_mempool_are_followed() {
+fn reorganisation_and_mempool_eviction_are_followed() {
     let (_chain, node) = bitcoind_alone();
     let home = Home::adopted(node);
     let account = home.account();
@@ -120,7 +120,7 @@ fn a_reorganisation_and_a_forgetful_mempool_are_followed() {
     node.kill();
     node.restart().unwrap();
     let _ = node.rpc().call("sendrawtransaction", &json!([raw]));
-    let back = clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&txid)));
+    let back = clock::wait_until(TEST_TIMEOUT, || node.mempool().is_ok_and(|txids| txids.contains(&txid)));
     assert!(back.is_ok());
     home.wait_for_balance("unconfirmed_sat", 70_000);
     node.mine(1).unwrap();
@@ -128,7 +128,7 @@ fn a_reorganisation_and_a_forgetful_mempool_are_followed() {
 }
 
 #[test]
-fn a_payment_that_is_replaced_by_another_counts_once() {
+fn replaced_payment_counts_once() {
     let (_chain, node) = bitcoind_alone();
     let home = Home::adopted(node);
     let account = home.account();
@@ -139,7 +139,7 @@ fn a_payment_that_is_replaced_by_another_counts_once() {
     home.wait_for_balance("unconfirmed_sat", 90_000);
     let dearer = miner.call("bumpfee", &json!([txid, {"fee_rate": 30}])).unwrap()["txid"].clone();
     let path = format!("/v1/accounts/{}/history", account.id);
-    let told = clock::wait_until(PATIENCE, || {
+    let told = clock::wait_until(TEST_TIMEOUT, || {
         let entries = home.get(&path)["entries"].clone();
         entries.as_array().is_some_and(|entries| entries.len() == 1 && entries[0]["txid"] == dearer)
     });
@@ -150,7 +150,7 @@ fn a_payment_that_is_replaced_by_another_counts_once() {
 }
 
 #[test]
-fn a_payment_in_flight_survives_a_bitcoind_that_is_away_when_it_is_sent() {
+fn payment_sent_without_bitcoind_is_broadcast_later() {
     let (_chain, node) = bitcoind_alone();
     let mut home = Home::adopted(node);
     let account = home.funded(node, 1_000_000);
@@ -162,14 +162,14 @@ fn a_payment_in_flight_survives_a_bitcoind_that_is_away_when_it_is_sent() {
     home.cut();
     node.restart().unwrap();
     let there =
-        clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&signed.txid)));
+        clock::wait_until(TEST_TIMEOUT, || node.mempool().is_ok_and(|txids| txids.contains(&signed.txid)));
     assert!(there.is_ok(), "{:?}", home.payment(&signed.id));
     node.mine(1).unwrap();
     home.wait_for_balance("confirmed_sat", 750_000 - signed.fee_sat);
 }
 
 #[test]
-fn a_reorganisation_deeper_than_the_pod_remembers_changes_nothing_and_heals() {
+fn too_deep_reorganisation_changes_nothing_and_recovers() {
     let (_chain, node) = bitcoind_alone();
     let mut home = Home::adopted(node);
     home.funded(node, 60_000);

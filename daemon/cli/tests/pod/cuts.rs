@@ -7,7 +7,7 @@ use autonomy_api::{Account, Payment, PaymentState};
 use autonomy_testnet::clock;
 
 use crate::{
-    home::{Home, PATIENCE, bitcoind},
+    home::{Home, TEST_TIMEOUT, bitcoind},
     http::Answer,
     owner::as_type,
 };
@@ -34,7 +34,7 @@ fn moments() -> impl Iterator<Item = Duration> {
 }
 
 #[test]
-fn addresses_are_given_once_each_whenever_the_power_goes() {
+fn addresses_are_given_once_across_power_cuts() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let account = home.account();
@@ -50,7 +50,7 @@ fn addresses_are_given_once_each_whenever_the_power_goes() {
 }
 
 #[test]
-fn an_account_is_made_once_whenever_the_power_goes() {
+fn account_is_made_once_across_power_cuts() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let mut indices = Vec::new();
@@ -70,7 +70,7 @@ fn an_account_is_made_once_whenever_the_power_goes() {
 }
 
 #[test]
-fn payments_are_made_once_whenever_the_power_goes() {
+fn payments_are_made_once_across_power_cuts() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let account = home.funded(node, 100_000_000);
@@ -99,7 +99,7 @@ fn payments_are_made_once_whenever_the_power_goes() {
 }
 
 #[test]
-fn at_the_command_line_a_payment_outlives_a_power_cut_after_every_step() {
+fn cli_payment_survives_a_power_cut_after_every_step() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let account = home.device(&["account", "create"])["id"].clone();
@@ -122,7 +122,7 @@ fn at_the_command_line_a_payment_outlives_a_power_cut_after_every_step() {
     home.wait_until_sent(payment["id"].as_str().unwrap());
     node.mine(1).unwrap();
     let state = || home.device(&["payment", "list"])["payments"][0]["state"].clone();
-    assert!(clock::wait_until(PATIENCE, || state() == "confirmed").is_ok(), "{}", state());
+    assert!(clock::wait_until(TEST_TIMEOUT, || state() == "confirmed").is_ok(), "{}", state());
     home.cut();
     assert_eq!(home.device(&["history"])["entries"].as_array().unwrap().len(), 2);
 }

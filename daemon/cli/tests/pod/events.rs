@@ -3,12 +3,12 @@
 use autonomy_testnet::clock;
 
 use crate::{
-    home::{Home, PATIENCE, bitcoind},
+    home::{Home, TEST_TIMEOUT, bitcoind},
     http::{Listener, ids},
 };
 
 #[test]
-fn a_listener_hears_what_happens_and_resumes_where_it_left() {
+fn event_stream_resumes_after_the_last_event() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let mut live = Listener::open(&home.socket(), "", &[]);
@@ -35,7 +35,7 @@ fn a_listener_hears_what_happens_and_resumes_where_it_left() {
 }
 
 #[test]
-fn a_place_to_resume_from_is_a_number() {
+fn last_event_id_must_be_a_number() {
     let (_chain, node) = bitcoind();
     let home = Home::adopted(node);
     for id in ["-1", "x", "1.5", "", "18446744073709551616", "\u{e9}"] {
@@ -46,13 +46,13 @@ fn a_place_to_resume_from_is_a_number() {
 }
 
 #[test]
-fn a_pod_that_ends_ends_its_streams_and_takes_its_socket_away() {
+fn stopping_pod_ends_streams_and_removes_socket() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let listeners: Vec<Listener> = (0..3).map(|_| Listener::open(&home.socket(), "", &[])).collect();
     let begun = clock::now();
     assert!(home.terminate(), "{}", home.log());
-    assert!(begun.elapsed() < PATIENCE / 2);
+    assert!(begun.elapsed() < TEST_TIMEOUT / 2);
     assert!(!home.socket().exists());
     listeners.into_iter().for_each(|listener| drop(listener.read_out()));
 }

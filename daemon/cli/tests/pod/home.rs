@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::http::{self, Answer};
 
 /// The longest that anything here may take on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A Tor network that does not answer.
 const DEAD_NETWORK: &str = r#"
@@ -199,7 +199,7 @@ impl Home {
     pub(crate) fn ends(&mut self) -> ExitStatus {
         let mut pod = self.pod.take().unwrap();
         let mut ended = None;
-        let waited = clock::wait_until(PATIENCE, || {
+        let waited = clock::wait_until(TEST_TIMEOUT, || {
             ended = pod.try_wait().unwrap();
             ended.is_some()
         });
@@ -230,7 +230,7 @@ impl Home {
     /// Waits until the pod's own status is as `ready` wants it.
     pub(crate) fn wait(&self, what: &str, ready: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
-        let waited = clock::wait_until(PATIENCE, || {
+        let waited = clock::wait_until(TEST_TIMEOUT, || {
             let answer = self.ask("GET", "/v1/status", &[], b"");
             last = serde_json::from_str(&answer.body).unwrap_or_default();
             answer.status == 200 && ready(&last)
@@ -261,7 +261,7 @@ impl Home {
     }
 
     pub(crate) fn wait_for_balance(&self, part: &str, sat: u64) {
-        let waited = clock::wait_until(PATIENCE, || self.balance(part) == sat);
+        let waited = clock::wait_until(TEST_TIMEOUT, || self.balance(part) == sat);
         assert!(waited.is_ok(), "{part} is {} and not {sat}\n{}", self.balance(part), self.log());
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::home::PATIENCE;
+use crate::home::TEST_TIMEOUT;
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +58,7 @@ impl Answer {
 /// Sends bytes, whatever they are, and reads until the pod closes.
 pub(crate) fn send(socket: &Path, request: &[u8]) -> Answer {
     let Ok(mut stream) = UnixStream::connect(socket) else { return Answer::read(b"") };
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     // Who refuses early may close before all is sent.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
@@ -86,7 +86,7 @@ impl Listener {
     pub(crate) fn open(socket: &Path, query: &str, headers: &[&str]) -> Self {
         let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         let mut stream = UnixStream::connect(socket).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         write!(stream, "GET /v1/events{query} HTTP/1.0\r\n{headers}\r\n").unwrap();
         let mut listener = Self { stream, heard: Vec::new() };
         listener.until("\r\n\r\n");

@@ -12,5 +12,5 @@ mod cuts;
 mod events;
 mod home;
 mod http;
-mod life;
+mod lifecycle;
 mod owner;

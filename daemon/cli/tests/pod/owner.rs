@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cosigner,
-    home::{Home, PATIENCE},
+    home::{Home, TEST_TIMEOUT},
     http::Answer,
 };
 
@@ -59,7 +59,7 @@ impl Home {
     /// Waits until the network has a payment.
     pub(crate) fn wait_until_sent(&self, id: &str) {
         let sent = || matches!(self.payment(id).state, PaymentState::Seen | PaymentState::Confirmed);
-        assert!(clock::wait_until(PATIENCE, sent).is_ok(), "{:?}\n{}", self.payment(id), self.log());
+        assert!(clock::wait_until(TEST_TIMEOUT, sent).is_ok(), "{:?}\n{}", self.payment(id), self.log());
     }
 
     pub(crate) fn payment(&self, id: &str) -> Payment {

@@ -1,5 +1,5 @@
 //! A relay as the program runs it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod process;
 #[allow(dead_code, reason = "shared with the tests of the relay itself, which use all of it")]

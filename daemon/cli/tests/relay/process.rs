@@ -169,7 +169,7 @@ impl User {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relay_is_run_used_stopped_and_run_again() {
+async fn relay_keeps_frames_across_a_restart() {
     let mut process = Process::new();
     let told = process.json(&["relay", "place"])["place"].as_str().unwrap().to_owned();
     let mut lines = process.start();

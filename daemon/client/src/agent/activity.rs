@@ -1,4 +1,4 @@
-//! Knows whether anything is being asked, and for how long nothing was.
+//! Measures for how long nothing has been in progress.
 
 use std::{
     sync::{
@@ -10,25 +10,28 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Counts what goes on. Clones count together.
+/// Counts what is in progress. Clones share the count.
 #[derive(Debug, Clone, Default)]
 pub struct Activity(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// How many guards exist.
     busy: AtomicUsize,
+    /// Notified when a guard is made or dropped.
     changed: Notify,
 }
 
 impl Activity {
-    /// Something goes on until the returned guard is dropped.
+    /// Counts one thing as in progress until the returned guard is dropped.
+    #[must_use = "the guard is what counts"]
     pub fn begin(&self) -> Busy {
         self.0.busy.fetch_add(1, Ordering::SeqCst);
         self.0.changed.notify_one();
         Busy(self.clone())
     }
 
-    /// Returns once nothing has gone on for `limit` without a break.
+    /// Returns once nothing has been in progress for `limit` without interruption.
     pub async fn idle_for(&self, limit: Duration) {
         loop {
             let changed = self.0.changed.notified();
@@ -41,7 +44,7 @@ impl Activity {
     }
 }
 
-/// Something that goes on.
+/// Something in progress, until it is dropped.
 #[derive(Debug)]
 pub struct Busy(Activity);
 
@@ -64,7 +67,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(1);
 
     #[tokio::test]
-    async fn a_stream_that_stays_open_keeps_it_awake_and_its_end_starts_the_clock() {
+    async fn open_stream_prevents_idle_and_its_end_starts_the_time() {
         let activity = Activity::default();
         let stream = activity.begin();
         drop(activity.begin());
@@ -75,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_in_between_is_noticed() {
+    async fn short_request_restarts_the_idle_time() {
         let activity = Activity::default();
         let mut waiting = pin!(activity.idle_for(SHORT));
         assert!(poll!(&mut waiting).is_pending());

@@ -1,4 +1,4 @@
-//! The agent's process.
+//! The agent's process: from its setup to its end.
 
 use std::io::{self, IsTerminal};
 
@@ -7,17 +7,17 @@ use tokio::sync::watch;
 
 use super::{
     Setup,
-    door::{AgentLock, Door, DoorError},
+    acceptor::{Acceptor, AcceptorError, AgentLock},
     serve::{Link, serve},
     setup::SetupError,
     status::Progress,
 };
 use crate::{files::private_dir, tor};
 
-/// Reads the setup from standard input, leaves the terminal of whoever started it, and serves until idle.
+/// Reads the setup from standard input, starts a session of its own, and serves until it is idle.
 ///
 /// # Errors
-/// [`AgentError`]; the command that started it reads them from the agent's log.
+/// [`AgentError`]; the command that started the agent reads it from the agent's log.
 pub async fn run() -> Result<(), AgentError> {
     if io::stdin().is_terminal() {
         return Err(AgentError::Terminal);
@@ -30,35 +30,36 @@ pub async fn run() -> Result<(), AgentError> {
     }
     let lock = match AgentLock::take(&setup.socket) {
         // Another command was faster: its agent serves both.
-        Err(DoorError::Running) => return Ok(()),
+        Err(AcceptorError::Running) => return Ok(()),
         lock => lock?,
     };
-    let door = Door::open(&setup.socket, &lock)?;
+    let acceptor = Acceptor::open(&setup.socket, &lock)?;
     let (fingerprint, idle) = (setup.fingerprint(), setup.idle());
-    let (tell, link) = watch::channel(Link::begin());
+    let (sender, link) = watch::channel(Link::begin());
     tokio::select! {
-        served = serve(door, fingerprint, idle, link) => served?,
-        () = connect(setup, tell) => {}
+        served = serve(acceptor, fingerprint, idle, link) => served?,
+        () = connect(setup, sender) => {}
     }
     drop(lock);
     Ok(())
 }
 
-/// Makes the link and then waits for ever: the transport must live as long as the agent.
-async fn connect(setup: Setup, tell: watch::Sender<Link>) {
+/// Connects and then waits for ever: the transport must exist as long as the agent.
+async fn connect(setup: Setup, sender: watch::Sender<Link>) {
     let progress = |news: BootstrapProgress| {
-        tell.send_modify(|link| link.progress = progress_of(&news));
+        sender.send_modify(|link| link.progress = progress_of(&news));
     };
     let link = match tor::link(&setup, progress).await {
         Ok(transport) => Link::ready(transport),
         Err(error) => Link::failed(error.to_string()),
     };
     drop(setup);
-    tell.send_replace(link);
+    sender.send_replace(link);
     std::future::pending::<()>().await;
 }
 
-/// The same for a person: percent, and why it does not go on.
+/// Tor's progress in the agent's form: percent, and why it does not proceed.
+#[must_use]
 pub fn progress_of(news: &BootstrapProgress) -> Progress {
     let percent = (news.fraction.clamp(0.0, 1.0) * 100.0) as u8;
     let text = match &news.stuck {
@@ -82,7 +83,7 @@ pub enum AgentError {
     Folder(String),
     /// No socket.
     #[error(transparent)]
-    Door(#[from] DoorError),
+    Acceptor(#[from] AcceptorError),
     /// The socket failed.
     #[error("the agent's socket failed: {0}")]
     Socket(#[from] io::Error),

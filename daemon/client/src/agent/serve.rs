@@ -1,4 +1,7 @@
-//! The proxy: what comes in at the socket goes to the pod, and the answer streams back.
+//! The proxy: a request at the socket is passed to the pod, and the answer streams back.
+//!
+//! Only a few headers pass in each direction, so that nothing of the command's HTTP client reaches
+//! the pod. Answers of the agent itself carry a mark that a pod cannot set.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,8 +17,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use tokio::sync::{Notify, watch};
 
 use super::{
+    acceptor::Acceptor,
     activity::Activity,
-    door::Door,
     status::{AgentStatus, Phase, Progress},
 };
 use crate::{
@@ -25,7 +28,8 @@ use crate::{
 };
 use autonomy_api::{MAX_PARCEL_BODY, MAX_SIGNED_BODY, Problem};
 
-/// Largest request passed on: a parcel of messages, 16.7 MB. An approval with its PSBT has at most 6 MiB.
+/// Largest request that is passed on: a parcel of messages, 16.7 MB. An approval with its PSBT has
+/// at most 6 MiB.
 const MAX_REQUEST: usize = MAX_PARCEL_BODY;
 const _: () = assert!(MAX_SIGNED_BODY <= MAX_REQUEST);
 
@@ -37,57 +41,66 @@ const TO_POD: [HeaderName; 4] = [
     HeaderName::from_static("last-event-id"),
 ];
 
-/// Headers passed back; the connection's own are made anew. The agent's mark ([`FROM_AGENT`]) is not among them: a pod
-/// cannot speak in the agent's name.
+/// Headers passed back; those of the connection are made anew. The agent's mark ([`FROM_AGENT`]) is
+/// not among them, so a pod cannot pretend to be the agent.
 const FROM_POD: [HeaderName; 3] = [header::CONTENT_TYPE, header::CACHE_CONTROL, header::CONTENT_LENGTH];
 
-/// Time that a failed agent stays, so that the command that started it can read why.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Time that a failed agent keeps running, so that the command that started it can read the reason.
+const FAILURE_GRACE: Duration = Duration::from_secs(3);
 
-/// Time for answers under way when the agent is told to end.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Time for answers under way when the agent ends.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// The link to the pod as the task that makes it tells of it: progress, and the transport once there is one.
+/// The connection to the pod as its task reports it: progress, and the transport once there is one.
 #[derive(Debug, Clone)]
 pub struct Link {
-    /// How far it is.
+    /// How far the connection is.
     pub progress: Progress,
     /// Present once [`Phase::Ready`].
     pub transport: Option<Transport>,
 }
 
 impl Link {
-    /// A link of which nothing is done yet.
+    /// A link before anything was done.
+    #[must_use]
     pub fn begin() -> Self {
         Self { progress: Progress::begin(), transport: None }
     }
 
-    /// A link that is up.
+    /// A link that is connected.
+    #[must_use]
     pub fn ready(transport: Transport) -> Self {
         let progress = Progress { phase: Phase::Ready, percent: 100, text: "ready".to_owned() };
         Self { progress, transport: Some(transport) }
     }
 
-    /// A link that will not come up.
+    /// A link that cannot be connected, with the reason for people.
+    #[must_use]
     pub fn failed(why: String) -> Self {
         Self { progress: Progress { phase: Phase::Failed, percent: 0, text: why }, transport: None }
     }
 }
 
+/// What the handlers share.
 #[derive(Clone)]
 struct Shared {
+    /// Names the setup, so that a command can tell an outdated agent.
     fingerprint: Arc<str>,
+    /// The connection to the pod.
     link: watch::Receiver<Link>,
+    /// Keeps the agent running while requests are under way.
     activity: Activity,
+    /// Notified by `POST /agent/stop`.
     stop: Arc<Notify>,
 }
 
-/// Serves until told to stop, until nothing was asked for `idle`, or until the link has failed.
+/// Serves until it is asked to stop, until nothing was requested for `idle`, or until the link has
+/// failed.
 ///
 /// # Errors
-/// When the socket fails.
+/// The socket failed.
 pub async fn serve(
-    door: Door,
+    acceptor: Acceptor,
     fingerprint: String,
     idle: Duration,
     link: watch::Receiver<Link>,
@@ -105,40 +118,44 @@ pub async fn serve(
         .fallback(proxy)
         .with_state(shared);
     let end = Arc::new(Notify::new());
-    let told = end.clone();
-    let server = axum::serve(door, router).with_graceful_shutdown(async move { told.notified().await });
+    let ended = end.clone();
+    let server = axum::serve(acceptor, router).with_graceful_shutdown(async move { ended.notified().await });
     let server = IntoFuture::into_future(server);
     tokio::pin!(server);
     tokio::select! {
         done = &mut server => return done,
-        () = stop.notified() => tracing::info!("told to end"),
-        () = activity.idle_for(idle) => tracing::info!("idle, ending"),
-        () = last_words(link) => {}
+        () = stop.notified() => tracing::info!("stopped by a command"),
+        () = activity.idle_for(idle) => tracing::info!("stopping after a time without requests"),
+        () = failure_grace(link) => {}
     }
     end.notify_one();
-    // An event stream never ends by itself: after the farewell it is cut.
-    tokio::time::timeout(FAREWELL, server).await.unwrap_or(Ok(()))
+    // An event stream never ends by itself, so it is cut off after the grace time.
+    tokio::time::timeout(SHUTDOWN_GRACE, server).await.unwrap_or(Ok(()))
 }
 
-/// Returns some time after the link has failed.
-async fn last_words(mut link: watch::Receiver<Link>) {
+/// Returns [`FAILURE_GRACE`] after the link has failed; never, where it does not fail.
+async fn failure_grace(mut link: watch::Receiver<Link>) {
     if link.wait_for(|link| link.progress.phase == Phase::Failed).await.is_err() {
         std::future::pending::<()>().await;
     }
-    tokio::time::sleep(LAST_WORDS).await;
+    tokio::time::sleep(FAILURE_GRACE).await;
 }
 
+/// `GET /agent/status`. It does not count as a request to the pod.
 async fn status(State(shared): State<Shared>) -> Json<AgentStatus> {
     let Progress { phase, percent, text } = shared.link.borrow().progress.clone();
     let setup = shared.fingerprint.to_string();
     Json(AgentStatus { setup, phase, bootstrap_percent: percent, text, pid: std::process::id() })
 }
 
+/// `POST /agent/stop`.
 async fn stop_agent(State(shared): State<Shared>) -> StatusCode {
     shared.stop.notify_one();
     StatusCode::NO_CONTENT
 }
 
+/// Any other request: passed on once the link is ready. The agent counts as busy until the last
+/// byte of the answer was read.
 async fn proxy(State(shared): State<Shared>, request: Request) -> Response {
     let busy = shared.activity.begin();
     let request = match for_pod(request).await {
@@ -167,6 +184,9 @@ async fn proxy(State(shared): State<Shared>, request: Request) -> Response {
 }
 
 /// The request as the pod gets it: method, path, a few headers, and the whole body.
+///
+/// # Errors
+/// The agent's own answer to a request that is too large or breaks off.
 async fn for_pod(request: Request) -> Result<http::Request<Full<hyper::body::Bytes>>, Response> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, MAX_REQUEST).collect().await.map_err(|_| {
@@ -180,7 +200,10 @@ async fn for_pod(request: Request) -> Result<http::Request<Full<hyper::body::Byt
     Ok(outgoing)
 }
 
-/// Waits for the link.
+/// Waits until the link is ready.
+///
+/// # Errors
+/// The reason why it never will be.
 async fn ready(mut link: watch::Receiver<Link>) -> Result<Transport, String> {
     let link = link.wait_for(|link| link.progress.phase != Phase::Starting).await;
     match link {
@@ -189,6 +212,7 @@ async fn ready(mut link: watch::Receiver<Link>) -> Result<Transport, String> {
     }
 }
 
+/// Copies the named headers.
 fn copy(names: &[HeaderName], from: &http::HeaderMap, to: &mut http::HeaderMap) {
     for name in names {
         if let Some(value) = from.get(name) {
@@ -197,6 +221,8 @@ fn copy(names: &[HeaderName], from: &http::HeaderMap, to: &mut http::HeaderMap) 
     }
 }
 
+/// The agent's own answer where the pod gave none. Its kind tells a command whether the request may
+/// have been carried out.
 fn no_answer(trouble: Trouble, why: String) -> Response {
     let (kind, title, status) = match trouble {
         Trouble::NoConnection => (UNREACHABLE, "Pod not reachable", StatusCode::SERVICE_UNAVAILABLE),
@@ -207,7 +233,7 @@ fn no_answer(trouble: Trouble, why: String) -> Response {
     problem(kind, title, status, why)
 }
 
-/// An answer of the agent's own, marked as such.
+/// An answer of the agent itself, marked as such.
 fn problem(kind: &str, title: &str, status: StatusCode, detail: String) -> Response {
     let headers = [
         (HeaderName::from_static(FROM_AGENT), HeaderValue::from_static("1")),

@@ -1,4 +1,4 @@
-//! What an agent is given, by its standard input.
+//! What an agent gets through its standard input.
 
 use std::{
     io::{self, Read},
@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// Largest setup read: keys, paths, and a network file of at most 256 KiB.
+/// Largest setup that is read, bytes: keys, paths, and a network file of at most 256 KiB.
 const MAX_SETUP: u64 = 512 * 1024;
 
-/// All an agent needs to reach one pod as one device, and nothing it could spend with.
+/// Everything an agent needs to reach one pod as one device, and nothing that could spend. Keys are
+/// wiped when it is dropped.
 #[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(deny_unknown_fields)]
 pub struct Setup {
@@ -25,7 +26,7 @@ pub struct Setup {
     pub app_onion: [u8; 32],
     /// The pod's Ed25519 key, which its TLS certificate must show.
     pub pod_key: [u8; 32],
-    /// A private Tor network, as its file says it; the public one where absent.
+    /// The text of a private Tor network's file; the public network where absent.
     pub tor_network: Option<String>,
     /// Bridge lines; if any, only bridges are used.
     #[zeroize(skip)]
@@ -33,15 +34,15 @@ pub struct Setup {
     /// Programs that speak the bridges' protocols.
     #[zeroize(skip)]
     pub bridge_programs: Vec<BridgeProgram>,
-    /// Seconds that a start of Tor may take; the usual limit where absent.
+    /// Seconds that a start of Tor may take; 300 where absent.
     pub bootstrap_seconds: Option<u64>,
-    /// Folder for Tor's state and cache.
+    /// Folder of Tor's state and cache.
     #[zeroize(skip)]
     pub tor_dir: PathBuf,
-    /// Where the agent listens.
+    /// Path of the agent's socket.
     #[zeroize(skip)]
     pub socket: PathBuf,
-    /// Seconds without a request after which it ends.
+    /// Seconds without a request after which the agent ends.
     pub idle_seconds: u64,
 }
 
@@ -49,7 +50,7 @@ pub struct Setup {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BridgeProgram {
-    /// Names it answers to in bridge lines.
+    /// The protocol names in bridge lines that the program serves.
     pub protocols: Vec<String>,
     /// The program.
     pub program: PathBuf,
@@ -58,10 +59,10 @@ pub struct BridgeProgram {
 }
 
 impl Setup {
-    /// Reads a setup until the end of `input`.
+    /// Reads a setup from `input` until its end.
     ///
     /// # Errors
-    /// [`SetupError`] when the input fails, is too long, or is no setup.
+    /// The input fails, is too long, or is not a setup.
     pub fn read(input: impl Read) -> Result<Self, SetupError> {
         let mut bytes = Zeroizing::new(Vec::new());
         input.take(MAX_SETUP + 1).read_to_end(&mut bytes)?;
@@ -71,7 +72,9 @@ impl Setup {
         ciborium::from_reader(bytes.as_slice()).map_err(|error| SetupError::NotASetup(error.to_string()))
     }
 
-    /// The bytes that [`Setup::read`] takes.
+    /// The bytes that [`Setup::read`] reads.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "plain values are written to memory")]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         // Room for everything at once, so that no copy of the keys is left behind by growing.
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SETUP as usize));
@@ -79,8 +82,9 @@ impl Setup {
         bytes
     }
 
-    /// Names this setup without telling it: an agent with another fingerprint belongs to an earlier pod,
-    /// certificate, network or version of the program, and is replaced.
+    /// Names this setup without revealing it. An agent with another fingerprint belongs to an
+    /// earlier pod, certificate, network or version of the program, and is replaced.
+    #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new_with_prefix(b"autonomy agent setup v1\0");
         hash.update(env!("CARGO_PKG_VERSION"));
@@ -89,6 +93,7 @@ impl Setup {
     }
 
     /// Time without a request after which the agent ends.
+    #[must_use]
     pub fn idle(&self) -> Duration {
         Duration::from_secs(self.idle_seconds)
     }
@@ -110,14 +115,14 @@ impl std::fmt::Debug for Setup {
     }
 }
 
-/// Why standard input held no setup.
+/// Why standard input had no setup.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// It could not be read.
     #[error("the agent could not read its setup: {0}")]
     Unreadable(#[from] io::Error),
-    /// It is something else.
-    #[error("this is no setup for an agent ({0}); commands start the agent by themselves")]
+    /// It is something else, or too long.
+    #[error("standard input is not an agent's setup ({0}); other commands start the agent when they need it")]
     NotASetup(String),
 }
 
@@ -142,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setup_survives_the_pipe_and_any_change_has_another_fingerprint() {
+    fn setup_round_trips_and_changes_change_the_fingerprint() {
         let setup = setup();
         let read = Setup::read(setup.to_bytes().as_slice()).unwrap();
         assert_eq!(read.fingerprint(), setup.fingerprint());
@@ -152,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_setup_is_refused() {
+    fn input_that_is_not_a_setup_is_refused() {
         for bytes in [&b""[..], b"hello", &[0x9f; 100]] {
             assert!(matches!(Setup::read(bytes), Err(SetupError::NotASetup(_))));
         }
@@ -161,7 +166,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_bytes_make_reading_panic(bytes: Vec<u8>) {
+        fn reading_never_panics(bytes: Vec<u8>) {
             let _ = Setup::read(bytes.as_slice());
         }
     }

@@ -1,4 +1,5 @@
-//! The command's side: finds the agent of a profile, starts one where none runs, replaces one that is outdated.
+//! The command's side: finds the agent of a profile, starts one where none runs, replaces an
+//! outdated one.
 
 use std::{
     fs::OpenOptions,
@@ -12,26 +13,26 @@ use std::{
 use super::{AgentStatus, Phase, Setup, status::Progress};
 use crate::{CallError, Transport, call::Call};
 
-/// How often a starting agent is asked how far it is.
+/// How often a starting agent is asked for its status.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Time for a started process to open its socket, and for one that was told to end to be gone.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time for a started process to open its socket, and for a stopped one to end.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time for an agent to say how it is: it is on this machine and waits for nothing.
+/// Time for an agent to answer a status request: it is on this machine and waits for nothing.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
-/// Largest status.
+/// Largest status that is read, bytes.
 const MAX_STATUS: usize = 16 * 1024;
 
-/// Bytes of the log's end that are shown when an agent dies.
-const LAST_WORDS: usize = 400;
+/// Characters from the end of the log that are shown when an agent fails.
+const LOG_TAIL_CHARS: usize = 400;
 
-/// Gives the way to the pod through the agent that belongs to `setup`, started where needed. `progress` hears how
-/// far Tor is.
+/// Connects through the agent that belongs to `setup`, started if needed. `progress` is called
+/// while Tor starts.
 ///
 /// # Errors
-/// [`StartError`]: Tor does not start, the program cannot be run, or the agent ended at once.
+/// Tor does not start, the program cannot be run, or the agent ended at once.
 pub async fn ensure(setup: &Setup, progress: impl Fn(&Progress)) -> Result<Transport, StartError> {
     let transport = Transport::agent(&setup.socket);
     let mut child = match status(&transport).await {
@@ -53,8 +54,8 @@ pub async fn ensure(setup: &Setup, progress: impl Fn(&Progress)) -> Result<Trans
             Err(_) => {
                 waited += POLL;
                 has_ended(child.as_mut(), &setup.socket)?;
-                if waited > PATIENCE {
-                    return Err(StartError::Silent { seconds: PATIENCE.as_secs() });
+                if waited > AGENT_TIMEOUT {
+                    return Err(StartError::Silent { seconds: AGENT_TIMEOUT.as_secs() });
                 }
             }
         }
@@ -62,32 +63,35 @@ pub async fn ensure(setup: &Setup, progress: impl Fn(&Progress)) -> Result<Trans
     }
 }
 
-/// Asks an agent how it is.
+/// Asks an agent for its status.
 ///
 /// # Errors
-/// [`CallError::Unreachable`] where none runs.
+/// [`CallError::Unreachable`] where none runs, [`CallError::TooSlow`] where it does not answer.
 pub async fn status(transport: &Transport) -> Result<AgentStatus, CallError> {
     let asked = Call::get("/agent/status", MAX_STATUS);
     let answer = tokio::time::timeout(ANSWERS_WITHIN, asked.send(transport)).await;
     answer.unwrap_or(Err(CallError::TooSlow { seconds: ANSWERS_WITHIN.as_secs() }))
 }
 
-/// Tells an agent to end, and waits until it is gone.
+/// Stops an agent and waits until it has ended.
 ///
 /// # Errors
-/// [`StartError::Stays`] where it does not go.
+/// [`StartError::Stays`] where it does not end.
 pub async fn stop(transport: &Transport) -> Result<(), StartError> {
-    // An agent that is gone already needs no telling; one that stays is found out below.
+    // An agent that has ended needs no request to stop; one that stays is noticed below.
     let _ = Call::post("/agent/stop", &serde_json::json!({}), MAX_STATUS).send_for_bytes(transport).await;
     let gone = async {
         while status(transport).await.is_ok() {
             tokio::time::sleep(POLL).await;
         }
     };
-    tokio::time::timeout(PATIENCE, gone).await.map_err(|_| StartError::Stays)
+    tokio::time::timeout(AGENT_TIMEOUT, gone).await.map_err(|_| StartError::Stays)
 }
 
-/// Starts `autonomy agent` in the background and hands it its setup by a pipe.
+/// Starts `autonomy agent` in the background and passes it the setup through a pipe.
+///
+/// # Errors
+/// The program or its log cannot be opened.
 fn spawn(setup: &Setup) -> Result<Child, StartError> {
     let failed = |source| StartError::Spawn { source };
     let program = std::env::current_exe().map_err(failed)?;
@@ -109,29 +113,32 @@ fn spawn(setup: &Setup) -> Result<Child, StartError> {
     Ok(child)
 }
 
+/// Fails where the started process has ended with an error. One that ended with success found
+/// another agent.
 fn has_ended(child: Option<&mut Child>, socket: &Path) -> Result<(), StartError> {
     let Some(child) = child else { return Ok(()) };
     match child.try_wait() {
         // Ended because another command was faster: that one's agent will answer.
         Ok(Some(status)) if status.success() => Ok(()),
-        Ok(Some(_)) => Err(StartError::Ended { why: last_words(socket) }),
+        Ok(Some(_)) => Err(StartError::Ended { why: log_tail(socket) }),
         _ => Ok(()),
     }
 }
 
-fn last_words(socket: &Path) -> String {
+/// The end of the agent's log, without control characters.
+fn log_tail(socket: &Path) -> String {
     let mut text = String::new();
     let read = std::fs::File::open(socket.with_extension("log"))
         .and_then(|file| file.take(1024 * 1024).read_to_string(&mut text));
     let text = crate::printable(text.trim());
-    let skip = text.chars().count().saturating_sub(LAST_WORDS);
+    let skip = text.chars().count().saturating_sub(LOG_TAIL_CHARS);
     match read {
         Ok(_) if !text.is_empty() => text.chars().skip(skip).collect(),
-        _ => "it left no word".to_owned(),
+        _ => "its log is empty".to_owned(),
     }
 }
 
-/// Why there is no agent.
+/// Why there is no connection through an agent.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Tor did not start.
@@ -153,12 +160,12 @@ pub enum StartError {
         why: String,
     },
     /// It runs and does not answer.
-    #[error("the agent does not answer since {seconds} s; see agent.log in the profile folder")]
+    #[error("the agent has not answered for {seconds} s; see agent.log in the profile folder")]
     Silent {
         /// How long it was waited for.
         seconds: u64,
     },
-    /// It was told to end and did not.
-    #[error("an outdated agent does not end; end the process that `autonomy agent status` names")]
+    /// It was asked to stop and did not.
+    #[error("an outdated agent does not stop; end the process that `autonomy agent status` names")]
     Stays,
 }

@@ -1,4 +1,4 @@
-//! What an agent tells about itself at `GET /agent/status`.
+//! What an agent reports about itself at `GET /agent/status`.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 pub enum Phase {
     /// Tor is starting.
     Starting,
-    /// Requests go through.
+    /// Requests are passed to the pod.
     Ready,
     /// Tor did not start; the agent is about to end.
     Failed,
 }
 
-/// The agent, as a command sees it.
+/// The status of an agent, as a command sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentStatus {
     /// Names what the agent was set up with, see [`Setup::fingerprint`](super::Setup::fingerprint).
@@ -23,13 +23,13 @@ pub struct AgentStatus {
     pub phase: Phase,
     /// Tor bootstrap, 0 to 100.
     pub bootstrap_percent: u8,
-    /// What it is doing, or why it failed.
+    /// The current step, or why it failed.
     pub text: String,
     /// Process id.
     pub pid: u32,
 }
 
-/// How far the link to the pod is: what the proxy waits for.
+/// How far the connection to the pod is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// How far.
@@ -41,12 +41,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing has been done yet.
+    /// As before the first step.
+    #[must_use]
     pub fn begin() -> Self {
         Self { phase: Phase::Starting, percent: 0, text: "starting Tor".to_owned() }
     }
 
-    /// Tor is on its way.
+    /// Tor is starting.
+    #[must_use]
     pub fn starting(percent: u8, text: String) -> Self {
         Self { phase: Phase::Starting, percent, text }
     }

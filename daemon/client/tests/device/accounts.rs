@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::world::{Hand, World, now};
 
 #[tokio::test]
-async fn an_account_is_made_and_any_two_of_its_decks_give_the_recovery_key() {
+async fn any_two_decks_of_a_new_account_give_the_recovery_key() {
     let mut world = World::new().await;
     let made = world.account().await;
     assert_eq!(world.device.accounts().await.unwrap()[0].told.descriptor, made.map.descriptor());
@@ -39,7 +39,7 @@ async fn an_account_is_made_and_any_two_of_its_decks_give_the_recovery_key() {
 }
 
 #[tokio::test]
-async fn the_account_is_still_there_when_the_profile_is_opened_again() {
+async fn account_is_kept_across_reopening_the_profile() {
     let mut world = World::new().await;
     let id = world.account().await.map.id();
     let mut world = world.reopen().await;
@@ -72,7 +72,7 @@ async fn refused(world: &mut World) -> Distrust {
 }
 
 #[tokio::test]
-async fn an_offer_that_was_changed_on_its_way_is_refused() {
+async fn altered_offer_is_refused() {
     for (field, value) in [
         ("account_index", json!(7)),
         ("entropy", json!("00".repeat(32))),
@@ -87,7 +87,7 @@ async fn an_offer_that_was_changed_on_its_way_is_refused() {
 }
 
 #[tokio::test]
-async fn a_pod_cannot_offer_the_devices_own_key_or_one_of_another_network_or_place() {
+async fn pod_key_must_be_foreign_and_of_right_network_and_path() {
     let of = |seed: u8, network, index| {
         let seed = Seed::from_entropy(&[seed; 32]).unwrap();
         seed.account_key(network, AccountIndex::new(index).unwrap()).public().to_string()
@@ -107,7 +107,7 @@ async fn a_pod_cannot_offer_the_devices_own_key_or_one_of_another_network_or_pla
 }
 
 #[tokio::test]
-async fn a_birthday_in_the_future_would_hide_coins_from_a_later_search() {
+async fn birthday_in_the_future_is_refused() {
     let mut world = World::new().await;
     let change = signed(&world, |offer| offer.birthday_time = now() + 86_400);
     world.change("POST", "/v1/accounts", change);
@@ -115,7 +115,7 @@ async fn a_birthday_in_the_future_would_hide_coins_from_a_later_search() {
 }
 
 #[tokio::test]
-async fn an_index_is_never_used_twice() {
+async fn account_index_is_never_reused() {
     let mut world = World::new().await;
     world.account().await;
     let change = signed(&world, |offer| offer.account_index = 0);
@@ -126,7 +126,7 @@ async fn an_index_is_never_used_twice() {
 }
 
 #[tokio::test]
-async fn an_account_that_the_pod_keeps_otherwise_is_not_used() {
+async fn account_stored_differently_by_the_pod_is_refused() {
     for (field, value) in [
         ("descriptor", json!("wsh(sortedmulti(2,a,b,c))")),
         ("first_address", json!(crate::world::THIEF)),
@@ -146,7 +146,7 @@ async fn an_account_that_the_pod_keeps_otherwise_is_not_used() {
 }
 
 #[tokio::test]
-async fn a_list_that_shows_a_known_account_otherwise_is_refused() {
+async fn list_with_an_altered_known_account_is_refused() {
     let mut world = World::new().await;
     world.account().await;
     world.change("GET", "/v1/accounts", |list| {
@@ -157,7 +157,7 @@ async fn a_list_that_shows_a_known_account_otherwise_is_refused() {
 }
 
 #[tokio::test]
-async fn an_account_whose_completion_got_lost_is_found_again() {
+async fn account_with_lost_completion_is_recovered() {
     let mut world = World::new().await;
     world.hand("POST", "/complete", Hand::Break(3));
     let error = world.device.create_account(&World::wish(), now()).await.unwrap_err();
@@ -173,7 +173,7 @@ async fn an_account_whose_completion_got_lost_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_ceremony_that_never_reached_the_pod_is_forgotten_with_its_decks() {
+async fn ceremony_that_never_reached_the_pod_leaves_no_decks() {
     let mut world = World::new().await;
     world.hand("POST", "/complete", Hand::Refuse(503));
     world.device.create_account(&World::wish(), now()).await.unwrap_err();
@@ -188,7 +188,7 @@ async fn a_ceremony_that_never_reached_the_pod_is_forgotten_with_its_decks() {
 }
 
 #[tokio::test]
-async fn names_that_cannot_be_are_refused_before_an_offer_is_burnt() {
+async fn invalid_names_are_refused_before_an_offer_is_used() {
     let mut world = World::new().await;
     let wish = |name: &str, holders: [&str; 3]| AccountWish {
         name: name.into(),

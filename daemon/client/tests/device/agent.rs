@@ -6,7 +6,7 @@ use autonomy_client::{
     CallError, PodClient, Transport,
     agent::{
         Phase,
-        door::{AgentLock, Door},
+        acceptor::{Acceptor, AgentLock},
         serve::{Link, serve},
         start,
     },
@@ -24,9 +24,9 @@ struct Agent {
 fn agent(world: &World, link: Link, idle: Duration) -> Agent {
     let socket = world.dir.path().join("agent.sock");
     let lock = AgentLock::take(&socket).unwrap();
-    let door = Door::open(&socket, &lock).unwrap();
+    let acceptor = Acceptor::open(&socket, &lock).unwrap();
     let (link, seen) = watch::channel(link);
-    let running = tokio::spawn(serve(door, "the setup".into(), idle, seen));
+    let running = tokio::spawn(serve(acceptor, "the setup".into(), idle, seen));
     Agent { socket, link, running }
 }
 
@@ -37,7 +37,7 @@ fn through(world: &mut World, agent: &Agent) {
 const LONG: Duration = Duration::from_secs(600);
 
 #[tokio::test]
-async fn a_device_works_through_an_agent_as_it_does_without() {
+async fn device_works_through_an_agent() {
     let mut world = World::new().await;
     let agent = agent(&world, Link::ready(Transport::socket(&world.socket)), LONG);
     through(&mut world, &agent);
@@ -49,7 +49,7 @@ async fn a_device_works_through_an_agent_as_it_does_without() {
 }
 
 #[tokio::test]
-async fn requests_wait_while_tor_starts() {
+async fn requests_wait_until_tor_has_started() {
     let mut world = World::new().await;
     let agent = agent(&world, Link::begin(), LONG);
     through(&mut world, &agent);
@@ -64,7 +64,7 @@ async fn requests_wait_while_tor_starts() {
 }
 
 #[tokio::test]
-async fn when_tor_does_not_start_the_reason_is_told_and_the_agent_ends() {
+async fn failed_tor_start_is_reported_and_ends_the_agent() {
     let mut world = World::new().await;
     let agent = agent(&world, Link::failed("the clock is wrong".into()), LONG);
     through(&mut world, &agent);
@@ -75,7 +75,7 @@ async fn when_tor_does_not_start_the_reason_is_told_and_the_agent_ends() {
 }
 
 #[tokio::test]
-async fn a_pod_that_cannot_be_reached_is_told_from_an_agent_that_cannot() {
+async fn unreachable_pod_and_unreachable_agent_differ() {
     let mut world = World::new().await;
     let gone = Transport::socket(&world.dir.path().join("nobody.sock"));
     let agent = agent(&world, Link::ready(gone), LONG);
@@ -85,7 +85,7 @@ async fn a_pod_that_cannot_be_reached_is_told_from_an_agent_that_cannot() {
 }
 
 #[tokio::test]
-async fn a_pod_cannot_say_in_the_agents_name_that_nothing_was_sent() {
+async fn pod_cannot_forge_the_agents_not_sent_report() {
     let mut world = World::new().await;
     let agent = agent(&world, Link::ready(Transport::socket(&world.socket)), LONG);
     through(&mut world, &agent);
@@ -95,7 +95,7 @@ async fn a_pod_cannot_say_in_the_agents_name_that_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_behind_the_agent_breaks_in_front_of_it_too() {
+async fn broken_answer_of_the_pod_breaks_at_the_client_too() {
     let mut world = World::new().await;
     let agent = agent(&world, Link::ready(Transport::socket(&world.socket)), LONG);
     through(&mut world, &agent);
@@ -104,7 +104,7 @@ async fn an_answer_that_breaks_behind_the_agent_breaks_in_front_of_it_too() {
 }
 
 #[tokio::test]
-async fn an_idle_agent_ends_and_one_that_is_told_to_ends_at_once_also_with_a_stream_open() {
+async fn agent_ends_when_idle_and_at_once_when_stopped() {
     let mut world = World::new().await;
     let idle = agent(&world, Link::ready(Transport::socket(&world.socket)), Duration::from_millis(100));
     idle.running.await.unwrap().unwrap();
@@ -118,7 +118,7 @@ async fn an_idle_agent_ends_and_one_that_is_told_to_ends_at_once_also_with_a_str
 }
 
 #[tokio::test]
-async fn a_request_larger_than_any_is_refused() {
+async fn oversized_request_is_refused() {
     let mut world = World::new().await;
     let agent = agent(&world, Link::ready(Transport::socket(&world.socket)), LONG);
     through(&mut world, &agent);

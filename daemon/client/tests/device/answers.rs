@@ -13,7 +13,7 @@ async fn call_error(world: &mut World) -> CallError {
 }
 
 #[tokio::test]
-async fn a_pod_that_forgot_something_is_refused_also_by_the_next_command() {
+async fn lower_state_epoch_is_refused_by_later_commands_too() {
     let mut world = World::new().await;
     world.account().await;
     let seen = world.device.status().await.unwrap().state_epoch;
@@ -28,7 +28,7 @@ async fn a_pod_that_forgot_something_is_refused_also_by_the_next_command() {
 }
 
 #[tokio::test]
-async fn one_lie_about_the_state_does_not_lock_the_device_out_for_ever() {
+async fn one_false_state_epoch_does_not_lock_the_device_out() {
     let mut world = World::new().await;
     world.change("GET", "/v1/status", |status| status["state_epoch"] = json!(u64::MAX));
     assert!(matches!(world.device.status().await, Err(DeviceError::Distrust(Distrust::StateLeapt { .. }))));
@@ -37,7 +37,7 @@ async fn one_lie_about_the_state_does_not_lock_the_device_out_for_ever() {
 }
 
 #[tokio::test]
-async fn a_pod_that_says_to_be_another_or_on_another_network_is_refused() {
+async fn other_pod_key_or_network_is_refused() {
     let mut world = World::new().await;
     world.change("GET", "/v1/status", |status| status["pod_key"] = json!("00".repeat(32)));
     assert!(matches!(world.device.status().await, Err(DeviceError::Distrust(Distrust::AnotherPod { .. }))));
@@ -50,14 +50,14 @@ async fn a_pod_that_says_to_be_another_or_on_another_network_is_refused() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_cut_off_at_its_limit() {
+async fn endless_answer_is_cut_off_at_its_limit() {
     let mut world = World::new().await;
     world.hand("GET", "/v1/status", Hand::Answer(vec![b' '; 10 << 20]));
     assert!(matches!(call_error(&mut world).await, CallError::TooLarge { max: 65_536, .. }));
 }
 
 #[tokio::test]
-async fn nesting_is_bounded() {
+async fn nesting_of_json_is_bounded() {
     let mut world = World::new().await;
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     world.hand("GET", "/v1/status", Hand::Answer(deep.into_bytes()));
@@ -65,7 +65,7 @@ async fn nesting_is_bounded() {
 }
 
 #[tokio::test]
-async fn another_shape_is_refused() {
+async fn answer_of_another_shape_is_refused() {
     for bytes in [&b"{}"[..], b"null", b"<html>", b"", b"\xff\xfe"] {
         let mut world = World::new().await;
         world.hand("GET", "/v1/status", Hand::Answer(bytes.to_vec()));
@@ -74,7 +74,7 @@ async fn another_shape_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_with_its_kind() {
+async fn refusal_keeps_its_kind() {
     let mut world = World::new().await;
     world.hand("GET", "/v1/status", Hand::Refuse(409));
     let error = call_error(&mut world).await;
@@ -82,7 +82,7 @@ async fn a_refusal_is_told_with_its_kind() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_for_good_is_told_as_such() {
+async fn permanently_broken_connection_is_reported() {
     let mut world = World::new().await;
     world.hand("GET", "/v1/status", Hand::Break(u32::MAX));
     assert!(matches!(call_error(&mut world).await, CallError::Unreachable { never_sent: false, .. }));
@@ -94,7 +94,7 @@ async fn a_connection_that_breaks_for_good_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn a_device_without_a_pod_says_so_before_it_believes_anything() {
+async fn device_without_a_pod_trusts_no_answer() {
     let mut world = World::new().await;
     let birth = Birth { name: "stranger".into(), auth_seed: None, payment_seed: None };
     world.device.profile = Profile::create(&world.dir.path().join("other"), &key(), birth).unwrap();
@@ -102,7 +102,7 @@ async fn a_device_without_a_pod_says_so_before_it_believes_anything() {
 }
 
 #[tokio::test]
-async fn events_come_in_order_and_can_be_resumed() {
+async fn events_arrive_in_order_and_resume() {
     let mut world = World::new().await;
     world.account().await;
     let mut stream = world.device.pod.events(Some(0), false).await.unwrap();
@@ -116,7 +116,7 @@ async fn events_come_in_order_and_can_be_resumed() {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_printed_for_debugging() {
+async fn debug_output_has_no_secrets() {
     let world = World::new().await;
     let profile = &world.device.profile;
     let text = format!("{:?} {:?} {:?}", world.device, profile.pod(), profile.setup(&Default::default()));

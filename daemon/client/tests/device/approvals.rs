@@ -33,7 +33,7 @@ fn cause(outcome: Result<Paid, DeviceError>) -> DeviceError {
 }
 
 #[tokio::test]
-async fn an_approval_whose_answer_got_lost_is_found_to_be_signed() {
+async fn approval_with_lost_answer_is_found_signed() {
     let (mut world, _, draft) = drafted().await;
     world.hand("POST", "/approve", Hand::Break(u32::MAX));
     let paid = world.device.approve(draft).await.unwrap();
@@ -42,7 +42,7 @@ async fn an_approval_whose_answer_got_lost_is_found_to_be_signed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_found_out_is_told_as_such_and_never_as_a_failure() {
+async fn unknown_outcome_is_reported_as_unknown() {
     let (mut world, id, draft) = drafted().await;
     let route = route(&draft);
     world.hand("POST", "/approve", Hand::Break(u32::MAX));
@@ -55,7 +55,7 @@ async fn what_cannot_be_found_out_is_told_as_such_and_never_as_a_failure() {
 }
 
 #[tokio::test]
-async fn a_draft_after_a_lost_approval_may_still_become_a_payment() {
+async fn draft_after_a_lost_approval_may_become_a_payment() {
     let (mut world, _, draft) = drafted().await;
     world.hand("POST", "/approve", Hand::Answer(b"<html>".to_vec()));
     let cause = cause(world.device.approve(draft).await);
@@ -63,7 +63,7 @@ async fn a_draft_after_a_lost_approval_may_still_become_a_payment() {
 }
 
 #[tokio::test]
-async fn a_plain_no_is_a_no_once_the_pod_still_has_the_draft() {
+async fn refusal_counts_if_the_pod_still_has_the_draft() {
     let (mut world, id, draft) = drafted().await;
     world.hand("POST", "/approve", Hand::Refuse(409));
     let error = world.device.approve(draft).await.unwrap_err();
@@ -74,7 +74,7 @@ async fn a_plain_no_is_a_no_once_the_pod_still_has_the_draft() {
 }
 
 #[tokio::test]
-async fn a_no_after_which_the_payment_is_signed_was_none() {
+async fn refusal_of_a_signed_payment_is_not_a_refusal() {
     let (mut world, _, draft) = drafted().await;
     let route = route(&draft);
     world.hand("POST", "/approve", Hand::Refuse(503));
@@ -83,7 +83,7 @@ async fn a_no_after_which_the_payment_is_signed_was_none() {
 }
 
 #[tokio::test]
-async fn without_a_connection_nothing_was_signed_away() {
+async fn unsent_approval_is_reported_as_not_sent() {
     let (mut world, _, draft) = drafted().await;
     std::fs::remove_file(&world.socket).unwrap();
     let nobody = autonomy_client::Transport::socket(&world.socket);
@@ -94,7 +94,7 @@ async fn without_a_connection_nothing_was_signed_away() {
 
 /// Answers to an approval that are about something else, or take it back.
 #[tokio::test]
-async fn a_lying_answer_does_not_undo_the_approval() {
+async fn false_answer_does_not_undo_the_approval() {
     let lies = [
         ("txid", json!("00".repeat(32)), "another-transaction"),
         ("id", json!("00".repeat(16)), "another-payment"),
@@ -113,7 +113,7 @@ async fn a_lying_answer_does_not_undo_the_approval() {
 }
 
 #[tokio::test]
-async fn a_pod_that_forgets_right_after_signing_is_a_warning_not_a_failed_payment() {
+async fn lost_state_after_signing_is_a_warning() {
     let (mut world, _, draft) = drafted().await;
     world.change("GET", "/v1/status", |status| status["state_epoch"] = json!(0));
     let paid = world.device.approve(draft).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_pod_that_forgets_right_after_signing_is_a_warning_not_a_failed_paymen
 }
 
 #[tokio::test]
-async fn a_receipt_says_what_was_checked_whatever_the_pod_writes_on_it() {
+async fn receipt_shows_what_the_device_checked() {
     let (mut world, _, draft) = drafted().await;
     let (route, fee) = (route(&draft), draft.summary().fee.to_sat());
     let lie = |payment: &mut Value| {
@@ -152,7 +152,7 @@ async fn a_receipt_says_what_was_checked_whatever_the_pod_writes_on_it() {
 }
 
 #[tokio::test]
-async fn a_payment_that_is_followed_stays_the_same_one() {
+async fn followed_payment_must_keep_its_identity() {
     let (mut world, _, draft) = drafted().await;
     let route = route(&draft);
     let paid = world.device.approve(draft).await.unwrap().payment;
@@ -162,7 +162,7 @@ async fn a_payment_that_is_followed_stays_the_same_one() {
 }
 
 #[tokio::test]
-async fn a_coin_far_out_does_not_move_the_place_where_receive_addresses_end() {
+async fn coin_at_a_far_index_does_not_extend_receive_range() {
     let mut world = World::new().await;
     let made = world.account().await;
     let id = made.map.id();

@@ -1,4 +1,4 @@
-//! A further device: asks, is let in, checks for itself, cannot pay.
+//! A further device: it requests access, is added, checks what it sees, and cannot pay.
 
 use autonomy_client::{Device, DeviceError, PodClient, Profile, ProvisionError, Transport, profile::Birth};
 use autonomy_messaging::Access;
@@ -16,7 +16,7 @@ fn newcomer(world: &World) -> Profile {
 }
 
 #[tokio::test]
-async fn a_new_device_gets_the_maps_and_checks_addresses_but_cannot_pay() {
+async fn new_device_checks_addresses_and_cannot_pay() {
     let mut world = World::new().await;
     let id = world.funded(100_000_000).await.map.id();
     let mut laptop = newcomer(&world);
@@ -57,7 +57,7 @@ fn old_map(index: u32) -> AccountMap {
 }
 
 #[tokio::test]
-async fn a_grant_takes_the_newest_maps_and_names_those_left_out() {
+async fn grant_holds_newest_maps_and_names_omitted_ones() {
     let mut world = World::new().await;
     for index in (0..18).rev() {
         world.device.profile.keep_account(old_map(index)).unwrap();
@@ -72,7 +72,7 @@ async fn a_grant_takes_the_newest_maps_and_names_those_left_out() {
 }
 
 #[tokio::test]
-async fn each_device_gets_a_descriptor_key_of_its_own_until_none_is_left() {
+async fn each_device_gets_its_own_descriptor_key_until_none_left() {
     let mut world = World::new().await;
     for number in 0..4 {
         let birth = Birth { name: format!("device {number}"), auth_seed: None, payment_seed: None };
@@ -87,7 +87,7 @@ async fn each_device_gets_a_descriptor_key_of_its_own_until_none_is_left() {
 }
 
 #[tokio::test]
-async fn a_grant_for_another_device_or_another_text_is_refused_and_nothing_is_kept() {
+async fn foreign_or_altered_grant_is_refused_without_effect() {
     let mut world = World::new().await;
     let request = newcomer(&world).device_request().unwrap();
     let let_in = world.device.let_in(&request, None, Access::Limited, now()).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_grant_for_another_device_or_another_text_is_refused_and_nothing_is_ke
 }
 
 #[tokio::test]
-async fn a_pod_provisioned_anew_keeps_its_address_and_counts_its_state_anew() {
+async fn reprovisioned_pod_keeps_address_and_restarts_epoch() {
     let mut world = World::new().await;
     world.account().await;
     let (onion, epoch) = {

@@ -19,7 +19,7 @@ fn card(seed: u8) -> VCard {
 }
 
 #[tokio::test]
-async fn an_invite_is_carried_as_a_parcel_and_every_frame_is_counted() {
+async fn invite_exports_as_parcel_with_all_frames() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
     let invite = mailbox.invite(&NewInvite::default()).await.unwrap();
@@ -43,7 +43,7 @@ async fn an_invite_is_carried_as_a_parcel_and_every_frame_is_counted() {
 }
 
 #[tokio::test]
-async fn the_longest_parcel_is_taken() {
+async fn longest_parcel_is_accepted() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
     let invite = mailbox.invite(&NewInvite::default()).await.unwrap();
@@ -54,7 +54,7 @@ async fn the_longest_parcel_is_taken() {
 }
 
 #[tokio::test]
-async fn a_card_is_the_contacts_own() {
+async fn exported_card_must_be_the_contacts() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
     let contact = joining(&world).await;
@@ -71,7 +71,7 @@ async fn a_card_is_the_contacts_own() {
 }
 
 #[tokio::test]
-async fn who_is_put_on_record_is_who_the_card_says() {
+async fn imported_contact_must_match_the_card() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
     let known = mailbox.import_card(&card(78)).await.unwrap();

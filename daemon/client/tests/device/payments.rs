@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::world::{OUTSIDE, THIEF, World, now};
 
 #[tokio::test]
-async fn a_payment_is_drafted_checked_approved_and_signed_by_both() {
+async fn payment_is_drafted_checked_and_signed_by_both() {
     let mut world = World::new().await;
     let id = world.funded(100_000_000).await.map.id();
     let draft = world.device.draft(&id, &World::pays(25_000_000)).await.unwrap();
@@ -27,7 +27,7 @@ async fn a_payment_is_drafted_checked_approved_and_signed_by_both() {
 }
 
 #[tokio::test]
-async fn the_time_locked_kind_pays_by_device_and_pod_all_the_same() {
+async fn time_locked_account_pays_by_device_and_pod() {
     let mut world = World::new().await;
     let wish = AccountWish { kind: AccountKind::TwoOfThreeOrRecovery, ..World::wish() };
     let id = world.device.create_account(&wish, now()).await.unwrap().map.id();
@@ -38,7 +38,7 @@ async fn the_time_locked_kind_pays_by_device_and_pod_all_the_same() {
 }
 
 #[tokio::test]
-async fn without_a_wished_rate_the_pods_estimate_is_shown_and_bound_by_the_limits() {
+async fn estimated_fee_rate_is_shown_and_limited() {
     let mut world = World::new().await;
     let id = world.funded(100_000_000).await.map.id();
     let wish = autonomy_api::NewPayment { fee_rate: None, ..World::pays(25_000_000) };
@@ -47,7 +47,7 @@ async fn without_a_wished_rate_the_pods_estimate_is_shown_and_bound_by_the_limit
 }
 
 #[tokio::test]
-async fn a_draft_that_is_given_up_frees_its_coins() {
+async fn cancelled_draft_frees_its_coins() {
     let mut world = World::new().await;
     let id = world.funded(100_000_000).await.map.id();
     let draft = world.device.draft(&id, &World::pays(90_000_000)).await.unwrap();
@@ -99,19 +99,19 @@ fn change_output(psbt: &mut Psbt) -> &mut autonomy_wallet::bitcoin::TxOut {
 }
 
 #[tokio::test]
-async fn a_swapped_recipient_is_refused() {
+async fn draft_with_swapped_recipient_is_refused() {
     let refusal = tampered(|psbt| to_outside(psbt).script_pubkey = script(THIEF)).await;
     assert!(matches!(refusal, Refusal::RecipientMissing { recipient: 0, .. }), "{refusal}");
 }
 
 #[tokio::test]
-async fn a_changed_amount_is_refused() {
+async fn draft_with_changed_amount_is_refused() {
     let refusal = tampered(|psbt| to_outside(psbt).value = Amount::from_sat(25_000_001)).await;
     assert!(matches!(refusal, Refusal::AmountChanged { .. }), "{refusal}");
 }
 
 #[tokio::test]
-async fn change_that_goes_elsewhere_is_refused() {
+async fn change_to_a_foreign_address_is_refused() {
     let refusal = tampered(|psbt| change_output(psbt).script_pubkey = script(THIEF)).await;
     assert!(matches!(refusal, Refusal::ForeignChange { .. }), "{refusal}");
     let refusal = tampered(|psbt| {
@@ -123,13 +123,13 @@ async fn change_that_goes_elsewhere_is_refused() {
 }
 
 #[tokio::test]
-async fn a_fee_beyond_the_agreed_rate_is_refused() {
+async fn fee_above_the_agreed_rate_is_refused() {
     let refusal = tampered(|psbt| change_output(psbt).value -= Amount::from_sat(5_000)).await;
     assert!(matches!(refusal, Refusal::FeeAboveAgreed { .. }), "{refusal}");
 }
 
 #[tokio::test]
-async fn a_lying_input_amount_is_refused() {
+async fn false_input_amount_is_refused() {
     let refusal = tampered(|psbt| {
         if let Some(utxo) = &mut psbt.inputs[0].witness_utxo {
             utxo.value = Amount::from_sat(50_000_000);
@@ -140,13 +140,13 @@ async fn a_lying_input_amount_is_refused() {
 }
 
 #[tokio::test]
-async fn an_input_without_its_previous_transaction_is_refused() {
+async fn input_without_previous_transaction_is_refused() {
     let refusal = tampered(|psbt| psbt.inputs[0].non_witness_utxo = None).await;
     assert!(matches!(refusal, Refusal::MissingPrevious { input: 0 }), "{refusal}");
 }
 
 #[tokio::test]
-async fn any_sighash_but_all_is_refused() {
+async fn sighash_other_than_all_is_refused() {
     for kind in [EcdsaSighashType::None, EcdsaSighashType::Single, EcdsaSighashType::AllPlusAnyoneCanPay] {
         let refusal = tampered(move |psbt| psbt.inputs[0].sighash_type = Some(kind.into())).await;
         assert!(matches!(refusal, Refusal::Sighash { input: 0, .. }), "{refusal}");
@@ -154,7 +154,7 @@ async fn any_sighash_but_all_is_refused() {
 }
 
 #[tokio::test]
-async fn a_draft_that_is_none_is_refused() {
+async fn malformed_draft_is_refused() {
     let nothing = tampered_payment(|payment| payment["psbt"] = Value::Null).await;
     assert!(matches!(nothing, Distrust::NoDraft));
     let nonsense = tampered_payment(|payment| payment["psbt"] = json!("AAAA")).await;
@@ -167,7 +167,7 @@ async fn a_draft_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn a_draft_of_ten_megabytes_is_not_even_read_to_its_end() {
+async fn oversized_draft_is_not_read_to_the_end() {
     let mut world = World::new().await;
     let id = world.funded(100_000_000).await.map.id();
     world.change("POST", "/payments", |payment| payment["psbt"] = json!("A".repeat(10 << 20)));
@@ -176,7 +176,7 @@ async fn a_draft_of_ten_megabytes_is_not_even_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_pod_that_forgot_its_debit_gets_no_second_signature() {
+async fn pod_without_recorded_debit_gets_no_second_signature() {
     let mut world = World::new().await;
     let id = world.funded(100_000_000).await.map.id();
     let before = world.device.status().await.unwrap().state_epoch;
@@ -188,7 +188,7 @@ async fn a_pod_that_forgot_its_debit_gets_no_second_signature() {
 }
 
 #[tokio::test]
-async fn a_wish_that_cannot_be_is_refused_before_the_pod_is_asked() {
+async fn impossible_payment_is_refused_before_the_pod_is_asked() {
     let mut world = World::new().await;
     let id = world.account().await.map.id();
     for (address, sat) in

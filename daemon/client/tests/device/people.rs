@@ -62,7 +62,7 @@ pub(crate) fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, DeviceError>
 }
 
 #[tokio::test]
-async fn an_invite_is_the_owners_own_and_ends_when_it_is_taken_back() {
+async fn invite_must_be_the_owners_and_ends_when_cancelled() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
     let wish = NewInvite { note: Some(name("for Bob")), valid_for: None };
@@ -79,7 +79,7 @@ async fn an_invite_is_the_owners_own_and_ends_when_it_is_taken_back() {
 }
 
 #[tokio::test]
-async fn an_invite_that_leads_to_somebody_else_is_not_handed_over() {
+async fn invite_with_foreign_identity_is_refused() {
     let changes: [(&str, Change); 5] = [
         ("text", |answer| answer["text"] = json!(anothers_invite().to_text())),
         ("text", |answer| answer["text"] = json!("autonomy-invite1aaaa")),
@@ -95,7 +95,7 @@ async fn an_invite_that_leads_to_somebody_else_is_not_handed_over() {
 }
 
 #[tokio::test]
-async fn a_contact_is_who_the_invite_says() {
+async fn accepted_contact_must_match_the_invite() {
     let world = World::new().await;
     let invite = anothers_invite();
     let contact = joining(&world).await;
@@ -110,7 +110,7 @@ async fn a_contact_is_who_the_invite_says() {
 }
 
 #[tokio::test]
-async fn a_contact_with_another_id_name_or_safety_number_is_not_shown() {
+async fn contact_with_wrong_id_name_or_safety_number_is_refused() {
     let changes: [(&str, Change); 6] = [
         ("id", |contact| contact["id"] = json!("00".repeat(16))),
         ("identity", |contact| contact["identity"] = json!("did:key:zNobody")),
@@ -128,7 +128,7 @@ async fn a_contact_with_another_id_name_or_safety_number_is_not_shown() {
 }
 
 #[tokio::test]
-async fn the_safety_number_is_computed_here() {
+async fn safety_number_is_computed_by_the_device() {
     let world = World::new().await;
     let contact = joining(&world).await;
     let mailbox = world.device.mailbox();
@@ -147,7 +147,7 @@ async fn the_safety_number_is_computed_here() {
 }
 
 #[tokio::test]
-async fn a_change_is_made_whole_or_not_at_all() {
+async fn contact_change_must_be_complete() {
     let world = World::new().await;
     let contact = joining(&world).await;
     let mailbox = world.device.mailbox();
@@ -174,7 +174,7 @@ fn told(change: impl Fn(&mut Value)) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_conversation_out_of_order_or_rules_is_not_shown() {
+async fn conversation_out_of_order_is_refused() {
     let changes: [(&str, Change); 8] = [
         ("order", |told| told[0]["number"] = json!(4)),
         ("order", |told| told[1]["number"] = json!(10)),
@@ -199,7 +199,7 @@ async fn a_conversation_out_of_order_or_rules_is_not_shown() {
 }
 
 #[tokio::test]
-async fn relays_and_the_owners_name_are_kept_and_checked() {
+async fn relays_and_display_name_are_stored_and_checked() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
     assert_eq!(mailbox.profile().await.unwrap().name, None);
@@ -224,7 +224,7 @@ async fn relays_and_the_owners_name_are_kept_and_checked() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_what_its_sender_sent_is_not_kept() {
+async fn received_file_with_wrong_hash_is_not_kept() {
     let world = World::new().await;
     let content = b"all of it";
     let file = File {

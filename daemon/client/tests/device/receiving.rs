@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::{Hand, THIEF, World};
 
 #[tokio::test]
-async fn an_address_is_the_one_this_device_derives() {
+async fn shown_address_is_the_one_the_device_derives() {
     let mut world = World::new().await;
     let made = world.account().await;
     let address = world.device.receive(&made.map.id(), false).await.unwrap();
@@ -17,7 +17,7 @@ async fn an_address_is_the_one_this_device_derives() {
 }
 
 #[tokio::test]
-async fn an_address_of_somebody_else_is_not_shown() {
+async fn foreign_address_is_refused() {
     let mut world = World::new().await;
     let id = world.account().await.map.id();
     world.change("POST", "/addresses", |answer| answer["address"] = json!(THIEF));
@@ -27,7 +27,7 @@ async fn an_address_of_somebody_else_is_not_shown() {
 }
 
 #[tokio::test]
-async fn an_own_address_under_another_number_is_not_shown() {
+async fn own_address_under_a_wrong_index_is_refused() {
     let mut world = World::new().await;
     let id = world.account().await.map.id();
     world.change("POST", "/addresses", |answer| answer["index"] = json!(3));
@@ -36,7 +36,7 @@ async fn an_own_address_under_another_number_is_not_shown() {
 }
 
 #[tokio::test]
-async fn an_address_that_was_given_out_before_is_not_shown_as_a_fresh_one() {
+async fn reused_address_is_not_shown_as_fresh() {
     let mut world = World::new().await;
     let id = world.account().await.map.id();
     let first = world.device.receive(&id, false).await.unwrap();
@@ -50,7 +50,7 @@ async fn an_address_that_was_given_out_before_is_not_shown_as_a_fresh_one() {
 }
 
 #[tokio::test]
-async fn when_too_many_wait_to_be_paid_an_old_address_is_shown_again_without_the_pod() {
+async fn earlier_address_is_shown_again_without_the_pod() {
     let mut world = World::new().await;
     let id = world.account().await.map.id();
     let first = world.device.receive(&id, false).await.unwrap();
@@ -69,7 +69,7 @@ async fn when_too_many_wait_to_be_paid_an_old_address_is_shown_again_without_the
 }
 
 #[tokio::test]
-async fn a_pod_that_forgot_something_is_not_asked_for_addresses() {
+async fn lower_state_epoch_blocks_new_addresses() {
     let mut world = World::new().await;
     let id = world.account().await.map.id();
     world.device.status().await.unwrap();
@@ -81,7 +81,7 @@ async fn a_pod_that_forgot_something_is_not_asked_for_addresses() {
 }
 
 #[tokio::test]
-async fn an_own_address_far_out_is_taken_only_when_the_owner_says_so() {
+async fn own_address_at_a_far_index_needs_trust_index() {
     let mut world = World::new().await;
     let made = world.account().await;
     let id = made.map.id();
@@ -93,7 +93,7 @@ async fn an_own_address_far_out_is_taken_only_when_the_owner_says_so() {
 }
 
 #[tokio::test]
-async fn a_request_repeated_after_a_broken_connection_uses_up_one_address() {
+async fn repeated_request_uses_one_address() {
     let mut world = World::new().await;
     let id = world.account().await.map.id();
     let first = world.device.receive(&id, false).await.unwrap().index;

@@ -10,7 +10,7 @@ use super::*;
 const FILE: &str = "AUTONOMY_TEST_DRIVER_FILE";
 
 #[test]
-fn a_failing_store_gives_nobody_a_reply_and_keeps_nothing() {
+fn failing_store_sends_no_reply_and_keeps_nothing() {
     let place = Place::new();
     let file = place.driver.store.path().to_owned();
     let before = epoch(&place.driver.store);
@@ -19,7 +19,7 @@ fn a_failing_store_gives_nobody_a_reply_and_keeps_nothing() {
     let child = child(&file);
     assert!(child.status.success(), "{}{}", text(&child.stdout), text(&child.stderr));
     let store = Store::open(&file, &key()).unwrap();
-    assert_eq!(epoch(&store), before + 1, "one device was let in before the disk was full, and none after");
+    assert_eq!(epoch(&store), before + 1, "one device was added before the disk was full, and none after");
     drop(dir);
 }
 

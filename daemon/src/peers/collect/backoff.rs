@@ -1,28 +1,30 @@
-//! Pauses between attempts: longer each time, and never in step with others'.
+//! Pauses between attempts: longer each time, and random, so that pods do not reconnect in step.
 
 use std::time::Duration;
 
 use rand_core::{OsRng, RngCore as _};
 
-/// The first pause, at most.
+/// The longest first pause.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest.
+/// The longest pause of all.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
-/// What stood for this long was a success: the next attempt is made at once.
+/// An attempt that worked for this long was a success: the next one follows at once.
 const SUCCESS: Duration = Duration::from_secs(30);
 
-/// Doubles from [`FIRST`] to [`LONGEST`].
+/// The next pause; it doubles from [`FIRST`] to [`LONGEST`].
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
 }
 
 impl Backoff {
+    /// As before the first attempt.
     pub(super) fn new() -> Self {
         Self { next: FIRST }
     }
 
-    /// The pause after an attempt that stood for `lasted`: a random half to whole of the step.
+    /// The pause after an attempt that worked for `lasted`: a random time between half and all of
+    /// the step.
     pub(super) fn pause(&mut self, lasted: Duration) -> Duration {
         if lasted >= SUCCESS {
             self.next = FIRST;
@@ -39,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_limit_and_success_ends_them() {
+    fn pauses_grow_to_a_limit_and_reset_on_success() {
         let mut backoff = Backoff::new();
         let mut step = FIRST;
         for _ in 0..20 {

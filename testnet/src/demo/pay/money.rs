@@ -1,4 +1,4 @@
-//! Bitcoin comes in and goes out.
+//! Receiving and sending bitcoin.
 
 use serde_json::Value;
 
@@ -8,13 +8,16 @@ use crate::demo::{
     stage::{missing, must, number, text},
 };
 
-/// What comes in, and what goes out.
+/// The payment that is received, in satoshi.
 const INCOMING_SAT: u64 = 100_000_000;
+/// The payment that is sent, in satoshi.
 const OUTGOING_SAT: u64 = 25_000_000;
+/// The same as a person types it.
 const OUTGOING: &str = "0.25 BTC";
+/// The note on it.
 const NOTE: &str = "rent";
 
-/// A new address, which pod, device and bitcoind derive each by itself.
+/// Shows a new address, which pod, device and bitcoind derive independently.
 pub(super) fn receive_address(play: &Play<'_>, descriptors: &Descriptors) -> Result<String, DemoError> {
     play.stage.step("address derived by pod, device and bitcoind", |step| {
         let received = play.person.device.cli(&["receive"])?.value;
@@ -26,7 +29,7 @@ pub(super) fn receive_address(play: &Play<'_>, descriptors: &Descriptors) -> Res
     })
 }
 
-/// `received` is what `autonomy receive` printed.
+/// Compares an address that `autonomy receive` printed with the one that bitcoind derives.
 fn bitcoind_agrees(play: &Play<'_>, descriptor: &str, received: &Value) -> Result<(), DemoError> {
     let address = text(received, "address")?;
     let index = received["index"].as_u64().and_then(|index| u32::try_from(index).ok());
@@ -37,6 +40,7 @@ fn bitcoind_agrees(play: &Play<'_>, descriptor: &str, received: &Value) -> Resul
     })
 }
 
+/// Pays to the address and waits until the device sees the payment, unconfirmed and then confirmed.
 pub(super) fn arrives(play: &Play<'_>, address: &str) -> Result<(), DemoError> {
     play.stage.step("1 BTC arrives, unconfirmed", |step| {
         step.figure("txid", play.stage.bitcoind()?.send_to(address, INCOMING_SAT)?);
@@ -56,12 +60,14 @@ fn balance(accounts: &Value) -> Option<(u64, u64)> {
     Some((balance["confirmed_sat"].as_u64()?, balance["unconfirmed_sat"].as_u64()?))
 }
 
-/// A payment that is under way.
+/// A payment that was sent.
 struct Paid {
     txid: String,
     fee_sat: u64,
 }
 
+/// Pays, checks what the device read in the transaction before it signed, and waits for a
+/// confirmation.
 pub(super) fn pay(play: &Play<'_>) -> Result<(), DemoError> {
     let paid = play.stage.step("0.25 BTC paid: draft, check, P, check, G, broadcast", |step| {
         let outside = play.stage.bitcoind()?.address()?;
@@ -92,13 +98,14 @@ pub(super) fn pay(play: &Play<'_>) -> Result<(), DemoError> {
     history(play, &paid)
 }
 
+/// Checks that the history has both payments and the note.
 fn history(play: &Play<'_>, paid: &Paid) -> Result<(), DemoError> {
     play.stage.step("history", |step| {
         let history = play.person.device.cli(&["history"])?.value;
         let entries = history["entries"].as_array().ok_or_else(|| missing(&history, "entries"))?;
-        let told: Vec<_> = entries.iter().filter_map(|entry| entry["net_sat"].as_i64()).collect();
+        let answer: Vec<_> = entries.iter().filter_map(|entry| entry["net_sat"].as_i64()).collect();
         let out = -(OUTGOING_SAT as i64) - paid.fee_sat as i64;
-        must(told == [out, INCOMING_SAT as i64], || {
+        must(answer == [out, INCOMING_SAT as i64], || {
             format!("{out} and then 1 BTC were expected: {history}")
         })?;
         must(entries[0]["txid"] == *paid.txid && entries[0]["note"] == NOTE, || {
@@ -113,7 +120,8 @@ fn history(play: &Play<'_>, paid: &Paid) -> Result<(), DemoError> {
     })
 }
 
-/// The exported map, in Bitcoin Core's own wallet: the same addresses, the same balance.
+/// Imports the exported map into Bitcoin Core: it derives the same addresses and sees the same
+/// balance.
 pub(super) fn watch_only(play: &Play<'_>, descriptors: &Descriptors) -> Result<(), DemoError> {
     play.stage.step("Bitcoin Core watches the same account", |step| {
         let watching =
@@ -122,10 +130,10 @@ pub(super) fn watch_only(play: &Play<'_>, descriptors: &Descriptors) -> Result<(
         must(ours == theirs, || format!("the device sees {ours} sat, Bitcoin Core {theirs}"))?;
         step.figure("balance_sat", ours);
         // Core has seen the first address paid, and so hands out the next one, as the pod does.
-        let (next, told) = (play.person.device.cli(&["receive"])?.value, watching.next_address()?);
+        let (next, answer) = (play.person.device.cli(&["receive"])?.value, watching.next_address()?);
         bitcoind_agrees(play, &descriptors.receive, &next)?;
-        must(next["address"] == *told, || format!("Bitcoin Core gives {told} next, the device {next}"))?;
-        step.figure("next_address", told);
+        must(next["address"] == *answer, || format!("Bitcoin Core gives {answer} next, the device {next}"))?;
+        step.figure("next_address", answer);
         Ok(())
     })
 }

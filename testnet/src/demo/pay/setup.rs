@@ -1,4 +1,4 @@
-//! Pod and device become each other's, and make an account.
+//! Provisioning: the pod gets its owner, and both make an account.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -11,21 +11,25 @@ use crate::demo::{
     stage::{missing, must, number, text},
 };
 
-/// Callers that figures are taken from. Each measures on circuits of its own: on some a round trip takes 16 ms, on
-/// others 60 or 96, by how relays' TCP acknowledges.
+/// Number of clients that measure. Each uses circuits of its own: on some a round trip takes 16 ms,
+/// on others 60 or 96, depending on how relays' TCP acknowledges.
 const CALLERS: usize = 4;
-/// Connections, requests and echoes of each caller.
+/// Cold connections of each client.
 const COLD: &str = "3";
+/// Requests and echoes of each client.
 const WARM: &str = "12";
-/// Two of them make the recovery key.
+/// Decks of the recovery key, any two of which restore it.
 const DECKS: usize = 3;
 
-/// What anyone may know of a pod.
+/// What a stranger may know of a pod.
 pub(super) struct PodFacts {
+    /// The pod's key in hex.
     pub(super) key: String,
+    /// The address of its app service.
     pub(super) onion: String,
 }
 
+/// Creates the pod, gives it its owner, and runs it.
 pub(super) fn provision(play: &Play<'_>) -> Result<PodFacts, DemoError> {
     let fresh = play.stage.step("pod init", |_| play.person.init_pod())?;
     let provision = play.stage.step("device init and provision", |step| {
@@ -42,7 +46,8 @@ pub(super) fn provision(play: &Play<'_>) -> Result<PodFacts, DemoError> {
     })
 }
 
-/// The first command starts the device's agent and with it Tor; the second finds all of it warm.
+/// Connects twice: the first command starts the device's agent and with it Tor; the second finds
+/// both running.
 pub(super) fn connect(play: &Play<'_>) -> Result<(), DemoError> {
     play.stage.step("device connects over onion", |step| {
         step.progress(0.5, "Tor starts on the device");
@@ -54,6 +59,7 @@ pub(super) fn connect(play: &Play<'_>) -> Result<(), DemoError> {
     })
 }
 
+/// Measures cold connections, requests, and echoes of the same service for comparison.
 pub(super) fn measure_connections(play: &Play<'_>) -> Result<(), DemoError> {
     play.stage.step("connections measured", |step| {
         let (mut cold, mut warm, mut echo) = (Times::default(), Times::default(), Times::default());
@@ -91,6 +97,7 @@ pub(super) struct Descriptors {
     pub(super) change: String,
 }
 
+/// Creates an account and checks its decks.
 pub(super) fn create_account(play: &Play<'_>) -> Result<Descriptors, DemoError> {
     play.stage.step("account created, decks written", |step| {
         let made = play.person.device.cli(&["account", "create", "--name", "main"])?.value;
@@ -107,6 +114,7 @@ pub(super) fn create_account(play: &Play<'_>) -> Result<Descriptors, DemoError> 
     })
 }
 
+/// Checks that a deck exists and has mode 0600.
 fn only_its_owner_reads(deck: &Path) -> Result<(), DemoError> {
     let shown = deck.display();
     let metadata =

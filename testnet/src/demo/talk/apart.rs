@@ -1,27 +1,31 @@
-//! Never there together: an invite, a yes, and a conversation, all by way of relays.
+//! Two people who are never online together: an invite, a confirmation, and a conversation through
+//! relays.
 
 use std::time::Duration;
 
 use autonomy_testnet::clock;
 
-use super::cast::{Cast, Talker, connected, safety};
+use super::cast::{Cast, Participant, connected, safety};
 use crate::demo::{
     DemoError,
     figures::{Spread, Times, seconds},
     stage::{must, text},
 };
 
-/// From the start of a pod until it has collected what waits at relays, over circuits that it must build first.
+/// From the start of a pod until it has collected what waits at relays. It must build circuits
+/// first.
 const COLLECTED: Duration = Duration::from_secs(180);
 /// Messages of one turn.
 const WORDS: usize = 3;
-/// Turns of each; before the second, two relays die.
+/// Turns of each person.
 const TURNS: usize = 3;
+/// Before this turn (from 0) two relays fail.
 const RELAYS_DIE_BEFORE: usize = 1;
-/// Copies of a frame at relays.
+/// Relays at which a frame is deposited.
 const COPIES: usize = 2;
 
-/// Alice invites while Bob is off, Bob accepts while Alice is off, Alice confirms while Bob is off.
+/// Alice invites while Bob is offline, Bob accepts while Alice is offline, Alice confirms while Bob
+/// is offline.
 pub(super) fn become_contacts(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     let stage = cast.stage;
     let invite = stage.step("Bob off; Alice invites", |step| {
@@ -37,7 +41,7 @@ pub(super) fn become_contacts(cast: &mut Cast<'_>) -> Result<(), DemoError> {
         cast.bob.on()?;
         cast.bob
             .person
-            .awaits("the pod runs", COLLECTED, || Ok(Some(cast.bob.person.pod.ask("GET /v1/mail", None)?)))?;
+            .wait("the pod runs", COLLECTED, || Ok(Some(cast.bob.person.pod.ask("GET /v1/mail", None)?)))?;
         let before = cast.counted("deposits");
         cast.bob.person.pod.cli(&["contact", "accept", &invite])?;
         cast.bob.contact = text(&cast.bob.person.contact_in("joining", COLLECTED)?, "id")?;
@@ -55,14 +59,14 @@ pub(super) fn become_contacts(cast: &mut Cast<'_>) -> Result<(), DemoError> {
         cast.alice.person.once_reached(&["contact", "confirm", "Bob"])?;
         // By telephone: she reads the digits that he sees too, which is checked when he is on.
         cast.alice.person.once_reached(&["contact", "verify", "Bob", "--yes"])?;
-        cast.alice.says("Alice 1: hello Bob".into())?;
+        cast.alice.send("Alice 1: hello Bob".into())?;
         connected(cast, &cast.alice)?;
         cast.left_at_relays(&before, COPIES, step)
     })?;
     compare(cast)
 }
 
-/// They meet, and compare what their devices show.
+/// Both compare the safety numbers that their devices show.
 fn compare(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     let stage = cast.stage;
     let shown = safety(&cast.alice)?;
@@ -72,7 +76,7 @@ fn compare(cast: &mut Cast<'_>) -> Result<(), DemoError> {
         cast.bob.on()?;
         let alice = cast.bob.person.contact_in("active", COLLECTED)?;
         step.figure("start_to_contact_seconds", seconds(started.elapsed()));
-        cast.bob.hears_all(&cast.alice, COLLECTED)?;
+        cast.bob.receive_all(&cast.alice, COLLECTED)?;
         step.figure("start_to_read_seconds", seconds(started.elapsed()));
         step.figure("calls_herself", text(&alice, "name")?);
         Ok(())
@@ -88,7 +92,7 @@ fn compare(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     })
 }
 
-/// Both there: they become contacts within seconds.
+/// Both are online: they become contacts within seconds.
 pub(in crate::demo) fn meet(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     let stage = cast.stage;
     stage.step("both there: they become contacts", |step| {
@@ -99,12 +103,12 @@ pub(in crate::demo) fn meet(cast: &mut Cast<'_>) -> Result<(), DemoError> {
         cast.alice.person.pod.cli(&["contact", "confirm", &cast.alice.contact])?;
         cast.bob.contact = text(&cast.bob.person.contact_in("active", COLLECTED)?, "id")?;
         step.figure("accept_to_contact_seconds", seconds(started.elapsed()));
-        cast.alice.says("hello Bob".into())?;
-        cast.bob.hears_all(&cast.alice, COLLECTED)
+        cast.alice.send("hello Bob".into())?;
+        cast.bob.receive_all(&cast.alice, COLLECTED)
     })
 }
 
-/// They answer each other, in turns, and two of three relays die in the middle.
+/// They answer each other in turns, and two of three relays fail in the middle.
 pub(super) fn converse(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     let mut reads = Times::default();
     for turn in 0..TURNS {
@@ -127,23 +131,23 @@ pub(super) fn converse(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     })
 }
 
-/// Two relays die with what Bob has just left there. He hears of nothing, is off for a while, and when he is on again he
-/// leaves it once more, where it still can be left.
+/// Two relays fail with what Bob has just deposited there. Bob's pod does not learn of it, is
+/// offline for a while, and deposits the messages at the remaining relay when it is online again.
 fn relays_die(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     cast.stage.step("two relays die with what Bob left there", |step| {
         let before = cast.counted("deposits");
-        cast.bob.says("Bob, into the void".into())?;
+        cast.bob.send("Bob, into the void".into())?;
         cast.left_at_relays(&before, COPIES, step)?;
         let after = cast.counted("deposits");
         // Those that hold it die first.
-        let mut by_luck: Vec<_> =
+        let mut by_frames: Vec<_> =
             cast.relays.iter().zip(after.iter().zip(&before).map(|(after, before)| after - before)).collect();
-        by_luck.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
-        for (relay, _) in by_luck.iter().take(cast.relays.len() - 1) {
+        by_frames.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+        for (relay, _) in by_frames.iter().take(cast.relays.len() - 1) {
             relay.kill();
         }
-        step.figure("alive", by_luck.last().map(|(relay, _)| relay.name()));
-        step.figure("it_had_taken", by_luck.last().map(|(_, took)| *took));
+        step.figure("alive", by_frames.last().map(|(relay, _)| relay.name()));
+        step.figure("it_had_taken", by_frames.last().map(|(_, took)| *took));
         Ok(())
     })?;
     cast.stage.step("Bob off and on; he leaves it at the third", |step| {
@@ -154,7 +158,7 @@ fn relays_die(cast: &mut Cast<'_>) -> Result<(), DemoError> {
         cast.bob.off()?;
         let started = clock::now();
         cast.alice.on()?;
-        cast.alice.hears_all(&cast.bob, COLLECTED)?;
+        cast.alice.receive_all(&cast.bob, COLLECTED)?;
         step.figure("start_to_read_seconds", seconds(started.elapsed()));
         Ok(())
     })?;
@@ -164,26 +168,27 @@ fn relays_die(cast: &mut Cast<'_>) -> Result<(), DemoError> {
         cast.bob.on()?;
         cast.bob
             .person
-            .awaits("the pod runs", COLLECTED, || cast.bob.person.heard(&cast.bob.contact).map(Some))
+            .wait("the pod runs", COLLECTED, || cast.bob.person.received(&cast.bob.contact).map(Some))
             .map(drop)
     })
 }
 
-/// One answers; then the other comes, alone, and reads. Gives the time from the start of that pod until all is read.
+/// One person sends and goes offline; the other comes online alone and reads. Returns the time from
+/// the start of the reader's pod until everything is read.
 fn answer(cast: &mut Cast<'_>, turn: usize, copies: usize, bob: bool) -> Result<Duration, DemoError> {
     let (speaker, listener) = if bob { ("Bob", "Alice") } else { ("Alice", "Bob") };
     cast.stage.step(&format!("{speaker} answers and leaves; {listener} reads"), |step| {
         let before = cast.counted("deposits");
-        let talker = if bob { &mut cast.bob } else { &mut cast.alice };
+        let participant = if bob { &mut cast.bob } else { &mut cast.alice };
         for word in 0..WORDS {
-            talker.says(format!("{speaker} in turn {turn}: word {word}"))?;
+            participant.send(format!("{speaker} in turn {turn}: word {word}"))?;
         }
         cast.left_at_relays(&before, copies, step)?;
         let (speaker, listener) = pair(cast, bob);
         speaker.off()?;
         let started = clock::now();
         listener.on()?;
-        listener.hears_all(speaker, COLLECTED)?;
+        listener.receive_all(speaker, COLLECTED)?;
         let took = started.elapsed();
         step.figure("start_to_read_seconds", seconds(took));
         step.figure("messages_so_far", speaker.said.len());
@@ -191,6 +196,6 @@ fn answer(cast: &mut Cast<'_>, turn: usize, copies: usize, bob: bool) -> Result<
     })
 }
 
-fn pair<'c>(cast: &'c Cast<'_>, bob: bool) -> (&'c Talker, &'c Talker) {
+fn pair<'c>(cast: &'c Cast<'_>, bob: bool) -> (&'c Participant, &'c Participant) {
     if bob { (&cast.bob, &cast.alice) } else { (&cast.alice, &cast.bob) }
 }

@@ -1,4 +1,4 @@
-//! Two people, three relays.
+//! The participants: two people and three relays.
 
 use std::time::Duration;
 
@@ -12,37 +12,39 @@ use serde_json::Value;
 use crate::demo::{
     DemoError,
     figures::{resident, seconds},
-    person::{PATIENCE, Person},
+    person::{Person, STEP_TIMEOUT},
     stage::{Stage, missing, must, number, text},
 };
 
+/// Names of the relays' folders.
 const RELAYS: [&str; 3] = ["relay-1", "relay-2", "relay-3"];
-/// From the start of a relay until it has reached itself over Tor.
+/// From the start of a relay until it has dialled itself over Tor.
 const RELAY_START: Duration = Duration::from_secs(180);
-/// No relay has taken anything for so long: whoever is on has left all that they have to say. Longer than a pod tries
-/// the other pod alone (10 s).
+/// When no relay has accepted anything for this long, a pod has deposited everything it has. It is
+/// longer than a pod tries the other pod alone (10 s).
 const QUIET: Duration = Duration::from_secs(12);
-/// The longest wait for words to be left at relays.
+/// Longest wait for messages to be deposited at relays.
 const LEAVE_LIMIT: Duration = Duration::from_secs(180);
 
-/// Who is on stage.
+/// The participants of an act.
 pub(in crate::demo) struct Cast<'a> {
     pub(super) stage: &'a Stage<'a>,
-    pub(in crate::demo) alice: Talker,
-    pub(in crate::demo) bob: Talker,
+    pub(in crate::demo) alice: Participant,
+    pub(in crate::demo) bob: Participant,
     pub(super) relays: Vec<Relay>,
 }
 
-/// A person and what they have said so far.
-pub(in crate::demo) struct Talker {
+/// A person and what they have sent so far.
+pub(in crate::demo) struct Participant {
     pub(in crate::demo) name: &'static str,
     pub(in crate::demo) person: Person,
     pub(in crate::demo) said: Vec<String>,
-    /// The other's id, once they are contacts.
+    /// The id of the other person, once they are contacts.
     pub(in crate::demo) contact: String,
 }
 
-impl Talker {
+impl Participant {
+    /// Sets up folders for a person's pod and device.
     fn new(stage: &Stage<'_>, name: &'static str) -> Result<Self, DemoError> {
         let folder = name.to_lowercase();
         let person = Person::new(stage, &format!("{folder}-pod"), &format!("{folder}-device"))?;
@@ -61,34 +63,34 @@ impl Talker {
         })
     }
 
-    /// Says something more; gives its number.
-    pub(in crate::demo) fn says(&mut self, words: String) -> Result<u64, DemoError> {
-        self.says_once(words, &fresh_key())
+    /// Sends a message and returns its number.
+    pub(in crate::demo) fn send(&mut self, words: String) -> Result<u64, DemoError> {
+        self.send_once(words, &fresh_key())
     }
 
-    /// The same with a key, by which the pod knows a repeat.
-    pub(in crate::demo) fn says_once(&mut self, words: String, key: &str) -> Result<u64, DemoError> {
-        let number = self.person.say_once(&self.contact, &words, key)?;
+    /// The same with a key, by which the pod recognises a repeat.
+    pub(in crate::demo) fn send_once(&mut self, words: String, key: &str) -> Result<u64, DemoError> {
+        let number = self.person.send_once(&self.contact, &words, key)?;
         self.said.push(words);
         Ok(number)
     }
 
-    /// Waits until all that `other` has said is here, each once, in order.
-    pub(super) fn hears_all(&self, other: &Self, limit: Duration) -> Result<(), DemoError> {
-        self.person.hears(&self.contact, &other.said, limit)
+    /// Waits until everything that `other` has sent is here, each message once and in order.
+    pub(super) fn receive_all(&self, other: &Self, limit: Duration) -> Result<(), DemoError> {
+        self.person.receive(&self.contact, &other.said, limit)
     }
 }
 
 impl<'a> Cast<'a> {
-    /// Folders, processes, provisioning; both pods run.
+    /// Sets up folders, starts relays, and provisions both pods, which run afterwards.
     pub(in crate::demo) fn set(stage: &'a Stage<'a>) -> Result<Self, DemoError> {
-        let (alice, bob) = (Talker::new(stage, "Alice")?, Talker::new(stage, "Bob")?);
+        let (alice, bob) = (Participant::new(stage, "Alice")?, Participant::new(stage, "Bob")?);
         let relays: Result<Vec<Relay>, _> =
             RELAYS.iter().map(|name| Relay::new(stage.world, &stage.autonomy, name)).collect();
         let cast = Self { stage, alice, bob, relays: relays? };
         stage.step("three relays start", |_| Ok(cast.relays.iter().try_for_each(Relay::run)?))?;
-        for talker in [&cast.alice, &cast.bob] {
-            let Talker { name, person, .. } = talker;
+        for participant in [&cast.alice, &cast.bob] {
+            let Participant { name, person, .. } = participant;
             stage.step(&format!("{name}'s pod and device"), |step| {
                 let fresh = person.init_pod()?;
                 let provision = person.provision(&fresh.request)?;
@@ -102,19 +104,20 @@ impl<'a> Cast<'a> {
         Ok(cast)
     }
 
-    /// Those who go on: the relays end.
+    /// The people; the relays end.
     pub(in crate::demo) fn leave(self) -> Vec<Person> {
         vec![self.alice.person, self.bob.person]
     }
 
-    /// What the relays that run have counted under `name`, in their order; 0 for one that does not run.
+    /// The counter `name` of each relay; 0 for one that does not run.
     pub(super) fn counted(&self, name: &str) -> Vec<u64> {
         let count = |relay: &Relay| relay.counted().ok()?[name].as_u64();
         self.relays.iter().map(|relay| count(relay).unwrap_or(0)).collect()
     }
 
-    /// Waits until `copies` relays have taken something since `before`, and none has for a while: what is left there
-    /// now is all there is. Adds to `step` how much it is, and when the last of it was taken.
+    /// Waits until `copies` relays have accepted something since `before`, and none has for a
+    /// while: then everything is deposited. Adds to `step` how many frames there were, and when the
+    /// last was accepted.
     pub(super) fn left_at_relays(&self, before: &[u64], copies: usize, step: &Step) -> Result<(), DemoError> {
         let started = clock::now();
         let (mut last, mut changed) = (before.to_vec(), started);
@@ -137,7 +140,7 @@ impl<'a> Cast<'a> {
     }
 }
 
-/// Both pods keep their messages at all three relays from now on.
+/// Adds all three relays to both pods.
 pub(in crate::demo) fn add_relays(cast: &Cast<'_>) -> Result<(), DemoError> {
     let places: Vec<String> = cast.stage.step("the relays are reachable", |step| {
         let places: Result<Vec<String>, _> =
@@ -147,36 +150,37 @@ pub(in crate::demo) fn add_relays(cast: &Cast<'_>) -> Result<(), DemoError> {
         step.figure("resident_mb", memory.unwrap_or_default());
         Ok(places?)
     })?;
-    for Talker { name, person, .. } in [&cast.alice, &cast.bob] {
+    for Participant { name, person, .. } in [&cast.alice, &cast.bob] {
         cast.stage.step(&format!("{name} adds three relays"), |_| {
             for (relay, place) in cast.relays.iter().zip(&places) {
                 person.once_reached(&["relay", "add", place, "--name", relay.name()])?;
             }
-            let told = person.pod.ask("GET /v1/relays", None)?;
-            let active = relays_of(&told)?.iter().filter(|relay| relay["state"] == "active").count();
-            must(active == places.len(), || format!("{} relays are in use: {told}", active))
+            let answer = person.pod.ask("GET /v1/relays", None)?;
+            let active = relays_of(&answer)?.iter().filter(|relay| relay["state"] == "active").count();
+            must(active == places.len(), || format!("{} relays are in use: {answer}", active))
         })?;
     }
     Ok(())
 }
 
-fn relays_of(told: &Value) -> Result<&Vec<Value>, DemoError> {
-    told["relays"].as_array().ok_or_else(|| missing(told, "relays"))
+/// The list of relays in an answer of the API.
+fn relays_of(answer: &Value) -> Result<&Vec<Value>, DemoError> {
+    answer["relays"].as_array().ok_or_else(|| missing(answer, "relays"))
 }
 
-/// Waits until `talker` has queues at all relays that run, and collects there.
-pub(super) fn connected(cast: &Cast<'_>, talker: &Talker) -> Result<(), DemoError> {
+/// Waits until a participant has queues at all running relays and collects from them.
+pub(super) fn connected(cast: &Cast<'_>, participant: &Participant) -> Result<(), DemoError> {
     let running = cast.relays.iter().filter(|relay| relay.is_running()).count();
-    talker.person.awaits("all relays are connected", PATIENCE, || {
-        let told = talker.person.pod.ask("GET /v1/relays", None)?;
+    participant.person.wait("all relays are connected", STEP_TIMEOUT, || {
+        let answer = participant.person.pod.ask("GET /v1/relays", None)?;
         let with_queue =
             |relay: &&Value| relay["connected"] == true && number(relay, "queues").is_ok_and(|n| n > 0);
-        Ok((relays_of(&told)?.iter().filter(with_queue).count() >= running).then_some(()))
+        Ok((relays_of(&answer)?.iter().filter(with_queue).count() >= running).then_some(()))
     })
 }
 
-/// What `talker` shows for the other to scan.
-pub(super) fn safety(talker: &Talker) -> Result<String, DemoError> {
-    let request = format!("GET /v1/contacts/{}/safety", talker.contact);
-    text(&talker.person.pod.ask(&request, None)?, "qr")
+/// The text of the QR code that a participant shows to the other.
+pub(super) fn safety(participant: &Participant) -> Result<String, DemoError> {
+    let request = format!("GET /v1/contacts/{}/safety", participant.contact);
+    text(&participant.person.pod.ask(&request, None)?, "qr")
 }

@@ -1,4 +1,4 @@
-//! A file, while circuits break.
+//! A file transfer while circuits break.
 
 use std::{
     fs::File,
@@ -13,25 +13,28 @@ use serde_json::Value;
 use super::cast::Cast;
 use crate::demo::{
     DemoError,
+    faults::RelayFaults,
     figures::{megabytes, rate, seconds},
     stage::{missing, must, number, text},
-    unrest::Unrest,
 };
 
-/// However slow the machine: 50 kB/s on top of this.
+/// Time for the transfer beside that for its bytes.
 const LIMIT: Duration = Duration::from_secs(800);
+/// Slowest accepted transfer, bytes a second.
 const SLOWEST: u64 = 50_000;
-/// To hand it to the pod, or fetch it there, on the same machine: 1 MB/s on top of this.
+/// Time for upload or download between a pod and its own machine, beside that for the bytes.
 const AT_HOME: Duration = Duration::from_secs(60);
+/// Slowest accepted upload or download, bytes a second.
 const SLOWEST_AT_HOME: u64 = 1_000_000;
+/// The name that the receiver sees.
 const NAME: &str = "holiday.bin";
 
-/// Alice sends a file of so many bytes to Bob in one step of this name, while something goes on with Tor.
+/// Sends `size` bytes from Alice to Bob in one step called `step`, while Tor relays fail.
 pub(in crate::demo) fn send_file(
     cast: &Cast<'_>,
     step: &str,
     size: u64,
-    unrest: Unrest,
+    faults: RelayFaults,
 ) -> Result<(), DemoError> {
     cast.stage.step(step, |step| {
         let dir = cast.stage.world.folder().path();
@@ -43,7 +46,7 @@ pub(in crate::demo) fn send_file(
         let handed =
             cast.alice.person.pod.cli_within(&["file", "send", &cast.alice.contact, &sent_name], at_home)?;
         step.figure("handed_over_seconds", seconds(handed.took));
-        let (took, gone) = unrest.during(cast.stage.tor()?, || {
+        let (took, gone) = faults.during(cast.stage.tor()?, || {
             arrives(cast, size, step)?;
             Ok(started.elapsed())
         })?;
@@ -62,19 +65,20 @@ pub(in crate::demo) fn send_file(
     })
 }
 
-/// Waits until Bob's pod has all of it.
+/// Waits until Bob's pod has the whole file.
 fn arrives(cast: &Cast<'_>, size: u64, step: &Step) -> Result<(), DemoError> {
     let request = format!("GET /v1/contacts/{}/files", cast.bob.contact);
     let limit = LIMIT + Duration::from_secs(size / SLOWEST);
-    cast.bob.person.awaits("the file is there", limit, || {
-        let told = cast.bob.person.pod.ask(&request, None)?;
-        let files = told["files"].as_array().ok_or_else(|| missing(&told, "files"))?;
+    cast.bob.person.wait("the file is there", limit, || {
+        let answer = cast.bob.person.pod.ask(&request, None)?;
+        let files = answer["files"].as_array().ok_or_else(|| missing(&answer, "files"))?;
         let Some(file) = files.iter().find(|file| file["name"] == NAME) else { return Ok(None) };
         show(file, size, step)?;
         Ok((file["state"] == "complete").then_some(()))
     })
 }
 
+/// Moves the bar to the share that has arrived.
 #[expect(clippy::cast_precision_loss, reason = "a share on a bar")]
 fn show(file: &Value, size: u64, step: &Step) -> Result<(), DemoError> {
     let done = number(file, "done")?;
@@ -82,7 +86,7 @@ fn show(file: &Value, size: u64, step: &Step) -> Result<(), DemoError> {
     Ok(())
 }
 
-/// Endless bytes that no compression makes less of: a linear congruential generator's (Knuth's MMIX).
+/// Endless bytes that cannot be compressed: a linear congruential generator (Knuth's MMIX).
 struct Noise(u64);
 
 impl Read for Noise {
@@ -95,12 +99,13 @@ impl Read for Noise {
     }
 }
 
+/// Writes `size` bytes of noise.
 fn write(to: &mut impl io::Write, size: u64) -> io::Result<()> {
     io::copy(&mut Noise(7).take(size), to)?;
     to.flush()
 }
 
-/// Whether both say the same, to the end.
+/// Whether both give the same bytes until their end.
 fn are_same(mut one: impl Read, mut other: impl Read) -> io::Result<bool> {
     let (mut of_one, mut of_other) = (Vec::new(), Vec::new());
     loop {
@@ -122,6 +127,7 @@ fn open(path: &Path) -> Result<BufReader<File>, DemoError> {
     File::open(path).map(BufReader::new).map_err(failed("read", path))
 }
 
+/// An error about a file of the demonstration, for `map_err`.
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DemoError {
     let what = format!("{what} {}", path.display());
     move |source| DemoError::File { what, source }

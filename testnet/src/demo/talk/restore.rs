@@ -1,4 +1,4 @@
-//! A pod comes back from an old backup.
+//! A pod is restored from an old backup.
 
 use std::{
     fs,
@@ -11,10 +11,10 @@ use autonomy_testnet::clock;
 use super::cast::Cast;
 use crate::demo::{DemoError, figures::seconds, stage::must};
 
-/// Until both have a new group, and have said and heard something in it.
+/// Time for both to make a new group and to exchange a message in it.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Alice's pod writes a backup; what follows is not in it.
+/// Backs up Alice's pod. What happens later is not in the backup.
 pub(super) fn back_up(cast: &Cast<'_>) -> Result<PathBuf, DemoError> {
     cast.stage.step("Alice's pod writes a backup", |step| {
         let file = cast.stage.world.folder().path().join("alice.backup");
@@ -25,7 +25,7 @@ pub(super) fn back_up(cast: &Cast<'_>) -> Result<PathBuf, DemoError> {
     })
 }
 
-/// Alice's disk dies; her pod comes back from the backup, and the two go on talking.
+/// Alice's disk fails; her pod is restored from the backup, and the conversation continues.
 pub(super) fn restore(cast: &mut Cast<'_>, backup: &Path) -> Result<(), DemoError> {
     let stage = cast.stage;
     stage.step("Alice's pod is restored from the backup", |step| {
@@ -42,24 +42,26 @@ pub(super) fn restore(cast: &mut Cast<'_>, backup: &Path) -> Result<(), DemoErro
         let before = cast
             .alice
             .person
-            .awaits("the pod runs", LIMIT, || cast.alice.person.heard(&cast.alice.contact).map(Some))?;
+            .wait("the pod runs", LIMIT, || cast.alice.person.received(&cast.alice.contact).map(Some))?;
         let (from_alice, from_bob) = ("Alice, from the backup", "Bob, to the new Alice");
-        cast.alice.says(from_alice.into())?;
-        cast.bob.says(from_bob.into())?;
+        cast.alice.send(from_alice.into())?;
+        cast.bob.send(from_bob.into())?;
         // Bob has heard all of it once, whatever the restored pod believes.
-        cast.bob.hears_all(&cast.alice, LIMIT)?;
+        cast.bob.receive_all(&cast.alice, LIMIT)?;
         step.figure("until_bob_hears_seconds", seconds(started.elapsed()));
-        let heard = cast.alice.person.awaits("Alice hears Bob", LIMIT, || {
-            let heard = cast.alice.person.heard(&cast.alice.contact)?;
+        let heard = cast.alice.person.wait("Alice hears Bob", LIMIT, || {
+            let heard = cast.alice.person.received(&cast.alice.contact)?;
             Ok(heard.last().is_some_and(|last| last == from_bob).then_some(heard))
         })?;
         step.figure("until_alice_hears_seconds", seconds(started.elapsed()));
         let new = heard.get(before.len()..).unwrap_or_default();
         must(new.iter().filter(|words| *words == from_bob).count() == 1, || format!("Alice heard {new:?}"))?;
-        for talker in [&cast.alice, &cast.bob] {
-            talker.person.all_delivered(&talker.contact, LIMIT)?;
-            let contact = talker.person.contact_in("active", LIMIT)?;
-            must(contact["verified"] == true, || format!("{} has lost the mark: {contact}", talker.name))?;
+        for participant in [&cast.alice, &cast.bob] {
+            participant.person.all_delivered(&participant.contact, LIMIT)?;
+            let contact = participant.person.contact_in("active", LIMIT)?;
+            must(contact["verified"] == true, || {
+                format!("{} has lost the mark: {contact}", participant.name)
+            })?;
         }
         step.figure("until_all_receipts_seconds", seconds(started.elapsed()));
         step.figure("still_verified", true);

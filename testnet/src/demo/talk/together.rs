@@ -1,52 +1,52 @@
-//! Both there: how quick a message is, and how many go through in a second.
+//! Both are online: how long a message takes, and how many a second go through.
 
 use std::time::{Duration, Instant};
 
 use autonomy_testnet::{clock, party::Relay, steps::Step};
 
-use super::cast::{Cast, Talker, connected};
+use super::cast::{Cast, Participant, connected};
 use crate::demo::{
     DemoError,
     figures::{Spread, Times, rate, seconds},
-    person::PATIENCE,
+    person::STEP_TIMEOUT,
     stage::{missing, must, number},
 };
 
-/// Messages whose time is taken, one after the other.
+/// Messages that are timed one after the other.
 const ONE_BY_ONE: usize = 30;
-/// The longest for one of them, and for a burst.
+/// Longest time for one of them, and for a burst.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The dead relays are back, both pods are on, and nothing is on its way.
+/// Restarts the failed relays and both pods, and waits until everything is delivered.
 pub(super) fn gather(cast: &Cast<'_>) -> Result<(), DemoError> {
     cast.stage.step("relays back; both are on", |step| {
         cast.relays.iter().filter(|relay| !relay.is_running()).try_for_each(Relay::run)?;
-        for talker in [&cast.alice, &cast.bob] {
-            if talker.person.pod.pid().is_none() {
-                talker.on()?;
+        for participant in [&cast.alice, &cast.bob] {
+            if participant.person.pod.pid().is_none() {
+                participant.on()?;
             }
         }
         let started = clock::now();
-        for (talker, other) in [(&cast.alice, &cast.bob), (&cast.bob, &cast.alice)] {
-            talker.hears_all(other, LIMIT)?;
-            talker.person.all_delivered(&talker.contact, LIMIT)?;
+        for (participant, other) in [(&cast.alice, &cast.bob), (&cast.bob, &cast.alice)] {
+            participant.receive_all(other, LIMIT)?;
+            participant.person.all_delivered(&participant.contact, LIMIT)?;
         }
         step.figure("until_all_receipts_seconds", seconds(started.elapsed()));
         for relay in &cast.relays {
-            relay.reachable(PATIENCE)?;
+            relay.reachable(STEP_TIMEOUT)?;
         }
         Ok(())
     })
 }
 
-/// One after the other, directly and through relays; then many at once.
+/// Measures messages one after the other, directly and through relays; then many at once.
 pub(super) fn measure(cast: &mut Cast<'_>, burst: u32) -> Result<(), DemoError> {
     let stage = cast.stage;
     stage.step("one message after the other, both there", |step| one_by_one(cast, step))?;
     stage.step("the same, Bob reached through relays only", |step| {
         cast.bob.person.once_reached(&["profile", "set-reach", "relays"])?;
         // One more, so that Alice knows by the next that there is no other way.
-        let number = cast.alice.says("are you still there?".into())?;
+        let number = cast.alice.send("are you still there?".into())?;
         until_delivered(&cast.alice, number, clock::now())?;
         let before: u64 = cast.counted("deposits").iter().sum();
         one_by_one(cast, step)?;
@@ -58,10 +58,10 @@ pub(super) fn measure(cast: &mut Cast<'_>, burst: u32) -> Result<(), DemoError> 
     stage.step("a burst of messages, both there", |step| {
         let started = clock::now();
         for index in 0..burst {
-            cast.bob.says(format!("burst {index}"))?;
+            cast.bob.send(format!("burst {index}"))?;
         }
         step.figure("taken_seconds", seconds(started.elapsed()));
-        cast.alice.hears_all(&cast.bob, LIMIT)?;
+        cast.alice.receive_all(&cast.bob, LIMIT)?;
         let took = started.elapsed();
         step.figure("arrived_seconds", seconds(took));
         step.figure("messages", burst);
@@ -72,12 +72,13 @@ pub(super) fn measure(cast: &mut Cast<'_>, burst: u32) -> Result<(), DemoError> 
     })
 }
 
+/// Sends [`ONE_BY_ONE`] messages, each after the receipt of the one before.
 fn one_by_one(cast: &mut Cast<'_>, step: &Step) -> Result<(), DemoError> {
     let (mut shown, mut receipt) = (Times::default(), Times::default());
     for index in 0..ONE_BY_ONE {
         let words = format!("how quick is number {index}?");
         let started = clock::now();
-        let number = cast.alice.says(words.clone())?;
+        let number = cast.alice.send(words.clone())?;
         shown.push(until_newest(&cast.bob, &words, started)?);
         receipt.push(until_delivered(&cast.alice, number, started)?);
     }
@@ -91,21 +92,23 @@ fn one_by_one(cast: &mut Cast<'_>, step: &Step) -> Result<(), DemoError> {
     Ok(())
 }
 
-fn until_newest(talker: &Talker, words: &str, started: Instant) -> Result<Duration, DemoError> {
-    let request = format!("GET /v1/contacts/{}/messages?limit=1", talker.contact);
-    talker.person.awaits_closely("the message is shown", LIMIT, || {
-        let told = talker.person.pod.ask(&request, None)?;
-        Ok((told["messages"][0]["text"] == words).then(|| started.elapsed()))
+/// Time until a message is shown at the receiver.
+fn until_newest(participant: &Participant, words: &str, started: Instant) -> Result<Duration, DemoError> {
+    let request = format!("GET /v1/contacts/{}/messages?limit=1", participant.contact);
+    participant.person.wait_closely("the message is shown", LIMIT, || {
+        let answer = participant.person.pod.ask(&request, None)?;
+        Ok((answer["messages"][0]["text"] == words).then(|| started.elapsed()))
     })
 }
 
-fn until_delivered(talker: &Talker, sent: u64, started: Instant) -> Result<Duration, DemoError> {
-    let request = format!("GET /v1/contacts/{}/messages?limit=1&before={}", talker.contact, sent + 1);
-    talker.person.awaits_closely("the receipt is there", LIMIT, || {
-        let told = talker.person.pod.ask(&request, None)?;
-        let message = &told["messages"][0];
+/// Time until the sender has the receipt.
+fn until_delivered(participant: &Participant, sent: u64, started: Instant) -> Result<Duration, DemoError> {
+    let request = format!("GET /v1/contacts/{}/messages?limit=1&before={}", participant.contact, sent + 1);
+    participant.person.wait_closely("the receipt is there", LIMIT, || {
+        let answer = participant.person.pod.ask(&request, None)?;
+        let message = &answer["messages"][0];
         if number(message, "number")? != sent {
-            return Err(missing(&told, "number"));
+            return Err(missing(&answer, "number"));
         }
         Ok((message["state"] == "delivered").then(|| started.elapsed()))
     })

@@ -1,10 +1,10 @@
-//! Ends what a world left behind, even when its owner had no time to.
+//! Ends the processes that a world left behind, even when its owner had no time to.
 //!
-//! Direct children die by the death signal ([`super`]); a *grandchild* that has cut itself loose, as a
-//! device's agent does, gets none. But whatever a world starts inherits an environment variable that names
-//! the world's folder. The undertaker is a shell that does nothing but read a pipe whose other end we hold.
-//! When that closes, because we are done or because we are no more, it kills every process that carries the
-//! world's name until there is none.
+//! Direct children are killed by the death signal ([`super`]). A grandchild that has detached
+//! itself, as a device's agent does, gets no such signal. But everything that a world starts
+//! inherits an environment variable with the world's folder. The reaper is a shell that reads a
+//! pipe whose other end this process holds. When the pipe closes, because this process is done or
+//! has ended, the shell kills every process that has the variable, until there is none.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,8 +15,9 @@ use std::process::{Child, Command, Stdio};
 /// The environment variable that all processes of a world carry; its value is the world's folder.
 pub(crate) const MARK: &str = "AUTONOMY_TESTNET_FOLDER";
 
-/// `$1` is the marked variable. A killed process is gone within milliseconds; one that hangs in the kernel
-/// is given up after 500 rounds of 20 ms. A zombie has no environment, so it is not found.
+/// `$1` is the variable and its value. A killed process is gone within milliseconds; one that hangs
+/// in the kernel is abandoned after 500 rounds of 20 ms. A zombie has no environment, so it is not
+/// found.
 const SCRIPT: &str = r#"
 cat > /dev/null
 rounds=0
@@ -33,24 +34,27 @@ done
 exit 1
 "#;
 
-/// The undertaker of one world. Dropping it ends all that carries the world's mark.
+/// The reaper of one world. Dropping it ends all processes that have the world's variable.
 #[derive(Debug)]
-pub(crate) struct Undertaker(Child);
+pub(crate) struct Reaper(Child);
 
-impl Undertaker {
-    /// Stands by for the world in `folder`.
+impl Reaper {
+    /// Starts the reaper of the world in `folder`.
+    ///
+    /// # Errors
+    /// The shell cannot be started.
     pub(crate) fn for_world(folder: &Path) -> io::Result<Self> {
         let mut mark = OsString::from(format!("{MARK}="));
         mark.push(folder);
         let mut command = Command::new("sh");
-        command.args(["-c", SCRIPT, "undertaker"]).arg(mark).env_remove(MARK).current_dir("/");
+        command.args(["-c", SCRIPT, "reaper"]).arg(mark).env_remove(MARK).current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // Whatever ends our process group must not end this one.
         command.process_group(0).spawn().map(Self)
     }
 }
 
-impl Drop for Undertaker {
+impl Drop for Reaper {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         // It always ends; what it could not kill no one could.
@@ -66,7 +70,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_grandchild_that_cut_itself_loose_goes_with_its_world_and_others_stay() {
+    fn reaper_kills_only_detached_processes_of_its_world() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pid");
         let loose =
@@ -81,10 +85,10 @@ mod tests {
         };
         let ours = start(folder.path());
         let other = start(&folder.path().join("other"));
-        drop(Undertaker::for_world(folder.path()).unwrap());
+        drop(Reaper::for_world(folder.path()).unwrap());
         assert!(!ours.is_alive());
         assert!(other.is_alive());
-        drop(Undertaker::for_world(&folder.path().join("other")).unwrap());
+        drop(Reaper::for_world(&folder.path().join("other")).unwrap());
         assert!(!other.is_alive());
     }
 }

@@ -1,4 +1,7 @@
-//! Serves those who call: at a pod for its own queues, and at a relay for everybody's.
+//! Serves callers: at a pod its own queues, and at a relay everybody's.
+//!
+//! Callers are anonymous. A request is bounded in size and time before it is parsed, the number of
+//! requests in service is bounded, and a caller that does not read its answer is dropped.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -14,28 +17,32 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Duplex, NetworkHandle, desk::Desk, message};
+use super::{Duplex, NetworkHandle, message, pending::PendingRequests};
 use crate::relay::Relay;
 
-/// Requests in service at once, open subscriptions included. At about 20 kB each while they are read at most 160 MB.
+/// Requests in service at once, open subscriptions included. At about 20 kB each while they are
+/// read, at most 160 MB.
 const MAX_IN_SERVICE: usize = 8192;
-/// A request that is not there by then does not come: 16 KiB over the slowest circuit take a few seconds.
+/// Time for a request to arrive: 16 KiB over the slowest circuit take a few seconds.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
-/// A caller takes an answer, or a pushed frame, within this time.
+/// Time for a caller to take an answer or a pushed frame.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Who answers: the node for its own queues, the relay for all others.
+/// Decides who answers a request: the node for the pod's own queues, the relay for all others.
 #[derive(Clone)]
-pub struct Counter {
-    own: Option<(watch::Receiver<HashSet<QueueId>>, Arc<Desk>)>,
+pub struct RequestRouter {
+    /// The pod's own queues, and the way to the node; `None` at a relay that runs by itself.
+    own: Option<(watch::Receiver<HashSet<QueueId>>, Arc<PendingRequests>)>,
+    /// The relay for all other queues; without one they are unknown here.
     relay: Option<Relay>,
 }
 
-impl Counter {
-    /// `network` leads to the node, for the pod's own queues; everything else is the relay's.
+impl RequestRouter {
+    /// A router. `network` leads to the node, for the pod's own queues; all other requests go to
+    /// `relay`.
     #[must_use]
     pub fn new(network: Option<&NetworkHandle>, relay: Option<Relay>) -> Self {
-        let own = network.map(|network| (network.0.own.subscribe(), network.0.desk.clone()));
+        let own = network.map(|network| (network.0.own.subscribe(), network.0.pending.clone()));
         Self { own, relay }
     }
 
@@ -51,18 +58,19 @@ impl Counter {
             },
             Ok(request) => self.answer(request).await,
             Err(error) => {
-                tracing::debug!(%error, "a caller's request is none");
+                tracing::debug!(%error, "malformed request");
                 if let Some(relay) = &self.relay {
                     relay.malformed();
                 }
                 Response::Refused(Refusal::Malformed)
             }
         };
-        if say(&mut stream, &response).await {
+        if respond(&mut stream, &response).await {
             drop(stream.shutdown().await);
         }
     }
 
+    /// The response to any request but a subscription.
     async fn answer(&self, request: Request) -> Response {
         // Own queues are collected by nobody, and opened and closed by the node itself.
         let queue = match &request {
@@ -70,10 +78,10 @@ impl Counter {
             Request::Redeem { queue, .. } => Some(*queue),
             _ => None,
         };
-        if let Some((own, desk)) = &self.own
+        if let Some((own, pending)) = &self.own
             && queue.is_some_and(|queue| own.borrow().contains(&queue))
         {
-            return desk.ask(request).await;
+            return pending.ask(request).await;
         }
         match &self.relay {
             Some(relay) => relay.handle(request).await,
@@ -82,18 +90,18 @@ impl Counter {
     }
 }
 
-/// Pushes until the caller goes.
+/// Pushes frames until the caller goes or the relay fails.
 async fn push(relay: &Relay, queues: Vec<(QueueId, Capability)>, mut stream: impl Duplex) {
     let mut subscription = match relay.subscribe(queues).await {
         Ok(subscription) => subscription,
         Err(refusal) => {
-            if say(&mut stream, &Response::Refused(refusal)).await {
+            if respond(&mut stream, &Response::Refused(refusal)).await {
                 drop(stream.shutdown().await);
             }
             return;
         }
     };
-    if !say(&mut stream, &Response::Done).await {
+    if !respond(&mut stream, &Response::Done).await {
         return;
     }
     let (mut from_caller, mut to_caller) = tokio::io::split(stream);
@@ -107,7 +115,7 @@ async fn push(relay: &Relay, queues: Vec<(QueueId, Capability)>, mut stream: imp
     };
     let pushing = async {
         while let Some(pushed) = subscription.next().await {
-            if !say(&mut to_caller, &pushed).await {
+            if !respond(&mut to_caller, &pushed).await {
                 return;
             }
         }
@@ -118,20 +126,21 @@ async fn push(relay: &Relay, queues: Vec<(QueueId, Capability)>, mut stream: imp
     }
 }
 
-async fn say(stream: &mut (impl tokio::io::AsyncWrite + Unpin), response: &Response) -> bool {
+/// Writes one response. False where the caller did not take it in time.
+async fn respond(stream: &mut (impl tokio::io::AsyncWrite + Unpin), response: &Response) -> bool {
     matches!(timeout(WRITE_LIMIT, message::write(stream, &response.to_bytes())).await, Ok(Ok(())))
 }
 
-/// Serves all who come to `server`, until its service ends or `stop` turns true.
-pub async fn serve(mut server: PeerServer, counter: Counter, mut stop: watch::Receiver<bool>) {
-    let counter = Arc::new(counter);
+/// Serves all streams of `server`, until its onion service ends or `stop` turns true.
+pub async fn serve(mut server: PeerServer, request_router: RequestRouter, mut stop: watch::Receiver<bool>) {
+    let request_router = Arc::new(request_router);
     let mut in_service = JoinSet::new();
     loop {
         tokio::select! {
             arrival = server.accept(), if in_service.len() < MAX_IN_SERVICE => match arrival {
                 Some(arrival) => {
-                    let counter = counter.clone();
-                    in_service.spawn(async move { counter.serve(arrival.stream).await });
+                    let request_router = request_router.clone();
+                    in_service.spawn(async move { request_router.serve(arrival.stream).await });
                 }
                 None => return,
             },

@@ -1,4 +1,4 @@
-//! A Tor network in which a relay is always about to die.
+//! A Tor network whose relays fail one after the other.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,20 +11,25 @@ use autonomy_testnet::{
 
 use super::DemoError;
 
-/// How long a relay is away: circuits through a killed one are gone at once, and clients learn of it by dialling.
+/// How long a relay is away. Circuits through a killed one end at once, and clients notice it by
+/// dialling.
 const AWAY: Duration = Duration::from_secs(10);
 
-/// What goes wrong, and how often.
+/// Which faults happen, and how often.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Unrest {
-    /// From one relay's end to the next one's.
+pub(super) struct RelayFaults {
+    /// From the end of one relay to the end of the next.
     pub(super) every: Duration,
-    /// Whether every second one falls silent, with its connections open, where the others are killed.
+    /// Whether every second relay falls silent with open connections, while the others are killed.
     pub(super) silent_too: bool,
 }
 
-impl Unrest {
-    /// Does `act` while Tor relays go away, each in its turn, and come back a little later. Gives how many did, too.
+impl RelayFaults {
+    /// Runs `act` while Tor relays fail in turn and come back a little later. Returns how many
+    /// failed too.
+    ///
+    /// # Errors
+    /// `act` failed, or a relay could not be restarted.
     pub(super) fn during<T>(
         self,
         tor: &TorNetwork,
@@ -32,21 +37,22 @@ impl Unrest {
     ) -> Result<(T, usize), DemoError> {
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
-            let harm = scope.spawn(|| self.harm(tor, &over));
+            let injector = scope.spawn(|| self.inject(tor, &over));
             let outcome = act();
             over.store(true, Ordering::SeqCst);
-            let harmed = harm.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            Ok((outcome?, harmed?))
+            let injected = injector.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok((outcome?, injected?))
         })
     }
 
-    fn harm(self, tor: &TorNetwork, over: &AtomicBool) -> Result<usize, TorError> {
+    /// Fails one relay after the other until `over`, and restores each. Returns how many failed.
+    fn inject(self, tor: &TorNetwork, over: &AtomicBool) -> Result<usize, TorError> {
         let ends_within =
             |time| clock::wait_until(time, || over.load(Ordering::SeqCst)).is_ok() || clock::interrupted();
-        let mut harmed = 0;
+        let mut injected = 0;
         while !ends_within(self.every.saturating_sub(AWAY)) {
-            let (relay, silent) = (harmed % tor.relays(), self.silent_too && harmed % 2 == 1);
-            harmed += 1;
+            let (relay, silent) = (injected % tor.relays(), self.silent_too && injected % 2 == 1);
+            injected += 1;
             if silent {
                 tor.freeze_relay(relay)
             } else {
@@ -56,6 +62,6 @@ impl Unrest {
             ends_within(AWAY);
             if silent { tor.thaw_relay(relay) } else { tor.restart_relay(relay)? }
         }
-        Ok(harmed)
+        Ok(injected)
     }
 }

@@ -9,10 +9,10 @@ use std::{
 use autonomy_testnet::clock;
 use serde_json::json;
 
-use crate::home::{Home, PATIENCE, argument, bitcoind, text};
+use crate::home::{Home, TEST_TIMEOUT, argument, bitcoind, text};
 
 #[test]
-fn the_door_is_for_the_machines_owner_only_and_closes_in_order() {
+fn socket_is_private_and_removed_at_the_end() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -30,7 +30,7 @@ fn the_door_is_for_the_machines_owner_only_and_closes_in_order() {
 }
 
 #[test]
-fn the_socket_of_a_killed_pod_is_replaced() {
+fn socket_of_a_killed_pod_is_replaced() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     home.kill();
@@ -39,12 +39,12 @@ fn the_socket_of_a_killed_pod_is_replaced() {
 }
 
 #[test]
-fn a_service_manager_hears_when_the_pod_is_ready_and_when_it_ends() {
+fn service_manager_is_notified_of_ready_and_stopping() {
     let (_chain, node) = bitcoind();
     let mut home = Home::new(node, "regtest");
     let path = home.path("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    manager.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let mut command = home.autonomy(&["pod", "run"]);
     command.env("NOTIFY_SOCKET", &path);
     home.spawn(command);
@@ -65,7 +65,7 @@ fn a_service_manager_hears_when_the_pod_is_ready_and_when_it_ends() {
 }
 
 #[test]
-fn tor_that_does_not_start_is_told_of_and_holds_up_nothing() {
+fn failed_tor_start_is_reported_and_delays_nothing() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let status = home.wait("it warns", |status| {
@@ -78,11 +78,11 @@ fn tor_that_does_not_start_is_told_of_and_holds_up_nothing() {
     home.account();
     let begun = clock::now();
     assert!(home.terminate(), "{}", home.log());
-    assert!(begun.elapsed() < PATIENCE / 3);
+    assert!(begun.elapsed() < TEST_TIMEOUT / 3);
 }
 
 #[test]
-fn settings_that_cannot_be_used_are_named_before_anything_is_served() {
+fn unusable_settings_are_named_before_serving() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     home.kill();
@@ -96,7 +96,7 @@ fn settings_that_cannot_be_used_are_named_before_anything_is_served() {
 }
 
 #[test]
-fn a_backup_of_a_running_pod_is_the_pod() {
+fn backup_of_running_pod_restores_the_pod() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let account = home.account();
@@ -113,7 +113,7 @@ fn a_backup_of_a_running_pod_is_the_pod() {
 }
 
 #[test]
-fn half_a_backup_is_no_pod_and_leaves_nothing_behind() {
+fn truncated_backup_is_refused_and_leaves_no_file() {
     let (_chain, node) = bitcoind();
     let home = Home::new(node, "regtest");
     let copy = home.path("copy");
@@ -133,7 +133,7 @@ fn half_a_backup_is_no_pod_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_wrong_key_and_a_damaged_database_are_told_apart() {
+fn wrong_key_and_damaged_database_have_own_messages() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     home.account();
@@ -172,7 +172,7 @@ fn the_wrong_key_and_a_damaged_database_are_told_apart() {
 }
 
 #[test]
-fn a_full_disk_stops_the_pod_and_loses_nothing_it_acknowledged() {
+fn full_disk_stops_the_pod_without_losing_acknowledged() {
     let (_chain, node) = bitcoind();
     let mut home = Home::adopted(node);
     let account = home.funded(node, 1_000_000);
@@ -215,7 +215,7 @@ fn a_full_disk_stops_the_pod_and_loses_nothing_it_acknowledged() {
 }
 
 #[test]
-fn a_disk_without_room_for_a_backup_leaves_no_half_of_one() {
+fn backup_on_a_full_disk_leaves_no_file() {
     let (_chain, node) = bitcoind();
     let home = Home::new(node, "regtest");
     let copy = home.path("copies");

@@ -1,4 +1,8 @@
-//! One request inside a transaction.
+//! One request inside a write transaction.
+//!
+//! The rules are those of [`autonomy_messaging::queue`], which knows nothing of tables; here they
+//! are applied to rows. A function that returns a [`Refusal`] has written nothing. A [`Fault`]
+//! makes the whole transaction fail, so nothing half-done is ever committed.
 
 use std::ops::Range;
 
@@ -11,42 +15,54 @@ use autonomy_messaging::{
 use redb::{ReadableTable as _, ReadableTableMetadata as _, Table, WriteTransaction};
 
 use super::{
-    metrics::Tally,
-    shelf::{
-        DUE, FRAME_KEY_LEN, FRAMES, Fault, NOTICES, QUEUES, VALUE_LEN, due_key, frame_key, parse, value,
-    },
+    db::{DUE, FRAME_KEY_LEN, FRAMES, Fault, NOTICES, QUEUES, VALUE_LEN, due_key, frame_key, parse, value},
+    metrics::RequestCounts,
 };
 
+/// Seconds of a day.
 const DAY: u64 = 86_400;
-/// Queues looked at in one sweep.
+/// Most queues that one sweep looks at.
 const SWEPT_QUEUES: usize = 512;
-/// Frames removed in one sweep before it ends: half a second of writing.
+/// A sweep ends after it has removed this many frames: half a second of writing.
 const SWEPT_FRAMES: u64 = 4_096;
 
-/// The tables of one transaction, and what is done to them.
-pub(super) struct Books<'t> {
+/// The tables of one write transaction, and what was done to them.
+pub(super) struct WriteTxn<'t> {
+    /// Records by queue.
     queues: Table<'t, [u8; 32], &'static [u8; VALUE_LEN]>,
+    /// Frames by queue and number.
     frames: Table<'t, [u8; FRAME_KEY_LEN], &'static [u8; BLOB_LEN]>,
+    /// Notices by queue.
     notices: Table<'t, [u8; 32], &'static [u8]>,
+    /// When each queue is looked at next.
     due: Table<'t, [u8; FRAME_KEY_LEN], ()>,
+    /// By what requests are judged.
     pub(super) rules: &'t Rules<'t>,
-    /// Queues with a new frame.
+    /// Queues that got a frame; their subscribers are notified after the commit.
     pub(super) filled: Vec<QueueId>,
-    /// Whether anything was written.
+    /// Whether anything was written: a transaction without changes is not committed.
     pub(super) changed: bool,
-    pub(super) tally: Tally,
+    /// What was done, for the metrics.
+    pub(super) counts: RequestCounts,
 }
 
 /// By what requests are judged.
 pub(super) struct Rules<'t> {
+    /// The operator's limits.
     pub(super) limits: &'t QueueLimits,
+    /// Who may open a queue as the relay fills up.
     pub(super) pressure: &'t Pressure,
+    /// Seconds since 1970.
     pub(super) now: u64,
-    /// The disk has no room.
+    /// Whether the disk has no room: then only requests that free room are carried out.
     pub(super) full: bool,
 }
 
-impl<'t> Books<'t> {
+impl<'t> WriteTxn<'t> {
+    /// Opens the tables.
+    ///
+    /// # Errors
+    /// The file is damaged or the disk fails.
     pub(super) fn open(transaction: &'t WriteTransaction, rules: &'t Rules<'t>) -> Result<Self, Fault> {
         Ok(Self {
             queues: transaction.open_table(QUEUES)?,
@@ -56,11 +72,15 @@ impl<'t> Books<'t> {
             rules,
             filled: Vec::new(),
             changed: false,
-            tally: Tally::default(),
+            counts: RequestCounts::default(),
         })
     }
 
-    /// Carries out a request.
+    /// Carries out a request. Requests that reading answers are refused as malformed: they do not
+    /// come here.
+    ///
+    /// # Errors
+    /// The disk fails or the file is damaged; the transaction must be aborted.
     pub(super) fn apply(&mut self, request: Request) -> Result<Response, Fault> {
         let outcome = match request {
             Request::Open { queue, deposit, collect, ticket, notice } => {
@@ -75,6 +95,8 @@ impl<'t> Books<'t> {
         Ok(outcome.map_or_else(Response::Refused, |()| Response::Done))
     }
 
+    /// Opens a queue, or repeats an earlier opening of the same one, which changes at most its
+    /// notice.
     fn open_queue(
         &mut self,
         queue: QueueId,
@@ -106,10 +128,12 @@ impl<'t> Books<'t> {
         let due = now.saturating_add(limits.queue_age).saturating_add(1);
         self.due.insert(due_key(due, &queue), ())?;
         self.put(&queue, &record, due)?;
-        self.tally.opened += 1;
+        self.counts.opened += 1;
         Ok(Ok(()))
     }
 
+    /// Stores a frame under the queue's next number. A frame that is there already is not stored
+    /// again.
     fn deposit(&mut self, frame: &Frame) -> Result<Result<(), Refusal>, Fault> {
         let Rules { limits, now, full, .. } = *self.rules;
         let Some((mut record, due)) = self.record(&frame.queue)? else {
@@ -119,7 +143,7 @@ impl<'t> Books<'t> {
         let number = match record.deposit(now, &frame.capability, frame.deposit, limits, at_place) {
             Err(refusal) => return Ok(Err(refusal)),
             Ok(Deposited::Repeat) => {
-                self.tally.repeats += 1;
+                self.counts.repeats += 1;
                 return Ok(Ok(()));
             }
             Ok(Deposited::New(_)) if full => return Ok(Err(Refusal::PlaceFull)),
@@ -131,10 +155,11 @@ impl<'t> Books<'t> {
         self.move_due(&frame.queue, due, soonest)?;
         self.put(&frame.queue, &record, soonest)?;
         self.filled.push(frame.queue);
-        self.tally.deposits += 1;
+        self.counts.deposits += 1;
         Ok(Ok(()))
     }
 
+    /// Removes the frames that their owner has collected.
     fn ack(
         &mut self,
         queue: &QueueId,
@@ -147,7 +172,7 @@ impl<'t> Books<'t> {
             Ok(gone) => gone,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        self.tally.acked += gone.end - gone.start;
+        self.counts.acked += gone.end - gone.start;
         self.remove_frames(queue, gone)?;
         if record != before {
             self.put(queue, &record, due)?;
@@ -155,6 +180,7 @@ impl<'t> Books<'t> {
         Ok(Ok(()))
     }
 
+    /// Removes a queue with everything in it.
     fn close(&mut self, queue: &QueueId, collect: &Capability) -> Result<Result<(), Refusal>, Fault> {
         let Some((record, due)) = self.record(queue)? else { return Ok(Err(Refusal::UnknownQueue)) };
         if !record.may_collect(collect) {
@@ -162,11 +188,11 @@ impl<'t> Books<'t> {
         }
         self.due.remove(due_key(due, queue))?;
         self.remove_queue(queue, &record)?;
-        self.tally.closed += 1;
+        self.counts.closed += 1;
         Ok(Ok(()))
     }
 
-    /// Notes that the owners of these queues are here.
+    /// Records a visit of the owners of these queues.
     pub(super) fn touch(&mut self, queues: &[QueueId]) -> Result<(), Fault> {
         for queue in queues {
             if let Some((mut record, due)) = self.record(queue)?
@@ -189,17 +215,17 @@ impl<'t> Books<'t> {
             match record.expire(now, limits) {
                 Expired::Queue => {
                     self.remove_queue(&queue, &record)?;
-                    self.tally.expired_queues += 1;
-                    self.tally.expired_frames += kept.end - kept.start;
+                    self.counts.expired_queues += 1;
+                    self.counts.expired_frames += kept.end - kept.start;
                     removed += kept.end - kept.start;
                 }
                 Expired::Frames(gone) => {
-                    self.tally.expired_frames += gone.end - gone.start;
+                    self.counts.expired_frames += gone.end - gone.start;
                     removed += gone.end - gone.start;
                     self.remove_frames(&queue, gone)?;
-                    self.look_again(&queue, &record)?;
+                    self.reschedule(&queue, &record)?;
                 }
-                Expired::Nothing => self.look_again(&queue, &record)?,
+                Expired::Nothing => self.reschedule(&queue, &record)?,
             }
             if removed >= SWEPT_FRAMES {
                 return Ok(true);
@@ -208,7 +234,8 @@ impl<'t> Books<'t> {
         Ok(true)
     }
 
-    /// The queue that is due, with its entry removed.
+    /// The queue that is due to be looked at, with its entry removed; the caller makes the next
+    /// one.
     fn next_due(&mut self, now: u64) -> Result<Option<QueueId>, Fault> {
         let first = self.due.first()?.map(|(key, _)| key.value());
         let Some(key) = first else { return Ok(None) };
@@ -222,8 +249,9 @@ impl<'t> Books<'t> {
         Ok(queue.try_into().ok().map(QueueId::from_bytes))
     }
 
-    /// A queue with frames is looked at daily; one without, when its owner has not come for too long.
-    fn look_again(&mut self, queue: &QueueId, record: &QueueRecord) -> Result<(), Fault> {
+    /// Schedules the next look at a queue: daily while it holds frames, else when its owner has
+    /// been away for too long.
+    fn reschedule(&mut self, queue: &QueueId, record: &QueueRecord) -> Result<(), Fault> {
         let Rules { limits, now, .. } = *self.rules;
         let gone = record.used().saturating_add(limits.queue_age).saturating_add(1);
         let due = if record.kept().is_empty() { gone } else { gone.min(now.saturating_add(DAY)) };
@@ -232,6 +260,7 @@ impl<'t> Books<'t> {
         self.put(queue, record, due)
     }
 
+    /// Changes the time at which a queue is looked at. Each queue has exactly one entry.
     fn move_due(&mut self, queue: &QueueId, from: u64, to: u64) -> Result<(), Fault> {
         if from != to {
             self.due.remove(due_key(from, queue))?;
@@ -240,16 +269,19 @@ impl<'t> Books<'t> {
         Ok(())
     }
 
+    /// A queue's record, and when it is looked at next.
     fn record(&self, queue: &QueueId) -> Result<Option<(QueueRecord, u64)>, Fault> {
         self.queues.get(*queue.as_bytes())?.map(|found| parse(found.value())).transpose()
     }
 
+    /// Writes a queue's record.
     fn put(&mut self, queue: &QueueId, record: &QueueRecord, due: u64) -> Result<(), Fault> {
         self.queues.insert(*queue.as_bytes(), &value(record, due))?;
         self.changed = true;
         Ok(())
     }
 
+    /// Removes a queue's record, notice and frames. Its entry in `due` is up to the caller.
     fn remove_queue(&mut self, queue: &QueueId, record: &QueueRecord) -> Result<(), Fault> {
         self.queues.remove(*queue.as_bytes())?;
         self.notices.remove(*queue.as_bytes())?;
@@ -258,6 +290,7 @@ impl<'t> Books<'t> {
         Ok(())
     }
 
+    /// Removes frames by number.
     fn remove_frames(&mut self, queue: &QueueId, numbers: Range<u64>) -> Result<(), Fault> {
         for number in numbers {
             self.frames.remove(frame_key(queue, number))?;

@@ -1,8 +1,8 @@
-//! The door of an onion service: meets callers at their rendezvous points and shows each stream to the
+//! Accepts callers of an onion service at their rendezvous points and hands each stream to the
 //! listener of its port.
 //!
-//! A stranger can ask for any number of rendezvous, so every step is bounded, and a rendezvous that fails is
-//! that caller's affair: the door stays open.
+//! A stranger can ask for any number of rendezvous, so every step has a limit in number and in
+//! time. A rendezvous that fails ends for its caller only: the service goes on accepting.
 
 use std::{
     collections::HashMap,
@@ -28,28 +28,35 @@ pub const MAX_CIRCUITS: usize = 512;
 pub const MAX_RENDEZVOUS: usize = 32;
 /// A rendezvous that takes longer than this has lost its caller: Tor clients give up after 60 s.
 const RENDEZVOUS_LIMIT: Duration = Duration::from_secs(60);
-/// Tor clients open the first stream as soon as the circuit stands. One that does not only takes up room.
+/// Time for a caller to open its first stream. Tor clients open one as soon as the circuit stands,
+/// so a circuit without one is abandoned or hostile.
 const FIRST_STREAM_LIMIT: Duration = Duration::from_secs(30);
 /// A circuit whose streams have all ended is kept this long for the caller's next one, which then costs a single
 /// round trip.
 const IDLE_CIRCUIT_LIMIT: Duration = Duration::from_secs(180);
-/// Streams waiting for the listener of a port; beyond it callers are turned away.
+/// Streams that wait for the listener of a port; further streams are rejected.
 pub const MAX_WAITING: usize = 64;
 /// Time to send the answer to a stream request.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// The listeners of a service, by port. It outlives the door: a relaunched service has the same listeners.
+/// The listeners of a service, by port. They outlive the acceptor: a relaunched service has the
+/// same listeners.
 #[derive(Debug, Default)]
 pub(crate) struct Ports {
+    /// The sending half for each port. A port whose receiving half was dropped counts as free.
     listeners: Mutex<HashMap<u16, mpsc::Sender<OnionStream>>>,
 }
 
-/// The port has a listener already.
+/// The port has a listener already. A port is free again when its listener is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("port {0} of this onion service has a listener already")]
 pub struct PortTaken(pub u16);
 
 impl Ports {
+    /// Makes a listener for `port` with room for [`MAX_WAITING`] streams.
+    ///
+    /// # Errors
+    /// The port has a listener that was not dropped.
     pub(crate) fn listen(&self, port: u16) -> Result<mpsc::Receiver<OnionStream>, PortTaken> {
         let mut listeners = self.listeners();
         if listeners.get(&port).is_some_and(|l| !l.is_closed()) {
@@ -60,6 +67,7 @@ impl Ports {
         Ok(receiver)
     }
 
+    /// The sending half of a port's listener, if the port has one.
     fn listener(&self, port: u16) -> Option<mpsc::Sender<OnionStream>> {
         self.listeners().get(&port).cloned()
     }
@@ -69,14 +77,18 @@ impl Ports {
     }
 }
 
-/// Serves callers until `requests` ends (the service was dropped), and then those who are in until they leave:
-/// a relaunch of the service costs nobody a connection that works.
+/// Serves callers until `requests` ends, which it does when the service is dropped, and then the
+/// connected callers until they leave. So a relaunch of the service interrupts no working
+/// connection.
 pub(crate) async fn serve(requests: impl Stream<Item = RendRequest> + Send, ports: Arc<Ports>) {
     let rendezvous = Arc::new(Semaphore::new(MAX_RENDEZVOUS));
     serve_each(requests, MAX_CIRCUITS, |request| serve_circuit(request, rendezvous.clone(), ports.clone()))
         .await;
 }
 
+/// One caller's circuit: completes the rendezvous, then accepts streams until the circuit is closed
+/// or has been idle for [`IDLE_CIRCUIT_LIMIT`]. The permit bounds the rendezvous under way and is
+/// returned before the first stream.
 async fn serve_circuit(request: RendRequest, rendezvous: Arc<Semaphore>, ports: Arc<Ports>) {
     let Ok(permit) = rendezvous.acquire_owned().await else { return };
     let mut streams = match timeout(RENDEZVOUS_LIMIT, request.accept()).await {
@@ -86,11 +98,11 @@ async fn serve_circuit(request: RendRequest, rendezvous: Arc<Semaphore>, ports: 
     };
     drop(permit);
     let in_use = Arc::new(());
-    let mut patience = FIRST_STREAM_LIMIT;
+    let mut limit = FIRST_STREAM_LIMIT;
     loop {
-        match timeout(patience, streams.next()).await {
+        match timeout(limit, streams.next()).await {
             Ok(Some(request)) => {
-                patience = IDLE_CIRCUIT_LIMIT;
+                limit = IDLE_CIRCUIT_LIMIT;
                 admit(request, &in_use, &ports).await;
             }
             Ok(None) => return,
@@ -100,20 +112,23 @@ async fn serve_circuit(request: RendRequest, rendezvous: Arc<Semaphore>, ports: 
     }
 }
 
-/// Accepts a stream for a port with a listener, and turns away all others as C Tor does: with DONE.
+/// Accepts a stream for a port with a listener, and rejects all others as C Tor does, with the
+/// reason `DONE`: a caller cannot tell a closed port from a full queue.
 async fn admit(request: StreamRequest, circuit: &Arc<()>, ports: &Ports) {
     let port = match request.request() {
         IncomingStreamRequest::Begin(begin) => begin.port(),
-        _ => return turn_away(request).await,
+        _ => return reject(request).await,
     };
     // A place in the queue first, so that nothing is accepted which nobody will serve.
-    let Some(listener) = ports.listener(port) else { return turn_away(request).await };
-    let Ok(place) = listener.try_reserve() else { return turn_away(request).await };
+    let Some(listener) = ports.listener(port) else { return reject(request).await };
+    let Ok(place) = listener.try_reserve() else { return reject(request).await };
     if let Some(stream) = accept(request, circuit).await {
         place.send(stream);
     }
 }
 
+/// Accepts one stream, which keeps its circuit open until it is dropped. `None` where the caller is
+/// gone.
 async fn accept(request: StreamRequest, circuit: &Arc<()>) -> Option<OnionStream> {
     match timeout(ANSWER_LIMIT, request.accept(Connected::new_empty())).await {
         Ok(Ok(stream)) => Some(OnionStream::accepted(stream, circuit.clone())),
@@ -125,6 +140,7 @@ async fn accept(request: StreamRequest, circuit: &Arc<()>) -> Option<OnionStream
     }
 }
 
-async fn turn_away(request: StreamRequest) {
+/// Rejects one stream. A caller that does not take the answer in time gets none.
+async fn reject(request: StreamRequest) {
     let _ = timeout(ANSWER_LIMIT, request.reject(End::new_with_reason(EndReason::DONE))).await;
 }

@@ -1,4 +1,4 @@
-//! The pod comes back by itself, and lets in only who belongs to it.
+//! The pod comes back after a kill, and admits only its owner's devices.
 
 use autonomy_testnet::clock;
 
@@ -9,6 +9,7 @@ use crate::demo::{
     stage::{must, number, refusal, text},
 };
 
+/// Kills the pod, starts it, and checks that address and balance are as before.
 pub(super) fn survive_a_kill(play: &Play<'_>, pod: &PodFacts) -> Result<(), DemoError> {
     play.stage.step("pod killed and restarted", |step| {
         let before = confirmed(play)?;
@@ -30,8 +31,8 @@ pub(super) fn survive_a_kill(play: &Play<'_>, pod: &PodFacts) -> Result<(), Demo
     })
 }
 
-/// Neither a stranger nor a foreign certificate gets in, while the device does.
-pub(super) fn turn_strangers_away(play: &Play<'_>, pod: &PodFacts) -> Result<(), DemoError> {
+/// Checks that a stranger and a foreign certificate are refused while the device is admitted.
+pub(super) fn refuse_strangers(play: &Play<'_>, pod: &PodFacts) -> Result<(), DemoError> {
     let stranger = play.stage.another_device("stranger")?;
     play.stage.step("a stranger without descriptor key is refused", |step| {
         let probe = ["probe", "--as", "stranger", "--onion", &pod.onion, "--pod-key", &pod.key];
@@ -41,7 +42,7 @@ pub(super) fn turn_strangers_away(play: &Play<'_>, pod: &PodFacts) -> Result<(),
         Ok(())
     })?;
     play.stage.step("a foreign certificate is refused", |step| {
-        // It has the descriptor key, and so finds the door; TLS does not open.
+        // It has the descriptor key and so finds the service; TLS refuses it.
         let (kind, words) = refusal(play.person.device.cli(&["probe", "--as", "foreign"]), &["certificate"])?;
         step.figure("refused_by", kind);
         step.figure("says", words);
@@ -50,9 +51,10 @@ pub(super) fn turn_strangers_away(play: &Play<'_>, pod: &PodFacts) -> Result<(),
     })
 }
 
+/// Adds a second device, revokes it, and checks that it gets neither answers nor new connections.
 pub(super) fn revoke_a_device(play: &Play<'_>) -> Result<(), DemoError> {
     let laptop = play.stage.another_device("laptop")?;
-    play.stage.step("a second device is let in", |step| {
+    play.stage.step("a second device is added", |step| {
         let request = text(&laptop.cli(&["device", "request", "--name", "laptop"])?.value, "request")?;
         let added = play.person.device.cli(&["device", "add", &request, "--access", "limited"])?;
         laptop.cli(&["device", "join", &text(&added.value, "grant")?])?;
@@ -71,7 +73,7 @@ pub(super) fn revoke_a_device(play: &Play<'_>) -> Result<(), DemoError> {
         Ok(())
     })?;
     play.stage.step("revoked, it gets no new connection", |step| {
-        // Which of the two doors is shut for it first depends on when Tor's directories hear of it.
+        // Whether TLS or restricted discovery refuses it depends on when Tor's directories get the new descriptor.
         let (kind, words) =
             refusal(laptop.cli(&["probe", "--as", "profile"]), &["certificate", "descriptor-key"])?;
         step.figure("refused_by", kind);

@@ -1,4 +1,8 @@
-//! The relay's file.
+//! The relay's file: its tables, its reads, and how its errors are told apart.
+//!
+//! The file is trusted when it is opened, since checking it would read all of it. Its pages have
+//! checksums, and whatever does not fit later ends the relay: see [`Fault::Damaged`]. Users lose
+//! nothing by that, because senders keep what was not acknowledged.
 
 use std::{
     fs::OpenOptions,
@@ -20,16 +24,17 @@ use redb::{
     Builder, Database, ReadableDatabase as _, ReadableTableMetadata as _, TableDefinition, WriteTransaction,
 };
 
-/// Pages kept in memory: the upper pages of a million queues' tables (some 300 MB on disk) are a few megabytes, and
-/// what is written and read at the moment lies in the rest.
+/// Pages kept in memory. The upper pages of a million queues' tables (some 300 MB on disk) are a
+/// few megabytes; the rest holds what is written and read at the moment.
 const CACHE_BYTES: usize = 96 << 20;
-/// A queue's value: its record, and when it is looked at next (8).
+/// Bytes of a queue's value: its record, and when it is looked at next (8).
 pub(super) const VALUE_LEN: usize = QUEUE_RECORD_LEN + 8;
-/// A frame's key: queue and number.
+/// Bytes of a frame's key: queue (32) and number (8).
 pub(super) const FRAME_KEY_LEN: usize = 40;
-/// Format of the file.
+/// The format of the file, in its table `meta`.
 const VERSION: &[u8] = b"autonomy relay 1";
 
+/// The format, and the secret for challenges.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// Records by queue.
 pub(super) const QUEUES: TableDefinition<'_, [u8; 32], &[u8; VALUE_LEN]> = TableDefinition::new("queues");
@@ -38,7 +43,7 @@ pub(super) const FRAMES: TableDefinition<'_, [u8; FRAME_KEY_LEN], &[u8; BLOB_LEN
     TableDefinition::new("frames");
 /// Notices by queue.
 pub(super) const NOTICES: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("notices");
-/// When each queue is looked at next: time and queue. Exactly one entry a queue.
+/// When each queue is looked at next: time and queue. Exactly one entry for each queue.
 pub(super) const DUE: TableDefinition<'_, [u8; FRAME_KEY_LEN], ()> = TableDefinition::new("due");
 
 /// Why a relay's file does not open.
@@ -50,16 +55,16 @@ pub enum RelayError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is something else, or of another version.
+    /// The file is something else, or of another format.
     #[error("{} is not a relay's file of this version of the program", path.display())]
     NotARelay {
         /// The file.
         path: PathBuf,
     },
-    /// The file was cut or altered.
+    /// The file was truncated or altered.
     #[error(
         "{} is damaged: {what}. What lay in it is lost to this relay, not to its users, who send again what was not \
-         collected: move the file away and start anew",
+         collected: move the file away and start the relay again",
         path.display()
     )]
     Damaged {
@@ -68,7 +73,7 @@ pub enum RelayError {
         /// What does not fit.
         what: String,
     },
-    /// The disk does not take it.
+    /// The operating system refuses.
     #[error("cannot open {}: {why}", path.display())]
     Disk {
         /// The file.
@@ -78,35 +83,45 @@ pub enum RelayError {
     },
 }
 
-/// What went wrong inside.
+/// What went wrong while the relay runs.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// No room.
+    /// The disk has no room. The file must be opened again.
     Full,
-    /// The content is not what it should be.
+    /// The content breaks the format. The relay ends.
     Damaged(String),
-    /// Anything else of the disk. The file has to be opened again.
+    /// The disk failed otherwise. The file must be opened again.
     Disk(String),
 }
 
 /// The open file.
-pub(super) struct Shelf {
+pub(super) struct RelayDb {
+    /// Where it lies.
     path: PathBuf,
-    /// Gone while it is opened again, and when that failed.
+    /// `None` while the file is reopened, and after that failed.
     database: RwLock<Option<Arc<Database>>>,
 }
 
-impl Shelf {
+impl RelayDb {
+    /// Opens the file, or creates it.
+    ///
+    /// # Errors
+    /// [`RelayError`].
     pub(super) fn open(path: &Path) -> Result<Self, RelayError> {
         let database = open(path)?;
         Ok(Self { path: path.to_owned(), database: RwLock::new(Some(Arc::new(database))) })
     }
 
+    /// The path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Closes the file and opens it again, which is what a failed write asks for.
+    /// Closes the file and opens it again, which redb demands after a failed write. Waits for reads
+    /// under way.
+    ///
+    /// # Errors
+    /// The file does not open; it then stays closed and every read fails.
     pub(super) fn reopen(&self) -> Result<(), RelayError> {
         let mut place = self.database.write().unwrap_or_else(PoisonError::into_inner);
         let mut old = place.take();
@@ -121,7 +136,11 @@ impl Shelf {
         Ok(())
     }
 
-    /// A transaction that is durable when it is committed, and after which the file opens at once whatever happens.
+    /// A transaction that is durable when it is committed, and after which the file opens quickly
+    /// even after a crash.
+    ///
+    /// # Errors
+    /// The file is closed or the disk fails.
     pub(super) fn begin_write(&self) -> Result<WriteTransaction, Fault> {
         let mut transaction = self.database()?.begin_write()?;
         transaction.set_durability(redb::Durability::Immediate)?;
@@ -129,7 +148,10 @@ impl Shelf {
         Ok(transaction)
     }
 
-    /// What makes challenges.
+    /// The secret from which challenges for proof of work are made. It is drawn with the file.
+    ///
+    /// # Errors
+    /// It cannot be read or is missing.
     pub(super) fn secret(&self) -> Result<[u8; 32], RelayError> {
         let read = || -> Result<Option<[u8; 32]>, Fault> {
             let meta = self.database()?.begin_read()?.open_table(META)?;
@@ -141,19 +163,21 @@ impl Shelf {
             .ok_or_else(|| damaged("its secret is missing".into()))
     }
 
+    /// A queue's record.
     pub(super) fn record(&self, queue: &QueueId) -> Result<Option<QueueRecord>, Fault> {
         let queues = self.database()?.begin_read()?.open_table(QUEUES)?;
         let value = queues.get(*queue.as_bytes())?;
         value.map(|value| parse(value.value()).map(|(record, _)| record)).transpose()
     }
 
+    /// A queue's notice.
     pub(super) fn notice(&self, queue: &QueueId) -> Result<Option<QueueNotice>, Fault> {
         let notices = self.database()?.begin_read()?.open_table(NOTICES)?;
         let value = notices.get(*queue.as_bytes())?;
         Ok(value.and_then(|value| QueueNotice::new(value.value().to_vec())))
     }
 
-    /// Frames of a queue from this number on, at most so many.
+    /// At most `most` frames of a queue, from the number `from` on.
     pub(super) fn frames(&self, queue: &QueueId, from: u64, most: usize) -> Result<Vec<(u64, Blob)>, Fault> {
         let frames = self.database()?.begin_read()?.open_table(FRAMES)?;
         let mut found = Vec::new();
@@ -165,19 +189,21 @@ impl Shelf {
         Ok(found)
     }
 
-    /// Queues and frames there are.
+    /// Numbers of queues and frames.
     pub(super) fn counts(&self) -> Result<(u64, u64), Fault> {
         let transaction = self.database()?.begin_read()?;
         Ok((transaction.open_table(QUEUES)?.len()?, transaction.open_table(FRAMES)?.len()?))
     }
 
+    /// The database, unless it is closed.
     fn database(&self) -> Result<Arc<Database>, Fault> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         database.clone().ok_or_else(|| Fault::Disk("the file is closed".into()))
     }
 }
 
-/// Opens the file, or makes it. A plain open trusts the file and may panic on a bad one.
+/// Opens the file, or creates it with mode 0600. redb may panic on a file that is damaged; that
+/// becomes an error too.
 fn open(path: &Path) -> Result<Database, RelayError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let made = OpenOptions::new().create_new(true).read(true).write(true).mode(0o600).open(path);
@@ -199,7 +225,7 @@ fn open(path: &Path) -> Result<Database, RelayError> {
     }
 }
 
-/// Makes the tables of a new file, and checks that an old one is a relay's.
+/// Creates the tables of a new file, and checks that an existing one is a relay's.
 fn prepare(database: &Database) -> Result<(), redb::Error> {
     let read = database.begin_read()?;
     if read.list_tables()?.next().is_some() {
@@ -230,7 +256,10 @@ fn prepare(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// A queue's record, and when it is looked at next.
+/// A queue's record, and when it is looked at next, from the bytes of its value.
+///
+/// # Errors
+/// The bytes break the format.
 pub(super) fn parse(value: &[u8; VALUE_LEN]) -> Result<(QueueRecord, u64), Fault> {
     let (record, due) = value.split_at(QUEUE_RECORD_LEN);
     let due = due.try_into().map(u64::from_be_bytes).map_err(|_| Fault::Damaged("a queue".into()))?;
@@ -239,6 +268,7 @@ pub(super) fn parse(value: &[u8; VALUE_LEN]) -> Result<(QueueRecord, u64), Fault
         .ok_or_else(|| Fault::Damaged("a queue".into()))
 }
 
+/// The bytes that [`parse`] reads.
 pub(super) fn value(record: &QueueRecord, due: u64) -> [u8; VALUE_LEN] {
     let mut value = [0; VALUE_LEN];
     value[..QUEUE_RECORD_LEN].copy_from_slice(&record.to_bytes());
@@ -246,6 +276,7 @@ pub(super) fn value(record: &QueueRecord, due: u64) -> [u8; VALUE_LEN] {
     value
 }
 
+/// The key of a frame. Frames of a queue are sorted by number.
 pub(super) fn frame_key(queue: &QueueId, number: u64) -> [u8; FRAME_KEY_LEN] {
     let mut key = [0; FRAME_KEY_LEN];
     key[..32].copy_from_slice(queue.as_bytes());
@@ -253,6 +284,7 @@ pub(super) fn frame_key(queue: &QueueId, number: u64) -> [u8; FRAME_KEY_LEN] {
     key
 }
 
+/// The key of an entry in [`DUE`]. Entries are sorted by time.
 pub(super) fn due_key(at: u64, queue: &QueueId) -> [u8; FRAME_KEY_LEN] {
     let mut key = [0; FRAME_KEY_LEN];
     key[..8].copy_from_slice(&at.to_be_bytes());
@@ -260,15 +292,18 @@ pub(super) fn due_key(at: u64, queue: &QueueId) -> [u8; FRAME_KEY_LEN] {
     key
 }
 
+/// The number in a frame's key.
 fn number_of(key: &[u8; FRAME_KEY_LEN]) -> u64 {
     key.last_chunk().copied().map_or(0, u64::from_be_bytes)
 }
 
 impl RelayError {
+    /// An error of the operating system.
     pub(super) fn system(path: &Path, error: &io::Error) -> Self {
         Self::Disk { path: path.to_owned(), why: error.to_string() }
     }
 
+    /// The meaning of redb's error when the file is opened.
     fn of(path: &Path, error: redb::Error) -> Self {
         let path = path.to_owned();
         match error {
@@ -287,6 +322,7 @@ impl RelayError {
     }
 }
 
+/// redb has an error type for each call; each becomes a [`Fault`] in the same way.
 macro_rules! faults {
     ($($error:ty),+) => {$(
         impl From<$error> for Fault {

@@ -1,4 +1,8 @@
-//! The agent's socket: one agent a profile, and nobody but its owner comes in.
+//! The agent's socket: one agent per profile, and connections from its own user only.
+//!
+//! Three things keep others out: the folder's mode, the socket's mode, and the user id of each
+//! connection. The lock beside the socket makes sure that there is one agent, and that a socket
+//! without a lock is stale.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -12,10 +16,12 @@ use tokio::net::{UnixListener, UnixStream, unix::SocketAddr};
 /// Longest path of a Unix socket on Linux: `sun_path` has 108 bytes, the last of them zero.
 pub const MAX_SOCKET_PATH: usize = 107;
 
-/// Pause after the system refused a connection, for example because no file descriptors are left.
+/// Pause after the operating system refused to accept, for example because no file descriptors are
+/// left.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// The lock of the one agent of a profile. Held until dropped; the system drops it with the process.
+/// The lock of the one agent of a profile. Held until dropped; the operating system releases it
+/// when the process ends in any way.
 #[derive(Debug)]
 pub struct AgentLock(#[expect(dead_code, reason = "held for its lock")] File);
 
@@ -23,10 +29,11 @@ impl AgentLock {
     /// Takes the lock beside the socket.
     ///
     /// # Errors
-    /// [`DoorError::Running`] where another agent holds it.
-    pub fn take(socket: &Path) -> Result<Self, DoorError> {
+    /// [`AcceptorError::Running`] where another agent holds it; [`AcceptorError::Failed`] where the
+    /// file cannot be opened.
+    pub fn take(socket: &Path) -> Result<Self, AcceptorError> {
         let path = socket.with_extension("lock");
-        let failed = |source| DoorError::Failed { path: path.clone(), source };
+        let failed = |source| AcceptorError::Failed { path: path.clone(), source };
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -36,29 +43,33 @@ impl AgentLock {
             .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(DoorError::Running),
+            Err(TryLockError::WouldBlock) => Err(AcceptorError::Running),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
     }
 }
 
-/// A listener that lets in processes of its own user only.
+/// A listener that accepts connections from processes of its own user only. Dropping it removes the
+/// socket.
 #[derive(Debug)]
-pub struct Door {
+pub struct Acceptor {
+    /// The bound socket.
     listener: UnixListener,
+    /// Where the socket's file is.
     path: PathBuf,
 }
 
-impl Door {
-    /// Opens the socket in a folder of the owner's alone. The lock shows that a socket found there is stale.
+impl Acceptor {
+    /// Binds the socket in a folder of the owner's. The lock proves that a socket file found there
+    /// is stale.
     ///
     /// # Errors
-    /// [`DoorError`] with the path.
-    pub fn open(path: &Path, _lock: &AgentLock) -> Result<Self, DoorError> {
+    /// The path is too long for a socket, or the operating system refuses.
+    pub fn open(path: &Path, _lock: &AgentLock) -> Result<Self, AcceptorError> {
         if path.as_os_str().len() > MAX_SOCKET_PATH {
-            return Err(DoorError::PathTooLong { path: path.to_owned() });
+            return Err(AcceptorError::PathTooLong { path: path.to_owned() });
         }
-        let failed = |source| DoorError::Failed { path: path.to_owned(), source };
+        let failed = |source| AcceptorError::Failed { path: path.to_owned(), source };
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
@@ -69,14 +80,14 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for Acceptor {
     fn drop(&mut self) {
         // The next agent removes what is left.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-impl axum::serve::Listener for Door {
+impl axum::serve::Listener for Acceptor {
     type Io = UnixStream;
     type Addr = SocketAddr;
 
@@ -84,7 +95,7 @@ impl axum::serve::Listener for Door {
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) if is_owner(&stream) => return (stream, address),
-                Ok(_) => tracing::warn!("a process of another user knocked and was turned away"),
+                Ok(_) => tracing::warn!("a connection from another user was refused"),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -95,13 +106,14 @@ impl axum::serve::Listener for Door {
     }
 }
 
+/// Whether the process at the other end runs under the same user id.
 fn is_owner(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == rustix::process::geteuid().as_raw())
 }
 
-/// Why there is no socket.
+/// Why the socket could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum DoorError {
+pub enum AcceptorError {
     /// Another agent runs for this profile.
     #[error("an agent runs for this profile already")]
     Running,
@@ -128,27 +140,27 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_agent_holds_the_door_and_a_stale_socket_is_no_obstacle() {
+    async fn one_agent_holds_the_lock_and_stale_socket_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         let lock = AgentLock::take(&path).unwrap();
-        assert!(matches!(AgentLock::take(&path), Err(DoorError::Running)));
-        let door = Door::open(&path, &lock).unwrap();
+        assert!(matches!(AgentLock::take(&path), Err(AcceptorError::Running)));
+        let acceptor = Acceptor::open(&path, &lock).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         UnixStream::connect(&path).await.unwrap();
-        drop(door);
+        drop(acceptor);
         assert!(!path.exists());
         drop(lock);
         AgentLock::take(&path).unwrap();
     }
 
     #[tokio::test]
-    async fn a_path_that_no_socket_can_have_is_named() {
+    async fn too_long_socket_path_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let lock = AgentLock::take(&dir.path().join("agent.sock")).unwrap();
         let path = dir.path().join("x".repeat(120));
-        assert!(matches!(Door::open(&path, &lock), Err(DoorError::PathTooLong { .. })));
+        assert!(matches!(Acceptor::open(&path, &lock), Err(AcceptorError::PathTooLong { .. })));
     }
 }
