@@ -123,11 +123,11 @@ impl fmt::Display for Keychain {
     }
 }
 
-/// When the account was born: nothing before it needs to be searched for coins.
+/// When the account was made: nothing before it needs to be searched for coins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Birthday {
-    /// Height of the chain's tip at birth.
+    /// Height of the chain's tip at that time.
     pub height: u32,
     /// Seconds since 1970, UTC.
     pub time: u64,

@@ -132,6 +132,8 @@ impl PartialEq for Messenger {
 
 impl PartialEq for Contact {
     fn eq(&self, other: &Self) -> bool {
-        self.record == other.record && self.conversation == other.conversation && self.files == other.files
+        self.record() == other.record()
+            && self.conversation == other.conversation
+            && self.files == other.files
     }
 }

@@ -106,6 +106,10 @@ impl MemberKey {
 
     /// The public key that stands right above the keychain step. Two keys that agree here give the same key at
     /// every address, whatever origin they claim.
+    #[expect(
+        clippy::expect_used,
+        reason = "one unhardened step at depth 0: failure has a chance of 2^-127 (BIP-32)"
+    )]
     pub(crate) fn account_public_key(&self) -> PublicKey {
         let derived = self.xpub.derive_pub(crate::secp(), &self.steps());
         derived.expect("one unhardened step at depth 0; failure has a chance of 2^-127").public_key

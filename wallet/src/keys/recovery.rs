@@ -13,7 +13,9 @@ use super::{AccountIndex, AccountKey, EntropyError, KeyError, KeyForm, MemberKey
 /// It exists twice in its life: between the draw and the split, and during a sweep after a recovery. Both
 /// times for moments; it is erased when dropped and has no serialised form of its own.
 pub struct RecoveryKey {
+    /// The private key; its public half is the first commitment of the split.
     scalar: SecretKey,
+    /// Drawn with the scalar; needed to derive any address.
     chain_code: Zeroizing<[u8; 32]>,
 }
 
