@@ -11,9 +11,9 @@
 //!
 //! 1. It becomes due as soon as the owner lists it, and goes to the contact's own pod if the card names one.
 //! 2. Where that pod does not answer, is slow, or gives no receipt within [`DIRECT_WAIT`] seconds, [`COPIES`] relays
-//! get the item too.
+//!    get the item too.
 //! 3. After each of [`RELAY_WAITS`] it goes to every place that does not have it, and now and then again to those
-//! that do.
+//!    that do.
 //! 4. It ends when the owner no longer lists it: an end-to-end receipt came, or the message expired.
 //!
 //! A place that accepts a frame has only stored it; nothing but the contact's receipt says that the contact has it.

@@ -32,6 +32,9 @@ pub struct BadKey;
 
 impl PublicKey {
     /// Takes 32 bytes as they came from outside.
+    ///
+    /// # Errors
+    /// [`BadKey`] if they are no point of the curve, not its canonical form, or a point of small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| BadKey)?;
         if key.is_weak() || key.to_edwards().compress().as_bytes() != bytes {
@@ -153,6 +156,9 @@ macro_rules! x25519_pair {
 
         impl $public {
             /// Takes 32 bytes as they came from outside.
+            ///
+            /// # Errors
+            /// [`BadKey`] for a key of small order, and for another form of a key than its canonical one.
             pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
                 let key = x25519_dalek::PublicKey::from(*bytes);
                 // Any secret does: with a key of small order every shared secret is zero (RFC 7748, section 6.1).

@@ -92,6 +92,7 @@ impl Contents {
     }
 
     /// The account maps, in the order they were given.
+    #[must_use]
     pub fn account_maps(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.account_maps.iter().map(|map| map.as_slice())
     }

@@ -101,6 +101,7 @@ impl Keychain {
     pub const ALL: [Self; 2] = [Self::External, Self::Internal];
 
     /// The step below the account key: 0 or 1.
+    #[must_use]
     pub fn step(self) -> u32 {
         match self {
             Self::External => 0,
@@ -109,6 +110,7 @@ impl Keychain {
     }
 
     /// The keychain with this step.
+    #[must_use]
     pub fn from_step(step: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|keychain| keychain.step() == step)
     }

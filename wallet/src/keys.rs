@@ -50,6 +50,7 @@ impl AccountIndex {
     }
 
     /// The number itself.
+    #[must_use]
     pub fn to_u32(self) -> u32 {
         self.0
     }

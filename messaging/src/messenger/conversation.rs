@@ -378,3 +378,6 @@ impl Conversation {
         cx.remove(Key::Thread(id));
     }
 }
+
+#[cfg(test)]
+mod tests;

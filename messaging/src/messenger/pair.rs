@@ -39,7 +39,7 @@ pub(super) struct Pair {
     /// The certificate of their pod in the newest reset; the one in their card may be newer. None if there was none.
     #[zeroize(skip)]
     #[serde(with = "certificate_bytes")]
-    certificate: Option<UnverifiedCertificate>,
+    certificate: Option<Box<UnverifiedCertificate>>,
     /// Generations of their resets that had an effect, the newest last, at most [`MAX_RESETS`]: a replay has none.
     resets: Vec<u64>,
 }
@@ -112,12 +112,12 @@ impl Pair {
     pub(super) fn take_reset(&mut self, reset: &VerifiedReset) {
         self.begin_generation(reset.generation);
         self.note_reset(reset.generation);
-        self.certificate = Some(reset.certificate.into());
+        self.certificate = Some(Box::new(reset.certificate.into()));
     }
 
     /// The certificate of their pod in the newest reset, if it is of this root: what another root signed counts for nothing.
     pub(super) fn certificate(&self, root: &RootPublic) -> Option<Certificate> {
-        self.certificate.and_then(|it| it.verify_kept(root, RoleKind::Pod).ok())
+        self.certificate.as_ref().and_then(|it| it.verify_kept(root, RoleKind::Pod).ok())
     }
 
     /// Whether a reset of theirs of this generation had an effect.
@@ -154,17 +154,17 @@ mod certificate_bytes {
     use super::UnverifiedCertificate;
 
     pub(crate) fn serialize<S: Serializer>(
-        certificate: &Option<UnverifiedCertificate>,
+        certificate: &Option<Box<UnverifiedCertificate>>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        certificate.map_or_else(Vec::new, |it| it.to_bytes().to_vec()).serialize(serializer)
+        certificate.as_ref().map_or_else(Vec::new, |it| it.to_bytes().to_vec()).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Option<UnverifiedCertificate>, D::Error> {
+    ) -> Result<Option<Box<UnverifiedCertificate>>, D::Error> {
         let bytes = Vec::<u8>::deserialize(deserializer)?;
-        let read = (!bytes.is_empty()).then(|| UnverifiedCertificate::parse(&bytes));
+        let read = (!bytes.is_empty()).then(|| UnverifiedCertificate::parse(&bytes).map(Box::new));
         read.transpose().map_err(D::Error::custom)
     }
 }

@@ -22,11 +22,13 @@ impl AccountId {
     }
 
     /// Takes an id as [`AccountId::to_bytes`] gave it.
+    #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
     /// The id's bytes.
+    #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {
         self.0
     }

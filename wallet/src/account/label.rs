@@ -42,6 +42,7 @@ impl MemberLabel {
     }
 
     /// The text.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -50,11 +50,13 @@ impl RecoveryKey {
     }
 
     /// The scalar, for the split. Whoever has it can spend with R.
+    #[must_use]
     pub fn scalar_bytes(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.scalar.secret_bytes())
     }
 
     /// The chain code, to be sealed in the decks. Without it the scalar finds no address.
+    #[must_use]
     pub fn chain_code(&self) -> &[u8; 32] {
         &self.chain_code
     }

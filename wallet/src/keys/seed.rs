@@ -72,11 +72,13 @@ impl Seed {
     }
 
     /// The entropy, for the encrypted store. Whoever has it has the key.
+    #[must_use]
     pub fn entropy(&self) -> &[u8] {
         &self.entropy
     }
 
     /// The words, for paper. Whoever has them has the key.
+    #[must_use]
     pub fn words(&self) -> Zeroizing<String> {
         Zeroizing::new(self.mnemonic().to_string())
     }
@@ -139,6 +141,7 @@ impl AccountKey {
     }
 
     /// What the others may know.
+    #[must_use]
     pub fn public(&self) -> &MemberKey {
         &self.public
     }
