@@ -19,6 +19,7 @@ pub(crate) const CHECKSUM_LEN: usize = 5;
 const HEAD_LEN: usize = 64;
 /// Longest word of a kind that is repeated in an error; our own have 14 characters at most.
 const MAX_WORD_LEN: usize = 24;
+/// What the head of every kind begins with.
 const FAMILY: &str = "autonomy-";
 /// The version of the form, after the head and before the data. No kind has a digit in its head.
 const VERSION: char = '1';
@@ -158,6 +159,7 @@ fn another_form(expected: TextKind, packed: &str) -> Option<TextError> {
     Some(TextError::AnotherKind { expected, found })
 }
 
+/// The bytes without the checksum of their kind. None if it does not fit.
 fn without_checksum(kind: TextKind, mut body: Zeroizing<Vec<u8>>) -> Option<Zeroizing<Vec<u8>>> {
     let len = body.len().checked_sub(kind.checksum_len())?;
     let (bytes, sum) = body.split_at_checked(len)?;
@@ -171,5 +173,5 @@ fn without_checksum(kind: TextKind, mut body: Zeroizing<Vec<u8>>) -> Option<Zero
 /// Covers the kind too: a line whose head was exchanged is none.
 fn checksum(kind: TextKind, bytes: &[u8]) -> [u8; CHECKSUM_LEN] {
     let digest = Sha256::new().chain_update(kind.head()).chain_update([0]).chain_update(bytes).finalize();
-    *digest.first_chunk().expect("SHA-256 has 32 bytes")
+    std::array::from_fn(|at| digest[at])
 }

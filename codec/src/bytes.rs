@@ -71,6 +71,10 @@ impl<'a> Reader<'a> {
 ///
 /// # Panics
 /// At 256 bytes and more: the type that owns the bytes keeps them below.
+#[expect(
+    clippy::expect_used,
+    reason = "the type that owns the bytes bounds them, as `# Panics` asks of the caller"
+)]
 pub fn put_bytes_u8(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(u8::try_from(bytes.len()).expect("bounded by the type that owns the bytes"));
     out.extend_from_slice(bytes);
@@ -80,6 +84,10 @@ pub fn put_bytes_u8(out: &mut Vec<u8>, bytes: &[u8]) {
 ///
 /// # Panics
 /// At 65,536 bytes and more: the type that owns the bytes keeps them below.
+#[expect(
+    clippy::expect_used,
+    reason = "the type that owns the bytes bounds them, as `# Panics` asks of the caller"
+)]
 pub fn put_bytes_u16(out: &mut Vec<u8>, bytes: &[u8]) {
     let len = u16::try_from(bytes.len()).expect("bounded by the type that owns the bytes");
     out.extend_from_slice(&len.to_be_bytes());

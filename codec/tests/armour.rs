@@ -54,7 +54,7 @@ fn another_kind_is_named() {
 }
 
 #[test]
-fn a_later_form_is_told_from_a_text_of_somebody_else() {
+fn newer_form_is_distinguished_from_foreign_text() {
     let error = read("autonomy-bundle2abc").unwrap_err();
     assert_eq!(error, TextError::Version { expected: BUNDLE, found: 2 });
     assert!(error.to_string().contains("update this one"));

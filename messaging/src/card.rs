@@ -1,7 +1,16 @@
-//! What a contact keeps of me: who speaks for me, where frames reach me, and how to begin a new session.
+//! What a contact keeps of a person: which pod acts for them, where frames reach it, and how to begin a new session.
 //!
 //! A card is signed by the pod, and the root's certificate for the pod is in it: whoever pinned the root can check it
 //! alone. Each contact gets a card of its own, for its queues are its own. A later version replaces an earlier one.
+//!
+//! ```text
+//! "acrd" · format 1 · version 4 · certificate 158 · leaf key 32 · name 1 + n · places 1 + n × 129 · key package 2 +
+//! n · signature 64
+//! ```
+//!
+//! A card grants the right to deposit in the queues it names, so it goes to its contact only, through the ratchet. It
+//! is also what makes resets possible: with the key package in it a contact can begin a new group while the pod is
+//! away.
 
 use std::fmt;
 
@@ -34,9 +43,13 @@ pub const MAX_CARD: usize = 5
 
 /// Flags (1), place (64), queue (32), capability (32).
 const CARD_PLACE_LEN: usize = 1 + PLACE_LEN + 32 + 32;
+/// Ed25519.
 const SIGNATURE_LEN: usize = 64;
+/// What a card begins with.
 const MAGIC: &[u8; 4] = b"acrd";
+/// The only format so far.
 const FORMAT: u8 = 1;
+/// What the signed bytes begin with, so that no other signature of a pod passes for one of a card.
 const DOMAIN: &[u8] = b"autonomy card v1\0";
 
 const _: () = assert!(MAX_CARD == 4_179 && MAX_CARD + 3 <= crate::packet::MAX_PART);
@@ -62,10 +75,14 @@ pub struct CardPlace {
 }
 
 /// The bytes of a card and the pod's signature.
+///
+/// Sent as it is; its receiver parses and verifies it as an [`UnverifiedCard`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignedCard(Vec<u8>);
 
 /// A well-formed card that nobody has checked yet.
+///
+/// Has nothing to read but [`claimed_root`](Self::claimed_root) until it is verified.
 #[derive(Clone)]
 pub struct UnverifiedCard {
     version: u32,
@@ -75,6 +92,7 @@ pub struct UnverifiedCard {
     places: Vec<CardPlace>,
     key_package: Vec<u8>,
     signature: [u8; 64],
+    /// The bytes before the signature.
     signed: Vec<u8>,
 }
 
@@ -140,6 +158,9 @@ pub enum CardError {
 impl Card {
     /// Puts a card together. `version` grows with each card for this contact; `key_package` is an encoded MLS
     /// KeyPackage whose signature key is `leaf_key`, which also signs in the session with this contact.
+    ///
+    /// # Errors
+    /// [`BadCard`] says which rule is broken. The same rules are held against cards of others.
     pub fn new(
         version: u32,
         name: Name,
@@ -156,6 +177,9 @@ impl Card {
     }
 
     /// Signs it with the key that its certificate is for.
+    ///
+    /// # Errors
+    /// [`WrongPodKey`] if the certificate is for another key: nobody would take the card.
     pub fn sign(&self, pod: &SigningKey) -> Result<SignedCard, WrongPodKey> {
         if PublicKey::from(pod) != self.certificate.subject() {
             return Err(WrongPodKey);
@@ -208,6 +232,8 @@ impl Card {
         &self.key_package
     }
 
+    /// All fields but the signature.
+    #[expect(clippy::expect_used, reason = "the constructor takes eight places at most")]
     fn unsigned(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(MAX_CARD);
         out.extend_from_slice(MAGIC);
@@ -239,6 +265,9 @@ impl SignedCard {
 
 impl UnverifiedCard {
     /// Reads what [`Card::sign`] wrote, and nothing else.
+    ///
+    /// # Errors
+    /// [`MalformedCard`] says whether it is the length, the format, the certificate, a rule of cards, or a field.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedCard> {
         if bytes.len() > MAX_CARD {
             return Err(MalformedCard::Length(bytes.len()));
@@ -261,6 +290,7 @@ impl UnverifiedCard {
         Ok(card)
     }
 
+    /// The fields behind the certificate.
     fn read(version: u32, certificate: UnverifiedCertificate, reader: &mut Reader<'_>) -> Option<Self> {
         let leaf_key = PublicKey::from_bytes(&reader.array()?).ok()?;
         let name = Name::new(std::str::from_utf8(reader.bytes_u8()?).ok()?).ok()?;
@@ -278,6 +308,10 @@ impl UnverifiedCard {
     }
 
     /// Checks that `root` certified the pod, at `now` (seconds since 1970), and that the pod signed the card.
+    ///
+    /// # Errors
+    /// [`CardError::Certificate`] if the certificate is not of `root`, not a pod's, or not valid at `now`;
+    /// [`CardError::BadSignature`] if the pod did not sign these bytes.
     pub fn verify(self, root: &RootPublic, now: u64) -> Result<Card, CardError> {
         self.certificate.verify(root, RoleKind::Pod, now)?;
         self.verify_kept(root)
@@ -285,6 +319,9 @@ impl UnverifiedCard {
 
     /// As [`verify`](Self::verify), without a look at the time: for a card read back from a store, whose time was looked
     /// at when it came.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), but for the time.
     pub fn verify_kept(self, root: &RootPublic) -> Result<Card, CardError> {
         let certificate = self.certificate.verify_kept(root, RoleKind::Pod)?;
         if !certificate.subject().signed(&message(&self.signed), &self.signature) {
@@ -296,6 +333,7 @@ impl UnverifiedCard {
 }
 
 impl CardPlace {
+    /// Flags (1), place (64), queue (32), capability (32).
     fn write(&self, out: &mut Vec<u8>) {
         out.push(u8::from(self.own));
         out.extend_from_slice(&self.address.place.to_bytes());
@@ -303,6 +341,7 @@ impl CardPlace {
         out.extend_from_slice(self.address.deposit.as_bytes());
     }
 
+    /// Unknown flags are refused: one place has one encoding.
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let own = reader.u8().filter(|flags| *flags <= 1)? == 1;
         let place = Place::from_bytes(&reader.array()?)?;
@@ -313,6 +352,8 @@ impl CardPlace {
 }
 
 /// What holds for every card, our own or another's.
+///
+/// No place and no queue twice, since each would get every frame twice; the own pod first, for it is tried first.
 fn check(places: &[CardPlace], key_package: &[u8]) -> Result<(), BadCard> {
     if !(1..=MAX_PLACES).contains(&places.len()) {
         return Err(BadCard::Places(places.len()));

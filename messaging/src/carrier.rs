@@ -2,6 +2,12 @@
 //!
 //! A parcel carries blobs as a place would have them, for queues of one contact; what is in them stays as sealed as on
 //! the wire, and each is taken as if it had been collected. A parcel read twice, or beside the network, harms nothing.
+//!
+//! ```text
+//! "apcl" · version 1 · count 2 · count × (queue 32 · deposit id 16 · blob 16,300) · checksum 8
+//! ```
+//!
+//! Whoever carries a parcel learns from it which queues it is for, and nothing else.
 
 mod parts;
 
@@ -21,9 +27,13 @@ pub const MAX_BLOBS: usize = 1_024;
 /// Longest parcel: magic and version (5), count (2), blobs with queue (32) and deposit id (16), checksum (8).
 pub const MAX_PARCEL: usize = HEAD_LEN + MAX_BLOBS * ENTRY_LEN + CHECKSUM_LEN;
 
+/// Magic, version and count.
 const HEAD_LEN: usize = 5 + 2;
+/// Bytes of one entry.
 const ENTRY_LEN: usize = 32 + 16 + BLOB_LEN;
+/// Of SHA-256 over all before: enough for accidents, and no protection against anybody.
 const CHECKSUM_LEN: usize = 8;
+/// What a file of this kind begins with.
 const MAGIC: &[u8; 4] = b"apcl";
 const VERSION: u8 = 1;
 
@@ -66,6 +76,9 @@ pub enum MalformedParcel {
 
 impl Parcel {
     /// Packs blobs.
+    ///
+    /// # Errors
+    /// [`BadParcel`] with no entry, or more than [`MAX_BLOBS`].
     pub fn new(entries: Vec<ParcelEntry>) -> Result<Self, BadParcel> {
         if !(1..=MAX_BLOBS).contains(&entries.len()) {
             return Err(BadParcel(entries.len()));
@@ -87,6 +100,10 @@ impl Parcel {
 
     /// The canonical bytes, for a file or for [`parts`].
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "the constructor takes at most MAX_BLOBS entries, fewer than 65,536"
+    )]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEAD_LEN + self.0.len() * ENTRY_LEN + CHECKSUM_LEN);
         out.extend_from_slice(MAGIC);
@@ -104,8 +121,12 @@ impl Parcel {
         out
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else. The checksum finds accidents; whoever means ill
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else. The checksum finds accidents; an attacker
     /// finds out that the blobs are sealed.
+    ///
+    /// # Errors
+    /// [`MalformedParcel`] says whether it is another kind of file, another version, too long, or damaged. What is
+    /// sealed within is not looked at.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedParcel> {
         if bytes.len() > MAX_PARCEL {
             return Err(MalformedParcel::TooLong(bytes.len()));
@@ -123,6 +144,7 @@ impl Parcel {
         Self::read(body.get(5..).unwrap_or_default()).ok_or(MalformedParcel::Damaged)
     }
 
+    /// The entries behind magic and version; the count must fit the length exactly.
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let count = usize::from(reader.u16()?);
@@ -144,9 +166,10 @@ impl ParcelEntry {
     }
 }
 
+/// The first bytes of SHA-256 under a label of this format.
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_LEN] {
     let digest = Sha256::new().chain_update(b"autonomy parcel v1\0").chain_update(bytes).finalize();
-    *digest.first_chunk().expect("SHA-256 has 32 bytes")
+    std::array::from_fn(|at| digest[at])
 }
 
 impl fmt::Debug for Parcel {

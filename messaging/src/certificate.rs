@@ -1,4 +1,8 @@
 //! What the root says about a key: "this is my pod", "this is my device, and it may go so far".
+//!
+//! A certificate answers one question: does this person's root say that this key is their pod, or their device with
+//! so much access? Revocation is by replacement: each role has an epoch, and whoever has seen a higher one takes no
+//! lower one any more. There is no list to fetch and nobody to ask, so a certificate also ends by itself.
 
 use std::fmt;
 
@@ -10,12 +14,17 @@ use crate::{Access, CertificateRole, PublicKey, RoleKind, RootKey, RootPublic, V
 /// (8 each), root (32), signature (64).
 pub const CERTIFICATE_LEN: usize = SIGNED_LEN + 64;
 
+/// What every certificate begins with.
 const MAGIC: &[u8; 4] = b"acrt";
 const VERSION: u8 = 1;
+/// Bytes before the signature.
 const SIGNED_LEN: usize = 4 + 1 + 1 + 32 + 3 * 8 + 32;
+/// What the signed bytes begin with, so that no other signature of a root passes for a certificate.
 const DOMAIN: &[u8] = b"autonomy certificate v1\0";
 
 /// A certificate whose root, signature, role and time were checked, or that was just signed.
+///
+/// Time passes: check again what was checked long ago, by going through [`UnverifiedCertificate`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Certificate(Fields);
 
@@ -23,13 +32,17 @@ pub struct Certificate(Fields);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UnverifiedCertificate(Fields);
 
+/// What both kinds hold; only the type around it says whether it was checked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Fields {
     role: CertificateRole,
+    /// The key that is certified.
     subject: PublicKey,
+    /// Which of the owner's decisions it is: the highest counts.
     epoch: u64,
     validity: Validity,
     root: RootPublic,
+    /// The root's, over the domain and all bytes before it.
     signature: [u8; 64],
 }
 
@@ -106,12 +119,17 @@ pub enum CertificateError {
         found: u64,
     },
     /// Two different keys in one epoch: the root never signs that.
+    /// Whoever sees this has met a stolen or restored root.
     #[error("another key was certified in the same epoch {0}: do not trust either before asking the owner")]
     SameEpoch(u64),
 }
 
 impl UnverifiedCertificate {
     /// Reads what [`Certificate::to_bytes`] wrote, and nothing else.
+    ///
+    /// # Errors
+    /// [`MalformedCertificate`] says what: the length, magic, version, role, a key, or the validity. Nothing is
+    /// verified.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedCertificate> {
         let bytes: &[u8; CERTIFICATE_LEN] =
             bytes.try_into().map_err(|_| MalformedCertificate::Length(bytes.len()))?;
@@ -142,6 +160,10 @@ impl UnverifiedCertificate {
     /// since 1970, UTC). Its first second may lie [`CLOCK_SKEW`](crate::CLOCK_SKEW) ahead.
     ///
     /// Against a certificate known before, ask [`Certificate::replaces`] too.
+    ///
+    /// # Errors
+    /// [`CertificateError`] says what does not hold: the root, the signature, the role, or the time. The order is
+    /// that of the enum, so a wrong root is reported before the signature is checked.
     pub fn verify(
         &self,
         root: &RootPublic,
@@ -155,6 +177,9 @@ impl UnverifiedCertificate {
 
     /// As [`verify`](Self::verify), without a look at the time: for a certificate read back from a store, whose time
     /// was looked at when it came.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), but for the time.
     pub fn verify_kept(
         &self,
         root: &RootPublic,
@@ -176,6 +201,7 @@ impl UnverifiedCertificate {
 }
 
 impl Certificate {
+    /// Signs what the owner decided. Only [`RootKey::certify`] calls it.
     pub(crate) fn issue(
         root: &RootKey,
         role: CertificateRole,
@@ -230,6 +256,10 @@ impl Certificate {
     }
 
     /// Whether this may stand where `pinned` stood: a higher epoch, or the same epoch and the same key.
+    ///
+    /// # Errors
+    /// [`CertificateError::OlderEpoch`] if `pinned` is newer, [`CertificateError::SameEpoch`] if the same epoch names
+    /// another key.
     pub fn replaces(&self, pinned: &Self) -> Result<(), CertificateError> {
         let found = self.epoch();
         match found.cmp(&pinned.epoch()) {
@@ -256,6 +286,7 @@ impl From<Certificate> for UnverifiedCertificate {
 }
 
 impl Fields {
+    /// The fields behind the role; every bit counts, so one certificate has one encoding.
     fn read(role: CertificateRole, bytes: &[u8]) -> Result<Self, MalformedCertificate> {
         let short = MalformedCertificate::Length(bytes.len());
         let mut reader = Reader::new(bytes);

@@ -6,11 +6,29 @@
 //!
 //! Each place is a lane with its own health, so that a dead place delays no other; each contact has its own courier, so
 //! that a dead contact delays no other, and a [`Budget`] shares out the calls of all.
+//!
+//! # How an item travels
+//!
+//! 1. It becomes due as soon as the owner lists it, and goes to the contact's own pod if the card names one.
+//! 2. Where that pod does not answer, is slow, or gives no receipt within [`DIRECT_WAIT`] seconds, [`COPIES`] relays
+//!    get the item too.
+//! 3. After each of [`RELAY_WAITS`] it goes to every place that does not have it, and now and then again to those
+//!    that do.
+//! 4. It ends when the owner no longer lists it: an end-to-end receipt came, or the message expired.
+//!
+//! A place that accepts a frame has only stored it; nothing but the contact's receipt says that the contact has it.
+//!
+//! # What must stay true
+//!
+//! * The same state, time, list and random numbers give the same plan, so a simulation replays exactly.
+//! * The plan of one call is bounded by the free calls of each place, whatever the owner lists.
+//! * Time may go backwards (a clock that was set back): every wait keeps its length.
 
 mod budget;
 mod delivery_state;
 mod place_health;
 mod relay_audit;
+mod shipment;
 mod shipment_builder;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +43,7 @@ pub use budget::{Budget, MAX_CALLS};
 pub use delivery_state::{COPIES, DIRECT_WAIT, RELAY_WAITS};
 pub use place_health::{BACK_OFF_DIRECT, BACK_OFF_RELAY, MAX_IN_FLIGHT};
 pub use relay_audit::{RelayAudit, SUSPECT_AFTER, SUSPECT_MISSING};
+pub use shipment::{CallOutcome, Pending, Route, Shipment};
 
 /// Most places of a contact: as many as a card names.
 pub const MAX_PLACES: usize = 8;
@@ -57,88 +76,60 @@ const MISSED_AFTER: u64 = 30;
 /// with [`outcome`](Self::outcome).
 #[derive(Debug, Clone)]
 pub struct Courier<K> {
+    /// One for each place of the card, in the card's order.
     lanes: Vec<PlaceHealth>,
     /// The relay to start with, so that contacts spread over the relays they share.
     spread: usize,
     /// The time of the last plan.
     clock: u64,
+    /// Where each listed item has been. An item that is not listed any more is dropped with the next plan.
     deliveries: BTreeMap<K, DeliveryState>,
+    /// The receipt that is owed, if one is.
     receipt: Option<Receipt>,
+    /// How many receipts were owed so far: the number of the newest.
     receipts: u64,
     /// When a receipt last left.
     told_at: Option<u64>,
+    /// Calls on their way, by the number that the owner gave them.
     calls: BTreeMap<u64, Call<K>>,
 }
 
 /// A receipt that the contact waits for.
+///
+/// A receipt is not acknowledged, so it is done once enough places have taken it; if it is lost, the contact repeats
+/// what it waits for and a new receipt is owed.
 #[derive(Debug, Clone)]
 struct Receipt {
+    /// Counts the receipts of this courier, so that the outcome of a call that carried an older one does not end a
+    /// newer one.
     number: u64,
+    /// Where it has been; `since` is when it leaves at the latest.
     delivery: DeliveryState,
     /// Parts and chunks that wait for it.
     owed: u32,
 }
 
+/// One frame that was handed to the shell and whose outcome is not known yet.
 #[derive(Debug, Clone)]
 struct Call<K> {
     /// `None` when the place is gone meanwhile.
     place: Option<usize>,
+    /// The items in the frame. Some may be settled by the time the call ends; those are passed over.
     keys: Vec<K>,
+    /// Number of the receipt that was waiting when the frame left, if any: each packet carries the receipts of its
+    /// moment.
     receipt: Option<u64>,
     /// Begins with a chunk of a file.
     bulk: bool,
+    /// When it left, seconds.
     at: u64,
-}
-
-/// A place of the contact's card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Route {
-    /// The contact's own pod.
-    pub own: bool,
-    /// Its index before the card changed; `None` for a new place.
-    pub was: Option<usize>,
-    /// Frames that a new place had accepted by the last record; a count that is behind harms nothing.
-    pub accepted: u32,
-}
-
-/// Something that the contact has not acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pending<K> {
-    /// Its name.
-    pub key: K,
-    /// Bytes of its content.
-    pub len: usize,
-    /// Of a file: one copy is enough at first, and messages have room to overtake it.
-    pub bulk: bool,
-}
-
-/// To be sealed in one packet, with the receipts of the moment, and sent to one place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shipment<K> {
-    /// Index of the place.
-    pub place: usize,
-    /// What rides; nothing when only the receipts are due.
-    pub keys: Vec<K>,
-    /// The place did not answer last time: see [`Budget`].
-    pub probe: bool,
-}
-
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallOutcome {
-    /// The place keeps the frame, durably.
-    Accepted,
-    /// The place answered, and did not take it.
-    Refused {
-        /// Seconds that it asked us to wait, or 0.
-        wait: u64,
-    },
-    /// No answer.
-    Unreached,
 }
 
 impl<K: Copy + Ord> Courier<K> {
     /// For a contact with these places, of which at most [`MAX_PLACES`] are used.
+    ///
+    /// `spread` chooses the relay that is tried first: give each contact another number, such as a byte of its key,
+    /// and contacts who share relays load them evenly.
     #[must_use]
     pub fn new(places: &[Route], spread: usize) -> Self {
         let lanes =
@@ -157,6 +148,10 @@ impl<K: Copy + Ord> Courier<K> {
 
     /// What is due now, given all that is unacknowledged. Nothing counts as sent before [`sent`](Self::sent): what the
     /// owner leaves is due again at the next call.
+    ///
+    /// The list must hold everything that is unacknowledged, in the order in which it should go: an item that is
+    /// missing counts as settled and loses its history. Messages come before chunks of files in the plan only if they
+    /// are listed before them.
     pub fn next(&mut self, now: u64, rng: &mut dyn RngCore, pending: &[Pending<K>]) -> Vec<Shipment<K>> {
         self.follow_clock(now);
         self.keep_only(pending);
@@ -196,6 +191,8 @@ impl<K: Copy + Ord> Courier<K> {
     }
 
     /// When [`next`](Self::next) has something to do again, if nothing happens before.
+    ///
+    /// `None`: nothing is owed and nothing waits, or everything that waits hangs on a call whose outcome will come.
     #[must_use]
     pub fn next_wake(&self, now: u64) -> Option<u64> {
         let busy = !self.deliveries.is_empty() || self.receipt.is_some();
@@ -206,6 +203,9 @@ impl<K: Copy + Ord> Courier<K> {
     }
 
     /// A shipment is on its way, as a call that will have one outcome.
+    ///
+    /// Each shipment of [`next`](Self::next) that was handed over is reported once, with a number that is not in use.
+    /// A place that is not on the card any more is ignored: its outcome will be too.
     pub fn sent(&mut self, call: u64, place: usize, keys: Vec<K>, now: u64) {
         let Some(lane) = self.lanes.get_mut(place) else { return };
         lane.sent(now);
@@ -225,6 +225,9 @@ impl<K: Copy + Ord> Courier<K> {
     }
 
     /// How a call ended. Unknown calls (of before a restart) are ignored.
+    ///
+    /// A refusal with a wait holds the place back for that long, but never longer than its longest back-off. The
+    /// items of the call that are still listed become due again at other places.
     pub fn outcome(&mut self, call: u64, outcome: CallOutcome, now: u64, rng: &mut dyn RngCore) {
         let Some(Call { place, keys, receipt, at, .. }) = self.calls.remove(&call) else { return };
         let Some(place) = place else { return };
@@ -249,6 +252,9 @@ impl<K: Copy + Ord> Courier<K> {
 
     /// The contact sent something that wants a receipt: a part or chunk, not a mere receipt. If it is `repeated`, and a
     /// receipt left a while ago, that one went missing: the next goes to more places.
+    ///
+    /// Receipts that are owed at the same time leave as one, [`ACK_DELAY`] after the first, or at once when
+    /// [`ACK_AT_ONCE`] parts wait for it.
     pub fn owe_receipt(&mut self, now: u64, repeated: bool) {
         let missed = repeated && self.told_at.is_some_and(|at| now > at + MISSED_AFTER);
         let waiting = self.receipt.as_mut().filter(|receipt| !receipt.delivery.was_sent());
@@ -272,6 +278,9 @@ impl<K: Copy + Ord> Courier<K> {
 
     /// A sign of life of the contact: its pod is tried again soon, and so are relays if there was nothing but failure.
     /// What it still does not acknowledge after a while is sent everywhere again, though relays said they have it.
+    ///
+    /// To be called for whatever was authenticated as theirs, a mere receipt too. Without it a contact who comes back
+    /// after a week would wait a day for the next round.
     pub fn heard_from(&mut self, now: u64) {
         let cut_off = !self.lanes.iter().any(PlaceHealth::is_up);
         self.lanes.iter_mut().filter(|lane| cut_off || lane.is_own()).for_each(PlaceHealth::heard_from);
@@ -279,6 +288,10 @@ impl<K: Copy + Ord> Courier<K> {
     }
 
     /// The contact's card changed. What is on its way to a place that stayed still counts.
+    ///
+    /// `places` is the new card in its order; [`Route::was`] links a place to its old index, so that its health, its
+    /// count of accepted frames and what is in flight there stay known. The outcome of a call to a place that is gone
+    /// is ignored.
     pub fn change_places(&mut self, places: &[Route]) {
         let places = &places[..places.len().min(MAX_PLACES)];
         let moved = |old: usize| places.iter().position(|route| route.was == Some(old));
@@ -295,12 +308,17 @@ impl<K: Copy + Ord> Courier<K> {
     }
 
     /// Frames that a place has accepted: what the contact compares with what it collects there.
+    ///
+    /// It is sent with each packet; the contact's [`RelayAudit`] compares it with what came out of its queue there. 0
+    /// for an index beyond the card.
     #[must_use]
     pub fn accepted(&self, place: usize) -> u32 {
         self.lanes.get(place).map_or(0, PlaceHealth::count)
     }
 
     /// Whether the last call to a place went well, or none ended yet.
+    ///
+    /// False for an index beyond the card.
     #[must_use]
     pub fn is_up(&self, place: usize) -> bool {
         self.lanes.get(place).is_some_and(PlaceHealth::is_up)
@@ -313,6 +331,8 @@ impl<K: Copy + Ord> Courier<K> {
     }
 
     /// Calls on their way to a place that began with a message or receipt.
+    ///
+    /// Calls that begin with a chunk of a file do not count: a file must not hold back a line of text.
     fn messages_in_flight(&self, place: usize) -> usize {
         self.calls.values().filter(|call| call.place == Some(place) && !call.bulk).count()
     }
@@ -331,11 +351,14 @@ impl<K: Copy + Ord> Courier<K> {
         }
     }
 
+    /// Forgets items that the owner no longer lists: they were acknowledged, or given up.
     fn keep_only(&mut self, pending: &[Pending<K>]) {
         let keys: BTreeSet<K> = pending.iter().map(|item| item.key).collect();
         self.deliveries.retain(|key, _| keys.contains(key));
     }
 
+    /// Tells each place when its oldest call left. A place whose call hangs for [`DIRECT_WAIT`] is passed by, though
+    /// it has not failed yet.
     fn note_stalls(&mut self) {
         self.lanes.iter_mut().for_each(|lane| lane.oldest = None);
         for call in self.calls.values() {
@@ -347,6 +370,8 @@ impl<K: Copy + Ord> Courier<K> {
 }
 
 /// A moment `seconds` from `now`, up to half as much later again.
+///
+/// The jitter keeps pods that failed together, at the restart of a relay, from trying again together.
 fn later(now: u64, seconds: u64, rng: &mut dyn RngCore) -> u64 {
     now.saturating_add(seconds).saturating_add(jitter(seconds, rng))
 }

@@ -1,5 +1,15 @@
 //! What lies under the outer seal of a frame: the first words to an inviter, words of a running session, or a new
 //! session in the place of one that was lost.
+//!
+//! ```text
+//! hello    version 1 · kind 1 · welcome 2 + n · message 2 + n         in the queue of an invite, sealed with the
+//! invite's key
+//! ratchet  version 1 · kind 2 · commit 2 + n (0: none) · message 2 + n
+//! reset    version 1 · kind 3 · generation 8 · certificate 158 · signature 64 · welcome 2 + n · message 2 + n
+//! ```
+//!
+//! The outer seal says who can have written an envelope (the contact whose queue it is, or whoever has the invite).
+//! What is in it is checked by the ratchet, and a reset also by the root's certificate.
 
 mod reset;
 
@@ -16,10 +26,14 @@ pub const MAX_HELLO_PACKET: usize = MAX_CONTENT - HEADER_LEN - 2 * 2 - MAX_WELCO
 /// Longest packet in a [`Reset`]: the same, without generation, certificate and signature too.
 pub const MAX_RESET_PACKET: usize = MAX_HELLO_PACKET - reset::HEAD_LEN;
 
+/// Version and kind.
 const HEADER_LEN: usize = 2;
 const VERSION: u8 = 1;
+/// Kind of an envelope, as on the wire.
 const HELLO: u8 = 1;
+/// Kind of an envelope, as on the wire.
 const RATCHET: u8 = 2;
+/// Kind of an envelope, as on the wire.
 const RESET: u8 = 3;
 
 const _: () = assert!(MAX_RESET_PACKET > 11_000);
@@ -28,14 +42,23 @@ const _: () = assert!(MAX_RESET_PACKET > 11_000);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Envelope {
     /// Somebody accepts an invite.
+    ///
+    /// Taken in the queue of an invite only, and again as long as the redeemer was not heard from.
     Hello(Hello),
     /// A message of the session.
+    ///
+    /// Taken in the queue of a contact only.
     Ratchet(Ratchet),
     /// The contact lost the session, or cannot follow it any more.
+    ///
+    /// Taken in the queue of a contact only; until it is answered nothing else is sent.
     Reset(Box<Reset>),
 }
 
 /// The first flight to the queue of an invite.
+///
+/// A Welcome opens more than once, since key packages are of last resort; so the receiver must know repeats by the
+/// card in the message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hello {
     /// The MLS Welcome into the new session.
@@ -48,12 +71,17 @@ pub struct Hello {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ratchet {
     /// The commit that leads to the message's epoch, until the contact was heard there.
+    ///
+    /// At most [`MAX_COMMIT`] bytes. Without it a message of the new epoch cannot be opened, so it rides along until
+    /// it is no longer needed.
     pub commit: Option<Vec<u8>>,
     /// The message.
     pub message: Vec<u8>,
 }
 
 /// The parts do not fit into one frame.
+///
+/// The bounds of packets and of the ratchet leave room for each other, so this is a fault of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an envelope takes {MAX_CONTENT} bytes, these are {0}")]
 pub struct EnvelopeTooLong(pub usize);
@@ -77,6 +105,9 @@ pub enum MalformedEnvelope {
 
 impl Envelope {
     /// The canonical bytes.
+    ///
+    /// # Errors
+    /// [`EnvelopeTooLong`] if it does not fit the content of a frame.
     pub fn to_bytes(&self) -> Result<Vec<u8>, EnvelopeTooLong> {
         let len = self.encoded_len();
         if len > MAX_CONTENT {
@@ -116,6 +147,10 @@ impl Envelope {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else.
+    ///
+    /// # Errors
+    /// [`MalformedEnvelope`] says whether it is the length, version, kind or a field. Welcome and commit are held
+    /// against their bounds here; the message only by what is left of the frame.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedEnvelope> {
         if bytes.len() > MAX_CONTENT {
             return Err(MalformedEnvelope::Length(bytes.len()));
@@ -149,10 +184,12 @@ impl Ratchet {
     }
 }
 
+/// A Welcome of 1 to [`MAX_WELCOME`] bytes.
 fn read_welcome(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
     reader.bytes_u16().filter(|welcome| (1..=MAX_WELCOME).contains(&welcome.len())).map(<[u8]>::to_vec)
 }
 
+/// A message that is not empty; the frame bounds it.
 fn read_message(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
     reader.bytes_u16().filter(|message| !message.is_empty()).map(<[u8]>::to_vec)
 }

@@ -1,25 +1,32 @@
 //! What a relay or peer sees of a message: a header that opens a queue, and a blob that looks random. All of one size.
+//!
+//! A relay sees queue, capability and deposit id in clear, since it has to act on them. The blob is sealed with a key
+//! that only the two ends have, under a fresh nonce of 24 random bytes (so no counter has to survive a restart), and
+//! bound to its queue: a relay that moves a blob to another queue makes it unreadable. Padding is zeros inside the
+//! seal.
 
 use std::fmt;
 
 use autonomy_codec::Reader;
 use chacha20poly1305::aead::{AeadInPlace as _, KeyInit as _};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
-use hkdf::Hkdf;
 use rand_core::CryptoRngCore;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::keys::derive_key;
 use crate::place::{Capability, QueueId};
 
 /// Bytes of every frame on the wire.
 pub const FRAME_LEN: usize = 16 * 1024;
 /// Version (4), deposit id (16), queue (32), capability (32).
+/// Bytes of a frame before the blob.
 pub const HEADER_LEN: usize = 4 + 16 + 32 + 32;
 /// The sealed rest. With its key and page header it just fits four pages of the relay's database.
 pub const BLOB_LEN: usize = FRAME_LEN - HEADER_LEN;
 
+/// XChaCha20's: long enough to be drawn at random.
 const NONCE_LEN: usize = 24;
+/// Poly1305's.
 const TAG_LEN: usize = 16;
 /// What is sealed: the content behind its length, and zeros up to here, so that every blob has one size.
 const PLAIN_LEN: usize = BLOB_LEN - NONCE_LEN - TAG_LEN;
@@ -28,14 +35,19 @@ pub const MAX_CONTENT: usize = PLAIN_LEN - 2;
 
 const _: () = assert!(MAX_CONTENT == 16_300 - 24 - 16 - 2);
 
+/// Bytes that every frame begins with, before its version.
 const MAGIC: &[u8; 2] = b"af";
 const VERSION: u8 = 1;
 
 /// Names one act of depositing: a repeat after a lost answer carries the same name and is stored once.
+///
+/// Random, so it tells nothing; a sender draws one for each frame, and keeps it for repeats of that frame.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct DepositId([u8; 16]);
 
 /// The sealed part of a frame, [`BLOB_LEN`] bytes.
+///
+/// Heap-allocated, for it is moved often and is 16 kB.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Blob(Box<[u8; BLOB_LEN]>);
 
@@ -59,6 +71,7 @@ pub enum MalformedFrame {
     #[error("a frame has {FRAME_LEN} bytes, this has {0}")]
     Length(usize),
     /// Something else.
+    /// The magic is another, or the fourth byte is not zero.
     #[error("this is not a frame")]
     NotAFrame,
     /// A format this program does not know.
@@ -81,6 +94,7 @@ pub struct QueueKey(Zeroizing<[u8; 32]>);
 impl Frame {
     /// The bytes on the wire: magic, version, zero (4), deposit id (16), queue (32), capability (32), blob.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "the parts of a frame add up to its length: each has a fixed one")]
     pub fn to_bytes(&self) -> Box<[u8; FRAME_LEN]> {
         let mut bytes = Vec::with_capacity(FRAME_LEN);
         bytes.extend_from_slice(MAGIC);
@@ -93,6 +107,10 @@ impl Frame {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else.
+    ///
+    /// # Errors
+    /// [`MalformedFrame`] says whether it is the length, the magic or the version. Nothing else can be wrong: every
+    /// other byte is opaque here.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedFrame> {
         if bytes.len() != FRAME_LEN {
             return Err(MalformedFrame::Length(bytes.len()));
@@ -126,13 +144,11 @@ impl QueueKey {
 
     /// The key for one purpose of a shared secret: HKDF-SHA256(salt "autonomy queue key v1", secret, label). Both ends
     /// name the direction in the label, so that each has a key of its own.
+    ///
+    /// Changing a label, or the salt, makes all frames unreadable that are on their way.
     #[must_use]
     pub fn derive(secret: &[u8; 32], label: &str) -> Self {
-        let mut key = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(Some(b"autonomy queue key v1"), secret)
-            .expand(label.as_bytes(), key.as_mut_slice())
-            .expect("32 bytes are within what HKDF gives");
-        Self(key)
+        Self(derive_key(b"autonomy queue key v1", secret, &[label.as_bytes()]))
     }
 
     /// The 32 bytes, to be stored.
@@ -142,6 +158,10 @@ impl QueueKey {
     }
 
     /// Seals `content` for `queue`: the same content never gives the same blob.
+    ///
+    /// # Errors
+    /// [`TooLong`] above [`MAX_CONTENT`] bytes.
+    #[expect(clippy::expect_used, reason = "the cipher takes 256 GiB, and the blob was made with its length")]
     pub fn seal(
         &self,
         queue: &QueueId,
@@ -169,6 +189,8 @@ impl QueueKey {
 
     /// Opens a blob that came from `queue`. `None` when it was sealed with another key, for another queue, or was
     /// changed.
+    ///
+    /// Padding that is not zero is refused too: one content has one plaintext, so nothing can hide behind it.
     #[must_use]
     pub fn open(&self, queue: &QueueId, blob: &Blob) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, rest) = blob.0.split_at(NONCE_LEN);
@@ -188,6 +210,7 @@ impl QueueKey {
         padded.then(|| Zeroizing::new(plain[2..2 + content].to_vec()))
     }
 
+    /// XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) with this key; the queue is the associated data.
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(self.0.as_slice().into())
     }
@@ -231,6 +254,7 @@ impl Blob {
 }
 
 impl fmt::Debug for Blob {
+    /// Sealed bytes help nobody in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Blob(..)")
     }

@@ -1,12 +1,22 @@
+//! A person as keys: the auth seed, the root key, and what else is derived from the seed.
+//!
+//! ```text
+//! auth seed ──HKDF──▶ root key             certifies pod and devices; contacts pin its public half
+//!           ──HKDF──▶ onion seeds          app and peer onion service, by epoch: the addresses outlive the pod
+//!           ──HKDF──▶ spare descriptor keys  public halves known to the pod in advance
+//! ```
+//!
+//! Everything is derived, so whoever makes the seed whole again (from decks) has all of it again. Nothing here
+//! reaches the pod but the onion seeds and public halves.
+
 use std::fmt;
 use std::str::FromStr;
 
 use ed25519_dalek::{Signer, SigningKey};
-use hkdf::Hkdf;
 use rand_core::CryptoRngCore;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::keys::derive_key;
 use crate::{BadKey, Certificate, CertificateRole, DescriptorSecret, PublicKey, Validity};
 
 /// What a person is, in 32 bytes: the root key and the addresses of their pod are derived from it.
@@ -34,6 +44,8 @@ pub enum OnionService {
     /// Where the owner's devices enter.
     App,
     /// Where the pods of contacts come.
+    ///
+    /// Its address is on cards and in invites, unless contacts are to come through relays only.
     Peer,
 }
 
@@ -50,6 +62,8 @@ impl AuthSeed {
     }
 
     /// Draws a new person.
+    ///
+    /// `rng` must be the operating system's: the person is as secret as these 32 bytes.
     #[must_use]
     pub fn generate(rng: &mut dyn CryptoRngCore) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
@@ -80,18 +94,15 @@ impl AuthSeed {
     }
 
     /// The `index`-th spare descriptor key. The pod knows the public halves of some in advance, so that a
-    /// further device can be let in without the pod being told first.
+    /// further device can be let in before the pod hears of it.
     #[must_use]
     pub fn spare_descriptor_key(&self, index: u32) -> DescriptorSecret {
         DescriptorSecret::from_bytes(&self.derive(&[b"descriptor spare ", &index.to_be_bytes()]))
     }
 
+    /// The key for one purpose. Labels must never change: addresses and identities would.
     fn derive(&self, purpose: &[&[u8]]) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(Some(b"autonomy auth seed v1"), self.0.as_slice())
-            .expand_multi_info(purpose, key.as_mut_slice())
-            .expect("32 bytes are within what HKDF gives");
-        key
+        derive_key(b"autonomy auth seed v1", &self.0, purpose)
     }
 }
 
@@ -114,6 +125,7 @@ impl RootKey {
         Certificate::issue(self, role, subject, epoch, validity)
     }
 
+    /// Signs bytes that begin with a domain of their own.
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
@@ -121,6 +133,9 @@ impl RootKey {
 
 impl RootPublic {
     /// Takes 32 bytes as they came from outside.
+    ///
+    /// # Errors
+    /// [`BadKey`] if they are not an Ed25519 key in its canonical form, or one of small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
         PublicKey::from_bytes(bytes).map(Self)
     }
@@ -131,11 +146,13 @@ impl RootPublic {
         self.0.as_bytes()
     }
 
+    /// Whether this root signed these bytes.
     pub(crate) fn signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         self.0.signed(message, signature)
     }
 }
 
+/// What the text of every root begins with: the method, and `z` for base58 (multibase).
 const DID_PREFIX: &str = "did:key:z";
 /// Multicodec `ed25519-pub` (0xed) as an unsigned varint.
 const ED25519_PUB: [u8; 2] = [0xed, 0x01];
@@ -152,6 +169,8 @@ impl fmt::Display for RootPublic {
 impl FromStr for RootPublic {
     type Err = BadDid;
 
+    ///
+    /// One root has one text, and only this is taken.
     fn from_str(text: &str) -> Result<Self, BadDid> {
         if text.len() > MAX_DID_LEN {
             return Err(BadDid);

@@ -1,4 +1,11 @@
 //! Parts that come from one contact, and the messages that they make: each once, in order.
+//!
+//! A part is *arrived*, then *held* (its bytes are a row of the owner's), then *released* with its message or
+//! *forgotten*. The order of messages is that of their numbers, and a gap stops everything behind it until the gap is
+//! filled: a sender that gives up a message fills its place with a void part.
+//!
+//! The inbox never sees bytes. It says which to keep, which make a message, and which can go; the owner must do all
+//! three in one transaction with the [`record`](Inbox::record), or a restart shows a message twice or never.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,8 +24,11 @@ pub const MAX_INCARNATIONS: usize = 16;
 /// Parts that can be held: the window ahead, and a message that is not whole yet.
 const MAX_HELD: u64 = WINDOW_LEN + MAX_PARTS;
 
+/// Flag in a record: a message starts with this part.
 const FIRST: u8 = 1;
+/// Flag in a record: a message ends with this part.
 const LAST: u8 = 2;
+/// Flag in a record: an origin of 24 bytes follows.
 const ORIGIN: u8 = 4;
 
 /// What came from one contact in the present incarnation, and how far earlier ones got. Bytes of parts stay with the owner of the rows,
@@ -28,7 +38,9 @@ const ORIGIN: u8 = 4;
 /// makes no sense counts as arrived and is worth nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbox {
+    /// The group in which the numbers count.
     incarnation: [u8; 16],
+    /// Which numbers have arrived: the receipt, as it is sent.
     arrived: Window,
     /// First number of the message whose beginning is here and whose turn it is: all from there to `arrived.next()`
     /// are held.
@@ -60,8 +72,10 @@ pub enum PartVerdict {
     /// It was here before. The sender missed our receipt: it wants another.
     Repeat,
     /// Too far ahead: not taken; it will come again.
+    /// Only a sender that ignores receipts, or whose receipts were lost, sends it.
     TooFar,
     /// It cannot be a part. Its number counts as arrived, its bytes do not.
+    /// Were it refused instead, its number would stay missing, and one bad part would stop the conversation for good.
     Malformed,
 }
 
@@ -78,6 +92,7 @@ pub struct Accepted {
     /// Numbers whose kept bytes can go, after the released messages were read from them.
     pub forget: Vec<u64>,
     /// Messages that the contact sent again and that were released in an earlier incarnation.
+    /// They are not shown again: the contact had not heard of our receipt when its group was lost.
     pub known: u32,
     /// Parts that belonged to no message, and are gone. A contact who gives up a message half sent causes some.
     pub stray: u32,
@@ -94,12 +109,18 @@ pub struct Released {
 
 impl PartShape {
     /// Takes the place of a message that was given up.
+    ///
+    /// A sender that gives up a message which was numbered already sends this, so that the numbers behind it can have
+    /// their turn.
     #[must_use]
     pub fn is_void(&self) -> bool {
         self.first && self.last && self.len == 0 && self.origin.is_none()
     }
 
     /// Every part but the last is full; the last has something, and only it may have an origin, of another incarnation.
+    ///
+    /// Anything else would let a peer make messages of more bytes than were counted, or name as first incarnation the
+    /// present one, whose numbers are given out here.
     fn is_sound(&self, incarnation: &[u8; 16]) -> bool {
         match (self.last, &self.origin) {
             (false, None) => self.len == MAX_PART,
@@ -113,6 +134,7 @@ impl PartShape {
 }
 
 impl Accepted {
+    /// Nothing follows but the verdict.
     fn new(verdict: PartVerdict) -> Self {
         Self { verdict, keep: false, released: Vec::new(), forget: Vec::new(), known: 0, stray: 0 }
     }
@@ -126,6 +148,10 @@ impl Inbox {
     }
 
     /// Takes one part of the present incarnation.
+    ///
+    /// Each call costs at most one pass over the parts that become free, 262 of them. The caller keeps the bytes if
+    /// [`Accepted::keep`] says so, reads the released messages from the kept bytes and those in hand, then removes
+    /// what is to be forgotten.
     pub fn accept(&mut self, seq: u64, part: PartShape) -> Accepted {
         let from = self.arrived.next();
         match self.arrived.insert(seq) {
@@ -166,6 +192,8 @@ impl Inbox {
 
     /// Begins a new incarnation at number 0; gives the numbers whose kept bytes can go, since the contact sends them
     /// again. Nothing happens when the incarnation is the present one.
+    ///
+    /// Messages released before stay known by their [`Origin`], so that what the contact sends again is shown once.
     pub fn restart(&mut self, incarnation: [u8; 16]) -> Vec<u64> {
         if incarnation == self.incarnation {
             return Vec::new();
@@ -176,6 +204,9 @@ impl Inbox {
     }
 
     /// All before `seq` had their turn, and it has arrived.
+    ///
+    /// A part that is not held was void or malformed: whatever message was open ends there unfinished, and is given
+    /// up.
     fn take_turn(&mut self, seq: u64, accepted: &mut Accepted) {
         let Some(part) = self.held.get(&seq).copied() else { return self.give_up(seq, accepted) };
         if part.first {
@@ -204,6 +235,7 @@ impl Inbox {
         accepted.stray += u32::try_from(accepted.forget.len() - before).unwrap_or(u32::MAX);
     }
 
+    /// The message of these numbers is whole: shown, unless its origin says that it was released before.
     fn release(&mut self, seqs: Range<u64>, origin: Option<Origin>, accepted: &mut Accepted) {
         self.open = None;
         self.forget_below(seqs.end, accepted);
@@ -215,6 +247,7 @@ impl Inbox {
         }
     }
 
+    /// Lets the kept bytes below `end` go.
     fn forget_below(&mut self, end: u64, accepted: &mut Accepted) {
         while let Some(entry) = self.held.first_entry().filter(|entry| *entry.key() < end) {
             accepted.forget.push(entry.remove_entry().0);
@@ -238,6 +271,10 @@ impl Inbox {
 
     /// Everything as one record: 66 B, 24 B for each incarnation remembered, 5 or 29 B for each part held.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "at most 16 incarnations are remembered, held parts lie within the window, and a sound part has at most 11,500 bytes"
+    )]
     pub fn record(&self) -> Vec<u8> {
         let mut out = self.incarnation.to_vec();
         out.extend_from_slice(&self.arrived.to_bytes());
@@ -258,6 +295,9 @@ impl Inbox {
     }
 
     /// The inbox that this record was taken from.
+    ///
+    /// # Errors
+    /// The record is not one that [`record`](Self::record) gives: cut, changed, or of an inbox that cannot be.
     pub fn restore(record: &[u8]) -> Result<Self, BadRecord> {
         read(record).filter(Self::holds_together).ok_or(BadRecord("inbox"))
     }
@@ -267,6 +307,8 @@ impl Inbox {
         self.open.unwrap_or(self.arrived.next())
     }
 
+    /// Whether a record that was read could have been written: held parts arrived, lie in the window and are sound,
+    /// and those of an open message follow each other without a gap.
     fn holds_together(&self) -> bool {
         let next = self.arrived.next();
         let is_open_part =
@@ -288,6 +330,7 @@ impl Inbox {
     }
 }
 
+/// The fields of a record; whether they fit each other is looked at by `holds_together`.
 fn read(record: &[u8]) -> Option<Inbox> {
     let mut reader = Reader::new(record);
     let mut inbox = Inbox::new(reader.array()?);
@@ -309,6 +352,7 @@ fn read(record: &[u8]) -> Option<Inbox> {
     Some(inbox)
 }
 
+/// One held part; unknown flags are refused, so that one state has one record.
 fn read_shape(reader: &mut Reader<'_>) -> Option<PartShape> {
     let flags = reader.u8().filter(|flags| flags & !(FIRST | LAST | ORIGIN) == 0)?;
     let len = reader.array().map(u16::from_be_bytes).map(u32::from)?;

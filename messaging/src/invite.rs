@@ -7,16 +7,20 @@
 //! ```
 //!
 //! Whoever reads the line can come in its holder's stead: it travels by a way that both trust, once, and it ends.
+//!
+//! The secret is the pre-shared key, from which the keys of hello and notice and the key that enters the group are
+//! derived. The place sees queue, capability and sealed blobs; without the line it can neither read who invites nor
+//! answer in the inviter's stead.
 
 use std::fmt;
 
 use autonomy_codec::{Reader, TextKind, armour};
-use hkdf::Hkdf;
 use rand_core::CryptoRngCore;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::frame::{Blob, QueueKey};
+use crate::keys::derive_key;
 use crate::place::{Capability, PLACE_LEN, Place, QueueAddress, QueueId};
 use crate::ratchet::{MAX_KEY_PACKAGE, Psk};
 use crate::wire::QueueNotice;
@@ -29,15 +33,18 @@ pub const INVITE_LEN: usize = 1 + 2 + 4 + 3 * 32 + PLACE_LEN + 2 * 32;
 const _: () = assert!(INVITE_LEN == 231 && armour::text_len(TextKind::Invite, INVITE_LEN) <= 395);
 
 const VERSION: u8 = 1;
-/// The end is told in minutes: four bytes of them last for eight thousand years.
+/// The end is counted in minutes: four bytes of them last for eight thousand years.
 const MINUTE: u64 = 60;
 
 /// An invitation to become a contact, for one person and one use. Secret.
 #[derive(Clone)]
 pub struct Invite {
+    /// Minutes since 1970.
     expires_minutes: u32,
+    /// The inviter: pinned by whoever redeems it.
     root: RootPublic,
     psk: Zeroizing<[u8; 32]>,
+    /// SHA-256 of the key package that waits, so that the place cannot give another.
     key_package: [u8; 32],
     address: QueueAddress,
 }
@@ -52,6 +59,7 @@ pub enum InviteError {
     #[error("invites of version {0} are not known here: a newer program wrote it, update this one")]
     Version(u8),
     /// It asks for something this program does not know.
+    /// Refused, never passed over: a flag may stand for a rule that protects somebody.
     #[error(
         "the invite asks for what is not known here ({0:#06x}): a newer program wrote it, update this one"
     )]
@@ -73,6 +81,7 @@ pub enum InviteError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoticeError {
     /// It does not open: the place gave something else.
+    /// Worth another try where the place is honest: the inviter may have moved the invite.
     #[error("the place holds something else than what the invite speaks of")]
     NotTheInvites,
     /// Its hash is not the one in the invite.
@@ -121,6 +130,9 @@ impl Invite {
     }
 
     /// Whether it may still be used at `now` (seconds since 1970).
+    ///
+    /// # Errors
+    /// [`InviteError::Expired`] after its last second.
     pub fn check(&self, now: u64) -> Result<(), InviteError> {
         let expired = self.expires();
         if now > expired {
@@ -148,6 +160,9 @@ impl Invite {
     }
 
     /// Seals the key package for the invite's queue. All notices have one size.
+    ///
+    /// # Errors
+    /// [`NoticeError::WrongKeyPackage`] if it is not the one whose hash is in the invite.
     pub fn seal_notice(
         &self,
         key_package: &[u8],
@@ -159,7 +174,11 @@ impl Invite {
         QueueNotice::new(blob.as_bytes().to_vec()).ok_or(NoticeError::WrongKeyPackage)
     }
 
-    /// Opens what the place gave, and checks that it is the key package that the invite speaks of.
+    /// Opens what the place gave, and checks that it is the key package whose hash is in the invite.
+    ///
+    /// # Errors
+    /// [`NoticeError::NotTheInvites`] if it was not sealed with this invite's key for its queue,
+    /// [`NoticeError::WrongKeyPackage`] if what is in it has another hash.
     pub fn open_notice(&self, notice: &QueueNotice) -> Result<Vec<u8>, NoticeError> {
         let blob = Blob::from_slice(notice.as_bytes()).ok_or(NoticeError::NotTheInvites)?;
         let opened = self.notice_key().open(&self.address.queue, &blob).ok_or(NoticeError::NotTheInvites)?;
@@ -167,6 +186,7 @@ impl Invite {
         Ok(opened.to_vec())
     }
 
+    /// The hash is compared before anything is parsed.
     fn check_key_package(&self, bytes: &[u8]) -> Result<(), NoticeError> {
         let fits = bytes.len() <= MAX_KEY_PACKAGE && Sha256::digest(bytes)[..] == self.key_package;
         fits.then_some(()).ok_or(NoticeError::WrongKeyPackage)
@@ -178,7 +198,10 @@ impl Invite {
         armour::encode(TextKind::Invite, &self.to_bytes())
     }
 
-    /// Reads the line. Whether it has ended is told by [`check`](Self::check).
+    /// Reads the line. Whether it has ended, [`check`](Self::check) says.
+    ///
+    /// # Errors
+    /// [`InviteError::Text`] if it is not one line of this kind, otherwise as [`from_bytes`](Self::from_bytes).
     pub fn from_text(text: &str) -> Result<Self, InviteError> {
         Self::from_bytes(&armour::decode(TextKind::Invite, text, INVITE_LEN)?)
     }
@@ -200,6 +223,9 @@ impl Invite {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else: what is not known is refused, never passed over.
+    ///
+    /// # Errors
+    /// [`InviteError`] says whether it is the version, a flag, or a field. A key that is not usable is a field.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InviteError> {
         let mut reader = Reader::new(bytes);
         let version = reader.u8().ok_or(InviteError::Field)?;
@@ -213,6 +239,7 @@ impl Invite {
         Self::read(&mut reader).filter(|_| reader.is_empty()).ok_or(InviteError::Field)
     }
 
+    /// The fields behind version and flags.
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
             expires_minutes: reader.u32()?,
@@ -229,11 +256,7 @@ impl Invite {
 
     /// HKDF-SHA256(salt "autonomy invite v1", pre-shared key, label): none of the keys tells of another.
     fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(Some(b"autonomy invite v1"), self.psk.as_slice())
-            .expand(label.as_bytes(), key.as_mut_slice())
-            .expect("32 bytes are within what HKDF gives");
-        key
+        derive_key(b"autonomy invite v1", &self.psk, &[label.as_bytes()])
     }
 }
 

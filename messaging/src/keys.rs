@@ -1,9 +1,16 @@
+//! Public keys that were checked when they came in, and x25519 pairs that cannot be taken for each other.
+//!
+//! A key from outside is checked once, in its constructor; from then on the type says that it is usable. Small-order
+//! points are refused everywhere: with them one signature fits many messages, and a shared secret is known to all.
+
 use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use ed25519_dalek::{Signature, VerifyingKey};
+use hkdf::Hkdf;
 use rand_core::CryptoRngCore;
+use sha2::Sha256;
 use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 
@@ -15,6 +22,8 @@ use zeroize::Zeroizing;
 pub struct PublicKey([u8; 32]);
 
 /// The bytes or digits are no usable public key.
+///
+/// No reason is given: what is not a key of its kind was mistyped, cut or made up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this is not a usable public key: expected 32 bytes (64 hexadecimal digits) that are a key of its kind"
@@ -23,6 +32,9 @@ pub struct BadKey;
 
 impl PublicKey {
     /// Takes 32 bytes as they came from outside.
+    ///
+    /// # Errors
+    /// [`BadKey`] if they are no point of the curve, not its canonical form, or a point of small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| BadKey)?;
         if key.is_weak() || key.to_edwards().compress().as_bytes() != bytes {
@@ -38,6 +50,7 @@ impl PublicKey {
     }
 
     /// Whether `signature` was made over `message` with this key (strict: no small-order points).
+    #[expect(clippy::expect_used, reason = "the constructor takes usable keys only")]
     pub(crate) fn signed(&self, message: &[u8], signature: &[u8; 64]) -> bool {
         let key = VerifyingKey::from_bytes(&self.0).expect("checked in the constructor");
         key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
@@ -70,6 +83,7 @@ impl FromStr for PublicKey {
     }
 }
 
+/// 64 hexadecimal digits in either case, and nothing else.
 fn hex32(text: &str) -> Result<[u8; 32], BadKey> {
     let mut bytes = [0; 32];
     let fits = HEXLOWER_PERMISSIVE.decode_len(text.len()) == Ok(bytes.len());
@@ -77,6 +91,17 @@ fn hex32(text: &str) -> Result<[u8; 32], BadKey> {
         return Err(BadKey);
     }
     Ok(bytes)
+}
+
+/// A key for one purpose: HKDF-SHA256 (RFC 5869) of a secret, with a salt that names the kind of secret and an info that names
+/// the purpose, given in pieces. Keys of different salts or infos tell nothing of each other or of the secret.
+#[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8,160 bytes, and 32 are asked for")]
+pub(crate) fn derive_key(salt: &[u8], secret: &[u8; 32], info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(Some(salt), secret)
+        .expand_multi_info(info, key.as_mut_slice())
+        .expect("32 bytes are within what HKDF gives");
+    key
 }
 
 /// Makes a pair of types for one use of x25519, so that keys of different uses cannot be taken for each other.
@@ -131,6 +156,9 @@ macro_rules! x25519_pair {
 
         impl $public {
             /// Takes 32 bytes as they came from outside.
+            ///
+            /// # Errors
+            /// [`BadKey`] for a key of small order, and for another form of a key than its canonical one.
             pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
                 let key = x25519_dalek::PublicKey::from(*bytes);
                 // Any secret does: with a key of small order every shared secret is zero (RFC 7748, section 6.1).

@@ -1,8 +1,15 @@
 //! Which connection carries what.
+//!
+//! What a place can link decides what it can learn: two requests over one connection are known to come from one pod.
+//! So each party has a lane of its own to each place, and the shell keeps every lane on a connection, a libp2p
+//! identity and Tor circuits that no other lane uses.
 
 use std::fmt;
 
 /// Names a call in flight. Not kept over a restart.
+///
+/// Numbers are given out from 0 at each start, so an outcome that comes across a restart could be taken for
+/// another's: the shell must not deliver any.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallId(pub u64);
 
@@ -20,8 +27,12 @@ pub struct Lane {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum LaneRole {
     /// Leaving frames for a contact.
+    ///
+    /// The party is the contact: its frames may be known to belong together, those of two contacts not.
     Deposit,
     /// Collecting own frames; opening and closing own queues.
+    ///
+    /// The party is one of 16 groups of queues at a place, or an invite.
     Collect,
 }
 
@@ -34,6 +45,7 @@ pub struct Unreached {
 }
 
 impl fmt::Debug for Lane {
+    /// The role and two bytes of the party: enough to tell lanes apart in a log, too little to name a contact.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Lane({:?} {:02x}{:02x}…)", self.role, self.party[0], self.party[1])
     }

@@ -1,13 +1,13 @@
 //! Contacts of a pod, and how messages reach them.
 //!
-//! **A person is a root key**, derived with everything else from one [`AuthSeed`] of 32 bytes that lives on
+//! **A person is a root key**, derived with everything else from one [`AuthSeed`] of 32 bytes that is kept on
 //! devices only. Contacts pin its public half ([`RootPublic`], a `did:key`). Pods and devices come and go: each
-//! has a key of its own, and the root says for how long, and how far, it speaks for the person
+//! has a key of its own, and the root says for how long, and how far, it acts for the person
 //! ([`Certificate`]). A higher epoch replaces a lower one, so a lost pod is superseded. The onion
 //! addresses follow from the seed too: they survive the pod.
 //!
 //! **People become contacts by an invite** ([`invite`]), one line from one to the other, and exchange cards
-//! ([`card`]): who the pod is, and where it is reached. Whether somebody stands between them is told by a number
+//! ([`card`]): who the pod is, and where it is reached. A person in between is found by a number
 //! they compare ([`safety`]).
 //!
 //! **Messages travel in layers**, each of which hides the one within:
@@ -37,7 +37,7 @@
 //! |---|---|
 //! | be somebody | [`AuthSeed`], [`RootKey`], [`RootPublic`] |
 //! | derive keys of onion services and descriptors | [`AuthSeed::onion_seed`], [`AuthSeed::spare_descriptor_key`] |
-//! | say and check who speaks for whom | [`RootKey::certify`], [`UnverifiedCertificate`], [`Certificate`] |
+//! | certify keys and check certificates | [`RootKey::certify`], [`UnverifiedCertificate`], [`Certificate`] |
 //! | make a pod one's own, let a device in | [`provision`] |
 //! | become contacts, keep each other's card | [`invite`], [`card`], [`vcard`], [`safety`] |
 //! | say something | [`payload`], [`packet`], [`ratchet`], [`envelope`] |

@@ -7,7 +7,7 @@
 //! * **Every effect can be derived again from the rows.** Calls in flight, subscriptions and back-off are not in rows:
 //!   after a restart everything that is not acknowledged end to end is due again, and receivers accept repeats.
 //! * **A messenger restored from its rows equals the one that kept running.**
-//! * **A dead contact costs a live one nothing**: each has a courier of its own, and calls in flight are bounded for
+//! * **A contact who is away delays no other**: each has a courier of its own, and calls in flight are bounded for
 //!   each and for all.
 //!
 //! # Modules
@@ -25,6 +25,7 @@
 //! shared     context   work   flight                                              the step that grows, and what is due
 //! words      step   answer   effect   input   row                                 what goes in and comes out
 //!            states   ids   item_key   own_queue   pair   refusals   served_kinds
+//!            stored
 //! ```
 //!
 //! A *part* owns its state: it takes what happened (`relays`, `files`: an event) with the `context`, writes rows,
@@ -72,6 +73,7 @@ mod served_kinds;
 mod stage;
 mod states;
 mod step;
+mod stored;
 mod transfers;
 mod turn;
 mod work;
@@ -111,15 +113,21 @@ pub const MAX_CONTACTS: usize = 1024;
 /// The state of all contacts, and the rules by which it changes.
 #[derive(Debug, Default)]
 pub struct Messenger {
+    /// Who the pod is; none before it has an owner. Not a row: the embedding node gives it at each start.
     own: Option<Own>,
     /// The name on cards, if one was chosen.
     name: Option<Name>,
+    /// Whether the pod's own address is on cards and in invites.
     reach: Reach,
+    /// At most [`MAX_CONTACTS`], those who ask and those who are only known included.
     contacts: BTreeMap<ContactId, Contact>,
     invites: Invites,
     relays: Relays,
+    /// Calls in flight and queues; in no row.
     network: Network,
+    /// What is due, in this turn and later; in no row.
     work: Work,
+    /// Which payloads of sessions are delivered in place of being shown; in no row.
     served_kinds: ServedKinds,
     volatile: Volatile,
 }
@@ -135,6 +143,10 @@ struct Volatile {
 
 impl Messenger {
     /// Takes one thing that happened. Never fails: bad input gives a refusal or nothing.
+    ///
+    /// The caller commits the rows of the step in one transaction, carries out the effects, then gives the answer; in
+    /// another order something could be acknowledged that is forgotten. Its cost is bounded by the input and by what
+    /// is due: calls in flight, rows removed and groups in memory all have bounds of their own.
     pub fn handle(
         &mut self,
         now: Timestamp,
@@ -159,12 +171,16 @@ impl Messenger {
     }
 
     /// Takes note of who the pod is, or is from now on; cards go out to all contacts where anything changed.
+    ///
+    /// At the first adoption, and at each start after the rows were read. With the next input all sessions are looked
+    /// for and every queue is announced again.
     pub fn adopt(&mut self, own: Own) {
         self.network.move_home(own.place);
         self.own = Some(own);
         self.volatile.checked = false;
     }
 
+    /// The invites, and what they need to act: the places of ours and the network.
     fn invites_and_places<'a>(
         &'a mut self,
         own: &'a Own,
@@ -173,8 +189,9 @@ impl Messenger {
         (places, &mut self.invites, &mut self.network)
     }
 
+    /// All relays, each with the number of queues that are open there.
     fn relay_list(&self) -> Vec<RelayView> {
-        let queues = || self.contacts.values().flat_map(|contact| contact.record.queues());
+        let queues = || self.contacts.values().flat_map(|contact| contact.record().queues());
         self.relays
             .list(|place| queues().filter(|queue| queue.place == *place && queue.is_open()).count() as u32)
     }
@@ -185,6 +202,8 @@ impl Messenger {
     }
 
     /// When to wake the messenger if nothing else happens.
+    ///
+    /// At once after an adoption, for there is always something to look at. In the past if something is overdue.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
         if self.own.is_some() && !self.volatile.checked {

@@ -1,3 +1,5 @@
+//! Which Bitcoin network a pod belongs to: part of its request, so that nobody's coins end on another.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,6 +22,7 @@ pub enum Network {
 pub struct UnknownNetwork;
 
 impl Network {
+    /// In the order of their numbers on the wire.
     const ALL: [Self; 4] = [Self::Bitcoin, Self::Testnet, Self::Signet, Self::Regtest];
 
     /// The word that bitcoind and its libraries use.
@@ -33,6 +36,7 @@ impl Network {
         }
     }
 
+    /// The number on the wire.
     pub(crate) fn to_byte(self) -> u8 {
         match self {
             Self::Bitcoin => 0,
@@ -42,6 +46,7 @@ impl Network {
         }
     }
 
+    /// None for a number that stands for no network.
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|network| network.to_byte() == byte)
     }

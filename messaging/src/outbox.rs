@@ -1,4 +1,11 @@
 //! Messages of mine that one contact has not acknowledged yet, as numbered parts.
+//!
+//! A *log number* names a message for its sender (the number of its entry in the conversation); a *sequence number*
+//! names a part on the wire, and belongs to one incarnation. The outbox maps the one to the other, and owns no bytes.
+//!
+//! What is given to [`queue`](Outbox::queue) leaves in one of two ways: the contact acknowledges it and all before
+//! it, or it is made [void](Outbox::void) and leaves when its place in the order has been acknowledged. Nothing is
+//! dropped silently.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,7 +19,9 @@ use crate::window::{WINDOW_BYTES, WINDOW_LEN, Window};
 /// are all away with full queues; on disk at most 1,024 × 11,500 B = 11.8 MB a contact.
 pub const MAX_QUEUED_PARTS: u64 = 4 * WINDOW_LEN;
 
+/// Flag in a record: the message was given up.
 const VOID: u8 = 1;
+/// Flag in a record: an origin of 24 bytes follows.
 const ORIGIN: u8 = 2;
 
 /// What waits for one contact. Bodies stay with the owner of the rows, under the log numbers of their messages: this says which bytes of
@@ -30,17 +39,24 @@ pub struct Outbox {
     next: u64,
     /// All parts from here on were never sent.
     sent: u64,
+    /// What the contact has, by its receipts in this incarnation.
     acked: Window,
     /// In order, with numbers that follow each other up to `next` and log numbers that ascend.
     queue: VecDeque<Queued>,
 }
 
+/// One message that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Queued {
+    /// Its number in the conversation.
     log: u64,
+    /// Number of its first part.
     first: u64,
+    /// Bytes of the message, 1 to [`MAX_MESSAGE_LEN`]; a void one keeps its length, and with it its numbers.
     len: u32,
+    /// Where it was numbered first, if not in this incarnation.
     origin: Option<Origin>,
+    /// Its parts carry nothing any more.
     void: bool,
 }
 
@@ -93,10 +109,13 @@ pub enum QueueError {
 }
 
 impl Queued {
+    /// The number after its last part.
     fn end(&self) -> u64 {
         self.first + u64::from(self.len.div_ceil(MAX_PART))
     }
 
+    /// The part of this message under `seq`, which must lie within it. Every part but the last is full.
+    #[expect(clippy::expect_used, reason = "`seq` lies within the message, which has six parts at most")]
     fn part(&self, seq: u64) -> PartRef {
         if self.void {
             return PartRef { log: self.log, offset: 0, len: 0, first: true, last: true, origin: None };
@@ -116,6 +135,10 @@ impl Outbox {
     }
 
     /// Queues a message of `len` bytes, and says which numbers its parts got. Nothing changed on an error.
+    ///
+    /// # Errors
+    /// [`QueueError::Length`] for an empty or too long message, [`QueueError::Log`] for a log number that is not
+    /// higher than all before, [`QueueError::Full`] when more than [`MAX_QUEUED_PARTS`] parts would wait.
     pub fn queue(&mut self, log: u64, len: u32) -> Result<Range<u64>, QueueError> {
         if !(1..=MAX_MESSAGE_LEN).contains(&len) {
             return Err(QueueError::Length(len));
@@ -153,12 +176,17 @@ impl Outbox {
     }
 
     /// Numbers that the contact does not have and would take now, in order: at most [`WINDOW_LEN`].
+    ///
+    /// What lies beyond the window would not be taken by the contact, so it is not offered before the gaps close.
     pub fn unacknowledged(&self) -> impl Iterator<Item = u64> + '_ {
         let end = self.next.min(self.acked.next() + WINDOW_LEN);
         (self.acked.next()..end).filter(|seq| !self.acked.contains(*seq))
     }
 
     /// Takes note, **before** it leaves, that this part is sent. Says whether the [`head`](Self::head) changed.
+    ///
+    /// A receipt for a part that was never marked is taken for forged, so the mark must be safe before the part
+    /// leaves.
     pub fn mark_sent(&mut self, seq: u64) -> bool {
         let sent = self.sent.max(seq.saturating_add(1).min(self.next));
         std::mem::replace(&mut self.sent, sent) != sent
@@ -166,6 +194,10 @@ impl Outbox {
 
     /// Takes a receipt of this incarnation; gives the messages that are thereby settled, each once, in order. A receipt
     /// for what was never sent is refused whole.
+    ///
+    /// # Errors
+    /// [`Forged`] when the receipt names a part that was not sent: either the contact breaks the rules, or this state
+    /// comes from a backup that is older than what was sent. Nothing changed.
     pub fn acknowledge(&mut self, receipt: &Window) -> Result<Vec<Settled>, Forged> {
         if receipt.end() > self.sent {
             return Err(Forged { claimed: receipt.end() - 1, sent: self.sent });
@@ -181,6 +213,8 @@ impl Outbox {
 
     /// Gives a message up: its parts carry nothing from now on, and only keep the order. Says whether it waited. What
     /// was sent of it before may still arrive.
+    ///
+    /// False if it does not wait, or was void before.
     pub fn void(&mut self, log: u64) -> bool {
         let Ok(at) = self.queue.binary_search_by_key(&log, |queued| queued.log) else { return false };
         !std::mem::replace(&mut self.queue[at].void, true)
@@ -257,6 +291,10 @@ impl Outbox {
     }
 
     /// The outbox that these records were taken from; messages come in any order.
+    ///
+    /// # Errors
+    /// A record is malformed, or they do not fit each other: numbers with a gap, one log number twice, receipts
+    /// beyond what was sent.
     pub fn restore<'a>(
         head: &[u8],
         messages: impl IntoIterator<Item = (u64, &'a [u8])>,
@@ -270,6 +308,7 @@ impl Outbox {
         if outbox.holds_together() { Ok(outbox) } else { Err(bad) }
     }
 
+    /// Whether the records that were read could have been written together.
     fn holds_together(&self) -> bool {
         let mut next = self.queue.front().map_or(self.next, |front| front.first);
         let unsettled = self.queue.front().is_none_or(|front| front.end() > self.acked.next());
@@ -289,6 +328,7 @@ impl Outbox {
     }
 }
 
+/// The fields of a head, in the order of [`head`](Outbox::head).
 fn read_head(head: &[u8]) -> Option<Outbox> {
     let mut reader = Reader::new(head);
     let (incarnation, next, sent) = (reader.array()?, reader.u64()?, reader.u64()?);
@@ -296,6 +336,7 @@ fn read_head(head: &[u8]) -> Option<Outbox> {
     reader.is_empty().then_some(Outbox { incarnation, next, sent, acked, queue: VecDeque::new() })
 }
 
+/// The fields of a message's record. Numbers stay below 2^62, so that no sum overflows; unknown flags are refused.
 fn read_message(log: u64, record: &[u8]) -> Option<Queued> {
     let mut reader = Reader::new(record);
     let first = reader.u64().filter(|first| *first < 1 << 62)?;

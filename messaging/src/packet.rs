@@ -2,6 +2,16 @@
 //!
 //! A message is a [payload](crate::payload), cut into parts with consecutive numbers; a file is cut into chunks. Parts
 //! and chunks are small enough that a commit of the ratchet fits beside them in every frame.
+//!
+//! ```text
+//! version 1 · acks · number of items 1 · items
+//! acks      incarnation 16 · window 40 · files 1 + n × (16 + 40) · counts 1 + n × 4 · card 4
+//! part      kind 1 · number 8 · flags 1 · [origin 24] · length 2 · bytes
+//! chunk     kind 2 · transfer 16 · index 4 · length 2 · bytes
+//! ```
+//!
+//! Receipts ride in every packet, for they are small and may be lost with it: the next one says the same and more. A
+//! packet without items is a receipt alone.
 
 mod codec;
 
@@ -48,6 +58,8 @@ pub struct Packet {
 }
 
 /// What has arrived here, and where.
+///
+/// All of it is state, not events: of two receipts the later contains the earlier, in whatever order they come.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Acks {
     /// The life of the ratchet that `messages` counts in.
@@ -99,6 +111,8 @@ pub struct Chunk {
 }
 
 /// Why a packet cannot be written.
+///
+/// The courier plans frames by the same bounds, so this is a fault of the program and not of what was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the packet would be longer than a frame takes, or have more entries than it may")]
 pub struct PacketTooLong;
@@ -119,6 +133,8 @@ pub enum MalformedPacket {
 
 impl Part {
     /// Stands where the parts of a message stood that expired before it arrived.
+    ///
+    /// One takes the place of each part, so that the numbers behind them can have their turn.
     #[must_use]
     pub fn void(seq: u64) -> Self {
         Self { seq, first: true, last: true, origin: None, bytes: Vec::new() }
@@ -132,6 +148,7 @@ impl Part {
 }
 
 impl fmt::Debug for Part {
+    /// Lengths only: what was said is never printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Part")
             .field("seq", &self.seq)
@@ -144,6 +161,7 @@ impl fmt::Debug for Part {
 }
 
 impl fmt::Debug for Chunk {
+    /// Lengths only: what was said is never printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunk")
             .field("transfer", &self.transfer)

@@ -1,4 +1,8 @@
 //! What outbox, inbox and courier of one contact agree on.
+//!
+//! Sizes are chosen from the frame inwards: a frame holds 16,258 bytes of content; beside one full part there is room
+//! for its head, for all receipts and for a commit of the ratchet, so that none of them ever needs a frame of its
+//! own.
 
 use autonomy_codec::Reader;
 
@@ -7,11 +11,14 @@ use autonomy_codec::Reader;
 pub const MAX_PART: u32 = 11_500;
 
 /// Most bytes of a message.
+///
+/// What is longer travels as a file.
 pub const MAX_MESSAGE_LEN: u32 = 65_536;
 
 /// Most parts of a message: 65,536 / 11,500, rounded up.
 pub const MAX_PARTS: u64 = (MAX_MESSAGE_LEN as u64).div_ceil(MAX_PART as u64);
 
+/// Bytes of an encoded [`Origin`]: incarnation (16) and number (8).
 pub(crate) const ORIGIN_BYTES: usize = 24;
 
 /// Where a message was first numbered: the group it was queued in, and the number of its last part there.
@@ -27,22 +34,29 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Appends the 24 bytes.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.incarnation);
         out.extend_from_slice(&self.last.to_be_bytes());
     }
 
+    /// Reads the 24 bytes. None if fewer are left.
     pub(crate) fn take(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self { incarnation: reader.array()?, last: reader.u64()? })
     }
 }
 
 /// A record of one's own store does not hold what was written there.
+///
+/// The store was changed, or another program wrote it: the state must not be used, since numbers could be given out
+/// twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the stored record of the {0} is damaged")]
 pub struct BadRecord(pub(crate) &'static str);
 
 /// The peer acknowledges what was never sent to it. Nothing of its receipt was taken.
+///
+/// Either the contact breaks the rules, or our own state comes from a backup that is older than what we sent since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a receipt for number {claimed}, but only those below {sent} were sent")]
 pub struct Forged {

@@ -3,6 +3,15 @@
 //! The messenger knows kinds by range ([`PayloadRange`]) and reads only its own: those of *applications* pass through as
 //! bytes, so a session is added without a change here. A kind or version of the messenger's own ranges that this program
 //! does not know is kept as it came ([`Payload::Unknown`]) and shown: a newer program of the contact wrote it.
+//!
+//! ```text
+//! kind 2 · version 1 · body        0x0001 to 0x00ff  the messenger's own
+//! kind 2 · the session's bytes     0x0100 and above  an application's
+//! ```
+//!
+//! A payload is what a message consists of once its parts are put together; the ratchet has said that the contact
+//! wrote it. Everything in it is still chosen by the contact, so bodies are checked here and bounded, and what they
+//! ask for is decided elsewhere.
 
 mod application;
 mod file;
@@ -15,7 +24,7 @@ use zeroize::Zeroizing;
 
 pub use application::{
     Application, ApplicationKind, ApplicationOffer, FIRST_APPLICATION_KIND, MAX_APPLICATION_LEN,
-    MAX_INLINE_LEN,
+    MAX_INLINE_LEN, NotAnApplicationKind,
 };
 pub use file::{BadFileName, FileName, FileOffer, MAX_FILE_LEN, MAX_FILE_NAME_LEN};
 pub use text::{BadText, MAX_TEXT_LEN, Text};
@@ -26,6 +35,7 @@ use crate::packet::TransferId;
 /// Longest encoded payload: six parts. A message of this length is seen whole or not at all.
 pub const MAX_PAYLOAD: usize = crate::part::MAX_MESSAGE_LEN as usize;
 /// Kind and version.
+/// Bytes before the body of the messenger's own kinds.
 const HEADER_LEN: usize = 2 + 1;
 
 const _: () = assert!(HEADER_LEN + MAX_TEXT_LEN <= MAX_PAYLOAD && HEADER_LEN + MAX_CARD <= MAX_PAYLOAD);
@@ -41,6 +51,7 @@ mod kind {
     pub(super) const ALL: [u16; 5] = [TEXT, CARD, FILE_OFFER, FILE_CANCEL, APPLICATION_OFFER];
 }
 
+/// Version of every kind of the messenger, so far.
 const VERSION: u8 = 1;
 
 /// Who consumes a payload. The only place that decides it.
@@ -60,10 +71,14 @@ pub enum Payload {
     /// Words.
     Text(Text),
     /// The contact's card changed: the bytes of a [signed card](crate::card::SignedCard), still to be verified.
+    ///
+    /// At most [`MAX_CARD`] bytes.
     Card(Vec<u8>),
     /// A file can be had.
     FileOffer(FileOffer),
     /// A file is no longer offered, or no longer wanted.
+    ///
+    /// Either end may say it; chunks that are on their way are dropped.
     FileCancel(TransferId),
     /// A payload of a session is too long for a message and follows as a file.
     ApplicationOffer(ApplicationOffer),
@@ -74,6 +89,8 @@ pub enum Payload {
 }
 
 /// A payload of a kind or version that is not known here.
+///
+/// It is shown as something that a newer program wrote, and kept as it came: after an update the entry can be read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Unknown {
     kind: u16,
@@ -88,6 +105,7 @@ pub enum MalformedPayload {
     #[error("a message has {HEADER_LEN} to {MAX_PAYLOAD} bytes, this has {0}")]
     Length(usize),
     /// The body is not what its kind says.
+    /// Only for kinds that are known here in this version.
     #[error("a message of kind {0:#06x} is malformed")]
     Body(u16),
 }
@@ -108,6 +126,8 @@ impl Payload {
     }
 
     /// Who consumes it.
+    ///
+    /// A kind that is not known counts as conversation, so that nothing that a contact said is hidden from the owner.
     #[must_use]
     pub fn range(&self) -> PayloadRange {
         match self {
@@ -141,6 +161,10 @@ impl Payload {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else.
+    ///
+    /// # Errors
+    /// [`MalformedPayload::Length`] above [`MAX_PAYLOAD`] or without kind and version, [`MalformedPayload::Body`]
+    /// where a known kind does not hold what it says.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedPayload> {
         let length = MalformedPayload::Length(bytes.len());
         if bytes.len() > MAX_PAYLOAD {
@@ -160,6 +184,7 @@ impl Payload {
         payload.ok_or(MalformedPayload::Body(kind))
     }
 
+    /// A body of one of the messenger's own kinds in the known version.
     fn read(kind: u16, reader: &mut Reader<'_>) -> Option<Self> {
         Some(match kind {
             kind::TEXT => Self::Text(Text::new(std::str::from_utf8(reader.rest()).ok()?).ok()?),
@@ -200,6 +225,7 @@ impl Unknown {
 }
 
 impl fmt::Debug for Unknown {
+    /// Kind, version and length: the body may be anything.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Unknown({:#06x} version {}, {} bytes)", self.kind, self.version, self.bytes.len())
     }

@@ -1,4 +1,8 @@
 //! Where frames are left and fetched: places, the queues in them, and the secrets that open those.
+//!
+//! A place is named by two keys. The onion key is its address, and Tor proves it; the peer key is what its libp2p
+//! identity must prove within the connection. So an address that is taken over later does not pass for the place
+//! without the peer key.
 
 use std::fmt;
 
@@ -18,23 +22,32 @@ pub const PLACE_LEN: usize = 32 + 32;
 /// An address that holds queues: the peer service of a pod, or a relay. Never special to any protocol which of the two.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
+    /// Not checked to be a usable key: Tor refuses the address where it is none.
     onion: [u8; 32],
     peer: PublicKey,
 }
 
 /// Names a queue at a place. Random, so it tells nothing.
+///
+/// It says neither whose it is nor which contact it is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId([u8; 32]);
 
 /// A bearer secret: whoever shows it may deposit in a queue, or collect from it.
+///
+/// Wiped when dropped, never printed, compared in constant time.
 #[derive(Clone)]
 pub struct Capability(Zeroizing<[u8; 32]>);
 
 /// SHA-256 of a [`Capability`]: all that the place keeps of it.
+///
+/// A plain hash suffices: the secret has 32 random bytes, so nobody can search for it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CapabilityHash([u8; 32]);
 
 /// All that a contact needs to leave frames for me at one place.
+///
+/// Secret: whoever has it may deposit, and fill the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueAddress {
     /// Where the queue is.
@@ -154,6 +167,7 @@ impl CapabilityHash {
 }
 
 impl PartialEq for Capability {
+    /// In constant time.
     fn eq(&self, other: &Self) -> bool {
         self.0.as_slice().ct_eq(other.0.as_slice()).into()
     }

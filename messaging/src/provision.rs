@@ -14,6 +14,9 @@
 //!
 //! What remains to people: that the request shown at the pod is the one that reaches the device. It is carried
 //! by the owner's own hands (a terminal, a QR code).
+//!
+//! Every line begins with what it is (`autonomy-pod-request1…`), so one that is pasted for another is named in the
+//! error.
 
 mod bundle;
 mod certificates;
@@ -29,6 +32,8 @@ pub use pod_request::PodRequest;
 pub use sealed::AnswerError;
 
 /// Why a text is not a request that can be answered.
+///
+/// Nothing was answered; ask for the request again where it was damaged on the way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The text is not one line of the right kind.

@@ -2,6 +2,14 @@
 //!
 //! Pure: a place stores a [`QueueRecord`] beside the frames, asks it, stores it again, and carries out what it said.
 //! Relays, pods (for their own queues) and simulated places keep the same rules.
+//!
+//! ```text
+//! open ──▶ deposits number the frames ──▶ the owner collects and acknowledges ──▶ the oldest go
+//!   └──▶ 90 days without its owner: gone      └──▶ 21 days without being collected: the frame goes
+//! ```
+//!
+//! Numbers only grow, also over a queue that is lost and made again, so an acknowledgement can never remove a frame
+//! that its owner has not seen. A deposit under a name that was stored lately is answered without storing it again.
 
 mod days;
 mod pressure;
@@ -17,9 +25,12 @@ use crate::place::{Capability, CapabilityHash};
 use crate::wire::Refusal;
 use days::Days;
 
+/// Seconds.
 const DAY: u64 = 86_400;
 
 /// What a place takes at most.
+///
+/// For each relay its operator's choice; the defaults suit a small machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
     /// Frames in one queue.
@@ -65,17 +76,28 @@ const _: () = assert!(QUEUE_RECORD_LEN <= 300);
 const VERSION: u8 = 1;
 
 /// What a place knows about one queue. Its frames have consecutive numbers, `first` to `next - 1`.
+///
+/// The place keeps it beside the frames and writes both in one transaction: a count that differs from the frames is
+/// found by nobody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueRecord {
+    /// Whoever shows the secret may leave frames and read the notice.
     deposit: CapabilityHash,
+    /// Whoever shows the secret may take frames, and close the queue.
     collect: CapabilityHash,
+    /// Whether a notice lies beside the frames.
     has_notice: bool,
+    /// When it was made, seconds since 1970.
     opened: u64,
+    /// When its owner was last here, seconds since 1970, to a day.
     used: u64,
+    /// Number of the oldest frame that is kept.
     first: u64,
+    /// Number of the next frame.
     next: u64,
     /// The oldest first.
     recent: Vec<DepositId>,
+    /// How many of the kept frames came on which day.
     days: Days,
 }
 
@@ -83,12 +105,16 @@ pub struct QueueRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deposited {
     /// Store the blob under this number, then say that it is done.
+    ///
+    /// Numbers of one queue follow each other without a gap.
     New(u64),
     /// It was stored before (and may have been collected since): say that it is done.
     Repeat,
 }
 
 /// What is too old.
+///
+/// Frames before queues: a queue that nobody owns any more goes as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expired {
     /// Nothing is.
@@ -102,6 +128,9 @@ pub enum Expired {
 impl QueueRecord {
     /// A new queue. Its numbers begin at a million for each second since 1970: if a queue of the same name is made
     /// again, nothing that was said about its earlier frames is true of the new ones.
+    ///
+    /// A million numbers a second is more than any place can store, so the numbers of two lives of one name never
+    /// overlap, unless the clock of the place is set back.
     #[must_use]
     pub fn open(deposit: CapabilityHash, collect: CapabilityHash, has_notice: bool, now: u64) -> Self {
         let first = now.min(u64::MAX >> 21) << 20;
@@ -112,6 +141,9 @@ impl QueueRecord {
     /// Somebody asks to make this queue again: its owner, after a lost answer, is answered the same; anybody else hears
     /// what a wrong capability hears. A notice stays what it was, or goes where its owner asks without one, and then
     /// does not come back: remove it where [`has_notice`](Self::has_notice) says no afterwards.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownQueue`] where the hashes are others: the name is taken. Nothing changed.
     pub fn reopen(
         &mut self,
         deposit: &CapabilityHash,
@@ -174,6 +206,11 @@ impl QueueRecord {
     }
 
     /// Somebody leaves a frame. `frames_at_place` are those kept in all queues. A refusal changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownQueue`] with another capability, [`Refusal::QueueFull`] and [`Refusal::PlaceFull`] at the
+    /// limits. The order matters: only who may deposit learns how full the place is, and a repeat succeeds in a full
+    /// queue.
     pub fn deposit(
         &mut self,
         now: u64,
@@ -205,7 +242,10 @@ impl QueueRecord {
     }
 
     /// The owner has everything up to this number: gives the numbers to be removed. A number that was never pushed
-    /// speaks of another queue, and removes nothing.
+    /// belongs to another queue, and removes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownQueue`] with another capability. A number that is not kept is no error.
     pub fn ack(&mut self, now: u64, capability: &Capability, up_to: u64) -> Result<Range<u64>, Refusal> {
         if !self.may_collect(capability) {
             return Err(Refusal::UnknownQueue);
@@ -218,6 +258,8 @@ impl QueueRecord {
     }
 
     /// What is too old by now. Frames are gone from the record at once.
+    ///
+    /// To be asked now and then for each queue; the caller removes what it names in the same transaction.
     pub fn expire(&mut self, now: u64, limits: &QueueLimits) -> Expired {
         if now.saturating_sub(self.used) > limits.queue_age {
             return Expired::Queue;
@@ -229,6 +271,7 @@ impl QueueRecord {
         Expired::Frames(self.forget(u64::from(old)))
     }
 
+    /// The oldest `count` frames leave; gives their numbers.
     fn forget(&mut self, count: u64) -> Range<u64> {
         self.days.remove_oldest(u32::try_from(count).unwrap_or(u32::MAX));
         let from = self.first;
@@ -238,6 +281,10 @@ impl QueueRecord {
 
     /// The canonical bytes.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "at most eight deposits are remembered, and the fields add up to the length that the record is padded to"
+    )]
     pub fn to_bytes(&self) -> [u8; QUEUE_RECORD_LEN] {
         let mut out = Vec::with_capacity(QUEUE_RECORD_LEN);
         out.push(VERSION);
@@ -277,6 +324,7 @@ impl QueueRecord {
     }
 }
 
+/// Remembered deposits, padded with zeros: the padding must be zero, so that one record has one encoding.
 fn read_recent(reader: &mut Reader<'_>) -> Option<Vec<DepositId>> {
     let count = usize::from(reader.u8()?);
     let (ids, rest) = reader.take(RECENT * 16)?.split_at_checked(count * 16)?;

@@ -30,6 +30,13 @@
 //! Randomness is an argument, but for what the provider of the primitives (libcrux) draws inside itself for a
 //! KEM: that comes from the operating system. No clock decides anything here; openmls notes in an epoch's
 //! secrets when they were made, and nothing reads it.
+//!
+//! # What openmls is trusted with, and what not
+//!
+//! Encryption, signatures, the key schedule and the order of operations are openmls'. Everything that makes a group
+//! *ours* is checked here after each step: two members at leaves 0 and 1, our suite, one pre-shared key in the first
+//! commit, commits that renew the sender's leaf and nothing else, whose turn it is. A commit that openmls takes and
+//! these rules do not is rolled back.
 
 mod errors;
 mod key_package;
@@ -63,17 +70,30 @@ pub const MAX_PLAINTEXT: usize = 16_000;
 pub const OVERHEAD: usize = 160;
 
 /// How many epochs back a message still opens. With parity an epoch is one turn of the talk.
+///
+/// Keys of those epochs are kept for late messages, and deleted as new epochs begin: forward secrecy reaches back
+/// eight turns.
 const PAST_EPOCHS: usize = 8;
 /// How far a message may be behind the newest of its epoch.
+///
+/// As many as a window: what the contact may have in flight. The keys are kept, 48 B each.
 const LATE_MESSAGES: u32 = 256;
 /// How many messages in a row may be lost.
+///
+/// Each lost message costs a derivation when a later one is opened: at most 4,000 hashes, some milliseconds. A jump
+/// beyond is [`OpenError::Ahead`].
 const LOST_MESSAGES: u32 = 4_000;
 
 /// Which group with a contact: a new one is begun when a state was lost. The id of the MLS group, random.
+///
+/// It names the sequence that message numbers count in: numbers of two groups are never compared.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub [u8; 16]);
 
 /// What both sides know beforehand: from an invite, or agreed earlier. Wiped when dropped, never printed.
+///
+/// It enters a group's first commit as an external pre-shared key (RFC 9420, section 8.4), so that a group cannot be
+/// joined without it, even by somebody who breaks the key exchange of the suite.
 #[derive(Clone)]
 pub struct Psk(Zeroizing<[u8; 32]>);
 
@@ -105,6 +125,8 @@ impl fmt::Debug for Incarnation {
 
 /// The configuration of every group. Everything is encrypted (also commits); frames are padded, so messages are
 /// not.
+///
+/// The program's own, so it is never read from a store: a change of it holds for groups that exist.
 fn configuration() -> MlsGroupJoinConfig {
     MlsGroupJoinConfig::builder()
         .max_past_epochs(PAST_EPOCHS)

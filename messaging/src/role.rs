@@ -1,8 +1,12 @@
+//! What a certified key is, and how much a device may do.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// How far a device may go with its pod. Each level includes those before it.
+///
+/// Ordered: a request that needs one level is granted to all above it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -46,6 +50,7 @@ impl CertificateRole {
         }
     }
 
+    /// Role and access as one byte of a certificate.
     pub(crate) fn to_byte(self) -> u8 {
         match self {
             Self::Pod => 0,
@@ -55,6 +60,7 @@ impl CertificateRole {
         }
     }
 
+    /// None for a number that stands for no role.
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             0 => Self::Pod,

@@ -1,4 +1,8 @@
 //! Large rows that are read when they are needed, in place of being held in memory.
+//!
+//! Entries of conversations, parts, chunks and the ratchet's pages are megabytes for a busy pod, and each input needs
+//! a few of them. The messenger asks for them by key while it works on an input, and never writes through this view:
+//! what changes leaves as rows of the step.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +25,7 @@ impl Rows for NoRows {
     }
 }
 
+/// Rows in memory, as tests and the simulator keep them.
 impl Rows for BTreeMap<Vec<u8>, Vec<u8>> {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         Self::get(self, key).cloned()

@@ -5,6 +5,9 @@
 //! first. Whoever wants another key with the same 30 digits has to try 10^30 · 5,200, about 2^112 hashes.
 //!
 //! It depends on the two roots alone: it stays when a pod, its ratchet or its places are replaced.
+//!
+//! A number that was compared proves that each holds the other's root key. It proves nothing about who that person
+//! is: that is what voice or face are for.
 
 use std::fmt;
 
@@ -15,8 +18,12 @@ use sha2::{Digest as _, Sha512};
 use crate::{RootPublic, TextError};
 
 /// Digits of each side.
+/// Digits of each side.
 const HALF_DIGITS: usize = 30;
+/// Digits of a group: five bytes of the hash, taken modulo 100,000.
 const GROUP_DIGITS: usize = 5;
+///
+/// Slows a search for keys with the same digits by 2^12, as in Signal's.
 const ITERATIONS: usize = 5_200;
 /// Words of each side: 9 · 11 = 99 bits, as much as 30 digits say.
 const HALF_WORDS: usize = 9;
@@ -25,7 +32,9 @@ const HALF_LEN: usize = 32;
 /// Version, and both sides: as text 128 characters, a QR code of version 5.
 const LEN: usize = 1 + 2 * HALF_LEN;
 
+/// Format of the scanned text.
 const FORMAT: u8 = 1;
+/// What is hashed before the root: other programs' numbers are others.
 const DOMAIN: &[u8] = b"autonomy safety number v1\0";
 
 /// The same for both; another for any other two persons.
@@ -39,6 +48,8 @@ pub struct SafetyNumber {
 }
 
 /// What comes of comparing a scanned text.
+///
+/// Only [`Same`](Self::Same) verifies a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// Both see the same persons.
@@ -64,7 +75,10 @@ impl SafetyNumber {
     }
 
     /// Sixty digits in twelve groups of five.
+    ///
+    /// Both sides see the same; they are read aloud or compared on two screens.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "two halves of six groups each are twelve")]
     pub fn groups(&self) -> [String; 12] {
         let halves = self.halves();
         let digits = halves.iter().flat_map(|half| {
@@ -78,7 +92,10 @@ impl SafetyNumber {
     }
 
     /// Eighteen English words of the BIP-39 list, nine of each side, to be read aloud.
+    ///
+    /// As strong as the digits, and quicker to read: 99 bits of each side.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "two halves of nine words each are eighteen")]
     pub fn words(&self) -> [&'static str; 18] {
         let list = Language::English.word_list();
         let halves = self.halves();
@@ -95,6 +112,9 @@ impl SafetyNumber {
 
     /// Compares with the line that the other shows. A text that is no safety number, or of another format, is an error:
     /// it says nothing about the contact.
+    ///
+    /// # Errors
+    /// [`TextError`] says why the text is no safety number of this format.
     pub fn compare(&self, text: &str) -> Result<Comparison, TextError> {
         let scanned = armour::decode(TextKind::SafetyNumber, text, LEN)?;
         let Some(halves) = scanned.strip_prefix(&[FORMAT]).filter(|halves| halves.len() == LEN - 1) else {
@@ -105,12 +125,13 @@ impl SafetyNumber {
     }
 }
 
+/// The iterated hash of one root, as Signal computes it.
 fn half(root: &RootPublic) -> [u8; HALF_LEN] {
     let mut hash = Sha512::new().chain_update(DOMAIN).chain_update(root.as_bytes()).finalize();
     for _ in 0..ITERATIONS {
         hash = Sha512::new().chain_update(hash).chain_update(root.as_bytes()).finalize();
     }
-    *hash.first_chunk().expect("SHA-512 has 64 bytes")
+    std::array::from_fn(|at| hash[at])
 }
 
 /// The `number`-th eleven bits, most significant first.

@@ -1,4 +1,12 @@
 //! Files on their way to and from one contact, in chunks.
+//!
+//! A file is an [`Outgoing`] at its sender and an [`Incoming`] at its receiver. Both are small records (88 and 80 B)
+//! beside the bytes, which stay with the owner of the rows: they say which chunks to send, which have arrived, and
+//! when all are there. Chunks come in any order within a window of 256, and each end can stop and go on from its
+//! record.
+//!
+//! Neither hashes anything. Every chunk comes through the ratchet, so nobody but the sender can change one; whether
+//! the sender sent what it announced is for whoever reads the file to check.
 
 use std::ops::Range;
 
@@ -20,6 +28,7 @@ pub const MAX_TRANSFERS: usize = 4;
 /// is away has room left for messages.
 pub const MAX_CHUNKS_UNDERWAY: usize = 64;
 
+/// Size, hash and window.
 const RECORD_BYTES: usize = 8 + 32 + WINDOW_BYTES;
 
 /// Names one sending of one file; random.
@@ -40,7 +49,9 @@ pub struct FileContent {
 pub struct Outgoing {
     content: FileContent,
     /// All chunks from here on were never sent.
+    /// A receipt for one of these is forged.
     sent: u64,
+    /// Which chunks the contact has.
     acked: Window,
 }
 
@@ -49,6 +60,7 @@ pub struct Outgoing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incoming {
     content: FileContent,
+    /// Which chunks are here: the receipt, as it is sent.
     arrived: Window,
 }
 
@@ -66,6 +78,8 @@ pub struct FileTooLong {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkVerdict {
     /// Write it to the file at this offset, **then** keep the record.
+    /// In this order a crash costs one chunk that comes again; in the other the record would name a chunk that is not
+    /// there.
     New {
         /// In bytes.
         offset: u64,
@@ -92,12 +106,14 @@ impl FileContent {
         (start < self.size).then(|| start..self.size.min(start + u64::from(CHUNK_LEN)))
     }
 
+    /// Whether it is within `limit` and [`MAX_FILE`].
     fn check(&self, limit: u64) -> Result<(), FileTooLong> {
         let (size, limit) = (self.size, limit.min(MAX_FILE));
         if size > limit { Err(FileTooLong { size, limit }) } else { Ok(()) }
     }
 
     /// Bytes of the chunks in a window.
+    /// The last chunk may be shorter than the others, so the chunks cannot simply be counted.
     fn bytes_in(&self, window: &Window) -> u64 {
         let chunk_len = u64::from(CHUNK_LEN);
         let ahead = (window.next()..window.end()).filter(|index| window.contains(*index));
@@ -105,6 +121,7 @@ impl FileContent {
         self.size.min(window.next() * chunk_len) + beyond
     }
 
+    /// Size (8), SHA-256 (32), window (40), and for an outgoing file the first chunk that was never sent (8).
     fn record(&self, sent: Option<u64>, window: &Window) -> Vec<u8> {
         let mut out = Vec::with_capacity(RECORD_BYTES + 8);
         out.extend_from_slice(&self.size.to_be_bytes());
@@ -114,6 +131,8 @@ impl FileContent {
         out
     }
 
+    /// Reads the common part of a record. None if the file is longer than any, or the window names chunks beyond its
+    /// end.
     fn read(reader: &mut Reader<'_>) -> Option<(Self, Window)> {
         let content = Self { size: reader.u64()?, sha256: reader.array()? };
         let window = Window::from_bytes(&reader.array()?)?;
@@ -123,6 +142,9 @@ impl FileContent {
 
 impl Outgoing {
     /// Begins to send a file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`FileTooLong`] above `limit` or above [`MAX_FILE`], whichever is lower.
     pub fn new(content: FileContent, limit: u64) -> Result<Self, FileTooLong> {
         content.check(limit)?;
         Ok(Self { content, sent: 0, acked: Window::new() })
@@ -137,12 +159,18 @@ impl Outgoing {
     }
 
     /// Takes note, **before** it leaves, that this chunk is sent. Says whether the record changed.
+    ///
+    /// A receipt for a chunk that was never marked is taken for forged, so the mark must be safe before the chunk
+    /// leaves.
     pub fn mark_sent(&mut self, index: u32) -> bool {
         let sent = self.sent.max(u64::from(index) + 1).min(self.content.chunks());
         std::mem::replace(&mut self.sent, sent) != sent
     }
 
     /// Takes a receipt; says whether anything in it was new. A receipt for what was never sent is refused whole.
+    ///
+    /// # Errors
+    /// [`Forged`] when the receipt names a chunk that was not sent. Nothing changed.
     pub fn acknowledge(&mut self, receipt: &Window) -> Result<bool, Forged> {
         if receipt.end() > self.sent {
             return Err(Forged { claimed: receipt.end() - 1, sent: self.sent });
@@ -151,6 +179,8 @@ impl Outgoing {
     }
 
     /// The contact's pod may have been restored from a backup: what it has is to be learnt anew.
+    ///
+    /// Chunks that it still has are acknowledged by its next receipt; until then they may be sent again.
     pub fn restart(&mut self) {
         self.acked = Window::new();
     }
@@ -180,6 +210,9 @@ impl Outgoing {
     }
 
     /// The transfer that this record was taken from.
+    ///
+    /// # Errors
+    /// The record was not written by [`record`](Self::record).
     pub fn restore(record: &[u8]) -> Result<Self, BadRecord> {
         let read = || {
             let mut reader = Reader::new(record);
@@ -194,12 +227,18 @@ impl Outgoing {
 
 impl Incoming {
     /// Begins to take a file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`FileTooLong`] above `limit` or above [`MAX_FILE`], whichever is lower: to be declined before anything is
+    /// kept of it.
     pub fn new(content: FileContent, limit: u64) -> Result<Self, FileTooLong> {
         content.check(limit)?;
         Ok(Self { content, arrived: Window::new() })
     }
 
     /// Takes a chunk of `len` bytes.
+    ///
+    /// The bytes themselves are the caller's: it keeps them where the verdict says so, and drops them otherwise.
     pub fn accept(&mut self, index: u32, len: usize) -> ChunkVerdict {
         let Some(bytes) = self.content.chunk(index) else { return ChunkVerdict::Malformed };
         if bytes.end - bytes.start != len as u64 {
@@ -231,6 +270,8 @@ impl Incoming {
     }
 
     /// All chunks are here; the SHA-256 is to be compared.
+    ///
+    /// True at once for an empty file, which has no chunks.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.arrived.next() == self.content.chunks()
@@ -243,6 +284,9 @@ impl Incoming {
     }
 
     /// The transfer that this record was taken from.
+    ///
+    /// # Errors
+    /// The record was not written by [`record`](Self::record).
     pub fn restore(record: &[u8]) -> Result<Self, BadRecord> {
         let mut reader = Reader::new(record);
         let read = FileContent::read(&mut reader).filter(|_| reader.is_empty());

@@ -1,3 +1,5 @@
+//! When a certificate holds.
+
 use crate::CertificateError;
 
 /// How far a clock may be behind the one that set `not_before`: one day. A pod whose clock is off by more has
@@ -7,7 +9,9 @@ pub const CLOCK_SKEW: u64 = 86_400;
 /// From when to when a certificate holds: seconds since 1970 (UTC), both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Validity {
+    /// First second.
     not_before: u64,
+    /// Last second.
     not_after: u64,
 }
 
@@ -18,6 +22,9 @@ pub struct EmptyValidity;
 
 impl Validity {
     /// From `not_before` to `not_after`, both included.
+    ///
+    /// # Errors
+    /// [`EmptyValidity`] if it would end before it begins.
     pub fn new(not_before: u64, not_after: u64) -> Result<Self, EmptyValidity> {
         if not_after < not_before {
             return Err(EmptyValidity);
@@ -26,6 +33,8 @@ impl Validity {
     }
 
     /// From `now` on, for so many seconds.
+    ///
+    /// At the end of time it lasts no longer.
     #[must_use]
     pub fn lasting(now: u64, seconds: u64) -> Self {
         Self { not_before: now, not_after: now.saturating_add(seconds) }
@@ -44,6 +53,11 @@ impl Validity {
     }
 
     /// Whether `now` lies within, with [`CLOCK_SKEW`] granted to a clock that is behind.
+    ///
+    /// # Errors
+    /// [`CertificateError::Expired`] after the last second, [`CertificateError::NotYetValid`] more than
+    /// [`CLOCK_SKEW`] before the first. No skew is granted at the end: whoever wants a key to last longer certifies
+    /// it again.
     pub(crate) fn check(&self, now: u64) -> Result<(), CertificateError> {
         let Self { not_before, not_after } = *self;
         if now > not_after {

@@ -2,6 +2,10 @@
 //!
 //! The identity is in `X-AUTONOMY-ROOT`, as `did:key`. A card that is imported pins the person and no more: there is no
 //! session yet, but an invite of theirs is known to be theirs.
+//!
+//! Address books change cards: they fold lines, reorder and add properties. So what is read is tolerant of everything
+//! that is not ours and strict about what is: name, note and root must each be there at most once and keep their
+//! rules.
 
 use std::fmt;
 
@@ -14,9 +18,12 @@ pub const MAX_NOTE_LEN: usize = 1_024;
 
 /// Octets of a line before it is folded (RFC 6350, section 3.2).
 const FOLD: usize = 75;
+/// The property with the identity; `X-` names are free for programs (RFC 6350, section 6.10).
 const ROOT: &str = "X-AUTONOMY-ROOT";
 
 /// What a vCard says about a contact.
+///
+/// A card says who somebody is, and nothing about how to reach them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VCard {
     /// What they are called.
@@ -28,6 +35,8 @@ pub struct VCard {
 }
 
 /// Some words about a contact: 1 to [`MAX_NOTE_LEN`] bytes, no controls but line breaks and tabs.
+///
+/// Kept by the owner, never sent to anybody.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Note(String);
 
@@ -76,6 +85,9 @@ pub enum VCardError {
 
 impl Note {
     /// Takes words as a person wrote them.
+    ///
+    /// # Errors
+    /// [`BadNote`] says which rule the text breaks; it is never changed to fit.
     pub fn new(text: &str) -> Result<Self, BadNote> {
         if text.is_empty() || text.len() > MAX_NOTE_LEN {
             return Err(BadNote::Length(text.len()));
@@ -111,6 +123,9 @@ impl VCard {
 
     /// Reads one vCard. Properties that are not ours are passed over; ours may come once, in any case and order, with
     /// parameters and a group.
+    ///
+    /// # Errors
+    /// [`VCardError`] names the line, the property, or the rule that a value breaks.
     pub fn from_text(text: &str) -> Result<Self, VCardError> {
         if text.len() > MAX_VCARD {
             return Err(VCardError::Length(text.len()));
@@ -135,6 +150,7 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
+    /// Looks for our properties in the lines between BEGIN and END.
     fn in_lines(lines: &'a [String]) -> Result<Self, VCardError> {
         let mut found = Self::default();
         for (number, line) in lines.iter().enumerate() {
@@ -155,6 +171,7 @@ impl<'a> Found<'a> {
         Ok(found)
     }
 
+    /// Checks what was found. An empty note counts as none.
     fn into_card(self) -> Result<VCard, VCardError> {
         if self.version != Some("4.0") {
             return Err(VCardError::Version);
@@ -199,6 +216,7 @@ fn unfolded(text: &str) -> Vec<String> {
     lines
 }
 
+/// One line with its end, folded at 75 octets and never within a character.
 fn put_line(out: &mut String, line: &str) {
     let mut width = 0;
     for c in line.chars() {
@@ -226,6 +244,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
+/// The reverse of [`escaped`]; a backslash before any other character stands for that character.
 fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();

@@ -1,4 +1,7 @@
 //! Which numbers of a sequence have arrived.
+//!
+//! Windows are receipts, so two properties carry the protocol: a window only grows, and merging windows in any order,
+//! any number of times, gives the same window. Receipts can therefore be lost, repeated and overtaken without harm.
 
 use autonomy_codec::Reader;
 
@@ -12,6 +15,7 @@ pub const WINDOW_BYTES: usize = 40;
 /// No sequence gets that far (10^18 numbers); beyond it nothing is accepted, so that no sum overflows.
 const MAX_NEXT: u64 = 1 << 62;
 
+/// Words of the map: 256 numbers.
 const WORDS: usize = 4;
 
 /// Which numbers of a sequence have arrived: all below [`next`](Self::next), and some of the [`WINDOW_LEN`] from there
@@ -50,6 +54,9 @@ impl Window {
     }
 
     /// Takes note that `seq` arrived.
+    ///
+    /// Where the first missing number arrives, the window moves to the next one that is missing. The result is the
+    /// same as that of [`expect`](Self::expect) before.
     pub fn insert(&mut self, seq: u64) -> Arrival {
         let arrival = self.expect(seq);
         if arrival == Arrival::New {
@@ -61,6 +68,8 @@ impl Window {
     }
 
     /// What [`insert`](Self::insert) would say; changes nothing.
+    ///
+    /// A number of 2^62 or more is always [`Arrival::TooFar`].
     #[must_use]
     pub fn expect(&self, seq: u64) -> Arrival {
         if self.contains(seq) {
@@ -87,6 +96,8 @@ impl Window {
     }
 
     /// The number after the highest that has arrived (0 if none has).
+    ///
+    /// Everything from there on is missing; so a receipt whose end is beyond what was sent is forged.
     #[must_use]
     pub fn end(&self) -> u64 {
         let highest = (0..WORDS).rev().find(|word| self.map[*word] != 0);
@@ -97,6 +108,9 @@ impl Window {
 
     /// Takes note of all that arrived according to `other`, a window of the same sequence. Says whether anything was
     /// new. Windows that come in any order, and more than once, add up to the latest.
+    ///
+    /// A window of another sequence gives nonsense: which sequence it is of must be known before, by the group or
+    /// file that it comes with.
     pub fn merge(&mut self, other: &Self) -> bool {
         let (low, high) = if self.next <= other.next { (&*self, other) } else { (other, &*self) };
         let moved = low.shifted(high.next - low.next);
@@ -136,6 +150,7 @@ impl Window {
     }
 
     /// Moves `next` to the first number that is missing.
+    /// Afterwards bit 0 is clear, as the encoding demands.
     fn advance(&mut self) {
         loop {
             let arrived = self.map[0].trailing_ones();
@@ -148,6 +163,7 @@ impl Window {
     }
 
     /// The map as it is when `next` is `by` higher.
+    /// Bits that are shifted out stand for numbers below the new `next`, which have arrived.
     fn shifted(&self, by: u64) -> [u64; WORDS] {
         let mut out = [0; WORDS];
         let words = usize::try_from(by / 64).unwrap_or(WORDS);

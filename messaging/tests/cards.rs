@@ -28,7 +28,7 @@ fn with_places(places: Vec<CardPlace>) -> Result<Card, BadCard> {
 }
 
 #[test]
-fn a_card_travels_and_convinces() {
+fn card_written_and_read_verifies() {
     let came = UnverifiedCard::parse(&signed()).unwrap();
     assert_eq!(came.claimed_root(), root(1));
     let came = came.verify(&root(1), NOW).unwrap();
@@ -79,7 +79,7 @@ fn a_card_is_of_a_pod_and_signed_by_that_pod() {
 }
 
 #[test]
-fn a_card_does_not_convince_for_ever_nor_everybody() {
+fn card_is_refused_when_expired_or_of_another_root() {
     let verify =
         |root: &RootPublic, now| UnverifiedCard::parse(&signed()).unwrap().verify(root, now).unwrap_err();
     let stranger = CertificateError::WrongRoot { expected: root(2), found: root(1) };

@@ -25,7 +25,7 @@ fn parsed(certificate: &Certificate) -> UnverifiedCertificate {
 }
 
 #[test]
-fn a_certificate_travels_and_convinces() {
+fn certificate_written_and_read_verifies() {
     let sent = certify(DEVICE, 5, 3);
     let came = parsed(&sent).verify(&root(), RoleKind::Device, NOW + 1).unwrap();
     assert_eq!(came, sent);

@@ -32,7 +32,7 @@ fn a_frame_has_one_size() {
 }
 
 #[test]
-fn another_format_is_told_from_no_frame() {
+fn another_format_is_distinguished_from_no_frame() {
     let with = |at: usize, byte: u8| {
         let mut bytes = frame().to_bytes();
         bytes[at] = byte;

@@ -207,7 +207,7 @@ fn malformed_requests_say_what_is_wrong() {
 }
 
 #[test]
-fn nobody_else_opens_an_answer() {
+fn only_the_requester_opens_an_answer() {
     let sealed = SealedBundle::from_text(&bundle_text()).unwrap();
     assert_eq!(sealed.open(&sealing(66), &pod_request(), NOW).unwrap_err(), AnswerError::NotForUs);
     let sealed = SealedGrant::from_text(&grant_text()).unwrap();
@@ -257,7 +257,7 @@ fn certificates_in_an_answer_must_hold_now() {
 
 /// Alice's own program has a fault, or was replaced: her signature is good, the contents are not.
 #[test]
-fn a_well_signed_but_foolish_bundle_is_refused() {
+fn signed_bundle_that_breaks_a_rule_is_refused() {
     let request = unarmour(&pod_request().to_text());
     let bound = ("autonomy bundle v1\0", "autonomy pod request v1\0", request.as_slice());
     let open =
@@ -294,7 +294,7 @@ fn a_well_signed_but_foolish_bundle_is_refused() {
 }
 
 #[test]
-fn a_well_signed_but_foolish_grant_is_refused() {
+fn signed_grant_that_breaks_a_rule_is_refused() {
     let request = unarmour(&device_request().to_text());
     let bound = ("autonomy grant v1\0", "autonomy device request v1\0", request.as_slice());
     let open =

@@ -99,7 +99,7 @@ fn a_repeated_deposit_is_stored_once_even_when_it_was_collected() {
 }
 
 #[test]
-fn a_full_queue_and_a_full_place_say_so() {
+fn full_queue_and_full_place_are_refused() {
     let mut queue = record();
     let first = number(deposit(&mut queue, NOW, 0));
     (1..4).for_each(|n| assert!(deposit(&mut queue, NOW, n).is_ok()));
@@ -114,7 +114,7 @@ fn a_full_queue_and_a_full_place_say_so() {
 }
 
 #[test]
-fn an_acknowledgement_of_what_never_was_removes_nothing() {
+fn ack_of_an_unknown_number_removes_nothing() {
     let mut queue = record();
     let first = number(deposit(&mut queue, NOW, 0));
     for wrong in [0, first - 1, first + 1, u64::MAX] {
@@ -148,7 +148,7 @@ fn abandoned_queue_expires_despite_deposits() {
 }
 
 #[test]
-fn a_clock_that_jumps_loses_no_count() {
+fn clock_that_jumps_keeps_the_counts() {
     let mut queue = record();
     for (n, now) in [NOW, NOW + 400 * DAY, NOW, 0].into_iter().enumerate() {
         deposit(&mut queue, now, n as u64).unwrap();

@@ -50,7 +50,7 @@ fn a_number_is_sixty_digits_and_eighteen_words() {
 }
 
 #[test]
-fn a_person_in_between_is_seen() {
+fn person_in_between_changes_the_safety_number() {
     // Mallory shows each of them a root of her own.
     let (at_alice, at_bob) =
         (SafetyNumber::between(&root(1), &root(66)), SafetyNumber::between(&root(66), &root(2)));

@@ -58,7 +58,7 @@ fn responses() -> Vec<Response> {
 }
 
 #[test]
-fn everything_that_is_said_is_understood() {
+fn every_message_kind_is_read_back() {
     for request in requests() {
         assert_eq!(Request::parse(&request.to_bytes()).unwrap(), request);
     }
@@ -83,7 +83,7 @@ fn the_longest_of_each_is_as_long_as_it_may_be() {
 }
 
 #[test]
-fn a_cut_or_prolonged_message_is_none() {
+fn cut_or_prolonged_message_is_refused() {
     for bytes in requests().iter().map(Request::to_bytes) {
         for len in (0..bytes.len()).filter(|len| *len < 300 || len % 131 == 0) {
             assert_eq!(Request::parse(&bytes[..len]).unwrap_err(), MalformedMessage::Field, "{len}");

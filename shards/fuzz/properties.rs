@@ -25,8 +25,8 @@ fn one_deck(bytes: &[u8]) {
     if let Ok(deck) = Deck::from_bytes(bytes) {
         assert_eq!(deck.to_bytes().as_slice(), bytes);
         assert!(deck.index() <= deck.total() && deck.threshold() <= deck.total());
-        let secret = Secret::from_bytes(&[7; 32]).expect("a small number");
-        let _ = deck.open(&secret);
+        // A small number is a secret.
+        let _ = Secret::from_bytes(&[7; 32]).map(|secret| deck.open(&secret));
         let text = deck.to_text();
         assert!(Deck::from_text(&text).is_ok_and(|again| again == deck));
         assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), 1);

@@ -1,3 +1,5 @@
+//! Dealing: a secret becomes decks, one for each holder.
+
 use rand_core::CryptoRngCore;
 
 use crate::seal::Sealed;
@@ -8,6 +10,7 @@ use crate::{Contents, Deck, Name, Secret, SetId, SplitError, split};
 /// They may lie together only until they are given away: as many as are needed give the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeckSet {
+    /// In the order of the plan's holders; their shards are numbered from 1 in that order.
     decks: Vec<Deck>,
 }
 
@@ -43,6 +46,11 @@ impl DeckSet {
     ///
     /// Every shard is verified and the sealed part opened once more before anything is returned, so that the
     /// caller may forget the secret as soon as the decks are stored.
+    ///
+    /// # Errors
+    /// [`DealError::SameName`] for two holders of one name, [`DealError::Split`] where the plan's numbers are out of
+    /// bounds or the generator is broken, [`DealError::SelfCheck`] where what was sealed does not open. Nothing may
+    /// be given away then.
     pub fn deal(
         secret: &Secret,
         plan: &Plan,
@@ -88,6 +96,7 @@ impl IntoIterator for DeckSet {
     }
 }
 
+/// The first name that stands in the list before.
 fn repeated(names: &[Name]) -> Option<&Name> {
     names.iter().enumerate().find(|(position, name)| names[..*position].contains(name)).map(|(_, name)| name)
 }

@@ -1,3 +1,10 @@
+//! The deck: what one holder keeps, as bytes.
+//!
+//! ```text
+//! "adck" · version 1 · set id 16 · time 8 · total 1 · label 1 + n · holder 1 + n · shard 2 + n · nonce 24 · sealed 2
+//! + n · checksum 8
+//! ```
+
 use std::fmt;
 
 use autonomy_codec::{Reader, put_bytes_u8, put_bytes_u16};
@@ -18,9 +25,12 @@ pub type SetId = [u8; 16];
 pub const MAX_DECK_LEN: usize =
     HEAD_LEN + 2 * (1 + MAX_NAME_LEN) + 2 + MAX_SHARD_LEN + NONCE_LEN + 2 + MAX_SEALED_LEN + CHECKSUM_LEN;
 
+/// What every deck begins with.
 const MAGIC: &[u8; 4] = b"adck";
 const VERSION: u8 = 1;
+/// Magic, version, set id, time and total.
 const HEAD_LEN: usize = MAGIC.len() + 1 + size_of::<SetId>() + 8 + 1;
+/// Of SHA-256: one damaged copy in 2^64 goes unnoticed here, and fails at the shard then.
 const CHECKSUM_LEN: usize = 8;
 
 /// What one holder keeps: a shard, and the sealed contents that every deck of the set carries.
@@ -29,12 +39,19 @@ const CHECKSUM_LEN: usize = 8;
 /// Chain code and account maps are sealed: the holder learns neither addresses nor balance.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Deck {
+    /// Which dealing it is of.
     pub(crate) set: SetId,
+    /// Seconds since 1970, UTC.
     pub(crate) created_at: u64,
+    /// Decks in the set.
     pub(crate) total: u8,
+    /// What the owner calls the secret.
     pub(crate) label: Name,
+    /// Who is to keep it.
     pub(crate) holder: Name,
+    /// As it came: verified only against a key that is known from elsewhere.
     pub(crate) shard: Shard,
+    /// The same in every deck of the set.
     pub(crate) sealed: Sealed,
 }
 
@@ -131,11 +148,17 @@ impl Deck {
     }
 
     /// Checks the shard against the key in the account map; see [`Shard::verify`].
+    ///
+    /// # Errors
+    /// As [`Shard::verify`].
     pub fn verify(&self, expected: &PublicKey) -> Result<VerifiedShard, ShardError> {
         self.shard.verify(expected)
     }
 
     /// Opens the sealed part with the secret made whole.
+    ///
+    /// # Errors
+    /// [`DoesNotOpen`] with another secret, or where it was changed: another holder's copy may be good.
     pub fn open(&self, secret: &Secret) -> Result<Contents, DoesNotOpen> {
         self.sealed.open(secret, &self.set)
     }
@@ -160,6 +183,9 @@ impl Deck {
     }
 
     /// Reads what [`Deck::to_bytes`] wrote, and nothing else: each deck has exactly one encoding.
+    ///
+    /// # Errors
+    /// [`MalformedDeck`] says whether it is the length, the format, the checksum, or a field. Nothing is verified.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MalformedDeck> {
         if bytes.len() > MAX_DECK_LEN {
             return Err(MalformedDeck::TooLong(bytes.len()));
@@ -178,6 +204,7 @@ impl Deck {
         read_fields(fields)?.shaped()
     }
 
+    /// Whether its numbers can be those of a deck.
     fn shaped(self) -> Result<Self, MalformedDeck> {
         let (index, threshold, total) = (self.index(), self.threshold(), self.total);
         if index > total || threshold > total || total > crate::MAX_HOLDERS {
@@ -187,6 +214,7 @@ impl Deck {
     }
 }
 
+/// The fields between version and checksum.
 fn read_fields(bytes: &[u8]) -> Result<Deck, MalformedDeck> {
     let cut = MalformedDeck::Cut;
     let mut reader = Reader::new(bytes);
@@ -204,6 +232,7 @@ fn read_fields(bytes: &[u8]) -> Result<Deck, MalformedDeck> {
     Ok(Deck { set, created_at, total, label, holder, shard, sealed: Sealed { nonce, ciphertext } })
 }
 
+/// A name from bytes; those that are no UTF-8 count as invisible.
 fn read_name(bytes: &[u8]) -> Result<Name, MalformedDeck> {
     let text = std::str::from_utf8(bytes).map_err(|_| MalformedDeck::Name(BadName::Invisible))?;
     Name::new(text).map_err(MalformedDeck::Name)
@@ -212,7 +241,7 @@ fn read_name(bytes: &[u8]) -> Result<Name, MalformedDeck> {
 /// Against slips of copying, not against malice: the shard is verified, the contents are sealed.
 fn checksum(body: &[u8]) -> [u8; CHECKSUM_LEN] {
     let digest = Sha256::digest(body);
-    *digest.first_chunk().expect("SHA-256 has 32 bytes")
+    std::array::from_fn(|at| digest[at])
 }
 
 impl fmt::Debug for Deck {

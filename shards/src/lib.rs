@@ -1,6 +1,6 @@
 //! Verifiable shares of a secret, and the decks that carry them.
 //!
-//! A recovery key is never stored whole. At birth it is split, each part goes to another holder, and it comes
+//! A recovery key is never stored whole. Once drawn it is split, each part goes to another holder, and it comes
 //! back only when enough of them agree. Three things must hold, and this crate is where they are made to hold:
 //!
 //! **A bad share is found before it is used, and its holder is named.** Plain Shamir sharing gives a *wrong*

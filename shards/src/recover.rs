@@ -1,3 +1,5 @@
+//! Recovery: a secret made whole from the decks that came back.
+
 use std::fmt;
 
 use crate::{CombineError, Contents, Deck, Name, PublicKey, Secret, ShardError, VerifiedShard, combine};
@@ -79,6 +81,11 @@ pub enum RecoverError {
 /// Makes the secret whole whose public key is `expected`, from as many good decks as are needed.
 ///
 /// Bad decks among them do no harm: each is named with its reason, and the others are used.
+///
+/// # Errors
+/// [`RecoverError::TooMany`] above [`MAX_DECKS`]; [`RecoverError::TooFew`] where not enough shards of one dealing are
+/// good; [`RecoverError::Sealed`] where the secret is whole but no sealed part opens; [`RecoverError::Combine`] never
+/// with decks that one program dealt. Each names the decks that were not used.
 pub fn recover(decks: &[Deck], expected: &PublicKey) -> Result<Recovered, RecoverError> {
     if decks.len() > MAX_DECKS {
         return Err(RecoverError::TooMany(decks.len()));
@@ -140,10 +147,12 @@ fn largest_dealing<'a, 'b>(good: &'b [(&'a Deck, VerifiedShard)]) -> Vec<(&'a De
     good.iter().min_by_key(|(_, shard)| lacking(shard)).map_or(Vec::new(), |(_, first)| dealing(first))
 }
 
+/// How a deck that was not used is reported.
 fn reject(deck: &Deck, reason: Reason) -> Rejected {
     Rejected { holder: deck.holder().clone(), index: deck.index(), reason }
 }
 
+/// The list as it ends an error message.
 fn listed(rejected: &[Rejected]) -> String {
     rejected.iter().map(|one| format!("; {one}")).collect()
 }

@@ -28,7 +28,9 @@ const PADDING_STEP: usize = 1_024;
 pub(crate) const MAX_SEALED_LEN: usize =
     (33 + MAX_MAPS * (2 + MAX_MAP_LEN)).next_multiple_of(PADDING_STEP) + TAG_LEN;
 
+/// Poly1305's.
 const TAG_LEN: usize = 16;
+/// XChaCha20's: long enough to be drawn at random.
 pub(crate) const NONCE_LEN: usize = 24;
 
 /// What can only be read with the secret made whole: its chain code and the account maps it belongs to.
@@ -37,6 +39,7 @@ pub(crate) const NONCE_LEN: usize = 24;
 /// wiped when dropped and never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Contents {
+    /// Of the secret's extended key (BIP-32).
     chain_code: Zeroizing<[u8; 32]>,
     account_maps: Vec<Zeroizing<Vec<u8>>>,
 }
@@ -65,6 +68,9 @@ pub struct DoesNotOpen;
 impl Contents {
     /// Puts together what goes into a deck: the chain code beside the secret in its extended key, and
     /// account maps as their owner encodes them.
+    ///
+    /// # Errors
+    /// [`BadContents`] names the map that is empty or too long, or says that there are too many.
     pub fn new(chain_code: &[u8; 32], account_maps: &[impl AsRef<[u8]>]) -> Result<Self, BadContents> {
         if account_maps.len() > MAX_MAPS {
             return Err(BadContents::TooMany(account_maps.len()));
@@ -86,11 +92,13 @@ impl Contents {
     }
 
     /// The account maps, in the order they were given.
+    #[must_use]
     pub fn account_maps(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.account_maps.iter().map(|map| map.as_slice())
     }
 
     /// Count, chain code, each map behind its length, zeros up to the next step.
+    #[expect(clippy::expect_used, reason = "the constructor bounds the number of account maps")]
     fn to_padded(&self) -> Zeroizing<Vec<u8>> {
         // All of the room at once: a vector that grows leaves copies behind that nobody wipes.
         let mut out = Zeroizing::new(Vec::with_capacity(MAX_SEALED_LEN));
@@ -102,6 +110,7 @@ impl Contents {
         out
     }
 
+    /// What lies behind the last map is padding and is not looked at: the seal says that the owner wrote it.
     fn from_padded(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let count = reader.u8()?;
@@ -124,11 +133,15 @@ impl fmt::Debug for Contents {
 /// when a set is refreshed, and nobody has the key then to seal anew.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Sealed {
+    /// Drawn for this dealing.
     pub(crate) nonce: [u8; NONCE_LEN],
+    /// With the tag at its end.
     pub(crate) ciphertext: Vec<u8>,
 }
 
 impl Sealed {
+    /// Seals under a key that only the whole secret gives.
+    #[expect(clippy::expect_used, reason = "the cipher takes 256 GiB")]
     pub(crate) fn seal(
         secret: &Secret,
         set: &SetId,
@@ -145,6 +158,8 @@ impl Sealed {
         Self { nonce, ciphertext }
     }
 
+    /// # Errors
+    /// [`DoesNotOpen`].
     pub(crate) fn open(&self, secret: &Secret, set: &SetId) -> Result<Contents, DoesNotOpen> {
         let aad = associated_data(set, &secret.public_key());
         let plain = cipher(secret, set)
@@ -154,6 +169,8 @@ impl Sealed {
     }
 }
 
+/// The cipher under the key that follows from the secret and the set.
+#[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8,160 bytes, and 32 are asked for")]
 fn cipher(secret: &Secret, set: &SetId) -> XChaCha20Poly1305 {
     let mut key = Zeroizing::new([0; 32]);
     Hkdf::<Sha256>::new(Some(set), secret.as_bytes())
@@ -162,6 +179,7 @@ fn cipher(secret: &Secret, set: &SetId) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(key.as_slice().into())
 }
 
+/// What the seal is bound to: the set, and the public key of the secret.
 fn associated_data(set: &SetId, key: &PublicKey) -> Vec<u8> {
     [b"autonomy deck v1".as_slice(), set, key].concat()
 }

@@ -1,3 +1,5 @@
+//! The secret that is split: a private key of secp256k1.
+
 use std::fmt;
 
 use frost_secp256k1::{SigningKey, VerifyingKey};
@@ -20,6 +22,9 @@ pub struct NotASecret;
 
 impl Secret {
     /// Takes the big-endian bytes of a private key. The caller's copy stays the caller's to wipe.
+    ///
+    /// # Errors
+    /// [`NotASecret`] for zero and for numbers that are not below the order of the curve.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, NotASecret> {
         SigningKey::deserialize(bytes).map_err(|_| NotASecret)?;
         Ok(Self(Zeroizing::new(*bytes)))
@@ -33,16 +38,24 @@ impl Secret {
 
     /// The public key: the one that any shard of this secret can be checked against.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "a scalar other than zero has a public key, whose compressed form has 33 bytes"
+    )]
     pub fn public_key(&self) -> PublicKey {
         let point = VerifyingKey::from(&self.signing_key());
         let bytes = point.serialize().expect("a non-zero scalar has a public key");
         bytes.try_into().expect("a compressed point has 33 bytes")
     }
 
+    /// As the type that the library computes with.
+    #[expect(clippy::expect_used, reason = "the constructor takes scalars only")]
     pub(crate) fn signing_key(&self) -> SigningKey {
         SigningKey::deserialize(self.0.as_slice()).expect("checked in the constructor")
     }
 
+    /// # Errors
+    /// [`NotASecret`] where the library's key has another form.
     pub(crate) fn from_signing_key(key: &SigningKey) -> Result<Self, NotASecret> {
         let bytes = Zeroizing::new(key.serialize());
         let bytes: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| NotASecret)?;

@@ -1,3 +1,5 @@
+//! One share of a secret: its form, and the check that makes it usable.
+
 use std::fmt;
 
 use frost_secp256k1::Identifier;
@@ -17,7 +19,9 @@ pub const MAX_HOLDERS: u8 = 32;
 /// at most [`MAX_HOLDERS`] needed = 1,091 bytes. A shard of a 2-of-3 has 101.
 pub const MAX_SHARD_LEN: usize = 3 + 32 + POINT_LEN * MAX_HOLDERS as usize;
 
+/// Version of the encoding.
 const SHARD_VERSION: u8 = 1;
+/// Bytes of a compressed point.
 const POINT_LEN: usize = 33;
 
 /// One share of a secret as somebody handed it to us: well formed, not yet checked against anything.
@@ -26,7 +30,9 @@ const POINT_LEN: usize = 33;
 /// polynomial (Feldman 1987; RFC 9591, appendix C.2). Wiped when dropped, never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Shard {
+    /// Number of the shard within its set; the x-coordinate of its point.
     index: u8,
+    /// The point with the commitments, as the library has them.
     share: SecretShare,
 }
 
@@ -34,7 +40,9 @@ pub struct Shard {
 #[derive(Clone)]
 pub struct VerifiedShard {
     index: u8,
+    /// Names the split: shards of one split have the same.
     commitment: VerifiableSecretSharingCommitment,
+    /// What the library combines.
     package: KeyPackage,
 }
 
@@ -97,12 +105,17 @@ impl Shard {
     /// How many shards of the set are needed. It is the number of commitments, so it cannot be lied about
     /// without making the shard useless.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "the number of commitments was bounded when this was made or parsed"
+    )]
     pub fn threshold(&self) -> u8 {
         u8::try_from(self.points().len()).expect("bounded when made or parsed")
     }
 
     /// The key that the shard says it belongs to. A claim: [`Shard::verify`] holds it against a known key.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "a compressed point has 33 bytes")]
     pub fn claimed_key(&self) -> PublicKey {
         let points = self.points();
         points[0].as_slice().try_into().expect("a compressed point has 33 bytes")
@@ -111,6 +124,10 @@ impl Shard {
     /// Checks that this is a shard of the secret whose public key is `expected` (for R: the key in its xpub).
     ///
     /// The first commitment must *be* that key, and the share must lie on the committed polynomial.
+    ///
+    /// # Errors
+    /// [`ShardError::OtherSecret`] where the first commitment is another key, [`ShardError::DoesNotFit`] where the
+    /// share does not lie on the committed polynomial.
     pub fn verify(&self, expected: &PublicKey) -> Result<VerifiedShard, ShardError> {
         let index = self.index;
         if self.claimed_key() != *expected {
@@ -134,6 +151,10 @@ impl Shard {
     }
 
     /// Reads what [`Shard::to_bytes`] wrote, and nothing else: each shard has exactly one encoding.
+    ///
+    /// # Errors
+    /// [`MalformedShard`] says whether it is the length, the version, a number, the share or a commitment. Nothing is
+    /// verified.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, MalformedShard> {
         let found = bytes.len();
         let [version, index, threshold] =
@@ -150,11 +171,14 @@ impl Shard {
         Ok(Self { index, share: SecretShare::new(identifier, share, commitment) })
     }
 
+    /// The commitments as compressed points.
+    #[expect(clippy::expect_used, reason = "made or parsed from points that have an encoding")]
     fn points(&self) -> Vec<Vec<u8>> {
         self.share.commitment().serialize().expect("made or parsed from points that have an encoding")
     }
 }
 
+/// Version, index and threshold within their bounds.
 fn check_header(version: u8, index: u8, threshold: u8) -> Result<(), MalformedShard> {
     if version != SHARD_VERSION {
         return Err(MalformedShard::Version(version));
@@ -168,6 +192,7 @@ fn check_header(version: u8, index: u8, threshold: u8) -> Result<(), MalformedSh
     Ok(())
 }
 
+/// Points in their one canonical form.
 fn read_commitment(bytes: &[u8]) -> Result<VerifiableSecretSharingCommitment, MalformedShard> {
     let commitment = VerifiableSecretSharingCommitment::deserialize(bytes.chunks(POINT_LEN))
         .map_err(|_| MalformedShard::Point)?;
@@ -192,6 +217,7 @@ impl VerifiedShard {
 
     /// How many shards of the set are needed.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "the threshold was bounded when this was made or parsed")]
     pub fn threshold(&self) -> u8 {
         u8::try_from(*self.package.min_signers()).expect("bounded when made or parsed")
     }
@@ -202,6 +228,7 @@ impl VerifiedShard {
         self.commitment == other.commitment
     }
 
+    /// What the library combines.
     pub(crate) fn package(&self) -> &KeyPackage {
         &self.package
     }

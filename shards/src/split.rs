@@ -59,6 +59,10 @@ pub enum CombineError {
 ///
 /// Each shard is checked before it is returned. `rng` must be a good one: with the polynomial known, one
 /// shard gives the secret away.
+///
+/// # Errors
+/// [`SplitError::Shape`] where the numbers are out of bounds, [`SplitError::BadRandomness`] where a shard does not
+/// pass its own check: the generator is broken, and nothing may be given away.
 pub fn split(
     secret: &Secret,
     threshold: u8,

@@ -28,6 +28,7 @@ impl Deck {
     ///
     /// The lines that start with `#` are only there to be read; changing them changes nothing.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "writing to a string does not fail")]
     pub fn to_text(&self) -> Zeroizing<String> {
         let line = Zeroizing::new(armour::encode(TextKind::Deck, &self.to_bytes()));
         let mut text = Zeroizing::new(String::with_capacity(2_048 + line.len()));
@@ -39,12 +40,16 @@ impl Deck {
 
     /// Reads the text of a deck. Lines of comment are passed over, and breaks that a mail program put into
     /// the line of the deck do no harm.
+    ///
+    /// # Errors
+    /// [`MalformedText`] says whether the line or the deck in it is malformed.
     pub fn from_text(text: &str) -> Result<Self, MalformedText> {
         let bytes = armour::decode_within(TextKind::Deck, text, MAX_TEXT_LEN)?;
         Ok(Self::from_bytes(&bytes)?)
     }
 }
 
+/// The lines for whoever keeps the deck: what it is, and what to do with it.
 fn explain(deck: &Deck, out: &mut String) -> std::fmt::Result {
     let (index, total, threshold) = (deck.index(), deck.total(), deck.threshold());
     writeln!(

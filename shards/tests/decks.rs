@@ -206,7 +206,7 @@ fn a_text_survives_mail_and_careless_copying() {
 }
 
 #[test]
-fn a_wrong_text_is_called_by_its_name() {
+fn error_names_the_kind_of_a_wrong_text() {
     let (_, decks) = alice();
     let text = decks[0].to_text();
     let read = |text: &str| Deck::from_text(text).unwrap_err();

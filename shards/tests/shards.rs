@@ -159,7 +159,7 @@ fn the_largest_split_fits_its_limit() {
 }
 
 #[test]
-fn a_dead_random_generator_makes_no_shards() {
+fn broken_random_generator_makes_no_shards() {
     struct Dead;
     impl rand::RngCore for Dead {
         fn next_u32(&mut self) -> u32 {
@@ -241,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn a_good_shard_with_some_bytes_overwritten_is_read_one_way_or_refused(
+    fn overwritten_shard_is_read_canonically_or_refused(
         at in 0usize..100, new in proptest::collection::vec(any::<u8>(), 1..8),
     ) {
         let secret = secret(7);

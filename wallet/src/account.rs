@@ -101,6 +101,7 @@ impl Keychain {
     pub const ALL: [Self; 2] = [Self::External, Self::Internal];
 
     /// The step below the account key: 0 or 1.
+    #[must_use]
     pub fn step(self) -> u32 {
         match self {
             Self::External => 0,
@@ -109,6 +110,7 @@ impl Keychain {
     }
 
     /// The keychain with this step.
+    #[must_use]
     pub fn from_step(step: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|keychain| keychain.step() == step)
     }
@@ -123,11 +125,11 @@ impl fmt::Display for Keychain {
     }
 }
 
-/// When the account was born: nothing before it needs to be searched for coins.
+/// When the account was made: nothing before it needs to be searched for coins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Birthday {
-    /// Height of the chain's tip at birth.
+    /// Height of the chain's tip at that time.
     pub height: u32,
     /// Seconds since 1970, UTC.
     pub time: u64,

@@ -38,6 +38,7 @@ pub enum Estimate {
 ///
 /// Buckets may come in any order; those for 0 blocks are ignored. The fastest target that the rate reaches is
 /// the answer.
+#[must_use]
 pub fn first_confirmation(rate: FeeRate, buckets: &[FeeBucket]) -> Estimate {
     let known = || buckets.iter().filter(|bucket| bucket.blocks > 0);
     match known().filter(|bucket| bucket.rate <= rate).map(|bucket| bucket.blocks).min() {
@@ -50,6 +51,7 @@ pub fn first_confirmation(rate: FeeRate, buckets: &[FeeBucket]) -> Estimate {
 }
 
 /// The rate to pay for a confirmation within `blocks`: the cheapest bucket that is fast enough.
+#[must_use]
 pub fn rate_for(blocks: u16, buckets: &[FeeBucket]) -> Option<FeeRate> {
     let fast_enough = |bucket: &&FeeBucket| bucket.blocks > 0 && bucket.blocks <= blocks;
     buckets.iter().filter(fast_enough).map(|bucket| bucket.rate).min()

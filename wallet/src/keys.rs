@@ -38,7 +38,7 @@ use crate::bitcoin::bip32::ChildNumber;
 pub struct AccountIndex(u32);
 
 impl AccountIndex {
-    /// The first account, the one `account create` makes when not told otherwise.
+    /// The first account, the one `account create` makes unless another is named.
     pub const FIRST: Self = Self(0);
 
     /// Takes an index below 2³¹.
@@ -50,6 +50,7 @@ impl AccountIndex {
     }
 
     /// The number itself.
+    #[must_use]
     pub fn to_u32(self) -> u32 {
         self.0
     }
@@ -62,10 +63,12 @@ impl AccountIndex {
         Self::new(self.0 + 1)
     }
 
+    /// As a hardened step, below a seed.
     fn hardened(self) -> ChildNumber {
         ChildNumber::Hardened { index: self.0 }
     }
 
+    /// As an unhardened step, below a key at depth 0.
     fn normal(self) -> ChildNumber {
         ChildNumber::Normal { index: self.0 }
     }

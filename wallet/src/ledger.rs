@@ -3,7 +3,7 @@
 //! A [`Ledger`] wraps `bdk_wallet` for one account. It is fed blocks and unconfirmed transactions, and says
 //! what is ours, what it is worth, and which address is next. It never holds a private key.
 //!
-//! Its state lives outside, as **small rows**: [`Ledger::take_rows`] gives what changed since the last call, one
+//! Its state is kept outside, as **small rows**: [`Ledger::take_rows`] gives what changed since the last call, one
 //! entity a row, to be committed together with whatever caused the change; [`Ledger::load`] folds the rows back.
 //! A ledger that was loaded equals the one that kept running.
 //!
@@ -25,7 +25,7 @@ pub use load::LoadError;
 pub use rows::LedgerRow;
 pub use snapshot::{Balance, CoinState, OwnedCoin};
 
-/// The chain as the ledger knows it, and blocks named by height and hash: the words chain sources speak.
+/// The chain as the ledger knows it, and blocks named by height and hash: as chain sources name them.
 pub use bdk_wallet::chain::{BlockId, CheckPoint};
 
 use std::collections::BTreeSet;
@@ -107,6 +107,10 @@ impl Ledger {
     /// `start` is a block of the best chain at or before the account's birthday: nothing before it is
     /// searched (one above [`MAX_HEIGHT`] cannot exist and is ignored). `lookahead` is [`LOOKAHEAD`] for an account made just now, [`RECOVERY_LOOKAHEAD`] for any
     /// other. Take and commit the rows before using it.
+    #[expect(
+        clippy::expect_used,
+        reason = "the descriptors are those of a checked account map and differ, and the chain is of one block, below any other"
+    )]
     pub fn create(map: AccountMap, start: BlockId, lookahead: u32) -> Self {
         let [external, internal] = Keychain::ALL.map(|keychain| map.flat(keychain).to_string());
         let mut wallet = Wallet::create(external, internal)

@@ -15,8 +15,8 @@
 //! | [`rate`] | fee rates in satoshi a virtual byte |
 //! | [`estimate`] | how long until it confirms |
 //!
-//! `#[must_use]` marks what is lost for good when it is dropped: a payment between two states, and rows that were
-//! taken and not committed. Plain answers carry no mark.
+//! `#[must_use]` marks pure constructors and answers, where to drop the value means that the call was pointless, and
+//! types whose loss is a fault: a payment between two states, and rows that were taken and not committed.
 //!
 //! ```
 //! # use autonomy_wallet::{account::*, bitcoin::Network, keys::*};

@@ -13,16 +13,19 @@ const KWU_RATE_OF_ONE: u64 = 250;
 const MAX_KWU_RATE: f64 = 1e9;
 
 /// This many satoshi a virtual byte.
+#[must_use]
 pub const fn sat_per_vb(rate: u32) -> FeeRate {
     FeeRate::from_sat_per_kwu(rate as u64 * KWU_RATE_OF_ONE)
 }
 
 /// The rate in satoshi a virtual byte.
+#[must_use]
 pub fn to_sat_per_vb(rate: FeeRate) -> f64 {
     rate.to_sat_per_kwu() as f64 / KWU_RATE_OF_ONE as f64
 }
 
 /// The nearest rate that the library can express, exact to 0.002 sat/vB. `None` for what is no rate.
+#[must_use]
 pub fn nearest(sat_per_vb: f64) -> Option<FeeRate> {
     let sat_per_kwu = (sat_per_vb * KWU_RATE_OF_ONE as f64).round();
     // Not-a-number is in no range.
@@ -33,6 +36,7 @@ pub fn nearest(sat_per_vb: f64) -> Option<FeeRate> {
 ///
 /// What is no rate becomes zero or the highest number there is: no [`Intent`](crate::payment::Intent) takes
 /// either.
+#[must_use]
 pub fn at_least(sat_per_vb: f64) -> FeeRate {
     // A cast of a float saturates, and not-a-number becomes zero.
     FeeRate::from_sat_per_kwu((sat_per_vb * KWU_RATE_OF_ONE as f64).ceil() as u64)

@@ -273,7 +273,7 @@ fn evicted_payment_frees_its_coins_and_may_return() {
 }
 
 #[test]
-fn a_restored_account_knows_when_a_payment_that_came_back_was_first_seen() {
+fn restored_account_keeps_first_sight_of_a_returned_payment() {
     let mut world = World::funded();
     let tx = world.paid(&pay(SHOP, 10_000_000));
     let txid = tx.compute_txid();

@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::CHECKSUM_LEN;
 
-/// What a text holds. All kinds of all crates stand here, so that each of them is told from the others.
+/// What a text holds. All kinds of all crates stand here, so that each can be distinguished from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TextKind {
     /// What the holder of a shard keeps.

@@ -2,6 +2,9 @@
 //!
 //! Each part is a line of [armour] with its own checksum, so what a camera misreads is not taken. The
 //! screen shows them round and round until the other side has all.
+//!
+//! A row is named by the digest of the whole, so parts of two rows never mix, and the whole is compared with that
+//! digest at the end.
 
 use std::fmt;
 
@@ -24,9 +27,13 @@ const VERSION: u8 = 1;
 const _: () = assert!(armour::text_len(TextKind::Parcel, HEAD_LEN + PART_LEN) <= 970);
 
 /// Puts parts together again. Holds one set of parts, and never more than [`MAX_PARTS`].
+///
+/// At most 4,096 parts of 480 bytes: 1.9 MB, whatever a camera is shown.
 #[derive(Default)]
 pub struct Assembler {
+    /// Which row of codes is being scanned.
     digest: [u8; 8],
+    /// What is here, by number; empty until the first part came.
     parts: Vec<Option<Vec<u8>>>,
 }
 
@@ -41,6 +48,8 @@ pub enum Assembly {
         of: usize,
     },
     /// The bytes, whole.
+    ///
+    /// Compared with the digest; not parsed.
     Whole(Vec<u8>),
 }
 
@@ -57,9 +66,11 @@ pub enum BadPart {
     #[error("the code is malformed: its number, count or length is wrong")]
     Field,
     /// It belongs to another row of codes.
+    /// Nothing that was scanned is lost.
     #[error("this code belongs to another row than those before: begin again to take that one")]
     AnotherRow,
     /// All parts are here, and they are not what was cut.
+    /// Some part was misread in a way that its own checksum did not find, or was made up.
     #[error("the codes do not add up: begin again")]
     Damaged,
 }
@@ -85,6 +96,10 @@ impl Assembler {
     }
 
     /// Takes a part, in any order; a repeat changes nothing. Gives the bytes once all are here.
+    ///
+    /// # Errors
+    /// [`BadPart`] says why the part is not taken; what was taken before stays, except that a damaged whole never
+    /// becomes good.
     pub fn add(&mut self, text: &str) -> Result<Assembly, BadPart> {
         let bytes = armour::decode(TextKind::Parcel, text, HEAD_LEN + PART_LEN)?;
         let mut reader = Reader::new(&bytes);
@@ -104,6 +119,7 @@ impl Assembler {
         self.assembly()
     }
 
+    /// How far the row is, or the whole if it is complete.
     fn assembly(&self) -> Result<Assembly, BadPart> {
         let have = self.parts.iter().flatten().count();
         if have < self.parts.len() {
@@ -114,14 +130,18 @@ impl Assembler {
     }
 }
 
+/// The fields of one code.
 struct Part<'a> {
     digest: [u8; 8],
+    /// From 0.
     number: u16,
+    /// Codes in the row, 1 to [`MAX_PARTS`].
     count: u16,
     bytes: &'a [u8],
 }
 
 impl<'a> Part<'a> {
+    /// None if the number is beyond the count, or the length is not that of its place in the row.
     fn read(reader: &mut Reader<'a>) -> Option<Self> {
         let digest = reader.array()?;
         let number = reader.u16()?;
@@ -133,9 +153,10 @@ impl<'a> Part<'a> {
     }
 }
 
+/// The first bytes of SHA-256 under a label of this format.
 fn digest(bytes: &[u8]) -> [u8; 8] {
     let digest = Sha256::new().chain_update(b"autonomy parts v1\0").chain_update(bytes).finalize();
-    *digest.first_chunk().expect("SHA-256 has 32 bytes")
+    std::array::from_fn(|at| digest[at])
 }
 
 impl fmt::Debug for Assembler {

@@ -1,3 +1,10 @@
+//! How one place of a contact has been lately: how many calls may go there at once, and when one that failed is tried
+//! again.
+//!
+//! The number of calls is learnt as by TCP's slow start (RFC 5681): it begins at [`FIRST_CALLS`], grows by one with
+//! each success up to [`MAX_IN_FLIGHT`], and begins anew after a failure. The back-off doubles from one second up to
+//! five minutes for a pod and fifteen for a relay, with up to half as much jitter on top.
+
 use rand_core::RngCore;
 
 use super::delivery_state::DIRECT_WAIT;
@@ -22,18 +29,26 @@ const RETRY_WHEN_HEARD: u64 = 10;
 /// One place of a contact, and how it has been lately.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PlaceHealth {
+    /// It is the contact's own pod, and no relay.
     own: bool,
+    /// Calls on their way.
     in_flight: usize,
+    /// Calls that may be on their way at once while the place is up.
     slots: usize,
+    /// Failures in a row, those of calls that left together counted once; 0 means that it is up.
     failures: u32,
+    /// When it last failed, seconds.
     failed_at: u64,
+    /// It is not tried before this moment, seconds; counts only while it is down.
     not_before: u64,
+    /// Frames that it accepted since the card named it: what the contact's audit compares with what it collects.
     accepted: u32,
     /// When the oldest call on its way left.
     pub(super) oldest: Option<u64>,
 }
 
 impl PlaceHealth {
+    /// A place of which nothing is known yet counts as up.
     pub(super) fn new(own: bool, accepted: u32) -> Self {
         Self {
             own,
@@ -47,6 +62,7 @@ impl PlaceHealth {
         }
     }
 
+    /// The same place on a newer card, which may call it a relay where the older said pod.
     pub(super) fn with_own(self, own: bool) -> Self {
         Self { own, ..self }
     }
@@ -55,10 +71,12 @@ impl PlaceHealth {
         self.own
     }
 
+    /// Whether the last call that ended went well, or none has ended yet.
     pub(super) fn is_up(&self) -> bool {
         self.failures == 0
     }
 
+    /// Frames that it accepted.
     pub(super) fn count(&self) -> u32 {
         self.accepted
     }
@@ -88,21 +106,27 @@ impl PlaceHealth {
     }
 
     /// A call has been on its way for longer than one should take.
+    ///
+    /// A broken circuit is noticed by its time-out only, minutes later; this is how messages get around it at
+    /// once.
     pub(super) fn is_stalled(&self, now: u64) -> bool {
         self.oldest.is_some_and(|at| now >= at + DIRECT_WAIT)
     }
 
+    /// When it may be tried again, and when its oldest call counts as hanging.
     pub(super) fn wakes(&self) -> impl Iterator<Item = u64> + use<> {
         let probe = (!self.is_up() && self.in_flight == 0).then_some(self.not_before);
         let stall = self.oldest.map(|at| at + DIRECT_WAIT);
         [probe, stall].into_iter().flatten()
     }
 
+    /// A call left for it.
     pub(super) fn sent(&mut self, now: u64) {
         self.in_flight += 1;
         self.oldest.get_or_insert(now);
     }
 
+    /// A call ended well: the place is up, and may take one more at a time.
     pub(super) fn accepted(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.accepted = self.accepted.saturating_add(1);
@@ -112,6 +136,9 @@ impl PlaceHealth {
     }
 
     /// A call that left at `at` failed. Those that were on their way together fail together, and count once.
+    ///
+    /// `wait` is what the place asked for, seconds; longer than its longest back-off it is not believed, so that no
+    /// place can silence a contact for good.
     pub(super) fn failed(&mut self, at: u64, now: u64, wait: u64, rng: &mut dyn RngCore) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if !self.is_up() && at <= self.failed_at {
@@ -124,18 +151,23 @@ impl PlaceHealth {
         self.not_before = later(now, back_off, rng).max(now.saturating_add(wait.min(most)));
     }
 
+    /// The clock was set back: both moments move with it.
     pub(super) fn set_back(&mut self, seconds: u64) {
         for time in [&mut self.failed_at, &mut self.not_before] {
             *time = time.saturating_sub(seconds);
         }
     }
 
+    /// The contact showed a sign of life: the place is tried again [`RETRY_WHEN_HEARD`] seconds after it failed, and
+    /// not only when its back-off is over.
     pub(super) fn heard_from(&mut self) {
         self.not_before = self.not_before.min(self.failed_at.saturating_add(RETRY_WHEN_HEARD));
     }
 }
 
 /// Up to half of `seconds`.
+///
+/// Evenly spread; a slight bias of the remainder does no harm here.
 pub(super) fn jitter(seconds: u64, rng: &mut dyn RngCore) -> u64 {
     rng.next_u64() % (seconds / 2 + 1)
 }

@@ -1,3 +1,8 @@
+//! Finds relays that take frames and keep them: what the contact says it left there is held against what came out.
+//!
+//! A relay that only loses frames now and then is found in the same way, and deserves the same: another takes its
+//! place. The audit needs no help of the relay and no clock but ours.
+
 /// Frames that may be missing without a word.
 pub const SUSPECT_MISSING: u32 = 3;
 
@@ -17,19 +22,27 @@ const FRAMES_AGE: u64 = 20 * 86_400;
 /// frames are on their way, and in whatever order, one that delivers is never suspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayAudit {
+    /// The highest count that the contact named so far.
     claimed: u32,
+    /// Frames of theirs that came out of the queue, each once.
     collected: u32,
+    /// Since when the subscription has been up without a break; none while it is down.
     up_since: Option<u64>,
     /// When it was last known to be connected.
     seen: u64,
+    /// We were away for so long that frames may have been dropped by their age: nothing can be held against the relay
+    /// any more.
     blind: bool,
+    /// What the relay is given time for at present; none while too little is missing.
     claim: Option<Claim>,
 }
 
 /// From then on the relay should have handed over so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Claim {
+    /// So many frames, of those claimed.
     count: u32,
+    /// When the claim was set up, seconds.
     since: u64,
 }
 
@@ -47,6 +60,9 @@ impl RelayAudit {
     }
 
     /// The contact says that so many of its frames were accepted at the relay so far. Claims come in any order.
+    ///
+    /// A contact who claims too much makes a relay suspect that is not: it costs us a move to another relay, and the
+    /// contact cannot choose which.
     pub fn claimed(&mut self, count: u32, now: u64) {
         self.claimed = self.claimed.max(count);
         self.look(now);
@@ -71,12 +87,16 @@ impl RelayAudit {
     }
 
     /// Whether the relay accepted frames and kept them to itself.
+    ///
+    /// Only while it is connected: what cannot be collected may still be there.
     #[must_use]
     pub fn is_suspect(&self, now: u64) -> bool {
         self.suspect_at().is_some_and(|at| now >= at)
     }
 
     /// When it will be suspect if it gives out nothing until then.
+    ///
+    /// None while nothing is missing, while the relay is not connected, or where the audit is blind.
     #[must_use]
     pub fn suspect_at(&self) -> Option<u64> {
         let (Some(claim), Some(up), false) = (self.claim, self.up_since, self.blind) else { return None };
@@ -90,6 +110,9 @@ impl RelayAudit {
     }
 
     /// Sets up the next claim when the last one is met.
+    ///
+    /// A claim that is not met yet stays as it is: newer ones do not move its deadline, or a contact that keeps
+    /// sending would keep a bad relay in use.
     fn look(&mut self, now: u64) {
         let missing = |count: u32| count.saturating_sub(self.collected) >= SUSPECT_MISSING;
         if self.claim.is_none_or(|claim| !missing(claim.count)) {

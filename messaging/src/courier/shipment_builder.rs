@@ -1,20 +1,29 @@
+//! Fills the frames that go to one place in one plan: several items ride in one frame, up to its size.
+
 use super::{ITEM_BYTES, MAX_PARTIAL, Pending, SHIPMENT_BYTES};
 
 /// What one lane takes along this time.
 pub(super) struct ShipmentBuilder<K> {
+    /// Frames begun so far, the last of which may take more.
     pub(super) bundles: Vec<Bundle<K>>,
+    /// Calls that may start at this place now: so many frames at most.
     free: usize,
     /// An item found no room: those after it wait too, to keep the order.
     full: bool,
 }
 
+/// What rides in one frame.
 pub(super) struct Bundle<K> {
+    /// Names of the items, in the order in which they were listed; empty for a frame with receipts alone.
     pub(super) keys: Vec<K>,
+    /// Bytes of the items with their heads, at most [`SHIPMENT_BYTES`].
     bytes: usize,
+    /// It begins with a chunk of a file.
     bulk: bool,
 }
 
 impl<K: Copy> ShipmentBuilder<K> {
+    /// For a place with so many free calls; none free means that it is full from the start.
     pub(super) fn new(free: usize) -> Self {
         Self { bundles: Vec::new(), free, full: free == 0 }
     }
@@ -62,6 +71,7 @@ impl<K: Copy> ShipmentBuilder<K> {
 }
 
 impl<K> Bundle<K> {
+    /// Whether a good part of the frame would be padding: such a frame may wait for more to say.
     fn has_room(&self) -> bool {
         self.bytes < SHIPMENT_BYTES / 2
     }

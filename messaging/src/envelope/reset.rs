@@ -1,4 +1,11 @@
 //! A new session in the place of a lost one, in the name of the contact's pod.
+//!
+//! Whoever controls a pod can write one at any time, so a reset is signed by the pod key under the root's certificate
+//! and bound to both persons: a stolen queue key alone begins nothing. The first message of the new session is in it,
+//! so that one frame is enough to go on.
+//!
+//! What is *not* covered by the signature is the message: the Welcome that is covered leads to the session in which
+//! alone it opens.
 
 use autonomy_codec::{Reader, put_bytes_u16};
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -8,8 +15,10 @@ use super::{read_message, read_welcome};
 use crate::{CERTIFICATE_LEN, Certificate, CertificateError, RoleKind, RootPublic, UnverifiedCertificate};
 
 /// Generation (8), certificate (158), signature (64).
+/// Bytes before Welcome and message: generation, certificate, signature.
 pub(super) const HEAD_LEN: usize = 8 + CERTIFICATE_LEN + 64;
 
+/// What the signed bytes begin with, so that no other signature of a pod passes for one of a reset.
 const DOMAIN: &[u8] = b"autonomy reset v1\0";
 
 /// A new session, as it came: nobody has checked yet who begins it.
@@ -23,6 +32,8 @@ pub struct Reset {
 }
 
 /// A new session that the contact's pod begins with us.
+///
+/// The Welcome is not opened yet: that the contact's session key made it is for the caller to compare.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifiedReset {
     /// Counts the resets between the two: only a higher one than the last counts.
@@ -42,6 +53,7 @@ pub enum ResetError {
     #[error("the certificate in the reset does not hold: {0}")]
     Certificate(#[from] CertificateError),
     /// The pod did not sign it for us.
+    /// Also where it was signed for somebody else, or by a key that another certificate is for.
     #[error("the pod did not sign this reset for us: it was forged, or meant for somebody else")]
     BadSignature,
 }
@@ -49,6 +61,8 @@ pub enum ResetError {
 impl Reset {
     /// Begins the `generation`-th session with the person of `peer_root`, in the name of the pod that `certificate`
     /// certifies and whose key is `pod`. With another key nobody takes it.
+    ///
+    /// Welcome and message must fit: [`MAX_RESET_PACKET`](super::MAX_RESET_PACKET) bounds the packet in the message.
     #[must_use]
     pub fn sign(
         pod: &SigningKey,
@@ -64,6 +78,8 @@ impl Reset {
     }
 
     /// The same session, in the name of the pod as it is certified now.
+    ///
+    /// The session stays the same, so a contact who took it before sees a repeat.
     #[must_use]
     pub(crate) fn signed_anew(
         &self,
@@ -83,6 +99,10 @@ impl Reset {
 
     /// Checks that the pod of the person of `peer_root` signed it for the person of `own_root`, at `now` (seconds since
     /// 1970).
+    ///
+    /// # Errors
+    /// [`ResetError::Certificate`] if the certificate is not of `peer_root`, not of a pod, or not valid at `now`;
+    /// [`ResetError::BadSignature`] if the certified pod did not sign exactly this for `own_root`.
     pub fn verify(
         &self,
         peer_root: &RootPublic,
@@ -102,10 +122,12 @@ impl Reset {
         })
     }
 
+    /// Bytes of Welcome and message, without their lengths.
     pub(super) fn bytes_len(&self) -> usize {
         self.welcome.len() + self.message.len()
     }
 
+    /// Appends all fields behind version and kind.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.generation.to_be_bytes());
         out.extend_from_slice(&self.certificate.to_bytes());
@@ -114,6 +136,7 @@ impl Reset {
         put_bytes_u16(out, &self.message);
     }
 
+    /// Reads what `write` wrote. None if a field is missing or out of its bounds, or the certificate is malformed.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
             generation: reader.u64()?,
@@ -126,6 +149,8 @@ impl Reset {
 }
 
 /// From whom to whom: neither can a third one pass it on as meant for itself, nor the receiver send it back.
+///
+/// Domain, generation, both roots and the hash of the Welcome.
 fn signed_bytes(generation: u64, from: &RootPublic, to: &RootPublic, welcome: &[u8]) -> Vec<u8> {
     let welcome = Sha256::digest(welcome);
     [DOMAIN, &generation.to_be_bytes(), from.as_bytes(), to.as_bytes(), &welcome].concat()

@@ -16,6 +16,9 @@ use super::{
 use crate::payload::{Application, ApplicationKind, MAX_APPLICATION_LEN, MAX_INLINE_LEN, Payload};
 
 impl ContactTurn<'_, '_> {
+    /// Queues a payload of a session. Gives the number under which it will be settled.
+    /// # Errors
+    /// As for a text, and [`RefusedBecause::Invalid`] for no bytes or more than [`MAX_APPLICATION_LEN`].
     pub(super) fn send_application(&mut self, kind: ApplicationKind, bytes: Vec<u8>) -> CommandResult {
         self.check_can_send()?;
         if bytes.is_empty() || bytes.len() > MAX_APPLICATION_LEN {
@@ -47,6 +50,8 @@ impl ContactTurn<'_, '_> {
     }
 
     /// A message of a session left the outbox.
+    ///
+    /// A long payload is settled by its chunks; by its offer only where that never arrived.
     pub(super) fn settle_application(&mut self, settled: &HiddenSettled) {
         let HiddenSettled { number, delivered, payload } = settled;
         match payload {

@@ -8,6 +8,7 @@ use super::{
     own_queue::{OwnQueue, invite_lane},
     relays::{RelayEvent, RelaysChanged},
     row::Key,
+    step::Own,
     turn::Turn,
 };
 use crate::{
@@ -30,29 +31,33 @@ impl Turn<'_> {
             Some(Purpose::Reset(contact)) => self.route(contact, |it| it.reset_left(&outcome)),
             Some(Purpose::OpenQueue(contact, queue)) => self.route(contact, |it| it.opened(queue, outcome)),
             Some(Purpose::Publish { invite, with_notice }) => {
-                let Some(own) = self.messenger.own.clone() else { return };
+                let Some(own) = self.own_or_refuse() else { return };
                 let (places, invites, network) = self.messenger.invites_and_places(&own);
                 invites.published(&mut self.cx, network, places, invite, with_notice, outcome);
             }
-            Some(Purpose::Ack(queue)) => self.ack_told(queue, outcome.is_ok()),
-            Some(Purpose::Close) | None => {}
+            Some(Purpose::Ack(queue)) => self.ack_ended(queue, outcome.is_ok()),
+            // A queue that its place did not close runs out there by itself.
+            Some(Purpose::Close) => {}
+            None => self.cx.refuse(RefusalReason::Superseded),
         }
     }
 
-    fn ack_told(&mut self, queue: QueueId, reached: bool) {
+    /// An acknowledgement ended; what came meanwhile is acknowledged next.
+    fn ack_ended(&mut self, queue: QueueId, reached: bool) {
         self.messenger.network.acknowledged(&queue, reached, self.now);
         if reached {
             self.acknowledge(queue);
         }
     }
 
+    /// Acknowledges to the place of a queue the frames that are safe here.
     fn acknowledge(&mut self, queue: QueueId) {
         if let Some((own, lane)) = self.own_queue(queue) {
             self.messenger.network.acknowledge(&mut self.cx, &own, lane);
         }
     }
 
-    /// Tells places again what they did not hear.
+    /// Sends acknowledgements again that did not reach their places.
     pub(super) fn retry_acks(&mut self) {
         for queue in self.messenger.network.acks_due(self.now) {
             self.acknowledge(queue);
@@ -64,7 +69,7 @@ impl Turn<'_> {
         match self.messenger.network.owner_of(&queue)? {
             QueueOwner::Contact(id) => {
                 let contact = self.messenger.contacts.get(&id)?;
-                let own = contact.record.queues().iter().find(|own| own.id() == queue)?;
+                let own = contact.record().queues().iter().find(|own| own.id() == queue)?;
                 Some((own.clone(), own.lane()))
             }
             QueueOwner::Invite(id) => Some((self.messenger.invites.queue(&id)?.clone(), invite_lane(id))),
@@ -72,6 +77,9 @@ impl Turn<'_> {
     }
 
     /// A frame of one of our queues at a relay.
+    ///
+    /// The frame is worked on before it is acknowledged, and the acknowledgement is an effect: it leaves after the
+    /// rows.
     pub(super) fn collected(&mut self, place: Place, queue: QueueId, number: u64, blob: &Blob) {
         self.relay_event(RelayEvent::Collected(place));
         self.frame(queue, blob);
@@ -81,6 +89,8 @@ impl Turn<'_> {
     }
 
     /// Somebody asks for a queue of our own at our own pod.
+    ///
+    /// Everybody who can reach the pod may ask; only the right capability gets more than "no such queue".
     pub(super) fn asked(&mut self, ticket: u64, request: Request) {
         let response = match request {
             Request::Deposit(frame) => match self.own_queue(frame.queue) {
@@ -96,6 +106,7 @@ impl Turn<'_> {
         self.cx.effect(Effect::Answer { ticket, response });
     }
 
+    /// Somebody redeems an invite at our own pod.
     fn notice_asked(&mut self, queue: QueueId, deposit: &Capability) -> Response {
         let Some(QueueOwner::Invite(id)) = self.messenger.network.owner_of(&queue) else {
             return self.no_such_queue();
@@ -107,6 +118,7 @@ impl Turn<'_> {
         notice.map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
     }
 
+    /// The one answer to whatever is wrong: it does not tell what.
     fn no_such_queue(&mut self) -> Response {
         self.cx.refuse(RefusalReason::UnknownQueue);
         Response::Refused(Refusal::UnknownQueue)
@@ -135,7 +147,7 @@ impl Turn<'_> {
     /// Gives every contact queues at the places in use, and takes down those elsewhere.
     fn spread_queues(&mut self) {
         let wanting = self.messenger.contacts.iter().filter(|(_, contact)| {
-            matches!(contact.record.state(), ContactState::Active | ContactState::Joining)
+            matches!(contact.record().state(), ContactState::Active | ContactState::Joining)
         });
         let wanting: Vec<ContactId> = wanting.map(|(id, _)| *id).collect();
         for id in wanting {
@@ -166,10 +178,10 @@ impl Turn<'_> {
     pub(super) fn subscribed(&mut self, place: Place, up: bool) {
         self.relay_event(RelayEvent::Subscribed { place, up });
         for contact in self.messenger.contacts.values_mut() {
-            let queues =
-                contact.record.queues().iter().filter(|queue| queue.place == place && queue.is_open());
+            let (record, volatile) = contact.split_mut();
+            let queues = record.queues().iter().filter(|queue| queue.place == place && queue.is_open());
             for queue in queues {
-                if let Some(audit) = contact.volatile.audits.get_mut(&queue.id()) {
+                if let Some(audit) = volatile.audits.get_mut(&queue.id()) {
                     audit.connected(up, self.now);
                 }
             }
@@ -187,6 +199,7 @@ impl Turn<'_> {
         }
     }
 
+    /// Adds a relay; contacts get queues there if it is to be used at once.
     pub(super) fn add_relay(
         &mut self,
         place: Place,
@@ -203,30 +216,32 @@ impl Turn<'_> {
         Ok(MailAnswer::Relays(self.messenger.relay_list()))
     }
 
+    /// Removes a relay with the queues there; invites that wait there end.
     pub(super) fn remove_relay(&mut self, place: Place) -> CommandResult {
+        let own = self.own()?;
         self.messenger.relays.remove(&mut self.cx, place, self.messenger.reach)?;
         self.spread_queues();
-        self.expire_orphaned_invites();
+        self.expire_orphaned_invites(&own);
         Ok(MailAnswer::Relays(self.messenger.relay_list()))
     }
 
-    /// Lets contacts reach the pod so from now on: they get new cards, and invites with its address end where it is to
-    /// be told no more.
+    /// Lets contacts reach the pod so from now on: they get new cards, and invites end that name its address where it is
+    /// no longer to be given out.
     pub(super) fn set_reach(&mut self, reach: Reach) -> CommandResult {
+        let own = self.own()?;
         if reach == Reach::Relays && self.messenger.relays.active().is_empty() {
             return Err(RefusedBecause::Conflict("add a relay first: nobody could reach the pod".into()));
         }
         self.messenger.reach = reach;
         self.cx.put(Key::Reach, &reach);
         self.spread_queues();
-        self.expire_orphaned_invites();
+        self.expire_orphaned_invites(&own);
         Ok(MailAnswer::Done)
     }
 
     /// Ends invites at places that are ours no more.
-    pub(super) fn expire_orphaned_invites(&mut self) {
-        let Some(own) = self.messenger.own.clone() else { return };
-        let (places, invites, network) = self.messenger.invites_and_places(&own);
+    pub(super) fn expire_orphaned_invites(&mut self, own: &Own) {
+        let (places, invites, network) = self.messenger.invites_and_places(own);
         invites.expire_orphaned(&mut self.cx, network, places);
     }
 }

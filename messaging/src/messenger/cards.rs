@@ -1,4 +1,8 @@
 //! Cards: the one each contact has of us, kept true, and the newest that came from them.
+//!
+//! A card for a contact is made when something in it has changed, never on a schedule: it is compared by digest with
+//! the last one. It travels as a message, so it is repeated until it is acknowledged, and it has room in the outbox
+//! that texts cannot take.
 
 use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
@@ -12,24 +16,24 @@ use crate::{
 
 impl ContactTurn<'_, '_> {
     /// Our card for this contact with a key package of ours, signed.
+    ///
+    /// What it says is remembered by its digest, so that the next is made only when that changes. None while no queue
+    /// of ours is open.
     pub(super) fn sign_card_with(&mut self, package: &OwnKeyPackage, version: u32) -> Option<Vec<u8>> {
         let version = version.max(1);
         let card = self.card_for(package, version)?;
         let own = self.own;
         let digest = digest(&self.card_for(package, 0)?, &own.pod_key)?;
         let bytes = card.sign(&own.pod_key).ok()?.into_bytes();
-        *self.contact.record.our_card_mut()? = OurCard { version, digest };
+        *self.contact.record_mut().our_card_mut()? = OurCard { version, digest };
         self.record_changed();
         Some(bytes)
     }
 
-    fn own_package(&self) -> Option<OwnKeyPackage> {
-        OwnKeyPackage::from_bytes(&self.contact.record.pair()?.own_package).ok()
-    }
-
+    /// Names the queues that are open, the pod's own first. None while there is none.
     fn card_for(&self, package: &OwnKeyPackage, version: u32) -> Option<Card> {
         let own = self.own;
-        let open = self.contact.record.queues().iter().filter(|queue| queue.is_open());
+        let open = self.contact.record().queues().iter().filter(|queue| queue.is_open());
         let places = open.map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
         Card::new(
             version,
@@ -52,9 +56,9 @@ impl ContactTurn<'_, '_> {
     pub(super) fn card_was_given_up(&mut self, card: &[u8]) {
         let own = self.own;
         let card = UnverifiedCard::parse(card).ok().and_then(|card| card.verify_kept(&own.root).ok());
-        let version = card.map(|card| card.version());
-        if let Some(ours) = self.contact.record.our_card_mut()
-            && version == Some(ours.version)
+        let Some(card) = card else { return self.cx.refuse(RefusalReason::DamagedRow) };
+        if let Some(ours) = self.contact.record_mut().our_card_mut()
+            && card.version() == ours.version
         {
             ours.digest = [0; 32];
             self.record_changed();
@@ -73,12 +77,14 @@ impl ContactTurn<'_, '_> {
             .own_package()
             .and_then(|package| self.card_for(&package, 0))
             .and_then(|card| digest(&card, &own.pod_key));
-        now.is_some_and(|now| now != self.contact.record.our_card().digest)
+        now.is_some_and(|now| now != self.contact.record().our_card().digest)
     }
 
     /// Our card, numbered above the one they have.
+    ///
+    /// None while no queue of ours is open, or where our keys are damaged.
     pub(super) fn sign_newer_card(&mut self) -> Option<Vec<u8>> {
-        let version = self.contact.record.our_card().version.saturating_add(1);
+        let version = self.contact.record().our_card().version.saturating_add(1);
         self.sign_card_with(&self.own_package()?, version)
     }
 
@@ -94,11 +100,13 @@ impl ContactTurn<'_, '_> {
     }
 
     /// A contact's new card. What is wrong with it leaves the old one in force.
+    ///
+    /// It must be signed with the key that signs in the group, so a stolen pod key alone cannot replace a card.
     pub(super) fn card(&mut self, bytes: &[u8]) {
         let Some(session) = self.take_session() else { return self.cx.refuse(RefusalReason::Unreadable) };
         let leaf = session.peer_leaf_key();
         self.keep_session(session);
-        let root = self.contact.record.root();
+        let root = self.contact.record().root();
         let card = UnverifiedCard::parse(bytes).ok().and_then(|card| card.verify(&root, self.cx.now).ok());
         let Some(card) = card.filter(|card| card.leaf_key() == leaf) else {
             self.cx.refuse(RefusalReason::Malformed);
@@ -110,14 +118,15 @@ impl ContactTurn<'_, '_> {
     }
 
     /// Takes a card of theirs that was verified, unless the one we have is as new or its certificate newer.
+    ///
+    /// Says whether it was taken.
     pub(super) fn take_newer_card(&mut self, card: Card, bytes: &[u8]) -> bool {
         let contact = &mut *self.contact;
         if !contact.is_newer(&card) || !contact.accepts(card.certificate()) {
             return false;
         }
-        let confirmed = contact.record.take_card(bytes);
-        contact.take_card(Some(card));
-        if contact.record.pending_reset().is_some() {
+        let confirmed = contact.take_card(card, bytes);
+        if contact.record().pending_reset().is_some() {
             // It goes to the places of today, and soon.
             contact.volatile.first_flight = FirstFlight::default();
         }
@@ -132,6 +141,8 @@ impl ContactTurn<'_, '_> {
 }
 
 /// What a card says: of version 0, so that only the rest counts.
+///
+/// A signature of Ed25519 is determined by key and message (RFC 8032), so equal cards have equal digests.
 fn digest(card: &Card, pod_key: &SigningKey) -> Option<[u8; 32]> {
     Some(Sha256::digest(card.sign(pod_key).ok()?.as_bytes()).into())
 }

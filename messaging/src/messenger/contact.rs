@@ -1,4 +1,7 @@
 //! One contact: who it is, its queues, and how the conversation stands.
+//!
+//! What is remembered of a contact is its record (rarely changed), its conversation (changed by every message) and
+//! its files; each has rows of its own, so that a message writes little.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,26 +17,33 @@ use super::{
     states::Timestamp,
 };
 use crate::{
-    Certificate, RoleKind, UnverifiedCertificate,
+    Certificate,
     card::Card,
-    courier::{Courier, RelayAudit},
+    courier::{Courier, RelayAudit, Route},
     place::QueueId,
     ratchet::Session,
 };
 
 /// A contact in memory.
+///
+/// Their card is the one in the record, read once, and the courier knows the places on it: [`take_card`](Self::take_card) is
+/// the only way to change any of the three, so they cannot fall apart.
 pub(super) struct Contact {
-    pub(super) record: ContactRecord,
+    record: ContactRecord,
+    /// Entries said and received, and what waits; guards its own state.
     pub(super) conversation: Conversation,
-    /// Files to and from them.
+    /// Files to and from them; guards its own state.
     pub(super) files: Files,
-    /// Their card, read from the record.
-    pub(super) card: Option<Card>,
+    card: Option<Card>,
+    /// Forgotten at every start, so nothing that must last may depend on it.
     pub(super) volatile: ContactVolatile,
 }
 
 /// What of a contact is true only now.
+///
+/// Everything here is learnt again after a start, by calls, and by what comes in.
 pub(super) struct ContactVolatile {
+    /// Decides which frame goes where, and when.
     pub(super) courier: Courier<ItemKey>,
     /// The group, while it is in use: written through, so it may be dropped at any time.
     pub(super) session: Option<Box<Session>>,
@@ -43,6 +53,7 @@ pub(super) struct ContactVolatile {
     pub(super) unreadable: Option<(Timestamp, u32)>,
     /// When queues that are not open yet are asked for again.
     pub(super) open_at: Timestamp,
+    /// Tries since one last succeeded: the pause doubles with each.
     pub(super) open_tries: u32,
     /// Queues being opened.
     pub(super) opening: u32,
@@ -59,7 +70,76 @@ pub(super) struct ContactVolatile {
 }
 
 impl Contact {
+    /// A contact whose card is already in its record.
+    pub(super) fn new(record: ContactRecord, conversation: Conversation, card: Option<Card>) -> Self {
+        let volatile = ContactVolatile {
+            courier: Courier::new(&[], 0),
+            session: None,
+            wake: None,
+            unreadable: None,
+            open_at: 0,
+            open_tries: 0,
+            opening: 0,
+            lost: BTreeSet::new(),
+            audits: BTreeMap::new(),
+            card_checked: false,
+            first_flight: FirstFlight::default(),
+            last_reset: 0,
+        };
+        let mut contact = Self { record, conversation, files: Files::default(), card: None, volatile };
+        contact.use_card(card);
+        contact
+    }
+
+    /// What is remembered of them.
+    pub(super) fn record(&self) -> &ContactRecord {
+        &self.record
+    }
+
+    /// The record, to be changed: whoever does so notes it with
+    /// [`record_changed`](super::contact_turn::ContactTurn::record_changed), or the change is lost with the next start.
+    pub(super) fn record_mut(&mut self) -> &mut ContactRecord {
+        &mut self.record
+    }
+
+    /// The record, and what of the contact is true only now.
+    pub(super) fn split_mut(&mut self) -> (&mut ContactRecord, &mut ContactVolatile) {
+        (&mut self.record, &mut self.volatile)
+    }
+
+    /// Their newest card that was verified; none before one came.
+    pub(super) fn card(&self) -> Option<&Card> {
+        self.card.as_ref()
+    }
+
+    /// Takes a card of theirs that was verified, and its bytes, in place of the one before. Says whether it is the first of
+    /// an inviter, who confirms us with it.
+    pub(super) fn take_card(&mut self, card: Card, bytes: &[u8]) -> bool {
+        let confirmed = self.record.take_card(bytes);
+        self.use_card(Some(card));
+        confirmed
+    }
+
+    /// Tells the courier where frames go from now on. Places that stay keep what is known of them.
+    fn use_card(&mut self, card: Option<Card>) {
+        let before: Vec<_> =
+            self.card.iter().flat_map(|card| card.places()).map(|place| place.address.queue).collect();
+        let was = |queue| before.iter().position(|before| *before == queue);
+        let places = card.iter().flat_map(|card| card.places());
+        let routes: Vec<Route> = places
+            .map(|place| Route { own: place.own, was: was(place.address.queue), accepted: 0 })
+            .collect();
+        if before.is_empty() {
+            let spread = usize::from(self.record.root().as_bytes()[0]);
+            self.volatile.courier = Courier::new(&routes, spread);
+        } else {
+            self.volatile.courier.change_places(&routes);
+        }
+        self.card = card;
+    }
+
     /// How the conversation stands, for its row.
+    /// Also brings the counts of the audits into it.
     pub(super) fn thread_record(&mut self) -> &ThreadRecord {
         let counts = self.volatile.audits.iter().map(|(queue, audit)| {
             let (claimed, collected) = audit.counts();
@@ -69,20 +149,24 @@ impl Contact {
     }
 
     /// The newest certificate of their pod that we have seen.
+    ///
+    /// Card and reset may name different ones; the higher epoch is the newer.
     pub(super) fn certificate(&self) -> Option<Certificate> {
         let of_card = self.card.as_ref().map(|card| *card.certificate());
-        let of_reset =
-            self.record.pair().and_then(|pair| UnverifiedCertificate::parse(&pair.certificate).ok());
-        let of_reset = of_reset.and_then(|it| it.verify_kept(&self.record.root(), RoleKind::Pod).ok());
+        let of_reset = self.record.pair().and_then(|pair| pair.certificate(&self.record.root()));
         of_card.into_iter().chain(of_reset).max_by_key(Certificate::epoch)
     }
 
     /// Whether a card says something newer than the one we have.
+    ///
+    /// By version alone: whether it may replace the other is asked apart, of its certificate.
     pub(super) fn is_newer(&self, card: &Card) -> bool {
         self.card.as_ref().is_none_or(|known| card.version() > known.version())
     }
 
     /// Whether a certificate may stand where the newest one stands.
+    ///
+    /// True where none is known yet.
     pub(super) fn accepts(&self, certificate: &Certificate) -> bool {
         self.certificate().is_none_or(|newest| certificate.replaces(&newest).is_ok())
     }

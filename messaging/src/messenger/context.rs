@@ -1,6 +1,9 @@
 //! One input being worked on, as every part sees it: the moment, randomness, the rows, and the step that grows.
+//!
+//! Parts cannot reach each other, so what one input does to several of them is visible where they are called: in the
+//! turn.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use rand_core::CryptoRngCore;
 use serde::Serialize;
@@ -22,36 +25,41 @@ pub(super) type CommandResult = Result<MailAnswer, RefusedBecause>;
 /// What all parts write to while one input is worked on. It knows none of them.
 pub(super) struct Context<'a> {
     pub(super) now: Timestamp,
+    /// The caller's generator.
     pub(super) rng: &'a mut dyn CryptoRngCore,
+    /// Cold rows as they were before this turn.
     rows: &'a dyn Rows,
+    /// What comes of the input; grows during the turn.
     pub(super) step: Step,
     /// Cold rows of this turn, which `rows` does not show yet.
     fresh: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// What changed nothing in this turn.
-    pub(super) refused: RefusalCounts,
+    /// What changed nothing in this turn. A cell, so that a part that only reads can count a damaged row.
+    refused: Cell<RefusalCounts>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(now: Timestamp, rng: &'a mut dyn CryptoRngCore, rows: &'a dyn Rows) -> Self {
-        Self {
-            now,
-            rng,
-            rows,
-            step: Step::default(),
-            fresh: BTreeMap::new(),
-            refused: RefusalCounts::default(),
-        }
+        Self { now, rng, rows, step: Step::default(), fresh: BTreeMap::new(), refused: Cell::default() }
     }
 
     /// Counts what changed nothing.
-    pub(super) fn refuse(&mut self, reason: RefusalReason) {
-        self.refused.count(reason);
+    pub(super) fn refuse(&self, reason: RefusalReason) {
+        let mut refused = self.refused.get();
+        refused.count(reason);
+        self.refused.set(refused);
     }
 
+    /// What was counted in this turn so far.
+    pub(super) fn refused(&self) -> RefusalCounts {
+        self.refused.get()
+    }
+
+    /// Writes a thing's new state under its key.
     pub(super) fn put<T: Serialize>(&mut self, key: Key, value: &T) {
         self.push(MailRow::put(key, value));
     }
 
+    /// Removes a row; it is no error if there is none.
     pub(super) fn remove(&mut self, key: Key) {
         self.push(MailRow::remove(key));
     }
@@ -61,6 +69,7 @@ impl<'a> Context<'a> {
         self.push(MailRow::page(id, page, value));
     }
 
+    /// Rows that are read back within a turn (cold ones and pages) are found by [`read`](Self::read) at once.
     fn push(&mut self, row: MailRow) {
         if RowClass::of(&row.key) != RowClass::Hot {
             self.fresh.insert(row.key.clone(), row.value.clone());
@@ -69,8 +78,15 @@ impl<'a> Context<'a> {
     }
 
     /// A cold row, as this turn has left it.
+    ///
+    /// None where there is no such row. One that cannot be read is counted as [`RefusalReason::DamagedRow`] and given
+    /// as none.
     pub(super) fn read<T: serde::de::DeserializeOwned>(&self, key: Key) -> Option<T> {
-        unpack(&self.read_raw(&key.to_bytes())?).ok()
+        let read = unpack(&self.read_raw(&key.to_bytes())?);
+        if read.is_err() {
+            self.refuse(RefusalReason::DamagedRow);
+        }
+        read.ok()
     }
 
     /// Reads a page of a contact's group.
@@ -78,6 +94,7 @@ impl<'a> Context<'a> {
         self.read_raw(&page_key(id, page))
     }
 
+    /// What this turn wrote comes before what the store has.
     fn read_raw(&self, key: &[u8]) -> Option<Vec<u8>> {
         match self.fresh.get(key) {
             Some(value) => value.clone(),
@@ -85,14 +102,17 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Leaves an effect, to be carried out after the rows are safe.
     pub(super) fn effect(&mut self, effect: Effect) {
         self.step.effects.push(effect);
     }
 
+    /// Tells the owner.
     pub(super) fn notify(&mut self, notice: Notice) {
         self.effect(Effect::Notify(notice));
     }
 
+    /// Leaves an event for a session of the embedding node, which consumes it in the same step.
     pub(super) fn application_event(&mut self, event: ApplicationEvent) {
         self.step.application.push(event);
     }

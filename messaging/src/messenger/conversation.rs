@@ -5,14 +5,18 @@
 //!                 └─────▶ Expired     it waited too long; it may or may not have arrived
 //!   incoming   Received
 //! ```
+//!
+//! Each entry is a row, written when it is said or arrives and when its state changes; the outbox has a row for each
+//! message in it; everything else is one small row. So a message writes two or three rows, however long the
+//! conversation is.
 
 mod entry;
+mod record;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use self::entry::{Entry, assemble, read_part};
+pub(super) use self::record::{AuditCount, HiddenSettled, PartTaken, QueuedRow, ThreadRecord};
 use super::{
     answer::EntryView,
     context::Context,
@@ -41,32 +45,9 @@ pub const MAX_ENTRIES: u64 = 10_000;
 /// Entries in one answer.
 pub const MAX_LISTED: u32 = 200;
 /// Parts of the outbox that are left for cards when messages have filled it.
+///
+/// A contact who is away for long must still get the card that says where we are.
 const RESERVED_FOR_CARDS: u64 = 16;
-
-/// How a conversation stands. Changes with every message.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ThreadRecord {
-    /// Number of the next entry; entries count from 0.
-    next_entry: u64,
-    /// Incoming entries before this one were read.
-    read_to: u64,
-    /// Incoming entries from there on.
-    unread: u32,
-    /// When something last arrived.
-    heard_at: Option<Timestamp>,
-    /// The inbox.
-    inbox: Vec<u8>,
-    /// The outbox, but for the messages in it.
-    outbox: Vec<u8>,
-    /// For our queues at relays: frames that they say were taken there, and frames we collected there.
-    counts: Vec<AuditCount>,
-}
-
-/// Of a queue: frames that the contact says were taken there, and frames we collected there.
-pub(super) type AuditCount = ([u8; 32], u32, u32);
-
-/// A message in the outbox: when it was queued (none once it was given up), and the outbox's record of it.
-pub(super) type QueuedRow = (Option<Timestamp>, Vec<u8>);
 
 /// The conversation with one contact.
 #[derive(Debug, PartialEq)]
@@ -77,23 +58,6 @@ pub(super) struct Conversation {
     outbox: Outbox,
     /// When the messages in the outbox were queued, but for those given up.
     queued_at: BTreeMap<u64, Timestamp>,
-}
-
-/// Something left the outbox that people do not see.
-#[derive(Debug)]
-pub(super) struct HiddenSettled {
-    pub(super) number: u64,
-    pub(super) delivered: bool,
-    pub(super) payload: Payload,
-}
-
-/// What came of a part.
-#[derive(Debug)]
-pub(super) struct PartTaken {
-    /// A receipt is owed; whether the part had come before.
-    pub(super) owes_receipt: Option<bool>,
-    /// Payloads that are whole now, in order.
-    pub(super) payloads: Vec<Vec<u8>>,
 }
 
 impl Default for Conversation {
@@ -109,6 +73,9 @@ impl Default for Conversation {
 
 impl Conversation {
     /// A conversation from its rows.
+    ///
+    /// # Errors
+    /// The record of the inbox or outbox is damaged, or they do not fit each other.
     pub(super) fn restore(
         thread: ThreadRecord,
         queued: BTreeMap<u64, QueuedRow>,
@@ -163,10 +130,12 @@ impl Conversation {
         self.queued_at.first_key_value().map(|(_, at)| at.saturating_add(MESSAGE_TTL + 1))
     }
 
+    /// Whether one more card may be queued.
     pub(super) fn has_room_for_card(&self) -> bool {
         self.outbox.queued_parts() < MAX_QUEUED_PARTS
     }
 
+    /// Whether one more text or payload may be queued; some room is kept for cards.
     pub(super) fn has_room_for_message(&self) -> bool {
         self.outbox.queued_parts() + RESERVED_FOR_CARDS < MAX_QUEUED_PARTS
     }
@@ -185,6 +154,7 @@ impl Conversation {
     }
 
     /// Puts a payload into the conversation and the outbox. None if the outbox is full.
+    /// Written before anything is sent of it, so its number is never given out twice.
     pub(super) fn queue(&mut self, cx: &mut Context<'_>, id: ContactId, payload: &Payload) -> Option<u64> {
         let payload = payload.to_bytes().to_vec();
         let number = self.thread.next_entry;
@@ -208,6 +178,7 @@ impl Conversation {
         cx.notify(Notice::Received(id, number));
     }
 
+    /// An entry that still waits is not removed: it is when it is settled.
     fn number_next(&mut self, cx: &mut Context<'_>, id: ContactId) {
         self.thread.next_entry += 1;
         let surplus = self.thread.next_entry.checked_sub(MAX_ENTRIES + 1);
@@ -245,6 +216,8 @@ impl Conversation {
         acks: &Acks,
     ) -> Vec<HiddenSettled> {
         if acks.incarnation.0 != self.outbox.incarnation() {
+            // A packet opens in the group that it names or not at all: only a contact who breaks the rules names another.
+            cx.refuse(RefusalReason::ForgedReceipt);
             return Vec::new();
         }
         let Ok(settled) = self.outbox.acknowledge(&acks.messages) else {
@@ -278,6 +251,8 @@ impl Conversation {
     }
 
     /// A message left the outbox.
+    ///
+    /// What people do not see is removed, and given to whoever it concerns.
     fn settle(
         &mut self,
         cx: &mut Context<'_>,
@@ -294,11 +269,19 @@ impl Conversation {
         let entry = Entry { state, ..entry };
         if entry.shown().is_none() {
             cx.remove(Key::Entry(id, number));
-            let payload = Payload::parse(&entry.payload).ok()?;
+            let Ok(payload) = Payload::parse(&entry.payload) else {
+                cx.refuse(RefusalReason::DamagedRow);
+                return None;
+            };
             let delivered = matches!(state, EntryState::Delivered(_));
             return Some(HiddenSettled { number, delivered, payload });
         }
-        cx.put(Key::Entry(id, number), &entry);
+        if number < self.first_kept() {
+            // Its turn to go had come while it waited.
+            cx.remove(Key::Entry(id, number));
+        } else {
+            cx.put(Key::Entry(id, number), &entry);
+        }
         cx.notify(match state {
             EntryState::Expired(_) => Notice::Expired(id, number),
             _ => Notice::Delivered(id, number),
@@ -320,7 +303,8 @@ impl Conversation {
         match accepted.verdict {
             PartVerdict::Malformed => cx.refuse(RefusalReason::Malformed),
             PartVerdict::Repeat => cx.refuse(RefusalReason::Repeat),
-            PartVerdict::New | PartVerdict::TooFar => {}
+            PartVerdict::TooFar => cx.refuse(RefusalReason::TooFar),
+            PartVerdict::New => {}
         }
         if accepted.keep {
             cx.put(Key::Part(id, seq), &bytes);
@@ -384,8 +368,16 @@ impl Conversation {
         for number in self.first_kept()..self.thread.next_entry {
             cx.remove(Key::Entry(id, number));
         }
-        self.outbox.logs().for_each(|number| cx.remove(Key::Queued(id, number)));
+        for number in self.outbox.logs() {
+            cx.remove(Key::Queued(id, number));
+            if number < self.first_kept() {
+                cx.remove(Key::Entry(id, number));
+            }
+        }
         self.inbox.kept().for_each(|seq| cx.remove(Key::Part(id, seq)));
         cx.remove(Key::Thread(id));
     }
 }
+
+#[cfg(test)]
+mod tests;

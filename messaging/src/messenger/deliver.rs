@@ -1,4 +1,7 @@
 //! Frames out: what the courier of a contact finds due, sealed and handed to places.
+//!
+//! Nothing here decides when: the courier does. What is decided here is what goes into a frame, and that it is
+//! encrypted once however many places get it.
 
 use super::{
     contact::Contact,
@@ -21,17 +24,21 @@ use crate::{
 };
 
 impl Contact {
+    /// Everything of this contact that is unacknowledged: messages first, then chunks.
     pub(super) fn pending(&self) -> Vec<Pending<ItemKey>> {
         self.conversation.pending().chain(self.files.pending()).collect()
     }
 
+    /// Frames leave only for a contact whose card we have, and who has answered the last reset: before that they
+    /// could not be read.
     fn can_ship(&self) -> bool {
-        matches!(&self.record.stage, Stage::Active(active) if active.pending_reset.is_none())
-            && self.card.is_some()
+        matches!(&self.record().stage, Stage::Active(active) if active.pending_reset.is_none())
+            && self.card().is_some()
     }
 
+    /// Where their `place`-th queue is. None beyond their card.
     pub(super) fn address(&self, place: usize) -> Option<QueueAddress> {
-        Some(self.card.as_ref()?.places().get(place)?.address.clone())
+        Some(self.card()?.places().get(place)?.address.clone())
     }
 }
 
@@ -48,6 +55,7 @@ impl ContactTurn<'_, '_> {
         }
     }
 
+    /// What is due for this contact now, as its courier sees it.
     pub(super) fn shipments(&mut self) -> Vec<Due> {
         let now = self.cx.now;
         if !self.contact.can_ship() {
@@ -67,6 +75,8 @@ impl ContactTurn<'_, '_> {
     }
 
     /// Seals one shipment and sends it. Says whether it left.
+    ///
+    /// One that did not is counted, and is due again.
     pub(super) fn ship(&mut self, shipment: &Due) -> bool {
         let left = self.seal_and_send(shipment).is_some();
         if !left {
@@ -75,12 +85,13 @@ impl ContactTurn<'_, '_> {
         left
     }
 
+    /// None where the card, the keys or the group are missing, or the packet cannot be sealed.
     fn seal_and_send(&mut self, shipment: &Due) -> Option<()> {
         let address = self.contact.address(shipment.place)?;
         let keys = &shipment.keys[..shipment.keys.len().min(MAX_ITEMS)];
         let content = self.sealed_once(keys)?;
         let contact = &mut *self.contact;
-        let seals = contact.record.pair()?.keys.seals();
+        let seals = contact.record().pair()?.seals();
         let blob = seals.seal(&address.queue, &content, self.cx.rng).ok()?;
         let frame = Frame {
             deposit: DepositId::generate(self.cx.rng),
@@ -110,6 +121,8 @@ impl ContactTurn<'_, '_> {
         Some(content)
     }
 
+    /// The part or chunk of this name, read from its rows. None where it is settled by now, or its row is lost, which
+    /// is counted.
     pub(super) fn item(&mut self, key: ItemKey) -> Option<Item> {
         match key {
             ItemKey::Chunk(transfer, index) => {
@@ -126,6 +139,8 @@ impl ContactTurn<'_, '_> {
     }
 
     /// A packet with these items and the receipts of the moment, encrypted for this contact.
+    ///
+    /// A receipt alone never carries a commit: it is not repeated, so the commit could be lost with it.
     pub(super) fn seal_packet(&mut self, items: Vec<Item>) -> Option<Vec<u8>> {
         let may_commit = !items.is_empty();
         let acks = self.acks();
@@ -141,7 +156,7 @@ impl ContactTurn<'_, '_> {
     pub(super) fn acks(&self) -> Acks {
         let contact = &*self.contact;
         let (incarnation, messages) = contact.conversation.receipt();
-        let card = contact.card.as_ref();
+        let card = contact.card();
         let places = card.map_or(0, |card| card.places().len());
         Acks {
             incarnation,
@@ -153,6 +168,8 @@ impl ContactTurn<'_, '_> {
     }
 
     /// What became of a shipment.
+    ///
+    /// The courier decides what follows; here only the answer of the place is put into its words.
     pub(super) fn deposited(&mut self, call: u64, outcome: &Result<Response, Unreached>) {
         self.touch();
         let ending = match outcome {

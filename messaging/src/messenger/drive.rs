@@ -1,13 +1,18 @@
 //! What is due for one contact, and when it is to be looked at next.
+//!
+//! There are no timers: each topic says from its state when it wants to be looked at next, and the earliest of those
+//! moments is the contact's wake. Looking too often does no harm, for every step asks whether it is due.
 
 use super::{contact_turn::ContactTurn, files::FileEvent, states::ContactState};
 use crate::ratchet::Session;
 
 impl ContactTurn<'_, '_> {
     /// After a start: queues are asked for, and a group that is not in the rows is made anew.
+    ///
+    /// A group that is missing while the contact is there means that the rows come from a backup.
     pub(super) fn resume_after_start(&mut self) {
         self.touch();
-        match self.contact.record.state() {
+        match self.contact.record().state() {
             ContactState::Active => self.make_queues(),
             ContactState::Joining => self.resume_joining(),
             ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
@@ -18,8 +23,10 @@ impl ContactTurn<'_, '_> {
     }
 
     /// Does whatever is due.
+    ///
+    /// Queues first, since cards name them; the reset before frames, since nothing else is said while it waits.
     pub(super) fn drive_contact(&mut self) {
-        match self.contact.record.state() {
+        match self.contact.record().state() {
             ContactState::Joining => {
                 self.open_queues();
                 self.refresh_introduction();
@@ -40,6 +47,8 @@ impl ContactTurn<'_, '_> {
     }
 
     /// Notes when the contact is to be looked at next.
+    ///
+    /// Never now: what could not be done in this turn would be tried over and over within it.
     pub(super) fn set_wake(&mut self) {
         let next = [
             self.next_join(),
@@ -58,6 +67,8 @@ impl ContactTurn<'_, '_> {
     }
 
     /// Takes a group into use: the first, or one in place of another. Everything that waits is numbered anew.
+    ///
+    /// Both directions begin at number 0, and files learn anew what the contact has.
     pub(super) fn begin_group(&mut self, session: Box<Session>) {
         let incarnation = session.incarnation().0;
         self.keep_session(session);

@@ -34,7 +34,7 @@ pub enum Effect {
         /// What.
         response: Response,
     },
-    /// Tell the owner.
+    /// Notify the owner.
     Notify(Notice),
 }
 
@@ -51,7 +51,7 @@ pub struct Collection {
     pub capability: Capability,
 }
 
-/// What the owner is told.
+/// A notice for the owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// An invite can be redeemed now.

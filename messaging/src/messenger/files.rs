@@ -49,6 +49,7 @@ const REMOVED_AT_ONCE: u32 = 512;
 /// Files to and from one contact.
 #[derive(Debug, Default)]
 pub(super) struct Files {
+    /// Files of people and long payloads of sessions, in both directions.
     records: BTreeMap<TransferId, FileRecord>,
     /// Files of which chunks came lately, the newest last: their receipts ride along. Learnt anew after a start.
     lately: VecDeque<TransferId>,
@@ -58,6 +59,9 @@ pub(super) struct Files {
 
 impl Files {
     /// A file from its row.
+    ///
+    /// # Errors
+    /// The record does not hold together.
     pub(super) fn restore(&mut self, transfer: TransferId, record: FileRecord) -> Result<(), &'static str> {
         record.check()?;
         self.records.insert(transfer, record);
@@ -70,25 +74,34 @@ impl Files {
         shown.map(|(transfer, file)| file.view(*transfer)).collect()
     }
 
+    /// One file of people.
+    /// # Errors
+    /// [`RefusedBecause::Unknown`].
     pub(super) fn view(&self, transfer: TransferId) -> Result<FileView, RefusedBecause> {
         Ok(self.shown(transfer)?.view(transfer))
     }
 
+    /// The same, as it is kept.
     fn shown(&self, transfer: TransferId) -> Result<&FileRecord, RefusedBecause> {
         let record = self.records.get(&transfer).filter(|file| file.payload.is_none());
         record.ok_or(RefusedBecause::Unknown("file"))
     }
 
+    /// Writes a record and keeps it.
     fn keep(&mut self, cx: &mut Context<'_>, id: ContactId, transfer: TransferId, record: FileRecord) {
         cx.put(record.key(id, transfer), &record);
         self.records.insert(transfer, record);
     }
 
+    /// What is on its way in one direction, payloads of sessions included.
     fn underway(&self, direction: Direction) -> impl Iterator<Item = &FileRecord> {
         self.records.values().filter(move |file| file.direction == direction && !file.is_over())
     }
 
     /// Room for one more file of people on its way, and in the list.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::Full`].
     fn check_room_for_file(
         &mut self,
         cx: &mut Context<'_>,
@@ -106,6 +119,9 @@ impl Files {
     }
 
     /// Room for one more long payload of a session.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::Full`].
     fn check_room_for_payload(
         &mut self,
         cx: &mut Context<'_>,
@@ -124,6 +140,9 @@ impl Files {
     }
 
     /// Lets the oldest file that is over and takes no room go, where there are too many.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::Full`] where none may go.
     fn make_room(&mut self, cx: &mut Context<'_>, id: ContactId) -> Result<(), RefusedBecause> {
         if self.records.len() < MAX_FILES {
             return Ok(());
@@ -158,7 +177,18 @@ impl Files {
         self.view(transfer)
     }
 
+    /// Whether these bytes make a file whole that is being loaded.
+    pub(super) fn is_last_load(&self, transfer: TransferId, first: u32, len: usize) -> bool {
+        let chunks = u32::try_from(len.div_ceil(CHUNK_LEN as usize)).unwrap_or(u32::MAX);
+        let end = first.saturating_add(chunks);
+        self.shown(transfer).is_ok_and(|file| file.state == FileState::Loading && end >= file.chunks())
+    }
+
     /// Takes the next chunks of a file that is being loaded. Once it is whole it is offered to the contact.
+    ///
+    /// Chunks that were loaded before may be loaded again: a device that lost an answer repeats them.
+    /// # Errors
+    /// [`RefusedBecause`] where the file is not being loaded, or the bytes are not whole chunks that follow.
     pub(super) fn load(
         &mut self,
         cx: &mut Context<'_>,
@@ -242,7 +272,7 @@ impl Files {
         chunks_of(cx, id, transfer, first..end).ok_or_else(gone)
     }
 
-    /// The owner removes a file. The contact is told while it is on its way.
+    /// The owner removes a file. While it is on its way the contact gets a cancellation.
     pub(super) fn remove(
         &mut self,
         cx: &mut Context<'_>,
@@ -254,6 +284,8 @@ impl Files {
     }
 
     /// Stops a transfer from our side.
+    ///
+    /// Chunks are removed later, some at a time. Nothing is said to the contact where the file was not on its way.
     fn cancel(&mut self, cx: &mut Context<'_>, id: ContactId, transfer: TransferId) -> FileOutcome {
         let Some(record) = self.records.get(&transfer).cloned() else { return FileOutcome::default() };
         let say = (record.state == FileState::Underway).then_some(Payload::FileCancel(transfer));
@@ -322,6 +354,7 @@ impl Files {
     }
 }
 
+/// A random name for a transfer.
 fn draw_transfer(cx: &mut Context<'_>) -> TransferId {
     let mut transfer = TransferId([0; 16]);
     cx.rng.fill_bytes(&mut transfer.0);

@@ -8,10 +8,14 @@ use sha2::{Digest, Sha256};
 use crate::RootPublic;
 
 /// Names a contact: the first 16 bytes of SHA-256 of a label and their root key. One person, one contact.
+///
+/// It follows from the root alone, so a person who comes twice, by invite or address book, is one contact.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContactId(pub [u8; 16]);
 
 /// Names an invite: random.
+///
+/// It is local: neither the invite nor its place has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InviteId(pub [u8; 8]);
 
@@ -21,7 +25,7 @@ impl ContactId {
     pub fn of(root: &RootPublic) -> Self {
         let digest =
             Sha256::new().chain_update("autonomy contact v1\0").chain_update(root.as_bytes()).finalize();
-        Self(*digest.first_chunk().expect("SHA-256 has 32 bytes"))
+        Self(std::array::from_fn(|at| digest[at]))
     }
 }
 

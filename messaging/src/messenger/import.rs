@@ -22,6 +22,9 @@ use crate::{
 
 impl Turn<'_> {
     /// What waits at the place of an invite, for somebody who cannot reach it.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::Unknown`], or [`RefusedBecause::Conflict`] where it can be redeemed no more.
     pub(super) fn export_invite(&mut self, id: InviteId) -> CommandResult {
         if !self.messenger.invites.is_open(&id).ok_or(RefusedBecause::Unknown("invite"))? {
             return Err(conflict("this invite can be redeemed no more; make another"));
@@ -50,6 +53,7 @@ impl Turn<'_> {
         Ok(MailAnswer::Imported(imported))
     }
 
+    /// Takes one blob of a parcel. What became of it follows from what was counted and what has arrived.
     fn unpack(&mut self, entry: &ParcelEntry) -> Arrived {
         if let Some(id) = self.waits_for_notice(&entry.queue) {
             let notice = QueueNotice::new(entry.blob.as_bytes().to_vec());
@@ -60,9 +64,9 @@ impl Turn<'_> {
             }
             return if taken { Arrived::New } else { Arrived::Refused };
         }
-        let before = (self.cx.refused, self.window_of(&entry.queue));
+        let before = (self.cx.refused(), self.window_of(&entry.queue));
         self.frame(entry.queue, &entry.blob);
-        let after = (self.cx.refused, self.window_of(&entry.queue));
+        let after = (self.cx.refused(), self.window_of(&entry.queue));
         if before.1 != after.1 || before.0 == after.0 {
             Arrived::New
         } else if after.0.only_repeats_since(&before.0) {
@@ -75,7 +79,7 @@ impl Turn<'_> {
     /// Who redeems an invite with this queue and needs what lies there.
     fn waits_for_notice(&self, queue: &QueueId) -> Option<ContactId> {
         let waits = |contact: &Contact| {
-            let waits = matches!(contact.record.joining()?.step, JoinStep::Redeem);
+            let waits = matches!(contact.record().joining()?.step, JoinStep::Redeem);
             Some(waits && contact.redeemed_invite()?.address().queue == *queue)
         };
         self.messenger.contacts.iter().find(|(_, contact)| waits(contact) == Some(true)).map(|(id, _)| *id)
@@ -88,8 +92,12 @@ impl Turn<'_> {
     }
 }
 
+/// What became of one blob.
 enum Arrived {
+    /// Something in it was not known.
     New,
+    /// All in it was known already.
     Again,
+    /// It is not for this pod, or cannot be opened.
     Refused,
 }

@@ -1,29 +1,33 @@
 //! Introductions: a person redeemed one of our invites, and becomes a contact once the owner confirms them.
+//!
+//! An introduction is a claim until the owner confirms it: the card in it is verified, so the root is theirs, but who
+//! that is the owner decides. Up to [`MAX_ASKING`] people may ask by one invite, since it may have been read by
+//! others than the one it was meant for; whoever is confirmed ends the wait of all.
 
 use super::{
-    ContactId, InviteId, Notice, RefusalReason, RefusedBecause,
+    ContactId, ContactState, InviteId, Notice, RefusalReason, RefusedBecause,
     contact::Contact,
     context::CommandResult,
-    invites::Introduction,
-    pair::Pair,
+    invites::{Introduction, Opened},
+    pair::{Pair, PairKeys, Side},
     parcels::conflict,
-    redemption::{Side, pair_keys},
     stage::{Asking, ContactRecord, Joining, Stage},
+    step::Own,
+    stored::StoredInvite,
     turn::Turn,
 };
-use crate::{
-    Name,
-    card::{Card, UnverifiedCard},
-    frame::Blob,
-    invite::Invite,
-    ratchet::{OwnKeyPackage, Session},
-};
+use crate::{Name, card::Card, frame::Blob, invite::Invite, ratchet::OwnKeyPackage};
 
 /// Most people who may wait for confirmation of one invite: each costs a group, about a millisecond and 60 kB on disk.
 const MAX_ASKING: usize = 8;
 
 impl Turn<'_> {
     /// Redeems the invite of another person.
+    ///
+    /// The same invite twice gives the same contact; an invite of somebody who is a contact already is refused.
+    /// # Errors
+    /// [`RefusedBecause::Invalid`] where it has ended, [`RefusedBecause::Conflict`] where it is our own or the person
+    /// is in another stage, [`RefusedBecause::Full`] where there are too many contacts.
     pub(super) fn accept(&mut self, invite: &Invite, name: Option<Name>) -> CommandResult {
         let own = self.own()?;
         invite
@@ -35,15 +39,15 @@ impl Turn<'_> {
             ));
         }
         let id = ContactId::of(&invite.root());
-        let stage = Stage::Joining(Joining::new(invite.to_bytes().to_vec()));
-        let mut record = match self.messenger.contacts.get(&id).map(|known| &known.record) {
+        let stage = Stage::Joining(Joining::new(StoredInvite::new(invite)));
+        let mut record = match self.messenger.contacts.get(&id).map(|known| known.record()) {
             None => {
                 self.messenger.check_room_for_contact()?;
                 ContactRecord::new(&invite.root(), stage, self.now)
             }
             Some(known) => match &known.stage {
                 Stage::Known => ContactRecord { profile: known.profile.clone(), stage },
-                Stage::Joining(joining) if joining.invite == *invite.to_bytes() => {
+                Stage::Joining(joining) if joining.invite.is(invite) => {
                     return self.on(id, |it| it.view());
                 }
                 Stage::Joining(_) => {
@@ -60,7 +64,7 @@ impl Turn<'_> {
             },
         };
         if let Some(name) = name {
-            name.as_str().clone_into(&mut record.profile.name);
+            record.profile.name = Some(name);
         }
         self.insert_contact(id, record, None);
         self.on(id, |it| {
@@ -70,60 +74,61 @@ impl Turn<'_> {
     }
 
     /// A frame in the queue of an invite: somebody introduces themselves.
+    ///
+    /// Whatever does not lead to a request is counted.
     pub(super) fn introduced(&mut self, id: InviteId, blob: &Blob) {
         let introduction = self.messenger.invites.read_introduction(&id, blob);
         let introduction = match introduction {
             Ok(introduction) => introduction,
             Err(reason) => return self.cx.refuse(reason),
         };
+        let Some(own) = self.own_or_refuse() else { return };
         let met = match introduction.is_open {
-            true => self.first_introduction(id, &introduction),
+            true => self.first_introduction(&own, id, &introduction),
             false => self.introduced_again(id, &introduction),
         };
-        if met.is_none() {
-            self.cx.refuse(RefusalReason::Malformed);
+        if let Err(reason) = met {
+            self.cx.refuse(reason);
         }
     }
 
-    /// Takes up one who asks. None if what they say does not hold.
-    fn first_introduction(&mut self, invite: InviteId, introduction: &Introduction) -> Option<()> {
-        let Introduction { hello, package, psk, .. } = introduction;
-        let own = self.own().ok()?;
-        let mut session = Session::join(package, &hello.welcome, psk).ok()?;
-        let card_bytes = session.open(None, &hello.message).ok()?;
-        let card = UnverifiedCard::parse(&card_bytes).ok()?;
-        let root = card.claimed_root();
-        let card = card.verify(&root, self.now).ok()?;
-        if root == own.root || card.leaf_key() != session.peer_leaf_key() {
-            return None;
+    /// Takes up one who asks.
+    ///
+    /// # Errors
+    /// What they say does not hold, it is known already, or there is no room for one more.
+    fn first_introduction(
+        &mut self,
+        own: &Own,
+        invite: InviteId,
+        introduction: &Introduction,
+    ) -> Result<(), RefusalReason> {
+        let Opened { session, card, card_bytes } = introduction.open(self.now)?;
+        let package = &introduction.package;
+        let root = card.root();
+        if root == own.root {
+            return Err(RefusalReason::Malformed);
         }
         let contact = ContactId::of(&root);
         let others = self.messenger.contacts.iter().filter(|(id, _)| **id != contact);
-        if others.filter(|(_, other)| other.record.asks_by(invite)).count() >= MAX_ASKING {
-            return None;
+        if others.filter(|(_, other)| other.record().asks_by(invite)).count() >= MAX_ASKING {
+            return Err(RefusalReason::NoRoom);
         }
         let known = self.messenger.contacts.get(&contact);
-        let profile = known.map(|known| known.record.profile.clone());
+        let profile = known.map(|known| known.record().profile.clone());
         match known {
-            Some(Contact { record: ContactRecord { stage: Stage::Known, .. }, .. }) => {}
+            Some(known) if known.record().state() == ContactState::Known => {}
             Some(known) if self.asks_anew(known, invite, &card) => self.forget_contact(contact),
             Some(known) if self.begins_over(known, invite, &card) => {
-                self.begin_over(contact, invite, package, session, card, card_bytes.to_vec());
-                return Some(());
+                self.begin_over(own, contact, invite, package, Opened { session, card, card_bytes });
+                return Ok(());
             }
             // A repeat, or somebody we know already: nothing to do.
-            Some(_) => {
-                self.cx.refuse(RefusalReason::Repeat);
-                return Some(());
-            }
-            None if self.messenger.check_room_for_contact().is_err() => {
-                self.cx.refuse(RefusalReason::NoRoom);
-                return Some(());
-            }
+            Some(_) => return Err(RefusalReason::Repeat),
+            None if self.messenger.check_room_for_contact().is_err() => return Err(RefusalReason::NoRoom),
             None => {}
         }
-        let pair = Pair::new(package.to_bytes().to_vec(), pair_keys(&session, Side::Joiner));
-        let stage = Stage::Asking(Asking { invite, pair, their_card: card_bytes.to_vec() });
+        let pair = Pair::new(package, PairKeys::of(&session, Side::Joiner));
+        let stage = Stage::Asking(Asking { invite, pair, their_card: card_bytes });
         let mut record = ContactRecord::new(&root, stage, self.now);
         if let Some(profile) = profile {
             record.profile = profile;
@@ -131,7 +136,7 @@ impl Turn<'_> {
         self.insert_contact(contact, record, Some(card));
         self.with(contact, |it| it.begin_group(Box::new(session)));
         self.cx.notify(Notice::Asked(contact));
-        Some(())
+        Ok(())
     }
 
     /// Whether one who waits to be confirmed says something newer. By the same invite that is a newer card: their places
@@ -139,17 +144,17 @@ impl Turn<'_> {
     /// took another invite: an answer to the first would reach nobody. Queues of two invites may be read in any order: the
     /// later invite counts.
     fn asks_anew(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
-        match &known.record.stage {
+        match &known.record().stage {
             Stage::Asking(asking) if asking.invite == invite => known.is_newer(card),
             Stage::Asking(asking) => self.messenger.invites.is_later(&invite, Some(&asking.invite)),
             _ => false,
         }
     }
 
-    /// Whether one who was confirmed, and not heard from since, took another invite: they gave up before they heard of it,
+    /// Whether one who was confirmed, and not heard from since, took another invite: they gave up before the confirmation arrived,
     /// or came back from a backup without the keys of the first.
     fn begins_over(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
-        let redeemed = known.record.active().and_then(|active| active.awaited_by);
+        let redeemed = known.record().active().and_then(|active| active.awaited_by);
         redeemed.is_some_and(|redeemed| redeemed != invite)
             && self.messenger.invites.is_later(&invite, redeemed.as_ref())
             && known.accepts(card.certificate())
@@ -158,44 +163,53 @@ impl Turn<'_> {
     /// They were confirmed already, and need not be again.
     fn begin_over(
         &mut self,
+        own: &Own,
         id: ContactId,
         invite: InviteId,
         package: &OwnKeyPackage,
-        session: Session,
-        card: Card,
-        card_bytes: Vec<u8>,
+        opened: Opened,
     ) {
-        let package = package.to_bytes().to_vec();
         let before = self.with(id, |it| {
             // It is loaded by the key package that belongs to it.
             it.drop_session();
-            let active = it.contact.record.active_mut()?;
-            active.pair.own_package = package;
+            let active = it.contact.record_mut().active_mut()?;
+            active.pair.replace_own_package(package);
             let before = active.awaited_by.replace(invite);
-            it.begin_anew(session, card, card_bytes);
+            it.begin_anew(opened);
             before
         });
         if let Some(before) = before.flatten() {
             self.close_confirmed_invite(before);
         }
-        self.invite_confirmed(invite);
+        self.invite_confirmed(own, invite);
         self.decline_other_requests(invite);
     }
 
     /// One who was confirmed, and has heard nothing of it, introduces themselves once more. What they say is a message in
-    /// the group that goes on here: their card with the places of today. None if what they say does not hold.
-    fn introduced_again(&mut self, invite: InviteId, introduction: &Introduction) -> Option<()> {
+    /// the group that goes on here: their card with the places of today.
+    ///
+    /// # Errors
+    /// Nobody is waited for by this invite, or what they say does not hold.
+    fn introduced_again(
+        &mut self,
+        invite: InviteId,
+        introduction: &Introduction,
+    ) -> Result<(), RefusalReason> {
         let awaited = |contact: &Contact| {
-            contact.record.active().is_some_and(|active| active.awaited_by == Some(invite))
+            contact.record().active().is_some_and(|active| active.awaited_by == Some(invite))
         };
         let contact = self.messenger.contacts.iter().find(|(_, contact)| awaited(contact));
-        let id = contact.map(|(id, _)| *id)?;
-        self.with(id, |it| it.introduced_again(introduction))?
+        let id = contact.map(|(id, _)| *id).ok_or(RefusalReason::NoContact)?;
+        self.with(id, |it| it.introduced_again(introduction)).unwrap_or(Err(RefusalReason::NoContact))
     }
 
+    /// Makes a contact of one who asks, and declines all others of their invite.
+    /// # Errors
+    /// [`RefusedBecause::Unknown`], or [`RefusedBecause::Conflict`] where they do not ask.
     pub(super) fn confirm(&mut self, id: ContactId) -> CommandResult {
+        let own = self.own()?;
         let invite = self.on(id, |it| it.confirm())?;
-        self.invite_confirmed(invite);
+        self.invite_confirmed(&own, invite);
         self.decline_other_requests(invite);
         self.cx.notify(Notice::Connected(id));
         self.on(id, |it| it.view())
@@ -203,7 +217,7 @@ impl Turn<'_> {
 
     /// An invite is for one: whoever else redeemed it is declined.
     fn decline_other_requests(&mut self, invite: InviteId) {
-        let others = self.messenger.contacts.iter().filter(|(_, other)| other.record.asks_by(invite));
+        let others = self.messenger.contacts.iter().filter(|(_, other)| other.record().asks_by(invite));
         let others: Vec<ContactId> = others.map(|(id, _)| *id).collect();
         for other in others {
             self.forget_attempt(other);

@@ -7,8 +7,14 @@
 //!     Failed         ├─────▶ Expired                   its time is over
 //!                    └─────▶ Cancelled                 by its owner
 //! ```
+//!
+//! Each part of an invite has one home: the line that is handed over and our private key package are in its record,
+//! the sealed notice is at its place. A record whose invite and queue do not agree is not restored.
 
+mod introduction;
 mod publication;
+
+pub(super) use self::introduction::{Introduction, Opened};
 
 use std::collections::BTreeMap;
 
@@ -27,15 +33,9 @@ use super::{
     refusals::RefusalReason,
     row::Key,
     states::{InviteState, Timestamp},
+    stored::{StoredInvite, StoredName},
 };
-use crate::{
-    Name,
-    envelope::{Envelope, Hello},
-    frame::Blob,
-    invite::Invite,
-    lane::Lane,
-    ratchet::{OwnKeyPackage, Psk},
-};
+use crate::{Name, invite::Invite, lane::Lane, ratchet::OwnKeyPackage};
 
 /// Most invites that are open at a time.
 pub const MAX_INVITES: usize = 64;
@@ -47,12 +47,14 @@ const CONFIRMED_TTL: u64 = 30 * 24 * 60 * 60;
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct InviteRecord {
     /// The invite as it is handed over.
-    bytes: Vec<u8>,
-    note: Option<String>,
+    invite: StoredInvite,
+    /// For the owner, to remember whom it was for.
+    note: Option<StoredName>,
     state: InviteState,
     created_at: Timestamp,
     /// Its last second. In the invite too, but to read that checks its keys, and this is looked at with every input.
     expires_at: Timestamp,
+    /// The one named in the invite; read while the invite is open, and until its redeemer was heard from.
     queue: OwnQueue,
     /// The key package that waits at the place, with its private parts.
     package: Vec<u8>,
@@ -66,19 +68,10 @@ pub(super) struct Invites {
     flights: BTreeMap<InviteId, FirstFlight>,
 }
 
-/// An introduction that was left in the queue of an invite, opened with the invite's key.
-pub(super) struct Introduction {
-    pub(super) hello: Hello,
-    /// What to open the hello with.
-    pub(super) package: OwnKeyPackage,
-    pub(super) psk: Psk,
-    /// Whether anybody may still redeem the invite; otherwise it is the confirmed redeemer's alone.
-    pub(super) is_open: bool,
-}
-
 impl InviteRecord {
+    /// The invite as it was handed over.
     fn invite(&self) -> Invite {
-        Invite::from_bytes(&self.bytes).expect("checked when the record was made or read")
+        self.invite.invite()
     }
 
     /// Whether it can be redeemed.
@@ -96,11 +89,12 @@ impl InviteRecord {
         if self.is_open() { self.expires_at } else { self.expires_at.saturating_add(CONFIRMED_TTL) }
     }
 
+    /// The invite as its owner sees it.
     fn view(&self, id: InviteId) -> InviteView {
         InviteView {
             id,
             invite: self.invite(),
-            note: self.note.as_deref().and_then(|note| Name::new(note).ok()),
+            note: self.note.clone().map(|note| note.0),
             state: self.state,
             created_at: self.created_at,
         }
@@ -109,8 +103,13 @@ impl InviteRecord {
 
 impl Invites {
     /// An invite from its row.
+    ///
+    /// # Errors
+    /// The queue is not the one that the invite names.
     pub(super) fn restore(&mut self, id: InviteId, record: InviteRecord) -> Result<(), &'static str> {
-        Invite::from_bytes(&record.bytes).map_err(|_| "its invite is invalid")?;
+        if record.invite().address().queue != record.queue.id() {
+            return Err("its invite names another queue");
+        }
         self.records.insert(id, record);
         Ok(())
     }
@@ -120,6 +119,7 @@ impl Invites {
         self.records.iter().filter_map(|(id, record)| self.next_of(id, record)).min()
     }
 
+    /// The end of its queue, or its next try to be published, whichever is earlier.
     fn next_of(&self, id: &InviteId, record: &InviteRecord) -> Option<Timestamp> {
         let end = record.is_read().then(|| record.ends_at().saturating_add(1));
         let flight = self.flights.get(id).copied();
@@ -132,10 +132,14 @@ impl Invites {
         end.into_iter().chain(due).min()
     }
 
+    /// All invites as their owner sees them.
     pub(super) fn list(&self) -> Vec<InviteView> {
         self.records.iter().map(|(id, record)| record.view(*id)).collect()
     }
 
+    /// One invite as its owner sees it.
+    /// # Errors
+    /// [`RefusedBecause::Unknown`].
     pub(super) fn view(&self, id: &InviteId) -> Result<InviteView, RefusedBecause> {
         self.records.get(id).map(|record| record.view(*id)).ok_or(RefusedBecause::Unknown("invite"))
     }
@@ -162,26 +166,10 @@ impl Invites {
         Some(self.records.get(id)?.is_open())
     }
 
-    /// Opens a frame in the queue of an invite.
-    pub(super) fn read_introduction(
-        &self,
-        id: &InviteId,
-        blob: &Blob,
-    ) -> Result<Introduction, RefusalReason> {
-        let record = self.records.get(id).filter(|record| record.is_read());
-        let record = record.ok_or(RefusalReason::UnknownQueue)?;
-        let package = OwnKeyPackage::from_bytes(&record.package).map_err(|_| RefusalReason::BadKeys)?;
-        let invite = record.invite();
-        let content = invite.hello_key().open(&record.queue.id(), blob).ok_or(RefusalReason::Foreign)?;
-        match Envelope::parse(&content) {
-            Ok(Envelope::Hello(hello)) => {
-                let (psk, is_open) = (invite.mls_psk(), record.is_open());
-                Ok(Introduction { hello, package, psk, is_open })
-            }
-            _ => Err(RefusalReason::Malformed),
-        }
-    }
-
+    /// Makes an invite and begins to publish it, at a relay if there is one. At the pod itself it is ready at once.
+    /// # Errors
+    /// [`RefusedBecause::Invalid`] for a time that is out of range, [`RefusedBecause::Full`] where too many are open,
+    /// [`RefusedBecause::Conflict`] where no key package can be made.
     pub(super) fn create(
         &mut self,
         cx: &mut Context<'_>,
@@ -206,8 +194,8 @@ impl Invites {
         let mut id = InviteId([0; 8]);
         cx.rng.fill_bytes(&mut id.0);
         let record = InviteRecord {
-            bytes: invite.to_bytes().to_vec(),
-            note: note.map(|note| note.as_str().to_owned()),
+            invite: StoredInvite::new(&invite),
+            note: note.map(StoredName),
             state: if at_home { InviteState::Ready } else { InviteState::Publishing },
             created_at: cx.now,
             expires_at: invite.expires(),
@@ -220,12 +208,16 @@ impl Invites {
         Ok(MailAnswer::Invite(Box::new(answer)))
     }
 
+    /// Writes a record and keeps it.
     fn keep(&mut self, cx: &mut Context<'_>, id: InviteId, record: InviteRecord) {
         cx.put(Key::Invite(id), &record);
         self.records.insert(id, record);
     }
 
     /// Lets the oldest invite that is over go, where there are too many.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::Full`] where all are open.
     fn make_room(&mut self, cx: &mut Context<'_>, network: &mut Network) -> Result<(), RefusedBecause> {
         if self.records.len() < MAX_INVITES {
             return Ok(());
@@ -241,6 +233,9 @@ impl Invites {
         Ok(())
     }
 
+    /// Ends an invite that is open; one that is over stays what it is.
+    /// # Errors
+    /// [`RefusedBecause::Unknown`].
     pub(super) fn cancel(
         &mut self,
         cx: &mut Context<'_>,

@@ -15,6 +15,9 @@ use crate::{
 };
 
 impl ContactTurn<'_, '_> {
+    /// Queues a text. Gives its number in the conversation.
+    /// # Errors
+    /// As [`check_can_send`](Self::check_can_send).
     pub(super) fn send(&mut self, text: Text) -> CommandResult {
         self.check_can_send()?;
         let number = self.queue_payload(&Payload::Text(text));
@@ -24,8 +27,12 @@ impl ContactTurn<'_, '_> {
     }
 
     /// Whether something can be said to this contact now.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::Full`] where too much waits, [`RefusedBecause::Conflict`] in every stage but that of a
+    /// contact.
     pub(super) fn check_can_send(&self) -> Result<(), RefusedBecause> {
-        let why = match self.contact.record.stage {
+        let why = match self.contact.record().stage {
             Stage::Active(_) if self.contact.conversation.has_room_for_message() => return Ok(()),
             Stage::Active(_) => {
                 return Err(RefusedBecause::Full {
@@ -43,6 +50,8 @@ impl ContactTurn<'_, '_> {
     }
 
     /// Puts a payload into the conversation and the outbox.
+    ///
+    /// None, and counted, if the outbox is full. Cards find room where texts do not.
     pub(super) fn queue_payload(&mut self, payload: &Payload) -> Option<u64> {
         let number = self.contact.conversation.queue(self.cx, self.id, payload);
         match number {
@@ -73,6 +82,8 @@ impl ContactTurn<'_, '_> {
     }
 
     /// What is no part of the conversation that people see left the outbox.
+    ///
+    /// A card that was given up is made again; the rest is for sessions.
     fn hidden_settled(&mut self, settled: &HiddenSettled) {
         match &settled.payload {
             Payload::Card(card) if !settled.delivered => self.card_was_given_up(card),
@@ -80,10 +91,12 @@ impl ContactTurn<'_, '_> {
         }
     }
 
+    /// Entries of the conversation before a number, newest last.
     pub(super) fn messages(&self, before: Option<u64>, limit: u32) -> CommandResult {
         Ok(MailAnswer::Messages(self.contact.conversation.list(self.cx, self.id, before, limit)))
     }
 
+    /// Notes that all entries up to this one were read.
     pub(super) fn mark_read(&mut self, up_to: u64) -> CommandResult {
         if self.contact.conversation.mark_read(self.cx, self.id, up_to) {
             self.thread_changed();

@@ -1,5 +1,8 @@
 //! Calls to places and the queues there: what is in flight and what for, which queue leads to whom, which
 //! acknowledgements are owed, and which queues were announced to the shell.
+//!
+//! The shell learns which queues to collect and serve as whole sets, announced when they change: so after a lost
+//! announcement, or a start, the next one is complete. Calls are matched to their purpose by number, once each.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,13 +19,14 @@ use crate::{
     wire::{Refusal, Request},
 };
 
-/// Pause before acknowledgements that did not reach their place are told again, seconds: they only keep it tidy.
+/// Pause before acknowledgements that did not reach their place are sent again, seconds: they only keep it tidy.
 const ACK_AGAIN: u64 = 300;
 
 /// What a call in flight is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// Frames for a contact.
+    /// A probe goes to a place that did not answer last time, and counts in a budget of its own.
     Deposit { contact: ContactId, probe: bool },
     /// A step of redeeming an invite.
     Redeem(ContactId),
@@ -31,6 +35,7 @@ pub(super) enum Purpose {
     /// A queue for a contact.
     OpenQueue(ContactId, QueueId),
     /// The queue and notice of an invite.
+    /// With the notice while the invite can be redeemed, without it afterwards.
     Publish { invite: InviteId, with_notice: bool },
     /// Frames of a queue are safe here.
     Ack(QueueId),
@@ -50,8 +55,9 @@ pub(super) enum QueueOwner {
 struct Collected {
     /// The highest number that is safe.
     safe: u64,
-    /// The highest that the place was told.
-    told: u64,
+    /// The highest that was sent to the place.
+    sent: u64,
+    /// Whether an acknowledgement is on its way.
     in_flight: bool,
 }
 
@@ -60,11 +66,15 @@ struct Collected {
 pub(super) struct Network {
     /// The pod's own place.
     home: Option<Place>,
+    /// Calls whose outcome has not come.
     calls: HashMap<CallId, Purpose>,
+    /// Number of the next call.
     next_call: u64,
+    /// To whom the frames of each queue belong.
     owners: HashMap<QueueId, QueueOwner>,
+    /// How far each queue at a relay was collected and acknowledged.
     acks: BTreeMap<QueueId, Collected>,
-    /// When acknowledgements that did not reach their place are told again.
+    /// When acknowledgements that did not reach their place are sent again.
     acks_due: Option<Timestamp>,
     /// The last set of collections that was announced.
     collecting: Option<Vec<Collection>>,
@@ -90,6 +100,7 @@ impl Network {
         self.changed = true;
     }
 
+    /// Whether a place is the pod itself.
     pub(super) fn is_home(&self, place: &Place) -> bool {
         self.home.as_ref() == Some(place)
     }
@@ -121,6 +132,7 @@ impl Network {
         self.changed = true;
     }
 
+    /// To whom frames of this queue belong; none for one that is not ours.
     pub(super) fn owner_of(&self, queue: &QueueId) -> Option<QueueOwner> {
         self.owners.get(queue).copied()
     }
@@ -133,6 +145,8 @@ impl Network {
     }
 
     /// Takes a queue down, here and at its place.
+    ///
+    /// What is collected of it from now on is counted as unknown.
     pub(super) fn drop_queue(&mut self, cx: &mut Context<'_>, queue: &OwnQueue, lane: Lane) {
         self.forget(&queue.id());
         if !self.is_home(&queue.place) {
@@ -158,7 +172,7 @@ impl Network {
         self.changed = true;
     }
 
-    /// All frames of a queue up to this number are safe: its place is told.
+    /// All frames of a queue up to this number are safe: this is acknowledged to its place.
     pub(super) fn collected(
         &mut self,
         cx: &mut Context<'_>,
@@ -173,13 +187,13 @@ impl Network {
         }
     }
 
-    /// One acknowledgement a queue is in flight at a time: those that come meanwhile are told together.
+    /// One acknowledgement a queue is in flight at a time: those that come meanwhile leave as one.
     pub(super) fn acknowledge(&mut self, cx: &mut Context<'_>, own: &OwnQueue, lane: Lane) {
         let queue = own.id();
-        let owed = self.acks.get_mut(&queue).filter(|acks| !acks.in_flight && acks.told < acks.safe);
+        let owed = self.acks.get_mut(&queue).filter(|acks| !acks.in_flight && acks.sent < acks.safe);
         if let Some(acks) = owed {
             acks.in_flight = true;
-            acks.told = acks.safe;
+            acks.sent = acks.safe;
             let request = Request::Ack { queue, collect: own.collect(), up_to: acks.safe };
             self.call(cx, own.place, lane, request, Purpose::Ack(queue));
         }
@@ -191,18 +205,18 @@ impl Network {
         if let Some(acks) = self.acks.get_mut(queue) {
             acks.in_flight = false;
             if !reached {
-                acks.told = 0;
+                acks.sent = 0;
                 self.acks_due.get_or_insert(now + ACK_AGAIN);
             }
         }
     }
 
-    /// Queues whose places are to be told again now.
+    /// Queues whose acknowledgements are to be sent again now.
     pub(super) fn acks_due(&mut self, now: Timestamp) -> Vec<QueueId> {
         if self.acks_due.take_if(|due| *due <= now).is_none() {
             return Vec::new();
         }
-        let owed = self.acks.iter().filter(|(_, acks)| acks.told < acks.safe && !acks.in_flight);
+        let owed = self.acks.iter().filter(|(_, acks)| acks.sent < acks.safe && !acks.in_flight);
         owed.map(|(queue, _)| *queue).collect()
     }
 

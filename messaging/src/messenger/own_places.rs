@@ -6,13 +6,18 @@ use crate::place::Place;
 /// Who the pod is and where it is reached, as parts see it while one input is worked on.
 #[derive(Clone, Copy)]
 pub(super) struct OwnPlaces<'a> {
+    /// Who the pod is.
     pub(super) own: &'a Own,
+    /// Whether the pod itself is among the places.
     pub(super) reach: Reach,
+    /// The relays, used and spare.
     pub(super) relays: &'a Relays,
 }
 
 impl OwnPlaces<'_> {
     /// Whether queues of ours may lie there.
+    ///
+    /// A spare relay counts too: an invite may lie there, and queues did.
     pub(super) fn is_ours(&self, place: &Place) -> bool {
         (self.reach == Reach::Direct && self.own.place == *place) || self.relays.contains(place)
     }

@@ -1,4 +1,7 @@
 //! A queue of our own at a place: its name, the rights to it, and whether the place has it.
+//!
+//! A queue at the pod's own place needs no making: it is served from memory. One at a relay is asked for until the
+//! relay has it.
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -19,10 +22,14 @@ const COLLECT_LANES: u8 = 16;
 /// A queue of ours for one contact at one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct OwnQueue {
+    /// Where it lies.
     #[serde(with = "place_bytes")]
     pub(super) place: Place,
+    /// Its name, known to the place and to whoever may deposit.
     id: [u8; 32],
+    /// The right to deposit: on the contact's card, or in the invite.
     deposit: [u8; 32],
+    /// The right to collect and to close; never leaves the pod.
     collect: [u8; 32],
     pub(super) state: QueueState,
 }
@@ -56,22 +63,27 @@ impl OwnQueue {
         Self { place, id: draw("queue"), deposit: draw("deposit"), collect: draw("collect"), state }
     }
 
+    /// Whether its place has it, as far as we know.
     pub(super) fn is_open(&self) -> bool {
         self.state == QueueState::Open
     }
 
+    /// Its name.
     pub(super) fn id(&self) -> QueueId {
         QueueId::from_bytes(self.id)
     }
 
+    /// The right to deposit.
     pub(super) fn deposit(&self) -> Capability {
         Capability::from_bytes(self.deposit)
     }
 
+    /// The right to collect and to close.
     pub(super) fn collect(&self) -> Capability {
         Capability::from_bytes(self.collect)
     }
 
+    /// What a contact needs to leave frames in it.
     pub(super) fn address(&self) -> QueueAddress {
         QueueAddress { place: self.place, queue: self.id(), deposit: self.deposit() }
     }
@@ -85,6 +97,8 @@ impl OwnQueue {
     }
 
     /// Asks its place to make it.
+    ///
+    /// The place gets the hashes of both rights, never the secrets.
     pub(super) fn open_request(&self, ticket: Ticket, notice: Option<QueueNotice>) -> Request {
         Request::Open {
             queue: self.id(),

@@ -9,6 +9,7 @@ use super::{
     contact_turn::ContactTurn,
     context::CommandResult,
     item_key::ItemKey,
+    refusals::RefusalReason,
     stage::JoinStep,
     states::ContactState,
 };
@@ -22,10 +23,13 @@ use crate::{
 
 impl ContactTurn<'_, '_> {
     /// Everything that a contact waits for, as a parcel.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::Conflict`] in a stage in which nothing can be sealed for them, or where nothing is.
     pub(super) fn export_parcel(&mut self) -> CommandResult {
         let contact = &mut *self.contact;
-        let entries = match contact.record.state() {
-            ContactState::Active if contact.record.pending_reset().is_some() => {
+        let entries = match contact.record().state() {
+            ContactState::Active if contact.record().pending_reset().is_some() => {
                 self.pack_reset().into_iter().collect()
             }
             ContactState::Active => self.pack_messages(),
@@ -39,6 +43,7 @@ impl ContactTurn<'_, '_> {
         parcel(entries)
     }
 
+    /// The reset that waits to be answered, as one entry.
     fn pack_reset(&mut self) -> Option<ParcelEntry> {
         let content = self.signed_reset()?;
         self.pack(&content)
@@ -53,26 +58,28 @@ impl ContactTurn<'_, '_> {
             }
             let items: Vec<Item> = keys.into_iter().filter_map(|key| self.item(key)).collect();
             let content = self.seal_packet(items);
-            entries.extend(content.and_then(|content| self.pack(&content)));
+            match content.and_then(|content| self.pack(&content)) {
+                Some(entry) => entries.push(entry),
+                None => self.cx.refuse(RefusalReason::NotSent),
+            }
         }
         entries
     }
 
     /// What waits, as much together as one frame takes.
     fn bundles(&self) -> Vec<Vec<ItemKey>> {
-        let mut bundles = vec![Vec::new()];
+        let (mut bundles, mut last) = (Vec::new(), Vec::new());
         let mut room = SHIPMENT_BYTES;
         for item in self.contact.pending() {
             let len = item.len + ITEM_BYTES;
-            let last = bundles.last_mut().expect("there is one from the start");
-            if len <= room && last.len() < MAX_ITEMS {
-                last.push(item.key);
-                room -= len;
-            } else {
-                bundles.push(vec![item.key]);
-                room = SHIPMENT_BYTES.saturating_sub(len);
+            if len > room || last.len() >= MAX_ITEMS {
+                bundles.push(std::mem::take(&mut last));
+                room = SHIPMENT_BYTES;
             }
+            last.push(item.key);
+            room = room.saturating_sub(len);
         }
+        bundles.push(last);
         bundles
     }
 
@@ -80,14 +87,17 @@ impl ContactTurn<'_, '_> {
     fn pack(&mut self, content: &[u8]) -> Option<ParcelEntry> {
         let contact = &*self.contact;
         let queue = contact.address(0)?.queue;
-        let blob = contact.record.pair()?.keys.seals().seal(&queue, content, self.cx.rng).ok()?;
+        let blob = contact.record().pair()?.seals().seal(&queue, content, self.cx.rng).ok()?;
         Some(ParcelEntry { queue, deposit: DepositId::generate(self.cx.rng), blob })
     }
 
     /// Our introduction. From now on it may be with the inviter.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::Conflict`] where the inviter's key package is not here yet.
     fn pack_hello(&mut self) -> Result<Vec<ParcelEntry>, RefusedBecause> {
-        let invite = self.contact.redeemed_invite().ok_or_else(|| conflict("the invite is damaged"))?;
-        let package = self.contact.record.joining().and_then(|joining| match &joining.step {
+        let invite = self.contact.redeemed_invite().ok_or_else(|| conflict("no invite is being redeemed"))?;
+        let package = self.contact.record().joining().and_then(|joining| match &joining.step {
             JoinStep::Queues(package, _) => Some(package.clone()),
             JoinStep::Redeem | JoinStep::Introduced(_) => None,
         });
@@ -107,12 +117,16 @@ impl ContactTurn<'_, '_> {
     }
 }
 
+/// An answer with these entries.
+/// # Errors
+/// [`RefusedBecause::Conflict`] without any.
 pub(super) fn parcel(entries: Vec<ParcelEntry>) -> CommandResult {
     let parcel =
         Parcel::new(entries).map_err(|_| conflict("there is nothing that can be sealed for them"))?;
     Ok(MailAnswer::Parcel(parcel.to_bytes()))
 }
 
+/// Something is not so that the command can be carried out.
 pub(super) fn conflict(why: &str) -> RefusedBecause {
     RefusedBecause::Conflict(why.to_owned())
 }

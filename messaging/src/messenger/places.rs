@@ -1,4 +1,8 @@
 //! Queues of ours for contacts: made at every place of ours, opened, found missing, closed.
+//!
+//! The name of a queue follows from the contact's seed and the place, so a queue that is lost, closed or made from an
+//! old backup comes back under the name that the contact knows. A card names open queues only: until a relay has made
+//! one, contacts do not learn of it.
 
 use super::{
     ContactState,
@@ -6,6 +10,7 @@ use super::{
     contact_turn::ContactTurn,
     network::{Purpose, QueueOwner},
     own_queue::{OwnQueue, QueueState},
+    refusals::RefusalReason,
     work::FollowUp,
 };
 use crate::{
@@ -17,29 +22,35 @@ use crate::{
 
 /// Pause before a place is asked again to make a queue, seconds; doubled each time.
 const FIRST_PAUSE: u64 = 2;
+/// The pause grows no further, seconds.
 const LONGEST_PAUSE: u64 = 900;
 
 impl Contact {
     /// Queues that their places do not have.
     fn unopened(&self) -> impl Iterator<Item = &OwnQueue> {
-        self.record
+        self.record()
             .queues()
             .iter()
             .filter(|queue| !queue.is_open() || self.volatile.lost.contains(&queue.id()))
     }
 
     /// Queues of which frames are taken.
+    ///
+    /// None of one who is blocked: they are closed at their places.
     pub(super) fn heard_queues(&self) -> impl Iterator<Item = &OwnQueue> {
-        let heard = self.record.state() != ContactState::Blocked;
-        self.record.queues().iter().filter(move |_| heard)
+        let heard = self.record().state() != ContactState::Blocked;
+        self.record().queues().iter().filter(move |_| heard)
     }
 }
 
 impl ContactTurn<'_, '_> {
     /// Makes a queue for a contact at every place of ours that has none, and asks relays to open theirs.
+    ///
+    /// In a stage without queues there is nothing to do. Queues at places that are no longer ours are closed there.
     pub(super) fn make_queues(&mut self) {
         let (wanted, home) = (self.places.wanted(), self.own.place);
-        let Some(queues) = self.contact.record.queues_mut() else { return };
+        let (record, volatile) = self.contact.split_mut();
+        let Some(queues) = record.queues_mut() else { return };
         let (kept, gone): (Vec<_>, Vec<_>) =
             queues.all.drain(..).partition(|queue| wanted.contains(&queue.place));
         queues.all = kept;
@@ -56,7 +67,6 @@ impl ContactTurn<'_, '_> {
         for queue in &queues.all {
             self.network.lead(queue.id(), QueueOwner::Contact(self.id));
         }
-        let volatile = &mut self.contact.volatile;
         volatile.open_at = self.cx.now;
         // What is counted there begins anew if the place comes back.
         volatile.audits.retain(|audited, _| gone.iter().all(|queue| queue.id() != *audited));
@@ -69,6 +79,8 @@ impl ContactTurn<'_, '_> {
     }
 
     /// Asks for queues that are not open yet.
+    ///
+    /// All of a contact at once, then not before all of them were answered and the pause is over.
     pub(super) fn open_queues(&mut self) {
         let now = self.cx.now;
         let contact = &mut *self.contact;
@@ -93,24 +105,28 @@ impl ContactTurn<'_, '_> {
         waits.then_some(contact.volatile.open_at)
     }
 
+    /// What a place answered to such a request.
     pub(super) fn opened(&mut self, queue: QueueId, outcome: Result<Response, Unreached>) {
         let now = self.cx.now;
         self.touch();
-        let contact = &mut *self.contact;
-        contact.volatile.opening = contact.volatile.opening.saturating_sub(1);
-        let queues = contact.record.queues_mut().map(|queues| &mut queues.all);
-        let Some(own) = queues.into_iter().flatten().find(|own| own.id() == queue) else { return };
+        let (record, volatile) = self.contact.split_mut();
+        volatile.opening = volatile.opening.saturating_sub(1);
+        let queues = record.queues_mut().map(|queues| &mut queues.all);
+        let Some(own) = queues.into_iter().flatten().find(|own| own.id() == queue) else {
+            // The queue was taken down while its place was asked.
+            return self.cx.refuse(RefusalReason::Superseded);
+        };
         let place = own.place;
         match outcome {
             Ok(Response::Done) => {
-                let was_lost = contact.volatile.lost.remove(&queue);
-                contact.volatile.open_tries = 0;
+                let was_lost = volatile.lost.remove(&queue);
+                volatile.open_tries = 0;
                 if was_lost && own.is_open() {
                     return self.network.collect_again(&queue);
                 }
                 let is_new = std::mem::replace(&mut own.state, QueueState::Open) == QueueState::New;
                 if is_new {
-                    contact.volatile.audits.entry(queue).or_insert_with(|| RelayAudit::new(now));
+                    volatile.audits.entry(queue).or_insert_with(|| RelayAudit::new(now));
                 }
                 self.network.queues_changed();
                 self.record_changed();
@@ -121,27 +137,31 @@ impl ContactTurn<'_, '_> {
         }
     }
 
-    /// A place has lost a queue of ours: it is made anew, under its name, so that the contact need not be told.
+    /// A place has lost a queue of ours: it is made anew, under its name, so that the contact's card stays true.
     pub(super) fn queue_lost(&mut self, place: &Place, queue: QueueId) {
-        if self.contact.record.queues().iter().any(|own| own.id() == queue && own.place == *place) {
+        if self.contact.record().queues().iter().any(|own| own.id() == queue && own.place == *place) {
             self.contact.volatile.lost.insert(queue);
             self.touch();
+        } else {
+            self.cx.refuse(RefusalReason::UnknownQueue);
         }
     }
 
     /// Takes the queues of a contact down, to be made again one day.
+    ///
+    /// They stay in the record, and what is counted of them begins anew.
     pub(super) fn close_queues(&mut self) {
         let own = self.own;
-        let contact = &mut *self.contact;
-        let Some(queues) = contact.record.queues_mut() else { return };
+        let (record, volatile) = self.contact.split_mut();
+        let Some(queues) = record.queues_mut() else { return };
         for queue in &mut queues.all {
             self.network.drop_queue(self.cx, queue, queue.lane());
             if queue.place != own.place && queue.is_open() {
                 queue.state = QueueState::Closed;
             }
         }
-        contact.volatile.audits.clear();
-        contact.volatile.lost.clear();
+        volatile.audits.clear();
+        volatile.lost.clear();
         self.thread_changed_quietly();
     }
 }

@@ -5,33 +5,36 @@ use super::{
     contact_turn::ContactTurn,
     context::CommandResult,
 };
-use crate::{
-    Name,
-    vcard::{Note, VCard},
-};
+use crate::{Name, vcard::VCard};
 
 impl ContactTurn<'_, '_> {
+    /// The contact as its owner sees it.
     pub(super) fn view(&self) -> CommandResult {
         Ok(MailAnswer::Contact(Box::new(self.contact.view(self.id, &self.own.root))))
     }
 
+    /// Sets what the owner calls them; their card does not change it any more.
     pub(super) fn rename(&mut self, name: &Name) -> CommandResult {
-        name.as_str().clone_into(&mut self.contact.record.profile.name);
+        self.contact.record_mut().profile.name = Some(name.clone());
         self.record_changed();
         self.view()
     }
 
+    /// Notes whether the safety numbers were compared.
     pub(super) fn set_verified(&mut self, verified: bool) -> CommandResult {
-        self.contact.record.profile.verified = verified;
+        self.contact.record_mut().profile.verified = verified;
         self.record_changed();
         self.view()
     }
 
+    /// Closes our queues for them, or opens them again. A group that was lost meanwhile is made anew.
+    /// # Errors
+    /// [`RefusedBecause::Conflict`] for one who is no contact.
     pub(super) fn set_blocked(&mut self, blocked: bool) -> CommandResult {
         if blocked {
             self.redeemer_was_heard();
         }
-        let changed = self.contact.record.set_blocked(blocked);
+        let changed = self.contact.record_mut().set_blocked(blocked);
         let no_contact = || RefusedBecause::Conflict("only a contact can be blocked; remove this one".into());
         match (changed.ok_or_else(no_contact)?, blocked) {
             (true, true) => self.close_queues(),
@@ -47,9 +50,10 @@ impl ContactTurn<'_, '_> {
         self.view()
     }
 
+    /// The contact as a vCard: name, note and identity.
     pub(super) fn export_card(&self) -> CommandResult {
-        let note = Note::new(&self.contact.record.profile.note).ok();
-        let card = VCard { name: self.contact.name(), note, root: self.contact.record.root() };
+        let note = self.contact.record().profile.note.clone();
+        let card = VCard { name: self.contact.name(), note, root: self.contact.record().root() };
         Ok(MailAnswer::Card(card.to_text()))
     }
 }

@@ -1,4 +1,8 @@
 //! Frames in: opened, taken apart, put in order, acted on.
+//!
+//! A frame passes four checks, each of which ends in a counter if it fails: the outer seal (who may have left it),
+//! the envelope (what it is), the ratchet (whether the contact wrote it, and whether it is new), and the packet and
+//! payloads in it.
 
 use super::{
     contact_turn::ContactTurn, conversation::PartTaken, files::FileEvent, own_queue::OwnQueue,
@@ -17,17 +21,20 @@ use crate::{
 /// Frames in a row that cannot be opened before the group counts as broken, and the least time that takes, seconds:
 /// late frames of an earlier group, or some that came before their commit, must not cause a new one.
 const BROKEN_FRAMES: u32 = 3;
+/// The least time that such frames must have gone on, seconds.
 const BROKEN_AFTER: u64 = 10 * 60;
 
 impl ContactTurn<'_, '_> {
     /// A frame in a contact's queue.
+    ///
+    /// Its queue says from which contact it is; the seal must agree.
     pub(super) fn arrived(&mut self, queue: QueueId, blob: &Blob) {
         let now = self.cx.now;
         let contact = &mut *self.contact;
-        let Some(pair) = contact.record.pair() else {
+        let Some(pair) = contact.record().pair() else {
             return self.cx.refuse(RefusalReason::Unreadable);
         };
-        let Some(content) = pair.keys.opens().open(&queue, blob) else {
+        let Some(content) = pair.opens().open(&queue, blob) else {
             self.cx.refuse(RefusalReason::Foreign);
             return;
         };
@@ -44,6 +51,7 @@ impl ContactTurn<'_, '_> {
         }
     }
 
+    /// A message of the running group. The group is written back whether or not it opened.
     fn open_message(&mut self, commit: Option<&[u8]>, message: &[u8]) {
         let Some(mut session) = self.take_session() else {
             self.cx.refuse(RefusalReason::Unreadable);
@@ -104,13 +112,14 @@ impl ContactTurn<'_, '_> {
 
     /// They have the present group: a reset that made it was answered.
     pub(super) fn group_is_known(&mut self) {
-        let active = self.contact.record.active_mut();
+        let active = self.contact.record_mut().active_mut();
         if active.is_some_and(|active| active.pending_reset.take().is_some()) {
             self.record_changed();
             self.touch();
         }
     }
 
+    /// What they have of ours. The order does not matter: each is state.
     fn receipts(&mut self, acks: &Acks) {
         self.messages_acknowledged(acks);
         self.adopt_card_version(acks.card);
@@ -121,7 +130,7 @@ impl ContactTurn<'_, '_> {
     /// The contact has a newer card of ours than we know of: this pod was restored from a backup. The next card is numbered
     /// above it, and is sent at once.
     fn adopt_card_version(&mut self, version: u32) {
-        if let Some(ours) = self.contact.record.our_card_mut()
+        if let Some(ours) = self.contact.record_mut().our_card_mut()
             && version > ours.version
         {
             *ours = OurCard { version, digest: [0; 32] };
@@ -130,15 +139,18 @@ impl ContactTurn<'_, '_> {
     }
 
     /// Holds what they say our relays took against what we collected there.
+    ///
+    /// Only where they count by the card that names these queues in this order.
     fn audit_deposits(&mut self, acks: &Acks) {
         let now = self.cx.now;
         let contact = &mut *self.contact;
-        if acks.card != contact.record.our_card().version {
+        if acks.card != contact.record().our_card().version {
             return;
         }
-        let open = contact.record.queues().iter().filter(|queue| queue.is_open());
+        let (record, volatile) = contact.split_mut();
+        let open = record.queues().iter().filter(|queue| queue.is_open());
         for (queue, claimed) in open.zip(&acks.deposited) {
-            if let Some(audit) = contact.volatile.audits.get_mut(&queue.id()) {
+            if let Some(audit) = volatile.audits.get_mut(&queue.id()) {
                 audit.claimed(*claimed, now);
             }
         }
@@ -151,7 +163,7 @@ impl ContactTurn<'_, '_> {
         let suspect = |queue: &&OwnQueue| {
             contact.volatile.audits.get(&queue.id()).is_some_and(|audit| audit.is_suspect(self.cx.now))
         };
-        if let Some(place) = contact.record.queues().iter().find(suspect).map(|queue| queue.place) {
+        if let Some(place) = contact.record().queues().iter().find(suspect).map(|queue| queue.place) {
             self.follow_up(FollowUp::RelayWithholds(place));
         }
     }
@@ -162,6 +174,7 @@ impl ContactTurn<'_, '_> {
         audits.filter_map(RelayAudit::suspect_at).filter(|at| *at > self.cx.now).min()
     }
 
+    /// A part: a receipt is owed, and messages that are whole now are acted on.
     fn part(&mut self, part: Part) {
         let PartTaken { owes_receipt, payloads } = self.contact.conversation.accept(self.cx, self.id, part);
         if let Some(repeated) = owes_receipt {
@@ -171,13 +184,14 @@ impl ContactTurn<'_, '_> {
         payloads.into_iter().for_each(|payload| self.payload(payload));
     }
 
+    /// A whole message. Each kind has one owner; what no rule names is shown to the owner as it came.
     fn payload(&mut self, bytes: Vec<u8>) {
         match Payload::parse(&bytes) {
             Ok(Payload::Card(card)) => self.card(&card),
             Ok(Payload::FileCancel(transfer)) => self.file_event(FileEvent::Cancelled(transfer)),
             Ok(Payload::FileOffer(offer)) => {
                 self.receive_entry(bytes);
-                self.file_event(FileEvent::Offered(offer, self.contact.record.profile.file_limit));
+                self.file_event(FileEvent::Offered(offer, self.contact.record().profile.file_limit));
             }
             Ok(Payload::ApplicationOffer(offer)) => {
                 let served = self.served_kinds.contains(offer.kind);

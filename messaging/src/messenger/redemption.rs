@@ -1,6 +1,12 @@
 //! Redeeming the invite of another person: fetch the key package, open queues, send the introduction (hello), wait.
-
-use zeroize::Zeroize;
+//!
+//! ```text
+//! Redeem ── the key package came ──▶ Queues ── a queue of ours is open ──▶ Introduced ── their card came ──▶ contact
+//!    └───── the invite ran out, or is not what it says ──▶ given up ◀────────────┘ not confirmed within 30 days
+//! ```
+//!
+//! Each step may be repeated after a crash: what was sent before is sent again, and the inviter knows repeats by the
+//! card in it.
 
 use super::{
     contact::Contact,
@@ -9,7 +15,7 @@ use super::{
     flight::FirstFlight,
     network::Purpose,
     own_queue::OwnQueue,
-    pair::{Pair, PairKeys},
+    pair::{Pair, PairKeys, Side},
     refusals::RefusalReason,
     stage::{Introduced, JoinStep},
     states::Timestamp,
@@ -37,40 +43,20 @@ const START_GRACE: u64 = 24 * 60 * 60;
 /// Answers «no such queue» after which an invite is believed to be gone: its place may just not have it yet.
 const GONE_AFTER: u32 = 4;
 
-/// Who made the first group of two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    Creator,
-    Joiner,
-}
-
-/// The lasting keys of a pair, from its first group.
-pub(super) fn pair_keys(session: &Session, side: Side) -> PairKeys {
-    let (mut by_creator, mut by_joiner) =
-        (*session.export("seal by creator"), *session.export("seal by joiner"));
-    let (seal_in, seal_out) = match side {
-        Side::Creator => (by_joiner, by_creator),
-        Side::Joiner => (by_creator, by_joiner),
-    };
-    by_creator.zeroize();
-    by_joiner.zeroize();
-    PairKeys { seal_in, seal_out, reset_psk: *session.export("reset") }
-}
-
 impl Contact {
     /// The invite that is being redeemed.
     pub(super) fn redeemed_invite(&self) -> Option<Invite> {
-        Invite::from_bytes(&self.record.joining()?.invite).ok()
+        Some(self.record().joining()?.invite.invite())
     }
 
     /// Whether the inviter could answer an introduction.
     fn can_be_reached(&self) -> bool {
-        self.record.queues().iter().any(OwnQueue::is_open)
+        self.record().queues().iter().any(OwnQueue::is_open)
     }
 
     /// The introduction that was made.
     fn introduced(&self) -> Option<&Introduced> {
-        match &self.record.joining()?.step {
+        match &self.record().joining()?.step {
             JoinStep::Introduced(introduced) => Some(introduced),
             JoinStep::Redeem | JoinStep::Queues(..) => None,
         }
@@ -81,10 +67,8 @@ impl ContactTurn<'_, '_> {
     /// Does the next step of a redemption, if it is due.
     pub(super) fn drive_redemption(&mut self) {
         let now = self.cx.now;
-        let Some(joining) = self.contact.record.joining() else { return };
-        let Some(invite) = self.contact.redeemed_invite() else {
-            return self.join_failed("the invite is damaged");
-        };
+        let Some(joining) = self.contact.record().joining() else { return };
+        let invite = joining.invite.invite();
         let flight = self.contact.volatile.first_flight;
         let flies = flight.in_flight == 0 && flight.due <= now;
         let waits_for_queues = self.contact.volatile.opening > 0;
@@ -127,7 +111,7 @@ impl ContactTurn<'_, '_> {
     pub(super) fn next_join(&self) -> Option<Timestamp> {
         let flight = self.contact.volatile.first_flight;
         let due = (flight.in_flight == 0).then_some(flight.due);
-        match &self.contact.record.joining()?.step {
+        match &self.contact.record().joining()?.step {
             JoinStep::Queues(_, since) if self.contact.can_be_reached() => Some(since + QUEUES_WAIT),
             JoinStep::Queues(..) => self.contact.redeemed_invite().map(|invite| invite.expires() + 1),
             JoinStep::Introduced(Introduced { left: Some(at), .. }) => {
@@ -137,6 +121,7 @@ impl ContactTurn<'_, '_> {
         }
     }
 
+    /// Asks the place of the invite; one such call is in flight at a time.
     fn first_flight(&mut self, invite: &Invite, request: Request) {
         self.contact.volatile.first_flight.in_flight = 1;
         let lane = Lane { role: LaneRole::Deposit, party: self.id.0 };
@@ -144,12 +129,18 @@ impl ContactTurn<'_, '_> {
     }
 
     /// What the place of the invite answered.
+    ///
+    /// An answer that does not fit the present step puts the next try off.
     pub(super) fn joined(&mut self, outcome: Result<Response, Unreached>) {
         let now = self.cx.now;
         self.touch();
-        let flight = &mut self.contact.volatile.first_flight;
+        let (record, volatile) = self.contact.split_mut();
+        let flight = &mut volatile.first_flight;
         flight.in_flight = 0;
-        let Some(joining) = self.contact.record.joining_mut() else { return };
+        // They confirmed us meanwhile, or the owner removed them.
+        let Some(joining) = record.joining_mut() else {
+            return self.cx.refuse(RefusalReason::Superseded);
+        };
         match (&mut joining.step, outcome) {
             (JoinStep::Redeem, Ok(Response::Notice(notice))) => {
                 if !self.notice_arrived(&notice) {
@@ -180,11 +171,11 @@ impl ContactTurn<'_, '_> {
         }
     }
 
-    /// The inviter's key package came, from the place or by hand. Says whether it is what the invite speaks of.
+    /// The inviter's key package came, from the place or by hand. Says whether it is the one that the invite names.
     pub(super) fn notice_arrived(&mut self, notice: &QueueNotice) -> bool {
         let package = self.contact.redeemed_invite().and_then(|invite| invite.open_notice(notice).ok());
         let package = package.filter(|package| PeerKeyPackage::parse(package).is_ok());
-        let (Some(package), Some(joining)) = (package, self.contact.record.joining_mut()) else {
+        let (Some(package), Some(joining)) = (package, self.contact.record_mut().joining_mut()) else {
             return false;
         };
         joining.step = JoinStep::Queues(package, self.cx.now);
@@ -197,7 +188,7 @@ impl ContactTurn<'_, '_> {
     pub(super) fn introduce(&mut self, invite: &Invite, package: &[u8]) {
         match self.make_hello(invite, package) {
             Some((session, introduced)) => {
-                if let Some(joining) = self.contact.record.joining_mut() {
+                if let Some(joining) = self.contact.record_mut().joining_mut() {
                     joining.step = JoinStep::Introduced(introduced);
                 }
                 self.begin_group(Box::new(session));
@@ -207,24 +198,27 @@ impl ContactTurn<'_, '_> {
         }
     }
 
+    /// None where the package cannot be used, or no queue of ours is open yet to be named on the card.
     fn make_hello(&mut self, invite: &Invite, package: &[u8]) -> Option<(Session, Introduced)> {
         // Drawn with the group: whoever comes back from a backup of before it, and makes another, has another leaf key.
         let own = OwnKeyPackage::generate(self.cx.rng, self.own.root.as_bytes()).ok()?;
         // Numbered by the clock: of two introductions of one person, with a restore in between, the later one counts.
         let version = u32::try_from(self.cx.now).unwrap_or(u32::MAX);
-        let version = self.contact.record.our_card().version.max(version);
+        let version = self.contact.record().our_card().version.max(version);
         let card = self.sign_card_with(&own, version)?;
         let peer = PeerKeyPackage::parse(package).ok()?;
         let psk = invite.mls_psk();
         let (mut session, welcome) = Session::create(self.cx.rng, &own, &peer, &psk).ok()?;
         let sealed = session.seal(self.cx.rng, &card, false).ok()?;
         let hello = Envelope::Hello(Hello { welcome, message: sealed.message }).to_bytes().ok()?;
-        let pair = Pair::new(own.to_bytes().to_vec(), pair_keys(&session, Side::Creator));
+        let pair = Pair::new(&own, PairKeys::of(&session, Side::Creator));
         Some((session, Introduced { hello, left: None, pair }))
     }
 
     /// Introduces ourselves once more, in the same group, where our card says something else by now: its places are all
     /// that the inviter has to answer at.
+    ///
+    /// None is sent while one is on its way: the place must not get them out of order.
     pub(super) fn refresh_introduction(&mut self) {
         let Some(hello) = self.contact.introduced().map(|introduced| introduced.hello.clone()) else {
             return;
@@ -234,7 +228,7 @@ impl ContactTurn<'_, '_> {
             return;
         }
         let Some(newer) = self.refresh_hello(&hello) else { return self.cx.refuse(RefusalReason::NoGroup) };
-        if let Some(joining) = self.contact.record.joining_mut()
+        if let Some(joining) = self.contact.record_mut().joining_mut()
             && let JoinStep::Introduced(introduced) = &mut joining.step
         {
             introduced.hello = newer;
@@ -256,7 +250,7 @@ impl ContactTurn<'_, '_> {
     /// The introduction, to be carried to the inviter: from now on it may be with them.
     pub(super) fn carried_hello(&mut self) -> Option<Vec<u8>> {
         let now = self.cx.now;
-        let JoinStep::Introduced(introduced) = &mut self.contact.record.joining_mut()?.step else {
+        let JoinStep::Introduced(introduced) = &mut self.contact.record_mut().joining_mut()?.step else {
             return None;
         };
         introduced.left.get_or_insert(now);
@@ -270,7 +264,7 @@ impl ContactTurn<'_, '_> {
     pub(super) fn resume_joining(&mut self) {
         self.make_queues();
         let now = self.cx.now;
-        if let Some(joining) = self.contact.record.joining_mut()
+        if let Some(joining) = self.contact.record_mut().joining_mut()
             && let JoinStep::Introduced(introduced) = &mut joining.step
         {
             let left = introduced.left.unwrap_or(now);
@@ -279,6 +273,7 @@ impl ContactTurn<'_, '_> {
         }
     }
 
+    /// Tells the owner why, and forgets the attempt.
     pub(super) fn join_failed(&mut self, why: &str) {
         self.cx.notify(Notice::JoinFailed(self.id, why.to_owned()));
         self.follow_up(FollowUp::ForgetAttempt(self.id));

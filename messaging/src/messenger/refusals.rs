@@ -1,23 +1,44 @@
 //! What came in, or was due, and changed nothing: counted by reason, so that an operator sees it.
+//!
+//! Most of what a pod gets from others is refused without an answer: that is what keeps hostile input cheap.
+//! The counters are how an operator can still see it, so nothing may be dropped without one. A counter that grows
+//! says where to look: many `foreign` frames mean that somebody knows a queue's address who should not; `lost_row`
+//! and `damaged_row` mean the store.
 
 /// Why something changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RefusalReason {
     /// A frame for a queue that is not ours, or with another capability.
+    ///
+    /// Anybody may cause it who can reach the pod.
     UnknownQueue,
     /// A frame that was not sealed by the contact whose queue it is.
+    ///
+    /// Whoever has the address of a queue may cause it: a contact, or a thief of their card.
     Foreign,
     /// Sealed right and badly made inside.
+    ///
+    /// Only the contact (or who had the invite) can cause it: their program, or they, break the rules.
     Malformed,
     /// Seen before.
+    ///
+    /// Normal: several relays get copies, and an answer may be lost.
     Repeat,
     /// For keys that are gone or not there yet.
+    ///
+    /// A few after a reset are normal; if it goes on, a new group is made.
     Unreadable,
     /// A receipt for what was never sent.
+    ///
+    /// The contact breaks the rules, or our state is older than what we sent.
     ForgedReceipt,
     /// Something came for a contact that is gone by now.
+    ///
+    /// Normal for a moment after a removal.
     NoContact,
     /// Something came for an invite that is gone by now.
+    ///
+    /// Normal for a moment after its end.
     NoInvite,
     /// No new group could be made with a contact: their card or our keys for them are missing or damaged.
     NoGroup,
@@ -33,11 +54,22 @@ pub enum RefusalReason {
     BadKeys,
     /// A long payload of a session that no session here takes, or for which there was no room.
     DeclinedPayload,
+    /// Something came in before the pod has an owner: there is nobody that it could be for.
+    NoOwner,
+    /// A later event made it void: the outcome of a call that nothing depends on any more, a reset that loses against one of
+    /// ours, the end of a file that has ended.
+    Superseded,
+    /// A part or chunk too far ahead of what has arrived: it is not kept, and its sender sends it again.
+    TooFar,
+    /// A chunk of a file that was not offered. Its offer may be late; where none comes, the sender is asked to stop.
+    Unoffered,
+    /// A row is there and cannot be read: the store, or the program that wrote it, is at fault.
+    DamagedRow,
 }
 
 impl RefusalReason {
     /// All reasons, in the order of their names on a status page.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::UnknownQueue,
         Self::Foreign,
         Self::Malformed,
@@ -53,6 +85,11 @@ impl RefusalReason {
         Self::LostRow,
         Self::BadKeys,
         Self::DeclinedPayload,
+        Self::NoOwner,
+        Self::Superseded,
+        Self::TooFar,
+        Self::Unoffered,
+        Self::DamagedRow,
     ];
 
     /// A name for status pages and metrics.
@@ -74,6 +111,11 @@ impl RefusalReason {
             Self::LostRow => "lost_row",
             Self::BadKeys => "bad_keys",
             Self::DeclinedPayload => "declined_payloads",
+            Self::NoOwner => "no_owner",
+            Self::Superseded => "superseded",
+            Self::TooFar => "too_far",
+            Self::Unoffered => "unoffered_chunks",
+            Self::DamagedRow => "damaged_row",
         }
     }
 }
@@ -94,15 +136,19 @@ impl RefusalCounts {
         RefusalReason::ALL.into_iter().map(|reason| (reason, self.of(reason)))
     }
 
+    /// One more of this reason.
     pub(super) fn count(&mut self, reason: RefusalReason) {
         self.0[reason as usize] += 1;
     }
 
+    /// Adds those of a turn.
     pub(super) fn add(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(sum, more)| *sum += more);
     }
 
     /// Whether this differs from `before` in nothing but repeats.
+    ///
+    /// By this a parcel is recognised that holds nothing new.
     pub(super) fn only_repeats_since(mut self, before: &Self) -> bool {
         self.0[RefusalReason::Repeat as usize] = before.of(RefusalReason::Repeat);
         self == *before

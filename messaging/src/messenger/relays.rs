@@ -10,6 +10,9 @@
 //!     ▲                          ▲                                                      │
 //!     └── added again            └── promoted after a rest (Dead only) ─────────────────┘
 //! ```
+//!
+//! A relay is trusted with nothing but its storage. That it is away, or keeps what it took, is found out and answered
+//! by moving, which costs a card to each contact; so a move needs a spare to go to and a reason that lasts.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +23,10 @@ use super::{
     context::Context,
     effect::Notice,
     own_queue::place_bytes,
+    refusals::RefusalReason,
     row::Key,
     states::{Reach, RelayState, Timestamp},
+    stored::text,
 };
 use crate::{
     Name,
@@ -45,9 +50,13 @@ const DEAD_FOR: u64 = 6 * 3_600;
 pub(super) struct RelayRecord {
     #[serde(with = "place_bytes")]
     place: Place,
-    name: String,
+    /// What the owner calls it.
+    #[serde(with = "text")]
+    name: Name,
+    /// The operator's invitation, where one is needed.
     token: Option<[u8; 32]>,
     state: RelayState,
+    /// When the owner added it last.
     added_at: Timestamp,
     /// When it was last taken out of use.
     retired_at: Option<Timestamp>,
@@ -57,9 +66,11 @@ pub(super) struct RelayRecord {
 #[derive(Debug)]
 struct Relay {
     record: RelayRecord,
+    /// Whether frames are being collected there now.
     connected: bool,
     /// Since when it is away, as far as it is known: from the first look after a start, until it was seen.
     away_since: Option<Timestamp>,
+    /// What is wrong, in words for the owner; none while nothing is.
     detail: Option<String>,
     token: Option<Capability>,
 }
@@ -91,6 +102,7 @@ pub(super) enum RelaysChanged {
 }
 
 impl Relay {
+    /// A relay of which nothing is known but its record.
     fn from_record(record: RelayRecord) -> Self {
         let token = record.token.map(Capability::from_bytes);
         Self { record, connected: false, away_since: None, detail: None, token }
@@ -126,13 +138,20 @@ impl Relay {
 
 impl Relays {
     /// A relay from its row.
+    ///
+    /// # Errors
+    /// The record is that of another place.
     pub(super) fn restore(&mut self, place: Place, record: RelayRecord) -> Result<(), &'static str> {
-        Name::new(&record.name).map_err(|_| "its name is invalid")?;
+        if record.place != place {
+            return Err("it lies under another's name");
+        }
         self.0.insert(place, Relay::from_record(record));
         Ok(())
     }
 
     /// Takes note of what happened.
+    ///
+    /// Says whether contacts need queues elsewhere: the caller makes them.
     pub(super) fn handle(&mut self, cx: &mut Context<'_>, event: RelayEvent<'_>) -> RelaysChanged {
         match event {
             RelayEvent::Subscribed { place, up } => self.subscribed(place, up, cx.now),
@@ -157,6 +176,9 @@ impl Relays {
     }
 
     /// Adds a relay, or takes it into use again.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::Full`] at [`MAX_RELAYS`].
     pub(super) fn add(
         &mut self,
         cx: &mut Context<'_>,
@@ -179,7 +201,7 @@ impl Relays {
         };
         let record = RelayRecord {
             place,
-            name: name.as_str().to_owned(),
+            name: name.clone(),
             token: token.map(|token| *token.as_bytes()),
             state,
             added_at: cx.now,
@@ -191,6 +213,9 @@ impl Relays {
     }
 
     /// Removes a relay; a spare takes its place.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::Unknown`], or [`RefusedBecause::Conflict`] where nobody could reach the pod any more.
     pub(super) fn remove(
         &mut self,
         cx: &mut Context<'_>,
@@ -210,6 +235,7 @@ impl Relays {
         Ok(())
     }
 
+    /// Whether it is a relay of ours, used or spare.
     pub(super) fn contains(&self, place: &Place) -> bool {
         self.0.contains_key(place)
     }
@@ -241,7 +267,7 @@ impl Relays {
     pub(super) fn list(&self, queues_at: impl Fn(&Place) -> u32) -> Vec<RelayView> {
         let view = |relay: &Relay| RelayView {
             place: relay.record.place,
-            name: Name::new(&relay.record.name).expect("checked when it was added"),
+            name: relay.record.name.clone(),
             state: relay.record.state,
             connected: relay.connected,
             queues: queues_at(&relay.record.place),
@@ -255,11 +281,13 @@ impl Relays {
         self.0.values().filter_map(|relay| self.retires_at(relay)).min()
     }
 
+    /// A relay in use that has been away too long.
     fn due(&self, now: Timestamp) -> Option<Place> {
         let is_due = |relay: &&Relay| self.retires_at(relay).is_some_and(|at| at <= now);
         self.0.values().find(is_due).map(|relay| relay.record.place)
     }
 
+    /// When it will have been away too long. Much later while no relay answers: it is likely we who are cut off.
     fn retires_at(&self, relay: &Relay) -> Option<Timestamp> {
         let since = relay.away_since.filter(|_| relay.is_active())?;
         // With none to be seen it may be the pod itself that is cut off.
@@ -267,6 +295,7 @@ impl Relays {
         Some(since.saturating_add(if some_answer { DEAD_AFTER } else { DEAD_FOR }))
     }
 
+    /// It gave something out, so it is there.
     fn seen(&mut self, place: &Place) {
         if let Some(relay) = self.0.get_mut(place) {
             relay.connected = true;
@@ -274,6 +303,7 @@ impl Relays {
         }
     }
 
+    /// The collection there came up or broke.
     fn subscribed(&mut self, place: Place, up: bool, now: Timestamp) {
         if up && !self.0.values().any(|relay| relay.connected) {
             // The pod itself was cut off: the others have as long as this one had.
@@ -306,7 +336,11 @@ impl Relays {
     fn retire(&mut self, cx: &mut Context<'_>, place: Place, state: RelayState, why: &str) -> RelaysChanged {
         let active = self.0.get(&place).is_some_and(Relay::is_active);
         let spare = if active { self.promote_spare(cx) } else { None };
-        let Some(relay) = self.0.get_mut(&place) else { return RelaysChanged::No };
+        let Some(relay) = self.0.get_mut(&place) else {
+            // It was removed meanwhile.
+            cx.refuse(RefusalReason::Superseded);
+            return RelaysChanged::No;
+        };
         let Some(spare) = spare else {
             relay.away_since = relay.away_since.map(|_| cx.now);
             relay.trouble(cx, why.to_owned());
@@ -320,6 +354,7 @@ impl Relays {
         RelaysChanged::Yes
     }
 
+    /// The best spare goes into use: one that was never retired, or the one whose retirement is longest ago.
     fn promote_spare(&mut self, cx: &mut Context<'_>) -> Option<Place> {
         let relays = self.0.values_mut().filter(|relay| relay.may_be_promoted(cx.now));
         let best = relays.min_by_key(|relay| relay.record.retired_at)?;

@@ -13,6 +13,7 @@ use super::{
     flight::FirstFlight,
     item_key::ItemKey,
     network::Purpose,
+    pair::Pair,
     stage::{JoinStep, Joining, Stage},
     work::FollowUp,
 };
@@ -22,15 +23,17 @@ use crate::{
     frame::{DepositId, Frame},
     lane::Unreached,
     packet::Packet,
-    ratchet::{OwnKeyPackage, PeerKeyPackage, Psk, Session},
+    ratchet::{PeerKeyPackage, Session},
     wire::{Request, Response},
 };
 
 /// Pause before a reset that reached no place is sent again, seconds; doubled each time.
 const FIRST_PAUSE: u64 = 2;
+/// The pause grows no further, seconds.
 const LONGEST_PAUSE: u64 = 900;
 /// Pause after it reached one, seconds; doubled each time.
 const FIRST_WAIT: u64 = 10 * 60;
+/// The pause grows no further, seconds.
 const LONGEST_WAIT: u64 = 24 * 60 * 60;
 /// Resets of our own that answer a stale one come no quicker than this, seconds: stale ones may be replayed.
 const CALM: u64 = 10 * 60;
@@ -41,7 +44,7 @@ impl ContactTurn<'_, '_> {
         let contact = &mut *self.contact;
         // A pod restored from a backup has not counted all that it collected.
         contact.volatile.audits.clear();
-        match &mut contact.record.stage {
+        match &mut contact.record_mut().stage {
             Stage::Active(active) => {
                 // A reset on its way led to a group that is lost too.
                 active.pending_reset = None;
@@ -60,12 +63,15 @@ impl ContactTurn<'_, '_> {
     }
 
     /// Makes a new group with a contact and tells them.
+    ///
+    /// One at a time: while a reset waits, nothing new is begun. The generation is the time in seconds, or one more
+    /// than the last: it grows even if the clock was set back.
     pub(super) fn start_reset(&mut self) {
-        let Some(active) = self.contact.record.active().filter(|active| active.pending_reset.is_none())
+        let Some(active) = self.contact.record().active().filter(|active| active.pending_reset.is_none())
         else {
             return;
         };
-        let generation = self.cx.now.max(active.pair.generation.saturating_add(1));
+        let generation = self.cx.now.max(active.pair.generation().saturating_add(1));
         self.drop_session();
         let Some((session, welcome)) = self.make_group() else {
             return self.cx.refuse(RefusalReason::NoGroup);
@@ -75,8 +81,8 @@ impl ContactTurn<'_, '_> {
             return self.cx.refuse(RefusalReason::NoGroup);
         };
         let now = self.cx.now;
-        if let Some(active) = self.contact.record.active_mut() {
-            active.pair.generation = generation;
+        if let Some(active) = self.contact.record_mut().active_mut() {
+            active.pair.begin_generation(generation);
             active.pending_reset = Some(reset);
         }
         self.contact.volatile.first_flight = FirstFlight::default();
@@ -85,17 +91,19 @@ impl ContactTurn<'_, '_> {
         self.record_changed();
     }
 
+    /// None where the card, the keys or the pair's secret are missing or damaged.
     fn make_group(&mut self) -> Option<(Session, Vec<u8>)> {
+        let package = self.own_package()?;
         let contact = &*self.contact;
-        let package = OwnKeyPackage::from_bytes(&contact.record.pair()?.own_package).ok()?;
-        let peer = PeerKeyPackage::parse(contact.card.as_ref()?.key_package()).ok()?;
-        let psk = Psk::from_bytes(&contact.record.pair()?.keys.reset_psk);
+        let peer = PeerKeyPackage::parse(contact.card()?.key_package()).ok()?;
+        let psk = contact.record().pair()?.reset_psk();
         Session::create(self.cx.rng, &package, &peer, &psk).ok()
     }
 
+    /// The signed envelope, with receipts and perhaps our card as its first message.
     fn make_reset(&mut self, generation: u64, welcome: Vec<u8>) -> Option<Vec<u8>> {
         let own = self.own;
-        let record = &self.contact.record;
+        let record = self.contact.record();
         let (peer_root, is_awaited) = (record.root(), record.invite().is_some());
         // One who was never heard from may not have our card, and so not know where to answer. It is the first that waits.
         let first = is_awaited.then(|| self.item(ItemKey::Part(0))).flatten();
@@ -112,33 +120,43 @@ impl ContactTurn<'_, '_> {
     pub(super) fn drive_reset(&mut self) {
         let now = self.cx.now;
         let contact = &mut *self.contact;
-        if contact.record.pending_reset().is_none()
+        if contact.record().pending_reset().is_none()
             || contact.volatile.first_flight.in_flight > 0
             || contact.volatile.first_flight.due > now
         {
             return;
         }
         let Some(content) = self.signed_reset() else { return self.cx.refuse(RefusalReason::NoGroup) };
-        let contact = &mut *self.contact;
-        let Some(seals) = contact.record.pair().map(|pair| pair.keys.seals()) else {
+        let contact = &*self.contact;
+        let Some(seals) = contact.record().pair().map(Pair::seals) else {
             return self.cx.refuse(RefusalReason::NotSent);
         };
         let places: Vec<_> =
-            contact.card.iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
-        contact.volatile.first_flight.in_flight = places.len() as u32;
-        contact.volatile.first_flight.left = false;
+            contact.card().iter().flat_map(|card| card.places()).map(|place| place.address.clone()).collect();
+        let mut in_flight = 0;
         for address in places {
-            let Ok(blob) = seals.seal(&address.queue, &content, self.cx.rng) else { continue };
+            let Ok(blob) = seals.seal(&address.queue, &content, self.cx.rng) else {
+                self.cx.refuse(RefusalReason::NotSent);
+                continue;
+            };
             let deposit = DepositId::generate(self.cx.rng);
             let frame = Frame { deposit, queue: address.queue, capability: address.deposit, blob };
             self.call(address.place, deposit_lane(self.id), Request::Deposit(frame), Purpose::Reset(self.id));
+            in_flight += 1;
+        }
+        let flight = &mut self.contact.volatile.first_flight;
+        flight.in_flight = in_flight;
+        flight.left = false;
+        if in_flight == 0 {
+            // Nothing left, so nothing will end: without this it would be due again at once, forever.
+            flight.put_off(now);
         }
     }
 
     /// The reset that waits to be answered, under the certificate of today: the one it was made under may have run out.
     pub(super) fn signed_reset(&self) -> Option<Vec<u8>> {
         let own = self.own;
-        let record = &self.contact.record;
+        let record = self.contact.record();
         let Ok(Envelope::Reset(reset)) = Envelope::parse(record.pending_reset()?) else { return None };
         let reset = reset.signed_anew(&own.pod_key, &own.certificate, &record.root());
         Envelope::Reset(Box::new(reset)).to_bytes().ok()
@@ -147,11 +165,14 @@ impl ContactTurn<'_, '_> {
     /// When a reset is to be left again.
     pub(super) fn next_reset(&self) -> Option<Timestamp> {
         let contact = &*self.contact;
-        let waits = contact.record.pending_reset().is_some() && contact.volatile.first_flight.in_flight == 0;
+        let waits =
+            contact.record().pending_reset().is_some() && contact.volatile.first_flight.in_flight == 0;
         waits.then_some(contact.volatile.first_flight.due)
     }
 
     /// What became of a reset at one place.
+    ///
+    /// Once all places have answered it is put off: shortly if none took it, longer if one did.
     pub(super) fn reset_left(&mut self, outcome: &Result<Response, Unreached>) {
         let now = self.cx.now;
         self.touch();
@@ -171,19 +192,21 @@ impl ContactTurn<'_, '_> {
     }
 
     /// A contact made a new group.
+    ///
+    /// Whoever has the higher generation wins; both sides decide alike, so exactly one of two resets is taken.
     pub(super) fn reset_arrived(&mut self, reset: &Reset) {
         let own = self.own;
         let now = self.cx.now;
         let contact = &mut *self.contact;
-        let peer_root = contact.record.root();
+        let peer_root = contact.record().root();
         let verified = reset.verify(&peer_root, &own.root, now);
         let Some(verified) = verified.ok().filter(|reset| contact.accepts(&reset.certificate)) else {
             self.cx.refuse(RefusalReason::Foreign);
             return;
         };
-        let Some(pair) = contact.record.pair() else { return self.cx.refuse(RefusalReason::NoGroup) };
-        let (known, was_taken) = (pair.generation, pair.knows_reset(verified.generation));
-        let ours_waits = contact.record.pending_reset().is_some();
+        let Some(pair) = contact.record().pair() else { return self.cx.refuse(RefusalReason::NoGroup) };
+        let (known, was_taken) = (pair.generation(), pair.knows_reset(verified.generation));
+        let ours_waits = contact.record().pending_reset().is_some();
         let theirs_wins = verified.generation > known
             || verified.generation == known && ours_waits && peer_root.as_bytes() < own.root.as_bytes();
         if theirs_wins {
@@ -199,16 +222,19 @@ impl ContactTurn<'_, '_> {
             self.cx.refuse(RefusalReason::Repeat);
         } else if !ours_waits && now >= contact.volatile.last_reset + CALM {
             // Older than ours, and yet theirs: their pod was restored from before the time its clock shows.
-            if let Some(pair) = contact.record.pair_mut() {
+            if let Some(pair) = contact.record_mut().pair_mut() {
                 pair.note_reset(verified.generation);
             }
             self.start_reset();
+        } else {
+            // Ours wins and is on its way to them; or we answered a stale one a moment ago.
+            self.cx.refuse(RefusalReason::Superseded);
         }
     }
 
     /// The key they sign with in groups with us: on their card, or in the first group for as long as none came.
     fn peer_leaf_key(&mut self) -> Option<PublicKey> {
-        if let Some(card) = &self.contact.card {
+        if let Some(card) = self.contact.card() {
             return Some(card.leaf_key());
         }
         let session = self.take_session()?;
@@ -217,10 +243,11 @@ impl ContactTurn<'_, '_> {
         Some(key)
     }
 
+    /// Joins their group in place of ours. None leaves everything as it was: the Welcome does not open, or another
+    /// key signs in it than the contact's.
     fn take_reset(&mut self, reset: &VerifiedReset) -> Option<()> {
-        let contact = &*self.contact;
-        let package = OwnKeyPackage::from_bytes(&contact.record.pair()?.own_package).ok()?;
-        let psk = Psk::from_bytes(&contact.record.pair()?.keys.reset_psk);
+        let package = self.own_package()?;
+        let psk = self.contact.record().pair()?.reset_psk();
         let mut session = Session::join(&package, &reset.welcome, &psk).ok()?;
         if self.peer_leaf_key()? != session.peer_leaf_key() {
             return None;
@@ -229,16 +256,13 @@ impl ContactTurn<'_, '_> {
         self.drop_session();
         let now = self.cx.now;
         let contact = &mut *self.contact;
-        let pair = contact.record.pair_mut()?;
-        pair.generation = reset.generation;
-        pair.note_reset(reset.generation);
-        pair.certificate = reset.certificate.to_bytes().to_vec();
-        if let Some(active) = contact.record.active_mut() {
+        contact.record_mut().pair_mut()?.take_reset(reset);
+        if let Some(active) = contact.record_mut().active_mut() {
             active.pending_reset = None;
         }
         contact.volatile.first_flight = FirstFlight::default();
         contact.volatile.courier.owe_receipt(now, false);
-        if let Some(joining) = contact.record.joining_mut() {
+        if let Some(joining) = contact.record_mut().joining_mut() {
             // Where to answer is not known yet: the introduction is, in the new group.
             joining.our_card.digest = [0; 32];
             self.recheck_card();

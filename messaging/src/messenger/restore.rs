@@ -35,6 +35,9 @@ struct Pieces {
 impl Messenger {
     /// Rebuilds the messenger from its hot rows: key and value of each. Cold ones may be among them; they are passed
     /// over.
+    ///
+    /// # Errors
+    /// [`RestoreError`] if a row cannot be read or does not fit the others: nothing is restored in part.
     pub fn restore<'a>(
         rows: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
         own: Option<Own>,
@@ -132,6 +135,8 @@ impl PartialEq for Messenger {
 
 impl PartialEq for Contact {
     fn eq(&self, other: &Self) -> bool {
-        self.record == other.record && self.conversation == other.conversation && self.files == other.files
+        self.record() == other.record()
+            && self.conversation == other.conversation
+            && self.files == other.files
     }
 }

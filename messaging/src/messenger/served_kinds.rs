@@ -15,6 +15,7 @@ impl ServedKinds {
         Self(ranges.into_iter().filter(application).collect())
     }
 
+    /// Whether a session here takes payloads of this kind.
     pub(super) fn contains(&self, kind: ApplicationKind) -> bool {
         self.0.iter().any(|range| range.contains(&kind.number()))
     }

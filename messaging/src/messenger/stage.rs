@@ -12,6 +12,10 @@
 //! ```
 //!
 //! A person who was not on record before is forgotten in place of becoming known again.
+//!
+//! The stage decides what is there to be used: a [`Pair`] only once there was a group, queues only for those who may
+//! write to us, a card of theirs only once one came. So code that needs one of these asks the record for it and has
+//! to say what happens where it is missing.
 
 use std::fmt;
 
@@ -23,8 +27,9 @@ use super::{
     own_queue::OwnQueue,
     pair::Pair,
     states::{ContactState, Timestamp},
+    stored::{StoredInvite, optional_text},
 };
-use crate::RootPublic;
+use crate::{Name, RootPublic, vcard::Note};
 
 /// Longest file taken from a contact until the owner sets another limit: 256 MiB.
 pub const DEFAULT_FILE_LIMIT: u64 = 256 << 20;
@@ -39,14 +44,21 @@ pub(super) struct ContactRecord {
 /// Who a person is, and what the owner says about them. Valid in every stage.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub(super) struct Profile {
+    /// Checked when the record was made or read.
     root: [u8; 32],
-    /// What the owner calls them; empty until they do or a card came.
-    pub(super) name: String,
-    /// What the owner noted about them; empty if nothing.
-    pub(super) note: String,
+    /// What the owner calls them, if they do.
+    #[zeroize(skip)]
+    #[serde(with = "optional_text")]
+    pub(super) name: Option<Name>,
+    /// What the owner noted about them, if anything.
+    #[zeroize(skip)]
+    #[serde(with = "optional_text")]
+    pub(super) note: Option<Note>,
+    /// Whether the safety numbers were compared.
     pub(super) verified: bool,
     /// The owner put them on record before there was anything else between us: that stays when an invite leads nowhere.
     pub(super) on_record: bool,
+    /// When the record was made; kept when a known person becomes a contact.
     pub(super) created_at: Timestamp,
     /// Longest file taken from them, bytes.
     pub(super) file_limit: u64,
@@ -70,9 +82,13 @@ pub(super) enum Stage {
 /// An invite of theirs that we redeem.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Joining {
-    pub(super) invite: Vec<u8>,
+    /// What is redeemed; gone with the stage.
+    pub(super) invite: StoredInvite,
+    /// How far the redemption is.
     pub(super) step: JoinStep,
+    /// Ours for the inviter, so that they can answer.
     pub(super) queues: Queues,
+    /// What the introduction says of us.
     pub(super) our_card: OurCard,
 }
 
@@ -94,6 +110,7 @@ pub(super) struct Introduced {
     pub(super) hello: Vec<u8>,
     /// When it was left first, for all we know.
     pub(super) left: Option<Timestamp>,
+    /// Of the group that the introduction begins.
     pub(super) pair: Pair,
 }
 
@@ -101,6 +118,7 @@ pub(super) struct Introduced {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Asking {
     pub(super) invite: InviteId,
+    /// Of the group that they began with us.
     pub(super) pair: Pair,
     /// Their signed card, checked when it came.
     pub(super) their_card: Vec<u8>,
@@ -112,7 +130,9 @@ pub(super) struct Active {
     pub(super) pair: Pair,
     /// Their signed card, checked when it came.
     pub(super) their_card: Vec<u8>,
+    /// The last card that we queued for them.
     pub(super) our_card: OurCard,
+    /// Ours for them; kept while they are blocked, so that the address they know leads to us again afterwards.
     pub(super) queues: Queues,
     /// The invite they redeemed, until they are heard from after they were confirmed.
     pub(super) awaited_by: Option<InviteId>,
@@ -143,8 +163,8 @@ impl ContactRecord {
     pub(super) fn new(root: &RootPublic, stage: Stage, now: Timestamp) -> Self {
         let profile = Profile {
             root: *root.as_bytes(),
-            name: String::new(),
-            note: String::new(),
+            name: None,
+            note: None,
             verified: false,
             on_record: false,
             created_at: now,
@@ -157,6 +177,7 @@ impl ContactRecord {
         self.profile.root()
     }
 
+    /// The stage as the owner sees it.
     pub(super) fn state(&self) -> ContactState {
         match self.stage {
             Stage::Known => ContactState::Known,
@@ -177,6 +198,7 @@ impl ContactRecord {
         }
     }
 
+    /// The same, to be changed.
     pub(super) fn pair_mut(&mut self) -> Option<&mut Pair> {
         match &mut self.stage {
             Stage::Joining(Joining { step: JoinStep::Introduced(introduced), .. }) => {
@@ -197,6 +219,7 @@ impl ContactRecord {
         }
     }
 
+    /// Which card they have of us; version 0 where they have none.
     pub(super) fn our_card(&self) -> OurCard {
         match &self.stage {
             Stage::Joining(joining) => joining.our_card,
@@ -214,6 +237,7 @@ impl ContactRecord {
         }
     }
 
+    /// Our queues for them, the one at the pod itself first.
     pub(super) fn queues(&self) -> &[OwnQueue] {
         match &self.stage {
             Stage::Joining(joining) => &joining.queues.all,
@@ -222,6 +246,7 @@ impl ContactRecord {
         }
     }
 
+    /// The same, to be changed. None in a stage that has no queues.
     pub(super) fn queues_mut(&mut self) -> Option<&mut Queues> {
         match &mut self.stage {
             Stage::Joining(joining) => Some(&mut joining.queues),
@@ -244,18 +269,22 @@ impl ContactRecord {
         matches!(&self.stage, Stage::Asking(asking) if asking.invite == invite)
     }
 
+    /// The redemption, in that stage.
     pub(super) fn joining(&self) -> Option<&Joining> {
         if let Stage::Joining(joining) = &self.stage { Some(joining) } else { None }
     }
 
+    /// The same, to be changed.
     pub(super) fn joining_mut(&mut self) -> Option<&mut Joining> {
         if let Stage::Joining(joining) = &mut self.stage { Some(joining) } else { None }
     }
 
+    /// The contact, in that stage and not blocked.
     pub(super) fn active(&self) -> Option<&Active> {
         if let Stage::Active(active) = &self.stage { Some(active) } else { None }
     }
 
+    /// The same, to be changed.
     pub(super) fn active_mut(&mut self) -> Option<&mut Active> {
         if let Stage::Active(active) = &mut self.stage { Some(active) } else { None }
     }
@@ -266,6 +295,8 @@ impl ContactRecord {
     }
 
     /// The owner confirmed one who asks. Gives the invite, whose queue they may still need.
+    ///
+    /// None in any other stage, which is left as it is.
     pub(super) fn confirm(&mut self) -> Option<InviteId> {
         match std::mem::replace(&mut self.stage, Stage::Known) {
             Stage::Asking(Asking { invite, pair, their_card }) => {
@@ -315,6 +346,8 @@ impl ContactRecord {
     }
 
     /// Blocks a contact, or lifts that. Whether anything changed; none if they are no contact.
+    ///
+    /// Blocking forgets that an invite waits for them; everything else is kept for the day they are unblocked.
     pub(super) fn set_blocked(&mut self, blocked: bool) -> Option<bool> {
         match (std::mem::replace(&mut self.stage, Stage::Known), blocked) {
             (Stage::Active(active), true) => {
@@ -334,6 +367,10 @@ impl ContactRecord {
 }
 
 impl Profile {
+    #[expect(
+        clippy::expect_used,
+        reason = "the root was a key when the record was made, and the restore compares it with the name of the contact"
+    )]
     pub(super) fn root(&self) -> RootPublic {
         RootPublic::from_bytes(&self.root).expect("checked when the record was made or read")
     }
@@ -346,7 +383,7 @@ impl Profile {
 
 impl Joining {
     /// Before anything was done.
-    pub(super) fn new(invite: Vec<u8>) -> Self {
+    pub(super) fn new(invite: StoredInvite) -> Self {
         Self { invite, step: JoinStep::Redeem, queues: Queues::default(), our_card: OurCard::default() }
     }
 }

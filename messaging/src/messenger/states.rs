@@ -34,6 +34,8 @@ pub enum Direction {
 }
 
 /// How an entry of a conversation stands.
+///
+/// An entry moves from queued to one of the two ends and stays there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntryState {
     /// On its way.
@@ -82,6 +84,8 @@ pub enum RelayState {
 }
 
 /// How a file stands.
+///
+/// Complete and cancelled are ends; a file leaves the list only when its room is needed or the owner removes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -97,6 +101,8 @@ pub enum FileState {
 }
 
 /// How contacts reach a pod.
+///
+/// To change it gives every contact a new card.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

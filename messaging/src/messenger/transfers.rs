@@ -12,19 +12,32 @@ use crate::{
 };
 
 impl ContactTurn<'_, '_> {
+    /// Sets the longest file taken from this contact; beyond [`MAX_FILE`] it counts as that.
     pub(super) fn set_file_limit(&mut self, limit: u64) -> CommandResult {
-        self.contact.record.profile.file_limit = limit.min(MAX_FILE);
+        self.contact.record_mut().profile.file_limit = limit.min(MAX_FILE);
         self.record_changed();
         self.view()
     }
 
+    /// Begins a file that is loaded next.
+    /// # Errors
+    /// As for a text; [`RefusedBecause::Invalid`] for a size that no file has, [`RefusedBecause::Full`] where too
+    /// many are on their way or listed.
     pub(super) fn offer_file(&mut self, name: &FileName, content: &FileContent) -> CommandResult {
         self.check_can_send()?;
         self.touch();
         self.contact.files.offer(self.cx, self.id, name, content).map(MailAnswer::File)
     }
 
+    /// Takes chunks of a file; with the last the file is offered to the contact.
+    /// # Errors
+    /// [`RefusedBecause::Unknown`], [`RefusedBecause::Conflict`] or [`RefusedBecause::Invalid`] where the chunks are
+    /// not the next ones; for the last also what stands against sending a text.
     pub(super) fn load_file(&mut self, transfer: TransferId, first: u32, bytes: &[u8]) -> CommandResult {
+        if self.contact.files.is_last_load(transfer, first, bytes.len()) {
+            // The offer follows: a file that cannot be offered must not begin.
+            self.check_can_send()?;
+        }
         let (view, offer) = self.contact.files.load(self.cx, self.id, transfer, first, bytes)?;
         self.touch();
         if let Some(offer) = offer {
@@ -33,10 +46,12 @@ impl ContactTurn<'_, '_> {
         Ok(MailAnswer::File(view))
     }
 
+    /// Chunks of a file that arrived whole, at most [`MAX_LOADED`](super::MAX_LOADED).
     pub(super) fn read_file(&self, transfer: TransferId, first: u32, count: u32) -> CommandResult {
         self.contact.files.read(self.cx, self.id, transfer, first, count).map(MailAnswer::Bytes)
     }
 
+    /// Ends a file and removes its chunks, little by little.
     pub(super) fn remove_file(&mut self, transfer: TransferId) -> CommandResult {
         let outcome = self.contact.files.remove(self.cx, self.id, transfer)?;
         self.file_outcome(outcome);
@@ -49,12 +64,13 @@ impl ContactTurn<'_, '_> {
         self.file_outcome(outcome);
     }
 
+    /// What follows from files for receipts and for the contact.
     fn file_outcome(&mut self, outcome: FileOutcome) {
         if let Some(repeated) = outcome.owes_receipt {
             self.contact.volatile.courier.owe_receipt(self.cx.now, repeated);
         }
-        // One whom we no longer hear, or not yet, is told nothing.
-        if let Some(payload) = outcome.say.filter(|_| self.contact.record.active().is_some()) {
+        // Nothing is sent to one who is blocked, or not confirmed yet.
+        if let Some(payload) = outcome.say.filter(|_| self.contact.record().active().is_some()) {
             self.queue_payload(&payload);
         }
         self.touch();

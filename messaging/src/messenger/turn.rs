@@ -1,5 +1,9 @@
 //! One input being worked on. A turn routes: each command, frame and outcome goes to the part or contact it concerns, and
 //! what follows for others is carried out afterwards.
+//!
+//! The order within a turn matters: what a restart left open comes first, then the input, then what is due, and at
+//! the very end the rows of those contacts that changed. So a contact that changes ten times in a turn is written
+//! once.
 
 use rand_core::CryptoRngCore;
 
@@ -19,16 +23,20 @@ use crate::{Name, Rows};
 
 /// Groups held in memory for contacts that are being talked to: 32 of some 200 kB are 6 MB. The others are read from
 /// their rows when they are needed.
+///
+/// To drop one loses nothing: each is written through before the turn ends.
 const LIVE_SESSIONS: usize = 32;
 
 /// A turn of the messenger. Commands check everything first and change things after.
 pub(super) struct Turn<'a> {
     pub(super) messenger: &'a mut Messenger,
     pub(super) cx: Context<'a>,
+    /// The moment of the input, seconds since 1970; the same for the whole turn.
     pub(super) now: Timestamp,
 }
 
 impl<'a> Turn<'a> {
+    /// A turn that has done nothing yet.
     pub(super) fn new(
         messenger: &'a mut Messenger,
         now: Timestamp,
@@ -39,11 +47,13 @@ impl<'a> Turn<'a> {
     }
 
     /// Writes down what changed, and ends.
+    ///
+    /// Contacts that were removed in this turn are passed over: their rows are removed already.
     pub(super) fn finish(mut self) -> Step {
         let Messenger { contacts, work, .. } = &mut *self.messenger;
         for id in std::mem::take(&mut work.changed) {
             if let Some(contact) = contacts.get(&id) {
-                self.cx.step.rows.push(MailRow::put(Key::Contact(id), &contact.record));
+                self.cx.step.rows.push(MailRow::put(Key::Contact(id), contact.record()));
             }
         }
         for id in std::mem::take(&mut work.moved) {
@@ -53,7 +63,7 @@ impl<'a> Turn<'a> {
         }
         work.touched.clear();
         work.sealed.clear();
-        self.messenger.volatile.refused.add(&self.cx.refused);
+        self.messenger.volatile.refused.add(&self.cx.refused());
         self.cx.step
     }
 
@@ -99,6 +109,9 @@ impl<'a> Turn<'a> {
         self.with(id, serve).unwrap_or(Err(RefusedBecause::Unknown("contact")))
     }
 
+    ///
+    /// Each may leave more to be done; the list is finite, since each entry ends something (an invite, an attempt, a
+    /// relay's use).
     fn follow_up(&mut self) {
         while let Some(what) = self.messenger.work.follow_ups.pop_front() {
             match what {
@@ -124,11 +137,13 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Carries a command out; its answer goes into the step.
     pub(super) fn command(&mut self, command: Command) {
         let answer = self.carry_out(command);
         self.cx.step.answer = Some(answer);
     }
 
+    /// One place where every command is routed. Whatever is refused has changed nothing.
     fn carry_out(&mut self, command: Command) -> CommandResult {
         self.own()?;
         match command {
@@ -183,7 +198,8 @@ impl<'a> Turn<'a> {
 
     /// After a start, before anything is queued: numbers that an older backup gives out again may be taken.
     pub(super) fn resume_after_start(&mut self) {
-        if self.messenger.own.is_none() || std::mem::replace(&mut self.messenger.volatile.checked, true) {
+        let Some(own) = self.messenger.own.clone() else { return };
+        if std::mem::replace(&mut self.messenger.volatile.checked, true) {
             return;
         }
         let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
@@ -191,15 +207,15 @@ impl<'a> Turn<'a> {
             self.with(id, |it| it.resume_after_start());
         }
         self.messenger.invites.resume(&self.messenger.network);
-        self.expire_orphaned_invites();
+        self.expire_orphaned_invites(&own);
     }
 
     /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.
+    ///
+    /// A contact that is driven may touch others; the loop ends when nobody is left.
     pub(super) fn run_due_work(&mut self) {
-        if self.messenger.own.is_none() {
-            return;
-        }
-        self.wake_invites();
+        let Some(own) = self.messenger.own.clone() else { return };
+        self.wake_invites(&own);
         self.retire_dead_relays();
         self.retry_acks();
         self.messenger.work.wake(self.now);
@@ -211,6 +227,9 @@ impl<'a> Turn<'a> {
     }
 
     /// Sends for all contacts that asked, one call each in turn, as far as calls in flight allow.
+    ///
+    /// What the budget grants to a contact that has nothing of that kind left, or cannot be sealed, is given back at
+    /// once.
     fn ship_in_turn(&mut self) {
         let mut due = std::mem::take(&mut self.messenger.work.due);
         while let Some((id, probe)) = self.messenger.work.budget.grant() {
@@ -234,11 +253,26 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Who the pod is.
+    /// Who the pod is, for a command.
+    ///
+    /// # Errors
+    /// [`RefusedBecause::NotAdopted`].
     pub(super) fn own(&self) -> Result<Own, RefusedBecause> {
         self.messenger.own.clone().ok_or(RefusedBecause::NotAdopted)
     }
 
+    /// Who the pod is, for what came from outside: counted where the pod has no owner yet.
+    pub(super) fn own_or_refuse(&self) -> Option<Own> {
+        let own = self.messenger.own.clone();
+        if own.is_none() {
+            self.cx.refuse(RefusalReason::NoOwner);
+        }
+        own
+    }
+
+    /// A contact, for a command that only reads.
+    /// # Errors
+    /// [`RefusedBecause::Unknown`].
     pub(super) fn contact(&self, id: ContactId) -> Result<&Contact, RefusedBecause> {
         self.messenger.contacts.get(&id).ok_or(RefusedBecause::Unknown("contact"))
     }
@@ -249,19 +283,19 @@ impl<'a> Turn<'a> {
         invites.create(&mut self.cx, network, places, note, valid_for)
     }
 
-    fn wake_invites(&mut self) {
-        let Some(own) = self.messenger.own.clone() else { return };
-        let (places, invites, network) = self.messenger.invites_and_places(&own);
+    fn wake_invites(&mut self, own: &Own) {
+        let (places, invites, network) = self.messenger.invites_and_places(own);
         invites.wake(&mut self.cx, network, places);
     }
 
+    /// The redeemer of this invite was heard from, or will not be: its queue goes.
     pub(super) fn close_confirmed_invite(&mut self, id: InviteId) {
         self.messenger.invites.close_confirmed(&mut self.cx, &mut self.messenger.network, id);
     }
 
-    pub(super) fn invite_confirmed(&mut self, id: InviteId) {
-        let Some(own) = self.messenger.own.clone() else { return };
-        let (places, invites, network) = self.messenger.invites_and_places(&own);
+    /// The owner confirmed who redeemed this invite: nobody else can redeem it any more.
+    pub(super) fn invite_confirmed(&mut self, own: &Own, id: InviteId) {
+        let (places, invites, network) = self.messenger.invites_and_places(own);
         invites.confirmed(&mut self.cx, network, places, id);
     }
 }

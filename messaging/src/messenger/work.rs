@@ -27,10 +27,13 @@ pub(super) enum FollowUp {
 }
 
 /// Learnt anew after a start.
+///
+/// Nothing here is in a row: after a start every contact is touched once, and the rest follows.
 #[derive(Debug)]
 pub(super) struct Work {
     /// Contacts whose record changed in this turn, and those whose conversation did.
     pub(super) changed: BTreeSet<ContactId>,
+    /// Contacts whose conversation did: their thread row is written when the turn ends.
     pub(super) moved: BTreeSet<ContactId>,
     /// Contacts to be looked at before the turn ends.
     pub(super) touched: BTreeSet<ContactId>,
@@ -66,6 +69,8 @@ impl Default for Work {
 
 impl Work {
     /// Contacts whose time has come are to be looked at.
+    ///
+    /// A clock that jumps ahead wakes all of them in one turn.
     pub(super) fn wake(&mut self, now: Timestamp) {
         while let Some((at, id)) = self.wakes.first().copied().filter(|(at, _)| *at <= now) {
             self.wakes.remove(&(at, id));
@@ -74,6 +79,8 @@ impl Work {
     }
 
     /// The group of a contact was used.
+    ///
+    /// The list has each contact once.
     pub(super) fn used_session(&mut self, id: ContactId) {
         self.live.retain(|other| *other != id);
         self.live.push_back(id);

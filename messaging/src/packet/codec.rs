@@ -1,4 +1,8 @@
 //! How packets are written: version, acknowledgements, the number of items, the items.
+//!
+//! One packet has one encoding. Numbers are big-endian, lists stand behind their count, bytes behind their length;
+//! every count and length is held against its bound before anything is allocated, and bytes after the last item are
+//! an error.
 
 use autonomy_codec::{Reader, put_bytes_u16};
 use zeroize::Zeroizing;
@@ -11,14 +15,22 @@ use crate::ratchet::Incarnation;
 use crate::{WINDOW_BYTES, Window};
 
 const VERSION: u8 = 1;
+/// Kind of an item: a part of a message.
 const PART: u8 = 1;
+/// Kind of an item: a chunk of a file.
 const CHUNK: u8 = 2;
+/// Flag of a part: a message begins.
 const FIRST: u8 = 1;
+/// Flag of a part: a message ends.
 const LAST: u8 = 2;
+/// Flag of a part: an origin follows.
 const ORIGIN: u8 = 4;
 
 impl Packet {
     /// The canonical bytes, wiped when dropped.
+    ///
+    /// # Errors
+    /// [`PacketTooLong`] if a list or the whole exceeds its bound.
     pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, PacketTooLong> {
         let mut out = Zeroizing::new(Vec::with_capacity(MAX_PACKET));
         out.push(VERSION);
@@ -38,6 +50,10 @@ impl Packet {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else.
+    ///
+    /// # Errors
+    /// [`MalformedPacket`] says whether it is the length, the version or a field. An item of an unknown kind is a
+    /// field: packets of another version say so in their first byte.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedPacket> {
         if bytes.len() > MAX_PACKET {
             return Err(MalformedPacket::Length(bytes.len()));
@@ -51,6 +67,7 @@ impl Packet {
         packet.ok_or(MalformedPacket::Field)
     }
 
+    /// The fields behind the version.
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let acks = Acks::read(reader)?;
         let count = reader.u8().filter(|count| usize::from(*count) <= MAX_ITEMS)?;
@@ -113,6 +130,8 @@ impl Item {
         }
     }
 
+    /// One item by its kind.
+    /// One item by its kind.
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         match reader.u8()? {
             PART => Part::read(reader).map(Self::Part),

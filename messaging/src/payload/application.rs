@@ -1,6 +1,9 @@
+//! Payloads that belong to a session of the embedding node: the messenger carries them and does not read them.
+
 use std::fmt;
 
 use autonomy_codec::Reader;
+use serde::{Deserialize, Serialize};
 
 use super::MAX_PAYLOAD;
 use crate::packet::TransferId;
@@ -8,6 +11,8 @@ use crate::transfer::FileContent;
 
 /// Application kinds start here; all below are the messenger's. From 0x0100 on they are for payments, from 0x0200 for
 /// cosigning, from 0x0300 for recovery.
+///
+/// Kinds are never used again for another session: an old pod would take the bytes for what they once were.
 pub const FIRST_APPLICATION_KIND: u16 = 0x0100;
 
 /// Longest application payload that is one message: [`MAX_PAYLOAD`] (65,536 B) less the kind.
@@ -18,10 +23,18 @@ pub const MAX_INLINE_LEN: usize = MAX_PAYLOAD - size_of::<u16>();
 pub const MAX_APPLICATION_LEN: usize = 4 << 20;
 
 /// The kind of an application payload: 0x0100 or above.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct ApplicationKind(u16);
 
+/// The number is that of a kind of the messenger itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("kind {0:#06x} is the messenger's own: those of applications begin at {FIRST_APPLICATION_KIND:#06x}")]
+pub struct NotAnApplicationKind(pub u16);
+
 /// An application payload that fits a message. `Debug` shows its kind and length.
+///
+/// One message: delivered whole, in order with texts, and exactly once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Application {
     kind: ApplicationKind,
@@ -29,6 +42,9 @@ pub struct Application {
 }
 
 /// Announces an application payload that is longer than a message: its chunks follow as those of a file.
+///
+/// Taken only where a session serves the kind and there is room; otherwise it is declined at once, so that no chunk
+/// is wasted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApplicationOffer {
     /// Names this transfer.
@@ -50,6 +66,20 @@ impl ApplicationKind {
     #[must_use]
     pub fn number(self) -> u16 {
         self.0
+    }
+}
+
+impl TryFrom<u16> for ApplicationKind {
+    type Error = NotAnApplicationKind;
+
+    fn try_from(number: u16) -> Result<Self, NotAnApplicationKind> {
+        Self::new(number).ok_or(NotAnApplicationKind(number))
+    }
+}
+
+impl From<ApplicationKind> for u16 {
+    fn from(kind: ApplicationKind) -> Self {
+        kind.number()
     }
 }
 
@@ -81,6 +111,7 @@ impl Application {
 }
 
 impl ApplicationOffer {
+    /// Transfer (16), kind (2), size (8), SHA-256 (32).
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.transfer.0);
         out.extend_from_slice(&self.kind.0.to_be_bytes());
@@ -88,6 +119,7 @@ impl ApplicationOffer {
         out.extend_from_slice(&self.content.sha256);
     }
 
+    /// None for a kind of the messenger, or a size that would have fitted a message: one payload travels in one way.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let transfer = TransferId(reader.array()?);
         let kind = ApplicationKind::new(reader.u16()?)?;
@@ -104,6 +136,7 @@ impl fmt::Debug for ApplicationKind {
 }
 
 impl fmt::Debug for Application {
+    /// The length only: a session's bytes may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Application({:?}, {} bytes)", self.kind, self.bytes.len())
     }

@@ -1,3 +1,6 @@
+//! The offer of a file, and the rules for its name: it is chosen by somebody else and becomes a file on the
+//! receiver's disk.
+
 use std::fmt;
 
 use autonomy_codec::{Reader, is_invisible, put_bytes_u8};
@@ -22,6 +25,8 @@ pub enum BadFileName {
     #[error("a file name has 1 to {MAX_FILE_NAME_LEN} bytes, this has {0}")]
     Length(usize),
     /// It leads to another folder.
+    ///
+    /// Both separators are refused, whatever system this runs on: the file may be carried to another.
     #[error("a file name is no path: / and \\ cannot be in it, and . and .. are none")]
     Path,
     /// A character that could not be seen, or hides others.
@@ -44,6 +49,9 @@ pub struct FileOffer {
 
 impl FileName {
     /// Takes a name as it came.
+    ///
+    /// # Errors
+    /// [`BadFileName`] says which rule the text breaks; it is never changed to fit.
     pub fn new(text: &str) -> Result<Self, BadFileName> {
         if text.is_empty() || text.len() > MAX_FILE_NAME_LEN {
             return Err(BadFileName::Length(text.len()));
@@ -65,6 +73,7 @@ impl FileName {
 }
 
 impl FileOffer {
+    /// Transfer (16), size (8), SHA-256 (32), name behind its length (1).
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.transfer.0);
         out.extend_from_slice(&self.size.to_be_bytes());
@@ -72,6 +81,7 @@ impl FileOffer {
         put_bytes_u8(out, self.name.0.as_bytes());
     }
 
+    /// None if the size is beyond any, or the name breaks a rule.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let transfer = TransferId(reader.array()?);
         let size = reader.u64().filter(|size| *size <= MAX_FILE_LEN)?;
@@ -88,6 +98,7 @@ impl fmt::Display for FileName {
 }
 
 impl fmt::Debug for FileName {
+    /// The name itself may say too much for a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FileName({} bytes)", self.0.len())
     }

@@ -1,3 +1,5 @@
+//! Words of people, with the few rules that let every program show and keep them.
+
 use std::fmt;
 
 /// Longest text in bytes of UTF-8: ten pages. What is longer is a file.
@@ -16,12 +18,16 @@ pub enum BadText {
     #[error("a text has 1 to {MAX_TEXT_LEN} bytes, this has {0}: send it as a file")]
     Length(usize),
     /// A character 0.
+    /// Texts end up in terminals, files and databases, of which some stop there.
     #[error("a text cannot have the character NUL")]
     Nul,
 }
 
 impl Text {
     /// Takes words as a person wrote them.
+    ///
+    /// # Errors
+    /// [`BadText`] says which rule the text breaks; it is never changed to fit.
     pub fn new(text: &str) -> Result<Self, BadText> {
         if text.is_empty() || text.len() > MAX_TEXT_LEN {
             return Err(BadText::Length(text.len()));
@@ -40,6 +46,7 @@ impl Text {
 }
 
 impl fmt::Debug for Text {
+    /// The length only: what was said is never printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Text({} bytes)", self.0.len())
     }

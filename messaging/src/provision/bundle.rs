@@ -1,3 +1,10 @@
+//! The answer of an owner to a pod.
+//!
+//! ```text
+//! pod certificate 158 · device certificate 158 · onion epoch 8 · app onion seed 32 · peer onion seed 32
+//! · descriptor key 32 · spare keys 4 × 32 · name 1 + n
+//! ```
+
 use std::fmt;
 
 use autonomy_codec::{Reader, TextKind, armour, put_bytes_u8};
@@ -20,13 +27,20 @@ pub const SPARE_KEYS: usize = 4;
 /// behind its length (65) = 613 bytes. With seal and signature the text has about 1,180 characters.
 const MAX_BODY_LEN: usize = certificates::LEN + 8 + 2 * 32 + 32 * (1 + SPARE_KEYS) + 1 + MAX_NAME_LEN;
 
-/// The owner's answer to a pod: with it the pod knows whose it is, where it lives, and who may enter.
+/// The owner's answer to a pod: with it the pod has an owner, its addresses, and the first device.
+///
+/// Secret: the onion seeds are the pod's addresses. A pod keeps it as rows and needs it never again as a whole.
 pub struct Bundle {
     certificates: Certificates,
+    /// Which addresses of the owner's series these are.
     onion_epoch: u64,
+    /// Key of the service where devices enter.
     app_onion: OnionSeed,
+    /// Key of the service where the pods of contacts come.
     peer_onion: OnionSeed,
+    /// The first device's: without it the device would not see the service.
     descriptor_key: DescriptorPublic,
+    /// For devices to come.
     spare_keys: [DescriptorPublic; SPARE_KEYS],
     pod_name: Name,
 }
@@ -135,6 +149,7 @@ impl Bundle {
         &self.pod_name
     }
 
+    /// All fields, in the order above; wiped when dropped.
     fn body(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(MAX_BODY_LEN));
         out.extend_from_slice(&self.certificates.to_bytes());
@@ -156,6 +171,9 @@ impl SealedBundle {
     }
 
     /// Reads the line. What is in it is not known before [`SealedBundle::open`].
+    ///
+    /// # Errors
+    /// [`TextError`] if it is not one line of this kind, or too long for one.
     pub fn from_text(text: &str) -> Result<Self, TextError> {
         let bytes = armour::decode(TextKind::Bundle, text, MAX_BODY_LEN + OVERHEAD)?;
         Ok(Self(bytes.to_vec()))
@@ -164,6 +182,10 @@ impl SealedBundle {
     /// Opens it with the key that belongs to `request`, and checks everything in it: the root's signature over
     /// the whole, both certificates at `now` (seconds since 1970), that the pod key is ours, that the device
     /// has full access, and that no descriptor key comes twice.
+    ///
+    /// # Errors
+    /// [`AnswerError`] says what does not hold. The pod stays without an owner, and takes another answer to the same
+    /// request.
     pub fn open(
         &self,
         secret: &SealingSecret,
@@ -186,6 +208,7 @@ impl SealedBundle {
 }
 
 impl Bundle {
+    /// One key for two purposes would let a device that is revoked keep what another has.
     fn distinct_keys(self) -> Result<Self, AnswerError> {
         let repeated =
             self.spare_keys.iter().enumerate().any(|(position, key)| {
@@ -198,6 +221,7 @@ impl Bundle {
     }
 }
 
+/// The fields behind the certificates.
 fn read(certificates: Certificates, mut reader: Reader<'_>) -> Option<Bundle> {
     let onion_epoch = reader.u64()?;
     let app_onion = OnionSeed::from_bytes(&Zeroizing::new(reader.array()?));

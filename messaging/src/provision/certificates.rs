@@ -21,6 +21,7 @@ pub(super) struct UnverifiedCertificates {
 pub(super) const LEN: usize = 2 * CERTIFICATE_LEN;
 
 impl UnverifiedCertificates {
+    /// Reads both, and checks neither.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, AnswerError> {
         Ok(Self { pod: read(reader, RoleKind::Pod)?, device: read(reader, RoleKind::Device)? })
     }
@@ -30,6 +31,7 @@ impl UnverifiedCertificates {
         self.pod.claimed_root()
     }
 
+    /// Both against one root, which is the pod certificate's: an answer is one owner's word.
     pub(super) fn verify(&self, now: u64) -> Result<Certificates, AnswerError> {
         let root = self.claimed_root();
         let check = |certificate: &UnverifiedCertificate, which| {
@@ -48,6 +50,9 @@ impl Certificates {
     }
 }
 
+/// # Errors
+/// [`AnswerError::Field`] if bytes are missing, [`AnswerError::Malformed`] with the role where they are no
+/// certificate.
 fn read(reader: &mut Reader<'_>, which: RoleKind) -> Result<UnverifiedCertificate, AnswerError> {
     let bytes = reader.take(CERTIFICATE_LEN).ok_or(AnswerError::Field("a certificate is missing"))?;
     UnverifiedCertificate::parse(bytes).map_err(|error| AnswerError::Malformed { which, error })

@@ -1,3 +1,5 @@
+//! What a further device shows to one that is in already.
+
 use autonomy_codec::{Reader, TextKind, armour, put_bytes_u8};
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha256};
@@ -8,9 +10,12 @@ use crate::{MAX_NAME_LEN, Name, PublicKey, SealingPublic};
 const VERSION: u8 = 1;
 /// Version (1), device key, sealing key (32 each), name behind its length (65 at most), signature (64).
 const MAX_LEN: usize = 1 + 2 * 32 + 1 + MAX_NAME_LEN + 64;
+/// What the signed bytes begin with.
 const DOMAIN: &[u8] = b"autonomy device request v1\0";
 
 /// A further device asks to be let in; answered with a grant by a device that holds the auth seed.
+///
+/// Not secret. Whoever answers it lets the holder of `device_key` in: the person compares what both screens show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceRequest {
     device_key: PublicKey,
@@ -53,10 +58,14 @@ impl DeviceRequest {
     }
 
     /// Reads the line, and checks that the device key signed it.
+    ///
+    /// # Errors
+    /// [`RequestError`] says whether it is the text, the version, a field or the signature.
     pub fn from_text(text: &str) -> Result<Self, RequestError> {
         Self::from_bytes(&armour::decode(TextKind::DeviceRequest, text, MAX_LEN)?)
     }
 
+    /// The version first, then all fields, then the signature over them.
     fn from_bytes(bytes: &[u8]) -> Result<Self, RequestError> {
         if let Some(&version) = bytes.first().filter(|version| **version != VERSION) {
             return Err(RequestError::Version(version));
@@ -69,6 +78,7 @@ impl DeviceRequest {
         Ok(request)
     }
 
+    /// The fields behind the version.
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let request = Self {
@@ -80,6 +90,7 @@ impl DeviceRequest {
         reader.is_empty().then_some(request)
     }
 
+    /// All fields but the signature.
     fn unsigned(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         out.extend_from_slice(self.device_key.as_bytes());
@@ -88,6 +99,7 @@ impl DeviceRequest {
         out
     }
 
+    /// What the device key signs.
     fn message(&self) -> Vec<u8> {
         [DOMAIN, &self.unsigned()].concat()
     }

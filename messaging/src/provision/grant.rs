@@ -1,3 +1,10 @@
+//! The answer of an owner to a further device.
+//!
+//! ```text
+//! pod certificate 158 · device certificate 158 · app onion key 32 · spare key number 4 · spare key 32 · network 1
+//! · maps 1 + n × (2 + n)
+//! ```
+
 use std::fmt;
 
 use autonomy_codec::{Reader, TextKind, armour, put_bytes_u16};
@@ -24,11 +31,15 @@ pub const MAX_MAP_LEN: usize = 4_096;
 const MAX_BODY_LEN: usize = certificates::LEN + 32 + 4 + 32 + 1 + 1 + MAX_MAPS * (2 + MAX_MAP_LEN);
 
 /// The owner's answer to a further device: with it the device finds its pod, and the pod lets it in.
+///
+/// Secret: with the spare key its holder sees the app service.
 pub struct Grant {
     certificates: Certificates,
+    /// The key in the address of the pod's app service.
     app_onion: PublicKey,
     spare: SpareKey,
     network: Network,
+    /// As the wallet encodes them; not looked into here.
     account_maps: Vec<Vec<u8>>,
 }
 
@@ -88,6 +99,9 @@ pub struct SealedGrant(Vec<u8>);
 impl Grant {
     /// Puts together the answer to `request`: certifies the device key, derives the address of the app onion
     /// service and the spare descriptor key.
+    ///
+    /// # Errors
+    /// [`BadGrant`] if the pod's certificate is not this owner's, or the maps are too many, empty or too long.
     pub fn new(seed: &AuthSeed, request: &DeviceRequest, terms: GrantTerms) -> Result<Self, BadGrant> {
         let root = seed.root_key();
         let pod = terms.pod_certificate;
@@ -158,6 +172,8 @@ impl Grant {
         &self.account_maps
     }
 
+    /// All fields, in the order above; wiped when dropped.
+    #[expect(clippy::expect_used, reason = "the constructor takes MAX_MAPS maps at most")]
     fn body(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(MAX_BODY_LEN));
         out.extend_from_slice(&self.certificates.to_bytes());
@@ -179,6 +195,9 @@ impl SealedGrant {
     }
 
     /// Reads the line. What is in it is not known before [`SealedGrant::open`].
+    ///
+    /// # Errors
+    /// [`TextError`] if it is not one line of this kind, or too long for one.
     pub fn from_text(text: &str) -> Result<Self, TextError> {
         let bytes = armour::decode(TextKind::Grant, text, MAX_BODY_LEN + OVERHEAD)?;
         Ok(Self(bytes.to_vec()))
@@ -186,6 +205,9 @@ impl SealedGrant {
 
     /// Opens it with the key that belongs to `request`, and checks everything in it: the root's signature over
     /// the whole, both certificates at `now` (seconds since 1970), and that the device key is ours.
+    ///
+    /// # Errors
+    /// [`AnswerError`] says what does not hold. Nothing of it is to be used then.
     pub fn open(
         &self,
         secret: &SealingSecret,
@@ -202,6 +224,7 @@ impl SealedGrant {
     }
 }
 
+/// The fields behind the certificates.
 fn read(certificates: Certificates, mut reader: Reader<'_>) -> Option<Grant> {
     let app_onion = PublicKey::from_bytes(&reader.array()?).ok()?;
     let index = u32::from_be_bytes(reader.array()?);
@@ -215,6 +238,7 @@ fn read(certificates: Certificates, mut reader: Reader<'_>) -> Option<Grant> {
     reader.is_empty().then_some(Grant { certificates, app_onion, spare, network, account_maps })
 }
 
+/// The rules for account maps, the same when a grant is made and when it is read.
 fn check_maps(maps: &[Vec<u8>]) -> Result<(), BadGrant> {
     if maps.len() > MAX_MAPS {
         return Err(BadGrant::TooManyMaps(maps.len()));

@@ -1,3 +1,5 @@
+//! What a new pod shows to the device of its owner.
+
 use autonomy_codec::{Reader, TextKind, armour};
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha256};
@@ -8,6 +10,7 @@ use crate::{Network, PublicKey, SealingPublic};
 const VERSION: u8 = 1;
 /// Version, network (1 each), pod key, sealing key, entropy (32 each), signature (64).
 const LEN: usize = 1 + 1 + 3 * 32 + 64;
+/// What the signed bytes begin with.
 const DOMAIN: &[u8] = b"autonomy pod request v1\0";
 
 /// A pod asks for its owner: shown by `pod init`, answered with a bundle.
@@ -66,10 +69,14 @@ impl PodRequest {
     }
 
     /// Reads the line, and checks that the pod key signed it.
+    ///
+    /// # Errors
+    /// [`RequestError`] says whether it is the text, the version, a field or the signature.
     pub fn from_text(text: &str) -> Result<Self, RequestError> {
         Self::from_bytes(&armour::decode(TextKind::PodRequest, text, LEN)?)
     }
 
+    /// Version and length first, then all fields, then the signature over them.
     fn from_bytes(bytes: &[u8]) -> Result<Self, RequestError> {
         if let Some(&version) = bytes.first().filter(|version| **version != VERSION) {
             return Err(RequestError::Version(version));
@@ -84,6 +91,7 @@ impl PodRequest {
         Ok(request)
     }
 
+    /// The fields behind the version.
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         Some(Self {
@@ -95,6 +103,7 @@ impl PodRequest {
         })
     }
 
+    /// All fields but the signature.
     fn unsigned(&self) -> Vec<u8> {
         let mut out = vec![VERSION, self.network.to_byte()];
         out.extend_from_slice(self.pod_key.as_bytes());
@@ -103,6 +112,7 @@ impl PodRequest {
         out
     }
 
+    /// What the pod key signs.
     fn message(&self) -> Vec<u8> {
         [DOMAIN, &self.unsigned()].concat()
     }

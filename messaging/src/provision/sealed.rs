@@ -11,7 +11,9 @@ use crate::{
     TextError,
 };
 
+/// Version of both answers.
 const VERSION: u8 = 1;
+/// Ed25519; it lies at the end of what is sealed.
 const SIGNATURE_LEN: usize = 64;
 
 /// Version, the sealed box's key and tag, and the signature: what comes on top of a body.
@@ -27,6 +29,7 @@ pub enum AnswerError {
     #[error("format {0} of the answer is not known here: a newer program wrote it, update this one")]
     Version(u8),
     /// It does not open with the key of this request.
+    /// The seal does not tell the two apart: what was changed does not open.
     #[error(
         "it does not open here: it answers another request, or was changed. Was a new request made since?"
     )]
@@ -73,6 +76,7 @@ pub(super) enum SignedAnswer {
 }
 
 impl SignedAnswer {
+    /// What the root signs: a domain for the kind, the digest of the request, the body.
     fn message(self, request: &[u8; 32], body: &[u8]) -> Zeroizing<Vec<u8>> {
         let domain: &[u8] = match self {
             Self::Bundle => b"autonomy bundle v1\0",
@@ -86,6 +90,8 @@ impl SignedAnswer {
     }
 }
 
+/// Signs a body as the answer to a request, and seals both to the one who asked.
+#[expect(clippy::expect_used, reason = "the cipher takes 256 GiB")]
 pub(super) fn close(
     answer: SignedAnswer,
     root: &RootKey,
@@ -106,9 +112,13 @@ pub(super) fn close(
 
 /// A body that was sealed to us; whose it is, is not known before its certificates are read.
 pub(super) struct Opened {
+    /// Body and signature.
     plain: Zeroizing<Vec<u8>>,
 }
 
+/// # Errors
+/// [`AnswerError::Version`] for another format, [`AnswerError::NotForUs`] where it does not open,
+/// [`AnswerError::Field`] where it is too short to hold a signature. Nothing is verified yet.
 pub(super) fn open(bytes: &[u8], secret: &SealingSecret) -> Result<Opened, AnswerError> {
     let (&version, sealed) = bytes.split_first().ok_or(AnswerError::Field("its length"))?;
     if version != VERSION {
@@ -123,11 +133,15 @@ pub(super) fn open(bytes: &[u8], secret: &SealingSecret) -> Result<Opened, Answe
 }
 
 impl Opened {
+    /// All but the signature.
     pub(super) fn body(&self) -> &[u8] {
         &self.plain[..self.plain.len() - SIGNATURE_LEN]
     }
 
     /// Checks that `root` signed the body as this kind of answer to this request.
+    ///
+    /// # Errors
+    /// [`AnswerError::BadSignature`].
     pub(super) fn check(
         &self,
         answer: SignedAnswer,

@@ -1,10 +1,14 @@
 //! How many frames of a queue came on which day: enough to know which are too old, and it fits the queue's record.
+//!
+//! A place must know how old each frame is without keeping a time for each: 16 bits a day are enough, since frames
+//! leave in the order in which they came, and an age to the day is enough.
 
 use autonomy_codec::Reader;
 
+/// Seconds.
 const DAY: u64 = 86_400;
 
-/// Longest age that can be told, in days.
+/// Longest age that can be distinguished, in days.
 pub(super) const MAX_DAYS: u64 = 21;
 
 /// Most frames that can be counted.
@@ -26,11 +30,14 @@ pub(super) struct Days {
 }
 
 impl Days {
+    /// No frames yet; the newest day is today.
     pub(super) fn new(now: u64) -> Self {
         Self { newest: day(now), counts: [0; SLOTS] }
     }
 
     /// One more came. A clock that was set back does not make it older than those before it.
+    ///
+    /// At most [`MAX_COUNT`] are ever counted: a queue holds no more.
     pub(super) fn add(&mut self, now: u64) {
         self.advance(day(now));
         self.counts[0] = self.counts[0].saturating_add(1);
@@ -51,14 +58,17 @@ impl Days {
     }
 
     /// So many left, the oldest first.
+    ///
+    /// More than are counted empty all slots.
     pub(super) fn remove_oldest(&mut self, mut count: u32) {
         for slot in self.counts.iter_mut().rev() {
-            let gone = u32::from(*slot).min(count);
-            *slot -= u16::try_from(gone).expect("not more than the slot had");
-            count -= gone;
+            let gone = (*slot).min(u16::try_from(count).unwrap_or(u16::MAX));
+            *slot -= gone;
+            count -= u32::from(gone);
         }
     }
 
+    /// The newest day (4 bytes), then the slots from the newest on (2 bytes each).
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.newest.to_be_bytes());
         self.counts.iter().for_each(|count| out.extend_from_slice(&count.to_be_bytes()));
@@ -75,6 +85,7 @@ impl Days {
         (days.sum() <= MAX_COUNT).then_some(days)
     }
 
+    /// A new day: counts move to older slots, and what is older than all of them adds up in the last.
     fn advance(&mut self, today: u32) {
         let by = usize::try_from(today.saturating_sub(self.newest)).unwrap_or(SLOTS);
         let mut moved = [0_u16; SLOTS];
@@ -87,6 +98,7 @@ impl Days {
     }
 }
 
+/// Days since 1970; a time beyond 32 bits of days counts as the last.
 fn day(now: u64) -> u32 {
     u32::try_from(now / DAY).unwrap_or(u32::MAX)
 }

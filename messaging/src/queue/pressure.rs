@@ -1,12 +1,16 @@
 //! Who may make a queue at a place, the harder the fuller it is.
+//!
+//! A place that is half empty takes anybody. From there on each further queue costs its owner work that doubles with
+//! every sixteenth of the room, so a flood pays for itself while a pod that opens three queues hardly notices. A
+//! place can also be closed to strangers: then a token of its operator is needed. Those who have a queue already are
+//! not affected.
 
 use std::fmt;
 
-use hkdf::Hkdf;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::QueueLimits;
+use crate::keys::derive_key;
 use crate::place::{Capability, CapabilityHash, QueueId};
 use crate::wire::{MAX_WORK_BITS, Refusal, Ticket, is_worked};
 
@@ -21,9 +25,14 @@ const STEPS: u8 = 8;
 const _: () = assert!(LEAST_BITS + STEPS <= MAX_WORK_BITS);
 
 /// Decides about tickets. Keeps nothing: a challenge follows from a secret of the place and the time.
+///
+/// Challenges change every [`CHALLENGE_PERIOD`] seconds, so work cannot be done in advance or sold on for long.
 pub struct Pressure {
+    /// Random at each start of the place.
     secret: Zeroizing<[u8; 32]>,
+    /// Hashes of the operator's invitation tokens.
     tokens: Vec<CapabilityHash>,
+    /// Whether those without a token may come at all.
     strangers: bool,
 }
 
@@ -37,6 +46,11 @@ impl Pressure {
 
     /// Whether one more queue is made, where there are `queues` already. A token stands for work; at the cap nobody
     /// gets one, token or not.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyQueues`] at the cap, [`Refusal::BadTicket`] for an unknown token, wrong work, or a stranger
+    /// where none may come, [`Refusal::WorkNeeded`] with the challenge of now where work is missing or was done for
+    /// an old one.
     pub fn admit(
         &self,
         now: u64,
@@ -69,24 +83,27 @@ impl Pressure {
     }
 
     /// Looks at every token, whichever it is.
+    ///
+    /// So the time it takes does not tell which of them matched.
     fn knows(&self, token: &Capability) -> bool {
         self.tokens.iter().fold(false, |known, hash| known | hash.admits(token))
     }
 
+    /// What to answer to a stranger without a valid ticket.
     fn work_needed(&self, now: u64, queues: u64, limits: &QueueLimits) -> Refusal {
         Refusal::WorkNeeded { challenge: self.challenge(now), bits: work_bits(queues, limits) }
     }
 
+    /// The challenge of the period in which `now` lies: HKDF of the secret and the period's number.
     fn challenge(&self, now: u64) -> [u8; 32] {
-        let mut challenge = [0; 32];
-        Hkdf::<Sha256>::new(Some(b"autonomy queue challenge v1"), self.secret.as_slice())
-            .expand(&(now / CHALLENGE_PERIOD).to_be_bytes(), &mut challenge)
-            .expect("32 bytes are within what HKDF gives");
-        challenge
+        let period = (now / CHALLENGE_PERIOD).to_be_bytes();
+        *derive_key(b"autonomy queue challenge v1", &self.secret, &[&period])
     }
 }
 
 /// Work a stranger has to do for one more queue, where there are `queues` already: none while half of them are free.
+///
+/// 12 bits from half on, 20 for the last queue.
 #[must_use]
 pub fn work_bits(queues: u64, limits: &QueueLimits) -> u8 {
     let half = limits.max_queues / 2;

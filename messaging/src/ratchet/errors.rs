@@ -1,6 +1,12 @@
 //! One error for each question a caller asks.
+//!
+//! Each names the question: can this key package be used, can a session be begun, joined, loaded, can this be sealed,
+//! can this be opened. None carries an error of openmls, whose kinds are not part of any contract here.
 
 /// Why bytes are no key package, or none could be made.
+///
+/// Of a contact's: nothing can be begun with this contact until they send another card. Of our own: the row is
+/// damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyPackageError {
     /// Longer than any key package of this suite.
@@ -21,6 +27,8 @@ pub enum KeyPackageError {
 }
 
 /// Why a session could not be begun.
+///
+/// Nothing was made, so another try needs no cleaning up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CreateError {
     /// The contact's key package is our own, or has the same keys.
@@ -32,6 +40,8 @@ pub enum CreateError {
 }
 
 /// Why a Welcome opens no session.
+///
+/// Whoever sent it may have been misled or may be hostile; a Welcome that is refused leaves no trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
     /// Longer than any Welcome to a group of two.
@@ -44,20 +54,26 @@ pub enum JoinError {
     #[error("the welcome is for another key package")]
     OtherKeyPackage,
     /// Made without the pre-shared key, with another one, or changed on the way.
+    /// Whoever made it did not have the invite, or not the reset key of this pair.
     #[error("the welcome was not made with this pre-shared key")]
     WrongPsk,
     /// To a group that is not one of two, at its beginning, of this suite.
+    /// It was made by a program with other rules.
     #[error("the welcome is to a group of another kind")]
     OtherGroup,
 }
 
 /// Why stored pages are no session.
+///
+/// A session that cannot be loaded is lost: a new group is made in its place, and what waits is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// No session is stored, or part of it is gone.
+    /// So it is after a restore from a backup, which holds no sessions.
     #[error("the session, or a page of it, is not in the store")]
     Missing,
     /// What is stored is not what was written.
+    /// The store was changed, or pages of two states were mixed.
     #[error("the stored session is malformed: {0}")]
     Malformed(&'static str),
     /// It belongs to another key package.
@@ -72,6 +88,7 @@ pub enum SealError {
     #[error("{0} bytes are too many for a message")]
     Length(usize),
     /// The generator of randomness failed, or 2^32 messages were sent in this epoch.
+    /// A new epoch, or a new group, helps where it was the number of messages.
     #[error("the message could not be encrypted")]
     Exhausted,
 }

@@ -1,4 +1,9 @@
 //! Key packages: what a contact needs to open a session with us, and its secret half.
+//!
+//! A key package (RFC 9420, section 10) is what a contact needs to begin a group while we are away. The inviter's
+//! waits in the queue of an invite; later ones ride in cards. All of ours are of last resort: nobody hands out fresh
+//! ones while the pod is off, so one must serve more than once. What that costs in forward secrecy of the first
+//! message is bought back by the first commit, and whoever begins a group needs the pair's pre-shared key too.
 
 use std::fmt;
 
@@ -20,7 +25,10 @@ use super::{KeyPackageError, MAX_KEY_PACKAGE, SUITE};
 use crate::PublicKey;
 
 /// The longest identity in a key package: 64 bytes hold two keys.
+///
+/// A root key has 32.
 pub const MAX_IDENTITY: usize = 64;
+/// Version of a stored own key package.
 const VERSION: u8 = 1;
 /// Version, signature key, bundle: the public half again with its signature and two private keys of 32 bytes.
 const MAX_OWN: usize = 1 + 32 + MAX_KEY_PACKAGE + 256;
@@ -31,21 +39,30 @@ const MAX_OWN: usize = 1 + 32 + MAX_KEY_PACKAGE + 256;
 /// in a card can begin anew at any time. Each contact gets one of its own, with a signature key of its own: what
 /// is signed in one session proves nothing in another.
 pub struct OwnKeyPackage {
+    /// Signs in the groups with this contact, and nowhere else.
     signing: SigningKey,
+    /// The public half with the private keys of its init and leaf keys.
     bundle: KeyPackageBundle,
+    /// The encoded public half, kept since it is asked for often.
     public: Vec<u8>,
 }
 
 /// A key package of a contact: of this suite, signed by its own key, within its bounds.
 #[derive(Clone, PartialEq)]
 pub struct PeerKeyPackage {
+    /// As openmls verified it.
     package: KeyPackage,
     leaf_key: PublicKey,
+    /// SHA-256 of the bytes it was read from.
     hash: [u8; 32],
 }
 
 impl OwnKeyPackage {
     /// Makes a key package. `identity` (at most [`MAX_IDENTITY`] bytes) is readable by whoever has it.
+    ///
+    /// # Errors
+    /// [`KeyPackageError::Malformed`] for too long an identity, [`KeyPackageError::Randomness`] if the generator
+    /// fails.
     pub fn generate(rng: &mut dyn CryptoRngCore, identity: &[u8]) -> Result<Self, KeyPackageError> {
         if identity.len() > MAX_IDENTITY {
             return Err(KeyPackageError::Malformed("the identity is too long"));
@@ -89,6 +106,10 @@ impl OwnKeyPackage {
 
     /// All of it, to be stored; secret.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "postcard writes every value of this type, and a vector takes every byte"
+    )]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let bundle = encode(&self.bundle).expect("a key package can be encoded");
         let mut bytes = Zeroizing::new(Vec::with_capacity(33 + bundle.len()));
@@ -99,6 +120,10 @@ impl OwnKeyPackage {
     }
 
     /// Takes what [`to_bytes`](Self::to_bytes) gave.
+    ///
+    /// # Errors
+    /// [`KeyPackageError`] says what does not hold: the length, the version, the parts, or that they do not belong
+    /// together. The public half is checked like one from outside.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyPackageError> {
         if bytes.len() > MAX_OWN {
             return Err(KeyPackageError::Length(bytes.len()));
@@ -116,6 +141,7 @@ impl OwnKeyPackage {
         Ok(own)
     }
 
+    /// Adds the encoded public half.
     fn assemble(signing: SigningKey, bundle: KeyPackageBundle) -> Result<Self, KeyPackageError> {
         let public = bundle
             .key_package()
@@ -133,6 +159,8 @@ impl OwnKeyPackage {
     }
 
     /// Puts the private parts where a Welcome is looked up.
+    ///
+    /// For one operation: [`Entities::drop_transient`] removes them before anything is stored.
     pub(super) fn lend(&self, crypto: &CryptoProvider, storage: &Storage<'_>) -> Option<()> {
         let hash = self.bundle.key_package().hash_ref(crypto).ok()?;
         storage.write_key_package(&hash, &self.bundle).ok()
@@ -141,6 +169,11 @@ impl OwnKeyPackage {
 
 impl PeerKeyPackage {
     /// Takes a key package as it came from outside.
+    ///
+    /// # Errors
+    /// [`KeyPackageError`] says what does not hold. Beyond what RFC 9420 asks (section 10.1) a key package must be of
+    /// exactly the kind that [`OwnKeyPackage::generate`] makes: our suite and capabilities, last resort, a basic
+    /// credential, no other extension.
     pub fn parse(bytes: &[u8]) -> Result<Self, KeyPackageError> {
         if bytes.len() > MAX_KEY_PACKAGE {
             return Err(KeyPackageError::Length(bytes.len()));
@@ -190,6 +223,7 @@ impl PeerKeyPackage {
     }
 }
 
+/// A signature key as MLS carries it. None unless it is a usable Ed25519 key.
 pub(super) fn public_key(bytes: &[u8]) -> Option<PublicKey> {
     PublicKey::from_bytes(bytes.try_into().ok()?).ok()
 }
@@ -211,6 +245,7 @@ pub(super) fn capabilities() -> Capabilities {
     )
 }
 
+/// A basic credential with the identity, and the key that signs.
 fn credential(identity: &[u8], signing: &SigningKey) -> CredentialWithKey {
     CredentialWithKey {
         credential: BasicCredential::new(identity.to_vec()).into(),

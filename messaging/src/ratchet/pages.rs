@@ -5,6 +5,9 @@
 //! FastCDC): behind an insertion the same cuts are found again, and the pages there stay what they were. An
 //! index, rewritten with every change, lists the pages in order and seals them with a digest: pages of two
 //! different states are never taken for one.
+//!
+//! The digests here find pages that did not change and states that were mixed by a fault; they protect against
+//! nobody. Rows are encrypted by the store, and whoever can write there has the pod.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,7 +23,10 @@ pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 /// No page is shorter, but the last.
 const MIN_PAGE: usize = 128;
 /// One byte in 2^9 has a cut behind it, and one in 2^6 in a page that is long already: some 500 bytes a page.
+///
+/// Bits of the rolling hash that must be zero at a cut; high ones, since they depend on the most bytes.
 const CUT: u64 = ((1 << 9) - 1) << 22;
+/// The same in a page of [`LONG_PAGE`] bytes and more: a cut comes sooner, so that few pages reach the longest.
 const LATE_CUT: u64 = ((1 << 6) - 1) << 22;
 const LONG_PAGE: usize = 768;
 /// No page is longer.
@@ -28,10 +34,14 @@ const MAX_PAGE: usize = 2048;
 /// A state is never larger: 9 epochs of at most 2 ratchets with 256 kept keys of 48 B, 3 kB of members and
 /// 1 kB of the rest are 260 kB, the tree and an unacknowledged commit 10 kB.
 const MAX_STATE: usize = 512 * 1024;
+/// Pages of the largest state, were all of them as short as they may be.
 const MAX_PAGES: usize = MAX_STATE / MIN_PAGE;
 
+/// Row of the index.
 const INDEX_KEY: [u8; 1] = [0];
+/// First byte of the key of each page; two bytes with its id follow.
 const PAGE: u8 = 1;
+/// Version of the index.
 const VERSION: u8 = 1;
 const DIGEST_LEN: usize = 16;
 
@@ -40,19 +50,29 @@ type Digest = [u8; DIGEST_LEN];
 /// What the store holds: the last state, cut into pages, and where each of them is.
 #[derive(Default)]
 pub(super) struct Pages {
+    /// In the order of the state; one page may stand in it more than once.
     pages: Vec<Page>,
+    /// The bytes of all pages, one after the other.
     state: Zeroizing<Vec<u8>>,
 }
 
+/// Where a piece of the state lies.
 #[derive(Clone, Copy)]
 struct Page {
+    /// Names its row.
     id: u16,
+    /// Bytes of the piece.
     len: usize,
+    /// Of its bytes: pages with one digest are the same page.
     digest: Digest,
 }
 
 impl Pages {
     /// Reads the last state from the store.
+    ///
+    /// # Errors
+    /// [`LoadError::Missing`] if the index or a page is not there, [`LoadError::Malformed`] if what is there does not
+    /// belong together or exceeds its bounds.
     pub(super) fn load(read: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>) -> Result<Self, LoadError> {
         let index = read(&INDEX_KEY).ok_or(LoadError::Missing)?;
         let (ids, seal) = read_index(&index).ok_or(LoadError::Malformed("the index of its pages"))?;
@@ -80,6 +100,9 @@ impl Pages {
     ///
     /// # Panics
     /// With a state larger than any can be; see [`MAX_STATE`].
+    ///
+    /// Pages that only moved are not written, only the index is; rows of pages that are gone are removed, and their
+    /// ids are used again.
     pub(super) fn update(&mut self, state: Zeroizing<Vec<u8>>) -> Changes {
         assert!(state.len() <= MAX_STATE, "the state is bounded by what it consists of");
         let (before, changed, behind) = self.cut(&state);
@@ -152,6 +175,7 @@ impl Pages {
     }
 
     /// Every row there is.
+    /// For the removal of a session: pages and index.
     pub(super) fn keys(&self) -> Vec<Vec<u8>> {
         let mut keys: Vec<Vec<u8>> = self.pages.iter().map(|page| page_key(page.id).to_vec()).collect();
         keys.push(INDEX_KEY.to_vec());
@@ -160,6 +184,7 @@ impl Pages {
         keys
     }
 
+    /// Version, seal, and the ids of all pages in order.
     fn index(&self) -> Vec<u8> {
         let mut index = vec![VERSION];
         index.extend_from_slice(&self.seal());
@@ -167,6 +192,7 @@ impl Pages {
         index
     }
 
+    /// The digest of all digests in order: pages of two states do not have it.
     fn seal(&self) -> Digest {
         let mut hash = Sha256::new();
         self.pages.iter().for_each(|page| hash.update(page.digest));
@@ -174,6 +200,7 @@ impl Pages {
     }
 }
 
+/// None if it is malformed or longer than that of the largest state.
 fn read_index(bytes: &[u8]) -> Option<(Vec<u16>, Digest)> {
     if bytes.len() > 1 + DIGEST_LEN + 2 * MAX_PAGES {
         return None;
@@ -194,15 +221,18 @@ fn read_index(bytes: &[u8]) -> Option<(Vec<u16>, Digest)> {
     Some((ids, seal))
 }
 
+/// The key of a page's row, relative to the contact.
 fn page_key(id: u16) -> [u8; 3] {
     let [high, low] = id.to_be_bytes();
     [PAGE, high, low]
 }
 
+/// The first 16 bytes of SHA-256.
 fn digest(page: &[u8]) -> Digest {
     truncated(Sha256::new_with_prefix(page))
 }
 
+/// The first 16 bytes of a hash: collisions by accident are out of reach, and nobody gains by making one.
 fn truncated(hash: Sha256) -> Digest {
     let full = hash.finalize();
     let mut digest = [0; DIGEST_LEN];
@@ -217,12 +247,15 @@ struct FreeIds {
 }
 
 impl FreeIds {
+    /// All ids but these are free.
     fn beside(ids: impl Iterator<Item = u16>) -> Self {
         let mut used = vec![false; MAX_PAGES];
         ids.for_each(|id| used[usize::from(id)] = true);
         Self { used, next: 0 }
     }
 
+    /// The smallest free id; it is used from now on.
+    #[expect(clippy::expect_used, reason = "a state has MAX_PAGES pages at most, fewer than ids")]
     fn take(&mut self) -> u16 {
         while self.used[self.next] {
             self.next += 1;
@@ -231,12 +264,15 @@ impl FreeIds {
         u16::try_from(self.next).expect("there are fewer pages than ids")
     }
 
+    /// Whether an id was given out or is kept.
     fn is_used(&self, id: u16) -> bool {
         self.used[usize::from(id)]
     }
 }
 
 /// So much is compared at once.
+///
+/// The compiler turns the comparison of a whole chunk into wide instructions.
 const STRIDE: usize = 256;
 
 /// How many bytes are the same at the beginning of both.
@@ -255,6 +291,8 @@ fn same_end(a: &[u8], b: &[u8]) -> usize {
 }
 
 /// Where the first page of `bytes` ends.
+///
+/// At least [`MIN_PAGE`] and at most [`MAX_PAGE`] bytes, unless the state ends before.
 fn next_cut(bytes: &[u8]) -> usize {
     let end = bytes.len().min(MAX_PAGE);
     let mut hash = 0_u64;

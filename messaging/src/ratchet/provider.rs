@@ -1,4 +1,8 @@
 //! What openmls is lent for one operation: primitives, randomness, a place for its entities, a signature key.
+//!
+//! openmls takes everything by shared reference and keeps nothing: what it may change lies behind cells that live for
+//! one operation. Randomness is lent only to operations that need it, so one that should not draw any fails if it
+//! does.
 
 use std::cell::RefCell;
 
@@ -14,12 +18,16 @@ use super::storage::{Entities, Storage};
 
 /// Lent for one operation, so that nothing behind a cell lives longer than that.
 pub(super) struct Provider<'a> {
+    /// The primitives (libcrux); made once for a session.
     crypto: &'a CryptoProvider,
+    /// The caller's generator, or none.
     rng: LentRng<'a>,
+    /// The entities of the one group.
     storage: Storage<'a>,
 }
 
 impl<'a> Provider<'a> {
+    /// For what draws randomness: creating, sealing, committing.
     pub(super) fn new(
         crypto: &'a CryptoProvider,
         rng: &'a mut dyn CryptoRngCore,
@@ -61,6 +69,7 @@ pub(super) struct LentRng<'a>(RefCell<Option<&'a mut dyn CryptoRngCore>>);
 pub(super) struct NoRandomness;
 
 impl LentRng<'_> {
+    /// Fails where no generator was lent, or the generator itself fails.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
         let mut lent = self.0.borrow_mut();
         lent.as_mut().ok_or(NoRandomness)?.try_fill_bytes(bytes).map_err(|_| NoRandomness)
@@ -84,6 +93,8 @@ impl OpenMlsRand for LentRng<'_> {
 }
 
 /// The signature key of one contact.
+///
+/// Ed25519 (RFC 8032), as the suite says. Each contact has a key of its own.
 pub(super) struct LeafSigner<'a>(pub(super) &'a SigningKey);
 
 impl Signer for LeafSigner<'_> {

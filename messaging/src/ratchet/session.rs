@@ -1,4 +1,8 @@
 //! The live group and what belongs to it.
+//!
+//! Each operation either succeeds whole or leaves the session as it was: openmls changes its group and its entities
+//! step by step, so a copy of the entities is taken before, and the group is read from it again if a step fails. The
+//! copy is cheap, for entities are shared until they change.
 
 mod open;
 mod setup;
@@ -22,12 +26,19 @@ use crate::PublicKey;
 ///
 /// Two sessions are equal if they would be stored alike.
 pub struct Session {
+    /// The live group, as openmls holds it; everything in it is in `entities` too.
     group: MlsGroup,
+    /// What openmls stored of the group: the state that is written out.
     entities: Entities,
+    /// Who was heard in this epoch, and which commit still rides along.
     turn: Turn,
+    /// What the store holds of this session.
     pages: Pages,
+    /// Whether something changed since the last [`take_changes`](Self::take_changes).
     changed: bool,
+    /// Our signature key in this group, from the key package it was begun with.
     signing: SigningKey,
+    /// The primitives; they hold a random generator of their own, seeded by the operating system.
     crypto: CryptoProvider,
 }
 
@@ -54,6 +65,10 @@ impl Session {
     ///
     /// The changes must be stored before the result is sent: a second message made from the same state would
     /// use the same key.
+    ///
+    /// # Errors
+    /// [`SealError::Length`] above [`MAX_PLAINTEXT`]; [`SealError::Exhausted`] if there is no randomness or the epoch
+    /// has no numbers left.
     pub fn seal(
         &mut self,
         rng: &mut dyn CryptoRngCore,
@@ -80,6 +95,10 @@ impl Session {
 
     /// Which group this is.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "the length of the group id was checked when the session was joined or loaded, and ours is 16 bytes"
+    )]
     pub fn incarnation(&self) -> Incarnation {
         Incarnation(self.group.group_id().as_slice().try_into().expect("checked when joined or loaded"))
     }
@@ -92,18 +111,30 @@ impl Session {
 
     /// The key that signs what the peer says here.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "both members and their keys were checked when the session was joined or loaded, and after each commit"
+    )]
     pub fn peer_leaf_key(&self) -> PublicKey {
         state::leaf_key(&self.group, self.peer()).expect("checked when joined or loaded")
     }
 
     /// A secret that both have in this epoch, and nobody else; another one in the next epoch.
+    ///
+    /// RFC 9420, section 8.5, with an empty context. To be taken from the first epoch where it must last: later
+    /// epochs give others.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "a member of an active group can derive 32 bytes (RFC 9420, section 8.5)"
+    )]
     pub fn export(&self, label: &str) -> Zeroizing<[u8; 32]> {
         let secret = self.group.export_secret(&self.crypto, label, &[], 32).map(Zeroizing::new);
         let secret = secret.expect("a member can derive 32 bytes");
         Zeroizing::new(secret.as_slice().try_into().expect("32 bytes were asked for"))
     }
 
+    /// Commits if asked to, then encrypts. `None` leaves group and entities half changed: the caller rolls back.
     fn try_seal(&mut self, rng: &mut dyn CryptoRngCore, plaintext: &[u8], commit: bool) -> Option<Sealed> {
         if commit {
             self.commit(rng)?;
@@ -140,11 +171,18 @@ impl Session {
         self.epoch() % 2 == u64::from(member.u32())
     }
 
+    /// The other of the two leaves.
     fn peer(&self) -> LeafNodeIndex {
         LeafNodeIndex::new(1 - self.group.own_leaf_index().u32())
     }
 
     /// Undoes an operation that failed half-way.
+    ///
+    /// The group is read again from the entities of before, which hold all of it.
+    #[expect(
+        clippy::expect_used,
+        reason = "the entities are those from which the group was read or to which it was written before"
+    )]
     fn roll_back(&mut self, (entities, turn): (Entities, Turn)) {
         let id = self.incarnation();
         self.entities = entities;

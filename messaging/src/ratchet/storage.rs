@@ -2,6 +2,10 @@
 //!
 //! Values are postcard: no field names, no types, half the size of CBOR. Keys are one byte, for there is one
 //! group; only key pairs of an epoch carry more. The configuration is not stored: it is the program's.
+//!
+//! openmls names entities by group and kind; here the group is left out, since a map holds one. What MLS would keep
+//! for many groups or for other uses (proposals in a queue, update keys, signature keys) is refused: an operation
+//! that asks for it is one that this program never makes.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,7 +18,7 @@ use zeroize::Zeroizing;
 
 const V: u16 = CURRENT_VERSION;
 
-/// The entities of a group. Cheap to clone: an operation that fails half-way puts the old map back.
+/// The entities of a group. Cheap to clone: an operation that fails half-way restores the old map.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Entities(BTreeMap<Vec<u8>, Arc<Zeroizing<Vec<u8>>>>);
 
@@ -41,17 +45,21 @@ enum Slot {
 /// Why an entity could not be kept or found.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StorageError {
+    /// A value could not be encoded or decoded.
     #[error("a stored entity is malformed")]
     Malformed,
+    /// See the note on proposals and keys in the implementation.
     #[error("this group uses no such entity")]
     Unused,
 }
 
 impl Entities {
+    /// Puts an entity under its key, in place of one that is there.
     pub(super) fn insert(&mut self, key: Vec<u8>, value: Zeroizing<Vec<u8>>) {
         self.0.insert(key, Arc::new(value));
     }
 
+    /// All entities in the order of their keys: the order in which they are written out.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.0.iter().map(|(key, value)| (key.as_slice(), value.as_slice()))
     }
@@ -63,6 +71,8 @@ impl Entities {
 }
 
 /// The entities, lent for one operation.
+///
+/// A cell, because openmls writes through a shared reference; it is never borrowed across a call into openmls.
 pub(super) struct Storage<'a>(RefCell<&'a mut Entities>);
 
 impl<'a> Storage<'a> {
@@ -70,15 +80,18 @@ impl<'a> Storage<'a> {
         Self(RefCell::new(entities))
     }
 
+    /// Encodes a value and keeps it.
     fn put(&self, key: Vec<u8>, value: &impl Serialize) -> Result<(), StorageError> {
         self.0.borrow_mut().insert(key, encode(value)?);
         Ok(())
     }
 
+    /// Decodes a value; none if it is not there.
     fn find<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StorageError> {
         self.0.borrow().0.get(key).map(|bytes| decode(bytes)).transpose()
     }
 
+    /// Removes a value; it is no error if it is not there.
     fn remove(&self, key: &[u8]) -> Result<(), StorageError> {
         self.0.borrow_mut().0.remove(key);
         Ok(())
@@ -91,6 +104,8 @@ pub(super) fn encode(value: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, Stora
 }
 
 /// The value of all of `bytes`, or an error.
+///
+/// Bytes that remain are an error: a value has one encoding.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageError> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
@@ -99,6 +114,7 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageErro
 }
 
 impl Slot {
+    /// The key of an entity of which a group has one.
     fn key(self) -> Vec<u8> {
         vec![self as u8]
     }

@@ -1,4 +1,9 @@
 //! How requests and responses are written: a tag, then the fields, big-endian; lists and texts behind their length.
+//!
+//! One message has one encoding; a reader takes exactly that and nothing after it. Lengths are checked against the
+//! longest message before anything is read, and every count against its bound before anything is allocated. Requests
+//! and responses have tags of their own, so the one cannot be read as the other by more than accident: the stream
+//! says which it is.
 
 use autonomy_codec::{Reader, put_bytes_u16};
 
@@ -34,6 +39,7 @@ pub enum MalformedMessage {
     Field,
 }
 
+/// First bytes of messages, tickets and refusals. Numbers are never used again for another meaning.
 mod tag {
     pub(super) const OPEN: u8 = 1;
     pub(super) const DEPOSIT: u8 = 2;
@@ -98,6 +104,10 @@ impl Request {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else.
+    ///
+    /// # Errors
+    /// [`MalformedMessage`] says whether it is the length, the kind or a field. A malformed frame within a deposit is
+    /// a field.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedMessage> {
         let (kind, mut reader) = start(bytes, MAX_REQUEST)?;
         let reader = &mut reader;
@@ -142,6 +152,9 @@ impl Response {
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else.
+    ///
+    /// # Errors
+    /// [`MalformedMessage`] says whether it is the length, the kind or a field.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedMessage> {
         let (kind, mut reader) = start(bytes, MAX_RESPONSE)?;
         let reader = &mut reader;
@@ -157,6 +170,7 @@ impl Response {
 }
 
 impl Ticket {
+    /// A tag, and what proves the right.
     fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Open => out.push(tag::TICKET_OPEN),
@@ -183,6 +197,7 @@ impl Ticket {
 }
 
 impl Refusal {
+    /// A tag, and what the refusal carries.
     fn write(self, out: &mut Vec<u8>) {
         match self {
             Self::UnknownQueue => out.push(tag::UNKNOWN_QUEUE),
@@ -227,16 +242,19 @@ fn start(bytes: &[u8], most: usize) -> Result<(u8, Reader<'_>), MalformedMessage
     Ok((*kind, Reader::new(rest)))
 }
 
+/// Tag, queue and a capability: what four of the requests begin with.
 fn put_right(out: &mut Vec<u8>, tag: u8, queue: &QueueId, right: &Capability) {
     out.push(tag);
     out.extend_from_slice(queue.as_bytes());
     out.extend_from_slice(right.as_bytes());
 }
 
+/// A queue and a capability.
 fn read_right(reader: &mut Reader<'_>) -> Option<(QueueId, Capability)> {
     Some((QueueId::from_bytes(reader.array()?), Capability::from_bytes(reader.array()?)))
 }
 
+/// The flag before the notice is 0 or 1 and nothing else.
 fn read_open(reader: &mut Reader<'_>) -> Option<Request> {
     Some(Request::Open {
         queue: QueueId::from_bytes(reader.array()?),
@@ -251,20 +269,24 @@ fn read_open(reader: &mut Reader<'_>) -> Option<Request> {
     })
 }
 
+/// Bytes behind a length of two bytes, at most [`MAX_NOTICE`].
 fn read_notice(reader: &mut Reader<'_>) -> Option<QueueNotice> {
     QueueNotice::new(reader.bytes_u16()?.to_vec())
 }
 
+/// At most [`MAX_SUBSCRIBED`] pairs; none at all is a subscription to nothing.
 fn read_subscription(reader: &mut Reader<'_>) -> Option<Request> {
     let count = reader.u8().filter(|count| usize::from(*count) <= MAX_SUBSCRIBED)?;
     (0..count).map(|_| read_right(reader)).collect::<Option<_>>().map(Request::Subscribe)
 }
 
+/// A right, and the last number that is safe.
 fn read_ack(reader: &mut Reader<'_>) -> Option<Request> {
     let (queue, collect) = read_right(reader)?;
     Some(Request::Ack { queue, collect, up_to: reader.u64()? })
 }
 
+/// A queue, a number and a blob of fixed length.
 fn read_pushed(reader: &mut Reader<'_>) -> Option<Response> {
     Some(Response::Pushed {
         queue: QueueId::from_bytes(reader.array()?),

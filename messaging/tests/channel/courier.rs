@@ -113,7 +113,7 @@ fn a_relay_that_fails_or_is_silent_is_replaced_by_the_next() {
 }
 
 #[test]
-fn a_dead_pod_is_asked_with_one_shipment_less_and_less_often() {
+fn silent_pod_gets_single_probes_with_growing_pauses() {
     let mut harness = Harness::new(1, 0);
     let items: Vec<Pending<u64>> = (0..100).map(|key| part(key, 11_500)).collect();
     let mut now = NOW;
@@ -237,7 +237,7 @@ fn after_a_restart_everything_is_due_again() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_delays_nothing() {
+fn clock_set_back_delays_no_delivery() {
     let mut harness = Harness::new(1, 3);
     let items = [part(0, 100)];
     let direct = harness.ship(NOW * 1_000, &items);

@@ -35,7 +35,7 @@ fn all_came(world: &World, messages: u64) {
 }
 
 #[test]
-fn over_a_good_link_every_word_is_sent_once() {
+fn over_a_good_link_every_message_is_sent_once() {
     let mut world = World::new(1, GOOD, &[Own, Relay, Relay, Relay], true);
     talk(&mut world, 100, 5);
     world.run(2_000);
@@ -65,7 +65,7 @@ fn with_both_pods_out_of_reach_relays_do() {
 }
 
 #[test]
-fn one_living_relay_of_three_is_enough() {
+fn one_working_relay_of_three_is_enough() {
     for (seed, kinds) in [
         (1, [Dead, Relay, Dead, Dead]),
         (2, [Dead, Dead, Relay, Full]),
@@ -138,7 +138,7 @@ fn crashes_at_any_moment_change_nothing() {
 }
 
 #[test]
-fn people_without_a_pod_in_reach_talk_by_relays_alone() {
+fn pods_out_of_reach_exchange_messages_by_relays() {
     let mut world = World::new(6, BAD, &[Relay, Relay, Relay], false);
     talk(&mut world, 50, 10);
     world.run(200_000);
@@ -146,7 +146,7 @@ fn people_without_a_pod_in_reach_talk_by_relays_alone() {
 }
 
 #[test]
-fn a_contact_who_is_away_for_three_weeks_costs_little() {
+fn contact_away_for_three_weeks_costs_few_frames() {
     let mut world = World::new(7, GOOD, &[Own, Relay, Relay, Relay], true);
     world.set_online(1, false);
     for log in 0..20 {

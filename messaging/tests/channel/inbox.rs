@@ -66,7 +66,7 @@ fn a_message_waits_for_its_parts_and_its_turn() {
 }
 
 #[test]
-fn nobody_can_make_us_hold_more_than_a_window() {
+fn held_parts_never_exceed_the_window() {
     let (mut inbox, mut kept) = (Inbox::new(HERE), Kept::default());
     for seq in 0..5 {
         kept.feed(&mut inbox, seq, if seq == 0 { START } else { MIDDLE });
@@ -81,7 +81,7 @@ fn nobody_can_make_us_hold_more_than_a_window() {
 }
 
 #[test]
-fn parts_that_make_no_sense_do_not_stop_the_order() {
+fn malformed_parts_do_not_stop_the_order() {
     let origin = Some(Origin { incarnation: HERE, last: 3 });
     let nonsense = [
         PartShape { len: MAX_PART + 1, ..WHOLE },
@@ -167,7 +167,7 @@ fn a_message_of_an_earlier_group_is_known_again() {
 }
 
 #[test]
-fn a_message_that_keeps_coming_is_not_forgotten_over_new_ones() {
+fn recurring_message_stays_known_among_new_ones() {
     let mut inbox = Inbox::new(HERE);
     let _ = inbox.accept(0, WHOLE);
     let again = PartShape { origin: Some(Origin { incarnation: HERE, last: 0 }), ..WHOLE };

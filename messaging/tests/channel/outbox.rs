@@ -59,7 +59,7 @@ fn nonsense_is_not_queued() {
 }
 
 #[test]
-fn a_full_outbox_says_so_until_something_is_delivered() {
+fn full_outbox_refuses_until_something_is_delivered() {
     let mut outbox = Outbox::new(HERE);
     for log in 0..MAX_QUEUED_PARTS {
         outbox.queue(log, 100).unwrap();
@@ -91,7 +91,7 @@ fn delivered_is_what_was_shown_and_no_more() {
 }
 
 #[test]
-fn a_forged_receipt_settles_nothing() {
+fn forged_receipt_settles_no_message() {
     let mut outbox = Outbox::new(HERE);
     for log in 0..4 {
         outbox.queue(log, 10).unwrap();

@@ -6,7 +6,7 @@ use autonomy_messaging::{Budget, MAX_CALLS, RelayAudit, SUSPECT_AFTER};
 use proptest::prelude::*;
 
 #[test]
-fn a_thousand_dead_contacts_leave_room_for_a_live_one() {
+fn thousand_silent_contacts_leave_room_for_another() {
     let mut budget = Budget::new(MAX_CALLS);
     (0..1_000).for_each(|contact| budget.ask(contact, true));
     let probes = std::iter::from_fn(|| budget.grant()).count();

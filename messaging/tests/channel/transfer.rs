@@ -77,7 +77,7 @@ fn empty_file_needs_no_chunks() {
 }
 
 #[test]
-fn a_forged_receipt_completes_nothing() {
+fn forged_receipt_completes_no_file() {
     let mut out = Outgoing::new(file(50_000), MAX_FILE).unwrap();
     out.mark_sent(0);
     assert_eq!(out.acknowledge(&Window::below(5)), Err(Forged { claimed: 4, sent: 1 }));
@@ -86,7 +86,7 @@ fn a_forged_receipt_completes_nothing() {
 }
 
 #[test]
-fn a_file_longer_than_allowed_does_not_begin() {
+fn file_longer_than_allowed_is_refused() {
     assert_eq!(Incoming::new(file(101), 100), Err(FileTooLong { size: 101, limit: 100 }));
     let most = FileTooLong { size: MAX_FILE + 1, limit: MAX_FILE };
     assert_eq!(Outgoing::new(file(MAX_FILE + 1), u64::MAX), Err(most));

@@ -2,7 +2,7 @@
 
 use autonomy_messaging::{
     CHUNK_LEN, FileContent, TransferId,
-    messenger::{Command, ContactId, FileState, FileView, MAX_LOADED, MailAnswer, Notice},
+    messenger::{Command, ContactId, FileState, FileView, MAX_LOADED, MailAnswer, Notice, RefusedBecause},
     payload::FileName,
 };
 use sha2::{Digest as _, Sha256};
@@ -87,7 +87,7 @@ fn a_file_goes_on_where_it_was_after_both_pods_were_killed() {
 }
 
 #[test]
-fn a_file_over_the_limit_is_declined_and_its_sender_told() {
+fn file_over_the_limit_is_declined_and_reported() {
     let mut world = World::new(2, 0);
     let (alice, bob) = contacts(&mut world);
     world.command(ALICE, Command::SetFileLimit(bob, 10_000));
@@ -99,6 +99,26 @@ fn a_file_over_the_limit_is_declined_and_its_sender_told() {
     let taken = send(&mut world, BOB, alice, &file(10_000));
     world.pass(HOUR);
     assert_eq!(view(&mut world, ALICE, bob, taken).state, FileState::Complete);
+}
+
+#[test]
+fn last_chunks_for_a_blocked_contact_are_refused() {
+    let mut world = World::new(2, 0);
+    let (alice, _) = contacts(&mut world);
+    let bytes = file(10_000);
+    let name = FileName::new("letter.pdf").unwrap();
+    let offer = Command::OfferFile { contact: alice, name, content: content(&bytes) };
+    let MailAnswer::File(offered) = world.command(BOB, offer) else { panic!() };
+    world.command(BOB, Command::SetBlocked(alice, true));
+    let transfer = offered.transfer;
+    let load = || Command::LoadFile { contact: alice, transfer, first: 0, bytes: bytes.clone().into() };
+    let refusal = world.try_command(BOB, load()).unwrap_err();
+    assert!(matches!(refusal, RefusedBecause::Conflict(why) if why.contains("blocked")));
+    assert_eq!(view(&mut world, BOB, alice, transfer).state, FileState::Loading);
+    world.command(BOB, Command::SetBlocked(alice, false));
+    world.command(BOB, load());
+    world.pass(HOUR);
+    assert_eq!(view(&mut world, BOB, alice, transfer).state, FileState::Complete);
 }
 
 #[test]

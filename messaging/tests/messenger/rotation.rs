@@ -90,7 +90,7 @@ fn reset_with_newer_certificate_supersedes_the_older() {
 }
 
 #[test]
-fn a_new_onion_address_is_told_directly() {
+fn new_onion_address_reaches_contacts_directly() {
     let mut world = World::new(2, 0);
     let pair = contacts(&mut world);
     world.adopt(ALICE, 2, NEW_KEY, place(120));
@@ -100,7 +100,7 @@ fn a_new_onion_address_is_told_directly() {
 }
 
 #[test]
-fn a_new_onion_address_is_told_through_a_relay_that_survives() {
+fn new_onion_address_reaches_contacts_by_a_relay() {
     let mut world = World::new(2, 3);
     world.add_relays(ALICE);
     world.add_relays(BOB);

@@ -119,7 +119,7 @@ fn talk(seed: u64) -> (u32, u64, Vec<OpenError>) {
 }
 
 #[test]
-fn everything_arrives_though_nobody_is_ever_there() {
+fn messages_arrive_without_common_online_time() {
     for seed in [11, 12] {
         let (visits, epochs, failures) = talk(seed);
         println!("seed {seed}: {visits} visits, {epochs} epochs");

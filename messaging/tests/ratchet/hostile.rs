@@ -36,7 +36,7 @@ fn assert_refused(side: &mut Side, sealed: &Sealed, expected: OpenError) {
 }
 
 #[test]
-fn another_program_that_keeps_to_the_rules_is_understood() {
+fn other_program_with_the_same_rules_interoperates() {
     let (mut raw, mut side) = with_raw();
     let sealed = raw.commit(Vec::new());
     assert_eq!(side.open(&sealed).unwrap(), b"after");

@@ -116,7 +116,7 @@ fn a_key_package_comes_back_from_a_backup() {
 }
 
 #[test]
-fn nobody_talks_to_themselves() {
+fn session_with_the_own_key_package_is_refused() {
     let own = key_package(1);
     let error = Session::create(&mut StdRng::seed_from_u64(1), &own, &public_of(&own), &psk(1)).unwrap_err();
     assert_eq!(error, CreateError::KeyPackage);

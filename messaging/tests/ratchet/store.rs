@@ -151,7 +151,7 @@ fn stale_session_state_is_detected() {
 }
 
 #[test]
-fn an_old_copy_within_an_epoch_repeats_itself() {
+fn sending_from_an_old_copy_is_seen_as_a_repeat() {
     let (mut creator, mut joiner) = pair(1);
     creator.store();
     let mut old = creator.stored();
@@ -162,7 +162,7 @@ fn an_old_copy_within_an_epoch_repeats_itself() {
 
 /// Live sessions may be kept wherever the node is.
 #[test]
-fn a_session_can_be_kept_anywhere() {
+fn sessions_are_send_and_sync() {
     fn anywhere<T: Send + Sync + 'static>() {}
     anywhere::<Session>();
 }

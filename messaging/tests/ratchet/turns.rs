@@ -113,7 +113,7 @@ fn late_messages_open_for_eight_epochs() {
 }
 
 #[test]
-fn everything_stays_within_its_bounds() {
+fn encodings_stay_within_their_bounds() {
     let (mut creator, mut joiner) = pair(1);
     let mut plaintext = vec![0; MAX_PLAINTEXT];
     rand::rngs::StdRng::seed_from_u64(1).fill(plaintext.as_mut_slice());

@@ -12,6 +12,7 @@ use super::AccountError;
 pub struct AccountId([u8; 16]);
 
 impl AccountId {
+    /// The first 16 bytes of SHA-256 of the descriptor with its checksum.
     pub(crate) fn of(descriptor: &str) -> Self {
         use sha2::{Digest, Sha256};
         let hash: [u8; 32] = Sha256::digest(descriptor.as_bytes()).into();
@@ -21,11 +22,13 @@ impl AccountId {
     }
 
     /// Takes an id as [`AccountId::to_bytes`] gave it.
+    #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
     /// The id's bytes.
+    #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {
         self.0
     }

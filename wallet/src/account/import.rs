@@ -10,10 +10,15 @@ pub const CORE_IMPORT_RANGE: u32 = 1000;
 /// One entry of `importdescriptors`.
 #[derive(Serialize)]
 struct Request {
+    /// A single-path descriptor with its checksum.
     desc: String,
+    /// Core takes new addresses from it.
     active: bool,
+    /// Whether they are change.
     internal: bool,
+    /// First and last index.
     range: [u32; 2],
+    /// From when on Core searches the chain, seconds since 1970.
     timestamp: u64,
 }
 
@@ -22,6 +27,7 @@ impl AccountMap {
     /// checksum, searched from the birthday.
     ///
     /// Use a wallet made with `createwallet "name" disable_private_keys=true blank=true`.
+    #[expect(clippy::expect_used, reason = "plain values always have a JSON form")]
     pub fn core_import(&self) -> serde_json::Value {
         let requests: Vec<Request> = self
             .single_path_descriptors()

@@ -24,7 +24,7 @@ pub struct LabelError;
 impl MemberLabel {
     /// The platform key, on the device.
     pub const P: Self = Self(Cow::Borrowed("P"));
-    /// The recovery key, split at birth.
+    /// The recovery key, split as soon as it is drawn.
     pub const R: Self = Self(Cow::Borrowed("R"));
     /// The gordian key, in the pod.
     pub const G: Self = Self(Cow::Borrowed("G"));
@@ -42,6 +42,7 @@ impl MemberLabel {
     }
 
     /// The text.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

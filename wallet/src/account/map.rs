@@ -79,6 +79,10 @@ impl AccountMap {
         Self::of_parsed(text, parsed, labels, name.into(), network, birthday)
     }
 
+    /// The map that a parsed descriptor stands for.
+    /// # Errors
+    /// [`AccountError::Members`] for another number of labels than keys, [`AccountError::Foreign`] where this wallet
+    /// would write the text in another way, and whatever stands against such a map.
     pub(super) fn of_parsed(
         text: &str,
         parsed: Parsed,
@@ -100,6 +104,7 @@ impl AccountMap {
         Ok(map)
     }
 
+    /// Holds the members against the rules of their kind, and writes the descriptor.
     fn assemble(plan: Plan, announced: &[Member]) -> Result<Self, AccountError> {
         let members = rules::admit(&plan, announced)?;
         let parts = Parts { kind: plan.kind, threshold: plan.threshold, members: &members };
@@ -206,6 +211,7 @@ impl AccountMap {
         self.members.iter().find(|member| member.keys().contains(key))
     }
 
+    /// What the descriptor is written from.
     pub(super) fn parts(&self) -> Parts<'_> {
         Parts { kind: self.plan.kind, threshold: self.plan.threshold, members: &self.members }
     }
@@ -219,12 +225,14 @@ impl AccountMap {
     ///
     /// # Errors
     /// [`AccountError::AddressIndex`] from 2³¹ on.
+    #[expect(clippy::expect_used, reason = "every P2WSH script has an address form (BIP-173)")]
     pub fn address(&self, keychain: Keychain, index: u32) -> Result<Address, AccountError> {
         let script = self.script_pubkey(keychain, index)?;
         Ok(Address::from_script(&script, self.plan.network).expect("P2WSH scripts have an address form"))
     }
 
     /// The first receiving address: what members compare.
+    #[expect(clippy::expect_used, reason = "index 0 is in range")]
     pub fn first_address(&self) -> Address {
         self.address(Keychain::External, 0).expect("0 is in range")
     }

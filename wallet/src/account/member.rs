@@ -36,11 +36,13 @@ pub enum MemberKeys {
 
 impl Member {
     /// A member of one key.
+    #[must_use]
     pub fn new(label: MemberLabel, key: MemberKey) -> Self {
         Self { label, keys: MemberKeys::Key(key) }
     }
 
     /// All keys of the member, in the order of the descriptor.
+    #[must_use]
     pub fn keys(&self) -> &[MemberKey] {
         match &self.keys {
             MemberKeys::Key(key) => std::slice::from_ref(key),
@@ -49,6 +51,7 @@ impl Member {
     }
 
     /// How many of its keys must sign for the member.
+    #[must_use]
     pub fn threshold(&self) -> usize {
         match &self.keys {
             MemberKeys::Key(_) => 1,

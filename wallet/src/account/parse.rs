@@ -1,4 +1,7 @@
 //! From a descriptor to the parts it was written from.
+//!
+//! Miniscript's parser says whether the text is a descriptor; the outline below says which of our two shapes it has.
+//! Neither is believed: the map is built from the parts and must give the same text again.
 
 use std::str::FromStr;
 
@@ -10,13 +13,17 @@ use crate::miniscript::{Descriptor, ForEachKey};
 
 /// What a descriptor says. The caller writes it again and compares: only that makes it one of ours.
 pub(super) struct Parsed {
+    /// By the shape, and by whether a key has the form of a recovery key.
     pub(super) kind: MapKind,
+    /// As the text says it; held against the rules when the map is built.
     pub(super) threshold: u8,
     /// The members' keys, in the order of the text.
     pub(super) keys: Vec<MemberKey>,
 }
 
 impl Parsed {
+    /// # Errors
+    /// [`AccountError::Descriptor`] where it is no descriptor, [`AccountError::Foreign`] where it is none of ours.
     pub(super) fn read(text: &str) -> Result<Self, AccountError> {
         let script = Outline::read(text, &parse_bounded(text)?)?;
         let keys: Vec<_> = script.keys.iter().map(|key| member_key(key)).collect::<Result<_, _>>()?;
@@ -33,6 +40,7 @@ impl Parsed {
     }
 
     /// Labels for members of whom only the keys are known: those of the personal kind, else fingerprints.
+    #[expect(clippy::expect_used, reason = "eight hexadecimal digits are a label")]
     pub(super) fn default_labels(&self) -> Vec<MemberLabel> {
         if self.kind != MapKind::Shared {
             return MemberLabel::PERSONAL.to_vec();
@@ -61,6 +69,7 @@ fn parse_bounded(text: &str) -> Result<Ranged, AccountError> {
 
 /// The outline of one of the two scripts that are written here.
 struct Outline {
+    /// Signatures that are needed.
     threshold: u8,
     /// Key expressions of the members, in the order of the text.
     keys: Vec<String>,
@@ -69,6 +78,7 @@ struct Outline {
 }
 
 impl Outline {
+    /// The parts by the beginning of the text; anything else is foreign.
     fn read(text: &str, parsed: &Ranged) -> Result<Self, AccountError> {
         let mut keys = Vec::new();
         parsed.for_each_key(|key| {
@@ -87,11 +97,13 @@ impl Outline {
     }
 }
 
+/// The number before the first comma.
 fn threshold(rest: &str) -> Result<u8, AccountError> {
     let number = rest.split(',').next().and_then(|number| number.parse().ok());
     number.ok_or(AccountError::Foreign("the threshold is not a number"))
 }
 
+/// The number within `older(…)`, which BIP-68 bounds.
 fn lock(rest: &str) -> Result<u32, AccountError> {
     let blocks = rest
         .split_once("older(")
@@ -102,6 +114,7 @@ fn lock(rest: &str) -> Result<u32, AccountError> {
     Ok(blocks)
 }
 
+/// A key expression without the keychain steps and the wildcard that all of ours end with.
 fn member_key(expression: &str) -> Result<MemberKey, AccountError> {
     let text = expression.strip_suffix("/<0;1>/*");
     let text = text.ok_or(AccountError::Foreign("a key does not end in /<0;1>/*"))?;

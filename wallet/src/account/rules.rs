@@ -1,4 +1,7 @@
 //! Which members an account may have: the rules of each [`MapKind`].
+//!
+//! These rules are the same for whoever makes a map and whoever is sent one: there is no other way to an
+//! [`AccountMap`](super::AccountMap).
 
 use super::label::is_one_line;
 use super::{
@@ -74,6 +77,7 @@ fn shared(plan: &Plan, announced: &[Member]) -> Result<Vec<Member>, AccountError
     Ok(members)
 }
 
+/// Both bounds included.
 fn check_threshold(found: u8, least: u8, most: u8) -> Result<(), AccountError> {
     if (least..=most).contains(&found) {
         return Ok(());
@@ -81,6 +85,7 @@ fn check_threshold(found: u8, least: u8, most: u8) -> Result<(), AccountError> {
     Err(AccountError::Threshold { found, least, most })
 }
 
+/// The member with this label, of whom there must be one.
 fn once<'a>(announced: &'a [Member], label: &MemberLabel) -> Result<&'a Member, AccountError> {
     let mut found = announced.iter().filter(|member| member.label == *label);
     match (found.next(), found.count()) {
@@ -92,6 +97,7 @@ fn once<'a>(announced: &'a [Member], label: &MemberLabel) -> Result<&'a Member, 
     }
 }
 
+/// Whether its one key has the form that its place asks for.
 fn check_form(member: &Member, expected: KeyForm) -> Result<(), AccountError> {
     if member.key()?.form() == expected {
         return Ok(());

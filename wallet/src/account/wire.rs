@@ -27,6 +27,7 @@ pub enum MapBytesError {
 }
 
 /// Kind, threshold and keys stand in the descriptor, and nowhere else: two copies could differ.
+/// The form on disk and on the wire.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
@@ -42,6 +43,7 @@ struct Wire {
 
 impl AccountMap {
     /// The canonical bytes: compact JSON with the fields in one fixed order. Equal maps give equal bytes.
+    #[expect(clippy::expect_used, reason = "a map of plain values always has a JSON form")]
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a map of plain values always has a JSON form")
     }
@@ -77,6 +79,7 @@ impl From<&AccountMap> for Wire {
 }
 
 impl Wire {
+    /// Builds the map from its descriptor, and compares it with what the form claims.
     fn rebuild(self) -> Result<AccountMap, AccountError> {
         if self.version != VERSION {
             return Err(AccountError::Foreign("a newer version of the account map; update this program"));

@@ -43,6 +43,8 @@ pub(super) fn check(
     Ok(fee)
 }
 
+/// # Errors
+/// [`Refusal::AmountRange`] where they add up to more than 21 million bitcoin.
 fn sum(mut amounts: impl Iterator<Item = Amount>, what: &'static str) -> Result<Amount, Refusal> {
     amounts
         .try_fold(Amount::ZERO, |sum, amount| sum.checked_add(amount))
@@ -57,11 +59,14 @@ fn signed_weight(map: &AccountMap, tx: &Transaction) -> Weight {
 
 /// The largest witness an input of the account can have (which includes the recovery branch; the members' is not
 /// smaller by much), with the byte that counts its items: miniscript gives only what a signature adds to that.
+#[expect(clippy::expect_used, reason = "scripts of checked account maps can be satisfied")]
 fn witness_weight(map: &AccountMap) -> Weight {
     let satisfied = map.flat(Keychain::External).max_weight_to_satisfy();
     satisfied.expect("scripts of this kind can be satisfied") + Weight::from_wu(1)
 }
 
+///
+/// Absolute, by rate, and as a share of what is paid; small fees are exempt from the last.
 fn check_limits(rules: &Rules<'_>, fee: Fee, outputs: &[CheckedOutput]) -> Result<(), Refusal> {
     let limits = &rules.policy.fees;
     if fee.amount > limits.absolute {

@@ -10,9 +10,13 @@ use crate::bitcoin::{EcdsaSighashType, OutPoint, Sequence, Transaction, TxIn, Tx
 
 /// An input that is ours, with all that is needed to sign it.
 pub(super) struct CheckedInput {
+    /// The coin.
     pub(super) outpoint: OutPoint,
+    /// Its amount and script, from the previous transaction whose id was verified.
     pub(super) txout: TxOut,
+    /// The whole previous transaction, for signers that verify it themselves.
     pub(super) previous: Transaction,
+    /// The address of ours that the script belongs to.
     pub(super) own: OwnScript,
 }
 
@@ -33,6 +37,7 @@ pub(super) fn check_all(
     pairs.map(|(input, (txin, fields))| check_one(rules, input, txin, fields)).collect()
 }
 
+/// One coin, one input: the second would be refused by every node.
 fn check_distinct(tx: &Transaction) -> Result<(), Refusal> {
     let mut seen = HashMap::new();
     for (input, txin) in tx.input.iter().enumerate() {
@@ -43,6 +48,8 @@ fn check_distinct(tx: &Transaction) -> Result<(), Refusal> {
     Ok(())
 }
 
+///
+/// The order is that of cost: what the bytes say, then the previous transaction, then the chain, then one derivation.
 fn check_one(rules: &Rules<'_>, input: usize, txin: &TxIn, fields: &Input) -> Result<CheckedInput, Refusal> {
     let outpoint = txin.previous_output;
     check_sequence(input, txin)?;
@@ -70,6 +77,7 @@ fn check_sequence(input: usize, txin: &TxIn) -> Result<(), Refusal> {
     Err(Refusal::Sequence { input, found: txin.sequence.to_consensus_u32() })
 }
 
+/// Only what a PSBT to be signed here may ask for: SIGHASH_ALL, no redeem script, nothing final.
 fn check_fields(input: usize, fields: &Input) -> Result<(), Refusal> {
     let all = EcdsaSighashType::All.to_u32();
     if let Some(asked) = fields.sighash_type.filter(|asked| asked.to_u32() != all) {
@@ -95,6 +103,7 @@ fn previous_transaction(input: usize, outpoint: OutPoint, fields: &Input) -> Res
     Ok(previous)
 }
 
+/// A copy that agrees with the previous transaction is superfluous; one that does not is a lie.
 fn check_witness_utxo(input: usize, txout: &TxOut, fields: &Input) -> Result<(), Refusal> {
     let Some(claimed) = &fields.witness_utxo else { return Ok(()) };
     if claimed.value != txout.value {
@@ -106,6 +115,7 @@ fn check_witness_utxo(input: usize, txout: &TxOut, fields: &Input) -> Result<(),
     Ok(())
 }
 
+/// What this side knows of the coin; a device without a chain source knows nothing and says so.
 fn check_standing(rules: &Rules<'_>, input: usize, outpoint: OutPoint, txout: &TxOut) -> Result<(), Refusal> {
     match rules.view.standing(&outpoint) {
         Standing::Unspent(known) if known == *txout => Ok(()),
@@ -120,6 +130,7 @@ fn check_standing(rules: &Rules<'_>, input: usize, outpoint: OutPoint, txout: &T
     }
 }
 
+/// The coin must be ours, at an address within the gap limit.
 fn own_input(
     rules: &Rules<'_>,
     input: usize,

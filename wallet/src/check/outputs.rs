@@ -30,6 +30,7 @@ pub(super) fn check_all(
     pairs.map(|(output, (txout, fields))| check_one(rules, output, txout, fields)).collect()
 }
 
+/// An output must have an address and be no dust (Bitcoin Core's relay rule).
 fn check_one(
     rules: &Rules<'_>,
     output: usize,
@@ -91,6 +92,10 @@ pub(super) fn check_intent(outputs: &[CheckedOutput], intent: &Intent) -> Result
     Ok(())
 }
 
+/// The output that pays a recipient; the amount does not matter where all of the account is sent.
+/// # Errors
+/// [`Refusal::AmountChanged`] where they are paid another amount, [`Refusal::RecipientMissing`] where they are not
+/// paid.
 fn output_for(
     outputs: &[CheckedOutput],
     left: &[usize],

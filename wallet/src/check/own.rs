@@ -16,9 +16,13 @@ pub(super) type Hints = BTreeMap<secp256k1::PublicKey, KeySource>;
 /// One address of the account, derived from the stored map.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct OwnScript {
+    /// Receiving or change.
     pub(super) keychain: Keychain,
+    /// Its number on that keychain.
     pub(super) index: u32,
+    /// The output script.
     pub(super) script: ScriptBuf,
+    /// What the output script is the hash of.
     pub(super) witness_script: ScriptBuf,
     /// The members' keys at this address, in the order of the map's keys, each with the position of its member.
     /// The key of the time-locked branch is left out: it must neither sign nor be taken for a member here.
@@ -113,6 +117,7 @@ pub(super) fn claim(
     Ok(claim)
 }
 
+/// Steps from an announced key to an address.
 fn own_steps(key: &MemberKey, keychain: Keychain, index: u32) -> Vec<ChildNumber> {
     let mut steps = key.steps();
     steps.push(ChildNumber::Normal { index: keychain.step() });

@@ -11,9 +11,13 @@ use crate::policy::Policy;
 
 /// What the PSBT is held against.
 pub(super) struct Rules<'a> {
+    /// The stored map, never one that came with the payment.
     pub(super) map: &'a AccountMap,
+    /// What this side knows of coins and addresses.
     pub(super) view: &'a dyn CoinView,
+    /// Limits that hold for every signature.
     pub(super) policy: &'a Policy,
+    /// What a human wanted paid, where somebody typed it.
     pub(super) intent: Option<&'a Intent>,
 }
 
@@ -51,6 +55,7 @@ impl Unchecked<Psbt> {
     }
 }
 
+/// What concerns the transaction as a whole: network, version, lock time.
 fn check_whole(rules: &Rules<'_>, tx: &Transaction) -> Result<(), Refusal> {
     if let Some(intent) = rules.intent.filter(|intent| intent.network() != rules.map.network()) {
         let account = rules.map.network();

@@ -14,6 +14,7 @@ use crate::bitcoin::{Amount, EcdsaSighashType, PublicKey, Transaction};
 pub(super) type PartialSigs = BTreeMap<PublicKey, Signature>;
 
 /// What an input's signatures must cover (BIP-143, SIGHASH_ALL).
+#[expect(clippy::expect_used, reason = "the input exists, and SIGHASH_ALL needs nothing else")]
 pub(super) fn sighash(
     cache: &mut SighashCache<&Transaction>,
     input: usize,
@@ -31,6 +32,9 @@ pub(super) fn sighash(
 /// # Errors
 /// Any signature that is not a member's, not SIGHASH_ALL or not valid refuses the whole PSBT: dropping it
 /// quietly would leave the sender believing it had signed.
+///
+/// A signature is held against the key that the map derives for that address, so one of another address or branch
+/// does not count.
 pub(super) fn verify(
     map: &AccountMap,
     input: usize,

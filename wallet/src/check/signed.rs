@@ -95,6 +95,10 @@ impl Signed {
     }
 
     /// Signs every input, with the key derived along the branch meant and no other.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAMember`] where the key is not one of the map's, or gives another key at some address. Nothing
+    /// is signed then.
     pub(super) fn add(&mut self, key: &AccountKey) -> Result<(), Refusal> {
         let not_a_member = Refusal::NotAMember(key.public().fingerprint());
         let Some(member) = self.map.member_with(key.public()) else { return Err(not_a_member) };

@@ -103,16 +103,19 @@ impl Summary {
     }
 
     /// The fee rate, on the largest size: the real one is never lower.
+    #[must_use]
     pub fn fee_rate(&self) -> FeeRate {
         self.fee / self.weight
     }
 
     /// What others get.
+    #[must_use]
     pub fn paid(&self) -> Amount {
         self.outputs.iter().filter(|output| output.owner == Owner::Other).map(|output| output.amount).sum()
     }
 
     /// The name of exactly this payment: two summaries with one digest show the same.
+    #[must_use]
     pub fn digest(&self) -> Digest {
         let mut hash = Sha256::new();
         hash.update(b"autonomy/payment-summary/v1");
@@ -154,11 +157,13 @@ pub struct Digest([u8; 32]);
 
 impl Digest {
     /// The digest's bytes.
+    #[must_use]
     pub fn to_bytes(self) -> [u8; 32] {
         self.0
     }
 
     /// Takes a digest as [`Digest::to_bytes`] gave it.
+    #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

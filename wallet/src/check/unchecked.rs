@@ -51,11 +51,13 @@ impl Unchecked<Psbt> {
     }
 
     /// The PSBT's bytes, to be sent on.
+    #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.0.serialize()
     }
 
     /// The id the transaction will have, if it is the one that gets signed.
+    #[must_use]
     pub fn claimed_txid(&self) -> Txid {
         self.0.unsigned_tx.compute_txid()
     }

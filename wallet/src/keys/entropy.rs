@@ -44,6 +44,10 @@ pub enum EntropyError {
 ///
 /// # Errors
 /// [`EntropyError`] when the system's generator is stuck or a contribution is out of bounds.
+#[expect(
+    clippy::expect_used,
+    reason = "LEN is a small constant, far below the 8,160 bytes that HKDF-SHA256 gives"
+)]
 pub fn mix_entropy<const LEN: usize>(
     purpose: &str,
     system: &[u8; 32],
@@ -70,6 +74,8 @@ fn check_system(system: &[u8; 32]) -> Result<(), EntropyError> {
 }
 
 /// Length-prefixed, so that moving a byte from one contribution to the next changes the result.
+///
+/// The system's 32 bytes first, without a length: it is always the same.
 fn input_material(system: &[u8; 32], contributed: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, EntropyError> {
     if contributed.len() > MAX_CONTRIBUTIONS {
         return Err(EntropyError::TooManyContributions(contributed.len()));

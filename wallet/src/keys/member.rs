@@ -75,37 +75,47 @@ impl MemberKey {
     }
 
     /// Which of the two forms it has.
+    #[must_use]
     pub fn form(&self) -> KeyForm {
         self.form
     }
 
     /// The account it was derived for.
+    #[must_use]
     pub fn account(&self) -> AccountIndex {
         self.account
     }
 
     /// Fingerprint of the master key (BIP-32), the name by which signers know themselves in a PSBT.
+    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
     /// The extended public key, at the depth it was announced.
+    #[must_use]
     pub fn xpub(&self) -> &Xpub {
         &self.xpub
     }
 
     /// Path from the master key to the xpub: `48h/coin/accounth/2h`, or empty at depth 0.
+    #[must_use]
     pub fn origin_path(&self) -> DerivationPath {
         self.form.origin_path(self.account, self.xpub.network)
     }
 
     /// Steps between the xpub and the keychain step: `account` at depth 0, else none.
+    #[must_use]
     pub fn steps(&self) -> Vec<ChildNumber> {
         self.form.steps(self.account)
     }
 
     /// The public key that stands right above the keychain step. Two keys that agree here give the same key at
     /// every address, whatever origin they claim.
+    #[expect(
+        clippy::expect_used,
+        reason = "one unhardened step at depth 0: failure has a chance of 2^-127 (BIP-32)"
+    )]
     pub(crate) fn account_public_key(&self) -> PublicKey {
         let derived = self.xpub.derive_pub(crate::secp(), &self.steps());
         derived.expect("one unhardened step at depth 0; failure has a chance of 2^-127").public_key

@@ -80,12 +80,14 @@ impl fmt::Display for KeyForm {
     }
 }
 
+/// The one step behind a key at depth 0, in its one form: no sign, no leading zero.
 fn account_step(steps: &str) -> Option<AccountIndex> {
     let canonical = steps == "0" || !steps.starts_with(['0', '+']);
     let index = steps.parse().ok().filter(|_| canonical)?;
     AccountIndex::new(index).ok()
 }
 
+/// The account of a BIP-48 path, which must be whole and have nothing behind it.
 fn bip48_account(path: &DerivationPath, steps: &str, kind: NetworkKind) -> Option<AccountIndex> {
     let Some(ChildNumber::Hardened { index }) = path.into_iter().nth(2) else { return None };
     let account = AccountIndex::new(*index).ok()?;

@@ -13,7 +13,9 @@ use super::{AccountIndex, AccountKey, EntropyError, KeyError, KeyForm, MemberKey
 /// It exists twice in its life: between the draw and the split, and during a sweep after a recovery. Both
 /// times for moments; it is erased when dropped and has no serialised form of its own.
 pub struct RecoveryKey {
+    /// The private key; its public half is the first commitment of the split.
     scalar: SecretKey,
+    /// Drawn with the scalar; needed to derive any address.
     chain_code: Zeroizing<[u8; 32]>,
 }
 
@@ -48,11 +50,13 @@ impl RecoveryKey {
     }
 
     /// The scalar, for the split. Whoever has it can spend with R.
+    #[must_use]
     pub fn scalar_bytes(&self) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.scalar.secret_bytes())
     }
 
     /// The chain code, to be sealed in the decks. Without it the scalar finds no address.
+    #[must_use]
     pub fn chain_code(&self) -> &[u8; 32] {
         &self.chain_code
     }

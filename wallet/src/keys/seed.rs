@@ -72,16 +72,22 @@ impl Seed {
     }
 
     /// The entropy, for the encrypted store. Whoever has it has the key.
+    #[must_use]
     pub fn entropy(&self) -> &[u8] {
         &self.entropy
     }
 
     /// The words, for paper. Whoever has them has the key.
+    #[must_use]
     pub fn words(&self) -> Zeroizing<String> {
         Zeroizing::new(self.mnemonic().to_string())
     }
 
     /// The key of one account: `m/48h/coin/accounth/2h`.
+    #[expect(
+        clippy::expect_used,
+        reason = "64 random bytes give no valid key with a chance of 2^-127, and paths of five steps are below the depth limit of 255 (BIP-32)"
+    )]
     pub fn account_key(&self, network: impl Into<NetworkKind>, account: AccountIndex) -> AccountKey {
         let kind = network.into();
         let secp = crate::secp();
@@ -96,6 +102,8 @@ impl Seed {
         AccountKey::new(KeyForm::Bip48, account, fingerprint, xpriv)
     }
 
+    /// The words, made when they are needed: kept as entropy, which is shorter.
+    #[expect(clippy::expect_used, reason = "the length was checked when the seed was made")]
     fn mnemonic(&self) -> Mnemonic {
         Mnemonic::from_entropy(&self.entropy).expect("the length was checked when the seed was made")
     }
@@ -112,11 +120,14 @@ impl fmt::Debug for Seed {
 /// It signs only what went through the [checker](crate::check), and only with the keys of the branch that is
 /// meant: `steps/<0;1>/*`.
 pub struct AccountKey {
+    /// What the account map has of it.
     public: MemberKey,
     xpriv: Xpriv,
 }
 
 impl AccountKey {
+    /// A key with its public half; `fingerprint` is that of the master key.
+    #[expect(clippy::expect_used, reason = "the key was derived along the very path that is checked")]
     pub(super) fn new(
         form: KeyForm,
         account: AccountIndex,
@@ -130,11 +141,16 @@ impl AccountKey {
     }
 
     /// What the others may know.
+    #[must_use]
     pub fn public(&self) -> &MemberKey {
         &self.public
     }
 
     /// The private key below `steps/keychain/index`. Never leaves the crate.
+    #[expect(
+        clippy::expect_used,
+        reason = "unhardened steps below the depth limit: failure has a chance of 2^-127 (BIP-32)"
+    )]
     pub(crate) fn child(&self, secp: &Secp256k1<All>, keychain: u32, index: u32) -> ErasedOnDrop {
         let normal = |index| ChildNumber::Normal { index };
         let mut path = self.public.steps();

@@ -56,12 +56,14 @@ pub struct HistoryEntry {
 
 impl HistoryEntry {
     /// What the account gained (or lost, fee included).
+    #[must_use]
     pub fn net(&self) -> SignedAmount {
         // Amounts of valid transactions are below 21 million bitcoin and fit.
         SignedAmount::from_sat(self.received.to_sat() as i64 - self.sent.to_sat() as i64)
     }
 
     /// Confirmations at a chain tip of this height; 0 when not in a block.
+    #[must_use]
     pub fn confirmations(&self, tip: u32) -> u32 {
         match self.state {
             HistoryState::Confirmed { height, .. } => (tip + 1).saturating_sub(height),

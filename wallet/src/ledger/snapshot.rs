@@ -66,11 +66,13 @@ pub struct Balance {
 
 impl Balance {
     /// What a draft may spend.
+    #[must_use]
     pub fn spendable(&self) -> Amount {
         capped(self.confirmed, self.trusted_pending)
     }
 
     /// All of it.
+    #[must_use]
     pub fn total(&self) -> Amount {
         capped(self.spendable(), capped(self.untrusted_pending, self.immature))
     }

@@ -139,26 +139,31 @@ impl Intent {
     }
 
     /// The network.
+    #[must_use]
     pub fn network(&self) -> Network {
         self.network
     }
 
     /// Who gets what.
+    #[must_use]
     pub fn recipients(&self) -> &[Recipient] {
         &self.recipients
     }
 
     /// The rate asked for.
+    #[must_use]
     pub fn fee_rate(&self) -> FeeRate {
         self.fee_rate
     }
 
     /// Whether the account is emptied.
+    #[must_use]
     pub fn is_drain(&self) -> bool {
         self.drain
     }
 
     /// What all recipients get together; zero when the account is emptied.
+    #[must_use]
     pub fn total(&self) -> Amount {
         self.recipients.iter().map(|recipient| recipient.amount).sum()
     }

@@ -19,9 +19,13 @@ use crate::{
 /// One entry of a conversation, as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
+    /// Who said it.
     pub(super) direction: Direction,
+    /// When it was said or arrived, by our clock.
     pub(super) at: Timestamp,
+    /// How it stands.
     pub(super) state: EntryState,
+    /// The encoded [`Payload`].
     pub(super) payload: Vec<u8>,
 }
 
@@ -38,6 +42,7 @@ impl Entry {
         is_shown.then_some(payload)
     }
 
+    /// The entry as its owner sees it; none where it is none of theirs.
     pub(super) fn view(&self, number: u64) -> Option<EntryView> {
         let payload = self.shown()?;
         Some(EntryView { number, direction: self.direction, at: self.at, state: self.state, payload })
@@ -56,6 +61,7 @@ impl MailRow {
 }
 
 /// The bytes of a part, from the entry of its message.
+/// None if the entry is gone, or shorter than the outbox says.
 pub(super) fn read_part(cx: &Context<'_>, id: ContactId, part: &crate::PartRef) -> Option<Vec<u8>> {
     let entry = cx.read::<Entry>(Key::Entry(id, part.log))?;
     let from = part.offset as usize;
@@ -63,6 +69,8 @@ pub(super) fn read_part(cx: &Context<'_>, id: ContactId, part: &crate::PartRef) 
 }
 
 /// The bytes of a message from its parts, the last of which may be in hand.
+///
+/// None, and counted, if the row of a part is lost: the message cannot be shown.
 pub(super) fn assemble(
     cx: &mut Context<'_>,
     id: ContactId,

@@ -1,4 +1,7 @@
 //! Offers and chunks on their way: sent, taken, acknowledged, refused.
+//!
+//! A repeat is answered with a receipt, a chunk that is too far ahead is dropped and comes again, and what was never
+//! offered is refused after a while: its offer is a message, which may be late behind others.
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,7 +17,7 @@ use crate::{
         states::{Direction, FileState, Timestamp},
     },
     packet::Chunk,
-    payload::{ApplicationOffer, FileOffer, MAX_APPLICATION_LEN, Payload},
+    payload::{ApplicationKind, ApplicationOffer, FileOffer, MAX_APPLICATION_LEN, Payload},
 };
 
 /// Files whose chunks came without an offer, at most so many are remembered.
@@ -44,13 +47,14 @@ pub(in crate::messenger) enum FileEvent<'a> {
 #[derive(Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub(in crate::messenger) struct FileOutcome {
-    /// To be told to the contact.
+    /// To be sent to the contact.
     pub(in crate::messenger) say: Option<Payload>,
     /// A receipt is owed; whether what came had come before.
     pub(in crate::messenger) owes_receipt: Option<bool>,
 }
 
 impl FileOutcome {
+    /// The contact is to stop sending this file.
     fn decline(transfer: TransferId) -> Self {
         Self { say: Some(Payload::FileCancel(transfer)), owes_receipt: None }
     }
@@ -77,6 +81,8 @@ impl Files {
     }
 
     /// A chunk to be sent.
+    ///
+    /// None if its row is lost, which is counted, or the transfer ended meanwhile.
     pub(in crate::messenger) fn chunk(
         &mut self,
         cx: &mut Context<'_>,
@@ -84,7 +90,10 @@ impl Files {
         transfer: TransferId,
         index: u32,
     ) -> Option<Chunk> {
-        let bytes = cx.read::<Vec<u8>>(Key::Chunk(id, transfer, index))?;
+        let Some(bytes) = cx.read::<Vec<u8>>(Key::Chunk(id, transfer, index)) else {
+            cx.refuse(RefusalReason::LostRow);
+            return None;
+        };
         let mut record = self.records.get(&transfer)?.clone();
         let mut outgoing = record.outgoing()?;
         if outgoing.mark_sent(index) {
@@ -94,6 +103,7 @@ impl Files {
         Some(Chunk { transfer, index, bytes })
     }
 
+    /// Receipts for files that are over say nothing new: they are passed over.
     fn acknowledged(&mut self, cx: &mut Context<'_>, id: ContactId, receipts: &[(TransferId, Window)]) {
         for (transfer, window) in receipts {
             let record = self.records.get(transfer).cloned();
@@ -134,6 +144,7 @@ impl Files {
         let FileOffer { transfer, name, size, sha256 } = offer;
         let content = FileContent { size: *size, sha256: *sha256 };
         if self.records.contains_key(transfer) {
+            cx.refuse(RefusalReason::Repeat);
             return FileOutcome::default();
         }
         let room = *size > 0 && self.check_room_for_file(cx, id, Direction::Incoming).is_ok();
@@ -159,6 +170,7 @@ impl Files {
     ) -> FileOutcome {
         let ApplicationOffer { transfer, kind, content } = *offer;
         if self.records.contains_key(&transfer) {
+            cx.refuse(RefusalReason::Repeat);
             return FileOutcome::default();
         }
         let room = served && self.check_room_for_payload(cx, id, Direction::Incoming).is_ok();
@@ -175,11 +187,15 @@ impl Files {
     fn chunk_arrived(&mut self, cx: &mut Context<'_>, id: ContactId, chunk: &Chunk) -> FileOutcome {
         let Chunk { transfer, index, bytes } = chunk;
         let Some(record) = self.records.get(transfer).cloned() else {
+            cx.refuse(RefusalReason::Unoffered);
             return self.stray_chunk(cx.now, *transfer);
         };
         let verdict = match (record.state, record.incoming()) {
             (FileState::Complete, _) => ChunkVerdict::Repeat,
-            (FileState::Cancelled, _) => return FileOutcome::default(),
+            (FileState::Cancelled, _) => {
+                cx.refuse(RefusalReason::Superseded);
+                return FileOutcome::default();
+            }
             (_, None) => ChunkVerdict::Malformed,
             (_, Some(mut incoming)) => {
                 let verdict = incoming.accept(*index, bytes.len());
@@ -192,7 +208,7 @@ impl Files {
         };
         match verdict {
             ChunkVerdict::Malformed => cx.refuse(RefusalReason::Malformed),
-            ChunkVerdict::TooFar => {}
+            ChunkVerdict::TooFar => cx.refuse(RefusalReason::TooFar),
             ChunkVerdict::New { .. } | ChunkVerdict::Repeat => {
                 self.lately.retain(|other| other != transfer);
                 self.lately.push_back(*transfer);
@@ -205,6 +221,7 @@ impl Files {
         FileOutcome::default()
     }
 
+    /// A chunk is here for the first time; with the last the file, or payload, is whole.
     fn took_chunk(
         &mut self,
         cx: &mut Context<'_>,
@@ -217,14 +234,14 @@ impl Files {
         if incoming.is_complete() {
             record.state = FileState::Complete;
             match record.payload() {
-                Some(_) => deliver(cx, id, transfer, &record),
+                Some((kind, _)) => deliver(cx, id, transfer, kind, &record),
                 None => cx.notify(Notice::FileReceived(id, transfer)),
             }
         }
         self.keep(cx, id, transfer, record);
     }
 
-    /// A chunk of a file that was never offered here: after a while its sender is told to stop.
+    /// A chunk of a file that was never offered here: after a while its sender gets a cancellation.
     fn stray_chunk(&mut self, now: Timestamp, transfer: TransferId) -> FileOutcome {
         let is_known = self.stray.contains_key(&transfer);
         if self.stray.len() >= MAX_STRAY && !is_known {
@@ -243,11 +260,12 @@ impl Files {
 
     /// A contact gave a file up.
     fn cancelled(&mut self, cx: &mut Context<'_>, id: ContactId, transfer: TransferId) {
-        if let Some(record) = self.records.get(&transfer).filter(|record| !record.is_over()).cloned() {
-            let record = FileRecord { state: FileState::Cancelled, ..record };
-            settled(cx, id, transfer, &record, false);
-            self.keep(cx, id, transfer, record);
-        }
+        let Some(record) = self.records.get(&transfer).filter(|record| !record.is_over()).cloned() else {
+            return cx.refuse(RefusalReason::Superseded);
+        };
+        let record = FileRecord { state: FileState::Cancelled, ..record };
+        settled(cx, id, transfer, &record, false);
+        self.keep(cx, id, transfer, record);
     }
 
     /// The offer of a long payload expired: the payload ends with it.
@@ -262,7 +280,7 @@ impl Files {
     }
 }
 
-/// A transfer ended: the owner or the session is told.
+/// A transfer ended: a notice for the owner, or an event for the session.
 fn settled(cx: &mut Context<'_>, id: ContactId, transfer: TransferId, record: &FileRecord, delivered: bool) {
     match (record.payload(), record.direction) {
         (Some((kind, number)), Direction::Outgoing) => {
@@ -275,13 +293,18 @@ fn settled(cx: &mut Context<'_>, id: ContactId, transfer: TransferId, record: &F
 }
 
 /// All chunks of a long payload are here. It is delivered if its hash is right.
-fn deliver(cx: &mut Context<'_>, id: ContactId, transfer: TransferId, record: &FileRecord) {
-    let bytes = chunks_of(cx, id, transfer, 0..record.chunks());
-    let bytes = bytes.filter(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)) == record.content().sha256);
-    match (bytes, record.payload()) {
-        (Some(bytes), Some((kind, _))) => {
-            cx.application_event(ApplicationEvent::Deliver { contact: id, kind, bytes });
-        }
-        _ => cx.refuse(RefusalReason::Malformed),
+fn deliver(
+    cx: &mut Context<'_>,
+    id: ContactId,
+    transfer: TransferId,
+    kind: ApplicationKind,
+    record: &FileRecord,
+) {
+    let Some(bytes) = chunks_of(cx, id, transfer, 0..record.chunks()) else {
+        return cx.refuse(RefusalReason::LostRow);
+    };
+    if <[u8; 32]>::from(Sha256::digest(&bytes)) != record.content().sha256 {
+        return cx.refuse(RefusalReason::Malformed);
     }
+    cx.application_event(ApplicationEvent::Deliver { contact: id, kind, bytes });
 }

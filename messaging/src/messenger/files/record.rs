@@ -1,4 +1,7 @@
 //! What is remembered of one file, or of one long payload of a session.
+//!
+//! The record decides what the chunks are for: while a file is on its way they are sent or collected, an incoming one
+//! keeps them to be read, and whatever is over and not to be read wastes them until they are removed.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +12,24 @@ use crate::{
         ids::ContactId,
         row::Key,
         states::{Direction, FileState, Timestamp},
+        stored::text,
     },
     payload::{ApplicationKind, FileName},
 };
 
-/// What a payload of a session is called in its record; nobody sees it.
-const PAYLOAD_NAME: &str = "payload";
-
 /// What is remembered of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::messenger) struct FileRecord {
+    /// Whether it goes or comes; decides its row, too.
     pub(super) direction: Direction,
-    pub(super) name: String,
+    #[serde(with = "text")]
+    pub(super) name: FileName,
+    /// Bytes, at most [`MAX_FILE`].
     pub(super) size: u64,
+    /// As its sender announced it.
     pub(super) sha256: [u8; 32],
     pub(super) state: FileState,
+    /// When it was offered.
     pub(super) at: Timestamp,
     /// Chunks that are rows here: while loading those loaded, otherwise all of an outgoing file.
     pub(super) loaded: u32,
@@ -32,14 +38,15 @@ pub(in crate::messenger) struct FileRecord {
     /// Chunks from here on are still to be removed, once the file is over.
     pub(super) removed: u32,
     /// It is a payload of a session and no file of people: its kind, and the number it was queued under.
-    pub(super) payload: Option<(u16, u64)>,
+    pub(super) payload: Option<(ApplicationKind, u64)>,
 }
 
 impl FileRecord {
+    /// A file that is to be loaded or taken.
     pub(super) fn new(direction: Direction, name: &FileName, content: &FileContent, at: Timestamp) -> Self {
         Self {
             direction,
-            name: name.as_str().to_owned(),
+            name: name.clone(),
             size: content.size,
             sha256: content.sha256,
             state: FileState::Loading,
@@ -77,7 +84,7 @@ impl FileRecord {
     ) -> Self {
         Self {
             direction,
-            name: PAYLOAD_NAME.to_owned(),
+            name: payload_name(),
             size: content.size,
             sha256: content.sha256,
             state: FileState::Underway,
@@ -85,36 +92,39 @@ impl FileRecord {
             loaded: 0,
             transfer: Vec::new(),
             removed: 0,
-            payload: Some((kind.number(), number)),
+            payload: Some((kind, number)),
         }
     }
 
     /// The kind and number of a payload of a session.
     pub(super) fn payload(&self) -> Option<(ApplicationKind, u64)> {
-        let (kind, number) = self.payload?;
-        Some((ApplicationKind::new(kind)?, number))
+        self.payload
     }
 
     /// Whether a record read back makes sense.
+    ///
+    /// # Errors
+    /// Its transfer is damaged while it is on its way, or it is longer than any file.
     pub(super) fn check(&self) -> Result<(), &'static str> {
-        FileName::new(&self.name).map_err(|_| "its name is invalid")?;
         let sound = self.state != FileState::Underway
             || match self.direction {
                 Direction::Outgoing => Outgoing::restore(&self.transfer).is_ok(),
                 Direction::Incoming => Incoming::restore(&self.transfer).is_ok(),
             };
-        let sound = sound && self.payload.is_none_or(|(kind, _)| ApplicationKind::new(kind).is_some());
         if sound && self.size <= MAX_FILE { Ok(()) } else { Err("its transfer is damaged") }
     }
 
+    /// Length and hash.
     pub(super) fn content(&self) -> FileContent {
         FileContent { size: self.size, sha256: self.sha256 }
     }
 
+    /// How many chunks it has.
     pub(super) fn chunks(&self) -> u32 {
         u32::try_from(self.content().chunks()).unwrap_or(u32::MAX)
     }
 
+    /// The key of its row.
     pub(super) fn key(&self, contact: ContactId, transfer: TransferId) -> Key {
         match self.direction {
             Direction::Outgoing => Key::Sending(contact, transfer),
@@ -122,16 +132,27 @@ impl FileRecord {
         }
     }
 
+    /// The transfer of a file that goes, while it is on its way.
+    #[expect(
+        clippy::expect_used,
+        reason = "its own program wrote it, and `check` looks at each record that is read back"
+    )]
     pub(super) fn outgoing(&self) -> Option<Outgoing> {
         let underway = self.direction == Direction::Outgoing && self.state == FileState::Underway;
-        underway.then(|| Outgoing::restore(&self.transfer).ok()).flatten()
+        underway.then(|| Outgoing::restore(&self.transfer).expect("checked when the record was made or read"))
     }
 
+    /// The transfer of a file that comes, while it is on its way.
+    #[expect(
+        clippy::expect_used,
+        reason = "its own program wrote it, and `check` looks at each record that is read back"
+    )]
     pub(super) fn incoming(&self) -> Option<Incoming> {
         let underway = self.direction == Direction::Incoming && self.state == FileState::Underway;
-        underway.then(|| Incoming::restore(&self.transfer).ok()).flatten()
+        underway.then(|| Incoming::restore(&self.transfer).expect("checked when the record was made or read"))
     }
 
+    /// Whether nothing more is sent or taken.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state, FileState::Complete | FileState::Cancelled)
     }
@@ -145,6 +166,7 @@ impl FileRecord {
         needless && self.removed < self.chunks()
     }
 
+    /// The file as its owner sees it.
     pub(super) fn view(&self, transfer: TransferId) -> FileView {
         let loaded = (u64::from(self.loaded) * u64::from(CHUNK_LEN)).min(self.size);
         let done = match self.state {
@@ -159,7 +181,7 @@ impl FileRecord {
         FileView {
             transfer,
             direction: self.direction,
-            name: FileName::new(&self.name).expect("checked when the record was made or read"),
+            name: self.name.clone(),
             content: self.content(),
             state: self.state,
             done,
@@ -178,4 +200,10 @@ impl FileRecord {
     pub(super) fn is_needed(&self) -> bool {
         self.state == FileState::Complete && (self.payload.is_none() || self.direction == Direction::Incoming)
     }
+}
+
+/// What a payload of a session is called in its record; nobody sees it.
+#[expect(clippy::expect_used, reason = "the name is a constant that keeps the rules")]
+fn payload_name() -> FileName {
+    FileName::new("payload").expect("seven letters")
 }

@@ -1,8 +1,11 @@
 //! Invites at their places: published, published again, moved; and what others need to redeem one taken away.
+//!
+//! A place makes the queue of an invite and keeps its notice. Until it has said so once, nobody can have the invite,
+//! so it may still move to another place; from then on it stays where it is, whatever happens to the place.
 
 use super::{
     Context, FirstFlight, Invite, InviteId, InviteRecord, InviteState, Invites, Key, Network, Notice,
-    OwnKeyPackage, OwnPlaces, OwnQueue, QueueOwner, RefusalReason, invite_lane,
+    OwnKeyPackage, OwnPlaces, OwnQueue, QueueOwner, RefusalReason, StoredInvite, invite_lane,
 };
 use crate::{
     lane::Unreached,
@@ -18,6 +21,8 @@ const MOVE_AFTER: u32 = 2;
 
 impl Invites {
     /// Asks the place of an invite to make its queue, with the key package as its notice while it can be redeemed.
+    ///
+    /// Counted where the record is gone or our key package for it is damaged: it will be tried again.
     pub(super) fn publish(
         &mut self,
         cx: &mut Context<'_>,
@@ -51,6 +56,8 @@ impl Invites {
     }
 
     /// What the place said.
+    ///
+    /// What was asked while the invite was open is ignored once it is not, and the other way round.
     pub(in crate::messenger) fn published(
         &mut self,
         cx: &mut Context<'_>,
@@ -66,7 +73,7 @@ impl Invites {
             if let Some(flight) = self.flights.get_mut(&id) {
                 *flight = FirstFlight::default();
             }
-            return;
+            return cx.refuse(RefusalReason::Superseded);
         }
         if !with_notice {
             return self.notice_taken_away(cx, network, id, &outcome);
@@ -74,7 +81,7 @@ impl Invites {
         let flight = self.flights.entry(id).or_default();
         flight.in_flight = 0;
         if record.state != InviteState::Publishing {
-            return;
+            return cx.refuse(RefusalReason::Superseded);
         }
         match outcome {
             Ok(Response::Done) => {
@@ -146,7 +153,7 @@ impl Invites {
         // Only the answer may have been lost.
         network.drop_queue(cx, &old.queue, invite_lane(id));
         network.lead(queue.id(), QueueOwner::Invite(id));
-        self.keep(cx, id, InviteRecord { bytes: moved.to_bytes().to_vec(), queue, ..old });
+        self.keep(cx, id, InviteRecord { invite: StoredInvite::new(&moved), queue, ..old });
     }
 
     /// The notice of an invite that is open: what waits at its place.
@@ -157,13 +164,15 @@ impl Invites {
     }
 
     /// Asks the place to make the queue of an invite once more, now without what others would need to redeem it.
+    ///
+    /// With the next wake. At our own pod there is nothing to ask: the notice is made on demand, and no longer.
     pub(super) fn take_notice_away(&mut self, network: &Network, id: InviteId) {
         if self.records.get(&id).is_some_and(|record| !network.is_home(&record.queue.place)) {
             self.flights.entry(id).or_default();
         }
     }
 
-    /// After a start: what a place was to be told, it may not have heard.
+    /// After a start: a request that takes a notice away may not have reached its place, and is due again.
     pub(in crate::messenger) fn resume(&mut self, network: &Network) {
         let confirmed = self.records.iter().filter(|(_, record)| record.state == InviteState::Confirmed);
         let confirmed: Vec<_> = confirmed.map(|(id, _)| *id).collect();

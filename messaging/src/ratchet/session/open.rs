@@ -1,4 +1,7 @@
 //! Taking what the peer sent.
+//!
+//! The order of the checks decides what a hostile message can cost: lengths and kinds first, then the group and the
+//! epoch, then decryption, then the rules of this program. Only a message that passes all of them changes anything.
 
 use openmls::framing::errors::MessageDecryptionError;
 use openmls::group::{ProcessMessageError, StageCommitError, ValidationError};
@@ -20,6 +23,9 @@ impl Session {
     ///
     /// A commit of an earlier epoch is passed over. The changes must be stored before the message is
     /// acknowledged.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what to do: forget the message, hold it, or expect it again. The session is as before.
     pub fn open(&mut self, commit: Option<&[u8]>, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let message = self.parse(message, MAX_PLAINTEXT + OVERHEAD, ContentType::Application)?;
         let commit = commit.map(|bytes| self.parse(bytes, MAX_COMMIT, ContentType::Commit)).transpose()?;
@@ -46,6 +52,7 @@ impl Session {
         opened
     }
 
+    /// Opens a message of this epoch or one of those before it.
     fn open_here(&mut self, message: PrivateMessageIn) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let epoch = message.epoch().as_u64();
         if epoch > self.epoch() {
@@ -90,6 +97,8 @@ impl Session {
     }
 
     /// A commit of ours has no proposals, and keeps the signature key and the name.
+    ///
+    /// So a commit can neither change who the peer is nor add, remove or re-configure anybody.
     fn renews_leaf_only(&self, staged: &StagedCommit) -> bool {
         let Some(old) = self.group.public_group().leaf(self.peer()) else { return false };
         let Some(new) = staged.update_path_leaf_node() else { return false };
@@ -100,6 +109,8 @@ impl Session {
             && new.extensions() == old.extensions()
     }
 
+    /// Decrypts and verifies, without following a commit yet. The sender must be the peer: what we sent ourselves is
+    /// refused.
     fn process(&mut self, message: PrivateMessageIn) -> Result<ProcessedMessageContent, OpenError> {
         let peer = Sender::Member(self.peer());
         let provider = Provider::without_rng(&self.crypto, &mut self.entities);
@@ -111,6 +122,8 @@ impl Session {
     }
 
     /// Reads a message of this group and of the kind asked for.
+    ///
+    /// Also refused: associated data, which this program never sends, and bytes after the message.
     fn parse(&self, bytes: &[u8], max: usize, kind: ContentType) -> Result<PrivateMessageIn, OpenError> {
         if bytes.len() > max {
             return Err(OpenError::Malformed);
@@ -130,6 +143,7 @@ impl Session {
     }
 }
 
+/// What an error of openmls means for the caller. Errors that are not named count as malformed: they lead to nothing.
 fn refusal(error: ProcessMessageError<StorageError>) -> OpenError {
     use MessageDecryptionError::{AeadError, SecretTreeError as Keys};
 
@@ -149,7 +163,7 @@ fn refusal(error: ProcessMessageError<StorageError>) -> OpenError {
     }
 }
 
-/// openmls keeps the type of this error to itself, so it is told by its name (which a test holds it to).
+/// openmls keeps the type of this error to itself, so it is recognised by its name, which a test checks.
 fn out_of_keys(error: &impl std::fmt::Debug) -> OpenError {
     match format!("{error:?}").as_str() {
         "SecretReuseError" => OpenError::Repeat,

@@ -1,4 +1,8 @@
 //! How a session begins.
+//!
+//! The redeemer creates the group and adds the inviter (or, in a reset, the one who makes it adds the other).
+//! Everything that later operations rely on is established here: two members, leaf 0 the creator, epoch 1, exactly
+//! one pre-shared key.
 
 use openmls::group::{GroupId, StagedWelcome, WelcomeError};
 use openmls::prelude::tls_codec::Deserialize as _;
@@ -23,6 +27,10 @@ const PSK_ID: &[u8] = b"autonomy invite v1";
 impl Session {
     /// Begins a session with the owner of `peer`. Gives the Welcome (at most [`MAX_WELCOME`] bytes, with the
     /// tree) too; it goes with every message until the peer is heard.
+    ///
+    /// # Errors
+    /// [`CreateError::KeyPackage`] if the key package is our own or does not fit, [`CreateError::Randomness`] if the
+    /// generator fails.
     pub fn create(
         rng: &mut dyn CryptoRngCore,
         own: &OwnKeyPackage,
@@ -44,6 +52,10 @@ impl Session {
     }
 
     /// Begins the session that the creator's `welcome` is for.
+    ///
+    /// # Errors
+    /// [`JoinError`] says what does not hold: the form, the key package it is for, the pre-shared key, or the kind of
+    /// group.
     pub fn join(own: &OwnKeyPackage, welcome: &[u8], psk: &Psk) -> Result<Self, JoinError> {
         let welcome = parse(welcome)?;
         let crypto = CryptoProvider::new().map_err(|_| JoinError::Malformed)?;
@@ -57,6 +69,7 @@ impl Session {
         Ok(Self::begin(group, entities, turn, own, crypto))
     }
 
+    /// A session of which nothing is stored yet.
     fn begin(
         group: MlsGroup,
         mut entities: Entities,
@@ -84,6 +97,8 @@ fn found(provider: &Provider<'_>, own: &OwnKeyPackage, id: &[u8; 16]) -> Option<
 }
 
 /// Adds the peer, with the pre-shared key: epoch 1.
+///
+/// None where openmls refuses the key package or has no randomness.
 fn add(
     provider: &Provider<'_>,
     group: &mut MlsGroup,
@@ -111,6 +126,7 @@ fn add(
     welcome.to_bytes().ok()
 }
 
+/// A Welcome within its bound, and nothing after it.
 fn parse(bytes: &[u8]) -> Result<Welcome, JoinError> {
     if bytes.len() > MAX_WELCOME {
         return Err(JoinError::Length(bytes.len()));
@@ -146,10 +162,12 @@ fn accept(provider: &Provider<'_>, welcome: Welcome) -> Result<MlsGroup, JoinErr
     Ok(group)
 }
 
+/// How the pre-shared key is named within the group; the nonce is the creator's.
 fn psk_id(nonce: Vec<u8>) -> PreSharedKeyId {
     PreSharedKeyId::external(PSK_ID.to_vec(), nonce)
 }
 
+/// What an error of openmls means for the caller.
 fn refusal(error: WelcomeError<StorageError>) -> JoinError {
     match error {
         WelcomeError::NoMatchingKeyPackage

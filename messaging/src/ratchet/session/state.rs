@@ -1,4 +1,11 @@
 //! The session as bytes in a store.
+//!
+//! ```text
+//! incarnation 16 · heard 1 · unacknowledged commit 2 + n · entities, each key 1 + n · value 4 + n
+//! ```
+//!
+//! Entities are written in the order of their keys, of which the one that changes with every message is the last: so
+//! the pages before it stay as they are.
 
 use autonomy_codec::{Reader, put_bytes_u8, put_bytes_u16};
 use openmls::group::GroupId;
@@ -15,11 +22,16 @@ use super::super::{Incarnation, LoadError, MAX_COMMIT, OwnKeyPackage, SUITE};
 use super::{Session, Turn};
 use crate::PublicKey;
 
+/// The peer was heard in this epoch.
 const HEARD: u8 = 1;
 
 impl Session {
     /// Reads a session back. `read` gives the row of a key relative to the contact; `own` is the key package it
     /// was begun with.
+    ///
+    /// # Errors
+    /// [`LoadError::Missing`] where the store has no session, [`LoadError::OtherKeyPackage`] where it was begun with
+    /// another key package, [`LoadError::Malformed`] for anything that is not what was written.
     pub fn load(
         read: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
         own: &OwnKeyPackage,
@@ -55,6 +67,8 @@ impl Session {
         self.pages.keys()
     }
 
+    /// The state as it is cut into pages.
+    #[expect(clippy::expect_used, reason = "an entity is bounded by what it consists of, far below 4 GiB")]
     fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(64 * 1024));
         out.extend_from_slice(&self.incarnation().0);
@@ -69,6 +83,7 @@ impl Session {
     }
 }
 
+/// The parts of a state. None if it does not end where its last part ends.
 fn decode(state: &[u8]) -> Option<(Incarnation, Turn, Entities)> {
     let mut reader = Reader::new(state);
     let id = Incarnation(reader.array()?);
@@ -93,6 +108,7 @@ fn decode(state: &[u8]) -> Option<(Incarnation, Turn, Entities)> {
 }
 
 /// The group as its entities say.
+/// None if openmls cannot read it, or it is another group.
 pub(super) fn load_group(
     crypto: &CryptoProvider,
     entities: &mut Entities,
@@ -115,6 +131,7 @@ pub(super) fn is_group_of_two(group: &MlsGroup) -> bool {
         && [0, 1].iter().all(|leaf| leaf_key(group, LeafNodeIndex::new(*leaf)).is_some())
 }
 
+/// The signature key of a member. None if there is no such member, or its key is not usable.
 pub(super) fn leaf_key(group: &MlsGroup, leaf: LeafNodeIndex) -> Option<PublicKey> {
     public_key(&group.member_at(leaf)?.signature_key)
 }

@@ -14,7 +14,7 @@ use super::super::{
 };
 
 #[test]
-fn a_receipt_for_what_was_never_sent_is_worth_nothing() {
+fn receipt_for_an_unsent_part_is_refused() {
     let mut world = World::new(1, 0);
     let mut mallory = Insider::new(&mut world, 100);
     let id = mallory.id();
@@ -31,7 +31,7 @@ fn a_receipt_for_what_was_never_sent_is_worth_nothing() {
     // Of another group.
     acks.incarnation.0 = [9; 16];
     mallory.say_with(&mut world, acks, &[]);
-    assert_eq!(world.refused(ALICE).of(RefusalReason::ForgedReceipt), 2);
+    assert_eq!(world.refused(ALICE).of(RefusalReason::ForgedReceipt), 3);
     assert_eq!(world.status(ALICE).queued, 1);
     let MailAnswer::Messages(entries) =
         world.command(ALICE, Command::Messages { contact: id, before: None, limit: 10 })
@@ -107,6 +107,24 @@ fn malformed_payload_counts_as_arrived_and_blocks_nothing() {
     assert_eq!(world.texts(ALICE, id).len(), 1);
     let parts = world.pods[ALICE].disk.keys().filter(|key| key[0] == b'p').count();
     assert_eq!(parts, 0, "nothing of it is kept");
+    mallory.assert_talks(&mut world);
+}
+
+#[test]
+fn parts_chunks_and_cancellations_without_effect_are_counted() {
+    let mut world = World::new(1, 0);
+    let mut mallory = Insider::new(&mut world, 100);
+    let transfer = TransferId([7; 16]);
+    let before = world.refused(ALICE);
+    let far = Part { seq: 1 << 40, first: true, last: true, origin: None, bytes: vec![1] };
+    mallory.say(&mut world, &[Item::Part(far)]);
+    mallory.say(&mut world, &[Item::Chunk(Chunk { transfer, index: 0, bytes: vec![1; 100] })]);
+    let cancel = mallory.part(Payload::FileCancel(transfer).to_bytes().to_vec());
+    mallory.say(&mut world, &[cancel]);
+    let after = world.refused(ALICE);
+    for reason in [RefusalReason::TooFar, RefusalReason::Unoffered, RefusalReason::Superseded] {
+        assert_eq!(after.of(reason), before.of(reason) + 1, "{}", reason.name());
+    }
     mallory.assert_talks(&mut world);
 }
 

@@ -1,0 +1,50 @@
+//! What is kept of a conversation beside its entries, and what it says to its owner about parts and messages that left.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{messenger::states::Timestamp, payload::Payload};
+
+/// How a conversation stands. Changes with every message.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::messenger) struct ThreadRecord {
+    /// Number of the next entry; entries count from 0.
+    pub(super) next_entry: u64,
+    /// Incoming entries before this one were read.
+    pub(super) read_to: u64,
+    /// Incoming entries from there on.
+    pub(super) unread: u32,
+    /// When something last arrived.
+    pub(super) heard_at: Option<Timestamp>,
+    /// The inbox.
+    pub(super) inbox: Vec<u8>,
+    /// The outbox, but for the messages in it.
+    pub(super) outbox: Vec<u8>,
+    /// For our queues at relays: frames that they say were taken there, and frames we collected there.
+    pub(super) counts: Vec<AuditCount>,
+}
+
+/// Of a queue: frames that the contact says were taken there, and frames we collected there.
+pub(in crate::messenger) type AuditCount = ([u8; 32], u32, u32);
+
+/// A message in the outbox: when it was queued (none once it was given up), and the outbox's record of it.
+pub(in crate::messenger) type QueuedRow = (Option<Timestamp>, Vec<u8>);
+
+/// Something left the outbox that people do not see.
+#[derive(Debug)]
+pub(in crate::messenger) struct HiddenSettled {
+    /// Its number in the conversation.
+    pub(in crate::messenger) number: u64,
+    /// It is at the contact's pod; otherwise it expired.
+    pub(in crate::messenger) delivered: bool,
+    /// What it was.
+    pub(in crate::messenger) payload: Payload,
+}
+
+/// What came of a part.
+#[derive(Debug)]
+pub(in crate::messenger) struct PartTaken {
+    /// A receipt is owed; whether the part had come before.
+    pub(in crate::messenger) owes_receipt: Option<bool>,
+    /// Payloads that are whole now, in order.
+    pub(in crate::messenger) payloads: Vec<Vec<u8>>,
+}

@@ -1,0 +1,59 @@
+//! What a conversation leaves in the store.
+
+use std::collections::BTreeMap;
+
+use rand::{SeedableRng as _, rngs::StdRng};
+
+use super::*;
+use crate::payload::Text;
+
+const ID: ContactId = ContactId([7; 16]);
+
+/// Entry rows that are left after a step, by number.
+fn entries(cx: &Context<'_>) -> Vec<u64> {
+    let mut rows = BTreeMap::new();
+    for row in &cx.step.rows {
+        rows.insert(row.key.clone(), row.value.is_some());
+    }
+    let number = |(key, kept): (&Vec<u8>, &bool)| match Key::parse(key) {
+        Some(Key::Entry(_, number)) if *kept => Some(number),
+        _ => None,
+    };
+    rows.iter().filter_map(number).collect()
+}
+
+#[test]
+fn entry_that_waited_past_its_turn_goes_when_it_is_settled() {
+    let text = |text: &str| Payload::Text(Text::new(text).unwrap());
+    let (rows, mut rng) = (BTreeMap::new(), StdRng::seed_from_u64(1));
+    let mut cx = Context::new(1_000, &mut rng, &rows);
+    let mut conversation = Conversation::default();
+    conversation.restart(&mut cx, ID, [1; 16]);
+    assert_eq!(conversation.queue(&mut cx, ID, &text("not read for weeks")), Some(0));
+    let answer = text("and yet they write").to_bytes().to_vec();
+    for _ in 0..MAX_ENTRIES + 1 {
+        conversation.receive(&mut cx, ID, answer.clone());
+    }
+    // Number 1 had its turn to go, number 0 waits.
+    assert_eq!(entries(&cx).iter().take(2).copied().collect::<Vec<_>>(), [0, 2]);
+    cx.now += MESSAGE_TTL + 1;
+    assert!(conversation.expire(&mut cx, ID).is_some());
+    assert_eq!(entries(&cx).first(), Some(&2));
+    conversation.remove_all(&mut cx, ID);
+    assert_eq!(entries(&cx), [0; 0]);
+}
+
+#[test]
+fn removal_takes_entries_that_still_wait_along() {
+    let (rows, mut rng) = (BTreeMap::new(), StdRng::seed_from_u64(1));
+    let mut cx = Context::new(1_000, &mut rng, &rows);
+    let mut conversation = Conversation::default();
+    conversation.restart(&mut cx, ID, [1; 16]);
+    let payload = Payload::Text(Text::new("waits").unwrap());
+    conversation.queue(&mut cx, ID, &payload);
+    for _ in 0..MAX_ENTRIES + 1 {
+        conversation.receive(&mut cx, ID, payload.to_bytes().to_vec());
+    }
+    conversation.remove_all(&mut cx, ID);
+    assert_eq!(entries(&cx), [0; 0]);
+}
