@@ -169,7 +169,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn set_name(&mut self, name: Name) -> CommandResult {
-        self.cx.put(Key::Name, &name.as_str());
+        self.cx.put(Key::Name, &name.as_str().to_owned());
         self.messenger.name = Some(name);
         let ids: Vec<_> = self.messenger.contacts.keys().copied().collect();
         for id in ids {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use rand_core::CryptoRngCore;
-use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{
     answer::{MailAnswer, RefusedBecause},
     effect::{ApplicationEvent, Effect, Notice},
     ids::ContactId,
     refusals::{RefusalCounts, RefusalReason},
-    row::{Key, MailRow, RowClass, page_key, unpack},
+    row::{Kept, Key, MailRow, RowClass, page_key, unpack},
     states::Timestamp,
     step::Step,
 };
@@ -26,7 +26,7 @@ pub(super) struct Context<'a> {
     rows: &'a dyn Rows,
     pub(super) step: Step,
     /// Cold rows of this turn, which `rows` does not show yet.
-    fresh: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    fresh: BTreeMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>,
     /// What changed nothing in this turn.
     pub(super) refused: RefusalCounts,
 }
@@ -48,7 +48,7 @@ impl<'a> Context<'a> {
         self.refused.count(reason);
     }
 
-    pub(super) fn put<T: Serialize>(&mut self, key: Key, value: &T) {
+    pub(super) fn put<T: Kept>(&mut self, key: Key, value: &T) {
         self.push(MailRow::put(key, value));
     }
 
@@ -58,7 +58,7 @@ impl<'a> Context<'a> {
 
     /// Writes a page of a contact's group, or removes it.
     pub(super) fn put_page(&mut self, id: ContactId, page: &[u8], value: Option<Vec<u8>>) {
-        self.push(MailRow::page(id, page, value));
+        self.push(MailRow::page(id, page, value.map(Zeroizing::new)));
     }
 
     fn push(&mut self, row: MailRow) {
@@ -69,16 +69,16 @@ impl<'a> Context<'a> {
     }
 
     /// A cold row, as this turn has left it.
-    pub(super) fn read<T: serde::de::DeserializeOwned>(&self, key: Key) -> Option<T> {
+    pub(super) fn read<T: Kept>(&self, key: Key) -> Option<T> {
         unpack(&self.read_raw(&key.to_bytes())?).ok()
     }
 
     /// Reads a page of a contact's group.
     pub(super) fn page(&self, id: ContactId, page: &[u8]) -> Option<Vec<u8>> {
-        self.read_raw(&page_key(id, page))
+        self.read_raw(&page_key(id, page)).map(|mut page| std::mem::take(&mut *page))
     }
 
-    fn read_raw(&self, key: &[u8]) -> Option<Vec<u8>> {
+    fn read_raw(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         match self.fresh.get(key) {
             Some(value) => value.clone(),
             None => self.rows.get(key),

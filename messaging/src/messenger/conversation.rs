@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use self::entry::{Entry, assemble, read_part};
+pub(super) use self::entry::Entry;
+use self::entry::{assemble, read_part};
 use super::{
     answer::EntryView,
     context::Context,
@@ -20,7 +21,7 @@ use super::{
     ids::ContactId,
     item_key::ItemKey,
     refusals::RefusalReason,
-    row::Key,
+    row::{Kept, Key},
     states::{Direction, EntryState, Timestamp},
 };
 use crate::{
@@ -67,6 +68,9 @@ pub(super) type AuditCount = ([u8; 32], u32, u32);
 
 /// A message in the outbox: when it was queued (none once it was given up), and the outbox's record of it.
 pub(super) type QueuedRow = (Option<Timestamp>, Vec<u8>);
+
+impl Kept for ThreadRecord {}
+impl Kept for QueuedRow {}
 
 /// The conversation with one contact.
 #[derive(Debug, PartialEq)]

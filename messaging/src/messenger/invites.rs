@@ -25,7 +25,7 @@ use super::{
     own_places::OwnPlaces,
     own_queue::{OwnQueue, invite_lane},
     refusals::RefusalReason,
-    row::Key,
+    row::{Kept, Key},
     states::{InviteState, Timestamp},
 };
 use crate::{
@@ -57,6 +57,8 @@ pub(super) struct InviteRecord {
     /// The key package that waits at the place, with its private parts.
     package: Vec<u8>,
 }
+
+impl Kept for InviteRecord {}
 
 /// All invites of the pod, and those on their way to their places.
 #[derive(Debug, Default)]

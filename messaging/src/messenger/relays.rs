@@ -20,7 +20,7 @@ use super::{
     context::Context,
     effect::Notice,
     own_queue::place_bytes,
-    row::Key,
+    row::{Kept, Key},
     states::{Reach, RelayState, Timestamp},
 };
 use crate::{
@@ -52,6 +52,8 @@ pub(super) struct RelayRecord {
     /// When it was last taken out of use.
     retired_at: Option<Timestamp>,
 }
+
+impl Kept for RelayRecord {}
 
 /// A relay in memory.
 #[derive(Debug)]

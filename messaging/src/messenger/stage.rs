@@ -22,6 +22,7 @@ use super::{
     ids::InviteId,
     own_queue::OwnQueue,
     pair::Pair,
+    row::Kept,
     states::{ContactState, Timestamp},
 };
 use crate::RootPublic;
@@ -35,6 +36,8 @@ pub(super) struct ContactRecord {
     pub(super) profile: Profile,
     pub(super) stage: Stage,
 }
+
+impl Kept for ContactRecord {}
 
 /// Who a person is, and what the owner says about them. Valid in every stage.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]

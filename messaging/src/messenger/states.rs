@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::row::Kept;
+
 /// Seconds since 1970, UTC.
 pub type Timestamp = u64;
 
@@ -107,3 +109,5 @@ pub enum Reach {
     /// Through its relays only: its address is on no card and in no invite, so contacts do not learn when it runs.
     Relays,
 }
+
+impl Kept for Reach {}

@@ -57,6 +57,9 @@ pub enum LoadError {
     /// No session is stored, or part of it is gone.
     #[error("the session, or a page of it, is not in the store")]
     Missing,
+    /// A newer program wrote it: update this one, or let it begin a new session with the contact.
+    #[error("a newer program wrote the stored session (version {0}); update this one")]
+    Newer(u8),
     /// What is stored is not what was written.
     #[error("the stored session is malformed: {0}")]
     Malformed(&'static str),

@@ -7,7 +7,7 @@ use crate::{
     messenger::{
         answer::FileView,
         ids::ContactId,
-        row::Key,
+        row::{Kept, Key},
         states::{Direction, FileState, Timestamp},
     },
     payload::{ApplicationKind, FileName},
@@ -34,6 +34,8 @@ pub(in crate::messenger) struct FileRecord {
     /// It is a payload of a session and no file of people: its kind, and the number it was queued under.
     pub(super) payload: Option<(u16, u64)>,
 }
+
+impl Kept for FileRecord {}
 
 impl FileRecord {
     pub(super) fn new(direction: Direction, name: &FileName, content: &FileContent, at: Timestamp) -> Self {
