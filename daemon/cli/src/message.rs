@@ -147,7 +147,6 @@ fn words_of(message: &Message) -> String {
         }
         (MessageKind::File, _, Some(file)) => return format!("[file {}, {} bytes]", file.name, file.size),
         (MessageKind::FileCancelled, ..) => "[a file is not sent after all]",
-        (MessageKind::Receipt, ..) => "[has read a message]",
         (MessageKind::Card, ..) => "[a card]",
         _ => "[something that this version does not know]",
     };

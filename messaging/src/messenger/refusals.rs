@@ -1,7 +1,11 @@
 //! What came in, or was due, and changed nothing: counted by reason, so that an operator sees it.
 
-/// Why something changed nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use serde::{Deserialize, Serialize};
+
+/// Why something changed nothing. Its word in the API is its [`name`](Self::name).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum RefusalReason {
     /// A frame for a queue that is not ours, or with another capability.
     UnknownQueue,
@@ -9,11 +13,13 @@ pub enum RefusalReason {
     Foreign,
     /// Sealed right and badly made inside.
     Malformed,
-    /// Seen before.
+    /// Seen before: repeats are part of delivery.
+    #[serde(rename = "repeats")]
     Repeat,
     /// For keys that are gone or not there yet.
     Unreadable,
     /// A receipt for what was never sent.
+    #[serde(rename = "forged_receipts")]
     ForgedReceipt,
     /// Something came for a contact that is gone by now.
     NoContact,
@@ -32,6 +38,7 @@ pub enum RefusalReason {
     /// A stored key package cannot be used: the rows are damaged.
     BadKeys,
     /// A long payload of a session that no session here takes, or for which there was no room.
+    #[serde(rename = "declined_payloads")]
     DeclinedPayload,
 }
 
@@ -130,6 +137,9 @@ mod tests {
             let mut counts = RefusalCounts::default();
             counts.count(reason);
             assert!(counts.iter().all(|(other, count)| count == u64::from(other == reason)));
+            let mut word = Vec::new();
+            ciborium::into_writer(&reason, &mut word).unwrap();
+            assert_eq!(ciborium::from_reader::<String, _>(&word[..]).unwrap(), reason.name());
         }
     }
 }

@@ -50,8 +50,10 @@ pub enum EntryState {
 
 /// How an invite stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum InviteState {
-    /// Its place does not have it yet.
+    /// Its place does not have it yet: it cannot be redeemed.
     Publishing,
     /// It can be redeemed.
     Ready,
@@ -63,9 +65,6 @@ pub enum InviteState {
     Cancelled,
     /// Its place does not take it.
     Failed,
-    /// Somebody redeemed it and was confirmed, and was not heard from since. Nobody else can redeem it; they may still
-    /// say where they are, should all the places be gone that they named.
-    Confirmed,
 }
 
 /// How a relay stands.

@@ -1,7 +1,7 @@
 //! Invites at their places: published, published again, moved; and what others need to redeem one taken away.
 
 use super::{
-    Context, FirstFlight, Invite, InviteId, InviteRecord, InviteState, Invites, Key, Network, Notice,
+    Context, FirstFlight, Invite, InviteId, InviteRecord, InviteStage, Invites, Key, Network, Notice,
     OwnKeyPackage, OwnPlaces, OwnQueue, QueueOwner, RefusalReason, invite_lane,
 };
 use crate::{
@@ -41,11 +41,11 @@ impl Invites {
         let Some(record) = self.records.get_mut(&id) else { return cx.refuse(RefusalReason::NoInvite) };
         network.count_anew(&record.queue.id());
         match record.state {
-            InviteState::Ready => {
-                record.state = InviteState::Publishing;
+            InviteStage::Ready => {
+                record.state = InviteStage::Publishing;
                 cx.put(Key::Invite(id), record);
             }
-            InviteState::Confirmed => self.take_notice_away(network, id),
+            InviteStage::Confirmed => self.take_notice_away(network, id),
             _ => {}
         }
     }
@@ -73,12 +73,12 @@ impl Invites {
         }
         let flight = self.flights.entry(id).or_default();
         flight.in_flight = 0;
-        if record.state != InviteState::Publishing {
+        if record.state != InviteStage::Publishing {
             return;
         }
         match outcome {
             Ok(Response::Done) => {
-                record.state = InviteState::Ready;
+                record.state = InviteStage::Ready;
                 record.queue.state = QueueState::Open;
                 cx.put(Key::Invite(id), record);
                 network.queues_changed();
@@ -87,7 +87,7 @@ impl Invites {
             // A place that had it and lost it may take it again later: somebody may hold the invite, or wait to be
             // confirmed.
             Ok(Response::Refused(refusal)) if !is_passing(&refusal) && !record.queue.is_open() => {
-                record.state = InviteState::Failed;
+                record.state = InviteStage::Failed;
                 network.forget(&record.queue.id());
                 cx.put(Key::Invite(id), record);
                 cx.notify(Notice::InviteFailed(id, refusal.to_string()));
@@ -165,7 +165,7 @@ impl Invites {
 
     /// After a start: what a place was to be told, it may not have heard.
     pub(in crate::messenger) fn resume(&mut self, network: &Network) {
-        let confirmed = self.records.iter().filter(|(_, record)| record.state == InviteState::Confirmed);
+        let confirmed = self.records.iter().filter(|(_, record)| record.state == InviteStage::Confirmed);
         let confirmed: Vec<_> = confirmed.map(|(id, _)| *id).collect();
         confirmed.into_iter().for_each(|id| self.take_notice_away(network, id));
     }
