@@ -11,6 +11,8 @@
 //!
 //! **Names** ([`Name`]): one visible line that cannot pretend to be anything else in a terminal.
 //!
+//! **Secrets** ([`SecretWriter`]): a buffer that is wiped when it is dropped, and leaves no copy behind as it grows.
+//!
 //! The crate is pure and knows none of the types that are written with it. Buffers of its own that may hold a secret
 //! are wiped; what it returns is the caller's to wipe.
 //!
@@ -27,7 +29,9 @@
 pub mod armour;
 mod bytes;
 mod name;
+mod secret_writer;
 
 pub use armour::{TextError, TextKind};
 pub use bytes::{Reader, put_bytes_u8, put_bytes_u16};
 pub use name::{BadName, MAX_NAME_LEN, Name, is_invisible};
+pub use secret_writer::SecretWriter;

@@ -20,7 +20,6 @@ use std::{
 
 use autonomy_messaging::messenger;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use zeroize::Zeroize as _;
 
 use self::batch::{Batch, Committed};
 use crate::chain::{ChainLink, ChainSource, PodCursor};
@@ -334,33 +333,23 @@ pub fn step(node: &mut Node, store: &Store, input: Input) -> Result<Option<Reply
     Ok(reply)
 }
 
-/// Writes rows in one durable transaction, and wipes the bytes they were written from.
+/// Writes rows in one durable transaction. It takes them over, so that their bytes, some of which are secrets, are wiped
+/// when they are written.
 ///
 /// # Errors
 /// The store failed: nothing of it was kept.
-pub fn commit(store: &Store, rows: &[Row]) -> Result<(), StoreFailed> {
-    write(store, changes(rows))
+pub fn commit(store: &Store, rows: Vec<Row>) -> Result<(), StoreFailed> {
+    write(store, &changes(rows))
 }
 
-fn write(store: &Store, mut changes: Vec<RowChange>) -> Result<(), StoreFailed> {
-    let outcome = store.commit(&changes).map_err(|error| StoreFailed(error.to_string()));
-    wipe(&mut changes);
-    outcome
+fn write(store: &Store, changes: &[RowChange]) -> Result<(), StoreFailed> {
+    store.commit(changes).map_err(|error| StoreFailed(error.to_string()))
 }
 
-/// Overwrites the bytes of rows that were written: some are secrets.
-pub fn wipe(changes: &mut [RowChange]) {
-    changes.iter_mut().filter_map(|change| change.value.as_mut()).for_each(|value| value.zeroize());
-}
-
-/// The rows as they lie in the store.
+/// The rows as they lie in the store; values are moved, never copied.
 #[must_use]
-pub fn changes(rows: &[Row]) -> Vec<RowChange> {
-    let change = |row: &Row| {
-        let Row { key, value } = row.clone();
-        RowChange { key, value }
-    };
-    rows.iter().map(change).collect()
+pub fn changes(rows: Vec<Row>) -> Vec<RowChange> {
+    rows.into_iter().map(|Row { key, value }| RowChange { key, value }).collect()
 }
 
 /// Seconds since 1970.

@@ -185,10 +185,7 @@ pub fn init(dir: &PodDir, unlock: &Unlock, network: Network) -> Result<PodReques
     let identity = Identity::draw(&network.to_string(), &mut rand::rngs::OsRng, driver::now());
     let (node, rows) = Node::create(identity);
     // In one piece: a store without a pod in it would be refused by the next `init` and by everything else.
-    let mut changes = driver::changes(&rows);
-    let created = Store::create_with(dir.store(), unlock, &changes);
-    driver::wipe(&mut changes);
-    drop(created?);
+    drop(Store::create_with(dir.store(), unlock, &driver::changes(rows))?);
     Ok(node.pod_request())
 }
 
@@ -287,7 +284,7 @@ fn open_store(path: &Path, unlock: &Unlock) -> Result<(Node, Store, Vec<Effect>)
     for row in store.rows()? {
         let (key, value) = row?;
         if !Row::is_cold_key(&key) {
-            rows.push(Row::found(key, value.to_vec()));
+            rows.push(Row::found(key, value));
         }
     }
     let (node, effects) = Node::restore(rows)?;

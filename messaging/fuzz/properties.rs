@@ -6,6 +6,7 @@ use autonomy_messaging::carrier::{Assembler, Assembly, Parcel, parts};
 use autonomy_messaging::envelope::Envelope;
 use autonomy_messaging::frame::{Frame, QueueKey};
 use autonomy_messaging::invite::Invite;
+use autonomy_messaging::messenger::rewritten;
 use autonomy_messaging::packet::Packet;
 use autonomy_messaging::payload::{FileName, Payload, Text};
 use autonomy_messaging::provision::{DeviceRequest, PodRequest, SealedBundle, SealedGrant};
@@ -203,6 +204,20 @@ pub(crate) fn window(bytes: &[u8]) {
     window.insert(window.next());
     assert!(!window.contains(window.next()) && window.end() >= window.next());
     assert_eq!(Window::from_bytes(&window.to_bytes()), Some(window));
+}
+
+/// A row of the messenger is refused, or written so that it reads the same. The first byte is the length of its key.
+pub(crate) fn row(bytes: &[u8]) {
+    let (key, value) = key_and_value(bytes);
+    if let Ok(written) = rewritten(key, value) {
+        assert_eq!(rewritten(key, &written).as_ref(), Ok(&written));
+    }
+}
+
+/// Bytes of the corpus as the key and value of a row.
+pub(crate) fn key_and_value(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (len, rest) = bytes.split_first().unwrap_or((&0, bytes));
+    rest.split_at(usize::from(*len).min(rest.len()))
 }
 
 /// Bytes as a text with the right checksum.

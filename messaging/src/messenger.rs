@@ -68,6 +68,7 @@ mod refusals;
 mod relays;
 mod reset;
 mod restore;
+mod rewrite;
 mod row;
 mod served_kinds;
 mod stage;
@@ -96,7 +97,8 @@ pub use self::{
     refusals::{RefusalCounts, RefusalReason},
     relays::{ACTIVE_RELAYS, MAX_RELAYS},
     restore::RestoreError,
-    row::{BadRow, MailRow, RowClass},
+    rewrite::rewritten,
+    row::{BadRow, MailRow, ROW_TAGS, RowClass},
     stage::DEFAULT_FILE_LIMIT,
     states::{ContactState, Direction, EntryState, FileState, InviteState, Reach, RelayState, Timestamp},
     step::{Own, Step},

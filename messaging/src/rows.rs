@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use zeroize::Zeroizing;
+
 /// A view of rows as they are now: those of the steps before this one, whether or not they are on disk yet.
 ///
 /// A pure reader: the same key gives the same value for as long as one input is worked on. A row that cannot be read
 /// for a fault of the disk is given as none; whoever owns the disk notices the fault and commits nothing of the step.
 pub trait Rows {
-    /// The value under an encoded row key; `None` if there is none.
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>>;
+    /// The value under an encoded row key; `None` if there is none. It may hold a secret, and is wiped when dropped.
+    fn get(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>>;
 }
 
 /// Where there is nothing to read.
@@ -20,14 +22,14 @@ pub trait Rows {
 pub struct NoRows;
 
 impl Rows for NoRows {
-    fn get(&self, _: &[u8]) -> Option<Vec<u8>> {
+    fn get(&self, _: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         None
     }
 }
 
 /// Rows in memory, as tests and the simulator keep them.
 impl Rows for BTreeMap<Vec<u8>, Vec<u8>> {
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        Self::get(self, key).cloned()
+    fn get(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        Self::get(self, key).cloned().map(Zeroizing::new)
     }
 }

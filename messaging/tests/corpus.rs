@@ -13,6 +13,7 @@ use autonomy_messaging::carrier::Parcel;
 use autonomy_messaging::envelope::Envelope;
 use autonomy_messaging::frame::Frame;
 use autonomy_messaging::invite::Invite;
+use autonomy_messaging::messenger::rewritten;
 use autonomy_messaging::packet::Packet;
 use autonomy_messaging::payload::Payload;
 use autonomy_messaging::provision::{DeviceRequest, PodRequest, SealedBundle, SealedGrant};
@@ -91,6 +92,11 @@ fn what_goes_over_the_wire_holds() {
     hold("payload", properties::payload, |bytes| Payload::parse(bytes).is_ok());
     let window = |bytes: &[u8]| bytes.try_into().is_ok_and(|bytes| Window::from_bytes(bytes).is_some());
     hold("window", properties::window, window);
+    let row = |bytes: &[u8]| {
+        let (key, value) = properties::key_and_value(bytes);
+        rewritten(key, value).is_ok()
+    };
+    hold("row", properties::row, row);
 }
 
 #[test]
@@ -103,7 +109,7 @@ fn what_people_carry_holds() {
 
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 14] = [
+const TARGETS: [(&str, Property); 15] = [
     ("certificate", properties::certificate),
     ("request", properties::request),
     ("answer", properties::answer),
@@ -118,6 +124,7 @@ const TARGETS: [(&str, Property); 14] = [
     ("parcel", properties::parcel),
     ("vcard", properties::vcard),
     ("window", properties::window),
+    ("row", properties::row),
 ];
 
 /// What a fuzzer does in its first moments: each seed cut, prolonged, with bits flipped, with bytes of another seed.

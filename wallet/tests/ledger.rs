@@ -363,6 +363,12 @@ fn load_refuses_rows_of_another_account_or_version() {
     let mut header = store.0[&b"m"[..]].clone();
     header[0] = 9;
     assert_eq!(with(b"m", &header), LoadError::Version(9));
+    let mut newer = store.clone();
+    newer.0.extend([(b"m".to_vec(), header), (b"!".to_vec(), vec![])]);
+    assert_eq!(newer.load(&world).unwrap_err(), LoadError::Version(9), "told before its new kinds of rows");
+    let mut never = store.0[&b"m"[..]].clone();
+    never[0] = 0;
+    assert!(matches!(with(b"m", &never), LoadError::Row { .. }));
     assert!(matches!(without(&[b'b', 0, 0, 0, 0]), LoadError::Contradiction(_)));
     assert!(matches!(without(&[b's', 0, 0, 0, 0, 9]), LoadError::Contradiction(_)));
     assert_eq!(Store::default().load(&world).unwrap_err(), LoadError::NoHeader);

@@ -1,31 +1,11 @@
 //! Contacts, and the invites by which they come.
 
-pub use autonomy_messaging::messenger::ContactState;
+pub use autonomy_messaging::messenger::{ContactState, InviteState};
 use autonomy_messaging::{Name, vcard::VCard};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Private, written};
-
-// Less than the messenger keeps: an invite whose redeemer was confirmed but not heard from since is `used` to its owner,
-// who can do nothing about it.
-/// Where an invite stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum InviteState {
-    /// Its place does not have it yet: it cannot be redeemed.
-    Publishing,
-    /// It can be redeemed.
-    Ready,
-    /// Somebody redeemed it and was confirmed.
-    Used,
-    /// Its time is over.
-    Expired,
-    /// Its owner took it back.
-    Cancelled,
-    /// Its place does not take it.
-    Failed,
-}
 
 /// An invite: whoever has its text may ask to become a contact, once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -1,6 +1,8 @@
 //! How messages flow: the owner's name, the state, the relays that hold messages for a pod that is away.
 
-pub use autonomy_messaging::messenger::{Reach, RelayState};
+use std::collections::BTreeMap;
+
+pub use autonomy_messaging::messenger::{Reach, RefusalReason, RelayState};
 use autonomy_messaging::{
     Name,
     place::{Capability, Place},
@@ -23,26 +25,8 @@ pub struct MailStatus {
     pub queued: u32,
     /// Messages not read yet.
     pub unread: u32,
-    /// Frames that led nowhere since the process started.
-    pub refused: RefusedFrames,
-}
-
-// Apart from the messenger's own counters, which may become finer than what an owner is shown.
-/// Frames that led nowhere, counted by reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct RefusedFrames {
-    /// For a queue that is not the pod's, or with another capability.
-    pub unknown_queue: u64,
-    /// Not sealed by the contact whose queue it is.
-    pub foreign: u64,
-    /// Sealed right and badly made inside.
-    pub malformed: u64,
-    /// Seen before; repeats are part of delivery.
-    pub repeats: u64,
-    /// For keys that are gone, or not there yet.
-    pub unreadable: u64,
-    /// Receipts for what was never sent.
-    pub forged_receipts: u64,
+    /// What came in, or was due, and changed nothing since the process started: how often, for each reason.
+    pub refused: BTreeMap<RefusalReason, u64>,
 }
 
 /// `GET /v1/profile`: how the owner is called on the cards that contacts get, and how the pod is reached.

@@ -29,8 +29,6 @@ pub enum MessageState {
 pub enum MessageKind {
     /// Words.
     Text,
-    /// The contact has read a message.
-    Receipt,
     /// A contact card.
     Card,
     /// A file is offered.

@@ -47,7 +47,7 @@ pub(crate) fn open(file: &Path) {
     let since = Instant::now();
     let store = Store::open(file, &unlock()).unwrap();
     let rows = store.rows().unwrap().map(Result::unwrap).filter(|(key, _)| !Row::is_cold_key(key));
-    let (node, _) = Node::restore(rows.map(|(key, value)| Row::found(key, value.to_vec()))).unwrap();
+    let (node, _) = Node::restore(rows.map(|(key, value)| Row::found(key, value))).unwrap();
     println!("up from the database after {:.0?}", since.elapsed());
     println!("memory of the program: {before} kB, with its contacts: {} kB", resident());
     let (post, effects) = tokio::sync::mpsc::unbounded_channel();

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
+    mem::take,
     time::{Duration, Instant},
 };
 
@@ -51,7 +52,7 @@ impl Mind {
         // A little in the past, so that time may pass here and go on in a pod that runs.
         let now = now() - 3_600;
         let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, now));
-        let rows = rows.iter().filter_map(|row| Some((row.key.clone(), row.value.clone()?))).collect();
+        let rows = rows.into_iter().filter_map(|row| Some((row.key, take(&mut *row.value?)))).collect();
         let mut mind = Self { node, rows, now, calls: VecDeque::new(), answers: Vec::new(), rng };
         let auth = AuthSeed::generate(&mut mind.rng);
         let terms = BundleTerms {
@@ -75,9 +76,9 @@ impl Mind {
         let mut bytes = 0;
         for row in rows {
             let Row { key, value } = row;
-            bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+            bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
             match value {
-                Some(value) => drop(self.rows.insert(key, value)),
+                Some(mut value) => drop(self.rows.insert(key, take(&mut *value))),
                 None => drop(self.rows.remove(&key)),
             }
         }

@@ -157,8 +157,7 @@ fn words_of(message: &Message) -> String {
             return lines.join("\n      | ");
         }
         (MessageKind::File, _, Some(file)) => return format!("[file {}, {} bytes]", file.name, file.size),
-        (MessageKind::FileCancelled, ..) => "[a file was cancelled]",
-        (MessageKind::Receipt, ..) => "[has read a message]",
+        (MessageKind::FileCancelled, ..) => "[a file is not sent after all]",
         (MessageKind::Card, ..) => "[a card]",
         _ => "[a kind of message that this version does not know]",
     };

@@ -15,7 +15,7 @@ use super::{
     context::Context,
     output::{Answer, pairs, table},
 };
-use autonomy_api::{AddRelay, MailStatus, Relay, RelayState, place};
+use autonomy_api::{AddRelay, MailStatus, RefusalReason, Relay, RelayState, place};
 use autonomy_client::printable;
 
 pub(super) use self::host::run;
@@ -119,16 +119,43 @@ async fn status(context: &Context) -> Result<Answer, Failure> {
 
 /// Mail traffic in numbers.
 fn flow(status: &MailStatus) -> String {
-    let refused = &status.refused;
-    let refused_frames = refused.unknown_queue + refused.foreign + refused.malformed + refused.unreadable;
-    pairs([
-        ("contacts", status.contacts.to_string()),
-        ("waiting for you", status.asking.to_string()),
-        ("unread", status.unread.to_string()),
-        ("not delivered yet", status.queued.to_string()),
-        ("frames refused", refused_frames.to_string()),
-        ("frames repeated", refused.repeats.to_string()),
-    ])
+    let refused = status.refused.iter().filter(|(_, count)| **count > 0);
+    pairs(
+        [
+            ("contacts", status.contacts.to_string()),
+            ("asking", status.asking.to_string()),
+            ("unread", status.unread.to_string()),
+            ("on their way", status.queued.to_string()),
+        ]
+        .into_iter()
+        .chain(refused.map(|(reason, count)| (refusal(*reason), count.to_string()))),
+    )
+}
+
+/// What is counted under a reason, in an operator's words.
+fn refusal(reason: RefusalReason) -> &'static str {
+    match reason {
+        RefusalReason::UnknownQueue => "frames for no queue of this pod",
+        RefusalReason::Foreign => "frames that no contact sealed",
+        RefusalReason::Malformed => "malformed frames",
+        RefusalReason::Repeat => "frames seen before",
+        RefusalReason::Unreadable => "frames whose keys are gone or not here yet",
+        RefusalReason::ForgedReceipt => "receipts for what was never sent",
+        RefusalReason::NoContact => "arrivals for a removed contact",
+        RefusalReason::NoInvite => "arrivals for an ended invite",
+        RefusalReason::NoGroup => "groups that could not be made",
+        RefusalReason::NotSent => "messages that could not be sealed",
+        RefusalReason::OutboxFull => "messages that found the outbox full",
+        RefusalReason::NoRoom => "requests that found no room for a contact",
+        RefusalReason::LostRow => "rows that are missing",
+        RefusalReason::BadKeys => "key packages that cannot be used",
+        RefusalReason::DeclinedPayload => "payloads that no session takes",
+        RefusalReason::NoOwner => "arrivals before the pod had an owner",
+        RefusalReason::Superseded => "outcomes that later events made void",
+        RefusalReason::TooFar => "parts too far ahead",
+        RefusalReason::Unoffered => "chunks of files that were not offered",
+        RefusalReason::DamagedRow => "rows that cannot be read",
+    }
 }
 
 /// The state of a relay in words.
@@ -138,5 +165,27 @@ fn state(state: RelayState) -> &'static str {
         RelayState::Spare => "spare",
         RelayState::Dead => "unreachable for too long",
         RelayState::Withholding => "withholds messages",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_shows_each_reason_that_occurred_and_no_other() {
+        let refused = [(RefusalReason::Repeat, 4), (RefusalReason::LostRow, 1), (RefusalReason::Foreign, 0)];
+        let status = MailStatus {
+            name: None,
+            contacts: 2,
+            asking: 0,
+            unread: 0,
+            queued: 1,
+            refused: refused.into_iter().collect(),
+        };
+        let text = flow(&status);
+        assert!(text.contains("frames seen before     4"), "{text}");
+        assert!(text.contains("rows that are missing  1"), "{text}");
+        assert!(!text.contains("no contact sealed"), "{text}");
     }
 }

@@ -21,6 +21,7 @@ use self::rows::{IdentityRow, RowFault};
 pub use self::{
     accounts::{HeldAccount, PendingAccount},
     pod::{NewPod, PodLink},
+    rows::row_kinds,
 };
 use super::files::{FileError, private_dir};
 use autonomy_store::{CommitError, CreateError, OpenError, ReadError, RowChange, Store, Unlock};
@@ -80,9 +81,7 @@ impl Profile {
         if let Some(seed) = &birth.payment_seed {
             rows.push(rows::put(rows::PAYMENT, &Zeroizing::new(seed.entropy().to_vec())));
         }
-        let store = Store::create_with(Self::path(dir), unlock, &rows);
-        rows::wipe(rows);
-        let store = store?;
+        let store = Store::create_with(Self::path(dir), unlock, &rows)?;
         let Birth { auth_seed, payment_seed, .. } = birth;
         Ok(Self {
             store,
@@ -210,9 +209,7 @@ impl Profile {
     }
 
     fn commit(&self, rows: Vec<RowChange>) -> Result<(), ProfileError> {
-        let outcome = self.store.commit(&rows);
-        rows::wipe(rows);
-        Ok(outcome?)
+        Ok(self.store.commit(&rows)?)
     }
 }
 

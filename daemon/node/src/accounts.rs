@@ -324,7 +324,7 @@ impl Turn<'_> {
 
 /// A row of an account's ledger; key and value are the wallet's own.
 fn ledger_row(id: &AccountId, key: &[u8], value: Option<Vec<u8>>) -> Row {
-    Row { key: [&[tag::LEDGER], &id.to_bytes()[..], key].concat(), value }
+    Row { key: [&[tag::LEDGER], &id.to_bytes()[..], key].concat(), value: value.map(Into::into) }
 }
 
 /// The account of a ledger's row, and the key that is the wallet's own.

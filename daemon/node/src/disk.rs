@@ -1,6 +1,9 @@
 //! How types of the API lie on disk: by numbers of their own, so that a change of the API's words changes no row.
 //!
 //! A number is never used for something else again. A variant that is added must get one here: the match is exhaustive.
+//! One that is removed from the API keeps its number, and rows that have it are read by the upgrade function of their table.
+//!
+//! A number that this program does not know is refused by the name of the type: a newer program wrote it.
 
 use autonomy_api::{Access, AccountKind, PaymentState};
 

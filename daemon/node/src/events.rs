@@ -1,4 +1,7 @@
 //! The last events, kept so that a listener that was away can resume.
+//!
+//! Numbers of events grow by one and are never used again. A listener that resumes behind number n gets every later event
+//! that is still kept, and hears of a gap where one is not: it then asks for the present state in place of the events.
 
 use serde::{Deserialize, Serialize};
 
@@ -56,31 +59,41 @@ impl Default for Events {
 }
 
 impl Events {
-    /// Rows that keep `event`, and let go of another where there is no room for both.
+    /// Rows that keep `event`, and let go of another where there are [`MAX_EVENTS`] already. One row or two: the cost of an
+    /// event does not grow with their number.
     pub(super) fn keep(&mut self, event: &Event) -> Vec<Row> {
         let dispensable = if self.0.len() >= MAX_EVENTS { self.dispensable() } else { None };
         let kept = self.0.put(event.id, EventRecord::of(event));
         [Some(kept), dispensable.map(|id| self.0.remove(&id))].into_iter().flatten().collect()
     }
 
-    /// The oldest; or the oldest talk, where talk takes all of its share.
+    /// Which event goes to make room: the oldest; or the oldest talk, where talk takes all of its share.
     fn dispensable(&self) -> Option<u64> {
         let talk = || self.0.iter().filter(|(_, event)| event.talk).map(|(id, _)| *id);
         if talk().count() >= MAX_TALK_EVENTS { talk().next() } else { self.0.keys().next().copied() }
     }
 
     /// Events after `after`, oldest first, led by a [`EventKind::Gap`] where some before or among them are no longer
-    /// kept.
+    /// kept, or cannot be read. Where none of them can be read the gap stands alone, and the next event is the oldest.
     pub(super) fn after(&self, after: u64, now: Timestamp) -> Vec<Event> {
-        let newer = self.0.range(after.saturating_add(1)..).filter_map(|(id, event)| event.read(*id));
-        let mut events: Vec<Event> = newer.take(MAX_EVENTS_PER_ANSWER).collect();
-        let (Some(first), Some(last)) = (events.first(), events.last()) else { return events };
-        let oldest = first.id;
-        if last.id - after > events.len() as u64 {
-            events.insert(0, Event { id: oldest - 1, at: now, kind: EventKind::Gap { oldest } });
+        let newer = || self.0.range(after.saturating_add(1)..);
+        let readable = newer().filter_map(|(id, event)| event.read(*id));
+        let mut events: Vec<Event> = readable.take(MAX_EVENTS_PER_ANSWER).collect();
+        let Some(last) =
+            events.last().map(|event| event.id).or_else(|| newer().next_back().map(|(id, _)| *id))
+        else {
+            return events;
+        };
+        if last - after > events.len() as u64 {
+            events.insert(0, gap(events.first().map_or(last + 1, |first| first.id), now));
         }
         events
     }
+}
+
+/// What a listener hears in place of the events before `oldest`. A listener resumes behind its number.
+fn gap(oldest: u64, now: Timestamp) -> Event {
+    Event { id: oldest - 1, at: now, kind: EventKind::Gap { oldest } }
 }
 
 /// Whether others make it happen by writing to us, as often as they like.
@@ -158,9 +171,40 @@ mod tests {
         );
         assert_eq!(all(&events, 10), []);
         [1, 2, 6].into_iter().for_each(|id| drop(events.0.remove(&id)));
-        let gap = |oldest| Event { id: oldest - 1, at: 1, kind: EventKind::Gap { oldest } };
+        let gap = |oldest| gap(oldest, 1);
         assert_eq!(all(&events, 0)[0], gap(3), "the first are gone");
         assert_eq!(all(&events, 4)[0], gap(5), "one in the middle is gone");
         assert_eq!(all(&events, 6)[0].id, 7, "nothing after it is");
+    }
+
+    /// As another version of the program keeps an event: in a shape that this one does not know.
+    fn becomes_unreadable(events: &mut Events, id: u64) {
+        let record = EventRecord { kind: vec![0xff], ..events.0[&id].clone() };
+        let _row = events.0.put(id, record);
+    }
+
+    #[test]
+    fn an_unreadable_event_is_told_as_a_gap() {
+        let mut events = Events::default();
+        (1..=6).for_each(|id| happens(&mut events, id, invite()));
+        becomes_unreadable(&mut events, 2);
+        let ids = |events: &[Event]| events.iter().map(|event| event.id).collect::<Vec<_>>();
+        let told = all(&events, 0);
+        assert_eq!(told[0], gap(1, 1), "what is left out stands among those that are told");
+        assert_eq!(ids(&told), [0, 1, 3, 4, 5, 6]);
+        assert_eq!(ids(&all(&events, 2)), [3, 4, 5, 6], "it lies before what was asked for");
+    }
+
+    #[test]
+    fn a_gap_stands_alone_where_no_newer_event_is_readable() {
+        let mut events = Events::default();
+        (1..=6).for_each(|id| happens(&mut events, id, invite()));
+        [5, 6].into_iter().for_each(|id| becomes_unreadable(&mut events, id));
+        assert_eq!(events.after(4, 1), [gap(7, 1)]);
+        assert_eq!(events.after(5, 1), [gap(7, 1)]);
+        assert_eq!(events.after(6, 1), [], "a listener that resumes behind the gap has heard of it");
+        assert_eq!(all(&events, 3).last(), Some(&gap(7, 1)), "page by page, the end is reached");
+        happens(&mut events, 7, invite());
+        assert_eq!(events.after(4, 1).iter().map(|event| event.id).collect::<Vec<_>>(), [6, 7]);
     }
 }

@@ -9,6 +9,7 @@
 //! | `input` | all that can happen to a pod |
 //! | `effect` | all that a pod can do to the world |
 //! | `row`, `table`, `disk` | all that a pod remembers: rows, their tables and versions, numbers for the words of the API |
+//! | `restore`, `rewrite` | a node from its rows; rows of any version in the present one |
 //! | `reply` | what it answers, and why it refuses |
 //! | `turn` | one input being worked on |
 //! | `devices`, `accounts`, `payments`, `chain` | the commands and events of each |
@@ -30,6 +31,7 @@ mod payments;
 mod replies;
 mod reply;
 mod restore;
+mod rewrite;
 mod row;
 mod sending;
 mod step;
@@ -63,6 +65,7 @@ pub use self::{
     replies::{ReplyKey, StoredReply},
     reply::{Answer, NodeStatus, Refusal, Reply},
     restore::RestoreError,
+    rewrite::row_kinds,
     row::{Row, RowError},
     step::Step,
     table::{Table, TableKey},

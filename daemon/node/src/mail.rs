@@ -5,6 +5,7 @@ use autonomy_messaging::{
     messenger::{self, MailRow, Messenger, Own, RowClass},
     place::Place,
 };
+use zeroize::Zeroizing;
 
 use super::{
     Effect, Node, Owner,
@@ -19,7 +20,7 @@ const NAMELESS: &str = "somebody";
 struct MailRows<'a>(&'a dyn Rows);
 
 impl Rows for MailRows<'_> {
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+    fn get(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         self.0.get(&Row::from(MailRow { key: key.to_vec(), value: None }).key)
     }
 }

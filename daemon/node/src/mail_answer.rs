@@ -12,9 +12,8 @@ use data_encoding::HEXLOWER;
 
 use super::{Answer, Id, Timestamp, turn::Turn};
 use autonomy_api::{
-    Contact, Contacts, EventKind, File, Files, Invite, InviteState, Invites, MailStatus, Message,
-    MessageKind, MessageState, Messages, OfferedFile, Profile, QueuedMessage, RefusedFrames, Relay, Relays,
-    Safety, place,
+    Contact, Contacts, EventKind, File, Files, Invite, Invites, MailStatus, Message, MessageKind,
+    MessageState, Messages, OfferedFile, Profile, QueuedMessage, Relay, Relays, Safety, place,
 };
 
 /// An answer of the messenger at `now`.
@@ -132,21 +131,13 @@ fn invite_id(id: &InviteId) -> String {
 }
 
 fn status(told: &MessengerStatus) -> MailStatus {
-    let refused = told.refused;
     MailStatus {
         name: profile(told).name,
         contacts: told.contacts,
         asking: told.asking,
         queued: told.queued,
         unread: told.unread,
-        refused: RefusedFrames {
-            unknown_queue: refused.of(messenger::RefusalReason::UnknownQueue),
-            foreign: refused.of(messenger::RefusalReason::Foreign),
-            malformed: refused.of(messenger::RefusalReason::Malformed),
-            repeats: refused.of(messenger::RefusalReason::Repeat),
-            unreadable: refused.of(messenger::RefusalReason::Unreadable),
-            forged_receipts: refused.of(messenger::RefusalReason::ForgedReceipt),
-        },
+        refused: told.refused.iter().collect(),
     }
 }
 
@@ -154,14 +145,7 @@ fn invite(view: &InviteView) -> Invite {
     Invite {
         id: invite_id(&view.id),
         text: view.invite.to_text().into(),
-        state: match view.state {
-            messenger::InviteState::Publishing => InviteState::Publishing,
-            messenger::InviteState::Ready => InviteState::Ready,
-            messenger::InviteState::Used | messenger::InviteState::Confirmed => InviteState::Used,
-            messenger::InviteState::Expired => InviteState::Expired,
-            messenger::InviteState::Cancelled => InviteState::Cancelled,
-            messenger::InviteState::Failed => InviteState::Failed,
-        },
+        state: view.state,
         note: view.note.as_ref().map(ToString::to_string),
         created_at: view.created_at,
         expires_at: view.invite.expires(),

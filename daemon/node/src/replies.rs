@@ -1,4 +1,8 @@
 //! Answers kept by idempotency key, so that a repeat after a lost connection is answered and not done again.
+//!
+//! A key is a caller's own: two devices may use the same one. Under a key stands one request; another under the same key is
+//! refused, since its sender would take the answer to the first for its own. An answer goes after a day, or when its caller
+//! has made 256 newer requests; a repeat that comes later is done again.
 
 use autonomy_api::MAX_KEY_LEN;
 use serde::{Deserialize, Serialize};
@@ -135,7 +139,7 @@ impl Replies {
         old.iter().map(|key| self.0.remove(key)).collect()
     }
 
-    /// When the next answer becomes too old.
+    /// When the next answer becomes too old; none while there is none.
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
         self.0.values().map(|stored| stored.at.saturating_add(KEEP_SECONDS + 1)).min()
     }
@@ -153,4 +157,46 @@ fn short_digest(bytes: &[u8]) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&digest[..16]);
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: [u8; 32] = [1; 32];
+
+    fn kept(answer: &Answer) -> (Replies, ReplyKey) {
+        let key = ReplyKey::new(Caller::Owner, "a-key").unwrap();
+        let mut replies = Replies::default();
+        let _rows = replies.keep(key, REQUEST, answer, 100);
+        (replies, key)
+    }
+
+    #[test]
+    fn a_repeat_gets_the_answer_that_was_kept() {
+        let (replies, key) = kept(&Answer::Done);
+        assert_eq!(replies.find(key, &REQUEST).unwrap(), Some(Answer::Done));
+        assert!(matches!(replies.find(key, &[2; 32]), Err(Refusal::KeyReused)));
+        let other = ReplyKey::new(Caller::Owner, "another").unwrap();
+        assert_eq!(replies.find(other, &REQUEST).unwrap(), None);
+    }
+
+    /// As another version of the program keeps an answer: in a shape that this one does not know.
+    #[test]
+    fn a_repeat_of_an_unreadable_answer_is_a_conflict() {
+        let (mut replies, key) = kept(&Answer::Done);
+        for answer in [vec![], vec![0xff], [replies.0[&key].answer.clone(), vec![0]].concat()] {
+            let stored = StoredReply { answer, ..replies.0[&key].clone() };
+            let _row = replies.0.put(key, stored);
+            let refusal = replies.find(key, &REQUEST).unwrap_err();
+            assert!(
+                matches!(&refusal, Refusal::Conflict(why) if why.contains("fresh Idempotency-Key")),
+                "{refusal}"
+            );
+            assert!(
+                matches!(replies.find(key, &[2; 32]), Err(Refusal::KeyReused)),
+                "the request is known all the same"
+            );
+        }
+    }
 }

@@ -14,6 +14,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 /// Tags of all tables. A tag is never used for something else again.
 pub(crate) mod tag {
     pub(crate) const IDENTITY: u8 = 0;
@@ -37,8 +39,8 @@ pub(crate) mod tag {
 pub struct Row {
     /// The tag of its table, and the entity's name.
     pub key: Vec<u8>,
-    /// The state as the store keeps it; `None` removes it. It may hold a secret: wipe it once it is written.
-    pub value: Option<Vec<u8>>,
+    /// The state as the store keeps it; `None` removes it. It may hold a secret, and is wiped when it is dropped.
+    pub value: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// A row that cannot be read.
@@ -53,7 +55,7 @@ pub struct RowError {
 
 impl Row {
     /// A row as it was found in a store, unread.
-    pub fn found(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+    pub fn found(key: impl Into<Vec<u8>>, value: impl Into<Zeroizing<Vec<u8>>>) -> Self {
         Self { key: key.into(), value: Some(value.into()) }
     }
 
@@ -91,7 +93,7 @@ impl fmt::Debug for Row {
         f.debug_struct("Row")
             .field("tag", &self.key.first())
             .field("key_bytes", &self.key.len())
-            .field("value_bytes", &self.value.as_ref().map(Vec::len))
+            .field("value_bytes", &self.value.as_ref().map(|value| value.len()))
             .finish()
     }
 }

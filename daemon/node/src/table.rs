@@ -1,56 +1,38 @@
 //! Typed tables: what stands in a row, in which version, and how an older version is read.
 //!
-//! A kind of row is one [`Table`] constant beside the type that it keeps, and one line in [`TABLES`]. The parts of the
-//! node hold their rows in a [`Held`] or a [`Single`]: memory changes only through them, and each change gives the row
-//! that makes it last, so neither can be forgotten.
+//! A kind of row is one [`Table`] constant beside the type that it keeps, and one line in
+//! [`TABLES`](super::rewrite::TABLES). The parts of the node hold their rows in a [`Held`] or a [`Single`]: memory changes
+//! only through them, and each change gives the row that makes it last, so neither can be forgotten.
+//!
+//! A release that changes the type of a table keeps the old shape as a type of its own, raises the version of the table
+//! and gives it an upgrade function. Rows of the old version stay on disk until their entity next changes.
+
+mod key;
 
 use std::{collections::BTreeMap, marker::PhantomData, ops::Deref};
 
-use autonomy_api::Id;
-use autonomy_wallet::account::AccountId;
+use autonomy_messaging::SecretWriter;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{
-    accounts::{ACCOUNTS, CEREMONIES},
-    chain::CHAIN,
-    devices::{DEVICES, OWNER},
-    events::EVENTS,
-    identity::IDENTITY,
-    payments::PAYMENTS,
-    replies::REPLIES,
-    row::{Row, RowError, tag},
-    turn::COUNTERS,
-};
+pub use self::key::TableKey;
+use super::row::{Row, RowError};
 
-/// All typed tables, by tag.
-pub(crate) static TABLES: [&dyn AnyTable; 10] =
-    [&IDENTITY, &OWNER, &COUNTERS, &CHAIN, &DEVICES, &CEREMONIES, &ACCOUNTS, &PAYMENTS, &EVENTS, &REPLIES];
+/// Room that a value gets at first: most rows fit. A larger one costs a copy.
+const USUAL_LEN: usize = 1024;
 
-/// Tables whose rows are the wallet's or the messenger's own: read by those who own them.
-const OPAQUE: [u8; 4] = [tag::LEDGER, tag::MAIL, tag::RATCHET, tag::COLD_MAIL];
-
-/// Reads the body of a value that an earlier version wrote, by that version's number.
+/// Reads the body of a value that an earlier version wrote, by that version's number. It is called for every version
+/// below the present one, those included that never were; what it refuses stops the pod from starting.
 type Upgrade<V> = fn(version: u8, body: &[u8]) -> Result<V, String>;
 
 /// A kind of row: entities of type `V` under keys of type `K`.
 #[derive(Debug)]
 pub struct Table<K, V> {
+    /// First byte of every key.
     tag: u8,
+    /// First byte of every value that is written.
     version: u8,
     upgrade: Upgrade<V>,
     key: PhantomData<fn(K)>,
-}
-
-/// The name of an entity within its table.
-pub trait TableKey: Sized + Ord {
-    /// The bytes behind the tag.
-    fn to_bytes(&self) -> Vec<u8>;
-
-    /// Reads [`TableKey::to_bytes`]; says what is wrong otherwise.
-    ///
-    /// # Errors
-    /// The bytes name nothing of this table.
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String>;
 }
 
 impl<K, V> Table<K, V> {
@@ -71,13 +53,14 @@ fn no_earlier<V>(version: u8, _: &[u8]) -> Result<V, String> {
 }
 
 impl<K: TableKey, V: Serialize + DeserializeOwned> Table<K, V> {
-    /// The row that keeps `value` under `key`, in the present version.
+    /// The row that keeps `value` under `key`, in the present version. Memory does not change: [`Held`] and [`Single`] do
+    /// both.
     pub(crate) fn put(&self, key: &K, value: &V) -> Row {
-        // Room for every row that holds a secret, so that growing leaves no copy of one behind.
-        let mut bytes = Vec::with_capacity(1024);
+        let mut bytes = SecretWriter::with_capacity(USUAL_LEN);
         bytes.push(self.version);
-        ciborium::into_writer(value, &mut bytes).expect("rows are plain data, and a vector takes every byte");
-        Row { key: self.row_key(key), value: Some(bytes) }
+        ciborium::into_writer(value, &mut bytes)
+            .expect("rows are plain data, and the buffer takes every byte");
+        Row { key: self.row_key(key), value: Some(bytes.into_bytes()) }
     }
 
     /// The row that removes `key`.
@@ -108,6 +91,10 @@ impl<K: TableKey, V: Serialize + DeserializeOwned> Table<K, V> {
 }
 
 /// Reads CBOR with nothing behind it.
+///
+/// # Errors
+/// It is malformed, of another shape, or bytes stand behind it: then another program wrote it, and what it meant is not
+/// known.
 pub(crate) fn whole<V: DeserializeOwned>(mut body: &[u8]) -> Result<V, String> {
     let value = ciborium::from_reader(&mut body).map_err(|error| error.to_string())?;
     if body.is_empty() { Ok(value) } else { Err(format!("{} bytes stand behind it", body.len())) }
@@ -118,6 +105,9 @@ pub(crate) trait AnyTable: Sync {
     fn tag(&self) -> u8;
 
     /// Reads a row and writes it anew, in the present version.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
     fn rewrite(&self, key: &[u8], value: &[u8]) -> Result<Row, RowError>;
 }
 
@@ -132,27 +122,14 @@ impl<K: TableKey, V: Serialize + DeserializeOwned> AnyTable for Table<K, V> {
     }
 }
 
-impl Row {
-    /// The same row in the present version of its table. Opaque rows are left as they are.
-    ///
-    /// # Errors
-    /// The row cannot be read.
-    pub fn rewritten(&self) -> Result<Self, RowError> {
-        let tag = self.tag()?;
-        let Some(value) = &self.value else { return Ok(self.clone()) };
-        match TABLES.iter().find(|table| table.tag() == tag) {
-            Some(table) => table.rewrite(&self.key, value),
-            None if OPAQUE.contains(&tag) => Ok(self.clone()),
-            None => Err(RowError { tag, why: "a newer version of the program may have written it".into() }),
-        }
-    }
-}
-
 /// A part of the node's state that is restored row by row.
 pub(crate) trait Restore {
     fn tag(&self) -> u8;
 
-    /// Takes a row of its table.
+    /// Takes a row of its table. A later row of the same key wins.
+    ///
+    /// # Errors
+    /// As [`Table::read`]; then the part is as before.
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), RowError>;
 }
 
@@ -256,51 +233,6 @@ impl<V: Serialize + DeserializeOwned> Restore for Single<V> {
     }
 }
 
-impl TableKey for () {
-    fn to_bytes(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.is_empty() { Ok(()) } else { Err("there is one of its kind, and it has a name".into()) }
-    }
-}
-
-impl TableKey for u64 {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.to_be_bytes().to_vec()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        fixed(bytes).map(Self::from_be_bytes)
-    }
-}
-
-impl<const N: usize> TableKey for Id<N> {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_vec()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        fixed(bytes).map(Self)
-    }
-}
-
-impl TableKey for AccountId {
-    fn to_bytes(&self) -> Vec<u8> {
-        (*self).to_bytes().to_vec()
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        fixed(bytes).map(Self::from_bytes)
-    }
-}
-
-/// Exactly `N` bytes of a key.
-pub(crate) fn fixed<const N: usize>(name: &[u8]) -> Result<[u8; N], String> {
-    name.try_into().map_err(|_| format!("its key has {} bytes in place of {N}", name.len()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,14 +260,7 @@ mod tests {
         assert!(read(&written(4, &(9_u64, "nine"))).unwrap_err().why.contains("version 4"));
         assert!(read(&written(0, &9_u64)).unwrap_err().why.contains("no version 0"));
         let upgraded = TABLE.rewrite(&key, &written(1, &9_u64)).unwrap();
-        assert_eq!(upgraded.value.unwrap(), written(3, &(9_u64, "")));
-    }
-
-    #[test]
-    fn each_table_has_a_tag_of_its_own() {
-        let mut tags: Vec<u8> = TABLES.iter().map(|table| table.tag()).chain(OPAQUE).collect();
-        tags.sort_unstable();
-        assert_eq!(tags, (0..14).collect::<Vec<u8>>());
+        assert_eq!(*upgraded.value.unwrap(), written(3, &(9_u64, "")));
     }
 
     #[test]

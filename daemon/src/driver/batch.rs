@@ -3,7 +3,7 @@
 //! One commit waits for the disk, whatever its size. So steps of inputs that wait anyway share one,
 //! and none of them has an effect or a reply before it.
 
-use std::{cell::RefCell, collections::BTreeMap, mem};
+use std::{cell::RefCell, collections::BTreeMap};
 
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -74,8 +74,8 @@ impl Batch {
         let Step { rows, effects, reply } = step;
         for row in rows {
             let Row { key, value } = row;
-            self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-            self.rows.insert(key, value.map(Zeroizing::new));
+            self.bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
+            self.rows.insert(key, value);
         }
         self.effects.extend(effects);
         self.inputs += 1;
@@ -94,9 +94,8 @@ impl Batch {
     pub(super) fn commit(self, store: &Store) -> Result<Committed, StoreFailed> {
         let Self { rows, effects, replies, .. } = self;
         let changed = !rows.is_empty();
-        let take = |mut value: Zeroizing<Vec<u8>>| mem::take(&mut *value);
-        let changes = rows.into_iter().map(|(key, value)| RowChange { key, value: value.map(take) });
-        write(store, changes.collect())?;
+        let changes: Vec<RowChange> = rows.into_iter().map(|(key, value)| RowChange { key, value }).collect();
+        write(store, &changes)?;
         Ok(Committed { changed, effects, replies })
     }
 }
@@ -110,12 +109,12 @@ struct View<'a> {
 }
 
 impl Rows for View<'_> {
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+    fn get(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         if let Some(value) = self.pending.get(key) {
-            return value.as_ref().map(|value| value.to_vec());
+            return value.clone();
         }
         match self.store.read(key) {
-            Ok(value) => value.map(|mut value| mem::take(&mut *value)),
+            Ok(value) => value,
             Err(fault) => {
                 self.fault.borrow_mut().get_or_insert(fault);
                 None
@@ -146,13 +145,13 @@ mod tests {
         ]);
         let store = store(&dir);
         let with = View { pending: &pending, store: &store, fault: RefCell::default() };
-        assert_eq!(with.get(b"a").unwrap(), b"later");
+        assert_eq!(*with.get(b"a").unwrap(), b"later");
         assert_eq!(with.get(b"b"), None, "a row that a step removed is gone");
-        assert_eq!(with.get(b"c").unwrap(), b"new");
+        assert_eq!(*with.get(b"c").unwrap(), b"new");
         assert_eq!(with.get(b"d"), None);
         let nothing = Pending::new();
         let without = View { pending: &nothing, store: &store, fault: RefCell::default() };
-        assert_eq!(without.get(b"b").unwrap(), b"disk");
+        assert_eq!(*without.get(b"b").unwrap(), b"disk");
         assert!(without.fault.into_inner().is_none());
     }
 }

@@ -29,7 +29,7 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         let (mut node, rows) = Node::create(Identity::draw("regtest", &mut rand::rngs::OsRng, now()));
         let store = Store::create(dir.path().join("pod.redb"), &key()).unwrap();
-        commit(&store, &rows).unwrap();
+        commit(&store, rows).unwrap();
         let adopt = request(Command::Adopt(bundle(&node)));
         assert_eq!(step(&mut node, &store, Input::Request(adopt)).unwrap(), Some(Ok(Answer::Adopted)));
         let (driver, heard) = driver(node, store);
@@ -110,12 +110,24 @@ fn epoch(store: &Store) -> u64 {
 fn restored(store: &Store) -> (Node, u64) {
     let rows = store.rows().unwrap().map(|row| {
         let (key, value) = row.unwrap();
-        Row::found(key, value.to_vec())
+        Row::found(key, value)
     });
     let rows: Vec<_> = rows.collect();
     let counters = rows.iter().find_map(|row| COUNTERS.read(&row.key, row.value.as_ref()?).ok());
     let epoch = counters.unwrap().1.state_epoch;
     (Node::restore(rows).unwrap().0, epoch)
+}
+
+/// The type of a value wipes it, and it is moved: no copy of a secret stays in freed memory.
+#[test]
+fn rows_are_written_from_the_bytes_they_came_in() {
+    fn wiped_when_dropped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+    let row = Row::found("identity", vec![7; 32]);
+    let came_in = row.value.as_ref().unwrap().as_ptr();
+    let changes = changes(vec![row]);
+    let value = changes[0].value.as_ref().unwrap();
+    wiped_when_dropped(value);
+    assert_eq!(value.as_ptr(), came_in, "the value was copied");
 }
 
 #[test]

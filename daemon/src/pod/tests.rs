@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::*;
 use autonomy_messaging::messenger::MailRow;
-use autonomy_store::RowChange;
 
 fn key() -> Unlock {
     Unlock::key([7; 32])
@@ -12,7 +11,7 @@ fn key() -> Unlock {
 
 /// A row of the messenger: `k…` is a ratchet's, `e…` a cold one.
 fn row(key: &str, value: &[u8]) -> Row {
-    MailRow { key: key.as_bytes().to_vec(), value: Some(value.to_vec()) }.into()
+    MailRow { key: key.as_bytes().to_vec(), value: Some(value.to_vec().into()) }.into()
 }
 
 fn rows(dir: &PodDir) -> BTreeMap<Vec<u8>, Vec<u8>> {
@@ -31,7 +30,7 @@ fn backup_holds_messages_and_no_ratchets() {
     let letter = row("e1", b"hello");
     let ratchet = |name: &str| row(&format!("k{name}"), &[7; 70_000]);
     let rows_of_mail = [mail.clone(), letter.clone(), ratchet("tree"), ratchet("secrets"), ratchet("")];
-    driver::commit(&Store::open(home.store(), &key()).unwrap(), &rows_of_mail).unwrap();
+    driver::commit(&Store::open(home.store(), &key()).unwrap(), rows_of_mail.into()).unwrap();
 
     backup(&home, &key(), &copy).unwrap();
     restore(&other, &key(), &copy).unwrap();
@@ -51,8 +50,7 @@ fn open_does_not_read_cold_rows() {
     let home = PodDir::new(folder.path().join("a"));
     init(&home, &key(), Network::Regtest).unwrap();
     let (with, ..) = open(&home, &key()).unwrap();
-    let cold = [row("kx", &[]), row("e", &[0; 12_000])];
-    let changes: Vec<RowChange> = driver::changes(&cold);
-    Store::open(home.store(), &key()).unwrap().commit(&changes).unwrap();
+    let cold = vec![row("kx", &[]), row("e", &[0; 12_000])];
+    driver::commit(&Store::open(home.store(), &key()).unwrap(), cold).unwrap();
     assert!(open(&home, &key()).unwrap().0 == with);
 }

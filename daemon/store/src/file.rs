@@ -1,4 +1,7 @@
 //! The database file itself: made whole or not at all, opened with its checksums checked.
+//!
+//! What is found at a store's path is a whole store, whenever the machine stops: a new one is filled under another name in
+//! the same folder, synced, and renamed; the folder is synced after that. A leftover `.unfinished-…redb` can be removed.
 
 use std::{fs::File, io, path::Path};
 
@@ -14,6 +17,9 @@ const CACHE_BYTES: usize = 4 << 20;
 
 /// Makes a database at `path` and fills it: under another name first, so that whatever is found at `path` is
 /// complete, even after a power cut.
+///
+/// # Errors
+/// Something lies at `path`, or the disk does not take it; nothing is left there then.
 pub(super) fn build(
     path: &Path,
     fill: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
@@ -61,7 +67,11 @@ pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, Fault
     Ok(transaction)
 }
 
-/// Opens a file that is there, and checks every page: a plain open trusts the file, and may panic on a bad one.
+/// Opens a file that is there, and checks every page: a plain open trusts the file, and may panic on a bad one. Costs one
+/// read of the whole file.
+///
+/// # Errors
+/// It is not there, empty, damaged, no database, or open elsewhere.
 pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     let len = path.metadata().map_err(|error| OpenError::disk(path, redb::Error::Io(error)))?.len();
     if len == 0 {
@@ -74,7 +84,10 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
         .map_err(|error| OpenError::disk(path, error))
 }
 
-/// The wrapped data key, the sealed tally, and the number of rows that are there.
+/// The wrapped data key, the sealed tally, and the number of rows that are there. Nothing of it is checked yet.
+///
+/// # Errors
+/// The file is a database of something else, or cannot be read.
 pub(super) fn read_header(path: &Path, database: &Database) -> Result<(Vec<u8>, Vec<u8>, u64), OpenError> {
     let read = || -> Result<_, redb::Error> {
         let transaction = database.begin_read()?;

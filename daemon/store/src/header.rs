@@ -96,6 +96,9 @@ impl<'a> Header<'a> {
     }
 
     /// Reads a header. Sizes and costs are checked before anything is computed from them.
+    ///
+    /// # Errors
+    /// Not a header, one of a newer program, or damaged; each is told apart, because the remedies differ.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, HeaderError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(HeaderError::Foreign)?;
         let (version, _) = rest.split_first_chunk().ok_or(HeaderError::Foreign)?;
@@ -116,7 +119,11 @@ impl<'a> Header<'a> {
         Ok(Self { lock, salt, locked, wrapped })
     }
 
-    /// The data key.
+    /// The data key, by the key or passphrase that locks it. With a passphrase this takes memory and time as the header
+    /// asks, at most [`MAX_COST`].
+    ///
+    /// # Errors
+    /// Another kind of key is needed, or this is not the one.
     pub(super) fn unwrap(&self, unlock: &Unlock) -> Result<DataKey, HeaderError> {
         let key = wrapping_key(self.lock, &self.salt, unlock)?;
         let wrong = match self.lock {

@@ -30,7 +30,8 @@ pub(super) type Mark = [u8; 32];
 /// The key that everything in a store hangs on.
 pub(super) type DataKey = Zeroizing<[u8; 32]>;
 
-/// The keys for each purpose, all made from the data key.
+/// The keys for each purpose, all made from the data key by HKDF with a label of their own: what is learnt of one tells
+/// nothing about another. Wiped when dropped.
 #[derive(ZeroizeOnDrop)]
 pub(super) struct Keys {
     row: [u8; 32],
@@ -67,7 +68,8 @@ impl Keys {
         keyed_hash(&self.id, &[name])
     }
 
-    /// Seals a row. The name goes inside: it is how the row is found again without being asked for.
+    /// Seals a row: 42 bytes longer than name and value. The name goes inside: it is how the row is found again without
+    /// being asked for. Twice the same row gives two different seals.
     pub(super) fn seal_row(&self, id: &RowId, name: &[u8], value: &[u8]) -> Vec<u8> {
         let name_len = u16::try_from(name.len()).expect("names are bounded by MAX_KEY_LEN, far below 65,536");
         seal(&self.row, &bound_to(b"row", id), &[value, name, &name_len.to_be_bytes()])
@@ -107,7 +109,8 @@ fn bound_to(what: &[u8], place: &[u8]) -> Vec<u8> {
     [&VERSION.to_be_bytes(), what, b"\0", place].concat()
 }
 
-/// Nonce, tag, ciphertext of `parts` one after the other.
+/// Nonce, tag, ciphertext of `parts` one after the other. The plain text lies in the buffer that is returned, and is
+/// encrypted there: no copy of it is made.
 pub(super) fn seal(key: &[u8; 32], bound_to: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let len = parts.iter().map(|part| part.len()).sum::<usize>();
     let mut sealed = Vec::with_capacity(OVERHEAD + len);

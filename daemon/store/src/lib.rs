@@ -74,8 +74,9 @@ pub struct Store {
 pub struct RowChange {
     /// The row's name, at most [`MAX_KEY_LEN`] bytes.
     pub key: Vec<u8>,
-    /// Its value, at most [`MAX_VALUE_LEN`] bytes; `None` removes the row (and is no error if there is none).
-    pub value: Option<Vec<u8>>,
+    /// Its value, at most [`MAX_VALUE_LEN`] bytes, wiped when it is dropped; `None` removes the row (and is no error
+    /// if there is none).
+    pub value: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Store {
@@ -277,7 +278,7 @@ impl RowChange {
     /// A row's new value.
     #[must_use]
     pub fn put(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
-        Self { key: key.into(), value: Some(value.into()) }
+        Self { key: key.into(), value: Some(Zeroizing::new(value.into())) }
     }
 
     /// A row's removal.
@@ -288,7 +289,7 @@ impl RowChange {
 
     fn check(&self) -> Result<(), CommitError> {
         let kind = self.key.first().copied().unwrap_or_default();
-        let len = self.value.as_ref().map_or(0, Vec::len);
+        let len = self.value.as_ref().map_or(0, |value| value.len());
         if self.key.len() > MAX_KEY_LEN {
             return Err(CommitError::LongKey { kind, len: self.key.len() });
         }
@@ -308,7 +309,7 @@ impl fmt::Debug for Store {
 impl fmt::Debug for RowChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.key.first();
-        let len = self.value.as_ref().map(Vec::len);
+        let len = self.value.as_ref().map(|value| value.len());
         f.debug_struct("RowChange").field("kind", &kind).field("value_len", &len).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,7 @@
 //! Walking over all rows of a store.
+//!
+//! A walk sees one moment of the store: rows, tally and header come from one read transaction, and commits may go on
+//! meanwhile. It is the only place where rows are held against the tally, so a start and a backup walk over all of them.
 
 use redb::{Range, ReadableDatabase as _};
 use zeroize::Zeroizing;
@@ -49,7 +52,11 @@ impl<'a> Rows<'a> {
         self.expected.emptied()
     }
 
-    /// The next row, with what lies on disk, after it was opened and found sound.
+    /// The next row, with what lies on disk, after it was opened and found sound. None after the last one, if all of them
+    /// are what was committed last.
+    ///
+    /// # Errors
+    /// The disk fails, a row was altered, or, after the last one, the tally does not fit. Nothing follows an error.
     pub(super) fn next_sealed(&mut self) -> Option<Result<Walked, ReadError>> {
         let step = match self.range.as_mut()?.next() {
             Some(entry) => {

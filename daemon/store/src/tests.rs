@@ -322,12 +322,12 @@ proptest! {
                 Act::Commit(changes) => {
                     let changes: Vec<_> = changes
                         .into_iter()
-                        .map(|(key, value)| RowChange { key: vec![key], value })
+                        .map(|(key, value)| RowChange { key: vec![key], value: value.map(Into::into) })
                         .collect();
                     store.commit(&changes).unwrap();
                     for RowChange { key, value } in changes {
                         match value {
-                            Some(value) => drop(model.insert(key, value)),
+                            Some(value) => drop(model.insert(key, value.to_vec())),
                             None => drop(model.remove(&key)),
                         }
                     }

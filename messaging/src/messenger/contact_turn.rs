@@ -91,7 +91,7 @@ impl ContactTurn<'_, '_> {
             Ok(session) => Some(Box::new(session)),
             // So it is after a restore from a backup, which has no groups.
             Err(LoadError::Missing) => None,
-            Err(LoadError::Malformed(_) | LoadError::OtherKeyPackage) => {
+            Err(LoadError::Malformed(_) | LoadError::Newer(_) | LoadError::OtherKeyPackage) => {
                 cx.refuse(RefusalReason::DamagedRow);
                 None
             }

@@ -6,14 +6,14 @@
 use std::{cell::Cell, collections::BTreeMap};
 
 use rand_core::CryptoRngCore;
-use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{
     answer::{MailAnswer, RefusedBecause},
     effect::{ApplicationEvent, Effect, Notice},
     ids::ContactId,
     refusals::{RefusalCounts, RefusalReason},
-    row::{Key, MailRow, RowClass, page_key, unpack},
+    row::{Kept, Key, MailRow, RowClass, page_key, unpack},
     states::Timestamp,
     step::Step,
 };
@@ -32,7 +32,7 @@ pub(super) struct Context<'a> {
     /// What comes of the input; grows during the turn.
     pub(super) step: Step,
     /// Cold rows of this turn, which `rows` does not show yet.
-    fresh: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    fresh: BTreeMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>,
     /// What changed nothing in this turn. A cell, so that a part that only reads can count a damaged row.
     refused: Cell<RefusalCounts>,
 }
@@ -55,7 +55,7 @@ impl<'a> Context<'a> {
     }
 
     /// Writes a thing's new state under its key.
-    pub(super) fn put<T: Serialize>(&mut self, key: Key, value: &T) {
+    pub(super) fn put<T: Kept>(&mut self, key: Key, value: &T) {
         self.push(MailRow::put(key, value));
     }
 
@@ -66,7 +66,7 @@ impl<'a> Context<'a> {
 
     /// Writes a page of a contact's group, or removes it.
     pub(super) fn put_page(&mut self, id: ContactId, page: &[u8], value: Option<Vec<u8>>) {
-        self.push(MailRow::page(id, page, value));
+        self.push(MailRow::page(id, page, value.map(Zeroizing::new)));
     }
 
     /// Rows that are read back within a turn (cold ones and pages) are found by [`read`](Self::read) at once.
@@ -81,7 +81,7 @@ impl<'a> Context<'a> {
     ///
     /// None where there is no such row. One that cannot be read is counted as [`RefusalReason::DamagedRow`] and given
     /// as none.
-    pub(super) fn read<T: serde::de::DeserializeOwned>(&self, key: Key) -> Option<T> {
+    pub(super) fn read<T: Kept>(&self, key: Key) -> Option<T> {
         let read = unpack(&self.read_raw(&key.to_bytes())?);
         if read.is_err() {
             self.refuse(RefusalReason::DamagedRow);
@@ -91,11 +91,11 @@ impl<'a> Context<'a> {
 
     /// Reads a page of a contact's group.
     pub(super) fn page(&self, id: ContactId, page: &[u8]) -> Option<Vec<u8>> {
-        self.read_raw(&page_key(id, page))
+        self.read_raw(&page_key(id, page)).map(|mut page| std::mem::take(&mut *page))
     }
 
     /// What this turn wrote comes before what the store has.
-    fn read_raw(&self, key: &[u8]) -> Option<Vec<u8>> {
+    fn read_raw(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         match self.fresh.get(key) {
             Some(value) => value.clone(),
             None => self.rows.get(key),

@@ -15,7 +15,8 @@ mod record;
 
 use std::collections::BTreeMap;
 
-use self::entry::{Entry, assemble, read_part};
+pub(super) use self::entry::Entry;
+use self::entry::{assemble, read_part};
 pub(super) use self::record::{AuditCount, HiddenSettled, PartTaken, QueuedRow, ThreadRecord};
 use super::{
     answer::EntryView,

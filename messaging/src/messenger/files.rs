@@ -208,7 +208,7 @@ impl Files {
         let chunks = cut(&record.content(), first, bytes)?;
         let end = first + u32::try_from(chunks.len()).unwrap_or(MAX_LOADED);
         for (index, chunk) in (first..end).zip(chunks) {
-            cx.put(Key::Chunk(id, transfer, index), &chunk);
+            cx.put(Key::Chunk(id, transfer, index), &chunk.to_vec());
         }
         record.loaded = record.loaded.max(end);
         let whole = record.loaded == record.chunks();
@@ -246,7 +246,7 @@ impl Files {
         let number = queue(cx, ApplicationOffer { transfer, kind, content })
             .ok_or_else(|| RefusedBecause::Conflict("the payload cannot be queued".into()))?;
         for (index, chunk) in (0..).zip(bytes.chunks(CHUNK_LEN as usize)) {
-            cx.put(Key::Chunk(id, transfer, index), &chunk);
+            cx.put(Key::Chunk(id, transfer, index), &chunk.to_vec());
         }
         let record = FileRecord::outgoing_payload(kind, number, &outgoing, cx.now);
         self.keep(cx, id, transfer, record);

@@ -31,7 +31,7 @@ use super::{
     own_places::OwnPlaces,
     own_queue::{OwnQueue, invite_lane},
     refusals::RefusalReason,
-    row::Key,
+    row::{Kept, Key},
     states::{InviteState, Timestamp},
     stored::{StoredInvite, StoredName},
 };
@@ -50,7 +50,7 @@ pub(super) struct InviteRecord {
     invite: StoredInvite,
     /// For the owner, to remember whom it was for.
     note: Option<StoredName>,
-    state: InviteState,
+    state: InviteStage,
     created_at: Timestamp,
     /// Its last second. In the invite too, but to read that checks its keys, and this is looked at with every input.
     expires_at: Timestamp,
@@ -58,6 +58,36 @@ pub(super) struct InviteRecord {
     queue: OwnQueue,
     /// The key package that waits at the place, with its private parts.
     package: Vec<u8>,
+}
+
+impl Kept for InviteRecord {}
+
+/// Where an invite stands: its states in rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum InviteStage {
+    Publishing,
+    Ready,
+    Used,
+    Expired,
+    Cancelled,
+    Failed,
+    /// Somebody redeemed it and was confirmed, and was not heard from since. Nobody else can redeem it; they may still
+    /// say where they are, should all the places be gone that they named.
+    Confirmed,
+}
+
+impl InviteStage {
+    /// What its owner is shown. Of one who was confirmed and not heard from since, the owner can do nothing.
+    fn shown(self) -> InviteState {
+        match self {
+            Self::Publishing => InviteState::Publishing,
+            Self::Ready => InviteState::Ready,
+            Self::Used | Self::Confirmed => InviteState::Used,
+            Self::Expired => InviteState::Expired,
+            Self::Cancelled => InviteState::Cancelled,
+            Self::Failed => InviteState::Failed,
+        }
+    }
 }
 
 /// All invites of the pod, and those on their way to their places.
@@ -76,12 +106,12 @@ impl InviteRecord {
 
     /// Whether it can be redeemed.
     fn is_open(&self) -> bool {
-        matches!(self.state, InviteState::Publishing | InviteState::Ready)
+        matches!(self.state, InviteStage::Publishing | InviteStage::Ready)
     }
 
     /// Whether its queue is read.
     fn is_read(&self) -> bool {
-        self.is_open() || self.state == InviteState::Confirmed
+        self.is_open() || self.state == InviteStage::Confirmed
     }
 
     /// The last second of its queue.
@@ -95,7 +125,7 @@ impl InviteRecord {
             id,
             invite: self.invite(),
             note: self.note.clone().map(|note| note.0),
-            state: self.state,
+            state: self.state.shown(),
             created_at: self.created_at,
         }
     }
@@ -124,8 +154,8 @@ impl Invites {
         let end = record.is_read().then(|| record.ends_at().saturating_add(1));
         let flight = self.flights.get(id).copied();
         let flight = match record.state {
-            InviteState::Publishing => Some(flight.unwrap_or_default()),
-            InviteState::Confirmed => flight,
+            InviteStage::Publishing => Some(flight.unwrap_or_default()),
+            InviteStage::Confirmed => flight,
             _ => None,
         };
         let due = flight.filter(|flight| flight.in_flight == 0).map(|flight| flight.due);
@@ -196,7 +226,7 @@ impl Invites {
         let record = InviteRecord {
             invite: StoredInvite::new(&invite),
             note: note.map(StoredName),
-            state: if at_home { InviteState::Ready } else { InviteState::Publishing },
+            state: if at_home { InviteStage::Ready } else { InviteStage::Publishing },
             created_at: cx.now,
             expires_at: invite.expires(),
             queue,
@@ -244,7 +274,7 @@ impl Invites {
     ) -> CommandResult {
         let record = self.records.get(&id).ok_or(RefusedBecause::Unknown("invite"))?;
         if record.is_open() {
-            self.end(cx, network, id, InviteState::Cancelled);
+            self.end(cx, network, id, InviteStage::Cancelled);
         }
         Ok(MailAnswer::Done)
     }
@@ -261,17 +291,17 @@ impl Invites {
         let orphaned: Vec<_> = orphaned.map(|(id, record)| (*id, record.is_open())).collect();
         for (id, was_open) in orphaned {
             if was_open {
-                self.end(cx, network, id, InviteState::Failed);
+                self.end(cx, network, id, InviteStage::Failed);
                 let why = "its place is no longer one of ours: make another".into();
                 cx.notify(Notice::InviteFailed(id, why));
             } else {
-                self.end(cx, network, id, InviteState::Used);
+                self.end(cx, network, id, InviteStage::Used);
             }
         }
     }
 
     /// Closes the queue of an invite; it can be redeemed no more.
-    fn end(&mut self, cx: &mut Context<'_>, network: &mut Network, id: InviteId, state: InviteState) {
+    fn end(&mut self, cx: &mut Context<'_>, network: &mut Network, id: InviteId, state: InviteStage) {
         if let Some(record) = self.records.get_mut(&id) {
             record.state = state;
             self.flights.remove(&id);
@@ -290,20 +320,20 @@ impl Invites {
         id: InviteId,
     ) {
         match self.records.get_mut(&id) {
-            Some(record) if record.state != InviteState::Failed && places.is_ours(&record.queue.place) => {
-                record.state = InviteState::Confirmed;
+            Some(record) if record.state != InviteStage::Failed && places.is_ours(&record.queue.place) => {
+                record.state = InviteStage::Confirmed;
                 network.lead(record.queue.id(), QueueOwner::Invite(id));
                 cx.put(Key::Invite(id), record);
                 self.take_notice_away(network, id);
             }
-            _ => self.end(cx, network, id, InviteState::Used),
+            _ => self.end(cx, network, id, InviteStage::Used),
         }
     }
 
     /// Whoever redeemed this invite spoke in the conversation, or is waited for no longer.
     pub(super) fn close_confirmed(&mut self, cx: &mut Context<'_>, network: &mut Network, id: InviteId) {
-        if self.records.get(&id).is_some_and(|record| record.state == InviteState::Confirmed) {
-            self.end(cx, network, id, InviteState::Used);
+        if self.records.get(&id).is_some_and(|record| record.state == InviteStage::Confirmed) {
+            self.end(cx, network, id, InviteStage::Used);
         }
     }
 
@@ -317,8 +347,8 @@ impl Invites {
             due.map(|(id, record)| (*id, cx.now > record.ends_at(), record.is_open())).collect();
         for (id, over, was_open) in due {
             match (over, was_open) {
-                (true, true) => self.end(cx, network, id, InviteState::Expired),
-                (true, false) => self.end(cx, network, id, InviteState::Used),
+                (true, true) => self.end(cx, network, id, InviteStage::Expired),
+                (true, false) => self.end(cx, network, id, InviteStage::Used),
                 (false, _) => self.publish(cx, network, places, id),
             }
         }

@@ -5,8 +5,12 @@
 //! says where to look: many `foreign` frames mean that somebody knows a queue's address who should not; `lost_row`
 //! and `damaged_row` mean the store.
 
-/// Why something changed nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use serde::{Deserialize, Serialize};
+
+/// Why something changed nothing. Its word in the API is its [`name`](Self::name).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum RefusalReason {
     /// A frame for a queue that is not ours, or with another capability.
     ///
@@ -23,6 +27,7 @@ pub enum RefusalReason {
     /// Seen before.
     ///
     /// Normal: several relays get copies, and an answer may be lost.
+    #[serde(rename = "repeats")]
     Repeat,
     /// For keys that are gone or not there yet.
     ///
@@ -31,6 +36,7 @@ pub enum RefusalReason {
     /// A receipt for what was never sent.
     ///
     /// The contact breaks the rules, or our state is older than what we sent.
+    #[serde(rename = "forged_receipts")]
     ForgedReceipt,
     /// Something came for a contact that is gone by now.
     ///
@@ -53,6 +59,7 @@ pub enum RefusalReason {
     /// A stored key package cannot be used: the rows are damaged.
     BadKeys,
     /// A long payload of a session that no session here takes, or for which there was no room.
+    #[serde(rename = "declined_payloads")]
     DeclinedPayload,
     /// Something came in before the pod has an owner: there is nobody that it could be for.
     NoOwner,
@@ -62,6 +69,7 @@ pub enum RefusalReason {
     /// A part or chunk too far ahead of what has arrived: it is not kept, and its sender sends it again.
     TooFar,
     /// A chunk of a file that was not offered. Its offer may be late; where none comes, the sender is asked to stop.
+    #[serde(rename = "unoffered_chunks")]
     Unoffered,
     /// A row is there and cannot be read: the store, or the program that wrote it, is at fault.
     DamagedRow,
@@ -176,6 +184,9 @@ mod tests {
             let mut counts = RefusalCounts::default();
             counts.count(reason);
             assert!(counts.iter().all(|(other, count)| count == u64::from(other == reason)));
+            let mut word = Vec::new();
+            ciborium::into_writer(&reason, &mut word).unwrap();
+            assert_eq!(ciborium::from_reader::<String, _>(&word[..]).unwrap(), reason.name());
         }
     }
 }

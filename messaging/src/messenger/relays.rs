@@ -24,7 +24,7 @@ use super::{
     effect::Notice,
     own_queue::place_bytes,
     refusals::RefusalReason,
-    row::Key,
+    row::{Kept, Key},
     states::{Reach, RelayState, Timestamp},
     stored::text,
 };
@@ -61,6 +61,8 @@ pub(super) struct RelayRecord {
     /// When it was last taken out of use.
     retired_at: Option<Timestamp>,
 }
+
+impl Kept for RelayRecord {}
 
 /// A relay in memory.
 #[derive(Debug)]

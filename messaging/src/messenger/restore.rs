@@ -1,4 +1,11 @@
 //! A messenger from its rows, as if it had never stopped.
+//!
+//! Hot rows alone are read. A contact has several: who it is (`c`), how the conversation stands (`t`), each message in the
+//! outbox (`q`), each file (`s`, `o`). They come in any order, are collected in [`Pieces`], and a contact is put together once
+//! all were seen. What else the messenger knows follows from them: which queue leads to whom, and what is due.
+//!
+//! Rows are not trusted. A contact without one of its rows, or under another's name, is an error and no new contact: what
+//! was promised to be delivered would be forgotten in silence.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +15,7 @@ use super::{
     conversation::{AuditCount, Conversation, QueuedRow, ThreadRecord},
     files::Files,
     network::QueueOwner,
-    row::{BadRow, Key, unpack},
+    row::{BadRow, Key, Unreadable, unpack},
     stage::ContactRecord,
 };
 use crate::{Name, RelayAudit, RootPublic, card::UnverifiedCard, place::QueueId};
@@ -24,6 +31,7 @@ pub enum RestoreError {
     Thread(&'static str),
 }
 
+/// The rows of one contact, as far as they were seen.
 #[derive(Default)]
 struct Pieces {
     record: Option<ContactRecord>,
@@ -34,10 +42,13 @@ struct Pieces {
 
 impl Messenger {
     /// Rebuilds the messenger from its hot rows: key and value of each. Cold ones may be among them; they are passed
-    /// over.
+    /// over. `own` is who the pod is, once it has an owner.
+    ///
+    /// The messenger equals the one that wrote the rows in all that [`PartialEq`] compares. Calls in flight are forgotten, so
+    /// all that is not acknowledged end to end is due again.
     ///
     /// # Errors
-    /// [`RestoreError`] if a row cannot be read or does not fit the others: nothing is restored in part.
+    /// [`RestoreError`]: a row cannot be read, a newer program wrote it, or rows of a contact do not fit each other.
     pub fn restore<'a>(
         rows: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
         own: Option<Own>,
@@ -46,18 +57,19 @@ impl Messenger {
         let mut pieces: BTreeMap<ContactId, Pieces> = BTreeMap::new();
         for (key, value) in rows {
             let tag = key.first().copied().unwrap_or_default();
-            let bad = |why| BadRow { tag, why };
+            let bad = |why: Unreadable| BadRow { tag, why };
+            let unfit = |why: &'static str| bad(why.into());
             if super::RowClass::of(key) != super::RowClass::Hot {
                 continue;
             }
-            match Key::parse(key).ok_or(bad("its key is malformed"))? {
+            match Key::parse(key).ok_or(unfit("its key is malformed"))? {
                 Key::Name => messenger.name = Name::new(&unpack::<String>(value).map_err(bad)?).ok(),
                 Key::Reach => messenger.reach = unpack(value).map_err(bad)?,
                 Key::Relay(place) => {
-                    messenger.relays.restore(place, unpack(value).map_err(bad)?).map_err(bad)?;
+                    messenger.relays.restore(place, unpack(value).map_err(bad)?).map_err(unfit)?;
                 }
                 Key::Invite(id) => {
-                    messenger.invites.restore(id, unpack(value).map_err(bad)?).map_err(bad)?;
+                    messenger.invites.restore(id, unpack(value).map_err(bad)?).map_err(unfit)?;
                 }
                 Key::Contact(id) => pieces.entry(id).or_default().record = Some(unpack(value).map_err(bad)?),
                 Key::Thread(id) => pieces.entry(id).or_default().thread = Some(unpack(value).map_err(bad)?),
@@ -67,7 +79,7 @@ impl Messenger {
                 }
                 Key::Sending(id, transfer) | Key::Taking(id, transfer) => {
                     let files = &mut pieces.entry(id).or_default().files;
-                    files.restore(transfer, unpack(value).map_err(bad)?).map_err(bad)?;
+                    files.restore(transfer, unpack(value).map_err(bad)?).map_err(unfit)?;
                 }
                 Key::Entry(..) | Key::Part(..) | Key::Chunk(..) => {}
             }
@@ -79,6 +91,7 @@ impl Messenger {
         Ok(messenger)
     }
 
+    /// Learns which queues lead to whom: in no row of its own, so that it cannot contradict the others.
     fn index(&mut self) {
         if let Some(own) = &self.own {
             self.network.move_home(own.place);
@@ -93,6 +106,10 @@ impl Messenger {
 }
 
 impl Pieces {
+    /// The contact of these rows.
+    ///
+    /// # Errors
+    /// One of the two rows that each contact has is missing; or its root, its name or its card is another's.
     fn assemble(self, id: ContactId) -> Result<Contact, RestoreError> {
         let record = self.record.ok_or(RestoreError::Thread("the contact itself is missing"))?;
         let thread = self.thread.ok_or(RestoreError::Thread("its state is missing"))?;

@@ -26,6 +26,7 @@ use super::{
     ids::InviteId,
     own_queue::OwnQueue,
     pair::Pair,
+    row::Kept,
     states::{ContactState, Timestamp},
     stored::{StoredInvite, optional_text},
 };
@@ -40,6 +41,8 @@ pub(super) struct ContactRecord {
     pub(super) profile: Profile,
     pub(super) stage: Stage,
 }
+
+impl Kept for ContactRecord {}
 
 /// Who a person is, and what the owner says about them. Valid in every stage.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]

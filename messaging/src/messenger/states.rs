@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::row::Kept;
+
 /// Seconds since 1970, UTC.
 pub type Timestamp = u64;
 
@@ -50,8 +52,10 @@ pub enum EntryState {
 
 /// How an invite stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum InviteState {
-    /// Its place does not have it yet.
+    /// Its place does not have it yet: it cannot be redeemed.
     Publishing,
     /// It can be redeemed.
     Ready,
@@ -63,9 +67,6 @@ pub enum InviteState {
     Cancelled,
     /// Its place does not take it.
     Failed,
-    /// Somebody redeemed it and was confirmed, and was not heard from since. Nobody else can redeem it; they may still
-    /// say where they are, should all the places be gone that they named.
-    Confirmed,
 }
 
 /// How a relay stands.
@@ -113,3 +114,5 @@ pub enum Reach {
     /// Through its relays only: its address is on no card and in no invite, so contacts do not learn when it runs.
     Relays,
 }
+
+impl Kept for Reach {}

@@ -72,6 +72,9 @@ pub enum LoadError {
     /// So it is after a restore from a backup, which holds no sessions.
     #[error("the session, or a page of it, is not in the store")]
     Missing,
+    /// A newer program wrote it: update this one, or let it begin a new session with the contact.
+    #[error("a newer program wrote the stored session (version {0}); update this one")]
+    Newer(u8),
     /// What is stored is not what was written.
     /// The store was changed, or pages of two states were mixed.
     #[error("the stored session is malformed: {0}")]

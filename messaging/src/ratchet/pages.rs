@@ -41,7 +41,7 @@ const MAX_PAGES: usize = MAX_STATE / MIN_PAGE;
 const INDEX_KEY: [u8; 1] = [0];
 /// First byte of the key of each page; two bytes with its id follow.
 const PAGE: u8 = 1;
-/// Version of the index.
+/// Version of all that a session stores: of the index, of how a state is cut, and of the state itself.
 const VERSION: u8 = 1;
 const DIGEST_LEN: usize = 16;
 
@@ -75,7 +75,7 @@ impl Pages {
     /// belong together or exceeds its bounds.
     pub(super) fn load(read: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>) -> Result<Self, LoadError> {
         let index = read(&INDEX_KEY).ok_or(LoadError::Missing)?;
-        let (ids, seal) = read_index(&index).ok_or(LoadError::Malformed("the index of its pages"))?;
+        let (ids, seal) = read_index(&index)?;
         let mut loaded = Self::default();
         for id in ids {
             let page = read(&page_key(id)).map(Zeroizing::new).ok_or(LoadError::Missing)?;
@@ -200,25 +200,40 @@ impl Pages {
     }
 }
 
-/// None if it is malformed or longer than that of the largest state.
-fn read_index(bytes: &[u8]) -> Option<(Vec<u16>, Digest)> {
-    if bytes.len() > 1 + DIGEST_LEN + 2 * MAX_PAGES {
-        return None;
+/// Checks a page as far as one can be checked alone: the index has a version that this program reads, a page has a length
+/// that it may have.
+///
+/// # Errors
+/// [`LoadError`]: a newer program wrote the session, or the page is malformed.
+pub(crate) fn check_page(key: &[u8], page: &[u8]) -> Result<(), LoadError> {
+    match key {
+        &[0] => read_index(page).map(drop),
+        &[PAGE, _, _] if !page.is_empty() && page.len() <= MAX_PAGE => Ok(()),
+        &[PAGE, _, _] => Err(LoadError::Malformed("the length of a page")),
+        _ => Err(LoadError::Malformed("the name of a page")),
     }
-    let mut reader = Reader::new(bytes);
-    if reader.u8()? != VERSION {
-        return None;
+}
+
+/// The ids of all pages, in order, and their seal. The version stands first: it covers the index, the cut into pages and
+/// the state in them, so a newer one is known before anything else is read.
+fn read_index(bytes: &[u8]) -> Result<(Vec<u16>, Digest), LoadError> {
+    let malformed = LoadError::Malformed("the index of its pages");
+    match bytes.first() {
+        Some(&version) if version > VERSION => return Err(LoadError::Newer(version)),
+        Some(&VERSION) if bytes.len() <= 1 + DIGEST_LEN + 2 * MAX_PAGES => {}
+        _ => return Err(malformed),
     }
-    let seal = reader.array()?;
+    let mut reader = Reader::new(&bytes[1..]);
+    let seal = reader.array().ok_or(malformed)?;
     let mut ids = Vec::new();
     while !reader.is_empty() {
-        let id = u16::from_be_bytes(reader.array()?);
+        let id = u16::from_be_bytes(reader.array().ok_or(malformed)?);
         if usize::from(id) >= MAX_PAGES {
-            return None;
+            return Err(malformed);
         }
         ids.push(id);
     }
-    Some((ids, seal))
+    Ok((ids, seal))
 }
 
 /// The key of a page's row, relative to the contact.

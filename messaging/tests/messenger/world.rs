@@ -100,7 +100,7 @@ impl World {
             it.messenger.handle(self.now, &mut self.rng, &it.disk, input);
         for row in rows {
             match row.value {
-                Some(value) => drop(it.disk.insert(row.key, value)),
+                Some(mut value) => drop(it.disk.insert(row.key, std::mem::take(&mut *value))),
                 None => drop(it.disk.remove(&row.key)),
             }
         }

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reorganisation_brings_transactions_back_or_spends_their_coins_otherwise() {
+    fn a_reorganisation_returns_or_conflicts_transactions() {
         for (keeps, left) in [(true, 5_000), (false, 0)] {
             let mut chain = Chain::new();
             chain.pay_from_outside(somebody(), 5_000).unwrap();

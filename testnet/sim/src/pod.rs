@@ -302,7 +302,7 @@ impl Change {
             }
             _ => None,
         };
-        Self { key, value, entry }
+        Self { key, value: value.map(|mut value| std::mem::take(&mut *value)), entry }
     }
 }
 

@@ -76,7 +76,7 @@ impl World {
 
     fn commit(&mut self, pod: usize, rows: Vec<Change>, collected: Option<(QueueId, u64)>) {
         self.figures.rows += rows.len() as u64;
-        let bytes = rows.iter().map(|row| row.value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        let bytes = rows.iter().map(|row| row.value.as_ref().map_or(0, |value| value.len())).sum::<usize>();
         self.figures.row_bytes += bytes as u64;
         let entries = self.bodies[pod].pod.commit(rows);
         if let Some((queue, number)) = collected {

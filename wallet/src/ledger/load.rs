@@ -7,7 +7,7 @@ use bdk_wallet::ChangeSet;
 use bdk_wallet::chain::{BlockId, ConfirmationBlockTime};
 
 use super::chain::{amounts_possible, reopen};
-use super::rows::{ROWS_VERSION, descriptor_id};
+use super::rows::{HEADER_KEY, ROWS_VERSION, descriptor_id};
 use super::{Ledger, MAX_HEIGHT, RECOVERY_LOOKAHEAD};
 use crate::account::{AccountId, AccountMap, Keychain};
 use crate::bitcoin::consensus::encode::deserialize;
@@ -28,8 +28,10 @@ pub enum LoadError {
     /// No header row.
     #[error("the ledger's header row is missing")]
     NoHeader,
-    /// Written by another version.
-    #[error("the ledger's rows have version {0}, this program reads {ROWS_VERSION}; update it")]
+    /// A newer program wrote them.
+    #[error(
+        "a newer program wrote the ledger's rows (version {0}, this one reads up to {ROWS_VERSION}); update it"
+    )]
     Version(u8),
     /// The rows belong to another account.
     #[error("the rows are of account {found}, not of {expected}")]
@@ -74,6 +76,9 @@ impl Ledger {
     ) -> Result<Self, LoadError> {
         let mut fold = Fold { map: &map, changes: ChangeSet::default(), lookahead: None };
         let mut scripts: [BTreeMap<u32, ScriptBuf>; 2] = Default::default();
+        let rows: Vec<(Vec<u8>, Vec<u8>)> = rows.into_iter().collect();
+        // Before all others: a newer version may have kinds of rows that this one does not know.
+        check_version(&rows)?;
         for (key, value) in rows {
             fold.take(&key, &value, &mut scripts).map_err(|error| error.at(&key))?;
         }
@@ -103,6 +108,18 @@ impl Ledger {
         };
         ledger.drain_stage();
         Ok(ledger)
+    }
+}
+
+/// Refuses rows of a newer version. All versions have the header under this key, and begin it with their number; a
+/// program that raises [`ROWS_VERSION`] upgrades rows of earlier versions where they are folded.
+fn check_version(rows: &[(Vec<u8>, Vec<u8>)]) -> Result<(), LoadError> {
+    match rows.iter().find(|(key, _)| key == HEADER_KEY) {
+        Some((_, value)) => match value.first() {
+            Some(&version) if version > ROWS_VERSION => Err(LoadError::Version(version)),
+            _ => Ok(()),
+        },
+        None => Ok(()),
     }
 }
 
@@ -187,7 +204,7 @@ impl Fold<'_> {
     fn header(&mut self, value: &[u8]) -> Result<(), Broken> {
         let value: [u8; 21] = array(value)?;
         if value[0] != ROWS_VERSION {
-            return Err(Broken::Whole(LoadError::Version(value[0])));
+            return Err(Broken::Rule("a version that never was"));
         }
         let found = AccountId::from_bytes(array(&value[1..17])?);
         let expected = self.map.id();

@@ -23,8 +23,10 @@ use crate::bitcoin::consensus::encode::serialize;
 use crate::bitcoin::hashes::Hash;
 use crate::bitcoin::{OutPoint, Txid};
 
-/// Version of the table above.
+/// Version of the table above; it stands first in the header row, and is that of all rows of a ledger.
 pub(super) const ROWS_VERSION: u8 = 1;
+/// Key of the header row, in every version.
+pub(super) const HEADER_KEY: &[u8] = b"m";
 
 /// The new state of one entity, or its removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +126,7 @@ fn header_row(map: &AccountMap, lookahead: u32) -> LedgerRow {
     let mut value = vec![ROWS_VERSION];
     value.extend(map.id().to_bytes());
     value.extend(lookahead.to_be_bytes());
-    row(vec![b'm'], Some(value))
+    row(HEADER_KEY.to_vec(), Some(value))
 }
 
 /// bdk names a keychain by the hash of its first script.

@@ -6,6 +6,7 @@ use rand_core::{OsRng, RngCore};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use autonomy_messaging::SecretWriter;
 use autonomy_store::RowChange;
 
 /// Version of every value.
@@ -21,6 +22,12 @@ pub(super) const CURSOR: &[u8] = b"event-cursor";
 pub(super) const ACCOUNT: &[u8] = b"account/";
 /// Followed by the account's id.
 pub(super) const PENDING: &[u8] = b"pending/";
+
+/// How the names of all rows begin; of each kind, the golden profile of a release holds a row.
+#[must_use]
+pub fn row_kinds() -> [&'static [u8]; 8] {
+    [IDENTITY, AUTH, PAYMENT, POD, EPOCH, CURSOR, ACCOUNT, PENDING]
+}
 
 /// All rows of a profile by key.
 pub(super) type Rows = BTreeMap<Vec<u8>, Zeroizing<Vec<u8>>>;
@@ -50,20 +57,15 @@ impl IdentityRow {
     }
 }
 
-/// Room for any row of a profile but the largest account maps: a vector that grows leaves copies of keys behind.
-const ROOM: usize = 4_096;
+/// Room that a value gets at first: every row of a profile but the largest account maps fits. A larger one costs a copy.
+const USUAL_LEN: usize = 4_096;
 
 /// The change that writes a value.
 pub(super) fn put(key: impl Into<Vec<u8>>, value: &impl Serialize) -> RowChange {
-    let mut bytes = Vec::with_capacity(ROOM);
+    let mut bytes = SecretWriter::with_capacity(USUAL_LEN);
     bytes.push(VERSION);
     ciborium::into_writer(value, &mut bytes).expect("rows are plain values, written to memory");
-    RowChange { key: key.into(), value: Some(bytes) }
-}
-
-/// Erases what was written, keys and all.
-pub(super) fn wipe(rows: Vec<RowChange>) {
-    rows.into_iter().filter_map(|row| row.value).for_each(|mut value| value.zeroize());
+    RowChange { key: key.into(), value: Some(bytes.into_bytes()) }
 }
 
 /// Key of one entity's row.
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn what_was_written_reads_back_and_what_a_newer_program_wrote_is_named() {
         let change = put(EPOCH, &7_u64);
-        let mut value = change.value.unwrap();
+        let mut value = change.value.unwrap().to_vec();
         assert_eq!(take(&rows(EPOCH, value.clone()), EPOCH), Ok(Some(7_u64)));
         value[0] = VERSION + 1;
         let newer = RowFault::Newer { what: "state-epoch".into(), version: 2 };

@@ -81,7 +81,7 @@ impl World {
         let (node, rows) = Node::create(identity);
         let (request, pod_seed) = (node.pod_request().to_text(), *node.pod_seed());
         let store = Store::create(dir.path().join("pod.redb"), &key()).unwrap();
-        driver::commit(&store, &rows).unwrap();
+        driver::commit(&store, rows).unwrap();
         // Nobody carries mail out: these stories have no network.
         let (post, _) = mpsc::unbounded_channel();
         let handle = driver::start(node, store, vec![], &NoChain, post).unwrap();

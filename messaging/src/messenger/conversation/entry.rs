@@ -10,7 +10,7 @@ use crate::{
         context::Context,
         ids::ContactId,
         refusals::RefusalReason,
-        row::{Key, MailRow, unpack},
+        row::{Kept, Key, MailRow, unpack},
         states::{Direction, EntryState, Timestamp},
     },
     payload::{Payload, PayloadRange},
@@ -18,7 +18,7 @@ use crate::{
 
 /// One entry of a conversation, as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(in crate::messenger) struct Entry {
     /// Who said it.
     pub(super) direction: Direction,
     /// When it was said or arrived, by our clock.
@@ -28,6 +28,8 @@ pub(super) struct Entry {
     /// The encoded [`Payload`].
     pub(super) payload: Vec<u8>,
 }
+
+impl Kept for Entry {}
 
 impl Entry {
     /// What people see of it: none where it is none of theirs. A payload of a session is shown only where no session took

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{messenger::states::Timestamp, payload::Payload};
+use crate::{
+    messenger::{row::Kept, states::Timestamp},
+    payload::Payload,
+};
 
 /// How a conversation stands. Changes with every message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,9 @@ pub(in crate::messenger) type AuditCount = ([u8; 32], u32, u32);
 
 /// A message in the outbox: when it was queued (none once it was given up), and the outbox's record of it.
 pub(in crate::messenger) type QueuedRow = (Option<Timestamp>, Vec<u8>);
+
+impl Kept for ThreadRecord {}
+impl Kept for QueuedRow {}
 
 /// Something left the outbox that people do not see.
 #[derive(Debug)]

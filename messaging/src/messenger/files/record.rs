@@ -10,7 +10,7 @@ use crate::{
     messenger::{
         answer::FileView,
         ids::ContactId,
-        row::Key,
+        row::{Kept, Key},
         states::{Direction, FileState, Timestamp},
         stored::text,
     },
@@ -40,6 +40,8 @@ pub(in crate::messenger) struct FileRecord {
     /// It is a payload of a session and no file of people: its kind, and the number it was queued under.
     pub(super) payload: Option<(ApplicationKind, u64)>,
 }
+
+impl Kept for FileRecord {}
 
 impl FileRecord {
     /// A file that is to be loaded or taken.

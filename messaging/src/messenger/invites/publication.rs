@@ -4,7 +4,7 @@
 //! so it may still move to another place; from then on it stays where it is, whatever happens to the place.
 
 use super::{
-    Context, FirstFlight, Invite, InviteId, InviteRecord, InviteState, Invites, Key, Network, Notice,
+    Context, FirstFlight, Invite, InviteId, InviteRecord, InviteStage, Invites, Key, Network, Notice,
     OwnKeyPackage, OwnPlaces, OwnQueue, QueueOwner, RefusalReason, StoredInvite, invite_lane,
 };
 use crate::{
@@ -46,11 +46,11 @@ impl Invites {
         let Some(record) = self.records.get_mut(&id) else { return cx.refuse(RefusalReason::NoInvite) };
         network.count_anew(&record.queue.id());
         match record.state {
-            InviteState::Ready => {
-                record.state = InviteState::Publishing;
+            InviteStage::Ready => {
+                record.state = InviteStage::Publishing;
                 cx.put(Key::Invite(id), record);
             }
-            InviteState::Confirmed => self.take_notice_away(network, id),
+            InviteStage::Confirmed => self.take_notice_away(network, id),
             _ => {}
         }
     }
@@ -80,12 +80,12 @@ impl Invites {
         }
         let flight = self.flights.entry(id).or_default();
         flight.in_flight = 0;
-        if record.state != InviteState::Publishing {
+        if record.state != InviteStage::Publishing {
             return cx.refuse(RefusalReason::Superseded);
         }
         match outcome {
             Ok(Response::Done) => {
-                record.state = InviteState::Ready;
+                record.state = InviteStage::Ready;
                 record.queue.state = QueueState::Open;
                 cx.put(Key::Invite(id), record);
                 network.queues_changed();
@@ -94,7 +94,7 @@ impl Invites {
             // A place that had it and lost it may take it again later: somebody may hold the invite, or wait to be
             // confirmed.
             Ok(Response::Refused(refusal)) if !is_passing(&refusal) && !record.queue.is_open() => {
-                record.state = InviteState::Failed;
+                record.state = InviteStage::Failed;
                 network.forget(&record.queue.id());
                 cx.put(Key::Invite(id), record);
                 cx.notify(Notice::InviteFailed(id, refusal.to_string()));
@@ -174,7 +174,7 @@ impl Invites {
 
     /// After a start: a request that takes a notice away may not have reached its place, and is due again.
     pub(in crate::messenger) fn resume(&mut self, network: &Network) {
-        let confirmed = self.records.iter().filter(|(_, record)| record.state == InviteState::Confirmed);
+        let confirmed = self.records.iter().filter(|(_, record)| record.state == InviteStage::Confirmed);
         let confirmed: Vec<_> = confirmed.map(|(id, _)| *id).collect();
         confirmed.into_iter().for_each(|id| self.take_notice_away(network, id));
     }

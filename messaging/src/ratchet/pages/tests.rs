@@ -88,6 +88,22 @@ fn a_row_that_is_gone_changed_or_of_another_time_is_noticed() {
     assert_eq!(load(&Rows::new()).err(), Some(LoadError::Missing));
 }
 
+#[test]
+fn a_session_of_a_newer_program_is_named_as_such() {
+    let (mut pages, mut rows) = (Pages::default(), Rows::new());
+    write(&mut rows, pages.update(noise(5_000).into()));
+    for (key, page) in &rows {
+        assert_eq!(check_page(key, page), Ok(()));
+        assert!(check_page(key, &[]).is_err() && check_page(&key[1..], page).is_err());
+    }
+    let index = rows.get_mut(&INDEX_KEY[..]).unwrap();
+    index[0] = VERSION + 1;
+    assert_eq!(check_page(&INDEX_KEY, index), Err(LoadError::Newer(VERSION + 1)));
+    assert_eq!(load(&rows).err(), Some(LoadError::Newer(VERSION + 1)));
+    rows.get_mut(&INDEX_KEY[..]).unwrap()[0] = 0;
+    assert!(matches!(load(&rows).err(), Some(LoadError::Malformed(_))), "there was no version 0");
+}
+
 /// Removes `len` bytes somewhere, and puts others there.
 #[derive(Debug, Clone)]
 struct Edit {

@@ -2,12 +2,11 @@
 
 use autonomy_api::{
     AccountKind, AccountOffer, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, Contact, EventKind,
-    File, Id, Invite as InviteIs, InviteState as InviteStands, NewPayment, Payment, PaymentState, Recipient,
-    SetProfile, UpdateContact,
+    File, Id, Invite as InviteIs, NewPayment, Payment, PaymentState, Recipient, SetProfile, UpdateContact,
 };
 use autonomy_messaging::TransferId;
 use autonomy_messaging::invite::Invite;
-use autonomy_messaging::messenger::{Command as Mail, ContactId, InviteId, InviteState};
+use autonomy_messaging::messenger::{Command as Mail, ContactId, InviteId};
 use autonomy_messaging::payload::{FileName, Text};
 use autonomy_node as node;
 
@@ -233,18 +232,10 @@ fn payment_seen(payment: Payment) -> Result<PaymentSeen, Refused> {
     Ok(PaymentSeen { id: id.0, txid, state, psbt: payment.psbt })
 }
 
-fn invite_seen(invite: &InviteIs) -> Result<InviteSeen, Refused> {
-    let id: Id<8> = invite.id.parse().map_err(unreadable)?;
-    let state = match invite.state {
-        InviteStands::Publishing => InviteState::Publishing,
-        InviteStands::Ready => InviteState::Ready,
-        InviteStands::Used => InviteState::Used,
-        InviteStands::Expired => InviteState::Expired,
-        InviteStands::Cancelled => InviteState::Cancelled,
-        InviteStands::Failed => InviteState::Failed,
-    };
-    let invite = Invite::from_text(&invite.text).map_err(unreadable)?;
-    Ok(InviteSeen { id: InviteId(id.0), state, invite })
+fn invite_seen(sent: &InviteIs) -> Result<InviteSeen, Refused> {
+    let id: Id<8> = sent.id.parse().map_err(unreadable)?;
+    let invite = Invite::from_text(&sent.text).map_err(unreadable)?;
+    Ok(InviteSeen { id: InviteId(id.0), state: sent.state, invite })
 }
 
 fn contact_seen(contact: Contact) -> Result<ContactSeen, Refused> {
