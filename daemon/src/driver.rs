@@ -19,17 +19,21 @@ use std::{
 };
 
 use autonomy_messaging::messenger;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{
+    broadcast,
+    mpsc::{self, error::TrySendError},
+    oneshot, watch,
+};
 use zeroize::Zeroize as _;
 
 use self::batch::{Batch, Committed};
-use crate::chain::{ChainLink, ChainSource, PodCursor};
+use crate::chain::{ChainLink, ChainSource, Delivered, Delivery, PodCursor};
 use autonomy_api::{Access, Event};
 use autonomy_node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Timestamp};
 use autonomy_store::{BackupError, RowChange, Store};
 
-/// Inputs that wait for the node. A block is the largest, so 64 of them bound the memory that waiting can take;
-/// whoever is too fast waits (back-pressure).
+/// Inputs that wait for the node; whoever is too fast waits (back-pressure). One of them at most is a whole block, since
+/// the chain source gives no other before that is committed.
 const INBOX: usize = 64;
 /// Events a slow listener may fall behind before it must read the list anew.
 const EVENT_BUFFER: usize = 256;
@@ -67,6 +71,8 @@ pub struct Handle {
 #[derive(Debug)]
 enum Message {
     Happened(Input),
+    /// The chain source saw something, and wants to hear when it is committed.
+    Delivered(Delivery),
     Asked(Request, oneshot::Sender<Reply>),
     BackUp(PathBuf, oneshot::Sender<Result<(), BackupError>>),
     /// End, once all that came before is committed.
@@ -178,7 +184,6 @@ pub fn start(
     let handle = Handle { inbox, events: events.clone(), admitted: admitted_seen, stopped };
     let mut driver = Driver { node, store, chain, post, events, admitted };
     driver.carry_out(effects);
-    driver.refresh_watched();
     thread::Builder::new().name("driver".into()).spawn(move || {
         let outcome = driver.run(waiting);
         if let Err(error) = &outcome {
@@ -194,11 +199,15 @@ pub fn start(
 /// Follows the chain from where the node stands. The source does not keep the driver alive.
 fn follow(source: &dyn ChainSource, node: &Node, inbox: &mpsc::Sender<Message>) -> Box<dyn ChainLink> {
     let inbox = inbox.downgrade();
-    let deliver = Box::new(move |input| {
-        let inbox = inbox.upgrade();
-        inbox.is_some_and(|inbox| inbox.blocking_send(Message::Happened(input)).is_ok())
+    let deliver = Box::new(move |delivery| {
+        let Some(inbox) = inbox.upgrade() else { return Delivered::Gone };
+        match inbox.try_send(Message::Delivered(delivery)) {
+            Ok(()) => Delivered::Taken,
+            Err(TrySendError::Full(_)) => Delivered::Full,
+            Err(TrySendError::Closed(_)) => Delivered::Gone,
+        }
     });
-    source.follow(PodCursor { network: node.network(), points: node.chain_points().to_vec(), deliver })
+    source.follow(PodCursor { network: node.network(), points: node.chain_points(), deliver })
 }
 
 impl Driver {
@@ -233,6 +242,10 @@ impl Driver {
         while let Some(message) = next {
             match message {
                 Message::Happened(input) => drop(batch.work(&mut self.node, &self.store, input)?),
+                Message::Delivered(Delivery { number, input }) => {
+                    drop(batch.work(&mut self.node, &self.store, input)?);
+                    batch.holds_delivery(number);
+                }
                 Message::Asked(request, answer) => {
                     let reply = batch.work(&mut self.node, &self.store, Input::Request(request))?;
                     if let Some(reply) = reply {
@@ -263,11 +276,12 @@ impl Driver {
 
     /// Commit, then act, then answer.
     fn finish(&mut self, batch: Batch) -> Result<(), StoreFailed> {
-        let Committed { changed, effects, replies } = batch.commit(&self.store)?;
-        if changed {
-            self.refresh_watched();
-        }
+        let Committed { effects, delivery, replies } = batch.commit(&self.store)?;
         self.carry_out(effects);
+        // After the effects: what the deliveries added to what is watched has been said by now.
+        if let Some(number) = delivery {
+            self.chain.committed(number);
+        }
         for (answer, reply) in replies {
             // The caller may have hung up; the step is done all the same.
             let _ = answer.send(reply);
@@ -278,6 +292,7 @@ impl Driver {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
+                Effect::Watch(watch) => self.chain.watch(*watch),
                 Effect::Broadcast(txid, transaction) => self.chain.broadcast(txid, transaction),
                 // The network may have ended before the node: what was meant for it is derived again at the next start.
                 Effect::Mail(effect) => drop(self.post.send(effect)),
@@ -295,10 +310,6 @@ impl Driver {
                 }
             }
         }
-    }
-
-    fn refresh_watched(&self) {
-        self.chain.watch(self.node.in_mempool());
     }
 }
 

@@ -27,16 +27,18 @@ pub(super) struct Batch {
     bytes: usize,
     rows: Pending,
     effects: Vec<Effect>,
+    /// The last delivery of the chain source among the inputs.
+    delivery: Option<u64>,
     replies: Vec<(oneshot::Sender<Reply>, Reply)>,
 }
 
 /// What may be done once the rows are on disk.
 #[must_use = "effects that are not carried out never happen"]
 pub(super) struct Committed {
-    /// Whether there were rows at all.
-    pub(super) changed: bool,
     /// Of all steps, in their order.
     pub(super) effects: Vec<Effect>,
+    /// The last delivery of the chain source among the inputs: to be confirmed after the effects.
+    pub(super) delivery: Option<u64>,
     /// To be given after the effects.
     pub(super) replies: Vec<(oneshot::Sender<Reply>, Reply)>,
 }
@@ -74,6 +76,11 @@ impl Batch {
         Ok(reply)
     }
 
+    /// One of the inputs was this delivery of the chain source.
+    pub(super) fn holds_delivery(&mut self, number: u64) {
+        self.delivery = Some(number);
+    }
+
     /// Keeps a reply until everything is done.
     pub(super) fn reply_later(&mut self, answer: oneshot::Sender<Reply>, reply: Reply) {
         self.replies.push((answer, reply));
@@ -84,12 +91,11 @@ impl Batch {
     /// # Errors
     /// The store failed: nothing of any step was kept, nobody hears anything.
     pub(super) fn commit(self, store: &Store) -> Result<Committed, StoreFailed> {
-        let Self { rows, effects, replies, .. } = self;
-        let changed = !rows.is_empty();
+        let Self { rows, effects, delivery, replies, .. } = self;
         let take = |mut value: Zeroizing<Vec<u8>>| mem::take(&mut *value);
         let changes = rows.into_iter().map(|(key, value)| RowChange { key, value: value.map(take) });
         write(store, changes.collect())?;
-        Ok(Committed { changed, effects, replies })
+        Ok(Committed { effects, delivery, replies })
     }
 }
 
