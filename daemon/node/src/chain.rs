@@ -67,7 +67,7 @@ impl Chain {
         self.points.first_key_value().map(point)
     }
 
-    /// The newest block.
+    /// The newest block: what confirmations are counted from, and the birthday of an account made now.
     pub(super) fn tip(&self) -> Option<ChainPoint> {
         self.points.last_key_value().map(point)
     }
@@ -77,7 +77,7 @@ impl Chain {
         self.points.iter().map(point)
     }
 
-    /// How the source is, as it said last.
+    /// How the source is, as it said last; away before it said anything.
     pub(super) fn source(&self) -> &SourceState {
         &self.source
     }
@@ -165,11 +165,13 @@ impl Node {
         self.chain.points().collect()
     }
 
+    /// Height of the newest block; 0 while none is known.
     pub(super) fn tip_height(&self) -> u32 {
         self.chain.tip().map_or(0, |tip| tip.height)
     }
 
-    /// Minutes to the first confirmation of a transaction that pays `rate`, where the source can tell.
+    /// Minutes to the first confirmation of a transaction that pays `rate`; none where the source cannot tell, as on
+    /// networks without traffic.
     pub(super) fn estimated_minutes(&self, rate: FeeRate) -> Option<u32> {
         match estimate::first_confirmation(rate, self.chain.fees()) {
             Estimate::Within { minutes, .. } => Some(minutes),
@@ -191,6 +193,7 @@ impl Turn<'_> {
         }
     }
 
+    /// Notes how the source is. One that is back gets what could not be sent meanwhile.
     fn source(&mut self, state: SourceState) {
         let was_away = matches!(self.node.chain.source, SourceState::Away(_));
         self.node.chain.source = state;
@@ -213,6 +216,7 @@ impl Turn<'_> {
         }
     }
 
+    /// The same for one account. Its ledger may have been made later than the pod, and know fewer blocks.
     fn block_for(&mut self, id: AccountId, header: &Header, body: Option<&Block>, height: u32) {
         let chain = &self.node.chain;
         let Some(account) = self.node.accounts.get_mut(&id) else { return };
@@ -231,6 +235,8 @@ impl Turn<'_> {
         }
     }
 
+    /// Transactions that appeared in the mempool or left it. An own payment that left is sent again and keeps its coins, so
+    /// its ledger is not told of that.
     fn mempool(&mut self, seen: &[(Transaction, u64)], evicted: &[Txid]) {
         let evicted: Vec<Txid> =
             evicted.iter().copied().filter(|txid| !self.payment_left_mempool(*txid)).collect();

@@ -4,6 +4,10 @@
 //! place get the same block, which is read once. So a pod that was away for a year is served block by block beside those
 //! that are at the tip. Nothing here waits for a pod: one that has no room, or has to commit first, is passed over.
 //!
+//! What concerns one pod only (another network, another chain, a block that was pruned) is told to that pod, which is
+//! left alone until the next look. What concerns the way to bitcoind is told to all, and everything is asked anew after
+//! [`RETRY`]. Either way the cursors stay where they are, so nothing is skipped.
+//!
 //! Rounds follow each other at once while anything moves. Else the thread sleeps until a pod says something, bitcoind has
 //! a new block (`tip`), or [`POLL`] is over.
 
@@ -51,15 +55,21 @@ const CACHED_BLOCKS: usize = 4;
 /// Follows a bitcoind for the pods of an order book.
 pub(super) struct Follower {
     config: BitcoindConfig,
+    /// Where pods join, and leave what they want.
     book: Arc<OrderBook>,
+    /// All that are served now.
     pods: BTreeMap<PodId, Served>,
     /// bitcoind as it was at the last look; none after it did not answer.
     source: Option<Source>,
+    /// When it is looked at again, if nothing wakes the follower before.
     next_look: Instant,
     mempool: Mempool,
+    /// When the mempool is listed again at the earliest.
     next_list: Instant,
+    /// Estimates: target in blocks, satoshi a virtual byte. Empty while bitcoind has none.
     fees: Vec<(u16, f64)>,
     next_fees: Instant,
+    /// What pods want to send, in the order they said so: a later one may spend the change of an earlier one.
     broadcasts: Vec<(PodId, Txid, Box<Transaction>)>,
 }
 
@@ -91,7 +101,8 @@ impl Follower {
         }
     }
 
-    /// Serves the pods until none is left.
+    /// Serves the pods until none is left. A call to bitcoind takes 15 seconds at most, the client's own limit, so that
+    /// long pods may wait when it hangs; they go on meanwhile, and hear that it is away after.
     pub(super) fn run(mut self) {
         loop {
             self.take_orders();
@@ -111,7 +122,8 @@ impl Follower {
         }
     }
 
-    /// Reads what pods want; takes in those that join, and drops those that have left.
+    /// Reads what pods want; takes in those that join, and drops those that have left. A pod that joins is served at once,
+    /// whenever the next look is due.
     fn take_orders(&mut self) {
         for (id, pod) in self.book.joined() {
             self.pods.insert(id, Served::new(pod));
@@ -127,6 +139,7 @@ impl Follower {
         });
     }
 
+    /// The same of one pod. What it watches from now on is part of the next comparison.
     fn take_orders_of(&mut self, id: PodId) {
         let Some(pod) = self.pods.get_mut(&id) else { return };
         let broadcasts = pod.obey(self.book.take(id));
@@ -134,6 +147,9 @@ impl Follower {
     }
 
     /// Gives every pod what it can take now. Gives how long to wait before the next round, if nothing happens.
+    ///
+    /// # Errors
+    /// The way to bitcoind is broken: no pod can be served now.
     fn round(&mut self) -> Result<Duration, Trouble> {
         self.send();
         let now = now();
@@ -154,6 +170,7 @@ impl Follower {
         Ok(if moved || self.mempool.has_more() { Duration::ZERO } else { self.pause(now) })
     }
 
+    /// Until the next look, or until a pod that was passed over is asked again.
     fn pause(&self, now: Instant) -> Duration {
         let held = self.pods.values().filter_map(|pod| pod.held(now));
         let next = held.fold(self.next_look, Instant::min);
@@ -173,7 +190,8 @@ impl Follower {
         }
     }
 
-    /// Asks bitcoind how it is.
+    /// Asks bitcoind how it is, and forgets what may have changed since: where blocks stand, and what was missing for
+    /// some pod. Blocks that were read stay, since a hash names one for good.
     fn look(&mut self, now: Instant) -> Result<(), Trouble> {
         let client = rpc::client(&self.config)?;
         let survey = rpc::survey(&client)?;
@@ -184,7 +202,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Serves each pod once. Gives whether any got further.
+    /// Serves each pod once. Gives whether any got further: then there may be more for it.
     fn serve_all(&mut self, source: &mut Source, now: Instant) -> Result<bool, Trouble> {
         if now >= self.next_fees {
             self.next_fees = now + FEES_EVERY;
@@ -277,6 +295,7 @@ impl Follower {
         self.wait_for_look(id);
     }
 
+    /// Until bitcoind was looked at again there is nothing for this pod.
     fn wait_for_look(&mut self, id: PodId) {
         if let Some(pod) = self.pods.get_mut(&id) {
             pod.hold(self.next_look);
@@ -287,6 +306,9 @@ impl Follower {
 // The mempool.
 impl Follower {
     /// Lists the mempool when that is due, fetches some of what is new, and gives each pod what concerns it.
+    ///
+    /// A pod that is behind hears of nothing: a transaction that spends a coin it has not seen yet would not concern it. It
+    /// is searched for such a pod once it is at the tip.
     fn follow_mempool(&mut self, source: &Source, now: Instant) -> Result<(), Trouble> {
         if now >= self.next_list && !self.mempool.has_more() {
             self.mempool.list(&source.client)?;

@@ -1,5 +1,7 @@
 //! What pods want of their source, as it waits to be read: links write, the follower reads, and neither waits for the
-//! other.
+//! other for longer than a few assignments take.
+//!
+//! The orders of one pod lie together: whoever reads a number that is committed reads everything that was said before it.
 
 use std::{
     collections::BTreeMap,
@@ -44,7 +46,9 @@ pub(super) struct OrderBook {
 
 #[derive(Default)]
 struct Inner {
+    /// The name of the next pod that joins.
     next: u64,
+    /// Pods that the follower has not taken in yet.
     joining: Vec<(PodId, PodCursor)>,
     orders: BTreeMap<PodId, Orders>,
     /// Something waits that the follower has not looked at.
@@ -92,7 +96,7 @@ impl OrderBook {
         self.lock().orders.get_mut(&pod).map(mem::take).unwrap_or_default()
     }
 
-    /// A pod is served no more.
+    /// A pod is served no more; its link has no effect from now on.
     pub(super) fn forget(&self, pod: PodId) {
         self.lock().orders.remove(&pod);
     }
@@ -128,7 +132,8 @@ impl OrderBook {
         mem::take(&mut self.lock().tip_moved)
     }
 
-    /// Waits until anything is new since the last wait, or for so long.
+    /// Waits until anything is new since the last wait, or for so long. What came between two waits ends the second at
+    /// once, so nothing that a pod says is slept over.
     pub(super) fn wait(&self, longest: Duration) {
         let inner = self.lock();
         let waited = self.wake.wait_timeout_while(inner, longest, |inner| !inner.news);
@@ -136,12 +141,14 @@ impl OrderBook {
         inner.news = false;
     }
 
+    /// Wakes the follower.
     fn tell(&self, mut inner: MutexGuard<'_, Inner>) {
         inner.news = true;
         drop(inner);
         self.wake.notify_one();
     }
 
+    /// Changes the orders of a pod. Nothing happens where it is served no more.
     fn with(&self, pod: PodId, change: impl FnOnce(&mut Orders)) {
         let mut inner = self.lock();
         if let Some(orders) = inner.orders.get_mut(&pod) {

@@ -39,16 +39,19 @@ const FINAL_REASONS: [&str; 7] = [
 /// Why the source cannot be followed, in words for the owner.
 #[derive(Debug)]
 pub(super) struct Trouble {
+    /// What happened, and what to do about it. Never a password.
     words: String,
     /// bitcoind answered, and refused: what it was asked is amiss, and not the way to it.
     pub(super) refused: bool,
 }
 
 impl Trouble {
+    /// The way to bitcoind is broken.
     pub(super) fn new(words: String) -> Self {
         Self { words, refused: false }
     }
 
+    /// A call failed: `doing` says what it was for.
     pub(super) fn rpc(doing: &str, error: &bitcoincore_rpc::Error) -> Self {
         Self { words: format!("{doing}: {}", explain(error)), refused: rpc_code(error).is_some() }
     }
@@ -60,7 +63,10 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// A client with the credentials of this moment.
+/// A client with the credentials of this moment. It connects with its first call, and each call takes 15 seconds at most.
+///
+/// # Errors
+/// There is no cookie file: bitcoind does not run, or keeps it elsewhere.
 pub(super) fn client(config: &BitcoindConfig) -> Result<Client, Trouble> {
     let auth = match &config.auth {
         BitcoindAuth::Cookie(path) if !path.exists() => {
@@ -106,6 +112,9 @@ impl Survey {
 }
 
 /// Asks how the source is.
+///
+/// # Errors
+/// It does not answer, or refuses the login.
 pub(super) fn survey(client: &Client) -> Result<Survey, Trouble> {
     let info = client.get_blockchain_info().map_err(|error| Trouble::rpc("asking bitcoind", &error))?;
     let number = |height: u64| u32::try_from(height).unwrap_or(u32::MAX);
@@ -119,7 +128,10 @@ pub(super) fn survey(client: &Client) -> Result<Survey, Trouble> {
     })
 }
 
-/// Where a block is, by the source's view.
+/// Where a block is, by the source's view. One that it has never seen is stale.
+///
+/// # Errors
+/// It does not answer.
 pub(super) fn standing(client: &Client, block: &BlockHash) -> Result<Standing, Trouble> {
     match client.get_block_header_info(block) {
         // Negative for a block beside the best chain.
@@ -139,7 +151,10 @@ pub(super) fn another_chain(height: u32) -> String {
     )
 }
 
-/// A whole block.
+/// A whole block, by its hash: 4 MB at most on the wire, as hexadecimal text of twice that.
+///
+/// # Errors
+/// bitcoind does not answer, or has the block no more ([`Trouble::refused`]).
 pub(super) fn block(client: &Client, hash: &BlockHash) -> Result<Block, Trouble> {
     client.get_block(hash).map_err(|error| {
         let mut trouble = Trouble::rpc("reading a block", &error);
@@ -153,7 +168,11 @@ pub(super) fn block(client: &Client, hash: &BlockHash) -> Result<Block, Trouble>
     })
 }
 
-/// The block of the best chain at `height` and the `depth` blocks below it, oldest first, each on the one before it.
+/// The block of the best chain at `height` and the `depth` blocks below it, oldest first, each on the one before it. Two
+/// calls a block.
+///
+/// # Errors
+/// bitcoind does not answer; or the chain moved meanwhile, so that they do not hang together.
 pub(super) fn last_blocks(client: &Client, height: u32, depth: u32) -> Result<Vec<ChainPoint>, Trouble> {
     let mut points: Vec<ChainPoint> = Vec::new();
     for height in height.saturating_sub(depth)..=height {

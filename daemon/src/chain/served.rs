@@ -18,12 +18,15 @@ pub(super) const MEMPOOL_BATCH: usize = 200;
 
 /// A pod that is served.
 pub(super) struct Served {
+    /// The network of its accounts.
     pub(super) network: Network,
+    /// Where it stands, and what it watches.
     pub(super) cursor: Cursor,
+    /// The way to its driver.
     deliver: Deliver,
     /// The state it was told last, so that only changes are told.
     told: Option<SourceState>,
-    /// Transactions of the mempool it was given.
+    /// Transactions of the mempool it was given, as long as they are there: one that leaves and comes back is given again.
     heard: BTreeSet<Txid>,
     /// The mempool may hold something for it that passed by: it joined, watches more, or could not listen.
     search_due: bool,
@@ -36,6 +39,7 @@ pub(super) struct Served {
 }
 
 impl Served {
+    /// A pod that has just joined: everything is still to be told to it.
     pub(super) fn new(pod: PodCursor) -> Self {
         let PodCursor { network, points, deliver } = pod;
         Self {
@@ -52,6 +56,9 @@ impl Served {
     }
 
     /// Takes in what the pod wants. Gives the transactions to send for it.
+    ///
+    /// What it watches is taken in before what it has committed: a number is confirmed only after everything it added was
+    /// said, and both may lie in the same orders.
     pub(super) fn obey(&mut self, orders: Orders) -> Vec<(Txid, Box<Transaction>)> {
         for watch in orders.watch {
             self.search_due |= self.cursor.watch(watch);
@@ -78,7 +85,7 @@ impl Served {
         self.held_until.filter(|until| *until > now)
     }
 
-    /// Tells how the source is, unless that was told last.
+    /// Tells how the source is, unless that was told last. Told again the next time where there was no room.
     pub(super) fn tell(&mut self, state: SourceState) -> Delivered {
         if self.told.as_ref() == Some(&state) {
             return Delivered::Taken;
@@ -90,7 +97,8 @@ impl Served {
         delivered
     }
 
-    /// Gives the blocks to begin with.
+    /// Gives the blocks to begin with: the pod knows them from now on, and blocks that follow them can be given at once,
+    /// since it works on deliveries in their order.
     pub(super) fn give_anchor(&mut self, points: Vec<ChainPoint>) -> Delivered {
         let delivered = self.give(Input::Chain(ChainEvent::Anchor(points.clone())));
         if delivered == Delivered::Taken {
@@ -99,7 +107,7 @@ impl Served {
         delivered
     }
 
-    /// Gives a block that was compared.
+    /// Gives a block that was compared. The pod stands there only if it has taken it.
     pub(super) fn give_block(&mut self, found: Found) -> Delivered {
         let delivered = self.hand(Input::Chain(found.event));
         if delivered == Delivered::Taken {
@@ -117,6 +125,7 @@ impl Served {
         delivered
     }
 
+    /// The number counts only if the delivery is taken.
     fn hand(&mut self, input: Input) -> Delivered {
         let delivered = (self.deliver)(Delivery { number: self.cursor.next_number(), input });
         self.gone |= delivered == Delivered::Gone;
@@ -172,7 +181,8 @@ impl Served {
         delivered
     }
 
-    /// Tells which of its own transactions have left the mempool, now that it was listed.
+    /// Tells which of its own transactions have left the mempool, now that it was listed. Only a pod that has committed
+    /// the very best block is told: for any other a transaction that was mined would look like one that was dropped.
     pub(super) fn tell_evicted(&mut self, mempool: &Mempool) {
         self.heard.retain(|txid| mempool.has(txid));
         if !mempool.listed_at().is_some_and(|best| self.cursor.is_settled_at(&best)) {
