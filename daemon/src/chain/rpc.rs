@@ -282,3 +282,46 @@ fn explain(error: &bitcoincore_rpc::Error) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
+    use super::*;
+
+    /// Waits at a server that gives this answer to one request.
+    fn waited(answer: &'static str) -> Waited {
+        let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}", server.local_addr().unwrap());
+        let answers = thread::Builder::new().spawn(move || {
+            let (mut stream, _) = server.accept().unwrap();
+            // The whole request is one packet on loopback.
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let auth = BitcoindAuth::UserPass("me".into(), "secret".into());
+        let waited = wait_for_block(&BitcoindConfig { url, auth }, 1);
+        answers.unwrap().join().unwrap();
+        waited
+    }
+
+    #[test]
+    fn a_bitcoind_that_lets_nobody_wait_is_told_from_one_that_is_away() {
+        // Another program, or bitcoind without the call.
+        let unknown = "HTTP/1.1 404 Not Found\r\nContent-Length: 80\r\n\r\n\
+            {\"result\":null,\"error\":{\"code\":-32601,\"message\":\"Method not found\"},\"id\":1}     ";
+        assert!(matches!(waited(unknown), Waited::Unavailable(why) if why.contains("not found")));
+        let whitelisted = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+        assert!(matches!(waited(whitelisted), Waited::Unavailable(_)));
+        // The cookie of an earlier start; and one that is just starting.
+        let stale = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+        assert!(matches!(waited(stale), Waited::Away));
+        let starting = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 75\r\n\r\n\
+            {\"result\":null,\"error\":{\"code\":-28,\"message\":\"Loading block index\"},\"id\":1}";
+        assert!(matches!(waited(starting), Waited::Away));
+    }
+}

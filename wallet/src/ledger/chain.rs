@@ -164,7 +164,8 @@ impl Ledger {
     pub fn unconfirmed(&self) -> impl Iterator<Item = Txid> + '_ {
         use super::HistoryState::Pending;
         let pending = |entry: &&super::HistoryEntry| matches!(entry.state, Pending { .. });
-        self.history().iter().filter(pending).map(|entry| entry.txid)
+        // They come first in the history, which may be long.
+        self.history().iter().take_while(pending).map(|entry| entry.txid)
     }
 
     fn counts(&self, txid: &Txid) -> bool {
