@@ -8,7 +8,7 @@
 //! transactions: 30 MB for the process, however many pods it has.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     hash::{BuildHasher as _, Hash, RandomState},
 };
 
@@ -86,8 +86,8 @@ impl Mempool {
         self.entries.retain(|txid, _| present.contains(txid));
         self.waiting.retain(|txid| present.contains(txid));
         for txid in ids {
-            if !self.entries.contains_key(&txid) {
-                self.entries.insert(txid, None);
+            if let Entry::Vacant(new) = self.entries.entry(txid) {
+                new.insert(None);
                 self.waiting.push_back(txid);
             }
         }
