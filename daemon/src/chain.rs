@@ -1,23 +1,33 @@
-//! Where a pod learns of the chain, and hands its transactions over: the seam, and bitcoind behind it.
+//! Where pods learn of the chain, and hand their transactions over: the seam, and bitcoind behind it.
 //!
 //! | part | does |
 //! |---|---|
 //! | [`ChainSource`] | the seam: serves any number of pods of a process, each from a cursor of its own |
 //! | [`Bitcoind`] | the owner's own node, by RPC |
+//! | `cursor` | where one pod stands, and what it may be given next; knows no source |
+//! | `orders` | what pods want of their source, as it waits to be read |
+//! | `follower`, `served` | reads each block once, and gives each pod what concerns it |
+//! | `mempool`, `tip`, `rpc` | the mempool, the long poll for new blocks, and the calls to bitcoind |
 //!
 //! A source decides nothing: what it saw goes to the node as an [`Input`], and what the node wants comes back through
-//! the pod's [`ChainLink`].
+//! the pod's [`ChainLink`]. Why nothing that concerns a pod can pass it by stands in
+//! `docs/decisions/0019-chain-seam.md`.
 
 mod bitcoind;
+mod cursor;
+mod follower;
 mod mempool;
+mod orders;
 mod rpc;
+mod served;
+mod tip;
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use bdk_wallet::bitcoin::{Network, Transaction, Txid};
 
 pub use self::bitcoind::{Bitcoind, BitcoindAuth, BitcoindConfig};
-use autonomy_node::{ChainPoint, Input};
+use autonomy_node::{ChainPoint, Input, Watch};
 
 /// Follows the chain for the pods of a process.
 pub trait ChainSource: fmt::Debug + Send + Sync {
@@ -31,17 +41,41 @@ pub struct PodCursor {
     pub network: Network,
     /// Blocks the node knows, oldest first; empty for a new pod, which starts near the tip.
     pub points: Vec<ChainPoint>,
-    /// Where to deliver; gives false when the pod has ended.
+    /// Where to deliver.
     pub deliver: Deliver,
 }
 
-/// Takes what the source saw; gives false when nobody listens any more.
-pub type Deliver = Box<dyn FnMut(Input) -> bool + Send>;
+/// Takes what the source saw, without waiting.
+pub type Deliver = Box<dyn FnMut(Delivery) -> Delivered + Send>;
 
-/// What one pod asks of the source. Neither call blocks. Dropping the link ends the service of this pod.
+/// Something that the source saw.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Counts the deliveries to a pod, from 1: by it the pod says how far it has come ([`ChainLink::committed`]).
+    pub number: u64,
+    /// For the node.
+    pub input: Input,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    /// The pod will work on it after all deliveries before.
+    Taken,
+    /// The pod has no room now, and did not take it.
+    Full,
+    /// The pod has ended.
+    Gone,
+}
+
+/// What one pod asks of the source. No call waits for the source. Dropping the link ends the service of this pod.
 pub trait ChainLink: Send {
-    /// Exactly these own transactions should be in the mempool from now on.
-    fn watch(&self, txids: BTreeSet<Txid>);
+    /// The pod watches these too. It is given nothing before the first call, which says everything.
+    fn watch(&self, watch: Watch);
+
+    /// Everything up to the delivery of this number is committed, and [`ChainLink::watch`] was called with whatever it
+    /// added. Only then the source compares further blocks with what the pod watches.
+    fn committed(&self, number: u64);
 
     /// Hands a transaction over; the outcome comes back as [`Input::Broadcast`]. A source that has no room for it
     /// forgets it: the node sends it again.
@@ -59,7 +93,8 @@ impl ChainSource for NoChain {
 }
 
 impl ChainLink for NoChain {
-    fn watch(&self, _: BTreeSet<Txid>) {}
+    fn watch(&self, _: Watch) {}
+    fn committed(&self, _: u64) {}
     fn broadcast(&self, _: Txid, _: Box<Transaction>) {}
 }
 

@@ -19,16 +19,20 @@ use std::{
 };
 
 use autonomy_messaging::messenger;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{
+    broadcast,
+    mpsc::{self, error::TrySendError},
+    oneshot, watch,
+};
 
 use self::batch::{Batch, Committed};
-use crate::chain::{ChainLink, ChainSource, PodCursor};
+use crate::chain::{ChainLink, ChainSource, Delivered, Delivery, PodCursor};
 use autonomy_api::{Access, Event};
 use autonomy_node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Timestamp};
 use autonomy_store::{BackupError, RowChange, Store};
 
-/// Inputs that wait for the node. A block is the largest, so 64 bound the memory that waiting can
-/// take; further senders wait.
+/// Inputs that wait for the node; whoever is too fast waits (back-pressure). One of them at most is a whole block, since
+/// the chain source gives no other before that is committed.
 const INBOX: usize = 64;
 /// Events that a slow receiver may be behind before it must read them from the node instead.
 const EVENT_BUFFER: usize = 256;
@@ -71,6 +75,8 @@ pub struct Handle {
 enum Message {
     /// Something that wants no reply.
     Happened(Input),
+    /// The chain source saw something; it waits for the commit.
+    Delivered(Delivery),
     /// A request, and where its reply goes.
     Asked(Request, oneshot::Sender<Reply>),
     /// Write a sealed copy to this new file.
@@ -187,7 +193,6 @@ pub fn start(
     let handle = Handle { inbox, events: events.clone(), admitted: admitted_seen, stopped };
     let mut driver = Driver { node, store, chain, post, events, admitted };
     driver.carry_out(effects);
-    driver.refresh_watched();
     thread::Builder::new().name("driver".into()).spawn(move || {
         let outcome = driver.run(waiting);
         if let Err(error) = &outcome {
@@ -203,11 +208,15 @@ pub fn start(
 /// Follows the chain from where the node stands. The source does not keep the driver alive.
 fn follow(source: &dyn ChainSource, node: &Node, inbox: &mpsc::Sender<Message>) -> Box<dyn ChainLink> {
     let inbox = inbox.downgrade();
-    let deliver = Box::new(move |input| {
-        let inbox = inbox.upgrade();
-        inbox.is_some_and(|inbox| inbox.blocking_send(Message::Happened(input)).is_ok())
+    let deliver = Box::new(move |delivery| {
+        let Some(inbox) = inbox.upgrade() else { return Delivered::Gone };
+        match inbox.try_send(Message::Delivered(delivery)) {
+            Ok(()) => Delivered::Taken,
+            Err(TrySendError::Full(_)) => Delivered::Full,
+            Err(TrySendError::Closed(_)) => Delivered::Gone,
+        }
     });
-    source.follow(PodCursor { network: node.network(), points: node.chain_points().to_vec(), deliver })
+    source.follow(PodCursor { network: node.network(), points: node.chain_points(), deliver })
 }
 
 impl Driver {
@@ -246,6 +255,10 @@ impl Driver {
         while let Some(message) = next {
             match message {
                 Message::Happened(input) => drop(batch.work(&mut self.node, &self.store, input)?),
+                Message::Delivered(Delivery { number, input }) => {
+                    drop(batch.work(&mut self.node, &self.store, input)?);
+                    batch.holds_delivery(number);
+                }
                 Message::Asked(request, answer) => {
                     let reply = batch.work(&mut self.node, &self.store, Input::Request(request))?;
                     if let Some(reply) = reply {
@@ -280,11 +293,12 @@ impl Driver {
     /// # Errors
     /// The store failed: nothing was done and nobody gets a reply.
     fn finish(&mut self, batch: Batch) -> Result<(), StoreFailed> {
-        let Committed { changed, effects, replies } = batch.commit(&self.store)?;
-        if changed {
-            self.refresh_watched();
-        }
+        let Committed { effects, delivery, replies } = batch.commit(&self.store)?;
         self.carry_out(effects);
+        // After the effects: what the deliveries added to what is watched has been said by now.
+        if let Some(number) = delivery {
+            self.chain.committed(number);
+        }
         for (answer, reply) in replies {
             // The caller may have hung up; the step is done all the same.
             let _ = answer.send(reply);
@@ -296,6 +310,7 @@ impl Driver {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
+                Effect::Watch(watch) => self.chain.watch(*watch),
                 Effect::Broadcast(txid, transaction) => self.chain.broadcast(txid, transaction),
                 // The network may have ended before the node: what was meant for it is derived again at the next start.
                 Effect::Mail(effect) => drop(self.post.send(effect)),
@@ -313,11 +328,6 @@ impl Driver {
                 }
             }
         }
-    }
-
-    /// Tells the chain source which transactions to watch in the mempool.
-    fn refresh_watched(&self) {
-        self.chain.watch(self.node.in_mempool());
     }
 }
 

@@ -18,12 +18,14 @@ mod history;
 mod load;
 mod rows;
 mod snapshot;
+mod watch;
 
 pub use chain::{Applied, ApplyError};
 pub use history::{HistoryEntry, HistoryState};
 pub use load::LoadError;
 pub use rows::LedgerRow;
 pub use snapshot::{Balance, CoinState, OwnedCoin};
+pub use watch::Watchlist;
 
 /// The chain as the ledger knows it, and blocks named by height and hash: as chain sources name them.
 pub use bdk_wallet::chain::{BlockId, CheckPoint};
@@ -99,6 +101,7 @@ pub struct Ledger {
     prunable: BTreeSet<u32>,
     header_due: bool,
     snapshot: OnceLock<Snapshot>,
+    untold: watch::Untold,
 }
 
 impl Ledger {
@@ -133,6 +136,7 @@ impl Ledger {
             prunable: BTreeSet::new(),
             header_due: true,
             snapshot: OnceLock::new(),
+            untold: watch::Untold::default(),
         }
     }
 

@@ -412,6 +412,52 @@ fn load_names_the_damaged_row() {
     assert!(matches!(with(&key, &[0; 8]), LoadError::Contradiction(_)));
 }
 
+// --- what a source looks for ---
+
+#[test]
+fn news_of_the_watchlist_add_up_to_the_watchlist() {
+    let mut world = World::new();
+    let mut told = Told::default();
+    assert_eq!(told.take(&mut world.ledger), (2 * LOOKAHEAD as usize, 0), "everything at first");
+    assert_eq!(told.take(&mut world.ledger), (0, 0));
+    world.ledger.reveal_next_address().unwrap();
+    assert_eq!(told.take(&mut world.ledger), (1, 0), "the lookahead moved by one");
+    let far = world.map.script_pubkey(Keychain::External, LOOKAHEAD - 1).unwrap();
+    let tx = world.payment_to(far, 10_000);
+    world.mine(vec![tx.clone()]);
+    assert_eq!(told.take(&mut world.ledger), (LOOKAHEAD as usize - 1, 1));
+    let mut store = Store::default();
+    store.commit(world.ledger.take_rows());
+    let mut loaded = store.load(&world).unwrap();
+    assert!(loaded.take_watchlist_news().is_empty(), "whoever loads it tells everything");
+    assert_eq!(loaded.watchlist(), world.ledger.watchlist());
+}
+
+/// What a source was told.
+#[derive(Default)]
+struct Told {
+    scripts: Vec<autonomy_wallet::bitcoin::ScriptBuf>,
+    coins: Vec<OutPoint>,
+}
+
+impl Told {
+    /// Takes the news, checks that everything was told once, and gives how much was new.
+    #[track_caller]
+    fn take(&mut self, ledger: &mut Ledger) -> (usize, usize) {
+        let news = ledger.take_watchlist_news();
+        let counts = (news.scripts.len(), news.coins.len());
+        self.scripts.extend(news.scripts);
+        self.coins.extend(news.coins);
+        let mut all = ledger.watchlist();
+        all.scripts.sort();
+        all.coins.sort();
+        self.scripts.sort();
+        self.coins.sort();
+        assert_eq!((&self.scripts, &self.coins), (&all.scripts, &all.coins));
+        counts
+    }
+}
+
 /// One thing that may happen to an account.
 #[derive(Debug, Clone)]
 enum Event {
@@ -513,9 +559,11 @@ proptest! {
     fn loaded_ledger_equals_the_one_that_kept_running(events in prop::collection::vec(event(), 1..25), restart in any::<u32>()) {
         let mut life = Life { world: World::new(), mempool: vec![], now: 1_700_100_000 };
         let mut store = Store::default();
+        let mut told = Told::default();
         store.commit(life.world.ledger.take_rows());
         for (number, event) in events.iter().enumerate() {
             life.happen(event);
+            told.take(&mut life.world.ledger);
             let rows = life.world.ledger.take_rows();
             // The same rows twice change nothing.
             store.commit(rows.clone());

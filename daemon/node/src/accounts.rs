@@ -218,7 +218,7 @@ impl Turn<'_> {
             let remedy = "complete one, or wait an hour for the oldest to lapse";
             return Err(Refusal::Full { what: "accounts being made", limit: MAX_CEREMONIES, remedy });
         }
-        let tip = *self.node.tip().ok_or_else(|| {
+        let tip = self.node.chain.tip().ok_or_else(|| {
             Refusal::ChainNotReady(
                 "the pod has not seen the chain's tip yet, which is the account's birthday".into(),
             )
@@ -265,7 +265,7 @@ impl Turn<'_> {
         // From the oldest block known, so that a reorganisation of the birth block finds its fork.
         let start =
             self.node.chain.first().ok_or_else(|| Refusal::ChainNotReady("no block seen yet".into()))?;
-        let account = Account::create(map, account_index(ceremony.index)?, start, self.now);
+        let account = Account::create(map, account_index(ceremony.index)?, &start, self.now);
         let described = account.describe();
         self.step.rows.push(ACCOUNTS.put(&account_id, &account.record));
         self.node.accounts.insert(account_id, account);

@@ -1,38 +1,179 @@
-//! What the chain source saw, and what it means to the accounts.
+//! What the chain source saw: the blocks a pod knows, how the source is, and which account each block concerns.
+//!
+//! [`Chain`] owns what the pod knows of the chain: the last blocks (rows), and what the source said since the process
+//! started. The turn hands each block to the accounts; what that means to their owner is in [`movements`].
+
+mod movements;
+
+use std::collections::BTreeSet;
 
 use autonomy_wallet::{
     account::AccountId,
-    bitcoin::{Block, FeeRate, Transaction, Txid},
+    bitcoin::{Block, BlockHash, FeeRate, Transaction, Txid, block::Header},
     estimate::{self, Estimate, FeeBucket},
-    ledger::{BlockId, HistoryEntry, HistoryState, Ledger},
+    ledger::{BlockId, Ledger},
     rate,
 };
+use serde::{Deserialize, Serialize};
 
-use super::{ChainEvent, ChainPoint, Node, PaymentRecord, SourceState, row::tag, table::Table, turn::Turn};
-use autonomy_api::{EventKind, PaymentState};
+use super::{
+    ChainEvent, ChainPoint, Node, SourceState, Timestamp,
+    row::{Row, RowError, tag},
+    table::{Held, Restore, Table},
+    turn::Turn,
+};
 
 /// Blocks remembered, to find the fork of a reorganisation: a day. The deepest on mainnet since 2013 had 24.
-pub(super) const KEPT_POINTS: usize = 144;
-/// Depths that are told.
-const TOLD_CONFIRMATIONS: [u32; 4] = [1, 2, 3, 6];
-/// The deepest of them.
-const DEEPEST_TOLD: u32 = 6;
+pub const KEPT_POINTS: usize = 144;
 
-/// The last blocks, oldest first.
-pub(crate) static CHAIN: Table<(), Vec<ChainPoint>> = Table::new(tag::CHAIN);
+/// The last blocks, by height. A new block costs one row of about 60 bytes, and the removal of the oldest.
+pub(crate) static CHAIN: Table<u32, PointRow> = Table::new(tag::CHAIN);
+
+/// A block as it stands in its row; its height is the row's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PointRow {
+    hash: BlockHash,
+    time: Timestamp,
+}
+
+/// What the pod knows of the chain.
+///
+/// Two nodes are equal here if they know the same blocks: the rest is learnt anew after a start.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    points: Held<u32, PointRow>,
+    source: SourceState,
+    fees: Vec<FeeBucket>,
+    /// Why the source's blocks no longer connect to ours, while they do not.
+    detached: Option<String>,
+    /// The transactions that the source was told last to look for in the mempool.
+    told: BTreeSet<Txid>,
+}
+
+impl Chain {
+    /// No block known, no source heard.
+    pub(super) fn new() -> Self {
+        Self {
+            points: Held::new(&CHAIN),
+            source: SourceState::Away("not asked yet".into()),
+            fees: Vec::new(),
+            detached: None,
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// The oldest block remembered; no reorganisation reaches below it.
+    pub(super) fn first(&self) -> Option<ChainPoint> {
+        self.points.first_key_value().map(point)
+    }
+
+    /// The newest block: what confirmations are counted from, and the birthday of an account made now.
+    pub(super) fn tip(&self) -> Option<ChainPoint> {
+        self.points.last_key_value().map(point)
+    }
+
+    /// All blocks remembered, oldest first: at most [`KEPT_POINTS`].
+    fn points(&self) -> impl DoubleEndedIterator<Item = ChainPoint> {
+        self.points.iter().map(point)
+    }
+
+    /// How the source is, as it said last; away before it said anything.
+    pub(super) fn source(&self) -> &SourceState {
+        &self.source
+    }
+
+    /// Why the source's blocks do not connect to those remembered; `None` while they do.
+    pub(super) fn detached(&self) -> Option<&str> {
+        self.detached.as_deref()
+    }
+
+    /// Fee estimates of the source; empty while it has none.
+    pub(super) fn fees(&self) -> &[FeeBucket] {
+        &self.fees
+    }
+
+    /// Notes what the source is told to find in the mempool; gives whether it was told the same before.
+    pub(super) fn told_txids(&mut self, txids: &BTreeSet<Txid>) -> bool {
+        let same = self.told == *txids;
+        if !same {
+            self.told.clone_from(txids);
+        }
+        same
+    }
+
+    /// Takes the blocks below the first that concerns this pod. Only a pod that knows none takes them, and not more than
+    /// it keeps.
+    fn anchor(&mut self, points: Vec<ChainPoint>) -> Vec<Row> {
+        if !self.points.is_empty() || points.len() > KEPT_POINTS {
+            return Vec::new();
+        }
+        points.into_iter().map(|point| self.put(point)).collect()
+    }
+
+    /// Puts a block on the one that it names as its parent; blocks at its height and above are gone. Gives the rows; none
+    /// where the parent is not remembered at the height below.
+    fn extend(&mut self, header: &Header, height: u32) -> Option<Vec<Row>> {
+        let below = self.points.get(&height.checked_sub(1)?);
+        if below.is_none_or(|below| below.hash != header.prev_blockhash) {
+            self.detached = Some(format!(
+                "block {height} of bitcoind does not connect to the blocks this pod knows: a reorganisation deeper than \
+                 {KEPT_POINTS} blocks. Nothing is changed; let bitcoind return to its chain, or restore a backup"
+            ));
+            return None;
+        }
+        self.detached = None;
+        let gone: Vec<u32> = self.points.range(height + 1..).map(|(height, _)| *height).collect();
+        let mut rows: Vec<Row> = gone.iter().map(|height| self.points.remove(height)).collect();
+        rows.push(self.put(ChainPoint { height, hash: header.block_hash(), time: header.time.into() }));
+        while self.points.len() > KEPT_POINTS {
+            let Some(oldest) = self.points.keys().next().copied() else { break };
+            rows.push(self.points.remove(&oldest));
+        }
+        Some(rows)
+    }
+
+    fn put(&mut self, point: ChainPoint) -> Row {
+        let ChainPoint { height, hash, time } = point;
+        self.points.put(height, PointRow { hash, time })
+    }
+}
+
+fn point((height, row): (&u32, &PointRow)) -> ChainPoint {
+    ChainPoint { height: *height, hash: row.hash, time: row.time }
+}
+
+impl PartialEq for Chain {
+    fn eq(&self, other: &Self) -> bool {
+        self.points == other.points
+    }
+}
+
+impl Restore for Chain {
+    fn tag(&self) -> u8 {
+        self.points.tag()
+    }
+
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), RowError> {
+        self.points.restore(key, value)
+    }
+}
 
 impl Node {
-    pub(super) fn tip(&self) -> Option<&ChainPoint> {
-        self.chain.last()
+    /// The blocks known last, oldest first: where the chain source resumes. At most [`KEPT_POINTS`].
+    #[must_use]
+    pub fn chain_points(&self) -> Vec<ChainPoint> {
+        self.chain.points().collect()
     }
 
+    /// Height of the newest block; 0 while none is known.
     pub(super) fn tip_height(&self) -> u32 {
-        self.tip().map_or(0, |tip| tip.height)
+        self.chain.tip().map_or(0, |tip| tip.height)
     }
 
-    /// Minutes to the first confirmation of a transaction that pays `rate`, where the source can tell.
+    /// Minutes to the first confirmation of a transaction that pays `rate`; none where the source cannot tell, as on
+    /// networks without traffic.
     pub(super) fn estimated_minutes(&self, rate: FeeRate) -> Option<u32> {
-        match estimate::first_confirmation(rate, &self.outside.fees) {
+        match estimate::first_confirmation(rate, self.chain.fees()) {
             Estimate::Within { minutes, .. } => Some(minutes),
             Estimate::LongerThan { .. } | Estimate::Unknown => None,
         }
@@ -40,71 +181,62 @@ impl Node {
 }
 
 impl Turn<'_> {
+    /// Takes what the source saw.
     pub(super) fn chain_event(&mut self, event: ChainEvent) {
         match event {
-            ChainEvent::Anchor(points) => {
-                if self.node.chain.is_empty() && points.len() <= KEPT_POINTS {
-                    self.step.rows.push(self.node.chain.put(points));
-                }
-            }
-            ChainEvent::Block { block, height } => self.block(&block, height),
+            ChainEvent::Anchor(points) => self.step.rows.extend(self.node.chain.anchor(points)),
+            ChainEvent::Block { block, height } => self.block(&block.header, Some(&block), height),
+            ChainEvent::Header { header, height } => self.block(&header, None, height),
             ChainEvent::Mempool { seen, evicted } => self.mempool(&seen, &evicted),
             ChainEvent::Source(state) => self.source(state),
-            ChainEvent::Fees(fees) => self.node.outside.fees = fees.into_iter().filter_map(bucket).collect(),
+            ChainEvent::Fees(fees) => self.node.chain.fees = fees.into_iter().filter_map(bucket).collect(),
         }
     }
 
+    /// Notes how the source is. One that is back gets what could not be sent meanwhile.
     fn source(&mut self, state: SourceState) {
-        let was_away = matches!(self.node.outside.source, SourceState::Away(_));
-        self.node.outside.source = state;
-        if was_away && !matches!(self.node.outside.source, SourceState::Away(_)) {
+        let was_away = matches!(self.node.chain.source, SourceState::Away(_));
+        self.node.chain.source = state;
+        if was_away && !matches!(self.node.chain.source, SourceState::Away(_)) {
             // What could not be sent while it was away goes out now.
             self.node.outside.last_broadcast = 0;
         }
     }
 
-    fn block(&mut self, block: &Block, height: u32) {
-        if !self.connects(block, height) {
+    /// A block on one of those remembered: whole, or its header where it holds nothing of ours.
+    fn block(&mut self, header: &Header, body: Option<&Block>, height: u32) {
+        let Some(rows) = self.node.chain.extend(header, height) else {
             tracing::warn!(height, "a block that does not connect was left aside");
-            self.node.outside.detached = Some(format!(
-                "block {height} of bitcoind does not connect to the blocks this pod knows: a reorganisation deeper than \
-                 {KEPT_POINTS} blocks. Nothing is changed; let bitcoind return to its chain, or restore a backup"
-            ));
             return;
-        }
-        self.node.outside.detached = None;
-        let mut points = self.node.chain.to_vec();
-        points.retain(|point| point.height < height);
-        points.push(ChainPoint { height, hash: block.block_hash(), time: block.header.time.into() });
-        let surplus = points.len().saturating_sub(KEPT_POINTS);
-        points.drain(..surplus);
-        self.step.rows.push(self.node.chain.put(points));
+        };
+        self.step.rows.extend(rows);
         for id in self.account_ids() {
-            self.block_for(id, block, height);
+            self.block_for(id, header, body, height);
             self.tell_confirmations(id);
         }
     }
 
-    fn block_for(&mut self, id: AccountId, block: &Block, height: u32) {
+    /// The same for one account. Its ledger may have been made later than the pod, and know fewer blocks.
+    fn block_for(&mut self, id: AccountId, header: &Header, body: Option<&Block>, height: u32) {
         let chain = &self.node.chain;
         let Some(account) = self.node.accounts.get_mut(&id) else { return };
         let Some(connected_to) = common_block(chain, &account.ledger, height) else {
             tracing::error!(account = %id, height, "the account's ledger and the chain have no block in common");
             return;
         };
-        match account.ledger.apply_block(block, height, connected_to) {
+        let applied = match body {
+            Some(block) => account.ledger.apply_block(block, height, connected_to),
+            None => account.ledger.apply_header(*header, height, connected_to),
+        };
+        match applied {
             Ok(applied) if applied.relevant.is_empty() && !applied.reorganised => self.take_ledger_rows(id),
             Ok(_) => self.ledger_changed(id),
             Err(error) => tracing::error!(account = %id, "a block cannot be applied: {error}"),
         }
     }
 
-    /// Whether the block's parent is one we know at the height below (or we know nothing yet).
-    fn connects(&self, block: &Block, height: u32) -> bool {
-        let below = self.node.chain.iter().find(|point| point.height.checked_add(1) == Some(height));
-        below.is_some_and(|point| point.hash == block.header.prev_blockhash)
-    }
-
+    /// Transactions that appeared in the mempool or left it. An own payment that left is sent again and keeps its coins, so
+    /// its ledger is not told of that.
     fn mempool(&mut self, seen: &[(Transaction, u64)], evicted: &[Txid]) {
         let evicted: Vec<Txid> =
             evicted.iter().copied().filter(|txid| !self.payment_left_mempool(*txid)).collect();
@@ -123,100 +255,8 @@ impl Turn<'_> {
         seen.iter().for_each(|(transaction, _)| self.payment_seen(transaction.compute_txid()));
     }
 
-    /// Takes the rows, and tells what stands differently from what was told.
-    pub(super) fn ledger_changed(&mut self, id: AccountId) {
-        self.take_ledger_rows(id);
-        let Some(account) = self.node.accounts.get_mut(&id) else { return };
-        let standings = account.standings();
-        let told = std::mem::replace(&mut account.told, standings);
-        let moved: Vec<HistoryEntry> = account
-            .ledger
-            .history()
-            .iter()
-            .rev()
-            .filter(|entry| told.get(&entry.txid) != Some(&entry.state))
-            .cloned()
-            .collect();
-        for entry in moved {
-            self.tell_movement(id, &entry, told.get(&entry.txid).copied());
-        }
-        self.follow_payments(id);
-    }
-
-    fn tell_movement(&mut self, id: AccountId, entry: &HistoryEntry, before: Option<HistoryState>) {
-        use HistoryState::{Confirmed, Dropped, Pending, Replaced};
-        let account = id.to_string();
-        let txid = entry.txid.to_string();
-        let reason = match (before, entry.state) {
-            (None | Some(Dropped | Replaced { .. }), Confirmed { .. } | Pending { .. }) => {
-                let net_sat = entry.net().to_sat();
-                let estimated_minutes = self.estimate_for(id, entry);
-                return self.notify(EventKind::TransactionSeen { account, txid, net_sat, estimated_minutes });
-            }
-            (Some(Confirmed { .. }), Pending { .. }) => "reorganised",
-            (Some(Confirmed { .. } | Pending { .. }), Replaced { .. }) => "replaced",
-            (Some(Confirmed { .. } | Pending { .. }), Dropped) => "dropped",
-            _ => return,
-        };
-        self.notify(EventKind::TransactionUnconfirmed { account, txid, reason: reason.into() });
-    }
-
-    /// Known for pending transactions of which all inputs are ours: only then is the fee known.
-    fn estimate_for(&self, id: AccountId, entry: &HistoryEntry) -> Option<u32> {
-        let pending = matches!(entry.state, HistoryState::Pending { .. });
-        let transaction = self.node.accounts.get(&id)?.ledger.transaction(&entry.txid)?;
-        let rate = entry.fee.filter(|_| pending)? / transaction.weight();
-        self.node.estimated_minutes(rate)
-    }
-
-    fn tell_confirmations(&mut self, id: AccountId) {
-        let tip = self.node.tip_height();
-        let Some(account) = self.node.accounts.get(&id) else { return };
-        let mut told = Vec::new();
-        for entry in account.ledger.history() {
-            let HistoryState::Confirmed { height, .. } = entry.state else { continue };
-            let confirmations = entry.confirmations(tip);
-            if confirmations > DEEPEST_TOLD {
-                break; // The history is in order of height.
-            }
-            if TOLD_CONFIRMATIONS.contains(&confirmations) {
-                let (account, txid) = (id.to_string(), entry.txid.to_string());
-                told.push(EventKind::TransactionConfirmed { account, txid, confirmations, height });
-            }
-        }
-        told.into_iter().for_each(|event| self.notify(event));
-    }
-
-    /// Brings the payments of an account in line with its ledger.
-    fn follow_payments(&mut self, id: AccountId) {
-        let Some(account) = self.node.accounts.get(&id) else { return };
-        let of_account = self.node.payments.iter().filter(|(_, payment)| payment.account == id);
-        let changes: Vec<_> = of_account
-            .filter_map(|(payment_id, payment)| {
-                let (state, detail) = standing(payment, account.ledger.entry(&payment.txid)?.state)?;
-                (state != payment.state).then_some((*payment_id, state, detail))
-            })
-            .collect();
-        changes
-            .into_iter()
-            .for_each(|(payment, state, detail)| self.set_payment_state(payment, state, detail));
-    }
-
     fn account_ids(&self) -> Vec<AccountId> {
         self.node.accounts.keys().copied().collect()
-    }
-}
-
-/// The state of a payment whose transaction stands so in the ledger; `None` where nothing follows.
-fn standing(payment: &PaymentRecord, state: HistoryState) -> Option<(PaymentState, Option<String>)> {
-    match state {
-        HistoryState::Confirmed { .. } => Some((PaymentState::Confirmed, None)),
-        HistoryState::Pending { .. } if payment.state == PaymentState::Signed => None,
-        HistoryState::Pending { .. } => Some((PaymentState::Seen, None)),
-        HistoryState::Replaced { by } => {
-            Some((PaymentState::Failed, Some(format!("its coins were spent by another transaction, {by}"))))
-        }
-        _ => None,
     }
 }
 
@@ -225,9 +265,9 @@ fn standing(payment: &PaymentRecord, state: HistoryState) -> Option<(PaymentStat
 /// What the ledger knows from before the oldest block remembered counts: a block whose parent is not remembered is
 /// refused, so no reorganisation reaches below. A new account's ledger knows one block only, its first, and that is
 /// forgotten here with the next block.
-fn common_block(chain: &[ChainPoint], ledger: &Ledger, height: u32) -> Option<BlockId> {
+fn common_block(chain: &Chain, ledger: &Ledger, height: u32) -> Option<BlockId> {
     let oldest = chain.first()?.height;
-    let mut below = chain.iter().rev().filter(|point| point.height < height);
+    let mut below = chain.points().rev().filter(|point| point.height < height);
     let common = below.find(|point| ledger.block_hash(point.height) == Some(point.hash));
     let common = common.map(|point| BlockId { height: point.height, hash: point.hash });
     common.or_else(|| {

@@ -132,8 +132,8 @@ impl Node {
     }
 
     pub(super) fn status(&self) -> NodeStatus {
-        let (chain_state, chain_detail, source_height) = match &self.outside.source {
-            _ if self.outside.detached.is_some() => ("away", self.outside.detached.clone(), None),
+        let (chain_state, chain_detail, source_height) = match self.chain.source() {
+            _ if self.chain.detached().is_some() => ("away", self.chain.detached().map(str::to_owned), None),
             SourceState::Away(why) => ("away", Some(why.clone()), None),
             SourceState::Syncing(height) => ("syncing", None, Some(*height)),
             SourceState::Synced(height) if *height > self.tip_height() => ("syncing", None, Some(*height)),
@@ -148,7 +148,7 @@ impl Node {
             chain_state: chain_state.into(),
             chain_detail,
             height: self.tip_height(),
-            tip: self.tip().map(|tip| tip.hash.to_string()).unwrap_or_default(),
+            tip: self.chain.tip().map(|tip| tip.hash.to_string()).unwrap_or_default(),
             source_height,
             devices: self.devices.len() as u32,
             accounts: self.accounts.len() as u32,

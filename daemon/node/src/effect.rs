@@ -3,6 +3,7 @@
 use autonomy_messaging::messenger;
 use bdk_wallet::bitcoin::{Transaction, Txid};
 
+use super::Watch;
 use autonomy_api::DeviceKey;
 use autonomy_api::{Access, Event};
 
@@ -10,6 +11,9 @@ use autonomy_api::{Access, Event};
 /// it twice does no harm.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
+    /// The chain source looks for these too. Comes before all other effects of its step: once with everything after a
+    /// restore, later only when something was added.
+    Watch(Box<Watch>),
     /// Hand this transaction to the chain source.
     Broadcast(Txid, Box<Transaction>),
     /// Tell every listener.

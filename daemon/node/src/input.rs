@@ -1,7 +1,7 @@
 //! What can happen to a pod. Nothing reaches the node but as one of these.
 
 use autonomy_messaging::messenger::{self, ContactId};
-use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid};
+use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid, block::Header};
 use serde::{Deserialize, Serialize};
 
 use super::{AccountId, CeremonyId, DeviceKey, PaymentId, mail_command};
@@ -172,16 +172,24 @@ pub struct ChainPoint {
 pub enum ChainEvent {
     /// The last blocks when a new pod starts, oldest first: what lies before cannot concern an account of this pod.
     Anchor(Vec<ChainPoint>),
-    /// A block that connects to one the node knows; a lower height than the tip's means a reorganisation.
+    /// A block with something of ours, which connects to one the node knows; a height that is not above the tip's means a
+    /// reorganisation.
     Block {
         /// The whole block.
         block: Box<Block>,
         /// Its height.
         height: u32,
     },
+    /// The same of a block that holds nothing the node watches ([`Watched::event`](super::Watched::event)).
+    Header {
+        /// The block's header.
+        header: Header,
+        /// Its height.
+        height: u32,
+    },
     /// News from the mempool.
     Mempool {
-        /// Transactions with the time they were first seen.
+        /// Transactions with the time they were first seen, seconds. Foreign ones are ignored.
         seen: Vec<(Transaction, u64)>,
         /// Watched transactions that left without being mined.
         evicted: Vec<Txid>,

@@ -13,6 +13,7 @@
 //! | `reply` | what it answers, and why it refuses |
 //! | `turn` | one input being worked on |
 //! | `devices`, `accounts`, `payments`, `chain` | the commands and events of each |
+//! | `watch` | what a chain source looks for, and how it compares a block with that |
 //! | `mail_command`, `mail_answer` | the messenger's part, in the words of the API |
 //! | `events`, `replies` | the last events; answers kept for repeats |
 
@@ -37,15 +38,16 @@ mod sending;
 mod step;
 mod table;
 mod turn;
+mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use autonomy_messaging::messenger::Messenger;
-use bdk_wallet::bitcoin::Txid;
 use rand_core::CryptoRngCore;
 
 use self::{
     accounts::Account,
+    chain::Chain,
     events::Events,
     replies::Replies,
     table::{Held, Single},
@@ -53,6 +55,7 @@ use self::{
 };
 pub use self::{
     accounts::{AccountRecord, Ceremony},
+    chain::KEPT_POINTS,
     devices::{DeviceRecord, Owner},
     effect::Effect,
     events::MAX_EVENTS,
@@ -70,11 +73,11 @@ pub use self::{
     step::Step,
     table::{Table, TableKey},
     turn::{COUNTERS, Counters},
+    watch::{Watch, Watched},
 };
 pub use autonomy_api::{CeremonyId, DeviceKey, Id, IdError, PaymentId};
 pub use autonomy_messaging::{NoRows, Rows};
 pub use autonomy_wallet::account::AccountId;
-use autonomy_wallet::estimate::FeeBucket;
 
 /// Seconds since 1970, UTC.
 pub type Timestamp = u64;
@@ -85,7 +88,7 @@ pub struct Node {
     identity: Single<Identity>,
     owner: Single<Option<Owner>>,
     counters: Single<Counters>,
-    chain: Single<Vec<ChainPoint>>,
+    chain: Chain,
     devices: Held<DeviceKey, DeviceRecord>,
     ceremonies: Held<CeremonyId, Ceremony>,
     accounts: BTreeMap<AccountId, Account>,
@@ -93,18 +96,14 @@ pub struct Node {
     events: Events,
     replies: Replies,
     messenger: Messenger,
-    /// Not in rows: what the chain source said since the process started.
+    /// Not in rows: learnt anew after a start.
     outside: Outside,
 }
 
 /// What is true only now, and is learnt anew after a start.
 #[derive(Debug)]
 struct Outside {
-    source: SourceState,
-    fees: Vec<FeeBucket>,
     last_broadcast: Timestamp,
-    /// Why the source's blocks no longer connect to ours, while they do not.
-    detached: Option<String>,
 }
 
 impl Node {
@@ -136,20 +135,6 @@ impl Node {
         let ceremonies = self.ceremonies.values().map(Ceremony::expires_at);
         let others = [self.replies.next_expiry(), self.next_broadcast(), self.messenger.next_wake()];
         drafts.chain(ceremonies).chain(others.into_iter().flatten()).min()
-    }
-
-    /// Own transactions that should be in the mempool now.
-    #[must_use]
-    pub fn in_mempool(&self) -> BTreeSet<Txid> {
-        let unsent: BTreeSet<Txid> = self.unsent().map(|(_, payment)| payment.txid).collect();
-        let unconfirmed = self.accounts.values().flat_map(|account| account.ledger.unconfirmed());
-        unconfirmed.filter(|txid| !unsent.contains(txid)).collect()
-    }
-
-    /// The blocks known last, oldest first: where the chain source resumes.
-    #[must_use]
-    pub fn chain_points(&self) -> &[ChainPoint] {
-        &self.chain
     }
 
     /// What the pod is made of, for the shell that launches its services.

@@ -162,7 +162,7 @@ impl Node {
             return rate::nearest(rate)
                 .ok_or_else(|| Refusal::invalid("fee_rate", "a number of satoshi a virtual byte"));
         }
-        let estimated = estimate::rate_for(DEFAULT_TARGET, &self.outside.fees);
+        let estimated = estimate::rate_for(DEFAULT_TARGET, self.chain.fees());
         match (estimated, self.network()) {
             (Some(rate), _) => Ok(rate),
             (None, Network::Bitcoin) => {

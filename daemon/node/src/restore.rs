@@ -18,9 +18,9 @@ use autonomy_wallet::{account::Keychain, ledger::LoadError};
 use zeroize::Zeroizing;
 
 use super::{
-    AccountId, AccountRecord, Counters, Effect, Events, Identity, Node, Outside, Replies, SourceState,
+    AccountId, AccountRecord, Counters, Effect, Events, Identity, Node, Outside, Replies,
     accounts::{ACCOUNTS, Account, CEREMONIES, ledger_key},
-    chain::CHAIN,
+    chain::Chain,
     devices::{DEVICES, OWNER},
     identity::IDENTITY,
     payments::PAYMENTS,
@@ -163,7 +163,7 @@ impl Node {
             identity: Single::new(&IDENTITY, identity),
             owner: Single::new(&OWNER, None),
             counters: Single::new(&COUNTERS, Counters::default()),
-            chain: Single::new(&CHAIN, Vec::new()),
+            chain: Chain::new(),
             devices: Held::new(&DEVICES),
             ceremonies: Held::new(&CEREMONIES),
             accounts: BTreeMap::new(),
@@ -171,18 +171,15 @@ impl Node {
             events: Events::default(),
             replies: Replies::default(),
             messenger: Messenger::default(),
-            outside: Outside {
-                source: SourceState::Away("not asked yet".into()),
-                fees: Vec::new(),
-                last_broadcast: 0,
-                detached: None,
-            },
+            outside: Outside { last_broadcast: 0 },
         }
     }
 
     /// Effects that a crash may have swallowed; doing them twice does no harm.
-    fn undone(&self) -> Vec<Effect> {
-        let mut effects = vec![self.admission()];
+    fn undone(&mut self) -> Vec<Effect> {
+        let watch = self.watch();
+        self.chain.told_txids(&watch.txids);
+        let mut effects = vec![Effect::Watch(Box::new(watch)), self.admission()];
         effects.extend(self.owner.is_some().then_some(Effect::Adopted));
         // Sent again at once, and once more with the first input: the chain source may not run yet.
         effects.extend(self.unsent_effects());

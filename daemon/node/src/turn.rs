@@ -49,7 +49,8 @@ impl<'a> Turn<'a> {
         Self { node, now, rng, rows, step: Step::default() }
     }
 
-    pub(super) fn finish(self) -> Step {
+    pub(super) fn finish(mut self) -> Step {
+        self.tell_watch();
         self.step
     }
 

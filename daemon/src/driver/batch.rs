@@ -34,6 +34,8 @@ pub(super) struct Batch {
     rows: Pending,
     /// Effects of all steps, in order.
     effects: Vec<Effect>,
+    /// The last delivery of the chain source among the inputs.
+    delivery: Option<u64>,
     /// Replies, and whom they go to.
     replies: Vec<(oneshot::Sender<Reply>, Reply)>,
 }
@@ -41,10 +43,10 @@ pub(super) struct Batch {
 /// What may be done once the rows are on disk.
 #[must_use = "effects that are not carried out never happen"]
 pub(super) struct Committed {
-    /// Whether there were rows at all.
-    pub(super) changed: bool,
     /// Of all steps, in their order.
     pub(super) effects: Vec<Effect>,
+    /// The last delivery of the chain source among the inputs: to be confirmed after the effects.
+    pub(super) delivery: Option<u64>,
     /// To be given after the effects.
     pub(super) replies: Vec<(oneshot::Sender<Reply>, Reply)>,
 }
@@ -82,6 +84,11 @@ impl Batch {
         Ok(reply)
     }
 
+    /// One of the inputs was this delivery of the chain source.
+    pub(super) fn holds_delivery(&mut self, number: u64) {
+        self.delivery = Some(number);
+    }
+
     /// Keeps a reply until the batch is committed and its effects are carried out.
     pub(super) fn reply_later(&mut self, answer: oneshot::Sender<Reply>, reply: Reply) {
         self.replies.push((answer, reply));
@@ -92,11 +99,10 @@ impl Batch {
     /// # Errors
     /// The store failed: nothing of any step was kept, and nobody gets a reply.
     pub(super) fn commit(self, store: &Store) -> Result<Committed, StoreFailed> {
-        let Self { rows, effects, replies, .. } = self;
-        let changed = !rows.is_empty();
+        let Self { rows, effects, delivery, replies, .. } = self;
         let changes: Vec<RowChange> = rows.into_iter().map(|(key, value)| RowChange { key, value }).collect();
         write(store, &changes)?;
-        Ok(Committed { changed, effects, replies })
+        Ok(Committed { effects, delivery, replies })
     }
 }
 

@@ -9,10 +9,11 @@ use autonomy_messaging::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::chain::NoChain;
+use crate::chain::{Delivery, NoChain};
 use autonomy_api::{AddDevice, EventKind, Id};
-use autonomy_node::{Answer, COUNTERS, Caller, Command, Identity};
+use autonomy_node::{Answer, COUNTERS, Caller, ChainEvent, ChainPoint, Command, Identity, Watch};
 use autonomy_store::Unlock;
+use autonomy_wallet::bitcoin::{BlockHash, Transaction, Txid, hashes::Hash as _};
 
 /// A driver that a test runs by hand, of a pod that has an owner.
 struct Place {
@@ -195,6 +196,52 @@ fn single_input_is_committed_at_once() {
     }
     drop(inbox);
     assert_eq!(runs.unwrap().join().unwrap().commits(), before + 3);
+}
+
+/// A link of which the other end is a list.
+struct Listed(std::sync::mpsc::Sender<Said>);
+
+/// What a pod says to its chain source.
+#[derive(Debug, PartialEq)]
+enum Said {
+    Watches(usize),
+    Committed(u64),
+    Sends(Txid),
+}
+
+impl ChainLink for Listed {
+    fn watch(&self, watch: Watch) {
+        self.0.send(Said::Watches(watch.scripts.len())).unwrap();
+    }
+
+    fn committed(&self, number: u64) {
+        self.0.send(Said::Committed(number)).unwrap();
+    }
+
+    fn broadcast(&self, txid: Txid, _: Box<Transaction>) {
+        self.0.send(Said::Sends(txid)).unwrap();
+    }
+}
+
+#[test]
+fn deliveries_are_confirmed_once_they_are_committed_and_after_effects() {
+    let mut place = Place::new();
+    let (link, said) = std::sync::mpsc::channel();
+    place.driver.chain = Box::new(Listed(link));
+    place.driver.carry_out(vec![Effect::Watch(Box::default())]);
+    assert_eq!(said.try_recv(), Ok(Said::Watches(0)));
+    let (inbox, waiting) = mpsc::channel(INBOX);
+    let point = ChainPoint { height: 0, hash: BlockHash::all_zeros(), time: 0 };
+    for (number, event) in (1..).zip([ChainEvent::Anchor(vec![point]), ChainEvent::Fees(Vec::new())]) {
+        let delivery = Delivery { number, input: Input::Chain(event) };
+        inbox.try_send(Message::Delivered(delivery)).unwrap();
+    }
+    drop(inbox);
+    let before = place.commits();
+    place.driver.run(waiting).unwrap();
+    assert_eq!(place.commits(), before + 1);
+    assert_eq!(said.try_iter().collect::<Vec<_>>(), [Said::Committed(2)], "once, for both");
+    assert!(restored(&place.driver.store).0.chain_points() == [point]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use autonomy_node::{Watch, Watched};
 use autonomy_wallet::bitcoin::{Address, Network, OutPoint, ScriptBuf, Transaction, Txid};
 use rand::{Rng, RngCore};
 
@@ -31,7 +32,9 @@ pub(super) struct Money {
     epoch: u64,
     /// Coins that the pod signed away, and by which transaction.
     signed: BTreeMap<OutPoint, Txid>,
-    /// Ends with the process: what the pod was told of the mempool, and the height up to which it is in step.
+    /// Ends with the process: what the pod has said that it watches, what it was told of the mempool, and the height up to
+    /// which it is in step.
+    watched: Watched,
     told: BTreeSet<Txid>,
     synced: Option<u32>,
     /// Whether news are on their way to it.
@@ -41,9 +44,15 @@ pub(super) struct Money {
 impl Money {
     /// The process ends.
     pub(super) fn fall(&mut self) {
+        self.watched = Watched::default();
         self.told.clear();
         self.synced = None;
         self.coming = false;
+    }
+
+    /// The pod says that it watches these too.
+    pub(super) fn watch(&mut self, watch: Watch) {
+        self.watched.take(watch);
     }
 
     /// The disk is lost: what was signed since the backup is forgotten there.
@@ -126,8 +135,9 @@ impl World {
         while height < self.chain.height() {
             height += 1;
             let Some((block, _)) = self.chain.block(height) else { return };
-            let block = Box::new(block.clone());
-            self.give(pod, ChainNews::Block { block, height });
+            // By all that the pod has said: each step before was committed and carried out.
+            let event = self.bodies[pod].money.watched.event(block, height);
+            self.give(pod, ChainNews::Block(event));
             if !self.bodies[pod].pod.is_running() {
                 return;
             }
@@ -168,10 +178,14 @@ impl World {
             return;
         }
         let present: BTreeSet<Txid> = self.chain.mempool().iter().map(Transaction::compute_txid).collect();
-        let new = |transaction: &&Transaction| !money.told.contains(&transaction.compute_txid());
+        let new = |transaction: &&Transaction| {
+            money.watched.concerns(transaction) && !money.told.contains(&transaction.compute_txid())
+        };
         let seen: Vec<Transaction> = self.chain.mempool().iter().filter(new).cloned().collect();
-        let evicted: Vec<Txid> = self.bodies[pod].pod.watched().difference(&present).copied().collect();
-        self.bodies[pod].money.told = present;
+        let evicted = money.watched.missing(|txid| present.contains(txid));
+        let money = &mut self.bodies[pod].money;
+        money.told.retain(|txid| present.contains(txid));
+        money.told.extend(seen.iter().map(Transaction::compute_txid));
         if !seen.is_empty() || !evicted.is_empty() {
             self.give(pod, ChainNews::Mempool { seen, evicted });
         }

@@ -11,8 +11,8 @@ use autonomy_api::Id;
 use autonomy_messaging::messenger::{self, ContactId, EntryState, EntryView, MailRow};
 use autonomy_messaging::place::Place;
 use autonomy_messaging::{OnionSeed, PublicKey, SigningKey};
-use autonomy_node::{self as node, Caller, Identity, Node, Row};
-use autonomy_wallet::bitcoin::{Block, BlockHash, Transaction, Txid};
+use autonomy_node::{self as node, Caller, Identity, Node, Row, Watch};
+use autonomy_wallet::bitcoin::{BlockHash, Transaction, Txid};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
@@ -82,9 +82,9 @@ pub(super) enum Input {
 pub(super) enum ChainNews {
     /// The last blocks, oldest first: height, hash, time.
     Anchor(Vec<(u32, BlockHash, u64)>),
-    /// A block on one that the pod knows.
-    Block { block: Box<Block>, height: u32 },
-    /// New transactions, and watched ones that are gone.
+    /// A block on one that the pod knows: as a source gives it that compares it with what the pod watches.
+    Block(node::ChainEvent),
+    /// New transactions that concern the pod, and watched ones that are gone.
     Mempool { seen: Vec<Transaction>, evicted: Vec<Txid> },
     /// There is no more to tell up to this height.
     Synced(u32),
@@ -99,6 +99,8 @@ pub(super) enum Effect {
     Notice(Notice),
     /// Exactly these devices may enter.
     Admit(BTreeSet<[u8; 32]>),
+    /// The chain source looks for these too.
+    Watch(Box<Watch>),
     /// Hand this transaction to the chain source.
     Broadcast(Txid, Box<Transaction>),
     /// Nothing that this world has.
@@ -254,11 +256,6 @@ impl Pod {
     pub(super) fn chain_points(&self) -> Vec<(u32, BlockHash)> {
         let points = self.memory.iter().flat_map(|node| node.chain_points());
         points.map(|point| (point.height, point.hash)).collect()
-    }
-
-    /// Its transactions that should be in the mempool.
-    pub(super) fn watched(&self) -> BTreeSet<Txid> {
-        self.memory.as_ref().map(|node| node.in_mempool()).unwrap_or_default()
     }
 
     /// A backup: everything but the ratchets.

@@ -163,6 +163,7 @@ impl World {
             Effect::Mail(effect) => self.carry_out_mail(pod, *effect),
             Effect::Notice(notice) => self.notice(pod, notice),
             Effect::Admit(devices) => self.bodies[pod].admitted = devices,
+            Effect::Watch(watch) => self.bodies[pod].money.watch(*watch),
             Effect::Broadcast(txid, transaction) => self.broadcast(pod, txid, transaction),
             Effect::Nothing => {}
         }

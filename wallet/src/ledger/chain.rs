@@ -8,6 +8,7 @@ use bdk_wallet::{ChangeSet, LoadParams, Wallet};
 
 use super::{BlockId, CheckPoint, Ledger, MAX_HEIGHT, kind};
 use crate::account::Keychain;
+use crate::bitcoin::block::Header;
 use crate::bitcoin::{Amount, Block, BlockHash, Transaction, Txid};
 
 /// What a block or a set of unconfirmed transactions did to the ledger.
@@ -111,6 +112,23 @@ impl Ledger {
         Ok(applied)
     }
 
+    /// Takes a block of the best chain of which the source has made sure that nothing concerns this account
+    /// ([`Ledger::watchlist`]): its header. What [`Ledger::apply_block`] says of `connected_to` and of errors holds here.
+    ///
+    /// The ledger is afterwards as if it had been given the whole block. A transaction of the account that the block
+    /// holds all the same is missed for good, and its coins with it.
+    ///
+    /// # Errors
+    /// [`ApplyError`] when the block does not connect; the ledger is unchanged.
+    pub fn apply_header(
+        &mut self,
+        header: Header,
+        height: u32,
+        connected_to: BlockId,
+    ) -> Result<Applied, ApplyError> {
+        self.apply_block(&Block { header, txdata: Vec::new() }, height, connected_to)
+    }
+
     /// Takes unconfirmed transactions with the time they were seen (seconds since 1970). Foreign ones are
     /// ignored, so a whole mempool may be given.
     ///
@@ -146,7 +164,8 @@ impl Ledger {
     pub fn unconfirmed(&self) -> impl Iterator<Item = Txid> + '_ {
         use super::HistoryState::Pending;
         let pending = |entry: &&super::HistoryEntry| matches!(entry.state, Pending { .. });
-        self.history().iter().filter(pending).map(|entry| entry.txid)
+        // They come first in the history, which may be long.
+        self.history().iter().take_while(pending).map(|entry| entry.txid)
     }
 
     fn counts(&self, txid: &Txid) -> bool {
@@ -168,6 +187,7 @@ impl Ledger {
         touched.extend(graph.last_seen.keys());
         touched.sort_unstable();
         touched.dedup();
+        staged.tx_graph.txs.iter().for_each(|tx| self.note_coins(tx));
         self.pending.merge(staged);
         touched
     }

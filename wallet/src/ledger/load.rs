@@ -8,6 +8,7 @@ use bdk_wallet::chain::{BlockId, ConfirmationBlockTime};
 
 use super::chain::{amounts_possible, reopen};
 use super::rows::{HEADER_KEY, ROWS_VERSION, descriptor_id};
+use super::watch::Untold;
 use super::{Ledger, MAX_HEIGHT, RECOVERY_LOOKAHEAD};
 use crate::account::{AccountId, AccountMap, Keychain};
 use crate::bitcoin::consensus::encode::deserialize;
@@ -105,8 +106,9 @@ impl Ledger {
             prunable,
             header_due: false,
             snapshot: OnceLock::new(),
+            untold: Untold::default(),
         };
-        ledger.drain_stage();
+        ledger.mark_all_told();
         Ok(ledger)
     }
 }

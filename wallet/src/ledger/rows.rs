@@ -15,7 +15,7 @@
 //! Numbers are big endian, so that keys sort as numbers do.
 
 use bdk_wallet::ChangeSet;
-use bdk_wallet::chain::{DescriptorExt, DescriptorId, Merge};
+use bdk_wallet::chain::{DescriptorExt, DescriptorId};
 
 use super::{KEPT_CHECKPOINTS, Ledger};
 use crate::account::{AccountMap, Keychain};
@@ -43,9 +43,7 @@ impl Ledger {
     /// Later rows win over earlier ones with the same key; putting the same rows twice changes nothing.
     #[must_use = "rows that are not committed are lost"]
     pub fn take_rows(&mut self) -> Vec<LedgerRow> {
-        if let Some(staged) = self.wallet.take_staged() {
-            self.pending.merge(staged);
-        }
+        self.drain_stage();
         let changes = std::mem::take(&mut self.pending);
         let mut rows = Vec::new();
         if std::mem::take(&mut self.header_due) {

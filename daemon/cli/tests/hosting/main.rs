@@ -1,6 +1,13 @@
-//! Two pods in one process, on one Tor client: what a host of pods does, and a person with two profiles.
+//! Pods in one process, on one Tor client and one chain source: what a host of pods does, and a person with two profiles.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#[path = "../../../tests/common/cosigner.rs"]
+#[expect(dead_code, reason = "nobody signs here")]
+mod cosigner;
+
+mod chain;
+mod manual;
 
 use std::{sync::Arc, time::Duration};
 

@@ -30,6 +30,16 @@ impl TableKey for () {
 }
 
 /// Big endian, so that rows sort by number.
+impl TableKey for u32 {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        fixed(bytes).map(Self::from_be_bytes)
+    }
+}
+
 impl TableKey for u64 {
     fn to_bytes(&self) -> Vec<u8> {
         self.to_be_bytes().to_vec()

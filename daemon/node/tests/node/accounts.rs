@@ -167,7 +167,7 @@ fn a_coin_that_leaves_the_mempool_is_told_and_gone() {
     let account = world.account();
     let address = world.receive(&account);
     let transaction = world.paid_in(&address, 100_000);
-    assert!(world.node.in_mempool().contains(&transaction.compute_txid()));
+    assert!(world.node.watch().txids.contains(&transaction.compute_txid()));
     world.told();
     world.now += 60;
     let evicted = vec![transaction.compute_txid()];

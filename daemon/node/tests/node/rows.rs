@@ -75,8 +75,8 @@ fn rewrite(key: &[u8], value: &[u8]) -> Result<Row, RowError> {
 
 #[test]
 fn a_row_of_which_there_is_one_has_no_name() {
-    let error = rewrite(&[3, 0], &[1, 0x80]).unwrap_err();
-    assert_eq!(error.tag, 3);
+    let error = rewrite(&[2, 0], &[1, 0x80]).unwrap_err();
+    assert_eq!(error.tag, 2);
     assert!(error.to_string().contains("it has a name"), "{error}");
 }
 

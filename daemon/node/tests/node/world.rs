@@ -12,7 +12,7 @@ use autonomy_messaging::{
 };
 use autonomy_node::{
     Answer, Caller, ChainEvent, ChainPoint, Command, Effect, IdempotencyKey, Identity, Input, Node, Refusal,
-    Reply, Request, Row, SourceState, Step, Timestamp,
+    Reply, Request, Row, SourceState, Step, Timestamp, Watched,
 };
 use autonomy_wallet::{
     account::AccountMap,
@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) effects: Vec<Effect>,
     pub(crate) device: Device,
     pub(crate) rng: StdRng,
+    /// What the pod has said that it watches, since it started.
+    watched: Watched,
     chain: Vec<(u32, BlockHash)>,
     salt: u32,
 }
@@ -78,6 +80,7 @@ impl World {
             effects: Vec::new(),
             device,
             rng,
+            watched: Watched::default(),
             chain: Vec::new(),
             salt: 0,
         };
@@ -137,7 +140,7 @@ impl World {
     pub(crate) fn give_unchecked(&mut self, input: Input) -> Option<Reply> {
         let Step { rows, effects, reply } = self.node.handle(self.now, &mut self.rng, &self.rows, input);
         self.commit(&rows);
-        self.effects.extend(effects);
+        self.carry_out(effects);
         reply
     }
 
@@ -166,7 +169,8 @@ impl World {
     pub(crate) fn restart(&mut self) {
         let (node, effects) = self.restored();
         self.node = node;
-        self.effects.extend(effects);
+        self.watched = Watched::default();
+        self.carry_out(effects);
         self.give(Input::Chain(ChainEvent::Source(SourceState::Synced(self.height()))));
     }
 
@@ -176,6 +180,19 @@ impl World {
         let refusal = self.ask(caller, command).expect_err("this should be refused");
         assert!(before == self.rows, "a refused command changed rows: {refusal}");
         refusal
+    }
+
+    /// Tells the source what is watched, and keeps the rest.
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Watch(watch) => drop(self.watched.take(*watch)),
+                other => self.effects.push(other),
+            }
+        }
+        let all = self.node.watch();
+        assert!(!self.watched.clone().take(all.clone()), "the pod watches something that it has not said");
+        assert_eq!(self.watched.missing(|_| false), all.txids.into_iter().collect::<Vec<_>>());
     }
 
     fn commit(&mut self, rows: &[Row]) {
@@ -245,7 +262,17 @@ impl World {
         block.header.merkle_root = block.compute_merkle_root().unwrap();
         let hash = block.block_hash();
         self.chain.push((height + 1, hash));
-        self.give(Input::Chain(ChainEvent::Block { block: Box::new(block), height: height + 1 }));
+        self.found(block, height + 1);
+    }
+
+    /// A block reaches the pod as its source gives it: whole, or its header. Either must come to the same.
+    fn found(&mut self, block: Block, height: u32) {
+        let (mut twin, _) = self.restored();
+        let event = self.watched.event(&block, height);
+        let whole = Input::Chain(ChainEvent::Block { block: Box::new(block), height });
+        let _ = twin.handle(self.now, &mut self.rng.clone(), &self.rows, whole);
+        self.give(Input::Chain(event));
+        assert!(twin == self.node, "a pod that was given whole blocks only differs");
     }
 
     /// Somebody pays `sat` to `address`; not in a block yet.

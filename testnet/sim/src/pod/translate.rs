@@ -55,6 +55,7 @@ pub(super) fn effect(effect: node::Effect) -> Effect {
         node::Effect::Admit { devices, .. } => {
             Effect::Admit(devices.into_iter().map(|(key, _)| key.0).collect())
         }
+        node::Effect::Watch(watch) => Effect::Watch(watch),
         node::Effect::Broadcast(txid, transaction) => Effect::Broadcast(txid, transaction),
         node::Effect::Adopted => Effect::Nothing,
     }
@@ -186,7 +187,7 @@ fn chain_event(news: ChainNews) -> node::ChainEvent {
             let point = |(height, hash, time)| node::ChainPoint { height, hash, time };
             node::ChainEvent::Anchor(points.into_iter().map(point).collect())
         }
-        ChainNews::Block { block, height } => node::ChainEvent::Block { block, height },
+        ChainNews::Block(event) => event,
         ChainNews::Mempool { seen, evicted } => {
             let seen = seen.into_iter().map(|transaction| (transaction, 0)).collect();
             node::ChainEvent::Mempool { seen, evicted }

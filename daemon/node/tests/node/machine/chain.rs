@@ -92,7 +92,7 @@ impl Machine {
     }
 
     fn evict(&mut self, choice: u8) {
-        let watched: Vec<_> = self.world.node.in_mempool().into_iter().collect();
+        let watched: Vec<_> = self.world.node.watch().txids.into_iter().collect();
         if let Some(txid) = watched.get(usize::from(choice) % watched.len().max(1)) {
             self.source_says(ChainEvent::Mempool { seen: vec![], evicted: vec![*txid] });
         }
