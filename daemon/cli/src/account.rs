@@ -40,6 +40,8 @@ pub(super) async fn account(context: &Context, verb: AccountVerb) -> Result<Answ
 /// Creates an account with the pod: the device draws the recovery key, splits it into three decks,
 /// and keeps the account map. The decks are written before the pod creates the account.
 ///
+/// A ceremony that the pod has not completed leaves no decks behind.
+///
 /// # Errors
 /// Not three holders; the decks cannot be written; or a check of the pod's part refused.
 async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failure> {
@@ -84,6 +86,9 @@ fn created(wish: &AccountWish, made: &NewAccount) -> Answer {
 }
 
 /// Lists accounts with balances, and whether this device has checked them.
+///
+/// The column `checked here` says whether the device holds the map, so whether the descriptor is
+/// known to be the right one.
 async fn list(context: &Context) -> Result<Answer, Failure> {
     let accounts = listed(context).await?.1;
     let row = |account: &ListedAccount| {
@@ -101,6 +106,8 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
 }
 
 /// Shows one account in full.
+///
+/// The descriptor is what a person needs to watch the account without this program.
 async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
     let accounts = listed(context).await?.1;
     let account = choose(&accounts, wanted)?;

@@ -53,6 +53,8 @@ pub fn main() -> ExitCode {
 
 /// Prints what clap says about the arguments: help and version as a success, anything else as wrong
 /// usage.
+///
+/// With `--json` the message is an object on standard error, as every other failure is.
 fn not_understood(error: &clap::Error, json: bool) -> ExitCode {
     let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if json && !asked_for {
@@ -65,6 +67,9 @@ fn not_understood(error: &clap::Error, json: bool) -> ExitCode {
 }
 
 /// Starts logging to standard error. Verbs that serve log what they do; all others log errors only.
+///
+/// Without a flag, Arti's directory code is limited to errors, since it warns every second on a
+/// network as small as a test network. `AUTONOMY_LOG` replaces all of this.
 fn start_log(cli: &Cli) {
     let serves = matches!(cli.verb, Verb::Pod(PodVerb::Run) | Verb::Relay(RelayVerb::Run) | Verb::Agent(_));
     let usual = match (cli.global.verbose, serves) {
@@ -123,6 +128,8 @@ fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 }
 
 /// Carries out a verb. `None` for verbs that print while they run.
+///
+/// Each arm is one verb; what they share is in `context`.
 async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure> {
     let answer = match verb {
         Verb::Init(init) => setup::init(context, &init).await?,

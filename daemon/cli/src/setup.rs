@@ -18,6 +18,8 @@ use autonomy_client::{Profile, files::write_private, profile::Birth};
 /// Makes this device's profile, from fresh keys or from the words of earlier ones. The words of
 /// fresh keys are printed once.
 ///
+/// With `--restore` no words are printed, since the person has them.
+///
 /// # Errors
 /// There is a profile already; words are wrong; or the profile cannot be written.
 pub(super) async fn init(context: &Context, init: &Init) -> Result<Answer, Failure> {
@@ -110,6 +112,8 @@ fn numbered(words: &str) -> Zeroizing<String> {
 }
 
 /// Seals a bundle that answers a pod's request.
+///
+/// The bundle can be opened by the pod that made the request only, so it needs no secret channel.
 ///
 /// # Errors
 /// The text is not a request; the profile has another pod and the person does not want to replace
