@@ -17,7 +17,7 @@ use super::{
 use autonomy_api::{Contact, ContactState, UpdateContact};
 use autonomy_client::printable;
 
-/// Fewest characters that count as the beginning of an id: 65,536 contacts can be told apart, and
+/// Fewest characters that count as the beginning of an id: 65,536 contacts can be distinguished, and
 /// few names look like that.
 const MIN_ID_PREFIX: usize = 4;
 

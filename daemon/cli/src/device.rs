@@ -14,7 +14,7 @@ use super::{
     context::{Context, now},
     output::{Answer, table, time},
 };
-use autonomy_client::{Profile, printable, profile::Birth};
+use autonomy_client::{Profile, printable, profile::NewProfile};
 
 /// Carries out a verb of `device`.
 ///
@@ -39,7 +39,7 @@ async fn request(context: &Context, name: String) -> Result<Answer, Failure> {
         context.profile().await?
     } else {
         let unlock = context.unlock("new device", true)?;
-        Profile::create(&dir, &unlock, Birth { name, auth_seed: None, payment_seed: None })?
+        Profile::create(&dir, &unlock, NewProfile { name, auth_seed: None, payment_seed: None })?
     };
     let request = profile.device_request()?;
     let text = format!("{request}\n\nNext, on a device with full access: `autonomy device add REQUEST`.");

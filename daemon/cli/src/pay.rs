@@ -179,7 +179,8 @@ pub(super) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Answ
 async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wanted)?;
-    let payments = context.spinner.during("asking the pod", session.pod().payments(&account.told.id)).await?;
+    let payments =
+        context.spinner.during("asking the pod", session.pod().payments(&account.reported.id)).await?;
     let row = |payment: &Payment| {
         let amount: u64 =
             payment.recipients.iter().map(|recipient| recipient.amount_sat).fold(0, u64::saturating_add);
@@ -191,7 +192,7 @@ async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
         true => "no payment yet".to_owned(),
         false => table(&["drafted", "BTC", "state", "id", "note"], &rows),
     };
-    Ok(Answer::new(&json!({ "account": account.told.id, "payments": payments.payments }), text))
+    Ok(Answer::new(&json!({ "account": account.reported.id, "payments": payments.payments }), text))
 }
 
 /// A payment in words, as the pod reports it.

@@ -33,6 +33,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 const LOG_VARIABLE: &str = "AUTONOMY_LOG";
 
 /// Runs the command line of this process and returns its exit status.
+#[must_use]
 pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let json = words.iter().any(|word| word == "--json");

@@ -1,4 +1,5 @@
-//! Two pods in one process, on one Tor client: what a host of pods does, and a person with two profiles.
+//! Two pods in one process on one Tor client, as a host of pods runs them, or a person with two
+//! profiles.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
