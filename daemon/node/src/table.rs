@@ -72,6 +72,7 @@ fn no_earlier<V>(version: u8, _: &[u8]) -> Result<V, String> {
 
 impl<K: TableKey, V: Serialize + DeserializeOwned> Table<K, V> {
     /// The row that keeps `value` under `key`, in the present version.
+    #[expect(clippy::expect_used, reason = "rows are plain data, and a vector takes every byte")]
     pub(crate) fn put(&self, key: &K, value: &V) -> Row {
         // Room for every row that holds a secret, so that growing leaves no copy of one behind.
         let mut bytes = Vec::with_capacity(1024);
