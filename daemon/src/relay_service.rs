@@ -133,6 +133,8 @@ pub fn clock() -> Clock {
 
 /// Creates the folder with mode 0700.
 ///
+/// The mode of an existing folder is not changed: one that lets others in is an error.
+///
 /// # Errors
 /// It cannot be created, or existed with a mode that lets others in.
 fn private_folder(dir: &Path) -> Result<(), ServiceError> {
@@ -144,6 +146,8 @@ fn private_folder(dir: &Path) -> Result<(), ServiceError> {
 }
 
 /// Runs everything of the relay until a signal or a failure.
+///
+/// The socket answers before Tor has started, so that an operator can see how the start proceeds.
 async fn serve(
     dir: &Path,
     relay: Relay,
@@ -193,6 +197,9 @@ pub async fn sweep_until_stopped(relay: Relay, mut stop: watch::Receiver<bool>) 
 }
 
 /// Starts Tor and serves on it. After a failure everything is tried again, [`RETRY`] later.
+///
+/// Queues stay open for callers of a Tor client that is started anew: only the connections are
+/// lost.
 async fn on_tor(
     config: TorConfig,
     relay: Relay,

@@ -1,4 +1,4 @@
-//! What happens when the network falls silent: on a network of this program's own, since it is broken here.
+//! A network that falls silent. This test program breaks its network, so it has one of its own.
 #![allow(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 use std::{sync::Arc, time::Duration};

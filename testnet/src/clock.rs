@@ -37,12 +37,14 @@ pub fn interrupted() -> bool {
 
 /// The present moment, for measuring.
 #[expect(clippy::disallowed_methods, reason = "this module is the crate's clock")]
+#[must_use]
 pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Whole seconds since 1970, as Tor's voting schedule counts them. A clock before 1970 counts as 0.
 #[expect(clippy::disallowed_methods, reason = "this module is the crate's clock")]
+#[must_use]
 pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -35,6 +35,7 @@ pub fn world() -> &'static World {
 ///
 /// # Panics
 /// When it cannot be started.
+#[must_use]
 pub fn tor() -> &'static TorNetwork {
     or_panic("Tor network", world().tor())
 }
@@ -43,6 +44,7 @@ pub fn tor() -> &'static TorNetwork {
 ///
 /// # Panics
 /// When it cannot be started.
+#[must_use]
 pub fn bitcoind() -> &'static Bitcoind {
     or_panic("bitcoind", world().bitcoind())
 }

@@ -28,6 +28,7 @@ struct Cli {
     verb: Verb,
 }
 
+/// The verbs of the program.
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Start a world and keep it until Ctrl-C
@@ -205,6 +206,8 @@ fn instructions(description: &Value) -> String {
 }
 
 /// Keeps the world until a signal; reports once each process that ends by itself.
+///
+/// A process that ends by itself is not restarted: the person decides.
 fn stay(world: &World, steps: &Steps) {
     let mut known = Vec::new();
     while clock::wait_until(ROUND, clock::interrupted).is_err() && !clock::interrupted() {

@@ -82,11 +82,13 @@ impl Autonomy {
     }
 
     /// The program's file.
+    #[must_use]
     pub fn path(&self) -> &Path {
         self.program().executable()
     }
 
     /// The program at `path`.
+    #[must_use]
     pub fn at(path: &Path) -> Self {
         Self(Program::new(path))
     }

@@ -90,6 +90,9 @@ impl Simulate {
 }
 
 /// Adds what happened in a world to its step's line.
+///
+/// The digest is equal for equal seeds on any machine: a different one means that a run was not
+/// reproduced.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn figures(step: &Step, report: &Report, seconds: f64) {
     let of = &report.figures;

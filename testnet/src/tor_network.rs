@@ -115,31 +115,37 @@ impl TorNetwork {
     }
 
     /// The file that tells a pod how to use this network (its format: `onion/src/network.rs`).
+    #[must_use]
     pub fn network_file(&self) -> PathBuf {
         self.dir.join("network.toml")
     }
 
     /// How many relays there are besides the authorities.
+    #[must_use]
     pub fn relays(&self) -> usize {
         self.nodes.len() - AUTHORITIES
     }
 
     /// Nodes listed in the consensus that authority 0 holds now.
+    #[must_use]
     pub fn listed(&self) -> usize {
         directory::listed(&self.nodes[0].dir)
     }
 
     /// Nodes with the flag `flag` in that consensus.
+    #[must_use]
     pub fn flagged(&self, flag: &str) -> usize {
         directory::flagged(&self.nodes[0].dir, flag)
     }
 
     /// The process ids of all nodes, authorities first.
+    #[must_use]
     pub fn pids(&self) -> Vec<u32> {
         (0..self.nodes.len()).map(|index| self.with(index, Process::pid)).collect()
     }
 
     /// Nicknames of nodes that run no more.
+    #[must_use]
     pub fn ended(&self) -> Vec<String> {
         let name = |process: &Process| (!process.is_running()).then(|| process.name().to_owned());
         (0..self.nodes.len()).filter_map(|index| self.with(index, name)).collect()

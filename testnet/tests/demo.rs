@@ -1,4 +1,4 @@
-//! `testnet demo` where it goes wrong. Where it goes right it is the scenario itself: `./check tor`.
+//! `testnet demo` with wrong arguments. Its success is tested by running it: `./check tor`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 

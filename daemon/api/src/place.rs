@@ -68,6 +68,7 @@ pub fn text(place: &Place) -> String {
 /// What to call a place that nobody named: the first eight characters of its onion address, enough to tell sixteen
 /// relays apart.
 #[must_use]
+#[expect(clippy::expect_used, reason = "eight characters of base32 are a visible line")]
 pub fn short_name(place: &Place) -> Name {
     Name::new(&onion_label(place.onion())[..8]).expect("eight characters of base32 are a visible line")
 }
@@ -102,6 +103,7 @@ fn checksum(key: &[u8; 32]) -> [u8; 2] {
     [digest[0], digest[1]]
 }
 
+#[expect(clippy::expect_used, reason = "32 distinct characters are an alphabet")]
 fn lower_base32() -> Encoding {
     let mut specification = Specification::new();
     specification.symbols.push_str("abcdefghijklmnopqrstuvwxyz234567");

@@ -1,4 +1,4 @@
-//! Words between two people, and what opens doors: in JSON a string, in logs nothing.
+//! Private texts and secrets: a string in JSON, nothing in logs.
 
 use std::{fmt, ops::Deref};
 

@@ -8,7 +8,7 @@ use autonomy_messaging::{messenger::Command as Mail, payload::Text};
 use autonomy_node::{Answer, Caller, Command as NodeCommand, Node, Request, Row};
 use autonomy_store::{RowChange, Store, Unlock};
 
-use crate::mind::{Mind, befriend, place_of};
+use crate::bench_node::{BenchNode, befriend, place_of};
 
 /// Names the database to whoever opens it: a process of its own, so that its memory holds nothing else.
 pub(crate) const ROWS: &str = "AUTONOMY_BENCH_CROWD";
@@ -19,11 +19,11 @@ fn unlock() -> Unlock {
 }
 
 pub(crate) fn measure() {
-    let mut alice = Mind::adopted(1);
+    let mut alice = BenchNode::adopted(1);
     let mut gone = HashSet::new();
     let since = Instant::now();
     for number in 0..CONTACTS {
-        let mut friend = Mind::adopted(1_000 + number);
+        let mut friend = BenchNode::adopted(1_000 + number);
         befriend(&mut alice, &mut friend, &gone);
         gone.insert(place_of(&mut friend));
     }

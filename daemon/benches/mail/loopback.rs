@@ -29,7 +29,7 @@ use tokio::{
 };
 
 use crate::{
-    mind::{Mind, befriend, place_of},
+    bench_node::{BenchNode, befriend, place_of},
     p50_p95,
 };
 
@@ -40,7 +40,7 @@ const BURST: usize = 5_000;
 const AT_ONCE: usize = 64;
 
 pub(crate) fn measure() {
-    let (mut alice, mut bob) = (Mind::adopted(1), Mind::adopted(2));
+    let (mut alice, mut bob) = (BenchNode::adopted(1), BenchNode::adopted(2));
     befriend(&mut alice, &mut bob, &HashSet::new());
     let to = alice.only_contact();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -82,12 +82,18 @@ async fn listen() -> TcpListener {
     TcpListener::bind(("127.0.0.1", 0)).await.unwrap()
 }
 
-/// Lets a mind run as a pod does.
-fn start(mind: Mind, file: &Path, door: TcpListener, lines: Arc<Lines>) -> (Handle, NetworkHandle) {
-    let known = mind.rows.iter().filter(|(key, _)| !Row::is_cold_key(key));
+/// Lets a bench_node run as a pod does.
+fn start(
+    bench_node: BenchNode,
+    file: &Path,
+    listener: TcpListener,
+    lines: Arc<Lines>,
+) -> (Handle, NetworkHandle) {
+    let known = bench_node.rows.iter().filter(|(key, _)| !Row::is_cold_key(key));
     let (node, effects_due) =
         Node::restore(known.map(|(key, value)| Row::found(key.clone(), value.clone()))).unwrap();
-    let rows: Vec<RowChange> = mind.rows.into_iter().map(|(key, value)| RowChange::put(key, value)).collect();
+    let rows: Vec<RowChange> =
+        bench_node.rows.into_iter().map(|(key, value)| RowChange::put(key, value)).collect();
     let store = Store::create_with(file, &Unlock::key([7; 32]), &rows).unwrap();
     let (post, mut effects) = mpsc::unbounded_channel();
     let handle = driver::start(node, store, effects_due, &NoChain, post).unwrap();
@@ -111,7 +117,7 @@ fn start(mind: Mind, file: &Path, door: TcpListener, lines: Arc<Lines>) -> (Hand
     });
     let servers = runtime.clone();
     runtime.spawn(async move {
-        while let Ok((stream, _)) = door.accept().await {
+        while let Ok((stream, _)) = listener.accept().await {
             let request_router = request_router.clone();
             servers.spawn(async move { request_router.serve(stream).await });
         }
@@ -153,7 +159,7 @@ impl Dial for Lines {
     fn open<'a>(&'a self, place: &'a Place, _: Lane) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>> {
         Box::pin(async move {
             let stream = match self.servers.get(place) {
-                Some(door) => TcpStream::connect(door).await.map_err(|error| error.to_string()),
+                Some(listener) => TcpStream::connect(listener).await.map_err(|error| error.to_string()),
                 None => Err("nobody there".into()),
             };
             let stream = stream.map_err(|detail| Unreached { detail })?;

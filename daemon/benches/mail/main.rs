@@ -10,9 +10,9 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
 
+mod bench_node;
 mod crowd;
 mod loopback;
-mod mind;
 mod steps;
 
 fn main() {

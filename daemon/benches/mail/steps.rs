@@ -2,13 +2,13 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use crate::mind::{Cost, Mind, befriend, carry};
+use crate::bench_node::{BenchNode, Cost, befriend, carry};
 
 /// Messages that are counted.
 const MESSAGES: u32 = 1_000;
 
 pub(crate) fn measure() {
-    let (mut alice, mut bob) = (Mind::adopted(1), Mind::adopted(2));
+    let (mut alice, mut bob) = (BenchNode::adopted(1), BenchNode::adopted(2));
     let nobody = HashSet::new();
     befriend(&mut alice, &mut bob, &nobody);
     let to = alice.only_contact();

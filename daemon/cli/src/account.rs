@@ -40,6 +40,8 @@ pub(super) async fn account(context: &Context, verb: AccountVerb) -> Result<Answ
 /// Creates an account with the pod: the device draws the recovery key, splits it into three decks,
 /// and keeps the account map. The decks are written before the pod creates the account.
 ///
+/// A ceremony that the pod has not completed leaves no decks behind.
+///
 /// # Errors
 /// Not three holders; the decks cannot be written; or a check of the pod's part refused.
 async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failure> {
@@ -65,7 +67,7 @@ async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failur
 fn created(wish: &AccountWish, made: &NewAccount) -> Answer {
     let json = json!({
         "id": made.map.id(), "name": made.map.name(), "descriptor": made.map.descriptor(),
-        "first_address": made.map.first_address().to_string(), "account_index": made.told.account_index,
+        "first_address": made.map.first_address().to_string(), "account_index": made.reported.account_index,
         "birthday": made.map.birthday(), "decks": made.decks,
     });
     let mut text = format!(
@@ -84,10 +86,13 @@ fn created(wish: &AccountWish, made: &NewAccount) -> Answer {
 }
 
 /// Lists accounts with balances, and whether this device has checked them.
+///
+/// The column `checked here` says whether the device holds the map, so whether the descriptor is
+/// known to be the right one.
 async fn list(context: &Context) -> Result<Answer, Failure> {
     let accounts = listed(context).await?.1;
     let row = |account: &ListedAccount| {
-        let Account { name, id, balance, .. } = &account.told;
+        let Account { name, id, balance, .. } = &account.reported;
         let checked = if account.verified { "yes" } else { "no" };
         vec![printable(name), format!("{} BTC", btc(balance.total_sat)), checked.into(), printable(id)]
     };
@@ -101,16 +106,19 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
 }
 
 /// Shows one account in full.
+///
+/// The descriptor is what a person needs to watch the account without this program.
 async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
     let accounts = listed(context).await?.1;
     let account = choose(&accounts, wanted)?;
-    let Account { name, id, descriptor, first_address, balance, .. } = &account.told;
-    let kind = match account.told.kind {
+    let Account { name, id, descriptor, first_address, balance, .. } = &account.reported;
+    let kind = match account.reported.kind {
         AccountKind::TwoOfThree => "any two of device, pod and recovery key",
         AccountKind::TwoOfThreeOrRecovery => "any two of three, or the recovery key after a year",
         AccountKind::Shared => "as many of its members as the descriptor says",
     };
-    let birthday = format!("block {}, {}", account.told.birthday_height, time(account.told.birthday_time));
+    let birthday =
+        format!("block {}, {}", account.reported.birthday_height, time(account.reported.birthday_time));
     let mut text = pairs([
         ("name", printable(name)),
         ("id", printable(id)),
@@ -119,7 +127,7 @@ async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
         ("unconfirmed", format!("{} BTC", btc(balance.unconfirmed_sat))),
         ("immature", format!("{} BTC", btc(balance.immature_sat))),
         ("total", format!("{} BTC", btc(balance.total_sat))),
-        ("addresses", format!("{} given out", account.told.revealed)),
+        ("addresses", format!("{} given out", account.reported.revealed)),
         ("first address", printable(first_address)),
         ("birthday", birthday),
         ("descriptor", printable(descriptor)),
@@ -134,7 +142,7 @@ async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
 
 /// An account as the pod reports it, and whether it was checked here.
 fn json_of(account: &ListedAccount) -> Value {
-    let mut json = serde_json::to_value(&account.told).unwrap_or(Value::Null);
+    let mut json = serde_json::to_value(&account.reported).unwrap_or(Value::Null);
     json["verified"] = account.verified.into();
     json
 }
@@ -228,7 +236,7 @@ pub(super) async fn receive(context: &Context, wish: &Receive) -> Result<Answer,
     }
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wish.account.as_deref())?;
-    let Account { id, name, .. } = &account.told;
+    let Account { id, name, .. } = &account.reported;
     match session {
         Session::Device(mut device) => {
             let account = account_id(account)?;
@@ -280,14 +288,14 @@ fn to_pay(
 pub(super) async fn history(context: &Context, wish: &History) -> Result<Answer, Failure> {
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wish.account.as_deref())?;
-    let asked = session.pod().history(&account.told.id, wish.limit);
+    let asked = session.pod().history(&account.reported.id, wish.limit);
     let history = context.spinner.during("asking the pod", asked).await?;
     let rows: Vec<Vec<String>> = history.entries.iter().map(history_row).collect();
     let text = match rows.is_empty() {
         true => "nothing yet".to_owned(),
         false => table(&["when", "BTC", "confirmations", "transaction", "note"], &rows),
     };
-    Ok(Answer::new(&json!({ "account": account.told.id, "entries": history.entries }), text))
+    Ok(Answer::new(&json!({ "account": account.reported.id, "entries": history.entries }), text))
 }
 
 /// One transaction as a row of the table.
@@ -310,8 +318,8 @@ pub(super) async fn listed(context: &Context) -> Result<(Session, Vec<ListedAcco
     let accounts = match &mut session {
         Session::Device(device) => context.spinner.during("asking the pod", device.accounts()).await?,
         Session::Owner(pod) => {
-            let told = context.spinner.during("asking the pod", pod.accounts()).await?.accounts;
-            told.into_iter().map(|told| ListedAccount { told, verified: false }).collect()
+            let reported = context.spinner.during("asking the pod", pod.accounts()).await?.accounts;
+            reported.into_iter().map(|reported| ListedAccount { reported, verified: false }).collect()
         }
     };
     Ok((session, accounts))
@@ -341,7 +349,7 @@ pub(super) fn choose<'a>(
     wanted: Option<&str>,
 ) -> Result<&'a ListedAccount, Failure> {
     let fits = |account: &&ListedAccount| {
-        wanted.is_none_or(|wanted| account.told.name == wanted || account.told.id == wanted)
+        wanted.is_none_or(|wanted| account.reported.name == wanted || account.reported.id == wanted)
     };
     let (held, others): (Vec<_>, Vec<_>) = accounts.iter().filter(fits).partition(|account| account.verified);
     let found = if held.is_empty() { others } else { held };
@@ -359,7 +367,7 @@ pub(super) fn choose<'a>(
 /// # Errors
 /// The pod sent something that is not an id.
 pub(super) fn account_id(account: &ListedAccount) -> Result<AccountId, Failure> {
-    account.told.id.parse().map_err(|error| Failure::check("bad-answer", error))
+    account.reported.id.parse().map_err(|error| Failure::check("bad-answer", error))
 }
 
 /// The failure where no account fits.
@@ -374,7 +382,7 @@ mod tests {
     use autonomy_api::Balance;
 
     fn account(id: &str, name: &str, verified: bool) -> ListedAccount {
-        let told = Account {
+        let reported = Account {
             id: id.into(),
             name: name.into(),
             kind: AccountKind::TwoOfThree,
@@ -386,13 +394,13 @@ mod tests {
             balance: Balance::default(),
             revealed: 0,
         };
-        ListedAccount { told, verified }
+        ListedAccount { reported, verified }
     }
 
     #[test]
     fn choose_prefers_held_account_over_pods_account_of_same_name() {
         let accounts = [account("11", "main", false), account("22", "main", true), account("33", "b", false)];
-        let chosen = |wanted| choose(&accounts, wanted).map(|account| account.told.id.as_str());
+        let chosen = |wanted| choose(&accounts, wanted).map(|account| account.reported.id.as_str());
         assert_eq!(chosen(Some("main")).unwrap(), "22");
         assert_eq!(chosen(None).unwrap(), "22");
         assert_eq!((chosen(Some("11")).unwrap(), chosen(Some("b")).unwrap()), ("11", "33"));

@@ -67,6 +67,8 @@ pub(super) async fn export_invite(
 }
 
 /// Where a parcel goes. It is decided, and the file created, before the pod is asked.
+///
+/// A file cannot be named together with `--qr`.
 enum Way<'a> {
     /// Into this new file.
     File(&'a Path, GrowingFile),
@@ -127,6 +129,8 @@ impl<'a> Way<'a> {
 }
 
 /// Shows codes in turn until interrupted; only once where standard output is not a terminal.
+///
+/// A phone's camera needs each code for a moment, and may miss some: the sequence repeats.
 async fn show(parts: &[String]) -> Result<(), Failure> {
     let on_screen = io::stdout().is_terminal();
     loop {

@@ -13,12 +13,18 @@ use autonomy_client::{
 use autonomy_daemon::pod::PodError;
 use autonomy_store::{CreateError, OpenError};
 
+/// A pod's answer that this device does not believe: always a refused check, never an ordinary
+/// failure.
 impl From<Distrust> for Failure {
     fn from(error: Distrust) -> Self {
         Self::check(error.kind(), &error).help(error.help())
     }
 }
 
+/// What the device library reports while it works with a pod.
+///
+/// Errors of the person's input become wrong usage, refused checks keep their own identifiers, and
+/// an outcome that is unknown gets exit status 6 with a warning not to repeat it.
 impl From<DeviceError> for Failure {
     fn from(error: DeviceError) -> Self {
         match error {
@@ -52,6 +58,8 @@ impl From<DeviceError> for Failure {
     }
 }
 
+/// A profile that does not open, exists already, or cannot be written. A profile in use has an
+/// identifier of its own, since waiting helps.
 impl From<ProfileError> for Failure {
     fn from(error: ProfileError) -> Self {
         match &error {
@@ -66,6 +74,8 @@ impl From<ProfileError> for Failure {
     }
 }
 
+/// A bundle or grant that cannot be made or accepted. A malformed text is wrong usage; a text for
+/// somebody else is a refused check.
 impl From<ProvisionError> for Failure {
     fn from(error: ProvisionError) -> Self {
         match error {
@@ -82,6 +92,7 @@ impl From<ProvisionError> for Failure {
     }
 }
 
+/// A pod on this machine that cannot be created, opened, changed or run.
 impl From<PodError> for Failure {
     fn from(error: PodError) -> Self {
         let kind = match &error {
@@ -99,6 +110,7 @@ impl From<PodError> for Failure {
     }
 }
 
+/// An agent that does not start. Where Tor is the reason, the pod counts as not reachable.
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
@@ -109,12 +121,14 @@ impl From<StartError> for Failure {
     }
 }
 
+/// Tor inside this command that does not start.
 impl From<LinkError> for Failure {
     fn from(error: LinkError) -> Self {
         Self::new(Exit::Unreachable, "tor", error)
     }
 }
 
+/// A connection that could not be made, for lack of a pod or of Tor.
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
@@ -124,6 +138,7 @@ impl From<ConnectError> for Failure {
     }
 }
 
+/// A file of this device that cannot be written.
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         Self::other("file", error)

@@ -17,7 +17,7 @@ use super::{
 use autonomy_api::{Contact, ContactState, UpdateContact};
 use autonomy_client::printable;
 
-/// Fewest characters that count as the beginning of an id: 65,536 contacts can be told apart, and
+/// Fewest characters that count as the beginning of an id: 65,536 contacts can be distinguished, and
 /// few names look like that.
 const MIN_ID_PREFIX: usize = 4;
 
@@ -68,6 +68,8 @@ pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Answ
 
 /// Confirms a person who used an invite. From then on messages flow, though nobody has compared
 /// safety numbers yet: the output shows how.
+///
+/// Whoever used the invite may be somebody else who got its text; the safety number tells.
 async fn confirm(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let asking = find(context, &mail, wanted, Some(ContactState::Asking)).await?;
@@ -118,6 +120,8 @@ async fn show(context: &Context, wanted: &str) -> Result<Answer, Failure> {
 }
 
 /// A contact in words.
+///
+/// Empty values are left out.
 fn described(contact: &Contact) -> String {
     let count = |number: u32| if number == 0 { String::new() } else { number.to_string() };
     let own = contact.card_name.clone().filter(|name| *name != contact.name);
@@ -181,6 +185,8 @@ fn in_rows(text: &str, width: usize) -> String {
 }
 
 /// Marks a contact as verified, after the person or this device has compared the safety numbers.
+///
+/// With `--scanned` this device compares; without it the person does.
 ///
 /// # Errors
 /// The numbers differ, the person says no, or there is nobody to ask.

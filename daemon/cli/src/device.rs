@@ -14,7 +14,7 @@ use super::{
     context::{Context, now},
     output::{Answer, table, time},
 };
-use autonomy_client::{Profile, printable, profile::Birth};
+use autonomy_client::{Profile, printable, profile::NewProfile};
 
 /// Carries out a verb of `device`.
 ///
@@ -39,7 +39,7 @@ async fn request(context: &Context, name: String) -> Result<Answer, Failure> {
         context.profile().await?
     } else {
         let unlock = context.unlock("new device", true)?;
-        Profile::create(&dir, &unlock, Birth { name, auth_seed: None, payment_seed: None })?
+        Profile::create(&dir, &unlock, NewProfile { name, auth_seed: None, payment_seed: None })?
     };
     let request = profile.device_request()?;
     let text = format!("{request}\n\nNext, on a device with full access: `autonomy device add REQUEST`.");
@@ -49,6 +49,9 @@ async fn request(context: &Context, name: String) -> Result<Answer, Failure> {
 
 /// Adds a device and prints its grant. The grant carries the account maps as far as they fit; the
 /// output names the others.
+///
+/// A device with more access than it needs can do more harm when it is lost, so the usual access is
+/// limited.
 async fn add(
     context: &Context,
     request: &str,
@@ -123,6 +126,9 @@ fn row(device: &autonomy_api::Device) -> Vec<String> {
 }
 
 /// Revokes a device by name or id. Its open connections get no further answer.
+///
+/// The device keeps its profile and its account maps, with which it can still watch the accounts on
+/// the chain.
 async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Failure> {
     let session = context.session().await?;
     let devices = context.spinner.during("asking the pod", session.pod().devices()).await?.devices;

@@ -25,6 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Prints events, one per line, and remembers the last one where there is a profile.
 ///
+/// The profile is closed while events are followed, since other commands need it.
+///
 /// # Errors
 /// The pod refuses or, without `--follow`, is not reached; the profile cannot be written.
 pub(super) async fn events(context: &Context, wish: &Events) -> Result<(), Failure> {
@@ -46,6 +48,8 @@ pub(super) async fn events(context: &Context, wish: &Events) -> Result<(), Failu
 }
 
 /// Prints events and, with `follow`, reconnects when the stream breaks.
+///
+/// The pause between two attempts grows to a minute and is reset by the first new event.
 async fn follow(context: &Context, pod: &PodClient, follow: bool, last: &mut u64) -> Result<(), Failure> {
     let mut pause = FIRST_PAUSE;
     loop {
@@ -100,6 +104,8 @@ async fn show_events(
 }
 
 /// An event as one sentence for people.
+///
+/// Text from the pod is shown without control characters.
 fn sentence(event: &Event) -> String {
     match &event.kind {
         EventKind::DeviceAdded { name, .. } => format!("device {} was added", printable(name)),

@@ -96,6 +96,8 @@ impl Failure {
 /// Advice where the pod was not reached, so nothing was done.
 const REACH: &str = "check that the pod runs (`autonomy pod status` there) and that this machine is online";
 
+/// What a request to the pod ended with. Requests that were not sent, that were refused, and whose
+/// outcome is unknown have different exit statuses.
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         let detail = error.to_string();

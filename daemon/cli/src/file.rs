@@ -46,6 +46,8 @@ async fn opened(context: &Context, wanted: &str) -> Result<(Mail, Contact), Fail
 
 /// Sends a file; with `within`, waits so many seconds until the contact's pod has all of it.
 ///
+/// The name that the contact sees is the file's own unless another one is given.
+///
 /// # Errors
 /// The file changed while it was read, the contact refuses it, or it is not delivered in time.
 async fn send(
@@ -96,6 +98,8 @@ fn not_yet(file: &File, seconds: u64) -> Failure {
 
 /// Fetches a file from the pod and checks its hash; with `within`, waits so many seconds until the
 /// pod has all of it.
+///
+/// The bytes go to a temporary file that is renamed after the hash was compared.
 ///
 /// # Errors
 /// The file is not complete at the pod; its bytes do not have the offered hash; or the target

@@ -19,6 +19,9 @@ use autonomy_client::Wait;
 
 /// Creates an invite and waits until it can be used.
 ///
+/// With `--no-wait` the invite is printed before its place has accepted it: whoever uses it too
+/// early has to wait.
+///
 /// # Errors
 /// The place refuses the invite or does not accept it in time; the pod goes on trying in the second
 /// case.
@@ -124,6 +127,8 @@ pub(super) fn choose<'a>(invites: &'a [Invite], wanted: &str) -> Result<&'a Invi
 }
 
 /// Accepts somebody's invite; with `within`, waits so many seconds for their confirmation.
+///
+/// An expired invite is refused here, before the pod is asked.
 ///
 /// # Errors
 /// The text is not an invite or has expired; or there is no confirmation in time, in which case the

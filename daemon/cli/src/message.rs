@@ -38,6 +38,9 @@ pub(super) async fn message(context: &Context, verb: MessageVerb) -> Result<Answ
 
 /// Queues a message at the pod; with `--wait`, waits until the contact's pod has stored it.
 ///
+/// With `--json` the result has the number of the message, by which its state can be asked for
+/// later.
+///
 /// # Errors
 /// The message is not delivered in time, or expired: it must not be sent again, since the pod goes
 /// on trying.
@@ -93,6 +96,8 @@ fn words(words: &[String]) -> Result<String, Failure> {
 }
 
 /// Shows messages with a contact, oldest first.
+///
+/// Messages that a contact has sent are shown without control characters.
 async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
@@ -113,6 +118,8 @@ async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) 
 }
 
 /// Marks messages of a contact as read, all of them where no number is given.
+///
+/// Contacts do not learn that their messages were read.
 async fn read(context: &Context, wanted: &str, up_to: Option<u64>) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;

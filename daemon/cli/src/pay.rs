@@ -30,6 +30,8 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(15);
 
 /// Makes a payment, from the draft until the network has it.
 ///
+/// Without a terminal `--yes` is required before anything is drafted.
+///
 /// # Errors
 /// The amount is missing or ambiguous; a check refused the draft; the person says no; or the
 /// outcome is unknown, with exit status 6.
@@ -64,6 +66,8 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
 
 /// Signs here and at the pod, and waits until the network has the payment. A warning comes with a
 /// payment that is made but was not recorded properly.
+///
+/// After the pod has signed, a lost connection is no failure: the payment exists.
 ///
 /// # Errors
 /// The pod or the network refused; or the outcome is unknown.
@@ -132,6 +136,8 @@ fn text_of(account: &str, summary: &Summary) -> String {
 }
 
 /// The same for programs.
+///
+/// `checked` in the result holds what the device itself parsed, beside what the pod reports.
 fn json_of(summary: &Summary) -> Value {
     let output = |output: &autonomy_wallet::check::OutputLine| {
         json!({
@@ -173,7 +179,8 @@ pub(super) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Answ
 async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wanted)?;
-    let payments = context.spinner.during("asking the pod", session.pod().payments(&account.told.id)).await?;
+    let payments =
+        context.spinner.during("asking the pod", session.pod().payments(&account.reported.id)).await?;
     let row = |payment: &Payment| {
         let amount: u64 =
             payment.recipients.iter().map(|recipient| recipient.amount_sat).fold(0, u64::saturating_add);
@@ -185,7 +192,7 @@ async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
         true => "no payment yet".to_owned(),
         false => table(&["drafted", "BTC", "state", "id", "note"], &rows),
     };
-    Ok(Answer::new(&json!({ "account": account.told.id, "payments": payments.payments }), text))
+    Ok(Answer::new(&json!({ "account": account.reported.id, "payments": payments.payments }), text))
 }
 
 /// A payment in words, as the pod reports it.

@@ -72,6 +72,8 @@ fn shown(context: &Context, request: &PodRequest) -> Answer {
 }
 
 /// Gives the pod its owner, whether it runs or not.
+///
+/// The bundle is checked by the pod; a refused one changes nothing.
 async fn adopt(context: &Context, bundle: &str) -> Result<Answer, Failure> {
     let bundle = ask::text(bundle)?;
     let next = match running(context).await? {
@@ -96,6 +98,8 @@ async fn status(context: &Context) -> Result<Answer, Failure> {
 }
 
 /// Writes a sealed backup, of the running pod or of its files.
+///
+/// The path is made absolute, since the running pod writes the file itself.
 async fn backup(context: &Context, file: &Path) -> Result<Answer, Failure> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     match running(context).await? {
@@ -107,6 +111,9 @@ async fn backup(context: &Context, file: &Path) -> Result<Answer, Failure> {
 }
 
 /// Allows a restored pod to cosign again, after the person says that everything was compared.
+///
+/// The person must have compared first: the pod has forgotten what it signed after the backup, and
+/// cosigning again with forgotten payments can spend coins twice over.
 async fn reconcile(context: &Context, epoch: u64, yes: bool) -> Result<Answer, Failure> {
     let Some(pod) = running(context).await? else {
         return Err(Failure::new(Exit::Unreachable, "not-running", "the pod does not run")
@@ -119,6 +126,8 @@ async fn reconcile(context: &Context, epoch: u64, yes: bool) -> Result<Answer, F
 }
 
 /// Restores a backup into an empty folder.
+///
+/// The secret that opens the backup is that of the pod it was made from.
 fn restore(context: &Context, file: &Path) -> Result<Answer, Failure> {
     let dir = context.pod_dir();
     pod::restore(&dir, &context.unlock("pod", false)?, file)?;

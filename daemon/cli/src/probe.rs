@@ -39,6 +39,8 @@ const MAX_STATUS: usize = 64 * 1024;
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// Times in seconds, in the order in which they were measured.
+///
+/// The names of the fields are part of the interface: `--json` prints them.
 #[derive(Debug, Default, Serialize)]
 struct Figures {
     /// From nothing to a Tor client that can dial.
@@ -54,6 +56,9 @@ struct Figures {
 }
 
 /// Whom to connect to, and as whom.
+///
+/// A stranger given on the command line by address and key needs no profile, so that a probe can
+/// run on a machine that has never seen the pod.
 struct Plan {
     /// The app service and the key it must have.
     server: Server,
@@ -81,6 +86,9 @@ enum Refused {
 }
 
 /// Measures as the flags say, or reports how the pod refused. Tor keeps its state in `folder`.
+///
+/// A refusal is an expected result of a probe as a stranger: its exit status is 4, and its kind
+/// says which of the pod's checks refused.
 ///
 /// # Errors
 /// The flags cannot be used, Tor does not start, or the pod refused.
@@ -230,6 +238,8 @@ async fn echoes(tor: &Tor, onion: &OnionAddress, count: u32, seconds: &mut Vec<f
 
 impl Refused {
     /// A stable identifier for scripts.
+    ///
+    /// `descriptor-key` means that restricted discovery refused, `certificate` that TLS did.
     fn kind(&self) -> &'static str {
         match self {
             Self::Dial(error) | Self::Https(HttpsError::Dial(error)) => match error.kind {

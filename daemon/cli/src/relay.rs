@@ -60,6 +60,8 @@ async fn add(
 }
 
 /// Removes the relay with this name or address.
+///
+/// The pod closes its queues there, and asks contacts to deposit elsewhere.
 async fn remove(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
@@ -103,6 +105,9 @@ fn relay_table(relays: &[Relay]) -> String {
 }
 
 /// Shows mail traffic and each relay, with the reason where one has trouble.
+///
+/// A relay is `unreachable for too long` when it was away while another one answered, and
+/// `withholds messages` when it accepted frames and did not return them.
 async fn status(context: &Context) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
@@ -118,6 +123,9 @@ async fn status(context: &Context) -> Result<Answer, Failure> {
 }
 
 /// Mail traffic in numbers.
+///
+/// Refused frames are those for unknown queues, from strangers, malformed, or encrypted with
+/// unknown keys.
 fn flow(status: &MailStatus) -> String {
     let refused = status.refused.iter().filter(|(_, count)| **count > 0);
     pairs(

@@ -33,6 +33,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 const LOG_VARIABLE: &str = "AUTONOMY_LOG";
 
 /// Runs the command line of this process and returns its exit status.
+#[must_use]
 pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let json = words.iter().any(|word| word == "--json");
@@ -53,6 +54,8 @@ pub fn main() -> ExitCode {
 
 /// Prints what clap says about the arguments: help and version as a success, anything else as wrong
 /// usage.
+///
+/// With `--json` the message is an object on standard error, as every other failure is.
 fn not_understood(error: &clap::Error, json: bool) -> ExitCode {
     let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if json && !asked_for {
@@ -65,6 +68,9 @@ fn not_understood(error: &clap::Error, json: bool) -> ExitCode {
 }
 
 /// Starts logging to standard error. Verbs that serve log what they do; all others log errors only.
+///
+/// Without a flag, Arti's directory code is limited to errors, since it warns every second on a
+/// network as small as a test network. `AUTONOMY_LOG` replaces all of this.
 fn start_log(cli: &Cli) {
     let serves = matches!(cli.verb, Verb::Pod(PodVerb::Run) | Verb::Relay(RelayVerb::Run) | Verb::Agent(_));
     let usual = match (cli.global.verbose, serves) {
@@ -123,6 +129,8 @@ fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 }
 
 /// Carries out a verb. `None` for verbs that print while they run.
+///
+/// Each arm is one verb; what they share is in `context`.
 async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure> {
     let answer = match verb {
         Verb::Init(init) => setup::init(context, &init).await?,

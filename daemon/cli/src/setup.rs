@@ -13,10 +13,12 @@ use super::{
     context::{Context, now},
     output::Answer,
 };
-use autonomy_client::{Profile, files::write_private, profile::Birth};
+use autonomy_client::{Profile, files::write_private, profile::NewProfile};
 
 /// Makes this device's profile, from fresh keys or from the words of earlier ones. The words of
 /// fresh keys are printed once.
+///
+/// With `--restore` no words are printed, since the person has them.
 ///
 /// # Errors
 /// There is a profile already; words are wrong; or the profile cannot be written.
@@ -33,8 +35,9 @@ pub(super) async fn init(context: &Context, init: &Init) -> Result<Answer, Failu
     let root = auth.root_key().public().to_string();
     let words = (payment.words(), identity_words(&auth)?);
     let unlock = context.unlock("new device", true)?;
-    let birth = Birth { name: init.name.clone(), auth_seed: Some(auth), payment_seed: Some(payment) };
-    let profile = Profile::create(&dir, &unlock, birth)?;
+    let new_profile =
+        NewProfile { name: init.name.clone(), auth_seed: Some(auth), payment_seed: Some(payment) };
+    let profile = Profile::create(&dir, &unlock, new_profile)?;
     let device = autonomy_messaging::PublicKey::from(&profile.device_key()).to_string();
     if init.restore {
         let json = json!({ "profile_dir": dir, "identity": root, "device": device });
@@ -110,6 +113,8 @@ fn numbered(words: &str) -> Zeroizing<String> {
 }
 
 /// Seals a bundle that answers a pod's request.
+///
+/// The bundle can be opened by the pod that made the request only, so it needs no secret channel.
 ///
 /// # Errors
 /// The text is not a request; the profile has another pod and the person does not want to replace

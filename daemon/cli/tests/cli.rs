@@ -1,4 +1,4 @@
-//! The program itself: what a person or a script sees of it. Nothing here needs Tor or a chain.
+//! The program as a person or a script sees it. Nothing here needs Tor or a chain.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -442,8 +442,8 @@ fn parcels_and_cards_are_checked_before_the_pod_is_asked() {
         (&["contact", "export-invite", "4f0c"], 2, "usage"),
         (&["contact", "export", "Bob", file], 1, "file"),
     ] {
-        let (found, told, detail) = home.failure(line);
-        assert_eq!((found, told.as_str()), (status, kind), "{line:?}: {detail}");
+        let (found, reported, detail) = home.failure(line);
+        assert_eq!((found, reported.as_str()), (status, kind), "{line:?}: {detail}");
     }
     assert_eq!(std::fs::read(file).unwrap(), b"not a parcel", "never written over");
 }

@@ -60,7 +60,7 @@ impl Device {
         let approval = ApprovePayment { psbt, state_epoch: epoch.max(self.profile.state_epoch()) };
         let ours = Ours { payment, txid: summary.txid };
         let payment = match self.pod.approve_payment(&ours.payment.id, &approval).await {
-            Ok(told) => ours.signed(&told).map_err(|cause| ours.maybe_paid(cause))?,
+            Ok(reported) => ours.signed(&reported).map_err(|cause| ours.maybe_paid(cause))?,
             Err(error) if never_left(&error) => return Err(error.into()),
             Err(error) => self.what_became_of(&ours, error).await?,
         };
@@ -84,8 +84,8 @@ impl Device {
         for pause in ASKED_AFTER {
             tokio::time::sleep(pause).await;
             match self.pod.payment(&ours.payment.id).await {
-                Ok(told) => {
-                    let payment = ours.standing(&told).map_err(|cause| ours.maybe_paid(cause))?;
+                Ok(reported) => {
+                    let payment = ours.standing(&reported).map_err(|cause| ours.maybe_paid(cause))?;
                     match is_signed(payment.state) {
                         true => return Ok(Fate::Signed(Box::new(payment))),
                         // It said no, and says now that it did not sign.
@@ -110,8 +110,8 @@ impl Device {
         let ours = Ours::parse(paid)?;
         let mut waited = Duration::ZERO;
         loop {
-            let told = self.pod.payment(&paid.id).await?;
-            let payment = ours.signed(&told).map_err(|cause| ours.maybe_paid(cause))?;
+            let reported = self.pod.payment(&paid.id).await?;
+            let payment = ours.signed(&reported).map_err(|cause| ours.maybe_paid(cause))?;
             if payment.state != PaymentState::Signed || waited >= limit {
                 return Ok(payment);
             }
@@ -137,32 +137,32 @@ struct Ours {
 impl Ours {
     fn parse(payment: &Payment) -> Result<Self, Distrust> {
         let txid = payment.txid.parse();
-        let txid = txid.map_err(|_| Distrust::AnotherPayment { told: printable(&payment.txid) })?;
+        let txid = txid.map_err(|_| Distrust::AnotherPayment { reported: printable(&payment.txid) })?;
         Ok(Self { payment: payment.clone(), txid })
     }
 
     /// Our words, with the pod's about where the payment stands.
-    fn standing(&self, told: &Payment) -> Result<Payment, Distrust> {
-        if told.id != self.payment.id {
-            return Err(Distrust::AnotherPayment { told: printable(&told.id) });
+    fn standing(&self, reported: &Payment) -> Result<Payment, Distrust> {
+        if reported.id != self.payment.id {
+            return Err(Distrust::AnotherPayment { reported: printable(&reported.id) });
         }
-        if told.txid != self.txid.to_string() {
-            let told = printable(&told.txid);
-            return Err(Distrust::AnotherTransaction { approved: self.txid, told });
+        if reported.txid != self.txid.to_string() {
+            let reported = printable(&reported.txid);
+            return Err(Distrust::AnotherTransaction { approved: self.txid, reported });
         }
         Ok(Payment {
-            state: told.state,
-            confirmed_height: told.confirmed_height,
-            confirmations: told.confirmations,
-            estimated_minutes: told.estimated_minutes,
-            detail: told.detail.clone(),
+            state: reported.state,
+            confirmed_height: reported.confirmed_height,
+            confirmations: reported.confirmations,
+            estimated_minutes: reported.estimated_minutes,
+            detail: reported.detail.clone(),
             ..self.payment.clone()
         })
     }
 
     /// The same once the pod has said that it signed.
-    fn signed(&self, told: &Payment) -> Result<Payment, Distrust> {
-        let payment = self.standing(told)?;
+    fn signed(&self, reported: &Payment) -> Result<Payment, Distrust> {
+        let payment = self.standing(reported)?;
         if is_signed(payment.state) { Ok(payment) } else { Err(Distrust::TakenBack) }
     }
 

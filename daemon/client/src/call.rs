@@ -225,11 +225,13 @@ pub(crate) fn no_answer(transport: &Transport, error: SendError) -> CallError {
 
 /// Text from outside, made safe for a terminal: no control characters (an escape sequence could redraw what a
 /// person is about to approve), no characters that reorder text, no more than a screen of it.
+#[must_use]
 pub fn printable(text: &str) -> String {
     harmless(text).chars().take(MAX_SHOWN).collect::<String>().trim().to_owned()
 }
 
 /// The same for one line of a text that a person wants to read whole.
+#[must_use]
 pub fn harmless(text: &str) -> String {
     let reorders = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if c.is_control() || reorders(c) { ' ' } else { c }).collect()

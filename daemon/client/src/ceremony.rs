@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offer ── signature, key G, index checked ── R drawn ── map built ── decks dealt
-//!       ── 1. map remembered ── 2. decks on disk ── 3. pod told ── 4. answer compared ── 5. account kept
+//!       ── 1. map remembered ── 2. decks on disk ── 3. pod asked ── 4. answer compared ── 5. account kept
 //! ```
 //!
 //! Interrupted before 3, the pod knows nothing and the decks are worthless: they are removed at the next command.
@@ -58,7 +58,7 @@ pub struct NewAccount {
     /// The map, agreed by device and pod.
     pub map: AccountMap,
     /// What the pod tells of it.
-    pub told: Account,
+    pub reported: Account,
     /// The files of the three decks.
     pub decks: [PathBuf; HOLDERS],
 }
@@ -83,10 +83,10 @@ impl Device {
         let dir = wish.decks_dir.clone().unwrap_or_else(|| self.usual_decks_dir(&map));
         self.profile.begin_account(map.clone(), dir.clone())?;
         decks::write(&dir, &map, &dealt)?;
-        let told = self.complete(&offer.ceremony, &map).await?;
-        agree(&map, &told)?;
+        let reported = self.complete(&offer.ceremony, &map).await?;
+        agree(&map, &reported)?;
         self.profile.keep_account(map.clone())?;
-        Ok(NewAccount { decks: decks::paths(&dir, &map), map, told })
+        Ok(NewAccount { decks: decks::paths(&dir, &map), map, reported })
     }
 
     /// Ends ceremonies that were interrupted: keeps accounts the pod completed, and forgets the others.
@@ -97,8 +97,8 @@ impl Device {
         for pending in self.profile.pending_accounts().to_vec() {
             let id = pending.map.id();
             match self.pod.account(&id.to_string()).await {
-                Ok(told) => {
-                    agree(&pending.map, &told)?;
+                Ok(reported) => {
+                    agree(&pending.map, &reported)?;
                     self.profile.keep_account(pending.map)?;
                 }
                 Err(CallError::Refused { status: 404, .. }) => {

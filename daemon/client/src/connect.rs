@@ -84,6 +84,7 @@ impl Device {
 }
 
 /// Where the agent of a profile listens.
+#[must_use]
 pub fn agent_socket(profile_dir: &Path) -> PathBuf {
     profile_dir.join("agent.sock")
 }

@@ -30,14 +30,15 @@ pub struct Device {
 /// An account as the pod tells it, and whether this device vouches for it.
 #[derive(Debug, Clone)]
 pub struct ListedAccount {
-    /// What the pod told.
-    pub told: Account,
+    /// What the pod reported.
+    pub reported: Account,
     /// Whether this device holds the map and the pod's is the same.
     pub verified: bool,
 }
 
 impl Device {
     /// Reaches the pod by its own Unix socket.
+    #[must_use]
     pub fn at_socket(profile: Profile, socket: &Path) -> Self {
         Self { profile, pod: PodClient::new(Transport::socket(socket)) }
     }
@@ -55,20 +56,20 @@ impl Device {
 
     fn check_status(&self, status: &Status) -> Result<(), DeviceError> {
         let pod = self.profile.pod().ok_or(DeviceError::NoPod)?;
-        let (pinned, told) = (pod.pod_key().to_string(), printable(&status.pod_key));
-        if told != pinned {
-            return Err(Distrust::AnotherPod { pinned, told }.into());
+        let (pinned, reported) = (pod.pod_key().to_string(), printable(&status.pod_key));
+        if reported != pinned {
+            return Err(Distrust::AnotherPod { pinned, reported }.into());
         }
-        let (pinned, told) = (pod.network().to_string(), printable(&status.network));
-        if told != pinned {
-            return Err(Distrust::AnotherNetwork { pinned, told }.into());
+        let (pinned, reported) = (pod.network().to_string(), printable(&status.network));
+        if reported != pinned {
+            return Err(Distrust::AnotherNetwork { pinned, reported }.into());
         }
-        let (seen, told) = (self.profile.state_epoch(), status.state_epoch);
-        if told < seen {
-            return Err(Distrust::OlderState { seen, told }.into());
+        let (seen, reported) = (self.profile.state_epoch(), status.state_epoch);
+        if reported < seen {
+            return Err(Distrust::OlderState { seen, reported }.into());
         }
-        if told - seen > MAX_EPOCH_LEAP {
-            return Err(Distrust::StateLeapt { seen, told }.into());
+        if reported - seen > MAX_EPOCH_LEAP {
+            return Err(Distrust::StateLeapt { seen, reported }.into());
         }
         Ok(())
     }
@@ -80,7 +81,7 @@ impl Device {
     pub async fn accounts(&mut self) -> Result<Vec<ListedAccount>, DeviceError> {
         self.settle_pending().await?;
         let accounts = self.pod.accounts().await?.accounts;
-        accounts.into_iter().map(|told| self.compare(told)).collect()
+        accounts.into_iter().map(|reported| self.compare(reported)).collect()
     }
 
     /// One account of the pod, compared.
@@ -88,19 +89,19 @@ impl Device {
     /// # Errors
     /// As [`Device::accounts`].
     pub async fn account(&mut self, id: &AccountId) -> Result<ListedAccount, DeviceError> {
-        let told = self.pod.account(&id.to_string()).await?;
-        if told.id != id.to_string() {
+        let reported = self.pod.account(&id.to_string()).await?;
+        if reported.id != id.to_string() {
             return Err(Distrust::AccountDiffers { field: "id", account: id.to_string() }.into());
         }
-        self.compare(told)
+        self.compare(reported)
     }
 
-    fn compare(&self, told: Account) -> Result<ListedAccount, DeviceError> {
-        let held = told.id.parse().ok().and_then(|id: AccountId| self.profile.account(&id));
+    fn compare(&self, reported: Account) -> Result<ListedAccount, DeviceError> {
+        let held = reported.id.parse().ok().and_then(|id: AccountId| self.profile.account(&id));
         if let Some(held) = held {
-            agree(&held.map, &told)?;
+            agree(&held.map, &reported)?;
         }
-        Ok(ListedAccount { verified: held.is_some(), told })
+        Ok(ListedAccount { verified: held.is_some(), reported })
     }
 
     /// A fresh receive address, derived here again. It is remembered as used before it is returned.
@@ -118,22 +119,23 @@ impl Device {
         let unknown = || DeviceError::UnknownAccount { id: id.to_string() };
         self.profile.account(id).ok_or_else(unknown)?;
         self.status().await?;
-        let told = self.pod.new_address(&id.to_string()).await?;
+        let reported = self.pod.new_address(&id.to_string()).await?;
         let held = self.profile.account(id).ok_or_else(unknown)?;
-        let ours = held.map.address(Keychain::External, told.index).map_err(Distrust::Account)?.to_string();
-        if ours != told.address {
-            let told_address = printable(&told.address);
-            return Err(Distrust::Address { index: told.index, told: told_address, ours }.into());
+        let ours =
+            held.map.address(Keychain::External, reported.index).map_err(Distrust::Account)?.to_string();
+        if ours != reported.address {
+            let other = printable(&reported.address);
+            return Err(Distrust::Address { index: reported.index, reported: other, ours }.into());
         }
         let last = held.view.external;
-        if last.is_some_and(|last| told.index <= last) {
-            return Err(Distrust::AddressNotFresh { index: told.index }.into());
+        if last.is_some_and(|last| reported.index <= last) {
+            return Err(Distrust::AddressNotFresh { index: reported.index }.into());
         }
-        if !within_reach(last, told.index) && !trust_index {
-            return Err(Distrust::AddressTooFar { index: told.index, last: in_words(last) }.into());
+        if !within_reach(last, reported.index) && !trust_index {
+            return Err(Distrust::AddressTooFar { index: reported.index, last: in_words(last) }.into());
         }
-        self.profile.learn(id, &[(Keychain::External, told.index)])?;
-        Ok(ReceiveAddress { index: told.index, address: ours })
+        self.profile.learn(id, &[(Keychain::External, reported.index)])?;
+        Ok(ReceiveAddress { index: reported.index, address: ours })
     }
 }
 
@@ -170,28 +172,28 @@ pub(super) fn within_reach(last: Option<u32>, index: u32) -> bool {
 }
 
 /// Compares the pod's account with the map this device built: all of it but what is in it.
-pub(super) fn agree(map: &AccountMap, told: &Account) -> Result<(), Distrust> {
+pub(super) fn agree(map: &AccountMap, reported: &Account) -> Result<(), Distrust> {
     let differs = |field| Distrust::AccountDiffers { field, account: map.id().to_string() };
-    if told.descriptor != map.descriptor() {
+    if reported.descriptor != map.descriptor() {
         return Err(differs("descriptor"));
     }
-    if told.id != map.id().to_string() {
+    if reported.id != map.id().to_string() {
         return Err(differs("id"));
     }
-    if told.first_address != map.first_address().to_string() {
+    if reported.first_address != map.first_address().to_string() {
         return Err(differs("first address"));
     }
-    if (told.birthday_height, told.birthday_time) != (map.birthday().height, map.birthday().time) {
+    if (reported.birthday_height, reported.birthday_time) != (map.birthday().height, map.birthday().time) {
         return Err(differs("birthday"));
     }
-    if own_index(map).map(AccountIndex::to_u32) != Ok(told.account_index) {
+    if own_index(map).map(AccountIndex::to_u32) != Ok(reported.account_index) {
         return Err(differs("index"));
     }
     // Names are how people choose an account: another's name on it could make them pay from the wrong one.
-    if told.name != map.name() {
+    if reported.name != map.name() {
         return Err(differs("name"));
     }
-    if discriminant(&MapKind::from(told.kind)) != discriminant(&map.kind()) {
+    if discriminant(&MapKind::from(reported.kind)) != discriminant(&map.kind()) {
         return Err(differs("kind"));
     }
     Ok(())

@@ -10,40 +10,40 @@ use autonomy_wallet::{account::AccountError, bitcoin::Txid, check::Refusal};
 pub enum Distrust {
     /// The pod forgot something this device knows.
     #[error(
-        "the pod has forgotten something: its state is number {told}, this device has seen {seen}. It was restored \
+        "the pod has forgotten something: its state is number {reported}, this device has seen {seen}. It was restored \
          from an old backup, or something pretends to be it"
     )]
     OlderState {
         /// The highest epoch seen.
         seen: u64,
-        /// What the pod told now.
-        told: u64,
+        /// What the pod reported now.
+        reported: u64,
     },
     /// The pod counts in leaps. Believed, the real one would seem to have forgotten everything from then on.
     #[error(
-        "the pod says that its state is number {told}; the last this device saw was {seen}. No pod gets that far"
+        "the pod says that its state is number {reported}; the last this device saw was {seen}. No pod gets that far"
     )]
     StateLeapt {
         /// The highest epoch seen.
         seen: u64,
-        /// What the pod told now.
-        told: u64,
+        /// What the pod reported now.
+        reported: u64,
     },
     /// Status names another pod.
-    #[error("the pod says its key is {told}, this device belongs to {pinned}")]
+    #[error("the pod says its key is {reported}, this device belongs to {pinned}")]
     AnotherPod {
         /// The pinned key.
         pinned: String,
         /// What it says.
-        told: String,
+        reported: String,
     },
     /// Status names another network.
-    #[error("the pod says it is on {told}, this device belongs to a pod on {pinned}")]
+    #[error("the pod says it is on {reported}, this device belongs to a pod on {pinned}")]
     AnotherNetwork {
         /// The pinned network.
         pinned: String,
         /// What it says.
-        told: String,
+        reported: String,
     },
     /// The offer's signature is not the pod's.
     #[error("the account offer is not signed by the pod's key")]
@@ -71,13 +71,13 @@ pub enum Distrust {
     },
     /// The address is not ours.
     #[error(
-        "the pod says that receive address {index} is {told}; it is {ours}. Money sent to the first may be lost"
+        "the pod says that receive address {index} is {reported}; it is {ours}. Money sent to the first may be lost"
     )]
     Address {
         /// Its number.
         index: u32,
-        /// What the pod told.
-        told: String,
+        /// What the pod reported.
+        reported: String,
         /// What this device derived.
         ours: String,
     },
@@ -105,26 +105,26 @@ pub enum Distrust {
     #[error("the pod sent a draft without the transaction to check")]
     NoDraft,
     /// The pod answers about something else.
-    #[error("the pod was asked about one payment and answers about another: {told}")]
+    #[error("the pod was asked about one payment and answers about another: {reported}")]
     AnotherPayment {
         /// What it answers about.
-        told: String,
+        reported: String,
     },
     /// The pod was given this device's signature, and says that it has not signed.
     #[error("the pod took the approval and says that the payment is a draft, or given up")]
     TakenBack,
     /// The pod answers an approval with something else.
-    #[error("the pod took the approval and answers with transaction {told}; approved was {approved}")]
+    #[error("the pod took the approval and answers with transaction {reported}; approved was {approved}")]
     AnotherTransaction {
         /// What was approved.
         approved: Txid,
         /// What it answers.
-        told: String,
+        reported: String,
     },
     /// Something about contacts and messages that is not so, or breaks a rule.
-    #[error("the pod told of a {what}: its {field} {rule}")]
+    #[error("the pod sent a {what} whose {field} {rule}")]
     Mail {
-        /// What it told of.
+        /// The kind of thing.
         what: &'static str,
         /// Which part of it.
         field: &'static str,
@@ -135,6 +135,7 @@ pub enum Distrust {
 
 impl Distrust {
     /// A stable word for scripts.
+    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::OlderState { .. } => "older-state",
@@ -158,6 +159,7 @@ impl Distrust {
     }
 
     /// What to do.
+    #[must_use]
     pub fn help(&self) -> Cow<'static, str> {
         let help = match self {
             Self::OlderState { seen, .. } => {

@@ -22,7 +22,7 @@ use autonomy_api::{
 
 const KIB: usize = 1024;
 
-/// A contact of at most eight places is told in 2 kB, an invite in 1 kB, a status or relay in less.
+/// A contact of at most eight places takes 2 kB, an invite in 1 kB, a status or relay in less.
 const MAX_SMALL: usize = 64 * KIB;
 /// 1,024 contacts of 2 kB each.
 const MAX_CONTACTS: usize = 3 * KIB * KIB;
@@ -93,9 +93,10 @@ impl<'a> Mailbox<'a> {
     /// # Errors
     /// See [`Mailbox::status`].
     pub async fn invite_by_id(&self, invite: &str) -> Result<Invite, DeviceError> {
-        let told: Invite = self.send(Call::get(format!("/v1/invites/{}", id(invite)?), MAX_SMALL)).await?;
-        check::same("invite", invite, &told.id)?;
-        check::invite(self.own.as_ref(), told)
+        let reported: Invite =
+            self.send(Call::get(format!("/v1/invites/{}", id(invite)?), MAX_SMALL)).await?;
+        check::same("invite", invite, &reported.id)?;
+        check::invite(self.own.as_ref(), reported)
     }
 
     /// All invites, oldest first.
@@ -103,8 +104,8 @@ impl<'a> Mailbox<'a> {
     /// # Errors
     /// See [`Mailbox::status`].
     pub async fn invites(&self) -> Result<Vec<Invite>, DeviceError> {
-        let told: Invites = self.send(Call::get("/v1/invites", MAX_INVITES)).await?;
-        told.invites.into_iter().map(|told| check::invite(self.own.as_ref(), told)).collect()
+        let reported: Invites = self.send(Call::get("/v1/invites", MAX_INVITES)).await?;
+        reported.invites.into_iter().map(|reported| check::invite(self.own.as_ref(), reported)).collect()
     }
 
     /// Takes an invite back.
@@ -120,9 +121,9 @@ impl<'a> Mailbox<'a> {
     /// # Errors
     /// See [`Mailbox::status`].
     pub async fn accept(&self, wish: &AcceptInvite) -> Result<Contact, DeviceError> {
-        let told: Contact = self.send(Call::post("/v1/contacts", wish, MAX_SMALL)).await?;
-        check::same("contact", &wish.invite.root().to_string(), &told.identity)?;
-        check::contact(self.own.as_ref(), told)
+        let reported: Contact = self.send(Call::post("/v1/contacts", wish, MAX_SMALL)).await?;
+        check::same("contact", &wish.invite.root().to_string(), &reported.identity)?;
+        check::contact(self.own.as_ref(), reported)
     }
 
     /// Everybody.
@@ -130,8 +131,8 @@ impl<'a> Mailbox<'a> {
     /// # Errors
     /// See [`Mailbox::status`].
     pub async fn contacts(&self) -> Result<Vec<Contact>, DeviceError> {
-        let told: Contacts = self.send(Call::get("/v1/contacts", MAX_CONTACTS)).await?;
-        told.contacts.into_iter().map(|told| check::contact(None, told)).collect()
+        let reported: Contacts = self.send(Call::get("/v1/contacts", MAX_CONTACTS)).await?;
+        reported.contacts.into_iter().map(|reported| check::contact(None, reported)).collect()
     }
 
     /// One contact.
@@ -199,8 +200,8 @@ impl<'a> Mailbox<'a> {
         if let Some(before) = before {
             path.push_str(&format!("&before={before}"));
         }
-        let told: Messages = self.send(Call::get(path, MAX_MESSAGES)).await?;
-        check::messages(told.messages, before, limit)
+        let reported: Messages = self.send(Call::get(path, MAX_MESSAGES)).await?;
+        check::messages(reported.messages, before, limit)
     }
 
     /// One message; none where it is not in the conversation, or no longer.
@@ -249,9 +250,9 @@ impl<'a> Mailbox<'a> {
     }
 
     async fn about(&self, contact: &str, call: Call) -> Result<Contact, DeviceError> {
-        let told: Contact = self.send(call).await?;
-        check::same("contact", contact, &told.id)?;
-        check::contact(self.own.as_ref(), told)
+        let reported: Contact = self.send(call).await?;
+        check::same("contact", contact, &reported.id)?;
+        check::contact(self.own.as_ref(), reported)
     }
 
     async fn send<T: DeserializeOwned>(&self, call: Call) -> Result<T, DeviceError> {

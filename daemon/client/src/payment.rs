@@ -66,9 +66,9 @@ impl Device {
         // The wish must be sound by itself before anyone is asked: with any rate, here the lowest.
         intent(wish, wish.fee_rate.unwrap_or(1.0), map.network())?;
         let epoch = self.status().await?.state_epoch;
-        let told = self.account(account).await?.told;
+        let reported = self.account(account).await?.reported;
         let payment = self.pod.draft_payment(&account.to_string(), wish).await?;
-        match self.check(account, wish, &payment, told.revealed) {
+        match self.check(account, wish, &payment, reported.revealed) {
             Ok(proposal) => {
                 let payment = checked(&payment, wish, proposal.summary());
                 Ok(CheckedDraft { payment, proposal, account: *account, epoch })
@@ -107,16 +107,16 @@ impl Device {
         Policy::STANDARD
     }
 
-    /// Gives up a draft at the pod, which frees its coins. It lapses by itself where the pod cannot be told.
+    /// Gives up a draft at the pod, which frees its coins. It lapses by itself where the pod cannot be reached.
     pub async fn give_up(&self, payment: &str) {
         let _ = self.pod.cancel_payment(payment).await;
     }
 }
 
 /// The payment in this device's own words: the checker has found the wish in the draft, exactly.
-fn checked(told: &Payment, wish: &NewPayment, summary: &Summary) -> Payment {
+fn checked(reported: &Payment, wish: &NewPayment, summary: &Summary) -> Payment {
     Payment {
-        id: told.id.clone(),
+        id: reported.id.clone(),
         account: summary.account.to_string(),
         state: PaymentState::Draft,
         recipients: wish.recipients.clone(),
@@ -125,7 +125,7 @@ fn checked(told: &Payment, wish: &NewPayment, summary: &Summary) -> Payment {
         txid: summary.txid.to_string(),
         psbt: None,
         note: wish.note.clone(),
-        created_at: told.created_at,
+        created_at: reported.created_at,
         confirmed_height: None,
         confirmations: 0,
         estimated_minutes: None,

@@ -47,7 +47,7 @@ pub struct Profile {
 }
 
 /// What a device is born with.
-pub struct Birth {
+pub struct NewProfile {
     /// What it calls itself.
     pub name: String,
     /// The person's identity; only on devices that may let others in.
@@ -58,11 +58,13 @@ pub struct Birth {
 
 impl Profile {
     /// The profile's file.
+    #[must_use]
     pub fn path(dir: &Path) -> PathBuf {
         dir.join("profile.redb")
     }
 
     /// Whether there is a profile in `dir`.
+    #[must_use]
     pub fn exists(dir: &Path) -> bool {
         Self::path(dir).exists()
     }
@@ -71,18 +73,18 @@ impl Profile {
     ///
     /// # Errors
     /// [`ProfileError`]; an existing profile is never overwritten.
-    pub fn create(dir: &Path, unlock: &Unlock, birth: Birth) -> Result<Self, ProfileError> {
+    pub fn create(dir: &Path, unlock: &Unlock, new_profile: NewProfile) -> Result<Self, ProfileError> {
         private_dir(dir)?;
-        let identity = IdentityRow::draw(birth.name);
+        let identity = IdentityRow::draw(new_profile.name);
         let mut rows = vec![rows::put(rows::IDENTITY, &identity)];
-        if let Some(seed) = &birth.auth_seed {
+        if let Some(seed) = &new_profile.auth_seed {
             rows.push(rows::put(rows::AUTH, &Zeroizing::new(seed.as_bytes().to_vec())));
         }
-        if let Some(seed) = &birth.payment_seed {
+        if let Some(seed) = &new_profile.payment_seed {
             rows.push(rows::put(rows::PAYMENT, &Zeroizing::new(seed.entropy().to_vec())));
         }
         let store = Store::create_with(Self::path(dir), unlock, &rows)?;
-        let Birth { auth_seed, payment_seed, .. } = birth;
+        let NewProfile { auth_seed, payment_seed, .. } = new_profile;
         Ok(Self {
             store,
             dir: dir.to_owned(),
@@ -152,36 +154,42 @@ impl Profile {
     }
 
     /// The profile's folder.
+    #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// What the device calls itself.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.identity.name
     }
 
     /// The device's Ed25519 key: its TLS identity.
+    #[must_use]
     pub fn device_key(&self) -> SigningKey {
         SigningKey::from_bytes(&self.identity.device_seed)
     }
 
     /// The person's identity, where this device may let others in.
+    #[must_use]
     pub fn auth_seed(&self) -> Option<&AuthSeed> {
         self.auth_seed.as_ref()
     }
 
     /// P, where this device may pay.
+    #[must_use]
     pub fn payment_seed(&self) -> Option<&Seed> {
         self.payment_seed.as_ref()
     }
 
     /// The highest state epoch this device has seen of its pod.
+    #[must_use]
     pub fn state_epoch(&self) -> u64 {
         self.state_epoch
     }
 
-    /// Remembers a state epoch that the pod told. A lower one changes nothing.
+    /// Remembers a state epoch that the pod reported. A lower one changes nothing.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -194,6 +202,7 @@ impl Profile {
     }
 
     /// The last event this device has shown.
+    #[must_use]
     pub fn event_cursor(&self) -> Option<u64> {
         self.event_cursor
     }
@@ -225,9 +234,9 @@ impl std::fmt::Debug for Profile {
     }
 }
 
-impl std::fmt::Debug for Birth {
+impl std::fmt::Debug for NewProfile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Birth").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("NewProfile").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

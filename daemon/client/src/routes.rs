@@ -30,7 +30,7 @@ const MAX_HISTORY: usize = 2_048 * KIB;
 /// Longest id in a path: a device's key has 64 characters.
 const MAX_ID: usize = 64;
 
-/// An id as a part of a path. What is no id stays out of it, whether a person typed it or a pod told it.
+/// An id as a part of a path. What is no id stays out of it, whether a person typed it or a pod sent it.
 pub(super) fn id(text: &str) -> Result<&str, CallError> {
     let fits =
         (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -45,11 +45,13 @@ pub struct PodClient {
 
 impl PodClient {
     /// Speaks over `transport`.
+    #[must_use]
     pub fn new(transport: Transport) -> Self {
         Self { transport }
     }
 
     /// The way it speaks.
+    #[must_use]
     pub fn transport(&self) -> &Transport {
         &self.transport
     }

@@ -29,7 +29,7 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// Opens the stream after the event `after`. With `follow` false, the pod ends it once all that is kept was told.
+    /// Opens the stream after the event `after`. With `follow` false, the pod ends it after the last event that it keeps.
     ///
     /// # Errors
     /// As for any call.

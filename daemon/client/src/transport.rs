@@ -48,11 +48,13 @@ struct Socket {
 
 impl Transport {
     /// Over the pod's own Unix socket, on its machine.
+    #[must_use]
     pub fn socket(path: &Path) -> Self {
         Self::over_socket(path, false)
     }
 
     /// Over the Unix socket of this user's agent, which is believed when it says that it did not reach the pod.
+    #[must_use]
     pub fn agent(path: &Path) -> Self {
         Self::over_socket(path, true)
     }
@@ -74,6 +76,7 @@ impl Transport {
 
     /// Over Tor, to the pod's app onion service.
     #[cfg(feature = "tor")]
+    #[must_use]
     pub fn onion(client: HttpsClient) -> Self {
         Self { way: Way::Onion(client) }
     }
@@ -94,6 +97,7 @@ impl Transport {
     }
 
     /// The other end, as a person would name it.
+    #[must_use]
     pub fn name(&self) -> String {
         match &self.way {
             Way::Socket(socket) => format!("the socket {}", socket.path.display()),

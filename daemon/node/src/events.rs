@@ -35,6 +35,7 @@ pub(crate) struct EventRecord {
 }
 
 impl EventRecord {
+    #[expect(clippy::expect_used, reason = "events are plain data, and a vector takes every byte")]
     fn of(event: &Event) -> Self {
         let mut kind = Vec::new();
         ciborium::into_writer(&event.kind, &mut kind)

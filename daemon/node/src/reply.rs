@@ -51,6 +51,7 @@ pub enum Answer {
 
 impl Answer {
     /// The bytes in which an answer is kept for a repeat of its request.
+    #[expect(clippy::expect_used, reason = "answers are plain data, and a vector takes every byte")]
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         ciborium::into_writer(self, &mut bytes)

@@ -55,6 +55,7 @@ fn no_earlier<V>(version: u8, _: &[u8]) -> Result<V, String> {
 impl<K: TableKey, V: Serialize + DeserializeOwned> Table<K, V> {
     /// The row that keeps `value` under `key`, in the present version. Memory does not change: [`Held`] and [`Single`] do
     /// both.
+    #[expect(clippy::expect_used, reason = "rows are plain data, and the buffer takes every byte")]
     pub(crate) fn put(&self, key: &K, value: &V) -> Row {
         let mut bytes = SecretWriter::with_capacity(USUAL_LEN);
         bytes.push(self.version);

@@ -29,6 +29,7 @@ pub struct RelaySection {
     pub free_disk_mib: Option<u64>,
 }
 
+/// Tokens are secrets: only their number is printed.
 impl std::fmt::Debug for RelaySection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RelaySection")
@@ -61,6 +62,8 @@ impl TryFrom<String> for RelayToken {
 
 impl Config {
     /// The relay's configuration; what the settings leave open has the usual value.
+    ///
+    /// Tokens are kept as hashes from here on.
     #[must_use]
     pub fn relay(&self) -> RelayConfig {
         let section = &self.relay;

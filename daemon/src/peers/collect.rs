@@ -148,6 +148,9 @@ impl Collector {
 
     /// Starts, splits and reports subscriptions. It never returns; dropping the future at any point
     /// loses nothing, and the next call goes on.
+    ///
+    /// Places are reported before missing queues, so that the messenger first learns that the place
+    /// answers.
     pub(super) async fn run(&mut self) {
         loop {
             self.report_places().await;
@@ -170,6 +173,9 @@ impl Collector {
     }
 
     /// Adds queues to groups with room, which subscribe anew, and makes groups for the rest.
+    ///
+    /// A group that grows subscribes anew, which costs one round trip and repeats no frame that was
+    /// acknowledged.
     fn add(&mut self, place: Place, lane: Lane, queues: Queues) {
         let (alone, mut together): (Queues, Queues) =
             queues.into_iter().partition(|(queue, _)| self.alone.contains(&(place, *queue)));
@@ -200,6 +206,8 @@ impl Collector {
     }
 
     /// Makes a group and starts its task.
+    ///
+    /// The group counts as down until its task reports otherwise.
     fn start(&mut self, place: Place, lane: Lane, queues: Queues, alone: bool) {
         let queues = Arc::new(Mutex::new(queues));
         let (number, task) = self.spawn(place, lane, queues.clone());
@@ -249,6 +257,8 @@ impl Collector {
     }
 
     /// Ends the groups for which `ends` is true.
+    ///
+    /// Aborting a task drops its stream, by which the place learns that the subscription has ended.
     fn end_groups(&mut self, ends: impl Fn(&Group) -> bool) {
         self.groups.retain(|group| {
             let ends = ends(group);
@@ -310,6 +320,9 @@ enum Ended {
 impl SubscriptionTask {
     /// Subscribes again and again, with a pause that grows while attempts fail. A machine that
     /// wakes up tries at once.
+    ///
+    /// After a connection that worked for 30 s the next attempt follows at once; after failures
+    /// the pause grows to five minutes.
     async fn run(mut self) {
         let mut backoff = Backoff::new();
         loop {
@@ -336,6 +349,9 @@ impl SubscriptionTask {
     }
 
     /// One subscription, from its dial to its end.
+    ///
+    /// A frame of a queue that was removed meanwhile is dropped: the messenger no longer knows the
+    /// queue.
     async fn attempt(&self, dial: &dyn super::Dial) -> Ended {
         let subscribed = timeout(SUBSCRIBE_LIMIT, self.subscribe(dial)).await;
         let mut stream = match subscribed {

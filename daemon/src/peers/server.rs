@@ -47,6 +47,9 @@ impl RequestRouter {
     }
 
     /// Serves one stream from its request to its end.
+    ///
+    /// A malformed request is counted at the relay and answered with a refusal, so that a pod of a
+    /// newer version learns that it was not understood.
     pub async fn serve(&self, mut stream: impl Duplex) {
         let Ok(Ok(request)) = timeout(REQUEST_LIMIT, message::read(&mut stream, MAX_REQUEST)).await else {
             return;
@@ -71,6 +74,9 @@ impl RequestRouter {
     }
 
     /// The response to any request but a subscription.
+    ///
+    /// Only `Deposit` and `Redeem` can concern the pod's own queues. Collecting from them is not
+    /// possible over the network, and opening and closing them is the node's.
     async fn answer(&self, request: Request) -> Response {
         // Own queues are collected by nobody, and opened and closed by the node itself.
         let queue = match &request {
@@ -91,6 +97,8 @@ impl RequestRouter {
 }
 
 /// Pushes frames until the caller goes or the relay fails.
+///
+/// The caller's half of the stream is read too, only to notice that the caller has gone.
 async fn push(relay: &Relay, queues: Vec<(QueueId, Capability)>, mut stream: impl Duplex) {
     let mut subscription = match relay.subscribe(queues).await {
         Ok(subscription) => subscription,
@@ -132,6 +140,8 @@ async fn respond(stream: &mut (impl tokio::io::AsyncWrite + Unpin), response: &R
 }
 
 /// Serves all streams of `server`, until its onion service ends or `stop` turns true.
+///
+/// At [`MAX_IN_SERVICE`] further streams wait in the server's queue, and beyond that are reset.
 pub async fn serve(mut server: PeerServer, request_router: RequestRouter, mut stop: watch::Receiver<bool>) {
     let request_router = Arc::new(request_router);
     let mut in_service = JoinSet::new();

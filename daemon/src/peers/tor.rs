@@ -47,6 +47,7 @@ impl fmt::Debug for OverTor {
 }
 
 impl Dial for OverTor {
+    /// The stream belongs to the lane's connection, which is made if there is none.
     fn open<'a>(&'a self, place: &'a Place, lane: Lane) -> BoxFuture<'a, Result<Box<dyn Duplex>, Unreached>> {
         Box::pin(async move {
             let stream = self.peers.open(&address(place), role(lane, &self.salt)).await;

@@ -61,6 +61,9 @@ pub(super) struct Parts {
 
 /// Launches both services and runs them until `stop` turns true. A launch that fails is shown as a
 /// warning and repeated after [`LAUNCH_RETRY`].
+///
+/// The settings of the services follow from the owner, so an error here is Tor's: waiting and
+/// trying again is the only remedy.
 pub(super) async fn keep_running(
     tor: Tor,
     parts: &Parts,
@@ -82,6 +85,10 @@ pub(super) async fn keep_running(
 }
 
 /// One launch of both services and everything behind them.
+///
+/// The services, their listeners and the watches live exactly as long as this call. On the way out
+/// the pod's way to places is taken away first, so that no new call starts on a Tor client that is
+/// about to end.
 ///
 /// # Errors
 /// Something could not be launched. What was launched before it ends when it is dropped.
@@ -164,6 +171,8 @@ fn gate(handle: &Handle) -> ClientGate {
 }
 
 /// Serves the API over TLS until the pod stops, finishing requests under way.
+///
+/// An event stream would never end by itself: see `ending` in `start`.
 async fn serve_app(listener: OnionTlsListener, router: Router, mut stop: watch::Receiver<bool>) {
     let router = router.layer(middleware::from_fn(name_caller));
     let service = router.into_make_service_with_connect_info::<https::Caller>();
@@ -186,6 +195,9 @@ async fn name_caller(
 }
 
 /// Publishes the descriptor anew when devices are added or removed.
+///
+/// A failed change is logged and tried again with the next change of devices; until then the
+/// descriptor names the devices of before, and TLS still refuses the revoked ones.
 async fn keep_current(
     app: OnionService,
     mut admitted: watch::Receiver<Admitted>,
@@ -227,6 +239,9 @@ fn publish_state(
 }
 
 /// The status of a service. `since` is the time of the last change: an unchanged state keeps it.
+///
+/// States are texts here because the API shows them as such: `unpublished`, `published`,
+/// `reachable`, `unreachable`.
 fn service_status(
     service: &OnionService,
     now: &Reachability,

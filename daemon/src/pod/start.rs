@@ -117,6 +117,9 @@ impl Pod {
 }
 
 /// The relay beside the pod, where the settings want one. It shares no file with the pod.
+///
+/// A relay that cannot be opened keeps the pod from starting: its owner has asked for it, and would
+/// otherwise believe that it runs.
 fn relay_of(dir: &PodDir, settings: &PodSettings) -> Result<Option<Relay>, PodError> {
     let Some(config) = settings.relay.clone() else { return Ok(None) };
     let relay = Relay::open(&relay::file_in(dir.path()), config, relay_service::clock());
@@ -124,6 +127,8 @@ fn relay_of(dir: &PodDir, settings: &PodSettings) -> Result<Option<Relay>, PodEr
 }
 
 /// A pod whose node runs and whose tasks are about to be started.
+///
+/// It exists between the start of the node and the return of [`Pod::start`].
 struct Running {
     deps: Deps,
     node: Handle,
@@ -133,6 +138,9 @@ struct Running {
 
 impl Running {
     /// Starts all tasks, and one more that waits for the end and stops them in order.
+    ///
+    /// The task that stops the pod is detached: it must run to its end even when the caller drops
+    /// every handle.
     fn start(self, socket: Socket, mail: mpsc::UnboundedReceiver<messenger::Effect>) -> PodHandle {
         let (stop, asked_to_stop) = watch::channel(false);
         let (stopping, stopping_seen) = watch::channel(false);
@@ -154,6 +162,8 @@ impl Running {
     }
 
     /// The tasks of the pod. Each ends when `stopping` turns true.
+    ///
+    /// None of them decides anything; each connects two channels or serves one listener.
     fn tasks(
         &self,
         socket: Socket,
@@ -232,6 +242,8 @@ fn ending(router: Router, stop: watch::Receiver<bool>) -> Router {
 }
 
 /// Waits until the pod has an owner.
+///
+/// Gives none where `stopping` comes first.
 async fn owner(handle: &Handle, observer: &RunObserver, mut stop: watch::Receiver<bool>) -> Option<Owner> {
     let mut admitted = handle.admitted();
     if admitted.borrow().owner.is_none() {

@@ -51,6 +51,9 @@ impl SharedTor {
 
     /// Waits until Tor runs, and shows the progress in `onion`. `None` where `stop` turns true
     /// first.
+    ///
+    /// The first call makes Tor start; a pod without an owner therefore never connects to the
+    /// network.
     pub(super) async fn client(
         &self,
         onion: &watch::Sender<OnionState>,
@@ -86,6 +89,9 @@ async fn keep(config: TorConfig, state: watch::Sender<TorState>, mut wanted: wat
 }
 
 /// Tries to start Tor until it succeeds, and shows why it did not.
+///
+/// An error of Tor is rarely final, for example while the machine is offline, so there is no last
+/// try.
 async fn bootstrap(config: &TorConfig, state: &watch::Sender<TorState>) {
     let show = |progress: BootstrapProgress| {
         let percent = (progress.fraction * 100.0).clamp(0.0, 100.0) as u8;

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// The counters. They start at zero with each start of the relay, and are updated after commits
 /// only.
+///
+/// Each counter is updated by itself; a snapshot may show one request in one counter and not yet in
+/// another.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     opened: AtomicU64,
@@ -45,6 +48,8 @@ pub(super) struct RequestCounts {
 }
 
 /// Names of refusals, in the order of their counters.
+///
+/// They are part of the interface: the metrics page and `GET /v1/relay` use them.
 const REASONS: [&str; 8] = [
     "unknown_queue",
     "queue_full",

@@ -22,6 +22,8 @@ const READ_AHEAD: usize = 8;
 pub(super) struct Subscribers(Mutex<HashMap<QueueId, Vec<Arc<Subscriber>>>>);
 
 /// What one subscriber has to read.
+///
+/// A queue is marked once, however many frames arrive, so this is bounded by the number of queues.
 #[derive(Default)]
 struct Subscriber {
     /// Wakes the subscription.
@@ -116,6 +118,8 @@ impl Subscription {
 
     /// Reads the next frames of a queue. While the file is reopened, the queue is tried again after
     /// a second.
+    ///
+    /// A full read marks the queue again, so the next read goes on with it.
     async fn read(&mut self, queue: QueueId) {
         let from = self.next.get(&queue).copied().unwrap_or_default();
         let read = self.relay.blocking(move |inner| inner.db.frames(&queue, from, READ_AHEAD)).await;

@@ -27,6 +27,8 @@ const SWEPT_QUEUES: usize = 512;
 const SWEPT_FRAMES: u64 = 4_096;
 
 /// The tables of one write transaction, and what was done to them.
+///
+/// It borrows the transaction; whoever holds the transaction commits or aborts it afterwards.
 pub(super) struct WriteTxn<'t> {
     /// Records by queue.
     queues: Table<'t, [u8; 32], &'static [u8; VALUE_LEN]>,
@@ -97,6 +99,9 @@ impl<'t> WriteTxn<'t> {
 
     /// Opens a queue, or repeats an earlier opening of the same one, which changes at most its
     /// notice.
+    ///
+    /// A new queue is the only request whose admission depends on how full the relay is: see
+    /// [`Pressure`](autonomy_messaging::queue::Pressure).
     fn open_queue(
         &mut self,
         queue: QueueId,
@@ -134,6 +139,9 @@ impl<'t> WriteTxn<'t> {
 
     /// Stores a frame under the queue's next number. A frame that is there already is not stored
     /// again.
+    ///
+    /// A repeat is recognised by the frame's deposit id, so a sender that lost the answer may send
+    /// again.
     fn deposit(&mut self, frame: &Frame) -> Result<Result<(), Refusal>, Fault> {
         let Rules { limits, now, full, .. } = *self.rules;
         let Some((mut record, due)) = self.record(&frame.queue)? else {
@@ -160,6 +168,8 @@ impl<'t> WriteTxn<'t> {
     }
 
     /// Removes the frames that their owner has collected.
+    ///
+    /// Acknowledging the same number again changes nothing.
     fn ack(
         &mut self,
         queue: &QueueId,
@@ -181,6 +191,9 @@ impl<'t> WriteTxn<'t> {
     }
 
     /// Removes a queue with everything in it.
+    ///
+    /// A wrong capability is answered like an unknown queue, so that names of queues cannot be
+    /// probed.
     fn close(&mut self, queue: &QueueId, collect: &Capability) -> Result<Result<(), Refusal>, Fault> {
         let Some((record, due)) = self.record(queue)? else { return Ok(Err(Refusal::UnknownQueue)) };
         if !record.may_collect(collect) {
@@ -205,6 +218,9 @@ impl<'t> WriteTxn<'t> {
     }
 
     /// Removes what is too old, as far as one sweep goes. True when there may be more.
+    ///
+    /// Queues are taken in the order of their due time, so one sweep costs what is due and not what
+    /// is stored.
     pub(super) fn sweep(&mut self) -> Result<bool, Fault> {
         let Rules { limits, now, .. } = *self.rules;
         let mut removed = 0;

@@ -84,6 +84,10 @@ struct Replies {
 
 impl Writer {
     /// Runs until every [`Relay`](super::Relay) is dropped, or the file cannot be used any more.
+    ///
+    /// The first request after a pause is committed at once; while requests keep arriving, each
+    /// commit waits [`BATCH_WINDOW`] to collect more of them. So a lone sender has the latency of
+    /// one commit, and many share its cost.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut last: Option<Instant> = None;
         while let Some(first) = jobs.blocking_recv() {
@@ -109,6 +113,8 @@ impl Writer {
 
     /// Commits a batch and sends the replies. On a fault no request of it is carried out and every
     /// caller is told to ask again.
+    ///
+    /// A panic of the database counts as damage: its state in memory can no longer be trusted.
     fn commit(&self, batch: Vec<Job>) -> Result<(), Fault> {
         let mut replies = Replies::default();
         let written = catch_unwind(AssertUnwindSafe(|| self.write(batch, &mut replies)))
@@ -137,6 +143,8 @@ impl Writer {
 
     /// Carries out the jobs in one transaction and commits it, if anything changed. After the first
     /// fault the remaining jobs are carried out too, but nothing is committed.
+    ///
+    /// All jobs of a batch see the same time, and the changes of the jobs before them.
     fn write(&self, batch: Vec<Job>, replies: &mut Replies) -> Result<(), Fault> {
         let rules = Rules {
             limits: &self.config.limits,
@@ -200,6 +208,9 @@ impl Writer {
     }
 
     /// Whether the disk has no room, by a recent write or by the free bytes of the file system.
+    ///
+    /// Where the file system cannot be asked, the disk counts as having room: a failed write
+    /// reports the opposite.
     fn disk_is_full(&self) -> bool {
         if self.full_since.is_some_and(|since| since.elapsed() < FULL_DISK_PAUSE) {
             return true;

@@ -28,6 +28,8 @@ pub(super) struct RelayKeys {
 impl RelayKeys {
     /// Reads the keys in the relay's folder, or draws and writes them.
     ///
+    /// Without a key file a new relay is made: its users find it under another address than before.
+    ///
     /// # Errors
     /// The file cannot be read or written, has another length, or others can read it.
     pub(super) fn load_or_make(dir: &Path) -> Result<Self, ServiceError> {
@@ -43,6 +45,9 @@ impl RelayKeys {
     }
 
     /// Reads the file and checks its mode and its length.
+    ///
+    /// A file that others can read is refused rather than corrected, since it may have been read
+    /// already.
     fn read(mut file: File) -> io::Result<Self> {
         if file.metadata()?.permissions().mode() & 0o077 != 0 {
             return Err(io::Error::other("others on this machine can read them; run: chmod 600 on the file"));

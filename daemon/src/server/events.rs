@@ -37,7 +37,7 @@ pub struct EventsQuery {
     responses((status = 200, description = "`text/event-stream`; each `data` is an Event", body = Event, content_type = "text/event-stream"),
               (status = 403, description = "Not admitted, or access too low", body = Problem),
               (status = 422, description = "`Last-Event-ID` is no number", body = Problem)))]
-pub async fn stream_events(
+pub(super) async fn stream_events(
     State(state): State<ApiState>,
     caller: Caller,
     Query(query): Query<EventsQuery>,

@@ -173,6 +173,7 @@ pub struct IdempotencyKey {
 
 impl IdempotencyKey {
     /// The key of this request, with what it was given: `body` as it came, empty where the route reads none.
+    #[must_use]
     pub fn of(self, body: &[u8]) -> autonomy_node::IdempotencyKey {
         let request = self.target.chain_update(body).finalize().into();
         autonomy_node::IdempotencyKey { key: self.key, request }

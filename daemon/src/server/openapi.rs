@@ -17,6 +17,7 @@ use super::routes;
 struct Document;
 
 /// Made once: it is the same as long as the program runs.
+#[expect(clippy::expect_used, reason = "the document is made of constants")]
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
     let document = Document::openapi().merge_from(routes::documented().into_openapi());
     document.to_pretty_json().expect("the document is made of constants")

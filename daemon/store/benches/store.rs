@@ -2,6 +2,8 @@
 //!
 //! The folder is that of `TMPDIR`: point it at the disk in question, since a commit is mostly the disk's flush.
 
+#![allow(clippy::expect_used, reason = "a measurement that cannot go on should stop")]
+
 use std::hint::black_box;
 
 use autonomy_store::{RowChange, Store, Unlock};

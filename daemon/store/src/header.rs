@@ -80,6 +80,7 @@ pub(super) enum HeaderError {
 
 impl<'a> Header<'a> {
     /// Wraps a data key anew, with a fresh salt.
+    #[expect(clippy::expect_used, reason = "the lock was chosen to fit, and its cost is ours")]
     pub(super) fn wrap(data_key: &DataKey, unlock: &Unlock) -> Vec<u8> {
         let lock = match unlock.secret() {
             Secret::Passphrase(_) => Lock::Passphrase(COST),
@@ -167,6 +168,7 @@ fn decode_lock(bytes: &[u8]) -> Result<Lock, HeaderError> {
     }
 }
 
+#[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8,160 bytes")]
 fn wrapping_key(lock: Lock, salt: &[u8; 16], unlock: &Unlock) -> Result<Zeroizing<[u8; 32]>, HeaderError> {
     let mut key = Zeroizing::new([0; 32]);
     match (lock, unlock.secret()) {

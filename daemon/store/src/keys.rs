@@ -48,6 +48,7 @@ pub(super) fn fresh_data_key() -> DataKey {
 }
 
 impl Keys {
+    #[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8,160 bytes")]
     pub(super) fn derive(data_key: &DataKey) -> Self {
         let source = Hkdf::<Sha256>::new(None, data_key.as_ref());
         let key = |label: &str| {
@@ -70,6 +71,7 @@ impl Keys {
 
     /// Seals a row: 42 bytes longer than name and value. The name goes inside: it is how the row is found again without
     /// being asked for. Twice the same row gives two different seals.
+    #[expect(clippy::expect_used, reason = "names are bounded by MAX_KEY_LEN, far below 65,536")]
     pub(super) fn seal_row(&self, id: &RowId, name: &[u8], value: &[u8]) -> Vec<u8> {
         let name_len = u16::try_from(name.len()).expect("names are bounded by MAX_KEY_LEN, far below 65,536");
         seal(&self.row, &bound_to(b"row", id), &[value, name, &name_len.to_be_bytes()])
@@ -99,6 +101,7 @@ impl Keys {
     }
 }
 
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
 fn keyed_hash(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).expect("HMAC takes keys of any length");
     parts.iter().for_each(|part| mac.update(part));
@@ -111,6 +114,7 @@ fn bound_to(what: &[u8], place: &[u8]) -> Vec<u8> {
 
 /// Nonce, tag, ciphertext of `parts` one after the other. The plain text lies in the buffer that is returned, and is
 /// encrypted there: no copy of it is made.
+#[expect(clippy::expect_used, reason = "XChaCha20 takes 256 GB, and a row is bounded by MAX_VALUE_LEN")]
 pub(super) fn seal(key: &[u8; 32], bound_to: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let len = parts.iter().map(|part| part.len()).sum::<usize>();
     let mut sealed = Vec::with_capacity(OVERHEAD + len);

@@ -1,4 +1,5 @@
-//! A relay that is killed, whose file is torn, and whose disk ends. The process is this test program once more.
+//! A relay that is killed, whose file is damaged, and whose disk fills up. The process is this test
+//! program, started a second time.
 
 use std::{
     env,

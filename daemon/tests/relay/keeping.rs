@@ -1,4 +1,4 @@
-//! Frames come in, are pushed, and go when their owner has them.
+//! Frames are stored, pushed, and removed when their owner has acknowledged them.
 
 use autonomy_messaging::{
     place::Capability,

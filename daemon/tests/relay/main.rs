@@ -1,4 +1,5 @@
-//! A relay and those who use it, in one process: what is kept, for whom, how long, and through which mishaps.
+//! A relay and its users in one process: what it stores, for whom, for how long, and through which
+//! faults.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod crashes;

@@ -1,4 +1,4 @@
-//! Any order of requests, restarts and days: the relay holds what a list of lists would hold.
+//! For any order of requests, restarts and days the relay equals a simple model.
 
 use std::collections::VecDeque;
 

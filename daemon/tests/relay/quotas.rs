@@ -1,4 +1,4 @@
-//! Everything is bounded, and nothing is kept for ever.
+//! Limits and expiry: everything a relay stores is bounded in number and in time.
 
 use autonomy_messaging::{
     place::Capability,

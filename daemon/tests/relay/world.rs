@@ -1,4 +1,4 @@
-//! A relay with a clock that the test turns, and queues at it.
+//! A relay whose clock the test sets, and users with queues at it.
 
 use std::{
     path::PathBuf,

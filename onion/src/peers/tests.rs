@@ -1,4 +1,4 @@
-//! Lanes and the door over libp2p's memory transport: the rules, without Tor.
+//! Lanes and the server over libp2p's memory transport: the rules, without Tor.
 
 use std::{
     collections::HashSet,
@@ -71,7 +71,7 @@ fn peers() -> (Arc<Memory>, Peers) {
 }
 
 /// A server that no other test has.
-fn door() -> (PeerAddress, PeerServer) {
+fn start_server() -> (PeerAddress, PeerServer) {
     static NEXT: AtomicU16 = AtomicU16::new(1000);
     let port = NEXT.fetch_add(1, Ordering::Relaxed);
     let keypair = Keypair::generate_ed25519();
@@ -84,7 +84,7 @@ fn door() -> (PeerAddress, PeerServer) {
 
 /// A server that says in 8 bytes over which connection it was asked.
 fn telling() -> (PeerAddress, OwnedTask) {
-    let (address, mut server) = door();
+    let (address, mut server) = start_server();
     let task = OwnedTask::spawn(async move {
         while let Some(Arrival { connection, mut stream }) = server.accept().await {
             tokio::runtime::Handle::current().spawn(async move {
@@ -224,7 +224,7 @@ async fn hanging_peers_leave_room_for_responsive_ones() {
 #[tokio::test]
 async fn streams_of_one_caller_are_limited() {
     let (_, peers) = peers();
-    let (to, mut server) = door();
+    let (to, mut server) = start_server();
     let mut kept = Vec::new();
     for _ in 0..MAX_STREAMS {
         let mut stream = peers.open(&to, party(1)).await.unwrap();

@@ -68,6 +68,7 @@ impl Report {
 
 /// Watches a service: dials it through Tor on circuits of its own, and publishes or relaunches it
 /// when it cannot be reached.
+#[must_use]
 pub fn watch(service: OnionService) -> Report {
     let (sender, state) = watch::channel(Reachability::Unpublished);
     let watcher = Watcher { service, started: Instant::now(), health: Health::default(), sender };

@@ -1,4 +1,5 @@
-//! Lanes to a peer through Tor: apart from each other, kept warm, and given up when the peer is dead.
+//! Lanes to a peer through Tor: separate from each other, kept warm, and closed when the peer is
+//! dead.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -139,7 +140,7 @@ fn libp2p_key(seed: u8) -> [u8; 32] {
     keypair.public().try_into_ed25519().expect("it is one").to_bytes()
 }
 
-/// What an idle lane costs: both ends, with circuits of its own. Told, not judged: memory is the allocator's affair.
+/// What an idle lane costs: both ends, with circuits of its own. Printed and not checked, since it depends on the allocator.
 #[test]
 fn memory_of_idle_lanes_is_measured() {
     const LANES: u8 = 24;

@@ -1,4 +1,4 @@
-//! Ending: in the order the crate's documentation gives, and in none at all.
+//! Shutdown in the order that the crate's documentation gives, and in any other order.
 
 use std::{
     sync::{

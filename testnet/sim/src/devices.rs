@@ -30,6 +30,7 @@ impl World {
     }
 
     /// Everything of this module that an owner does at a look.
+    #[expect(clippy::expect_used, reason = "short and visible")]
     pub(super) fn mind_devices(&mut self, pod: usize) {
         self.let_devices_in(pod);
         if self.bodies[pod].stale_keys || self.restless() && self.rng.gen_ratio(1, RENEWS) {

@@ -42,6 +42,7 @@ impl Sent {
     }
 }
 
+#[expect(clippy::expect_used, reason = "at most MAX_LEN")]
 fn bytes(seed: u64, len: u64) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(len).expect("at most MAX_LEN")];
     StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
@@ -106,6 +107,7 @@ impl World {
     }
 
     /// The receiver's device reads a file once it is there, and compares.
+    #[expect(clippy::expect_used, reason = "at most 20 chunks")]
     fn look_for(&mut self, file: usize) {
         let Sent { from, to, transfer, len, .. } = self.files[file];
         let contact = self.bodies[from].pod.contact_id();

@@ -23,6 +23,7 @@ const REPEATS: u32 = 32;
 /// Lives.
 impl World {
     /// How a pod is called and reached, from the beginning.
+    #[expect(clippy::expect_used, reason = "short and visible")]
     pub(super) fn introduce(&mut self, pod: usize) {
         let name = Name::new(&format!("pod {pod}")).expect("short and visible");
         self.ask(pod, Command::SetName(name));

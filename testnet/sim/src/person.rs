@@ -68,6 +68,7 @@ impl Person {
     }
 
     /// What a pod needs to let a device in.
+    #[expect(clippy::expect_used, reason = "short and visible")]
     pub(super) fn newcomer(&self, device: usize) -> Newcomer {
         let Device { key, descriptor } = &self.devices[device];
         let role = CertificateRole::Device { access: ACCESS[device] };
@@ -81,6 +82,7 @@ impl Person {
     }
 
     /// The answer to a pod's request: with it the pod belongs to this person.
+    #[expect(clippy::expect_used, reason = "short and visible")]
     pub(super) fn bundle(&mut self, request: &PodRequest, seed: u64) -> String {
         self.epoch += 1;
         let terms = BundleTerms {

@@ -148,6 +148,7 @@ impl Pod {
     }
 
     /// The machine's owner hands over the bundle, and the pod stops: new keys are used from the next start.
+    #[expect(clippy::expect_used, reason = "it was just made, and runs; it has an owner now")]
     fn adopt(&mut self, bundle: String) {
         let step = self.handle(0, Input::Adopt(bundle));
         let step = step.expect("it was just made, and runs");

@@ -56,6 +56,7 @@ pub struct Rpc {
 
 impl Rpc {
     /// Calls go to `address` with the credentials found in `cookie` at the time of each call.
+    #[must_use]
     pub fn new(address: SocketAddr, cookie: PathBuf) -> Self {
         Self { address, cookie, path: "/".into() }
     }

@@ -78,6 +78,9 @@ impl<'c, 'a> Talk<'c, 'a> {
     }
 
     /// Sends all messages and polls until they are there or the limit has passed.
+    ///
+    /// Messages are numbered in their text, so that order and repeats are seen without looking into
+    /// the pods.
     fn play(mut self, step: &Step) -> Result<Run, DemoError> {
         let count = self.size.count as usize;
         let pause = Duration::from_millis(self.size.pause_ms);
@@ -102,6 +105,9 @@ impl<'c, 'a> Talk<'c, 'a> {
     }
 
     /// Sends the messages that are due: several, where the last poll took longer than the pause.
+    ///
+    /// A message is retried with the same key until the pod answers, so a killed pod causes no
+    /// repeat.
     fn send_due(&mut self, pause: Duration) -> Result<(), DemoError> {
         let mut said = self.said_at.len();
         while said < self.size.count as usize

@@ -59,6 +59,7 @@ pub enum CommandError {
 
 impl CommandError {
     /// Exit status and the program's word for the error, where the program itself said no.
+    #[must_use]
     pub fn refusal(&self) -> Option<(i32, &str)> {
         match self {
             Self::Failed { code, kind, .. } => Some((*code, kind)),

@@ -29,16 +29,19 @@ impl Device {
     }
 
     /// What it is called.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Its folder.
+    #[must_use]
     pub fn dir(&self) -> &Path {
         &self.home.dir
     }
 
     /// A script by which a person runs commands as this device.
+    #[must_use]
     pub fn script(&self) -> PathBuf {
         self.home.dir.join("autonomy")
     }

@@ -40,6 +40,8 @@ pub(super) struct Home {
 impl Home {
     /// Writes the folder of one party.
     ///
+    /// An existing folder is written over, so that a party can be set up again in a kept world.
+    ///
     /// # Errors
     /// A part of the world does not start, or a file cannot be written.
     pub(super) fn set_up(

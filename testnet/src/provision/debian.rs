@@ -127,6 +127,9 @@ struct Making<'a> {
 
 impl Making<'_> {
     /// Downloads, unpacks, and renames. What an interrupted run left is removed first.
+    ///
+    /// A failure leaves the work folder, which the next run removes, and never a half-finished
+    /// copy.
     fn run(&self, root: &Path) -> Result<(), ProvisionError> {
         if self.work.exists() {
             fs::remove_dir_all(self.work).map_err(cache_error(self.work))?;
@@ -150,6 +153,8 @@ impl Making<'_> {
     }
 
     /// Writes the folders, lists and configuration that apt needs to work here and nowhere else.
+    ///
+    /// Nothing outside the work folder is read but the machine's apt configuration and keyring.
     fn prepare(&self) -> io::Result<()> {
         for folder in ["lists/partial", "archives/partial", "root"] {
             fs::create_dir_all(self.work.join(folder))?;

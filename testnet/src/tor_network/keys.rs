@@ -70,6 +70,8 @@ pub(super) fn make_nodes(
 }
 
 /// Makes the folder and keys of one node.
+///
+/// Key generation is the slowest part of a start, so nodes are made in parallel.
 fn make_node(plan: Plan, programs: &TorPrograms) -> Result<Node, TorError> {
     let Plan { nickname, role, dir, or_port } = plan;
     let keys = dir.join("keys");

@@ -10,6 +10,8 @@ use super::duration::seconds;
 #[derive(Debug, Subcommand)]
 pub enum FileVerb {
     /// Send a file to a contact; repeating an interrupted command resumes it
+    ///
+    /// The file is uploaded to your pod, which delivers it even if this command ends.
     Send {
         /// Their name, or the beginning of their id
         contact: String,
@@ -27,6 +29,8 @@ pub enum FileVerb {
         timeout: u64,
     },
     /// Fetch a file of a contact from your pod
+    ///
+    /// The hash that the sender gave is checked before the file gets its name.
     Get {
         /// Their name, or the beginning of their id
         contact: String,
@@ -56,6 +60,8 @@ pub enum FileVerb {
         file: String,
     },
     /// Set the size of the largest file accepted from a contact
+    ///
+    /// Larger files are declined, and their sender is informed.
     Limit {
         /// Their name, or the beginning of their id
         contact: String,

@@ -44,12 +44,18 @@ pub struct Provision {
 #[derive(Debug, Subcommand)]
 pub enum DeviceVerb {
     /// Print a request to add this device (run on the new device)
+    ///
+    /// The request contains public keys only. Have a device with full access answer it with `device
+    /// add`.
     Request {
         /// Name to propose for this device
         #[arg(long)]
         name: String,
     },
     /// Add a device and print its grant (run on a device with full access)
+    ///
+    /// The grant is sealed to the new device. It contains the account maps, as far as they fit; the
+    /// others are carried over with `account export` and `account import`.
     Add {
         /// Request of the new device: the text itself, `@FILE`, or `-` for standard input
         request: String,
@@ -61,6 +67,9 @@ pub enum DeviceVerb {
         access: AccessArg,
     },
     /// Accept a grant (run on the new device)
+    ///
+    /// Afterwards this device connects to the pod through Tor and checks everything the pod says,
+    /// but it holds no payment key.
     Join {
         /// Grant: the text itself, `@FILE`, or `-` for standard input
         grant: String,
@@ -68,6 +77,9 @@ pub enum DeviceVerb {
     /// List all devices
     List,
     /// Revoke a device; it cannot connect again without a new grant
+    ///
+    /// The pod refuses the device at once, also on connections that are open. Account maps on the
+    /// device remain readable there.
     Revoke {
         /// Name or id of the device
         device: String,
@@ -103,6 +115,8 @@ pub struct Events {
 #[derive(Debug, Subcommand)]
 pub enum PodVerb {
     /// Create a pod on this machine and print the request for `provision`
+    ///
+    /// The request is one line of text, also shown as a QR code. It contains public keys only.
     Init {
         /// Bitcoin network of the pod; cannot be changed later
         #[arg(long, value_enum, default_value = "bitcoin")]
@@ -115,11 +129,17 @@ pub enum PodVerb {
         new_keys: bool,
     },
     /// Adopt the bundle that `provision` printed
+    ///
+    /// Works whether the pod runs or not. A pod that had an owner before keeps its contacts and
+    /// accounts, and uses its new keys and addresses after a restart.
     Adopt {
         /// Bundle: the text itself, `@FILE`, or `-` for standard input
         bundle: String,
     },
     /// Run the pod in the foreground until SIGTERM or SIGINT
+    ///
+    /// Each change of Tor and of the onion services is printed as one line. Under systemd the pod
+    /// reports when it is ready.
     Run,
     /// Show the status of the running pod
     Status,
@@ -144,6 +164,8 @@ pub enum PodVerb {
         yes: bool,
     },
     /// Restore a sealed backup into an empty data folder
+    ///
+    /// Devices that have seen a later state of the pod refuse it until `pod reconcile`.
     Restore {
         /// Backup file that `pod backup` wrote
         #[arg(value_hint = ValueHint::FilePath)]

@@ -13,6 +13,9 @@ const MAX_LISTED: i64 = 200;
 #[derive(Debug, Subcommand)]
 pub enum MessageVerb {
     /// Send a message to a contact
+    ///
+    /// The pod delivers the message even if this command ends. It is reported as delivered when the
+    /// contact's pod has stored it, or as expired after 21 days.
     Send(SendMessage),
     /// List the messages exchanged with a contact
     List {
@@ -26,6 +29,8 @@ pub enum MessageVerb {
         before: Option<u64>,
     },
     /// Print messages as they arrive, until interrupted
+    ///
+    /// A broken connection to the pod is repaired without losing messages.
     Watch {
         /// Only messages of this contact: their name, or the beginning of their id
         contact: Option<String>,
@@ -44,12 +49,16 @@ pub enum MessageVerb {
     },
     /// Import messages that a contact exported: the file, or the texts of its QR codes, one per
     /// line in any order
+    ///
+    /// Messages that were received before are counted and not shown again.
     Import {
         /// The file, or `-` for standard input
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
     /// Mark the messages of a contact as read
+    ///
+    /// The contact does not learn that messages were read.
     Read {
         /// Their name, or the beginning of their id
         contact: String,

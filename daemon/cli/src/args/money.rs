@@ -25,6 +25,8 @@ pub enum AccountVerb {
         account: Option<String>,
     },
     /// Import an account map from another device, so that this device can check its addresses
+    ///
+    /// The map is checked before it is kept. Compare the first address with the other device.
     Import {
         /// Account map that `account export` printed: `@FILE`, or `-` for standard input
         map: String,
@@ -128,6 +130,8 @@ pub enum PaymentVerb {
         payment: String,
     },
     /// Cancel a draft and release its coins
+    ///
+    /// Only drafts can be cancelled: a signed payment may already be in the network.
     Cancel {
         /// Id of the payment
         payment: String,

@@ -10,15 +10,22 @@ use super::duration::seconds;
 #[derive(Debug, Subcommand)]
 pub enum ContactVerb {
     /// Create an invite; the first person to use it may ask to become a contact
+    ///
+    /// Send the invite through a channel that nobody else reads: whoever uses it first is the one
+    /// who asks. With relays, the two of you need not be online at the same time.
     Invite(NewInvite),
     /// List invites
     Invites,
     /// Cancel an invite, so that nobody can use it any more
+    ///
+    /// A person who has used the invite before is not affected; decline them with `contact remove`.
     Cancel {
         /// Id of the invite, or the beginning of it
         invite: String,
     },
     /// Accept somebody's invite
+    ///
+    /// You are contacts once the other person has confirmed. Your pod waits for that for 30 days.
     Accept {
         /// Invite: the text itself, `@FILE`, or `-` for standard input
         invite: String,
@@ -33,6 +40,9 @@ pub enum ContactVerb {
         timeout: u64,
     },
     /// Confirm the person who used your invite; you are contacts from then on
+    ///
+    /// Compare safety numbers afterwards, with `contact safety` and `contact verify`: an invite may
+    /// have been used by somebody else who saw its text.
     Confirm {
         /// Their name, or the beginning of their id
         contact: String,
@@ -52,6 +62,9 @@ pub enum ContactVerb {
         name: String,
     },
     /// Show the safety number to compare with a contact, which reveals a third party between you
+    ///
+    /// The number follows from the identities of both. Compare it in person or by telephone, or
+    /// scan the QR code.
     Safety {
         /// Their name, or the beginning of their id
         contact: String,
@@ -74,6 +87,9 @@ pub enum ContactVerb {
         contact: String,
     },
     /// Block a contact: nothing they send is accepted
+    ///
+    /// The contact is not informed. What they send meanwhile arrives after `contact unblock`, unless
+    /// it has expired by then.
     Block {
         /// Their name, or the beginning of their id
         contact: String,
@@ -109,6 +125,8 @@ pub enum ContactVerb {
         file: Option<PathBuf>,
     },
     /// Delete a contact and all messages, or decline somebody who asks
+    ///
+    /// To become contacts again, one of you must invite the other.
     Remove {
         /// Their name, or the beginning of their id
         contact: String,
@@ -155,6 +173,9 @@ pub enum ProfileVerb {
         name: String,
     },
     /// Set how contacts reach your pod
+    ///
+    /// With `relays` your pod's address is on no card and in no invite, and invites that contained
+    /// it end.
     SetReach {
         /// How contacts reach it
         way: Way,

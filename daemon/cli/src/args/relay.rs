@@ -6,6 +6,9 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub enum RelayVerb {
     /// Add a relay, which holds messages for you while your pod is offline
+    ///
+    /// Up to three relays are used at a time; further ones are spares. A relay that is unreachable
+    /// for too long, or withholds messages, is replaced by a spare.
     Add {
         /// Address of the relay as its operator gives it: `/onion3/…:4001/p2p/…`
         place: String,
@@ -17,6 +20,8 @@ pub enum RelayVerb {
         token: Option<String>,
     },
     /// Remove a relay
+    ///
+    /// Contacts are informed of the change with the next message to them.
     Remove {
         /// Name or address of the relay
         relay: String,
@@ -27,6 +32,9 @@ pub enum RelayVerb {
     Status,
     /// Run a relay on this machine until SIGTERM or SIGINT; --data-dir names its folder, which is
     /// created
+    ///
+    /// The first run creates the relay's keys. Each change of Tor and of the onion service is
+    /// printed as one line.
     Run,
     /// Print the address of the relay in this folder, for people who want to use it
     Place,

@@ -32,6 +32,8 @@ pub(super) fn place(context: &Context) -> Result<Answer, Failure> {
 
 /// Prints the counters of the relay that runs in this folder.
 ///
+/// Anyone who can read the socket's folder may ask: the counters name nobody.
+///
 /// # Errors
 /// No relay runs there, or its answer is not understood.
 pub(super) async fn metrics(context: &Context) -> Result<Answer, Failure> {

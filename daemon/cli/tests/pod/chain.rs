@@ -1,4 +1,5 @@
-//! bitcoind away, silent, restarted, on another network, on another chain; reorganisations; a mempool that forgets.
+//! bitcoind stopped, hanging, restarted, of another network, on another chain; reorganisations; a
+//! mempool that loses transactions.
 
 use autonomy_testnet::{
     bitcoind::Bitcoind,
@@ -69,8 +70,8 @@ fn refused_bitcoind_login_is_reported() {
         format!("[bitcoind]\nurl = {}\nuser = \"me\"\npassword = \"hunter2\"\n", json!(node.rpc_url()));
     home.settings(&section);
     home.start();
-    let told = home.away("login")["chain"]["detail"].to_string();
-    assert!(!told.contains("hunter2"), "{told}");
+    let reported = home.away("login")["chain"]["detail"].to_string();
+    assert!(!reported.contains("hunter2"), "{reported}");
     home.kill();
     home.settings(&section.replace("password", "# password"));
     assert!(home.failure(&["pod", "run"]).contains("log in"), "half a login is none");
@@ -93,8 +94,8 @@ fn bitcoind_of_another_network_or_chain_changes_nothing() {
     home.kill();
     home.point_at(elsewhere.bitcoind().unwrap());
     home.start();
-    let told = home.away("another chain");
-    assert!(told["chain"]["height"].as_u64().unwrap() >= height, "{told}");
+    let reported = home.away("another chain");
+    assert!(reported["chain"]["height"].as_u64().unwrap() >= height, "{reported}");
     assert_eq!(home.balance("confirmed_sat"), 50_000);
     drop(elsewhere);
     home.kill();
@@ -115,7 +116,7 @@ fn reorganisation_and_mempool_eviction_are_followed() {
     home.wait_for_balance("confirmed_sat", 70_000);
     node.reorg(1).unwrap();
     home.wait_for_balance("unconfirmed_sat", 70_000);
-    // A node that forgets its mempool and is told of the payment again.
+    // A node that forgets its mempool and gets the payment again.
     let raw = node.rpc().call("getrawtransaction", &json!([txid])).unwrap();
     node.kill();
     node.restart().unwrap();
@@ -139,11 +140,11 @@ fn replaced_payment_counts_once() {
     home.wait_for_balance("unconfirmed_sat", 90_000);
     let dearer = miner.call("bumpfee", &json!([txid, {"fee_rate": 30}])).unwrap()["txid"].clone();
     let path = format!("/v1/accounts/{}/history", account.id);
-    let told = clock::wait_until(TEST_TIMEOUT, || {
+    let reported = clock::wait_until(TEST_TIMEOUT, || {
         let entries = home.get(&path)["entries"].clone();
         entries.as_array().is_some_and(|entries| entries.len() == 1 && entries[0]["txid"] == dearer)
     });
-    assert!(told.is_ok(), "{}", home.get(&path));
+    assert!(reported.is_ok(), "{}", home.get(&path));
     assert_eq!(home.balance("total_sat"), 90_000);
     node.mine(1).unwrap();
     home.wait_for_balance("confirmed_sat", 90_000);
@@ -182,8 +183,8 @@ fn too_deep_reorganisation_changes_nothing_and_recovers() {
     for _ in 0..161 {
         node.rpc().call("generateblock", &json!([outside, []])).unwrap();
     }
-    let told = home.away("Nothing is changed");
-    assert_eq!(told["chain"]["height"], fork + 159, "{told}");
+    let reported = home.away("Nothing is changed");
+    assert_eq!(reported["chain"]["height"], fork + 159, "{reported}");
     assert_eq!(home.balance("confirmed_sat"), 60_000);
     home.cut();
     home.away("another chain");

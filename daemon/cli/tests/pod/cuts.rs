@@ -1,5 +1,5 @@
-//! Power cuts in the midst of a session: after each one, whatever was acknowledged is as it was told, and a request
-//! that got no answer can be repeated and is done once.
+//! Power cuts in the middle of a session: after each one, everything acknowledged is as it was
+//! reported, and a request without an answer can be repeated and is carried out once.
 
 use std::{thread, time::Duration};
 
@@ -63,7 +63,7 @@ fn account_is_made_once_across_power_cuts() {
         let accounts = home.get("/v1/accounts");
         let accounts: Vec<Account> = as_type(accounts["accounts"].clone());
         assert_eq!(accounts.len(), number + 1);
-        assert!(accounts.contains(&account), "as it was told");
+        assert!(accounts.contains(&account), "as it was reported");
     }
     let expected: Vec<u64> = (0..indices.len() as u64).collect();
     assert_eq!(indices, expected, "no number is offered twice");

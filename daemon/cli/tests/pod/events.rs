@@ -1,4 +1,4 @@
-//! The event stream: live, broken off, resumed, and ended with the pod.
+//! The event stream: live, interrupted, resumed, and ended with the pod.
 
 use autonomy_testnet::clock;
 

@@ -1,4 +1,4 @@
-//! A machine with a pod and a device that speak by the pod's socket.
+//! A machine with a pod and a device that connects through the pod's socket.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Requests written by hand, so that they can be as wrong as they like.
+//! HTTP requests written byte by byte, so that they can be malformed in any way.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,4 +1,5 @@
-//! A pod that is killed, ended, copied, damaged, and runs out of room: what it acknowledged is there again.
+//! A pod that is killed, stopped, backed up, damaged, or without disk space keeps what it
+//! acknowledged.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! A real pod process against a real bitcoind: killed, starved, misled and lied to. Tor never starts here: the pod's
+//! A real pod process against a real bitcoind: killed, without disk space, given wrong data. Tor never starts here: the pod's
 //! Unix socket serves the same routes, and must work without it.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

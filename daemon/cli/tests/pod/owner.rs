@@ -1,4 +1,4 @@
-//! The owner's device, as far as these stories need one: it answers offers and signs drafts.
+//! The owner's device as far as these tests need one: it answers offers and signs drafts.
 
 use autonomy_api::{Account, AccountOffer, Payment, PaymentState};
 use autonomy_testnet::{bitcoind::Bitcoind, clock};

@@ -1,4 +1,4 @@
-//! A relay as the program runs it.
+//! `autonomy relay run` as a process.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod process;

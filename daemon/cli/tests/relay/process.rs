@@ -1,4 +1,4 @@
-//! A relay as a process of its own, on a private Tor network: found, used, stopped, and found again.
+//! A relay process on a private Tor network: started, used, stopped, and started again.
 
 use std::{
     fs,
@@ -171,10 +171,10 @@ impl User {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn relay_keeps_frames_across_a_restart() {
     let mut process = Process::new();
-    let told = process.json(&["relay", "place"])["place"].as_str().unwrap().to_owned();
+    let reported = process.json(&["relay", "place"])["place"].as_str().unwrap().to_owned();
     let mut lines = process.start();
     let said = event(&mut lines, "place")["place"].as_str().unwrap().to_owned();
-    assert_eq!(said, told, "the key stays");
+    assert_eq!(said, reported, "the key stays");
     let key = fs::metadata(process.dir().join("relay.key")).unwrap();
     assert_eq!((key.len(), key.permissions().mode() & 0o777), (64, 0o600));
     event(&mut lines, "service");

@@ -20,7 +20,7 @@ use crate::{
 };
 use autonomy_api::{Direction, File, FileState, Files, Id, OfferFile};
 
-/// One file is told in 600 bytes, a contact has 64.
+/// One file takes 600 bytes, a contact has 64.
 const MAX_FILES: usize = 128 * 1024;
 /// Bytes of one piece: 40 chunks of 11,500 are 460,000.
 const PIECE: usize = MAX_LOADED as usize * CHUNK_LEN as usize;
@@ -55,7 +55,7 @@ pub enum FileError {
     Hash {
         /// What came.
         found: String,
-        /// What its sender told.
+        /// What its sender reported.
         expected: String,
     },
     /// It is not here yet, or no longer.
@@ -69,9 +69,9 @@ impl Mailbox<'_> {
     /// # Errors
     /// The call's own, or [`Distrust::Mail`](crate::Distrust::Mail).
     pub async fn files(&self, contact: &str) -> Result<Vec<File>, DeviceError> {
-        let told: Files =
+        let reported: Files =
             self.send(Call::get(format!("/v1/contacts/{}/files", id(contact)?), MAX_FILES)).await?;
-        told.files.into_iter().map(check::file).collect()
+        reported.files.into_iter().map(check::file).collect()
     }
 
     /// One of them.
@@ -80,9 +80,9 @@ impl Mailbox<'_> {
     /// See [`Mailbox::files`].
     pub async fn file(&self, contact: &str, file: &str) -> Result<File, DeviceError> {
         let path = format!("/v1/contacts/{}/files/{}", id(contact)?, id(file)?);
-        let told: File = self.send(Call::get(path, MAX_FILES)).await?;
-        check::same("file", file, &told.id)?;
-        check::file(told)
+        let reported: File = self.send(Call::get(path, MAX_FILES)).await?;
+        check::same("file", file, &reported.id)?;
+        check::file(reported)
     }
 
     /// Gives a file up, and forgets it.
@@ -144,9 +144,9 @@ impl Mailbox<'_> {
 
     async fn load(&self, contact: &str, file: &str, first: u32, piece: Vec<u8>) -> Result<File, DeviceError> {
         let path = format!("/v1/contacts/{}/files/{}/chunks?first={first}", id(contact)?, id(file)?);
-        let told: File = self.send(Call::put_bytes(path, Bytes::from(piece), MAX_FILES)).await?;
-        check::same("file", file, &told.id)?;
-        check::file(told)
+        let reported: File = self.send(Call::put_bytes(path, Bytes::from(piece), MAX_FILES)).await?;
+        check::same("file", file, &reported.id)?;
+        check::file(reported)
     }
 
     /// Fetches a file that has arrived, compares it with its hash, and puts it at `path`, where nothing may lie.

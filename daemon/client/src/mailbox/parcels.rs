@@ -56,8 +56,8 @@ impl Mailbox<'_> {
     /// See [`Mailbox::status`].
     pub async fn import_card(&self, card: &VCard) -> Result<Contact, DeviceError> {
         let body = ImportCard { vcard: card.clone() };
-        let told: Contact = self.send(Call::post("/v1/vcards", &body, MAX_SMALL)).await?;
-        check::same("contact", &card.root.to_string(), &told.identity)?;
-        check::contact(self.own.as_ref(), told)
+        let reported: Contact = self.send(Call::post("/v1/vcards", &body, MAX_SMALL)).await?;
+        check::same("contact", &card.root.to_string(), &reported.identity)?;
+        check::contact(self.own.as_ref(), reported)
     }
 }

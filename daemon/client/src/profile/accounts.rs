@@ -61,16 +61,18 @@ impl Profile {
     }
 
     /// One account.
+    #[must_use]
     pub fn account(&self, id: &AccountId) -> Option<&HeldAccount> {
         self.accounts.get(id)
     }
 
     /// Ceremonies that were interrupted between dealing and completion.
+    #[must_use]
     pub fn pending_accounts(&self) -> &[PendingAccount] {
         &self.pending
     }
 
-    /// Remembers what was dealt, **before** the pod is told: if its answer is lost, the account can still be found.
+    /// Remembers what was dealt, **before** the pod gets it: if its answer is lost, the account can still be found.
     ///
     /// # Errors
     /// When it cannot be written.

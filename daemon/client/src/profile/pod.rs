@@ -90,11 +90,13 @@ impl PodLink {
     }
 
     /// The pod's Ed25519 key.
+    #[must_use]
     pub fn pod_key(&self) -> PublicKey {
         self.pod_key
     }
 
     /// Whose pod it is.
+    #[must_use]
     pub fn root(&self) -> RootPublic {
         self.root
     }
@@ -108,41 +110,49 @@ impl PodLink {
     }
 
     /// The key in the address of the app onion.
+    #[must_use]
     pub fn app_onion(&self) -> &[u8; 32] {
         &self.row.app_onion
     }
 
     /// This device's key to the descriptor of the app onion.
+    #[must_use]
     pub fn descriptor_secret(&self) -> &[u8; 32] {
         &self.row.descriptor_secret
     }
 
     /// The pod's Bitcoin network.
+    #[must_use]
     pub fn network(&self) -> Network {
         self.network
     }
 
     /// Which life the onion addresses are in.
+    #[must_use]
     pub fn onion_epoch(&self) -> u64 {
         self.row.onion_epoch
     }
 
     /// Epoch of the certificates.
+    #[must_use]
     pub fn epoch(&self) -> u64 {
         self.row.epoch
     }
 
     /// What the pod contributed to R in its request.
+    #[must_use]
     pub fn entropy(&self) -> Option<&[u8; 32]> {
         self.row.entropy.as_ref()
     }
 
     /// What the owner calls the pod.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.row.name
     }
 
     /// How far this device may go.
+    #[must_use]
     pub fn access(&self) -> Access {
         match self.row.access {
             3 => Access::Full,
@@ -154,6 +164,7 @@ impl PodLink {
 
 impl Profile {
     /// The pod this device belongs to.
+    #[must_use]
     pub fn pod(&self) -> Option<&PodLink> {
         self.pod.as_ref()
     }
@@ -182,11 +193,13 @@ impl Profile {
     }
 
     /// x25519 key that grants to this device are sealed to.
+    #[must_use]
     pub fn sealing_secret(&self) -> &[u8; 32] {
         &self.identity.sealing_secret
     }
 
     /// The descriptor key a provisioning device gives itself.
+    #[must_use]
     pub fn own_descriptor_secret(&self) -> &[u8; 32] {
         &self.identity.descriptor_secret
     }

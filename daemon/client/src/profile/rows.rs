@@ -61,6 +61,7 @@ impl IdentityRow {
 const USUAL_LEN: usize = 4_096;
 
 /// The change that writes a value.
+#[expect(clippy::expect_used, reason = "rows are plain values, written to memory")]
 pub(super) fn put(key: impl Into<Vec<u8>>, value: &impl Serialize) -> RowChange {
     let mut bytes = SecretWriter::with_capacity(USUAL_LEN);
     bytes.push(VERSION);
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_reads_back_and_what_a_newer_program_wrote_is_named() {
+    fn rows_round_trip_and_newer_versions_are_named() {
         let change = put(EPOCH, &7_u64);
         let mut value = change.value.unwrap().to_vec();
         assert_eq!(take(&rows(EPOCH, value.clone()), EPOCH), Ok(Some(7_u64)));
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_behind_a_prefix_is_not_told() {
+    fn id_of_a_row_is_not_printed() {
         let key = key(ACCOUNT, &[0xab; 16]);
         let fault = take_all::<u64>(&rows(&key, vec![VERSION, 0xff]), ACCOUNT).unwrap_err();
         assert_eq!(fault, RowFault::new("account"));
@@ -155,7 +156,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_reading_panic(bytes: Vec<u8>) {
+        fn reading_never_panics(bytes: Vec<u8>) {
             let _ = take::<IdentityRow>(&rows(IDENTITY, bytes), IDENTITY);
         }
     }

@@ -1,4 +1,4 @@
-//! The making of an account, honest, hostile and interrupted.
+//! Creating an account with an honest pod, with a hostile one, and with interruptions.
 
 use autonomy_api::{AccountOffer, offer_message};
 use autonomy_client::{AccountWish, DeviceError, Distrust};
@@ -17,7 +17,7 @@ use crate::world::{Hand, World, now};
 async fn any_two_decks_of_a_new_account_give_the_recovery_key() {
     let mut world = World::new().await;
     let made = world.account().await;
-    assert_eq!(world.device.accounts().await.unwrap()[0].told.descriptor, made.map.descriptor());
+    assert_eq!(world.device.accounts().await.unwrap()[0].reported.descriptor, made.map.descriptor());
     let expected = made.map.key(&MemberLabel::R).unwrap().xpub().public_key.serialize();
     let decks: Vec<Deck> = made
         .decks
@@ -168,7 +168,7 @@ async fn account_with_lost_completion_is_recovered() {
     let accounts = world.device.accounts().await.unwrap();
     assert!(accounts[0].verified, "the pod has it, so the device keeps it");
     assert!(world.device.profile.pending_accounts().is_empty());
-    let decks = std::fs::read_dir(world.files().join("decks").join(&accounts[0].told.id)).unwrap();
+    let decks = std::fs::read_dir(world.files().join("decks").join(&accounts[0].reported.id)).unwrap();
     assert_eq!(decks.count(), 3, "its decks are still there");
 }
 
@@ -184,7 +184,7 @@ async fn ceremony_that_never_reached_the_pod_leaves_no_decks() {
     for folder in std::fs::read_dir(world.files().join("decks")).unwrap() {
         assert_eq!(std::fs::read_dir(folder.unwrap().path()).unwrap().count(), 0);
     }
-    assert_eq!(world.account().await.told.account_index, 1, "the first index is burnt");
+    assert_eq!(world.account().await.reported.account_index, 1, "the first index is burnt");
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn invalid_names_are_refused_before_an_offer_is_used() {
         let error = world.device.create_account(&wish, now()).await.unwrap_err();
         assert!(matches!(error, DeviceError::Decks(_)), "{error}");
     }
-    assert_eq!(world.account().await.told.account_index, 0, "no index was used up");
+    assert_eq!(world.account().await.reported.account_index, 0, "no index was used up");
     let error = world.device.create_account(&World::wish(), now()).await.unwrap_err();
     assert!(matches!(error, DeviceError::NameTaken { .. }), "{error}");
 }

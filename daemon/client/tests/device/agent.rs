@@ -1,4 +1,4 @@
-//! The agent: a proxy that adds nothing and ends by itself.
+//! The agent: a proxy that adds nothing to answers and ends by itself.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -110,11 +110,11 @@ async fn agent_ends_when_idle_and_at_once_when_stopped() {
     idle.running.await.unwrap().unwrap();
     assert!(!idle.socket.exists());
 
-    let told = agent(&world, Link::ready(Transport::socket(&world.socket)), LONG);
-    through(&mut world, &told);
+    let reported = agent(&world, Link::ready(Transport::socket(&world.socket)), LONG);
+    through(&mut world, &reported);
     let _stream = world.device.pod.events(Some(0), true).await.unwrap();
     start::stop(world.device.pod.transport()).await.unwrap();
-    told.running.await.unwrap().unwrap();
+    reported.running.await.unwrap().unwrap();
 }
 
 #[tokio::test]

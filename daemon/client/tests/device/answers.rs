@@ -1,6 +1,6 @@
-//! Answers that are no answers: too long, too deep, misshapen, out of date, from somebody else.
+//! Answers that must be refused: too long, too deep, of a wrong shape, outdated, from another pod.
 
-use autonomy_client::{CallError, DeviceError, Distrust, Profile, profile::Birth};
+use autonomy_client::{CallError, DeviceError, Distrust, Profile, profile::NewProfile};
 use serde_json::json;
 
 use crate::world::{Hand, World, key};
@@ -21,10 +21,10 @@ async fn lower_state_epoch_is_refused_by_later_commands_too() {
     world.change("GET", "/v1/status", move |status| status["state_epoch"] = json!(seen - 1));
     let mut world = world.reopen().await;
     let error = world.device.status().await.unwrap_err();
-    let DeviceError::Distrust(Distrust::OlderState { seen: remembered, told }) = error else {
+    let DeviceError::Distrust(Distrust::OlderState { seen: remembered, reported }) = error else {
         panic!("{error}")
     };
-    assert_eq!((remembered, told), (seen, seen - 1));
+    assert_eq!((remembered, reported), (seen, seen - 1));
 }
 
 #[tokio::test]
@@ -96,8 +96,8 @@ async fn permanently_broken_connection_is_reported() {
 #[tokio::test]
 async fn device_without_a_pod_trusts_no_answer() {
     let mut world = World::new().await;
-    let birth = Birth { name: "stranger".into(), auth_seed: None, payment_seed: None };
-    world.device.profile = Profile::create(&world.dir.path().join("other"), &key(), birth).unwrap();
+    let new_profile = NewProfile { name: "stranger".into(), auth_seed: None, payment_seed: None };
+    world.device.profile = Profile::create(&world.dir.path().join("other"), &key(), new_profile).unwrap();
     assert!(matches!(world.device.status().await, Err(DeviceError::NoPod)));
 }
 

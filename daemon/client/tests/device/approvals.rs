@@ -1,4 +1,4 @@
-//! Approvals whose answers get lost, or lie: once P has signed, nothing may read as "try again".
+//! Approvals with lost or false answers: once P has signed, no result may suggest to try again.
 
 use std::time::Duration;
 

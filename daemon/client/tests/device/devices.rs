@@ -1,6 +1,8 @@
 //! A further device: it requests access, is added, checks what it sees, and cannot pay.
 
-use autonomy_client::{Device, DeviceError, PodClient, Profile, ProvisionError, Transport, profile::Birth};
+use autonomy_client::{
+    Device, DeviceError, PodClient, Profile, ProvisionError, Transport, profile::NewProfile,
+};
 use autonomy_messaging::Access;
 use autonomy_wallet::{
     account::{AccountMap, Birthday, MapKind, Member, MemberLabel, Plan},
@@ -11,8 +13,8 @@ use autonomy_wallet::{
 use crate::world::{World, key, now};
 
 fn newcomer(world: &World) -> Profile {
-    let birth = Birth { name: "laptop".into(), auth_seed: None, payment_seed: None };
-    Profile::create(&world.dir.path().join("laptop"), &key(), birth).unwrap()
+    let new_profile = NewProfile { name: "laptop".into(), auth_seed: None, payment_seed: None };
+    Profile::create(&world.dir.path().join("laptop"), &key(), new_profile).unwrap()
 }
 
 #[tokio::test]
@@ -75,9 +77,10 @@ async fn grant_holds_newest_maps_and_names_omitted_ones() {
 async fn each_device_gets_its_own_descriptor_key_until_none_left() {
     let mut world = World::new().await;
     for number in 0..4 {
-        let birth = Birth { name: format!("device {number}"), auth_seed: None, payment_seed: None };
+        let new_profile =
+            NewProfile { name: format!("device {number}"), auth_seed: None, payment_seed: None };
         let dir = world.dir.path().join(format!("d{number}"));
-        let request = Profile::create(&dir, &key(), birth).unwrap().device_request().unwrap();
+        let request = Profile::create(&dir, &key(), new_profile).unwrap().device_request().unwrap();
         world.device.let_in(&request, None, Access::Minimal, now()).await.unwrap();
     }
     assert!(world.device.pod.devices().await.unwrap().spare_descriptor_keys.is_empty());
@@ -91,8 +94,8 @@ async fn foreign_or_altered_grant_is_refused_without_effect() {
     let mut world = World::new().await;
     let request = newcomer(&world).device_request().unwrap();
     let let_in = world.device.let_in(&request, None, Access::Limited, now()).await.unwrap();
-    let birth = Birth { name: "other".into(), auth_seed: None, payment_seed: None };
-    let mut other = Profile::create(&world.dir.path().join("other"), &key(), birth).unwrap();
+    let new_profile = NewProfile { name: "other".into(), auth_seed: None, payment_seed: None };
+    let mut other = Profile::create(&world.dir.path().join("other"), &key(), new_profile).unwrap();
     assert!(matches!(other.join(&let_in.grant, now()), Err(ProvisionError::Answer(_))));
     assert!(matches!(other.join(&request, now()), Err(ProvisionError::Text(_))));
     assert!(other.pod().is_none());

@@ -1,5 +1,5 @@
 //! A device and its pod. The pod is the real one (node, driver, store, routes) behind a Unix socket; between the two
-//! sits whoever the story needs: nobody, or a hand that changes answers on their way.
+//! is a proxy that passes answers on or changes them, as the test needs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 

@@ -1,4 +1,4 @@
-//! What is carried by hand: a pod that packs or counts falsely is not believed.
+//! Parcels and cards: a pod that packs or counts them wrongly is refused.
 
 use autonomy_api::{ContactState, NewInvite};
 use autonomy_messaging::{
@@ -25,8 +25,8 @@ async fn invite_exports_as_parcel_with_all_frames() {
     let invite = mailbox.invite(&NewInvite::default()).await.unwrap();
     let parcel = mailbox.export_invite(&invite.id).await.unwrap();
     assert_eq!(parcel.entries().len(), 1);
-    let told = mailbox.import_parcel(&parcel).await.unwrap();
-    assert_eq!((told.opened, told.refused), (0, 1), "it is for somebody else");
+    let reported = mailbox.import_parcel(&parcel).await.unwrap();
+    assert_eq!((reported.opened, reported.refused), (0, 1), "it is for somebody else");
     for count in [1, u32::MAX] {
         world.honest();
         world.change("POST", "/v1/parcels", move |answer| answer["opened"] = json!(count));
@@ -58,8 +58,8 @@ async fn exported_card_must_be_the_contacts() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
     let contact = joining(&world).await;
-    let told = mailbox.export_card(&contact).await.unwrap();
-    assert_eq!((told.name.as_str(), told.root.to_string()), ("Bob", contact.identity.clone()));
+    let reported = mailbox.export_card(&contact).await.unwrap();
+    assert_eq!((reported.name.as_str(), reported.root.to_string()), ("Bob", contact.identity.clone()));
     let another = card(78).to_text().into_bytes();
     for (field, bytes) in
         [("identity", another), ("text", b"\xff".to_vec()), ("text", b"BEGIN:VCARD".to_vec())]

@@ -1,4 +1,4 @@
-//! Payments: what was checked is what is signed, and nothing else.
+//! Payments: the device signs what it checked, and nothing else.
 
 use autonomy_api::{AccountKind, PaymentState};
 use autonomy_client::{AccountWish, CheckedDraft, DeviceError, Distrust};

@@ -1,4 +1,5 @@
-//! Contacts, messages, relays and files: what a pod tells of people is held against their identities and the rules.
+//! Contacts, messages, relays and files: the pod's answers are checked against identities and
+//! rules.
 
 use autonomy_api::{
     AcceptInvite, AddRelay, Contact, ContactState, Direction, File, FileState, InviteState, NewInvite, Reach,
@@ -163,7 +164,7 @@ async fn contact_change_must_be_complete() {
 }
 
 /// A conversation as a pod could tell it.
-fn told(change: impl Fn(&mut Value)) -> Vec<u8> {
+fn reported(change: impl Fn(&mut Value)) -> Vec<u8> {
     let mut messages = json!([
         {"number": 1, "direction": "incoming", "at": 1, "state": "received", "kind": "text", "text": "hi"},
         {"number": 4, "direction": "outgoing", "at": 2, "state": "delivered", "settled_at": 3, "kind": "file",
@@ -176,24 +177,24 @@ fn told(change: impl Fn(&mut Value)) -> Vec<u8> {
 #[tokio::test]
 async fn conversation_out_of_order_is_refused() {
     let changes: [(&str, Change); 8] = [
-        ("order", |told| told[0]["number"] = json!(4)),
-        ("order", |told| told[1]["number"] = json!(10)),
-        ("length", |told| *told = json!(vec![told[0].clone(); 6])),
-        ("state", |told| told[0]["state"] = json!("delivered")),
-        ("content", |told| told[0]["kind"] = json!("receipt")),
-        ("content", |told| told[1]["text"] = json!("and this")),
-        ("text", |told| told[0]["text"] = json!("x".repeat(16_385))),
-        ("file name", |told| told[1]["file"]["name"] = json!("../../.ssh/authorized_keys")),
+        ("order", |reported| reported[0]["number"] = json!(4)),
+        ("order", |reported| reported[1]["number"] = json!(10)),
+        ("length", |reported| *reported = json!(vec![reported[0].clone(); 6])),
+        ("state", |reported| reported[0]["state"] = json!("delivered")),
+        ("content", |reported| reported[0]["kind"] = json!("receipt")),
+        ("content", |reported| reported[1]["text"] = json!("and this")),
+        ("text", |reported| reported[0]["text"] = json!("x".repeat(16_385))),
+        ("file name", |reported| reported[1]["file"]["name"] = json!("../../.ssh/authorized_keys")),
     ];
     let world = World::new().await;
     let contact = "00".repeat(16);
     let mailbox = world.device.mailbox();
-    world.hand("GET", "/messages", Hand::Answer(told(|_| {})));
+    world.hand("GET", "/messages", Hand::Answer(reported(|_| {})));
     let messages = mailbox.messages(&contact, Some(10), 5).await.unwrap();
     assert_eq!(messages.iter().map(|message| message.number).collect::<Vec<_>>(), [1, 4]);
     for (field, change) in changes {
         world.honest();
-        world.hand("GET", "/messages", Hand::Answer(told(change)));
+        world.hand("GET", "/messages", Hand::Answer(reported(change)));
         assert_distrusted(mailbox.messages(&contact, Some(10), 5).await, field);
     }
 }

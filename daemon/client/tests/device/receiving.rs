@@ -1,4 +1,4 @@
-//! Receive addresses: derived here again, or not shown.
+//! Receive addresses are shown only if the device derives the same ones.
 
 use autonomy_client::{DeviceError, Distrust};
 use autonomy_wallet::account::Keychain;

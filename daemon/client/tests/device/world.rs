@@ -1,4 +1,4 @@
-//! A pod at a socket, a hand between, a chain fed by hand, and a device.
+//! A pod at a socket, a proxy in between that can change answers, a simulated chain, and a device.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use autonomy_api::{AccountKind, NewPayment};
-use autonomy_client::{AccountWish, Device, NewAccount, PodClient, Profile, Transport, profile::Birth};
+use autonomy_client::{AccountWish, Device, NewAccount, PodClient, Profile, Transport, profile::NewProfile};
 use autonomy_daemon::{
     chain::NoChain,
     driver::{self, Handle},
@@ -166,8 +166,8 @@ pub(crate) fn key() -> Unlock {
     Unlock::key([7; 32])
 }
 
-fn owner() -> Birth {
-    Birth {
+fn owner() -> NewProfile {
+    NewProfile {
         name: "phone".into(),
         auth_seed: Some(AuthSeed::from_bytes(&[1; 32])),
         payment_seed: Some(Seed::from_entropy(&[3; 32]).unwrap()),

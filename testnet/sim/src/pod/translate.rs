@@ -105,6 +105,7 @@ fn command(command: Command) -> node::Command {
 }
 
 /// One about contacts, messages, files or relays.
+#[expect(clippy::expect_used, reason = "a plain file name; as long as a message may be")]
 fn mail_command(command: Command) -> Mail {
     match command {
         Command::OfferFile { contact, content } => {

@@ -60,6 +60,8 @@ pub(super) fn connect(play: &Play<'_>) -> Result<(), DemoError> {
 }
 
 /// Measures cold connections, requests, and echoes of the same service for comparison.
+///
+/// The echo shows the network alone, so the cost of the pod is the difference.
 pub(super) fn measure_connections(play: &Play<'_>) -> Result<(), DemoError> {
     play.stage.step("connections measured", |step| {
         let (mut cold, mut warm, mut echo) = (Times::default(), Times::default(), Times::default());

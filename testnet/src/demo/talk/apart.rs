@@ -26,6 +26,8 @@ const COPIES: usize = 2;
 
 /// Alice invites while Bob is offline, Bob accepts while Alice is offline, Alice confirms while Bob
 /// is offline.
+///
+/// After each step the relays' counters prove that everything went through them.
 pub(super) fn become_contacts(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     let stage = cast.stage;
     let invite = stage.step("Bob off; Alice invites", |step| {
@@ -67,6 +69,8 @@ pub(super) fn become_contacts(cast: &mut Cast<'_>) -> Result<(), DemoError> {
 }
 
 /// Both compare the safety numbers that their devices show.
+///
+/// The device of one person shows the number as a QR code, and the other person enters its text.
 fn compare(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     let stage = cast.stage;
     let shown = safety(&cast.alice)?;
@@ -109,6 +113,8 @@ pub(in crate::demo) fn meet(cast: &mut Cast<'_>) -> Result<(), DemoError> {
 }
 
 /// They answer each other in turns, and two of three relays fail in the middle.
+///
+/// The last step reports how long it took from the start of a pod until everything was read.
 pub(super) fn converse(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     let mut reads = Times::default();
     for turn in 0..TURNS {
@@ -133,6 +139,8 @@ pub(super) fn converse(cast: &mut Cast<'_>) -> Result<(), DemoError> {
 
 /// Two relays fail with what Bob has just deposited there. Bob's pod does not learn of it, is
 /// offline for a while, and deposits the messages at the remaining relay when it is online again.
+///
+/// The relays that hold the frames are the ones that fail, which is the worst case.
 fn relays_die(cast: &mut Cast<'_>) -> Result<(), DemoError> {
     cast.stage.step("two relays die with what Bob left there", |step| {
         let before = cast.counted("deposits");

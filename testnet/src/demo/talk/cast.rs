@@ -118,6 +118,9 @@ impl<'a> Cast<'a> {
     /// Waits until `copies` relays have accepted something since `before`, and none has for a
     /// while: then everything is deposited. Adds to `step` how many frames there were, and when the
     /// last was accepted.
+    ///
+    /// Counters of relays are the only evidence: what a pod has left to send is not visible from
+    /// outside.
     pub(super) fn left_at_relays(&self, before: &[u64], copies: usize, step: &Step) -> Result<(), DemoError> {
         let started = clock::now();
         let (mut last, mut changed) = (before.to_vec(), started);

@@ -40,6 +40,9 @@ pub(super) fn gather(cast: &Cast<'_>) -> Result<(), DemoError> {
 }
 
 /// Measures messages one after the other, directly and through relays; then many at once.
+///
+/// For the second measurement Bob's pod is reached through relays only, which it tells its contacts
+/// first.
 pub(super) fn measure(cast: &mut Cast<'_>, burst: u32) -> Result<(), DemoError> {
     let stage = cast.stage;
     stage.step("one message after the other, both there", |step| one_by_one(cast, step))?;

@@ -22,7 +22,7 @@ use autonomy_node::{Answer, Caller, Command, Effect, Identity, Input, Node, Repl
 use rand::{SeedableRng as _, rngs::StdRng};
 
 /// A pod, and what its steps cost.
-pub(crate) struct Mind {
+pub(crate) struct BenchNode {
     pub(crate) node: Node,
     pub(crate) rows: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(crate) now: u64,
@@ -45,7 +45,7 @@ pub(crate) struct Cost {
     pub(crate) bytes: usize,
 }
 
-impl Mind {
+impl BenchNode {
     /// A pod that has an owner.
     pub(crate) fn adopted(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -53,20 +53,20 @@ impl Mind {
         let now = now() - 3_600;
         let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, now));
         let rows = rows.into_iter().filter_map(|row| Some((row.key, take(&mut *row.value?)))).collect();
-        let mut mind = Self { node, rows, now, calls: VecDeque::new(), answers: Vec::new(), rng };
-        let auth = AuthSeed::generate(&mut mind.rng);
+        let mut bench_node = Self { node, rows, now, calls: VecDeque::new(), answers: Vec::new(), rng };
+        let auth = AuthSeed::generate(&mut bench_node.rng);
         let terms = BundleTerms {
             pod_name: Name::new("home").unwrap(),
-            device_key: PublicKey::from(&SigningKey::generate(&mut mind.rng)),
-            descriptor_key: DescriptorSecret::generate(&mut mind.rng).public(),
+            device_key: PublicKey::from(&SigningKey::generate(&mut bench_node.rng)),
+            descriptor_key: DescriptorSecret::generate(&mut bench_node.rng).public(),
             epoch: 1,
             onion_epoch: 0,
             validity: Validity::lasting(now, 10 * 365 * 86_400),
         };
-        let request = mind.node.pod_request();
-        let bundle = Bundle::new(&auth, &request, terms).seal(&auth, &request, &mut mind.rng).to_text();
-        mind.ask(Command::Adopt(bundle)).unwrap();
-        mind
+        let request = bench_node.node.pod_request();
+        let bundle = Bundle::new(&auth, &request, terms).seal(&auth, &request, &mut bench_node.rng).to_text();
+        bench_node.ask(Command::Adopt(bundle)).unwrap();
+        bench_node
     }
 
     pub(crate) fn give(&mut self, input: Input) -> (Option<Reply>, Cost) {
@@ -142,7 +142,7 @@ pub(crate) struct Carried {
 }
 
 /// Carries the next call of `from` to `to`. Nobody is at the places in `gone`.
-pub(crate) fn carry(from: &mut Mind, to: &mut Mind, gone: &HashSet<Place>) -> Option<Carried> {
+pub(crate) fn carry(from: &mut BenchNode, to: &mut BenchNode, gone: &HashSet<Place>) -> Option<Carried> {
     let Call { id: call, place, request } = from.calls.pop_front()?;
     if gone.contains(&place) {
         let outcome = Err(Unreached { detail: "gone".into() });
@@ -156,7 +156,7 @@ pub(crate) fn carry(from: &mut Mind, to: &mut Mind, gone: &HashSet<Place>) -> Op
 }
 
 /// Lets seconds pass for both until neither has anything to say.
-fn settle(a: &mut Mind, b: &mut Mind, gone: &HashSet<Place>) {
+fn settle(a: &mut BenchNode, b: &mut BenchNode, gone: &HashSet<Place>) {
     for _ in 0..4 {
         a.wait(2);
         b.wait(2);
@@ -165,7 +165,7 @@ fn settle(a: &mut Mind, b: &mut Mind, gone: &HashSet<Place>) {
 }
 
 /// Makes the two contacts; gives the place of `b`.
-pub(crate) fn befriend(a: &mut Mind, b: &mut Mind, gone: &HashSet<Place>) {
+pub(crate) fn befriend(a: &mut BenchNode, b: &mut BenchNode, gone: &HashSet<Place>) {
     let Answer::Invite(invite) = a.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
         panic!("no invite")
     };
@@ -180,11 +180,11 @@ pub(crate) fn befriend(a: &mut Mind, b: &mut Mind, gone: &HashSet<Place>) {
 }
 
 /// Where a pod answers.
-pub(crate) fn place_of(mind: &mut Mind) -> Place {
-    let Answer::Invite(made) = mind.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
+pub(crate) fn place_of(bench_node: &mut BenchNode) -> Place {
+    let Answer::Invite(made) = bench_node.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
         panic!("no invite")
     };
     let invite = Invite::from_text(&made.text).unwrap();
-    mind.asks(Mail::CancelInvite(made.id.parse::<Id<8>>().unwrap().into()));
+    bench_node.asks(Mail::CancelInvite(made.id.parse::<Id<8>>().unwrap().into()));
     invite.address().place
 }
