@@ -1,4 +1,5 @@
 //! What a frame costs both ends and the place between them: sealing, opening, reading, and the rules of its queue.
+#![allow(clippy::expect_used, reason = "a measurement that cannot go on should stop")]
 
 use std::hint::black_box;
 

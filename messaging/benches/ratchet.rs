@@ -1,4 +1,5 @@
 //! What a session costs: in time, in bytes of a store, in bytes of a wire.
+#![allow(clippy::expect_used, reason = "a measurement that cannot go on should stop")]
 #![expect(clippy::print_stdout, reason = "figures in bytes are printed beside the times")]
 
 use std::collections::BTreeMap;

@@ -251,12 +251,6 @@ impl Outbox {
         self.incarnation
     }
 
-    /// What the contact has.
-    #[must_use]
-    pub fn acknowledged(&self) -> &Window {
-        &self.acked
-    }
-
     /// How a message is named for good; `None` when it does not wait.
     #[must_use]
     pub fn origin(&self, log: u64) -> Option<Origin> {

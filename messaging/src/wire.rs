@@ -161,7 +161,7 @@ pub enum Refusal {
     TooManyQueues,
     /// The place is under load: it wants this much work first.
     ///
-    /// With [`work`] the answer is a ticket for the same request.
+    /// With [`work()`] the answer is a ticket for the same request.
     #[error("the place asks for {bits} bits of work")]
     WorkNeeded {
         /// To be part of the hash.

@@ -1,5 +1,5 @@
 //! The seeds of the fuzzer, and whatever it found, as ordinary tests.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod support;
 

@@ -26,7 +26,7 @@ const _: () = assert!(LEAST_BITS + STEPS <= MAX_WORK_BITS);
 
 /// Decides about tickets. Keeps nothing: a challenge follows from a secret of the place and the time.
 ///
-/// Challenges change every [`CHALLENGE_PERIOD`] seconds, so work cannot be done in advance or sold on for long.
+/// Challenges change every ten minutes, so work cannot be done in advance or sold on for long.
 pub struct Pressure {
     /// Random at each start of the place.
     secret: Zeroizing<[u8; 32]>,

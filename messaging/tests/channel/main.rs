@@ -1,5 +1,5 @@
 //! Numbers, receipts, and what is sent when: the channel between two contacts, without its cryptography.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod courier;
 mod delivery;

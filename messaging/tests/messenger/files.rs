@@ -112,7 +112,7 @@ fn last_chunks_for_a_blocked_contact_are_refused() {
     world.command(BOB, Command::SetBlocked(alice, true));
     let transfer = offered.transfer;
     let load = || Command::LoadFile { contact: alice, transfer, first: 0, bytes: bytes.clone().into() };
-    let refusal = world.try_command(BOB, load()).unwrap_err();
+    let refusal = world.try_command(BOB, load()).unwrap().unwrap_err();
     assert!(matches!(refusal, RefusedBecause::Conflict(why) if why.contains("blocked")));
     assert_eq!(view(&mut world, BOB, alice, transfer).state, FileState::Loading);
     world.command(BOB, Command::SetBlocked(alice, false));

@@ -1,4 +1,5 @@
 //! Sessions: how they begin, talk, survive restarts, and what they refuse.
+#![allow(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod adverse;
 mod hostile;
