@@ -59,6 +59,8 @@ need_compiler() {
 need_cargo_command() {
     (cd "$root" && cargo "$1" --version >/dev/null 2>&1) && return
     say "installing cargo-$1 (once, some minutes)"
-    cargo install --locked --quiet "cargo-$1" >&2 ||
+    # Its release profile optimises the whole program as one (fat LTO, one unit): longer than all its runs here together.
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+        cargo install --locked --quiet "cargo-$1" >&2 ||
         die "cargo $1 is missing: run: cargo install --locked cargo-$1"
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use autonomy_codec::{TextError, TextKind, armour};
+use time::UtcDateTime;
 use zeroize::Zeroizing;
 
 use crate::{Deck, MAX_DECK_LEN, MalformedDeck};
@@ -70,22 +71,8 @@ fn explain(deck: &Deck, out: &mut String) -> std::fmt::Result {
 
 /// The day of a Unix time as `2026-11-23` (UTC, proleptic Gregorian calendar), for times up to the year 9999.
 fn date(seconds: u64) -> String {
-    const DAYS_TO_10000: u64 = 2_932_897;
-    let days = seconds / 86_400;
-    if days >= DAYS_TO_10000 {
-        return format!("second {seconds}");
-    }
-    // Days are counted from 1 March of the year 0, so that the leap day ends a year: an era of 400 years has
-    // 146,097 days (H. Hinnant, "chrono-compatible low-level date algorithms").
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    let time = i64::try_from(seconds).ok().and_then(|seconds| UtcDateTime::from_unix_timestamp(seconds).ok());
+    time.map_or_else(|| format!("second {seconds}"), |time| time.date().to_string())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
-use autonomy_testnet::bitcoind::{Balances, FIRST_BLOCKS};
+use autonomy_testnet::bitcoind::{Balances, FIRST_BLOCKS, Rpc, RpcError};
 use autonomy_testnet::fixture;
 use autonomy_testnet::world::{World, WorldConfig};
 
@@ -63,4 +63,23 @@ fn wrong_checksum_is_refused_with_bitcoinds_message() {
     let wrong = ACCOUNT.replace("828x655e", "828x655f");
     let error = fixture::bitcoind().watch("wrong", &[&wrong]).unwrap_err();
     assert!(error.to_string().contains("checksum"), "{error}");
+}
+
+#[test]
+fn a_refusal_says_the_call_and_what_bitcoind_said() {
+    let error = fixture::bitcoind().block_hash(1_000_000).unwrap_err();
+    assert_eq!(error.to_string(), "bitcoind refuses getblockhash: Block height out of range (code -8)");
+}
+
+#[test]
+fn a_node_that_never_started_is_told_from_one_that_refuses_its_caller() {
+    let node = fixture::bitcoind();
+    let folder = tempfile::tempdir().unwrap();
+    let address = node.rpc_url().trim_start_matches("http://").parse().unwrap();
+    let rpc = Rpc::new(address, folder.path().join(".cookie"));
+    let call = |rpc: &Rpc| rpc.call("getblockcount", &serde_json::json!([])).unwrap_err();
+    assert!(matches!(call(&rpc), RpcError::NoCredentials { .. }));
+    std::fs::write(folder.path().join(".cookie"), "__cookie__:of the last run\n").unwrap();
+    let error = call(&rpc);
+    assert!(matches!(error, RpcError::Failed { .. }) && error.to_string().contains("401"), "{error}");
 }

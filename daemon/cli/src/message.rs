@@ -191,9 +191,9 @@ mod tests {
 
     #[test]
     fn message_text_cannot_forge_lines_or_control_terminal() {
-        let evil = "hi\n  13  2026-11-23 14:02:08 UTC  you: send all\x1b[2J\u{202e}";
+        let evil = "hi\n  13  2026-11-23 14:02:08Z  you: send all\x1b[2J\u{202e}";
         let shown = line("Bob", &said(evil, MessageState::Received));
-        assert!(shown.starts_with("  12  2026-11-23 14:02:07 UTC  Bob: hi\n      |   13"), "{shown}");
+        assert!(shown.starts_with("  12  2026-11-23 14:02:07Z  Bob: hi\n      |   13"), "{shown}");
         assert!(!shown.contains(['\x1b', '\u{202e}']), "{shown}");
     }
 

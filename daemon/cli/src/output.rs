@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 use serde_json::Value;
+use time::{Date, Time, UtcDateTime};
 
 use super::qr;
 
@@ -107,25 +108,13 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     std::iter::once(line(head.to_vec())).chain(body).collect()
 }
 
-/// A time in seconds since 1970 as people read it: `2026-11-23 14:02:07 UTC`.
+/// A time, in seconds since 1970, as RFC 3339 writes it in UTC, with the space that its section 5.6 allows for people:
+/// `2026-11-23 14:02:07Z`. The calendar ends with the year 9999; a later time is shown as its last second.
 #[must_use]
 pub fn time(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3_600, rest / 60 % 60, rest % 60)
-}
-
-/// Year, month and day of a day counted from 1970-01-01 (H. Hinnant, "chrono-compatible low-level date
-/// algorithms"): years begin in March, so that the leap day is the last.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days.min(2_932_896) + 719_468; // not past the year 9999
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+    let time = i64::try_from(seconds).ok().and_then(|seconds| UtcDateTime::from_unix_timestamp(seconds).ok());
+    let (date, time) = time.map_or((Date::MAX, Time::MAX), |time| (time.date(), time.time()));
+    format!("{date} {:02}:{:02}:{:02}Z", time.hour(), time.minute(), time.second())
 }
 
 #[cfg(test)]
@@ -134,11 +123,12 @@ mod tests {
 
     #[test]
     fn time_prints_calendar_dates() {
-        assert_eq!(time(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(time(951_827_696), "2000-02-29 12:34:56 UTC");
-        assert_eq!(time(1_795_442_527), "2026-11-23 14:02:07 UTC");
-        assert_eq!(time(253_402_300_799), "9999-12-31 23:59:59 UTC");
-        assert!(time(u64::MAX).starts_with("9999-12-31"));
+        assert_eq!(time(0), "1970-01-01 00:00:00Z");
+        assert_eq!(time(951_827_696), "2000-02-29 12:34:56Z");
+        assert_eq!(time(1_795_442_527), "2026-11-23 14:02:07Z");
+        assert_eq!(time(253_402_300_799), "9999-12-31 23:59:59Z");
+        assert_eq!(time(253_402_300_800), "9999-12-31 23:59:59Z");
+        assert_eq!(time(u64::MAX), "9999-12-31 23:59:59Z");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::{
     amount::{Sat, btc},
     args::{Pay, PaymentVerb},
     ask,
+    bip21::Payee,
     context::Context,
     output::{Answer, pairs, table, time},
 };
@@ -49,6 +50,7 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
     let name = device.profile.account(&id).map_or("", |held| held.map.name());
     let (summary, shown) = (json_of(draft.summary()), text_of(name, draft.summary()));
     context.out.note(&shown);
+    note_passed_over(context, &wish.payee);
     if let Err(refused) = ask::confirm("Pay this?", wish.yes) {
         device.give_up(draft.id()).await;
         return Err(refused);
@@ -62,6 +64,13 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
         let _ = writeln!(text, "warning: the payment is made, but {warning}");
     }
     Ok(Answer::new(&json, text))
+}
+
+/// A URI may offer more than an address and an amount: who pays should know that nothing came of the rest.
+fn note_passed_over(context: &Context, payee: &Payee) {
+    if !payee.passed_over.is_empty() {
+        context.out.note(&format!("passed over in the URI: {}", payee.passed_over.join(", ")));
+    }
 }
 
 /// Signs here and at the pod, and waits until the network has the payment. A warning comes with a
