@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Why something changed nothing. Its word in the API is its [`name`](Self::name).
+// Its word in the API is its `name`, which a test holds.
+/// Why something changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -206,10 +206,10 @@ impl Pages {
 /// # Errors
 /// [`LoadError`]: a newer program wrote the session, or the page is malformed.
 pub(crate) fn check_page(key: &[u8], page: &[u8]) -> Result<(), LoadError> {
-    match key {
-        &[0] => read_index(page).map(drop),
-        &[PAGE, _, _] if !page.is_empty() && page.len() <= MAX_PAGE => Ok(()),
-        &[PAGE, _, _] => Err(LoadError::Malformed("the length of a page")),
+    match *key {
+        [0] => read_index(page).map(drop),
+        [PAGE, _, _] if !page.is_empty() && page.len() <= MAX_PAGE => Ok(()),
+        [PAGE, _, _] => Err(LoadError::Malformed("the length of a page")),
         _ => Err(LoadError::Malformed("the name of a page")),
     }
 }

@@ -20,8 +20,13 @@ pub(crate) const NOBODY: Id<16> = Id([0; 16]);
 
 /// Another person's pod.
 pub(crate) fn other() -> World {
-    let mut world = World::seeded(8);
-    world.device.auth = AuthSeed::from_bytes(&[42; 32]);
+    person(8, 42)
+}
+
+/// The pod of the person with this auth seed.
+pub(crate) fn person(seed: u64, auth: u8) -> World {
+    let mut world = World::seeded(seed);
+    world.device.auth = AuthSeed::from_bytes(&[auth; 32]);
     let bundle = world.bundle(1);
     world.ask(Caller::Owner, Command::Adopt(bundle)).unwrap();
     world
@@ -166,7 +171,7 @@ fn converse(alice: &mut World, bob: &mut World) {
 }
 
 /// Carries the calls of one pod to the other, and the answers back.
-fn deliver(from: &mut World, to: &mut World) -> usize {
+pub(crate) fn deliver(from: &mut World, to: &mut World) -> usize {
     let calls: Vec<_> = std::mem::take(&mut from.effects)
         .into_iter()
         .filter_map(|effect| match effect {
@@ -191,18 +196,23 @@ fn deliver(from: &mut World, to: &mut World) -> usize {
 /// Two pods whose owners are contacts: Alice invited, Bob accepted.
 pub(crate) fn contacts() -> (World, World) {
     let (mut alice, mut bob) = (World::adopted(), other());
-    let invite = invites(&mut alice);
-    asks(&mut bob, accept(&invite));
-    settle(&mut alice, &mut bob);
-    let asking = only_contact(&mut alice);
-    assert_eq!(asking.state, ContactState::Asking);
-    asks(&mut alice, Mail::Confirm(id(&asking).into()));
-    settle(&mut alice, &mut bob);
+    contacts_of(&mut alice, &mut bob);
     (alice, bob)
 }
 
+/// Makes the owners of two pods contacts: the first invites, the second accepts.
+pub(crate) fn contacts_of(alice: &mut World, bob: &mut World) {
+    let invite = invites(alice);
+    asks(bob, accept(&invite));
+    settle(alice, bob);
+    let asking = only_contact(alice);
+    assert_eq!(asking.state, ContactState::Asking);
+    asks(alice, Mail::Confirm(id(&asking).into()));
+    settle(alice, bob);
+}
+
 /// Lets time pass for both until they have nothing to say.
-fn settle(alice: &mut World, bob: &mut World) {
+pub(crate) fn settle(alice: &mut World, bob: &mut World) {
     for _ in 0..20 {
         for world in [&mut *alice, &mut *bob] {
             world.now += 2;

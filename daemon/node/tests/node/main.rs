@@ -3,15 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "../../../tests/common/golden.rs"]
+mod common_golden;
 #[path = "../../../tests/common/cosigner.rs"]
 mod cosigner;
 
 mod accounts;
 mod devices;
+mod facts;
+mod golden;
 mod machine;
 mod mail;
 mod parcels;
 mod payments;
 mod repeats;
 mod rows;
+mod story;
 mod world;

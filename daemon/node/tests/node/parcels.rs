@@ -5,7 +5,7 @@ use autonomy_messaging::{carrier::Parcel, messenger::Command as Mail, vcard::VCa
 use autonomy_node::{Answer, Command, Input, Refusal};
 
 use crate::{
-    mail::{NOBODY, accept, asks, contacts, id, invites, newest, only_contact, other, text_to},
+    mail::{NOBODY, accept, asks, contacts, id, invites, newest, only_contact, other, person, text_to},
     world::World,
 };
 
@@ -83,6 +83,26 @@ fn a_parcel_is_taken_once_and_only_by_whom_it_is_for() {
     assert_eq!(texts(&mut bob, to_alice).len(), 1);
 }
 
+/// What breaks the form of a parcel is refused where it comes in; what is broken within it, message by message.
+#[test]
+fn a_parcel_with_a_damaged_message_counts_it_and_changes_nothing() {
+    let (mut alice, mut bob) = contacts();
+    let (to_bob, to_alice) = (id(&only_contact(&mut alice)), id(&only_contact(&mut bob)));
+    says(&mut alice, to_bob, "whole");
+    let whole = packs(&mut alice, Mail::ExportParcel(to_bob.into()));
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let before = bob.rows.clone();
+    let told = unpacks(&mut bob, damaged);
+    assert_eq!((told.opened, told.repeats, told.refused), (0, 0, 1));
+    assert!(bob.rows == before, "a damaged message left a trace");
+    for length in [0, 1, whole.len() - 1] {
+        assert!(Parcel::parse(&whole[..length]).is_err(), "{length} bytes are no parcel");
+    }
+    assert_eq!(unpacks(&mut bob, whole).opened, 1, "the whole one is taken all the same");
+    assert_eq!(texts(&mut bob, to_alice).len(), 1);
+}
+
 #[test]
 fn a_repeat_under_one_key_is_answered_as_the_first_time() {
     let (mut alice, mut bob) = contacts();
@@ -101,10 +121,7 @@ fn a_card_makes_a_person_known_to_another_pod() {
     let bob = only_contact(&mut alice);
     let Answer::Card(vcard) = asks(&mut alice, Mail::ExportCard(id(&bob).into())) else { panic!("no card") };
     let import = Mail::ImportCard(Box::new(VCard::from_text(&vcard).unwrap()));
-    let mut carol = World::seeded(9);
-    carol.device.auth = autonomy_messaging::AuthSeed::from_bytes(&[43; 32]);
-    let bundle = carol.bundle(1);
-    carol.ask(autonomy_node::Caller::Owner, Command::Adopt(bundle)).unwrap();
+    let mut carol = person(9, 43);
     let Answer::Contact(known) = asks(&mut carol, import.clone()) else { panic!("no contact") };
     let who = |contact: &Contact| (contact.identity.clone(), contact.name.clone());
     assert_eq!((known.state, who(&known)), (ContactState::Known, who(&bob)));

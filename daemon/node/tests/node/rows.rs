@@ -4,46 +4,31 @@
 
 use std::collections::BTreeSet;
 
-use autonomy_api::{AccountKind, BeginAccount};
-use autonomy_messaging::{Access, SigningKey, messenger::MailRow};
-use autonomy_node::{Command, Node, Row, RowError};
+use autonomy_messaging::messenger::MailRow;
+use autonomy_node::{Node, Row, RowError, row_kinds};
 use proptest::prelude::*;
 
-use crate::world::World;
+use crate::story;
 
 /// The rows of a pod that has some of everything.
 fn rows() -> Vec<Row> {
-    let mut world = World::adopted();
-    let account = world.funded(1_000_000);
-    let newcomer = world.newcomer(&SigningKey::from_bytes(&[20; 32]), Access::Limited);
-    world.device_asks(Command::AddDevice(newcomer)).unwrap();
-    world.draft(&account, 20_000).unwrap();
-    let body = BeginAccount { name: "second".into(), kind: AccountKind::TwoOfThreeOrRecovery };
-    let caller = world.device.caller();
-    world.ask_with_key(caller, Some("k"), Command::BeginAccount(body)).unwrap();
-    let rows = world.rows.iter().map(|(key, value)| Row::found(key.clone(), value.clone()));
-    rows.chain(mail()).collect()
-}
-
-/// Rows of a messenger, of each kind.
-fn mail() -> [Row; 3] {
-    ["name", "key", "entry"].map(|key| messenger_row(key.as_bytes(), b"value"))
+    story::rows().iter().map(|(key, value)| Row::found(key.clone(), value.clone())).collect()
 }
 
 fn messenger_row(key: &[u8], value: &[u8]) -> Row {
-    MailRow { key: key.to_vec(), value: Some(value.to_vec()) }.into()
+    MailRow { key: key.to_vec(), value: Some(value.to_vec().into()) }.into()
 }
 
-/// Rows of the wallet and of the messenger, by their tags.
-fn is_opaque(row: &Row) -> bool {
-    matches!(row.key[0], 7 | 11..=13)
+/// Rows that are read together: of an account's ledger, and of a contact's ratchet.
+fn is_part_of_a_whole(row: &Row) -> bool {
+    matches!(row.key[0], 7 | 12)
 }
 
 #[test]
 fn every_kind_of_row_comes_back_as_it_was_written() {
     let rows = rows();
-    let kinds: BTreeSet<u8> = rows.iter().map(|row| row.key[0]).collect();
-    assert_eq!(kinds, (0..=13).collect(), "a pod with some of everything");
+    let kinds: BTreeSet<Vec<u8>> = rows.iter().map(|row| row.kind().to_vec()).collect();
+    assert_eq!(kinds, row_kinds(), "a pod with some of everything");
     for row in &rows {
         assert_eq!(row.rewritten().unwrap(), *row);
     }
@@ -51,7 +36,7 @@ fn every_kind_of_row_comes_back_as_it_was_written() {
 
 #[test]
 fn a_row_of_another_version_or_with_something_behind_it_is_refused() {
-    for row in rows().iter().filter(|row| !is_opaque(row)) {
+    for row in rows().iter().filter(|row| !is_part_of_a_whole(row)) {
         let (key, value) = (&row.key, row.value.as_ref().unwrap());
         let newer = [&[2], &value[1..]].concat();
         let error = rewrite(key, &newer).unwrap_err().to_string();
@@ -68,9 +53,41 @@ fn a_row_of_another_version_or_with_something_behind_it_is_refused() {
     assert!(rewrite(&[200], &[1]).unwrap_err().to_string().contains("newer version"));
 }
 
+/// The first row of each holds the version of all of it.
+#[test]
+fn a_ledger_or_a_ratchet_of_a_newer_program_is_refused() {
+    let (mut rows, mut ledgers, mut ratchets) = (rows(), 0, 0);
+    for row in &mut rows {
+        let (tag, key) = (row.key[0], row.key.clone());
+        let value = row.value.as_mut().unwrap();
+        if tag == 7 && key[17..] == *b"m" {
+            value[0] = 2;
+            ledgers += 1;
+        }
+        if tag == 12 && key.len() == 1 + 1 + 16 + 1 {
+            let newer = [&[2], &value[1..]].concat();
+            let error = rewrite(&key, &newer).unwrap_err().to_string();
+            assert!(error.contains("newer program") && error.contains("version 2"), "{error}");
+            ratchets += 1;
+        }
+    }
+    assert!(ledgers > 0 && ratchets > 0);
+    let error = Node::restore(rows).unwrap_err().to_string();
+    assert!(error.contains("version 2") && error.contains("newer program"), "{error}");
+}
+
+#[test]
+fn a_row_of_the_messenger_is_refused_under_the_tag_of_another_class() {
+    let row = messenger_row(b"n", b"\x01\x05Alice");
+    assert_eq!(row.rewritten().unwrap(), row);
+    for tag in [12, 13] {
+        assert!(rewrite(&[tag, b'n'], row.value.as_ref().unwrap()).is_err());
+    }
+}
+
 /// A row that is read by its table and written anew.
 fn rewrite(key: &[u8], value: &[u8]) -> Result<Row, RowError> {
-    Row::found(key, value).rewritten()
+    Row::found(key, value.to_vec()).rewritten()
 }
 
 #[test]
@@ -87,10 +104,8 @@ fn cold_rows_are_known_by_their_keys_and_are_not_held() {
         assert_eq!(row.is_cold(), tag == 12 || tag == 13);
         assert_eq!(Row::is_in_backup(&row.key), tag != 12);
     }
-    let readable = |row: &Row| row.key[0] != 11;
-    let rows = rows().into_iter().filter(readable);
-    let (with, _) = Node::restore(rows.clone()).unwrap();
-    let (without, _) = Node::restore(rows.filter(|row| !row.is_cold())).unwrap();
+    let (with, _) = Node::restore(rows()).unwrap();
+    let (without, _) = Node::restore(rows().into_iter().filter(|row| !row.is_cold())).unwrap();
     assert!(with == without);
 }
 
@@ -121,10 +136,10 @@ proptest! {
     }
 
     #[test]
-    fn a_row_of_the_messenger_comes_back_as_it_was_written(name in bytes(70), value in bytes(300)) {
+    fn any_bytes_of_the_messenger_are_a_row_or_refused(name in bytes(70), value in bytes(300)) {
         let row = messenger_row(&name, &value);
         prop_assert_eq!(&row.key[1..], &name[..]);
-        prop_assert_eq!(row.rewritten().unwrap(), row);
+        take_any(&row.key, &value);
     }
 
     #[test]

@@ -68,24 +68,27 @@ impl World {
     pub(crate) fn seeded(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, START));
+        let mut world = Self::around(node, rng, START);
+        world.commit(&rows);
+        world
+    }
+
+    /// A pod that starts from rows at the end of the [story](crate::story).
+    pub(crate) fn from_rows(rows: BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
+        let found = rows.iter().map(|(key, value)| Row::found(key.clone(), value.clone()));
+        let (node, _) = Node::restore(found).unwrap();
+        let world = Self::around(node, StdRng::seed_from_u64(70), crate::story::END);
+        Self { rows, ..world }
+    }
+
+    fn around(node: Node, rng: StdRng, now: Timestamp) -> Self {
         let device = Device {
             auth: AuthSeed::from_bytes(&[1; 32]),
             key: SigningKey::from_bytes(&[2; 32]),
             payer: Seed::from_entropy(&[3; 32]).unwrap(),
         };
-        let mut world = Self {
-            node,
-            rows: BTreeMap::new(),
-            now: START,
-            effects: Vec::new(),
-            device,
-            rng,
-            watched: Watched::default(),
-            chain: Vec::new(),
-            salt: 0,
-        };
-        world.commit(&rows);
-        world
+        let (rows, effects, chain) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { node, rows, now, effects, device, rng, watched: Watched::default(), chain, salt: 0 }
     }
 
     /// A pod that belongs to the device and follows a chain.
@@ -198,7 +201,7 @@ impl World {
     fn commit(&mut self, rows: &[Row]) {
         for row in rows {
             match &row.value {
-                Some(value) => drop(self.rows.insert(row.key.clone(), value.clone())),
+                Some(value) => drop(self.rows.insert(row.key.clone(), value.to_vec())),
                 None => drop(self.rows.remove(&row.key)),
             }
         }

@@ -1,0 +1,180 @@
+//! A pod with some of everything: at least one row of each kind, and of each the shapes that differ.
+
+use std::{collections::BTreeMap, sync::OnceLock};
+
+use autonomy_api::{AccountKind, BeginAccount, Id, SetProfile, UpdateContact};
+use autonomy_messaging::{
+    self as messaging, Access, AuthSeed, CHUNK_LEN, FileContent, Name, PublicKey, SigningKey, TransferId,
+    messenger::{self, Command as Mail, Reach},
+    payload::{FileName, Text},
+    place::{Capability, Place, QueueAddress, QueueId},
+    vcard::VCard,
+};
+use autonomy_node::{Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effect, Input, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    mail::{accept, asks, contacts_of, deliver, id, invites, only_contact, person, settle, text_to},
+    world::{START, World},
+};
+
+/// The contact with whom most is said.
+pub(crate) const FRIEND: &str = "Bob";
+
+/// When the story ends: before any draft or offer of it lapses.
+pub(crate) const END: Timestamp = START + 1_800;
+
+/// The rows of Alice's pod at the end of a long story. Each pod of it has its own seed, and time is counted from a fixed
+/// day: two tellings differ in nothing but the keys that the ratchet draws by itself.
+pub(crate) fn rows() -> &'static BTreeMap<Vec<u8>, Vec<u8>> {
+    static ROWS: OnceLock<BTreeMap<Vec<u8>, Vec<u8>>> = OnceLock::new();
+    ROWS.get_or_init(|| told().rows)
+}
+
+fn told() -> World {
+    let mut alice = World::adopted();
+    let (mut bob, mut carol) = (person(8, 42), person(9, 43));
+    contacts_of(&mut alice, &mut bob);
+    talk(&mut alice, &mut bob);
+    files(&mut alice, &mut bob);
+    people(&mut alice, &mut carol);
+    part_without_the_one_before(&mut alice, &mut bob);
+    money(&mut alice);
+    // Last: from here on nobody answers.
+    loose_ends(&mut alice);
+    assert!(alice.now <= END, "the story took {} seconds", alice.now - START);
+    alice
+}
+
+/// An account with a history, and a payment in each state.
+fn money(alice: &mut World) {
+    let newcomer = alice.newcomer(&SigningKey::from_bytes(&[20; 32]), Access::Limited);
+    alice.device_asks(Command::AddDevice(newcomer)).unwrap();
+    let account = alice.funded(5_000_000);
+    for sat in [400_000, 300_000, 200_000] {
+        let address = alice.receive(&account);
+        let paid = alice.paid_in(&address, sat);
+        alice.mine(vec![paid]);
+    }
+    // Confirmed, then seen, then given back by its owner.
+    let confirmed = alice.draft(&account, 150_000).unwrap();
+    let psbt = alice.sign(&account, &confirmed);
+    alice.effects.clear();
+    alice.approve(&confirmed, psbt).unwrap();
+    let sent = alice.sent();
+    alice.seen(sent.clone());
+    alice.mine(sent);
+    alice.mine_empty(2);
+    let seen = alice.draft(&account, 120_000).unwrap();
+    let psbt = alice.sign(&account, &seen);
+    alice.approve(&seen, psbt).unwrap();
+    let sent = alice.sent();
+    alice.give(Input::Broadcast(sent[0].compute_txid(), BroadcastOutcome::Accepted));
+    alice.seen(sent);
+    let cancelled = alice.draft(&account, 50_000).unwrap();
+    alice.device_asks(Command::CancelPayment(cancelled.id.parse().unwrap())).unwrap();
+    let failed = alice.draft(&account, 60_000).unwrap();
+    let psbt = alice.sign(&account, &failed);
+    alice.approve(&failed, psbt).unwrap();
+    let sent = alice.sent();
+    alice.give(Input::Broadcast(sent[0].compute_txid(), BroadcastOutcome::Invalid("dust".into())));
+    alice.draft(&account, 40_000).unwrap();
+    // Paid in, and gone from the mempool again.
+    let address = alice.receive(&account);
+    let gone = alice.paid_in(&address, 77_000).compute_txid();
+    alice.now += 60;
+    alice.give(Input::Chain(ChainEvent::Mempool { seen: vec![], evicted: vec![gone] }));
+    // A second account is offered, under a key whose answer is kept.
+    let body = BeginAccount { name: "second".into(), kind: AccountKind::TwoOfThreeOrRecovery };
+    let caller = alice.device.caller();
+    alice.ask_with_key(caller, Some("k"), Command::BeginAccount(body)).unwrap();
+    alice.ask(Caller::Owner, Command::DrawKeys).unwrap();
+    alice.effects.clear();
+}
+
+/// Words that arrived, that were read, and that wait.
+fn talk(alice: &mut World, bob: &mut World) {
+    let (to_bob, to_alice) = (id(&only_contact(alice)), id(&only_contact(bob)));
+    let name = Some(Name::new(FRIEND).unwrap());
+    let update =
+        UpdateContact { name, verified: Some(true), file_limit: Some(1 << 20), ..UpdateContact::default() };
+    alice.device_asks(Command::UpdateContact(to_bob.into(), update)).unwrap();
+    for turn in 0..3 {
+        asks(alice, text_to(to_bob, &format!("from Alice, {turn}\nsecond line")));
+        asks(bob, text_to(to_alice, &format!("from Bob, {turn}: äöü €")));
+        settle(alice, bob);
+    }
+    asks(alice, Mail::MarkRead { contact: to_bob.into(), up_to: 3 });
+}
+
+fn content(bytes: &[u8]) -> FileContent {
+    FileContent { size: bytes.len() as u64, sha256: Sha256::digest(bytes).into() }
+}
+
+fn offers(world: &mut World, to: Id<16>, name: &str, bytes: &[u8], loaded: usize) {
+    let name = FileName::new(name).unwrap();
+    let offer = Mail::OfferFile { contact: to.into(), name, content: content(bytes) };
+    let Answer::File(file) = asks(world, offer) else { panic!("no file") };
+    let transfer: TransferId = file.id.parse::<Id<16>>().unwrap().into();
+    let (contact, bytes) = (to.into(), bytes[..loaded].to_vec().into());
+    asks(world, Mail::LoadFile { contact, transfer, first: 0, bytes });
+}
+
+/// One file that arrived, one that is half loaded.
+fn files(alice: &mut World, bob: &mut World) {
+    let (to_bob, to_alice) = (id(&only_contact(alice)), id(&only_contact(bob)));
+    let photo: Vec<u8> = (0..2 * CHUNK_LEN + 77).map(|number| (number % 251) as u8).collect();
+    offers(bob, to_alice, "photo.jpg", &photo, photo.len());
+    settle(alice, bob);
+    let letter = vec![b'x'; 3 * CHUNK_LEN as usize];
+    offers(alice, to_bob, "letter.txt", &letter, 2 * CHUNK_LEN as usize);
+}
+
+fn elsewhere(seed: u8) -> Place {
+    let key = |seed| PublicKey::from(&SigningKey::from_bytes(&[seed; 32]));
+    Place::new(*key(seed).as_bytes(), key(seed + 1))
+}
+
+/// Contacts in the stages before and beside talking: who asks, whom Alice asks, who is only known, who is blocked.
+fn people(alice: &mut World, carol: &mut World) {
+    let invite = invites(alice);
+    asks(carol, accept(&invite));
+    settle(alice, carol);
+    let root = |seed| AuthSeed::from_bytes(&[seed; 32]).root_key().public();
+    let address = QueueAddress {
+        place: elsewhere(30),
+        queue: QueueId::from_bytes([4; 32]),
+        deposit: Capability::from_bytes([5; 32]),
+    };
+    let anothers = messaging::invite::Invite::new(alice.now + 3_600, root(77), [6; 32], [7; 32], address);
+    asks(alice, Mail::Accept { invite: Box::new(anothers), name: Some(Name::new("Dan").unwrap()) });
+    for (seed, name) in [(78, "Erin"), (79, "Frank")] {
+        let card = VCard { name: Name::new(name).unwrap(), note: None, root: root(seed) };
+        asks(alice, Mail::ImportCard(Box::new(card)));
+    }
+    alice.effects.clear();
+}
+
+/// A message of several parts, of which the first is lost on the way: the others wait for it.
+fn part_without_the_one_before(alice: &mut World, bob: &mut World) {
+    let to_alice = id(&only_contact(bob));
+    bob.effects.clear();
+    asks(bob, Mail::Send { contact: to_alice.into(), text: Text::new(&"a".repeat(16_000)).unwrap() });
+    let is_call = |effect: &Effect| matches!(effect, Effect::Mail(messenger::Effect::Call { .. }));
+    let first = bob.effects.iter().position(is_call).unwrap();
+    bob.effects.remove(first);
+    assert!(deliver(bob, alice) > 0, "the whole message went in one frame");
+    alice.effects.clear();
+}
+
+/// What waits for an answer that never comes.
+fn loose_ends(alice: &mut World) {
+    invites(alice);
+    let token = Some(Capability::from_bytes([6; 32]));
+    asks(alice, Mail::AddRelay { place: elsewhere(40), name: Name::new("kept").unwrap(), token });
+    let profile = SetProfile { name: Some(Name::new("Alice").unwrap()), reach: Some(Reach::Direct) };
+    alice.device_asks(Command::SetProfile(profile)).unwrap();
+    let Answer::Contacts(all) = asks(alice, Mail::Contacts) else { panic!("no contacts") };
+    let friend = all.contacts.iter().find(|contact| contact.name == FRIEND).unwrap();
+    asks(alice, text_to(id(friend), "still on its way"));
+}
