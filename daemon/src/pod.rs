@@ -22,7 +22,7 @@ mod tor;
 
 use std::path::{Path, PathBuf};
 
-use autonomy_messaging::provision::PodRequest;
+use autonomy_messaging::provision::{PodRequest, SealedBundle};
 use autonomy_wallet::bitcoin::Network;
 
 pub use self::{
@@ -205,13 +205,13 @@ pub fn draw_keys(dir: &PodDir, unlock: &Unlock) -> Result<PodRequest, PodError> 
     }
 }
 
-/// Gives a pod that is not running its owner, by the text of the bundle.
+/// Gives a pod that is not running its owner.
 ///
 /// # Errors
 /// The bundle is refused, and nothing is changed.
-pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError> {
+pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: SealedBundle) -> Result<(), PodError> {
     let (mut node, store, _) = open(dir, unlock)?;
-    let command = Command::Adopt(bundle.to_owned());
+    let command = Command::Adopt(bundle);
     let request = Request { caller: Caller::Owner, idempotency_key: None, command };
     match driver::step(&mut node, &store, Input::Request(request))? {
         Some(Ok(Answer::Adopted)) => Ok(()),

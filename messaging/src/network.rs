@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 /// The Bitcoin network a pod works on. Fixed when the pod is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(rename_all = "snake_case"))]
 pub enum Network {
     /// The one with real money.
     Bitcoin,
@@ -20,7 +21,8 @@ pub enum Network {
 pub struct UnknownNetwork;
 
 impl Network {
-    const ALL: [Self; 4] = [Self::Bitcoin, Self::Testnet, Self::Signet, Self::Regtest];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Bitcoin, Self::Testnet, Self::Signet, Self::Regtest];
 
     /// The word that bitcoind and its libraries use.
     #[must_use]

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autonomy_api::{Event, EventKind, Id};
+use autonomy_api::{ContactId, Event, EventKind};
 use autonomy_daemon::{
     chain::NoChain,
     driver::{self, Handle},
@@ -119,9 +119,9 @@ fn start(mind: Mind, file: &Path, door: TcpListener, lines: Arc<Lines>) -> (Hand
     (handle, network)
 }
 
-async fn say(pod: &Handle, to: Id<16>, text: &str) {
+async fn say(pod: &Handle, to: ContactId, text: &str) {
     loop {
-        let command = Command::Mail(Mail::Send { contact: to.into(), text: Text::new(text).unwrap() });
+        let command = Command::Mail(Mail::Send { contact: to, text: Text::new(text).unwrap() });
         let request = Request { caller: Caller::Owner, idempotency_key: None, command };
         if pod.ask(request).await.unwrap().is_ok() {
             return;

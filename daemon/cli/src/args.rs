@@ -7,6 +7,7 @@ mod messages;
 mod money;
 mod people;
 mod relay;
+mod words;
 
 use std::path::PathBuf;
 
@@ -14,12 +15,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use self::{
     files::FileVerb,
-    machines::{
-        Access, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Probe, ProbeAs, Provision,
-    },
+    machines::{Agent, AgentVerb, DeviceVerb, Events, Init, PodVerb, Probe, ProbeAs, Provision},
     messages::{MessageVerb, SendMessage},
-    money::{AccountVerb, CreateAccount, ExportFormat, History, Kind, Pay, PaymentVerb, Receive},
-    people::{ContactVerb, NewInvite, ProfileVerb, Way},
+    money::{AccountVerb, CreateAccount, ExportFormat, History, Pay, PaymentVerb, Receive},
+    people::{ContactVerb, NewInvite, ProfileVerb},
     relay::RelayVerb,
 };
 

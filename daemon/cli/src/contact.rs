@@ -1,5 +1,7 @@
 //! `contact …` but for invites: who they are, and how it stands with them.
 
+use std::fmt::Display;
+
 use autonomy_messaging::safety::{Comparison, SafetyNumber};
 use serde_json::json;
 
@@ -11,7 +13,7 @@ use super::{
     invite,
     output::{Answer, pairs, table, time},
 };
-use autonomy_api::{Contact, ContactState, UpdateContact};
+use autonomy_api::{Contact, ContactState, UpdateContact, place};
 use autonomy_client::printable;
 
 /// Fewest characters of an id that are taken for it: 65,536 contacts apart, and few names look like that.
@@ -64,12 +66,12 @@ async fn confirm(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let asking = find(context, &mail, wanted, Some(ContactState::Asking)).await?;
     let mailbox = mail.mailbox();
     let contact = context.spinner.during("telling the pod", mailbox.confirm(&asking.id)).await?;
-    let digits = contact.safety_number.clone().unwrap_or_default();
+    let digits = contact.safety_number.as_ref().map(ToString::to_string).unwrap_or_default();
     let text = format!(
         "{} is a contact now.\nTo be sure that nobody stands between you, compare these digits with theirs:\n\n  {}\n\n\
          and then: `autonomy contact verify {}`",
         contact.name,
-        printable(&digits),
+        digits,
         short(&contact.id),
     );
     Ok(Answer::new(&contact, text))
@@ -81,13 +83,13 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
     let row = |contact: &Contact| {
         let count = |number: u32| if number == 0 { String::new() } else { number.to_string() };
         vec![
-            contact.name.clone(),
+            contact.name.to_string(),
             state(contact.state).to_owned(),
             if contact.verified { "yes" } else { "no" }.to_owned(),
             count(contact.unread),
             count(contact.queued),
             contact.heard_at.map_or_else(|| "never".to_owned(), time),
-            short(&contact.id).to_owned(),
+            short(&contact.id),
         ]
     };
     let rows: Vec<Vec<String>> = contacts.iter().map(row).collect();
@@ -108,23 +110,23 @@ async fn show(context: &Context, wanted: &str) -> Result<Answer, Failure> {
 
 fn described(contact: &Contact) -> String {
     let count = |number: u32| if number == 0 { String::new() } else { number.to_string() };
-    let own = contact.card_name.clone().filter(|name| *name != contact.name);
+    let own = contact.card_name.as_ref().filter(|name| **name != contact.name);
     let compared = if contact.verified { "yes" } else { "no" };
     let mut text = pairs([
-        ("name", contact.name.clone()),
-        ("calls themselves", own.unwrap_or_default()),
+        ("name", contact.name.to_string()),
+        ("calls themselves", own.map(ToString::to_string).unwrap_or_default()),
         ("state", state(contact.state).to_owned()),
-        ("identity", contact.identity.clone()),
-        ("id", contact.id.clone()),
+        ("identity", contact.identity.to_string()),
+        ("id", contact.id.to_string()),
         ("since", time(contact.created_at)),
         ("last heard", contact.heard_at.map_or_else(|| "never".to_owned(), time)),
         ("unread", count(contact.unread)),
         ("on their way", count(contact.queued)),
         ("compared", compared.to_owned()),
-        ("safety number", contact.safety_number.as_deref().map_or_else(String::new, printable)),
+        ("safety number", contact.safety_number.as_ref().map(ToString::to_string).unwrap_or_default()),
     ]);
     for place in &contact.places {
-        text.push_str(&format!("receives at {place}\n"));
+        text.push_str(&format!("receives at {}\n", place::text(place)));
     }
     text
 }
@@ -150,11 +152,11 @@ async fn safety(context: &Context, wanted: &str) -> Result<Answer, Failure> {
         if safety.verified { "You have compared them." } else { "You have not compared them yet." };
     let text = format!(
         "{}\n\n{}\n\n{} sees the same digits and words, or somebody stands between you.\n{compared}",
-        in_rows(&safety.digits, 4),
-        in_rows(&safety.words, 6),
+        in_rows(safety.digits.as_str(), 4),
+        in_rows(safety.words.as_str(), 6),
         contact.name
     );
-    let qr = safety.qr.to_ascii_uppercase();
+    let qr = safety.qr.as_str().to_ascii_uppercase();
     Ok(Answer::new(&safety, text).with_qr(qr))
 }
 
@@ -178,7 +180,7 @@ async fn verify(
     match scanned {
         Some(text) => compare(&mail, &contact, &ask::text(text)?)?,
         None => {
-            context.out.note(&in_rows(&safety.digits, 4));
+            context.out.note(&in_rows(safety.digits.as_str(), 4));
             ask::confirm(&format!("Does {} see the same digits?", contact.name), yes)?;
         }
     }
@@ -193,8 +195,7 @@ fn compare(mail: &Mail, contact: &Contact, scanned: &str) -> Result<(), Failure>
         Failure::other("no-profile", "only a device can compare: it knows who you are")
             .help("run this where the device's profile is")
     })?;
-    let other = contact.identity.parse().map_err(|error| Failure::check("bad-answer", error))?;
-    match SafetyNumber::between(&own, &other).compare(scanned).map_err(Failure::usage)? {
+    match SafetyNumber::between(&own, &contact.identity).compare(scanned).map_err(Failure::usage)? {
         Comparison::Same => Ok(()),
         Comparison::Different => {
             let detail = format!("this is not the safety number of you and {}", contact.name);
@@ -211,7 +212,7 @@ async fn remove(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Fa
     let question = format!("Forget {} and all that was said?", contact.name);
     ask::confirm(&question, yes)?;
     context.spinner.during("telling the pod", mail.mailbox().remove(&contact.id)).await?;
-    let json = json!({ "removed": contact.id, "name": contact.name });
+    let json = json!({ "removed": contact.id, "name": contact.name.as_str() });
     Ok(Answer::new(&json, format!("{} is forgotten", contact.name)))
 }
 
@@ -234,7 +235,8 @@ pub(super) fn choose<'a>(
     state: Option<ContactState>,
 ) -> Result<&'a Contact, Failure> {
     let fits = |contact: &&Contact| {
-        contact.name == wanted || wanted.len() >= MIN_ID_PREFIX && contact.id.starts_with(wanted)
+        contact.name.as_str() == wanted
+            || wanted.len() >= MIN_ID_PREFIX && contact.id.to_string().starts_with(wanted)
     };
     let found: Vec<&Contact> = contacts.iter().filter(fits).collect();
     let preferred: Vec<&Contact> =
@@ -246,7 +248,7 @@ pub(super) fn choose<'a>(
             Err(Failure::usage(format!("there is no contact called `{}`", printable(wanted))).help(list))
         }
         (several, _) => {
-            let ids: Vec<&str> = several.iter().map(|contact| short(&contact.id)).collect();
+            let ids: Vec<String> = several.iter().map(|contact| short(&contact.id)).collect();
             let detail = format!("several contacts are called `{}`: {}", printable(wanted), ids.join(", "));
             Err(Failure::usage(detail).help("give the id in place of the name"))
         }
@@ -254,8 +256,8 @@ pub(super) fn choose<'a>(
 }
 
 /// Enough of an id to type it.
-pub(super) fn short(id: &str) -> &str {
-    id.get(..8).unwrap_or(id)
+pub(super) fn short(id: &impl Display) -> String {
+    id.to_string().chars().take(8).collect()
 }
 
 fn state(state: ContactState) -> &'static str {
@@ -271,12 +273,13 @@ fn state(state: ContactState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use autonomy_messaging::{AuthSeed, Name};
 
     fn person(id: &str, name: &str, state: ContactState) -> Contact {
         Contact {
-            id: id.into(),
-            identity: String::new(),
-            name: name.into(),
+            id: format!("{id:0<32}").parse().unwrap(),
+            identity: AuthSeed::from_bytes(&[1; 32]).root_key().public(),
+            name: Name::new(name).unwrap(),
             card_name: None,
             state,
             verified: false,
@@ -297,10 +300,13 @@ mod tests {
             person("aaaa2222", "Bob", ContactState::Active),
             person("bbbb3333", "Ann", ContactState::Active),
         ];
-        let chosen = |wanted, state| choose(&contacts, wanted, state).map(|contact| contact.id.as_str());
+        let chosen = |wanted, state| choose(&contacts, wanted, state).map(|contact| short(&contact.id));
         assert_eq!(chosen("Bob", Some(ContactState::Active)).unwrap(), "aaaa2222");
         assert_eq!(chosen("Bob", Some(ContactState::Asking)).unwrap(), "aaaa1111");
-        assert_eq!((chosen("bbbb", None).unwrap(), chosen("aaaa1", None).unwrap()), ("bbbb3333", "aaaa1111"));
+        assert_eq!(
+            (chosen("bbbb", None).unwrap(), chosen("aaaa1", None).unwrap()),
+            ("bbbb3333".into(), "aaaa1111".into())
+        );
         for (wanted, says) in
             [("Bob", "several"), ("aaaa", "several"), ("bbb", "no contact"), ("Eve", "no contact")]
         {

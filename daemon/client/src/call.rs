@@ -9,7 +9,7 @@ use rand_core::{OsRng, RngCore};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::transport::{SendError, Transport, Trouble};
-use autonomy_api::Problem;
+use autonomy_api::{Problem, from_json};
 
 /// Time for one request and its whole answer. A cold onion circuit takes up to 30 s by itself.
 pub const CALL_LIMIT: Duration = Duration::from_secs(90);
@@ -111,7 +111,7 @@ impl Call {
     /// Sends it and reads the answer as JSON.
     pub(crate) async fn send<T: DeserializeOwned>(&self, transport: &Transport) -> Result<T, CallError> {
         let body = self.send_for_bytes(transport).await?;
-        serde_json::from_slice(&body)
+        from_json(&body)
             .map_err(|error| CallError::Misshapen { what: self.name(), why: printable(&error.to_string()) })
     }
 
@@ -277,19 +277,13 @@ pub enum CallError {
         /// The limit.
         max: usize,
     },
-    /// Not the JSON that this route gives.
+    /// Not the JSON that this route gives, or a field of it breaks its rule.
     #[error("the pod's answer to {what} is not understood: {why}")]
     Misshapen {
         /// The route.
         what: String,
-        /// What the parser says.
+        /// The field and its rule, or what the parser says.
         why: String,
-    },
-    /// Not the id of anything.
-    #[error("`{id}` is not an id: ids are letters and digits, at most 64")]
-    BadId {
-        /// What was given, shortened.
-        id: String,
     },
     /// A request that cannot be written down as HTTP.
     #[error("{what} cannot be asked for")]

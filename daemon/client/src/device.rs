@@ -5,15 +5,15 @@ use std::{mem::discriminant, path::Path};
 use autonomy_wallet::{
     account::{AccountError, AccountId, AccountMap, GAP_LIMIT, Keychain, MapKind},
     bitcoin::Txid,
-    keys::{AccountIndex, EntropyError, KeyError},
+    keys::{EntropyError, KeyError},
     payment::IntentError,
 };
 
 use super::{
     CallError, Distrust, PodClient, Profile, ProfileError, Transport, ceremony::own_index, decks::DeckError,
-    files::FileError, printable,
+    files::FileError,
 };
-use autonomy_api::{Account, ReceiveAddress, Status};
+use autonomy_api::{Account, PaymentId, ReceiveAddress, Status, Written as _, network_of};
 
 /// How far a pod's state may move on between two looks: a million debits and changes, decades of use.
 const MAX_EPOCH_LEAP: u64 = 1 << 20;
@@ -55,11 +55,11 @@ impl Device {
 
     fn check_status(&self, status: &Status) -> Result<(), DeviceError> {
         let pod = self.profile.pod().ok_or(DeviceError::NoPod)?;
-        let (pinned, told) = (pod.pod_key().to_string(), printable(&status.pod_key));
+        let (pinned, told) = (pod.pod_key(), status.pod_key);
         if told != pinned {
             return Err(Distrust::AnotherPod { pinned, told }.into());
         }
-        let (pinned, told) = (pod.network().to_string(), printable(&status.network));
+        let (pinned, told) = (network_of(pod.network()), status.network);
         if told != pinned {
             return Err(Distrust::AnotherNetwork { pinned, told }.into());
         }
@@ -88,15 +88,15 @@ impl Device {
     /// # Errors
     /// As [`Device::accounts`].
     pub async fn account(&mut self, id: &AccountId) -> Result<ListedAccount, DeviceError> {
-        let told = self.pod.account(&id.to_string()).await?;
-        if told.id != id.to_string() {
+        let told = self.pod.account(id).await?;
+        if told.id != *id {
             return Err(Distrust::AccountDiffers { field: "id", account: id.to_string() }.into());
         }
         self.compare(told)
     }
 
     fn compare(&self, told: Account) -> Result<ListedAccount, DeviceError> {
-        let held = told.id.parse().ok().and_then(|id: AccountId| self.profile.account(&id));
+        let held = self.profile.account(&told.id);
         if let Some(held) = held {
             agree(&held.map, &told)?;
         }
@@ -118,11 +118,11 @@ impl Device {
         let unknown = || DeviceError::UnknownAccount { id: id.to_string() };
         self.profile.account(id).ok_or_else(unknown)?;
         self.status().await?;
-        let told = self.pod.new_address(&id.to_string()).await?;
+        let told = self.pod.new_address(id).await?;
         let held = self.profile.account(id).ok_or_else(unknown)?;
-        let ours = held.map.address(Keychain::External, told.index).map_err(Distrust::Account)?.to_string();
-        if ours != told.address {
-            let told_address = printable(&told.address);
+        let ours = held.map.address(Keychain::External, told.index).map_err(Distrust::Account)?;
+        if told.address != *ours.as_unchecked() {
+            let told_address = told.address.write().to_string();
             return Err(Distrust::Address { index: told.index, told: told_address, ours }.into());
         }
         let last = held.view.external;
@@ -133,7 +133,7 @@ impl Device {
             return Err(Distrust::AddressTooFar { index: told.index, last: in_words(last) }.into());
         }
         self.profile.learn(id, &[(Keychain::External, told.index)])?;
-        Ok(ReceiveAddress { index: told.index, address: ours })
+        Ok(ReceiveAddress { index: told.index, address: told.address })
     }
 }
 
@@ -154,8 +154,8 @@ impl Profile {
         if !trust_index && held.view.external.is_none_or(|last| index > last) {
             return Err(DeviceError::AddressNotSeen { index, last: in_words(held.view.external) });
         }
-        let address = held.map.address(Keychain::External, index)?.to_string();
-        Ok(ReceiveAddress { index, address })
+        let address = held.map.address(Keychain::External, index)?;
+        Ok(ReceiveAddress { index, address: address.into_unchecked() })
     }
 }
 
@@ -175,20 +175,20 @@ pub(super) fn agree(map: &AccountMap, told: &Account) -> Result<(), Distrust> {
     if told.descriptor != map.descriptor() {
         return Err(differs("descriptor"));
     }
-    if told.id != map.id().to_string() {
+    if told.id != map.id() {
         return Err(differs("id"));
     }
-    if told.first_address != map.first_address().to_string() {
+    if told.first_address != *map.first_address().as_unchecked() {
         return Err(differs("first address"));
     }
     if (told.birthday_height, told.birthday_time) != (map.birthday().height, map.birthday().time) {
         return Err(differs("birthday"));
     }
-    if own_index(map).map(AccountIndex::to_u32) != Ok(told.account_index) {
+    if own_index(map) != Ok(told.account_index) {
         return Err(differs("index"));
     }
     // Names are how people choose an account: another's name on it could make them pay from the wrong one.
-    if told.name != map.name() {
+    if told.name.as_str() != map.name() {
         return Err(differs("name"));
     }
     if discriminant(&MapKind::from(told.kind)) != discriminant(&map.kind()) {
@@ -252,7 +252,7 @@ pub enum DeviceError {
     #[error("payment {payment} may have been sent, as transaction {txid}: {cause}")]
     MaybePaid {
         /// The pod's id of the payment.
-        payment: String,
+        payment: PaymentId,
         /// The transaction; its id does not change by signing.
         txid: Txid,
         /// What kept the truth away.

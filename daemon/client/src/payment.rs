@@ -9,15 +9,13 @@
 
 use autonomy_wallet::{
     account::{AccountId, Keychain},
-    bitcoin::Network,
     check::{DeviceView, Proposal, Summary, Unchecked},
-    payment::{Intent, IntentError},
+    payment::MIN_FEE_RATE,
     policy::Policy,
-    rate,
 };
 
 use super::{Device, DeviceError, Distrust, ceremony::own_index};
-use autonomy_api::{NewPayment, Payment, PaymentState};
+use autonomy_api::{NewPayment, Payment, PaymentId, PaymentState};
 
 /// Receive addresses that the pod may say were given out, for recognising coins to spend: other devices ask for
 /// addresses too. A year of one every five minutes. The word counts for one check only. It is never remembered: it
@@ -35,8 +33,8 @@ pub struct CheckedDraft {
 
 impl CheckedDraft {
     /// The pod's id of the payment.
-    pub fn id(&self) -> &str {
-        &self.payment.id
+    pub fn id(&self) -> PaymentId {
+        self.payment.id
     }
 
     /// What would be signed, as this device parsed it itself.
@@ -64,10 +62,10 @@ impl Device {
         let map = held.map.clone();
         map.check_own(&self.own_member(own_index(&map)?, "pay")?)?;
         // The wish must be sound by itself before anyone is asked: with any rate, here the lowest.
-        intent(wish, wish.fee_rate.unwrap_or(1.0), map.network())?;
+        wish.intent(map.network(), MIN_FEE_RATE)?;
         let epoch = self.status().await?.state_epoch;
         let told = self.account(account).await?.told;
-        let payment = self.pod.draft_payment(&account.to_string(), wish).await?;
+        let payment = self.pod.draft_payment(account, wish).await?;
         match self.check(account, wish, &payment, told.revealed) {
             Ok(proposal) => {
                 let payment = checked(&payment, wish, proposal.summary());
@@ -91,13 +89,13 @@ impl Device {
             .profile
             .account(account)
             .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
-        let text = payment.psbt.as_deref().ok_or(Distrust::NoDraft)?;
-        let intent = intent(wish, wish.fee_rate.unwrap_or(payment.fee_rate), held.map.network())?;
+        let bytes = payment.psbt.as_deref().ok_or(Distrust::NoDraft)?;
+        let intent = wish.intent(held.map.network(), payment.fee_rate)?;
         let mut view: DeviceView = held.view;
         if let Some(last) = revealed.min(MAX_TOLD_ADDRESSES).checked_sub(1) {
             view.learn(Keychain::External, last);
         }
-        let unchecked = Unchecked::from_base64(text).map_err(Distrust::Payment)?;
+        let unchecked = Unchecked::from_bytes(bytes).map_err(Distrust::Payment)?;
         let proposal = unchecked.check(&held.map, &view, &self.policy(), Some(&intent));
         Ok(proposal.map_err(Distrust::Payment)?)
     }
@@ -108,7 +106,7 @@ impl Device {
     }
 
     /// Gives up a draft at the pod, which frees its coins. It lapses by itself where the pod cannot be told.
-    pub async fn give_up(&self, payment: &str) {
+    pub async fn give_up(&self, payment: &PaymentId) {
         let _ = self.pod.cancel_payment(payment).await;
     }
 }
@@ -116,13 +114,13 @@ impl Device {
 /// The payment in this device's own words: the checker has found the wish in the draft, exactly.
 fn checked(told: &Payment, wish: &NewPayment, summary: &Summary) -> Payment {
     Payment {
-        id: told.id.clone(),
-        account: summary.account.to_string(),
+        id: told.id,
+        account: summary.account,
         state: PaymentState::Draft,
         recipients: wish.recipients.clone(),
-        fee_sat: summary.fee.to_sat(),
-        fee_rate: rate::to_sat_per_vb(summary.fee_rate()),
-        txid: summary.txid.to_string(),
+        fee: summary.fee,
+        fee_rate: summary.fee_rate(),
+        txid: summary.txid,
         psbt: None,
         note: wish.note.clone(),
         created_at: told.created_at,
@@ -131,12 +129,6 @@ fn checked(told: &Payment, wish: &NewPayment, summary: &Summary) -> Payment {
         estimated_minutes: None,
         detail: None,
     }
-}
-
-/// The wish as the checker compares it. The rate is rounded up to what the wallet counts in; nonsense becomes what
-/// the intent refuses.
-fn intent(wish: &NewPayment, rate: f64, network: Network) -> Result<Intent, IntentError> {
-    wish.intent(network, rate::at_least(rate))
 }
 
 impl std::fmt::Debug for CheckedDraft {

@@ -9,7 +9,7 @@ use autonomy_wallet::{
 };
 
 use super::{ChainEvent, ChainPoint, Node, PaymentRecord, SourceState, row::tag, table::Table, turn::Turn};
-use autonomy_api::{EventKind, PaymentState};
+use autonomy_api::{EventKind, PaymentState, UnconfirmedReason};
 
 /// Blocks remembered, to find the fork of a reorganisation: a day. The deepest on mainnet since 2013 had 24.
 pub(super) const KEPT_POINTS: usize = 144;
@@ -145,20 +145,18 @@ impl Turn<'_> {
 
     fn tell_movement(&mut self, id: AccountId, entry: &HistoryEntry, before: Option<HistoryState>) {
         use HistoryState::{Confirmed, Dropped, Pending, Replaced};
-        let account = id.to_string();
-        let txid = entry.txid.to_string();
+        let (account, txid) = (id, entry.txid);
         let reason = match (before, entry.state) {
             (None | Some(Dropped | Replaced { .. }), Confirmed { .. } | Pending { .. }) => {
-                let net_sat = entry.net().to_sat();
-                let estimated_minutes = self.estimate_for(id, entry);
-                return self.notify(EventKind::TransactionSeen { account, txid, net_sat, estimated_minutes });
+                let (net, estimated_minutes) = (entry.net(), self.estimate_for(id, entry));
+                return self.notify(EventKind::TransactionSeen { account, txid, net, estimated_minutes });
             }
-            (Some(Confirmed { .. }), Pending { .. }) => "reorganised",
-            (Some(Confirmed { .. } | Pending { .. }), Replaced { .. }) => "replaced",
-            (Some(Confirmed { .. } | Pending { .. }), Dropped) => "dropped",
+            (Some(Confirmed { .. }), Pending { .. }) => UnconfirmedReason::Reorganised,
+            (Some(Confirmed { .. } | Pending { .. }), Replaced { .. }) => UnconfirmedReason::Replaced,
+            (Some(Confirmed { .. } | Pending { .. }), Dropped) => UnconfirmedReason::Dropped,
             _ => return,
         };
-        self.notify(EventKind::TransactionUnconfirmed { account, txid, reason: reason.into() });
+        self.notify(EventKind::TransactionUnconfirmed { account, txid, reason });
     }
 
     /// Known for pending transactions of which all inputs are ours: only then is the fee known.
@@ -180,7 +178,7 @@ impl Turn<'_> {
                 break; // The history is in order of height.
             }
             if TOLD_CONFIRMATIONS.contains(&confirmations) {
-                let (account, txid) = (id.to_string(), entry.txid.to_string());
+                let (account, txid) = (id, entry.txid);
                 told.push(EventKind::TransactionConfirmed { account, txid, confirmations, height });
             }
         }

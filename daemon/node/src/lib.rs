@@ -68,7 +68,7 @@ pub use self::{
     table::{Table, TableKey},
     turn::{COUNTERS, Counters},
 };
-pub use autonomy_api::{CeremonyId, DeviceKey, Id, IdError, PaymentId};
+pub use autonomy_api::{CeremonyId, DeviceKey, PaymentId};
 pub use autonomy_messaging::{NoRows, Rows};
 pub use autonomy_wallet::account::AccountId;
 use autonomy_wallet::estimate::FeeBucket;

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, marker::PhantomData, ops::Deref};
 
-use autonomy_api::Id;
+use autonomy_api::{CeremonyId, DeviceKey, PaymentId};
 use autonomy_wallet::account::AccountId;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -276,15 +276,22 @@ impl TableKey for u64 {
     }
 }
 
-impl<const N: usize> TableKey for Id<N> {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_vec()
-    }
+/// Ids that are bytes of a fixed size.
+macro_rules! id_keys {
+    ($($name:ty),+) => {$(
+        impl TableKey for $name {
+            fn to_bytes(&self) -> Vec<u8> {
+                self.0.to_vec()
+            }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        fixed(bytes).map(Self)
-    }
+            fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+                fixed(bytes).map(Self)
+            }
+        }
+    )+};
 }
+
+id_keys!(DeviceKey, CeremonyId, PaymentId);
 
 impl TableKey for AccountId {
     fn to_bytes(&self) -> Vec<u8> {

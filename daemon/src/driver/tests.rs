@@ -4,13 +4,13 @@ mod full;
 
 use autonomy_messaging::{
     AuthSeed, CertificateRole, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
-    provision::{Bundle, BundleTerms},
+    provision::{Bundle, BundleTerms, SealedBundle},
 };
 use tempfile::TempDir;
 
 use super::*;
 use crate::chain::NoChain;
-use autonomy_api::{AddDevice, EventKind, Id};
+use autonomy_api::{AddDevice, EventKind, Hex};
 use autonomy_node::{Answer, COUNTERS, Caller, Command, Identity};
 use autonomy_store::Unlock;
 
@@ -45,7 +45,7 @@ impl Place {
         let mut told = Vec::new();
         while let Ok(event) = self.heard.try_recv() {
             let EventKind::DeviceAdded { name, .. } = event.kind else { panic!("{event:?}") };
-            told.push(name);
+            told.push(name.to_string());
         }
         told
     }
@@ -67,7 +67,7 @@ fn owner() -> AuthSeed {
     AuthSeed::from_bytes(&[1; 32])
 }
 
-fn bundle(node: &Node) -> String {
+fn bundle(node: &Node) -> SealedBundle {
     let terms = BundleTerms {
         pod_name: Name::new("home").unwrap(),
         device_key: PublicKey::from(&SigningKey::from_bytes(&[2; 32])),
@@ -77,7 +77,7 @@ fn bundle(node: &Node) -> String {
         validity: Validity::lasting(now(), 86_400),
     };
     let request = node.pod_request();
-    Bundle::new(&owner(), &request, terms).seal(&owner(), &request, &mut rand::rngs::OsRng).to_text()
+    Bundle::new(&owner(), &request, terms).seal(&owner(), &request, &mut rand::rngs::OsRng)
 }
 
 /// Lets in the device that has this number for a name.
@@ -88,7 +88,7 @@ fn add(number: u8) -> Command {
     Command::AddDevice(AddDevice {
         certificate: certificate.into(),
         name: Name::new(&number.to_string()).unwrap(),
-        descriptor_key: Id(*DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
+        descriptor_key: Hex(*DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
     })
 }
 
@@ -129,7 +129,7 @@ fn what_waits_together_is_committed_once_and_answered_in_order() {
     assert_eq!(place.commits(), before + 1, "ten inputs, one commit");
     for (number, mut added, mut status) in asked {
         let Ok(Answer::Device(device)) = added.try_recv().unwrap() else { panic!("not added") };
-        assert_eq!(device.name, number.to_string());
+        assert_eq!(device.name.as_str(), number.to_string());
         let Ok(Answer::Status(status)) = status.try_recv().unwrap() else { panic!("no status") };
         assert_eq!(status.devices, u32::from(number) + 2, "a later input sees what the earlier ones did");
     }

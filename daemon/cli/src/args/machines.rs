@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::words;
+use autonomy_api::Access;
+use autonomy_messaging::Network;
 use autonomy_onion::OnionAddress;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
@@ -55,7 +58,7 @@ pub enum DeviceVerb {
         #[arg(long)]
         name: Option<String>,
         /// How far it may go
-        #[arg(long, value_enum, default_value = "limited")]
+        #[arg(long, value_parser = words::access(), default_value = "limited")]
         access: Access,
     },
     /// On the new device: take the grant
@@ -75,17 +78,6 @@ pub enum DeviceVerb {
     },
 }
 
-/// How far a device may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Access {
-    /// Sees whether the pod is well
-    Minimal,
-    /// Sees accounts, asks for addresses, proposes payments
-    Limited,
-    /// Everything
-    Full,
-}
-
 /// `events`.
 #[derive(Debug, Args)]
 pub struct Events {
@@ -103,7 +95,7 @@ pub enum PodVerb {
     /// Make a pod on this machine, and print the request for `provision`
     Init {
         /// Which Bitcoin network
-        #[arg(long, value_enum, default_value = "bitcoin")]
+        #[arg(long, value_parser = words::network(), default_value = "bitcoin")]
         network: Network,
     },
     /// Print the request again
@@ -142,19 +134,6 @@ pub enum PodVerb {
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
-}
-
-/// A Bitcoin network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Network {
-    /// The real one
-    Bitcoin,
-    /// Public test network
-    Testnet,
-    /// Public test network with signed blocks
-    Signet,
-    /// A network of one's own
-    Regtest,
 }
 
 /// `agent`.

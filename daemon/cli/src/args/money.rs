@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+use super::words;
 use crate::bip21::Payee;
+use autonomy_api::{AccountKind, PaymentId};
 
 /// The last address of a branch: from 2^31 on, BIP-32's numbers mean hardened steps.
 const MAX_INDEX: i64 = (1 << 31) - 1;
@@ -43,23 +45,14 @@ pub struct CreateAccount {
     #[arg(long, default_value = "main")]
     pub name: String,
     /// What can spend
-    #[arg(long, value_enum, default_value = "two-of-three")]
-    pub kind: Kind,
+    #[arg(long, value_parser = words::account_kind(), default_value = "two-of-three")]
+    pub kind: AccountKind,
     /// Where the three decks of the recovery key are written [default: PROFILE-DIR/decks/ACCOUNT]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub decks_dir: Option<PathBuf>,
     /// Who will keep a deck; give it three times
     #[arg(long = "holder", value_name = "NAME")]
     pub holders: Vec<String>,
-}
-
-/// The kind of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
-    /// Any two of device, pod and recovery key
-    TwoOfThree,
-    /// The same, or the recovery key alone after a year without movement
-    TwoOfThreeOrRecovery,
 }
 
 /// Form of an exported account map.
@@ -122,12 +115,12 @@ pub enum PaymentVerb {
     /// Show one payment
     Show {
         /// Its id
-        payment: String,
+        payment: PaymentId,
     },
     /// Give up a draft, which frees its coins
     Cancel {
         /// Its id
-        payment: String,
+        payment: PaymentId,
         /// Do not ask
         #[arg(long)]
         yes: bool,

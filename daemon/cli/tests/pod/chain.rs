@@ -1,5 +1,6 @@
 //! bitcoind away, silent, restarted, on another network, on another chain; reorganisations; a mempool that forgets.
 
+use autonomy_api::Written as _;
 use autonomy_testnet::{
     bitcoind::Bitcoind,
     clock,
@@ -109,7 +110,7 @@ fn a_reorganisation_and_a_forgetful_mempool_are_followed() {
     let (_chain, node) = bitcoind_alone();
     let home = Home::adopted(node);
     let account = home.account();
-    let txid = node.send_to(&account.first_address, 70_000).unwrap();
+    let txid = node.send_to(&account.first_address.write(), 70_000).unwrap();
     home.wait_for_balance("unconfirmed_sat", 70_000);
     node.mine(1).unwrap();
     home.wait_for_balance("confirmed_sat", 70_000);
@@ -161,11 +162,11 @@ fn a_payment_in_flight_survives_a_bitcoind_that_is_away_when_it_is_sent() {
     assert_eq!(signed.txid, draft.txid);
     home.cut();
     node.restart().unwrap();
-    let there =
-        clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&signed.txid)));
+    let txid = signed.txid.to_string();
+    let there = clock::wait_until(PATIENCE, || node.mempool().is_ok_and(|txids| txids.contains(&txid)));
     assert!(there.is_ok(), "{:?}", home.payment(&signed.id));
     node.mine(1).unwrap();
-    home.wait_for_balance("confirmed_sat", 750_000 - signed.fee_sat);
+    home.wait_for_balance("confirmed_sat", 750_000 - signed.fee.to_sat());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The event stream: live, broken off, resumed, and ended with the pod.
 
+use autonomy_api::Written as _;
 use autonomy_testnet::clock;
 
 use crate::{
@@ -14,10 +15,10 @@ fn a_listener_hears_what_happens_and_resumes_where_it_left() {
     let mut live = Listener::open(&home.socket(), "", &[]);
     let account = home.account();
     let heard = live.until("event: account_created\n");
-    assert!(heard.contains(&account.id), "{heard}");
+    assert!(heard.contains(&account.id.to_string()), "{heard}");
     drop(live);
 
-    node.send_to(&account.first_address, 5_000).unwrap();
+    node.send_to(&account.first_address.write(), 5_000).unwrap();
     home.wait_for_balance("total_sat", 5_000);
     let last = ids(&heard).pop().unwrap();
     let resumed = |home: &Home, last: u64| {

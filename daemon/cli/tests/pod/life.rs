@@ -108,7 +108,7 @@ fn a_backup_of_a_running_pod_is_the_pod() {
     fs::rename(home.path("pod"), home.path("lost")).unwrap();
     home.json(&["pod", "restore", &copy]);
     home.start();
-    assert_eq!(home.get("/v1/accounts")["accounts"][0]["id"], account.id.as_str());
+    assert_eq!(home.get("/v1/accounts")["accounts"][0]["id"], account.id.to_string());
     assert!(home.failure(&["pod", "restore", &copy]).contains("already"));
 }
 

@@ -1,6 +1,7 @@
 //! Answers that are no answers: too long, too deep, misshapen, out of date, from somebody else.
 
 use autonomy_client::{CallError, DeviceError, Distrust, Profile, profile::Birth};
+use autonomy_messaging::{PublicKey, SigningKey};
 use serde_json::json;
 
 use crate::world::{Hand, World, key};
@@ -39,7 +40,8 @@ async fn one_lie_about_the_state_does_not_lock_the_device_out_for_ever() {
 #[tokio::test]
 async fn a_pod_that_says_to_be_another_or_on_another_network_is_refused() {
     let mut world = World::new().await;
-    world.change("GET", "/v1/status", |status| status["pod_key"] = json!("00".repeat(32)));
+    let key = PublicKey::from(&SigningKey::from_bytes(&[50; 32])).to_string();
+    world.change("GET", "/v1/status", move |status| status["pod_key"] = json!(key));
     assert!(matches!(world.device.status().await, Err(DeviceError::Distrust(Distrust::AnotherPod { .. }))));
     world.honest();
     world.change("GET", "/v1/status", |status| status["network"] = json!("bitcoin"));

@@ -1,6 +1,6 @@
 //! What is carried by hand: a pod that packs or counts falsely is not believed.
 
-use autonomy_api::{ContactState, NewInvite};
+use autonomy_api::{ContactId, ContactState, NewInvite};
 use autonomy_messaging::{
     AuthSeed, Name,
     carrier::{MAX_BLOBS, MAX_PARCEL, Parcel},
@@ -36,10 +36,10 @@ async fn an_invite_is_carried_as_a_parcel_and_every_frame_is_counted() {
         world.honest();
         world.hand("POST", "/parcel", Hand::Answer(bytes.to_vec()));
         assert_distrusted(mailbox.export_invite(&invite.id).await, "bytes");
-        assert_distrusted(mailbox.export_parcel(&"00".repeat(16)).await, "bytes");
+        assert_distrusted(mailbox.export_parcel(&ContactId([0; 16])).await, "bytes");
     }
     world.honest();
-    assert_refused(mailbox.export_parcel(&"00".repeat(16)).await, "unknown");
+    assert_refused(mailbox.export_parcel(&ContactId([0; 16])).await, "unknown");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_card_is_the_contacts_own() {
     let mailbox = world.device.mailbox();
     let contact = joining(&world).await;
     let told = mailbox.export_card(&contact).await.unwrap();
-    assert_eq!((told.name.as_str(), told.root.to_string()), ("Bob", contact.identity.clone()));
+    assert_eq!((told.name.as_str(), told.root), ("Bob", contact.identity));
     let another = card(78).to_text().into_bytes();
     for (field, bytes) in
         [("identity", another), ("text", b"\xff".to_vec()), ("text", b"BEGIN:VCARD".to_vec())]

@@ -9,7 +9,7 @@ use autonomy_messaging::{Access, SigningKey, messenger::MailRow};
 use autonomy_node::{Command, Node, Row, RowError};
 use proptest::prelude::*;
 
-use crate::world::World;
+use crate::world::{World, read};
 
 /// The rows of a pod that has some of everything.
 fn rows() -> Vec<Row> {
@@ -18,7 +18,7 @@ fn rows() -> Vec<Row> {
     let newcomer = world.newcomer(&SigningKey::from_bytes(&[20; 32]), Access::Limited);
     world.device_asks(Command::AddDevice(newcomer)).unwrap();
     world.draft(&account, 20_000).unwrap();
-    let body = BeginAccount { name: "second".into(), kind: AccountKind::TwoOfThreeOrRecovery };
+    let body = BeginAccount { name: read("second"), kind: AccountKind::TwoOfThreeOrRecovery };
     let caller = world.device.caller();
     world.ask_with_key(caller, Some("k"), Command::BeginAccount(body)).unwrap();
     let rows = world.rows.iter().map(|(key, value)| Row::found(key.clone(), value.clone()));
