@@ -41,8 +41,6 @@ read_back! {
 
 fn status() -> impl Strategy<Value = Status> {
     let pod = (network(), public_key(), maybe(root()), any::<(u64, u64, u32, u32)>());
-    let service = (maybe(onion_address()), service_state(), any::<u64>(), maybe(".{0,20}"))
-        .prop_map(|(address, state, since, detail)| ServiceStatus { address, state, since, detail });
     let chain = (chain_state(), any::<u32>(), maybe(block_hash()), any::<Option<u32>>(), maybe(".{0,20}"))
         .prop_map(|(state, height, tip, source_height, detail)| ChainStatus {
             state,
@@ -51,7 +49,7 @@ fn status() -> impl Strategy<Value = Status> {
             source_height,
             detail,
         });
-    (pod, service.clone(), service, chain).prop_map(|(pod, app, peer, chain)| {
+    (pod, service(), service(), chain).prop_map(|(pod, app, peer, chain)| {
         let (network, pod_key, owner, (uptime_seconds, state_epoch, devices, accounts)) = pod;
         Status {
             version: "0.1.0".into(),
@@ -69,9 +67,11 @@ fn status() -> impl Strategy<Value = Status> {
     })
 }
 
-fn service_state() -> impl Strategy<Value = ServiceState> + Clone {
+fn service() -> impl Strategy<Value = ServiceStatus> {
     use ServiceState::{Published, Reachable, Unpublished, Unreachable};
-    prop::sample::select(vec![Unpublished, Published, Reachable, Unreachable])
+    let state = one_of(&[Unpublished, Published, Reachable, Unreachable]);
+    (maybe(onion_address()), state, any::<u64>(), maybe(".{0,20}"))
+        .prop_map(|(address, state, since, detail)| ServiceStatus { address, state, since, detail })
 }
 
 fn chain_state() -> impl Strategy<Value = ChainState> {

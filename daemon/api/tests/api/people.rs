@@ -208,9 +208,12 @@ fn event_of_people() -> impl Strategy<Value = EventKind> {
         (contact_id(), ".{0,20}").prop_map(|(contact, detail)| EventKind::JoinFailed { contact, detail }),
         contact_id().prop_map(|contact| EventKind::ContactChanged { contact }),
         contact_id().prop_map(|contact| EventKind::ContactRekeyed { contact }),
-        (contact_id(), any()).prop_map(|(contact, number)| EventKind::MessageReceived { contact, number }),
-        (contact_id(), any()).prop_map(|(contact, number)| EventKind::MessageDelivered { contact, number }),
-        (contact_id(), any()).prop_map(|(contact, number)| EventKind::MessageExpired { contact, number }),
+        (contact_id(), any::<u64>())
+            .prop_map(|(contact, number)| EventKind::MessageReceived { contact, number }),
+        (contact_id(), any::<u64>())
+            .prop_map(|(contact, number)| EventKind::MessageDelivered { contact, number }),
+        (contact_id(), any::<u64>())
+            .prop_map(|(contact, number)| EventKind::MessageExpired { contact, number }),
     ]
 }
 

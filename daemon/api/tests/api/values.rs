@@ -2,7 +2,7 @@
 
 use autonomy_api::{
     AccountId, AccountName, CeremonyId, ContactId, DeviceKey, Hex, InviteId, Note, PaymentId, PsbtBytes,
-    SafetyCode, SafetyDigits, SafetyWords, TransferId, bitcoin, place::OnionAddress,
+    SafetyCode, SafetyDigits, SafetyWords, TransferId, place::OnionAddress,
 };
 use autonomy_messaging::{
     AuthSeed, Name, PublicKey, RootPublic, SafetyNumber, SigningKey,
@@ -157,7 +157,7 @@ pub(crate) fn account_index() -> impl Strategy<Value = AccountIndex> {
 
 pub(crate) fn member_key() -> impl Strategy<Value = MemberKey> {
     (bytes::<32>(), account_index()).prop_map(|(entropy, index)| {
-        *Seed::from_entropy(&entropy).unwrap().account_key(bitcoin::Network::Regtest, index).public()
+        *Seed::from_entropy(&entropy).unwrap().account_key(Network::Regtest, index).public()
     })
 }
 
