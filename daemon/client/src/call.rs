@@ -41,6 +41,9 @@ pub(crate) const NOT_ADMITTED: &str = "not-admitted";
 pub(crate) const WRONG_POD: &str = "wrong-pod";
 
 /// One request, before it is sent.
+///
+/// What changes something carries an `Idempotency-Key` that stays the same when the request is sent again, so that a
+/// request whose answer got lost is carried out once. The answer is bounded by `max_answer` bytes and by [`CALL_LIMIT`].
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     method: Method,
@@ -109,6 +112,10 @@ impl Call {
     }
 
     /// Sends it and reads the answer as JSON.
+    ///
+    /// # Errors
+    /// [`CallError::Misshapen`] names the field and the rule that it breaks; nothing of such an answer is used. Otherwise
+    /// as [`Call::send_for_bytes`].
     pub(crate) async fn send<T: DeserializeOwned>(&self, transport: &Transport) -> Result<T, CallError> {
         let body = self.send_for_bytes(transport).await?;
         from_json(&body)
@@ -116,6 +123,10 @@ impl Call {
     }
 
     /// Sends it, and again with the same key when the connection breaks, then reads the whole answer.
+    ///
+    /// # Errors
+    /// [`CallError`]. A request that changes something and may have been carried out ends as [`CallError::Unanswered`],
+    /// never as one that was not sent.
     pub(crate) async fn send_for_bytes(&self, transport: &Transport) -> Result<Bytes, CallError> {
         let answer = tokio::time::timeout(CALL_LIMIT, self.exchange(transport)).await;
         let answer = answer.unwrap_or(Err(CallError::TooSlow { seconds: CALL_LIMIT.as_secs() }));

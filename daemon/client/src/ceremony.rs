@@ -193,7 +193,8 @@ struct Made {
     recovery: RecoveryKey,
 }
 
-/// Checks who signed the offer.
+/// Checks who signed the offer: the pod key that this device has pinned, over every field, see [`offer_message`]. An offer
+/// that was changed on its way is another one.
 fn check_signature(offer: &AccountOffer, pod_key: &[u8; 32]) -> Result<(), Distrust> {
     let signature = Signature::from_bytes(&offer.signature.0);
     let key = VerifyingKey::from_bytes(pod_key).map_err(|_| Distrust::OfferSignature)?;

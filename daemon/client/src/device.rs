@@ -28,6 +28,8 @@ pub struct Device {
 }
 
 /// An account as the pod tells it, and whether this device vouches for it.
+///
+/// What is in it, the balance and the number of addresses, is the pod's word in any case.
 #[derive(Debug, Clone)]
 pub struct ListedAccount {
     /// What the pod told.

@@ -23,6 +23,9 @@ use autonomy_api::{NewPayment, Payment, PaymentId, PaymentState};
 const MAX_TOLD_ADDRESSES: u32 = 100_000;
 
 /// A draft that this device has checked, ready to be shown.
+///
+/// It is signed by [`Device::approve`] as it is, or given up by [`Device::give_up`]; dropped, it holds its coins at the pod
+/// for a day.
 pub struct CheckedDraft {
     /// As this device checked it; of the pod's words only its id and time.
     pub(super) payment: Payment,
@@ -111,7 +114,8 @@ impl Device {
     }
 }
 
-/// The payment in this device's own words: the checker has found the wish in the draft, exactly.
+/// The payment in this device's own words: the checker has found the wish in the draft, exactly. Of the pod's words only
+/// the id and the time of drafting are taken: a receipt shows nothing that was not checked here.
 fn checked(told: &Payment, wish: &NewPayment, summary: &Summary) -> Payment {
     Payment {
         id: told.id,

@@ -1,4 +1,9 @@
 //! The routes of the app API, one typed function each, with the largest answer that each may give.
+//!
+//! Ids are types that print as hexadecimal, so nothing else gets into a path. An answer has the types of
+//! [`autonomy_api`]: each of its fields kept its rule, or the call ended with [`CallError::Misshapen`]. That is all that is
+//! known of it here: whether it is true, [`Device`](crate::Device) and [`Mailbox`](crate::Mailbox) find out where that
+//! can be found out.
 
 use super::{
     call::{Call, CallError},

@@ -23,6 +23,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 const BEGIN: Duration = Duration::from_secs(60);
 
 /// An open event stream. Dropping it closes it.
+///
+/// Each event is read by the rules of its fields; one that breaks a rule ends the stream with [`CallError::Misshapen`].
+/// Events are the pod's word: what they tell of is asked for, and checked, where it counts.
 pub struct EventStream {
     body: Incoming,
     lines: Lines,

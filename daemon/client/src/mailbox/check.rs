@@ -1,5 +1,8 @@
 //! What a pod tells of people and their words, held against what this device knows. That each field keeps its rule was
 //! checked as the answer was read.
+//!
+//! Each check gives the answer back where it holds. Otherwise it gives `Distrust::Mail`: what the pod told of, which part of
+//! it, and what is wrong with that part.
 
 use std::fmt::Display;
 

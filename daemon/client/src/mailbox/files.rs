@@ -215,7 +215,8 @@ impl Mailbox<'_> {
     }
 }
 
-/// Size and SHA-256 of a file.
+/// Size and SHA-256 of a file, read once from its beginning. It is read a second time as it is sent: whether it changed in
+/// between, the one who takes it finds out by the hash.
 fn digest(file: &mut LocalFile) -> io::Result<(u64, Hex<32>)> {
     let (mut hash, mut size) = (Sha256::new(), 0);
     loop {
