@@ -23,7 +23,7 @@ mod tor;
 
 use std::path::{Path, PathBuf};
 
-use autonomy_messaging::provision::PodRequest;
+use autonomy_messaging::provision::{PodRequest, SealedBundle};
 use autonomy_wallet::bitcoin::Network;
 
 pub use self::{
@@ -213,13 +213,13 @@ pub fn draw_keys(dir: &PodDir, unlock: &Unlock) -> Result<PodRequest, PodError> 
     }
 }
 
-/// Gives a pod its owner, by the text of the bundle that answers its request.
+/// Gives a pod its owner, by the bundle that answers its request. The pod must not be running.
 ///
 /// # Errors
 /// The bundle is refused, and nothing is changed; or the pod cannot be opened or written.
-pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: &str) -> Result<(), PodError> {
+pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: SealedBundle) -> Result<(), PodError> {
     let (mut node, store, _) = open(dir, unlock)?;
-    let command = Command::Adopt(bundle.to_owned());
+    let command = Command::Adopt(bundle);
     let request = Request { caller: Caller::Owner, idempotency_key: None, command };
     match driver::step(&mut node, &store, Input::Request(request))? {
         Some(Ok(Answer::Adopted)) => Ok(()),

@@ -7,7 +7,7 @@
 
 use std::{error::Error, io::BufRead, time::Duration};
 
-use autonomy_api::{NewPayment, Recipient};
+use autonomy_api::{NewPayment, Recipient, Written, bitcoin::Amount};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -15,7 +15,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (Some(address), Some(sat)) = (words.next(), words.next()) else {
         return Err("whom and how many satoshi?".into());
     };
-    let recipients = vec![Recipient { address, amount_sat: sat.parse()? }];
+    let recipients =
+        vec![Recipient { address: Written::read(&address)?, amount: Amount::from_sat(sat.parse()?) }];
     let wish = NewPayment { recipients, fee_rate: None, note: None };
 
     let mut device = autonomy_examples::device().await?;
@@ -29,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("fee {}. Pay? [y/N]", draft.summary().fee);
     let answer = std::io::stdin().lock().lines().next().transpose()?;
     if answer.as_deref() != Some("y") {
-        device.give_up(draft.id()).await;
+        device.give_up(&draft.id()).await;
         return Ok(());
     }
     let paid = device.approve(draft).await?;

@@ -7,7 +7,7 @@
 
 use std::error::Error;
 
-use autonomy_api::EventKind;
+use autonomy_api::{EventKind, Written as _};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -18,15 +18,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut events = device.pod.events(None, true).await?;
     // The device derives the address again from its own account map: a pod cannot slip in another.
     let address = device.receive(&id, false).await?;
-    println!("address {} of {name}: {}", address.index, address.address);
+    println!("address {} of {name}: {}", address.index, address.address.write().as_str());
     while let Some(event) = events.next().await? {
         match event.kind {
-            EventKind::TransactionSeen { account, net_sat, .. }
-                if account == id.to_string() && net_sat > 0 =>
-            {
-                println!("{net_sat} sat on the way");
+            EventKind::TransactionSeen { account, net, .. } if account == id && net.is_positive() => {
+                println!("{net} on the way");
             }
-            EventKind::TransactionConfirmed { account, confirmations, .. } if account == id.to_string() => {
+            EventKind::TransactionConfirmed { account, confirmations, .. } if account == id => {
                 println!("{confirmations} confirmation(s)");
                 return Ok(());
             }

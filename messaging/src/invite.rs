@@ -37,7 +37,7 @@ const VERSION: u8 = 1;
 const MINUTE: u64 = 60;
 
 /// An invitation to become a contact, for one person and one use. Secret.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Invite {
     /// Minutes since 1970.
     expires_minutes: u32,

@@ -91,7 +91,7 @@ pub use self::{
     conversation::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
     effect::{ApplicationEvent, Collection, Effect, Notice},
     files::{MAX_APPLICATION_TRANSFERS, MAX_FILES, MAX_LOADED},
-    ids::{ContactId, InviteId},
+    ids::{BadId, ContactId, InviteId, parse_id},
     input::{Command, Input, MAX_INVITE_VALIDITY, OpaqueBytes},
     invites::MAX_INVITES,
     refusals::{RefusalCounts, RefusalReason},

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 /// The Bitcoin network a pod works on. Fixed when the pod is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(rename_all = "snake_case"))]
 pub enum Network {
     /// The one with real money.
     Bitcoin,
@@ -23,7 +24,7 @@ pub struct UnknownNetwork;
 
 impl Network {
     /// In the order of their numbers on the wire.
-    const ALL: [Self; 4] = [Self::Bitcoin, Self::Testnet, Self::Signet, Self::Regtest];
+    pub const ALL: [Self; 4] = [Self::Bitcoin, Self::Testnet, Self::Signet, Self::Regtest];
 
     /// The word that bitcoind and its libraries use.
     #[must_use]

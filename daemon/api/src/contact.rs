@@ -1,30 +1,37 @@
 //! Contacts, and the invites by which they come.
 
 pub use autonomy_messaging::messenger::{ContactState, InviteState};
-use autonomy_messaging::{Name, vcard::VCard};
+use autonomy_messaging::{Name, RootPublic, place::Place, vcard::VCard};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Private, written};
+use super::{ContactId, InviteId, SafetyCode, SafetyDigits, SafetyWords, schema, written};
 
 /// An invite: whoever has its text may ask to become a contact, once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Invite {
     /// Names it; tells nothing of it.
-    pub id: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::InviteId)]
+    pub id: InviteId,
     /// What to hand over. A secret between two people: send it by a way that others do not read.
+    #[serde(with = "written")]
     #[schema(value_type = String)]
-    pub text: Private,
+    pub text: autonomy_messaging::invite::Invite,
     /// Where it stands.
     pub state: InviteState,
     /// For whom it was.
-    pub note: Option<String>,
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<schema::Name>)]
+    pub note: Option<Name>,
     /// When it was made.
     pub created_at: u64,
     /// When it can be redeemed no more.
     pub expires_at: u64,
     /// Where it waits, `/onion3/…:4001/p2p/…`.
-    pub place: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Place)]
+    pub place: Place,
 }
 
 /// `GET /v1/invites`.
@@ -40,7 +47,7 @@ pub struct Invites {
 pub struct NewInvite {
     /// For whom it is, for the owner's own memory: one visible line of 1 to 64 bytes.
     #[serde(default, with = "written::optional")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<schema::Name>)]
     pub note: Option<Name>,
     /// Seconds for which it can be redeemed, at most 30 days; 7 days where absent.
     #[serde(default)]
@@ -48,7 +55,7 @@ pub struct NewInvite {
 }
 
 /// `POST /v1/contacts`: redeem somebody's invite.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptInvite {
     /// The invite's text.
@@ -57,7 +64,7 @@ pub struct AcceptInvite {
     pub invite: autonomy_messaging::invite::Invite,
     /// What to call the inviter; their own card says it where absent.
     #[serde(default, with = "written::optional")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<schema::Name>)]
     pub name: Option<Name>,
 }
 
@@ -75,21 +82,32 @@ pub struct ImportCard {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Contact {
     /// First 16 bytes of SHA-256 of a label and the person's root key.
-    pub id: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::ContactId)]
+    pub id: ContactId,
     /// The person, as `did:key`.
-    pub identity: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Identity)]
+    pub identity: RootPublic,
     /// What the owner calls them.
-    pub name: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Name)]
+    pub name: Name,
     /// What they call themselves, once their card is here.
-    pub card_name: Option<String>,
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<schema::Name>)]
+    pub card_name: Option<Name>,
     /// Where it stands.
     pub state: ContactState,
     /// Whether the owner has compared the safety numbers.
     pub verified: bool,
     /// What both compare, in digits; left out of lists.
-    pub safety_number: Option<String>,
+    #[schema(value_type = Option<schema::SafetyDigits>)]
+    pub safety_number: Option<SafetyDigits>,
     /// Where they receive, `/onion3/…:4001/p2p/…`.
-    pub places: Vec<String>,
+    #[serde(with = "written::list")]
+    #[schema(value_type = Vec<schema::Place>)]
+    pub places: Vec<Place>,
     /// When the contact was made.
     pub created_at: u64,
     /// When something last arrived from them.
@@ -115,7 +133,7 @@ pub struct Contacts {
 pub struct UpdateContact {
     /// What the owner calls them: one visible line of 1 to 64 bytes.
     #[serde(default, with = "written::optional")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<schema::Name>)]
     pub name: Option<Name>,
     /// Whether the safety numbers were compared.
     #[serde(default)]
@@ -132,11 +150,14 @@ pub struct UpdateContact {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Safety {
     /// Digits to read to each other; both see the same.
-    pub digits: String,
+    #[schema(value_type = schema::SafetyDigits)]
+    pub digits: SafetyDigits,
     /// The same as English words (BIP-39 list).
-    pub words: String,
+    #[schema(value_type = schema::SafetyWords)]
+    pub words: SafetyWords,
     /// Text of a QR code for the other to scan.
-    pub qr: String,
+    #[schema(value_type = String)]
+    pub qr: SafetyCode,
     /// Whether the owner has compared them.
     pub verified: bool,
 }

@@ -5,15 +5,18 @@ use autonomy_messaging::{Name, UnverifiedCertificate};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Id, written};
+use super::{DeviceKey, Hex, schema, written};
 
 /// One device of the pod.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Device {
     /// Its Ed25519 key; also its id.
-    pub id: String,
+    #[schema(value_type = schema::DeviceKey)]
+    pub id: DeviceKey,
     /// What its owner calls it.
-    pub name: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Name)]
+    pub name: Name,
     /// How far it may go.
     pub access: Access,
     /// When it was added.
@@ -34,11 +37,11 @@ pub struct AddDevice {
     pub certificate: UnverifiedCertificate,
     /// What the owner calls it: one visible line of 1 to 64 bytes.
     #[serde(with = "written")]
-    #[schema(value_type = String)]
+    #[schema(value_type = schema::Name)]
     pub name: Name,
     /// Its x25519 descriptor key. One of the spare keys takes effect at once, another within about a minute.
-    #[schema(value_type = String)]
-    pub descriptor_key: Id<32>,
+    #[schema(value_type = schema::Bytes32)]
+    pub descriptor_key: Hex<32>,
 }
 
 /// `GET /v1/devices`.
@@ -47,5 +50,6 @@ pub struct Devices {
     /// All that may enter.
     pub devices: Vec<Device>,
     /// Descriptor keys in the descriptor that no device uses yet (x25519 public keys).
-    pub spare_descriptor_keys: Vec<String>,
+    #[schema(value_type = Vec<schema::Bytes32>)]
+    pub spare_descriptor_keys: Vec<Hex<32>>,
 }

@@ -1,9 +1,16 @@
 //! What happened at the pod.
 
+use std::fmt;
+
+use autonomy_messaging::{Name, place::Place};
+use autonomy_wallet::bitcoin::{SignedAmount, Txid};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::PaymentState;
+use super::{
+    AccountId, AccountName, ContactId, DeviceKey, InviteId, PaymentId, PaymentState, TransferId, number,
+    schema, written,
+};
 
 /// One event of `GET /v1/events`; the SSE `id` field is `id`, the SSE `event` field is `kind`'s tag.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -17,6 +24,28 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// Why a transaction is confirmed no more, or will not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnconfirmedReason {
+    /// Its block is no longer in the chain; it waits for another one.
+    Reorganised,
+    /// Another transaction spent its coins.
+    Replaced,
+    /// It left the mempool.
+    Dropped,
+}
+
+impl fmt::Display for UnconfirmedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reorganised => "reorganised",
+            Self::Replaced => "replaced",
+            Self::Dropped => "dropped",
+        })
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -24,41 +53,60 @@ pub enum EventKind {
     /// A device was let in.
     DeviceAdded {
         /// The device.
-        device: String,
+        #[schema(value_type = schema::DeviceKey)]
+        device: DeviceKey,
         /// Its name.
-        name: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::Name)]
+        name: Name,
     },
     /// A device was shut out.
     DeviceRevoked {
         /// The device.
-        device: String,
+        #[schema(value_type = schema::DeviceKey)]
+        device: DeviceKey,
         /// Its name.
-        name: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::Name)]
+        name: Name,
     },
     /// An account is ready.
     AccountCreated {
         /// The account.
-        account: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::AccountId)]
+        account: AccountId,
         /// Its name.
-        name: String,
+        #[schema(value_type = schema::AccountName)]
+        name: AccountName,
     },
     /// Bitcoin moves in or out: first seen in the mempool.
     TransactionSeen {
         /// The account.
-        account: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::AccountId)]
+        account: AccountId,
         /// The transaction.
-        txid: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::Txid)]
+        txid: Txid,
         /// Net change of the account.
-        net_sat: i64,
+        #[serde(rename = "net_sat", with = "number")]
+        #[schema(value_type = schema::NetSat)]
+        net: SignedAmount,
         /// Estimate of the minutes to the first confirmation, where the source can tell.
         estimated_minutes: Option<u32>,
     },
     /// A transaction reached a number of confirmations (1, 2, 3, 6).
     TransactionConfirmed {
         /// The account.
-        account: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::AccountId)]
+        account: AccountId,
         /// The transaction.
-        txid: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::Txid)]
+        txid: Txid,
         /// How many.
         confirmations: u32,
         /// Its block.
@@ -67,18 +115,25 @@ pub enum EventKind {
     /// A transaction fell out of its block by a reorganisation, or out of the mempool.
     TransactionUnconfirmed {
         /// The account.
-        account: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::AccountId)]
+        account: AccountId,
         /// The transaction.
-        txid: String,
-        /// `reorganised`, `replaced` or `dropped`.
-        reason: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::Txid)]
+        txid: Txid,
+        /// What became of it.
+        reason: UnconfirmedReason,
     },
     /// A payment changed its state.
     PaymentChanged {
         /// The payment.
-        payment: String,
+        #[schema(value_type = schema::PaymentId)]
+        payment: PaymentId,
         /// Its account.
-        account: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::AccountId)]
+        account: AccountId,
         /// Its state now.
         state: PaymentState,
         /// What went wrong, where something did.
@@ -87,104 +142,146 @@ pub enum EventKind {
     /// An invite can be redeemed now.
     InviteReady {
         /// The invite.
-        invite: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::InviteId)]
+        invite: InviteId,
     },
     /// An invite cannot be redeemed: its place does not take it.
     InviteFailed {
         /// The invite.
-        invite: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::InviteId)]
+        invite: InviteId,
         /// Why.
         detail: String,
     },
     /// Somebody redeemed an invite and waits to be confirmed.
     ContactAsked {
         /// Who.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
     },
     /// Two people are contacts now: messages go both ways.
     ContactConnected {
         /// Who.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
     },
     /// An invite that was accepted here leads nowhere.
     JoinFailed {
         /// Whose it was.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
         /// Why.
         detail: String,
     },
     /// A contact's card changed.
     ContactChanged {
         /// Whose.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
     },
     /// A message arrived.
     MessageReceived {
         /// From whom.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
         /// Its number in the conversation.
         number: u64,
     },
     /// A message is safe at the contact's pod.
     MessageDelivered {
         /// To whom.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
         /// Its number in the conversation.
         number: u64,
     },
     /// A message could not be delivered in time.
     MessageExpired {
         /// To whom.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
         /// Its number in the conversation.
         number: u64,
     },
     /// A conversation has new keys, after a restore or a fault. Verification holds.
     ContactRekeyed {
         /// With whom.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
     },
     /// A contact offers a file.
     FileOffered {
         /// Who.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
         /// The file.
-        file: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::FileId)]
+        file: TransferId,
     },
     /// A file from a contact is here.
     FileReceived {
         /// From whom.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
         /// The file.
-        file: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::FileId)]
+        file: TransferId,
     },
     /// A contact has a file.
     FileDelivered {
         /// Who.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
         /// The file.
-        file: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::FileId)]
+        file: TransferId,
     },
     /// A contact does not take a file, or no longer offers it.
     FileCancelled {
         /// Who.
-        contact: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::ContactId)]
+        contact: ContactId,
         /// The file.
-        file: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::FileId)]
+        file: TransferId,
     },
     /// A relay does not do what it should.
     RelayTrouble {
         /// Which, `/onion3/…:4001/p2p/…`.
-        place: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::Place)]
+        place: Place,
         /// What is wrong.
         detail: String,
     },
     /// Another relay took a relay's place.
     RelayReplaced {
         /// The one that went.
-        place: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::Place)]
+        place: Place,
         /// The one that came.
-        by: String,
+        #[serde(with = "written")]
+        #[schema(value_type = schema::Place)]
+        by: Place,
     },
     /// Some events before or among those that follow are no longer kept: read the lists anew.
     Gap {

@@ -5,21 +5,26 @@ use autonomy_messaging::payload::FileName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Direction, Id, written};
+use super::{Direction, Hex, TransferId, schema, written};
 
 /// A file to or from a contact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct File {
     /// Names the transfer.
-    pub id: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::FileId)]
+    pub id: TransferId,
     /// Whether it comes or goes.
     pub direction: Direction,
     /// What its sender calls it: no path.
-    pub name: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::FileName)]
+    pub name: FileName,
     /// Bytes.
     pub size: u64,
     /// SHA-256 of its bytes, as its sender says: whoever reads it out compares.
-    pub sha256: String,
+    #[schema(value_type = schema::Bytes32)]
+    pub sha256: Hex<32>,
     /// Where it stands.
     pub state: FileState,
     /// Bytes loaded (while it is loaded), or that the one who takes it has.
@@ -41,11 +46,11 @@ pub struct Files {
 pub struct OfferFile {
     /// What it is called, 1 to 255 bytes, no path.
     #[serde(with = "written")]
-    #[schema(value_type = String)]
+    #[schema(value_type = schema::FileName)]
     pub name: FileName,
     /// Bytes.
     pub size: u64,
     /// SHA-256 of its bytes, 64 hexadecimal characters.
-    #[schema(value_type = String)]
-    pub sha256: Id<32>,
+    #[schema(value_type = schema::Bytes32)]
+    pub sha256: Hex<32>,
 }

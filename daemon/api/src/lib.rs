@@ -3,15 +3,21 @@
 //! | module | holds |
 //! |---|---|
 //! | [`bounds`] | the largest bodies and keys that a pod takes |
-//! | [`id`](Id) | names of things: fixed-size byte strings in hexadecimal |
+//! | [`id`](DeviceKey) | names of things: fixed-size byte strings in hexadecimal |
 //! | [`written`](Written) | fields that are text in JSON and have a type here |
+//! | [`text`](AccountName) | texts that obey a rule |
+//! | `number` | amounts and fee rates |
+//! | `network` | the Bitcoin network, in the words of messenger and wallet |
+//! | [`schema`] | how such fields stand in the OpenAPI document |
+//! | [`json`](from_json) | reading JSON from outside |
 //! | [`place`] | where messages are left, as people write it |
 //! | [`offer`](offer_message) | what the pod key signs when it offers a key for an account |
 //! | `pod`, `device`, `money`, `contact`, `message`, `file`, `mail`, `event` | requests and answers |
 //! | `problem` | errors as `application/problem+json` (RFC 9457) |
 //!
 //! Every amount is in satoshi, every time in seconds since 1970 (UTC), every key and id in lower-case
-//! hexadecimal unless said otherwise. Requests refuse unknown fields: a misspelt limit must not be ignored.
+//! hexadecimal unless said otherwise. Requests refuse unknown fields: a misspelt limit must not be ignored. What breaks a
+//! rule does not become a value of these types: the pod refuses such a request, the device library such an answer.
 
 pub mod bounds;
 mod contact;
@@ -19,15 +25,19 @@ mod device;
 mod event;
 mod file;
 mod id;
+mod json;
 mod mail;
 mod message;
 mod money;
+mod network;
+mod number;
 mod offer;
 pub mod place;
 mod pod;
-mod private;
 mod problem;
-mod written;
+pub mod schema;
+mod text;
+pub mod written;
 
 pub use self::{
     bounds::*,
@@ -36,15 +46,20 @@ pub use self::{
     event::*,
     file::*,
     id::*,
+    json::{Unreadable, from_json},
     mail::*,
     message::*,
     money::*,
+    network::{network_of, wallet_network},
     offer::offer_message,
     pod::*,
-    private::Private,
     problem::{PROBLEM_PREFIX, Problem},
-    written::{NotACertificate, NotHex, Written},
+    text::*,
+    written::{NotACertificate, NotAnAddress, NotHex, Written},
 };
+
+/// The wallet's library of Bitcoin types: amounts, addresses, transaction ids.
+pub use autonomy_wallet::bitcoin;
 
 /// The port of the app API on its onion service.
 pub const APP_PORT: u16 = 443;

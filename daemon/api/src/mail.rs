@@ -10,13 +10,15 @@ use autonomy_messaging::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::written;
+use super::{schema, written};
 
 /// `GET /v1/mail`: how messages flow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MailStatus {
     /// The name on the owner's cards, where one was chosen.
-    pub name: Option<String>,
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<schema::Name>)]
+    pub name: Option<Name>,
     /// Contacts with whom messages go both ways.
     pub contacts: u32,
     /// People who redeemed an invite and wait to be confirmed.
@@ -33,7 +35,9 @@ pub struct MailStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Profile {
     /// The name; absent until one is chosen, and cards carry the pod's name then.
-    pub name: Option<String>,
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<schema::Name>)]
+    pub name: Option<Name>,
     /// How contacts reach the pod.
     pub reach: Reach,
 }
@@ -44,7 +48,7 @@ pub struct Profile {
 pub struct SetProfile {
     /// One visible line of 1 to 64 bytes. Contacts get a new card.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "written::optional")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<schema::Name>)]
     pub name: Option<Name>,
     /// Contacts get a new card. `relays` needs a relay, and ends invites that carry the pod's own address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,9 +59,13 @@ pub struct SetProfile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Relay {
     /// Where, `/onion3/…:4001/p2p/…`.
-    pub place: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Place)]
+    pub place: Place,
     /// What the owner calls it.
-    pub name: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Name)]
+    pub name: Name,
     /// Where it stands.
     pub state: RelayState,
     /// Whether messages are being collected there now.
@@ -81,14 +89,14 @@ pub struct Relays {
 pub struct AddRelay {
     /// Where, `/onion3/<56 characters>:4001/p2p/<peer id>`.
     #[serde(with = "written")]
-    #[schema(value_type = String)]
+    #[schema(value_type = schema::Place)]
     pub place: Place,
     /// What to call it: one visible line of 1 to 64 bytes; the beginning of its address where absent.
     #[serde(default, with = "written::optional")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<schema::Name>)]
     pub name: Option<Name>,
     /// The operator's invitation, 64 hexadecimal characters, where one is needed.
     #[serde(default, with = "written::optional")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<schema::Bytes32>)]
     pub token: Option<Capability>,
 }

@@ -1,11 +1,11 @@
 //! Conversations.
 
 pub use autonomy_messaging::messenger::{Direction, Imported};
-use autonomy_messaging::payload::Text;
+use autonomy_messaging::payload::{FileName, Text};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Private, written};
+use super::{Hex, TransferId, schema, written};
 
 // Flat, unlike the messenger's, so that the moment stands in a field of its own.
 /// Where a message stands.
@@ -55,8 +55,9 @@ pub struct Message {
     /// What it is.
     pub kind: MessageKind,
     /// The words of a text.
-    #[schema(value_type = Option<String>)]
-    pub text: Option<Private>,
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<schema::Words>)]
+    pub text: Option<Text>,
     /// The file that is offered.
     pub file: Option<OfferedFile>,
 }
@@ -65,13 +66,18 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OfferedFile {
     /// Names the transfer.
-    pub transfer: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::FileId)]
+    pub transfer: TransferId,
     /// What its sender calls it.
-    pub name: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::FileName)]
+    pub name: FileName,
     /// Bytes.
     pub size: u64,
     /// SHA-256 of its bytes.
-    pub sha256: String,
+    #[schema(value_type = schema::Bytes32)]
+    pub sha256: Hex<32>,
 }
 
 /// `GET /v1/contacts/{id}/messages`.
@@ -87,7 +93,7 @@ pub struct Messages {
 pub struct NewMessage {
     /// The words: 1 byte to 16 KiB of UTF-8.
     #[serde(with = "written")]
-    #[schema(value_type = String)]
+    #[schema(value_type = schema::Words)]
     pub text: Text,
 }
 

@@ -2,11 +2,14 @@
 
 use autonomy_wallet::{
     account::MapKind,
-    bitcoin::{Amount, FeeRate, Network},
-    payment::{Intent, IntentError, parse_address},
+    bitcoin::{Address, Amount, FeeRate, Network, SignedAmount, Txid, address::NetworkUnchecked},
+    keys::{AccountIndex, MemberKey},
+    payment::{Intent, IntentError},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use super::{AccountId, AccountName, CeremonyId, Hex, Note, PaymentId, PsbtBytes, number, schema, written};
 
 /// Blocks after which R alone may spend in the time-locked kind: 52,560 of ten minutes are a year.
 const RECOVERY_BLOCKS: u32 = 52_560;
@@ -27,8 +30,9 @@ pub enum AccountKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BeginAccount {
-    /// What the owner calls it, at most 64 characters.
-    pub name: String,
+    /// What the owner calls it.
+    #[schema(value_type = schema::AccountName)]
+    pub name: AccountName,
     /// The kind of account.
     pub kind: AccountKind,
 }
@@ -37,15 +41,21 @@ pub struct BeginAccount {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AccountOffer {
     /// Names the ceremony until the account has its own id.
-    pub ceremony: String,
+    #[schema(value_type = schema::CeremonyId)]
+    pub ceremony: CeremonyId,
     /// BIP-48 account number that P and G use, and R's first step. Never offered twice.
-    pub account_index: u32,
+    #[schema(value_type = u32, maximum = 2_147_483_647)]
+    pub account_index: AccountIndex,
     /// G as a BIP-380 key expression with origin, e.g. `[3ba436ce/48h/1h/0h/2h]tpub…`.
-    pub pod_member_key: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::MemberKey)]
+    pub pod_member_key: MemberKey,
     /// 32 bytes of the pod's randomness, mixed into R by the device.
-    pub entropy: String,
+    #[schema(value_type = schema::Bytes32)]
+    pub entropy: Hex<32>,
     /// Ed25519 signature of the pod key over (ceremony, index, key, entropy).
-    pub signature: String,
+    #[schema(value_type = schema::Signature)]
+    pub signature: Hex<64>,
     /// Chain tip when it was offered: the account's birthday.
     pub birthday_height: u32,
     /// Time of that block.
@@ -57,34 +67,46 @@ pub struct AccountOffer {
 #[serde(deny_unknown_fields)]
 pub struct CompleteAccount {
     /// P as a BIP-380 key expression with origin.
-    pub device_member_key: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::MemberKey)]
+    pub device_member_key: MemberKey,
     /// R as a BIP-380 key expression at depth 0.
-    pub recovery_member_key: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::MemberKey)]
+    pub recovery_member_key: MemberKey,
     /// The descriptor as the device built it, with checksum.
     pub descriptor: String,
     /// Its first receive address.
-    pub first_address: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Address)]
+    pub first_address: Address<NetworkUnchecked>,
 }
 
 /// One account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Account {
     /// First 16 bytes of SHA-256 of the descriptor.
-    pub id: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::AccountId)]
+    pub id: AccountId,
     /// What the owner calls it.
-    pub name: String,
+    #[schema(value_type = schema::AccountName)]
+    pub name: AccountName,
     /// The kind.
     pub kind: AccountKind,
     /// BIP-380/389 descriptor with checksum.
     pub descriptor: String,
     /// First receive address, to compare on every device.
-    pub first_address: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Address)]
+    pub first_address: Address<NetworkUnchecked>,
     /// Height before which no coin can be.
     pub birthday_height: u32,
     /// Time of that block.
     pub birthday_time: u64,
     /// BIP-48 account number.
-    pub account_index: u32,
+    #[schema(value_type = u32, maximum = 2_147_483_647)]
+    pub account_index: AccountIndex,
     /// What is in it.
     pub balance: Balance,
     /// Revealed receive addresses.
@@ -102,13 +124,21 @@ pub struct Accounts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Balance {
     /// In blocks.
-    pub confirmed_sat: u64,
+    #[serde(rename = "confirmed_sat", with = "number")]
+    #[schema(value_type = schema::Sat)]
+    pub confirmed: Amount,
     /// In the mempool, coming in or as own change.
-    pub unconfirmed_sat: u64,
+    #[serde(rename = "unconfirmed_sat", with = "number")]
+    #[schema(value_type = schema::Sat)]
+    pub unconfirmed: Amount,
     /// Mined, not yet 100 blocks deep.
-    pub immature_sat: u64,
-    /// `confirmed_sat + unconfirmed_sat + immature_sat`.
-    pub total_sat: u64,
+    #[serde(rename = "immature_sat", with = "number")]
+    #[schema(value_type = schema::Sat)]
+    pub immature: Amount,
+    /// The sum of the other three.
+    #[serde(rename = "total_sat", with = "number")]
+    #[schema(value_type = schema::Sat)]
+    pub total: Amount,
 }
 
 /// `POST /v1/accounts/{id}/addresses`: a fresh receive address.
@@ -117,7 +147,9 @@ pub struct ReceiveAddress {
     /// Its number on the receive branch.
     pub index: u32,
     /// The address; the device derives it again and compares.
-    pub address: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Address)]
+    pub address: Address<NetworkUnchecked>,
 }
 
 /// One output to pay.
@@ -125,9 +157,13 @@ pub struct ReceiveAddress {
 #[serde(deny_unknown_fields)]
 pub struct Recipient {
     /// A Bitcoin address of the account's network.
-    pub address: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Address)]
+    pub address: Address<NetworkUnchecked>,
     /// Satoshi to pay.
-    pub amount_sat: u64,
+    #[serde(rename = "amount_sat", with = "number")]
+    #[schema(value_type = schema::Sat)]
+    pub amount: Amount,
 }
 
 /// `POST /v1/accounts/{id}/payments`: what the owner wants paid.
@@ -137,25 +173,24 @@ pub struct NewPayment {
     /// Whom and how much, 1 to 100 entries.
     pub recipients: Vec<Recipient>,
     /// Fee rate in satoshi a virtual byte; the pod's estimate where absent.
+    #[serde(default, with = "number::optional")]
+    #[schema(value_type = Option<schema::FeeRate>)]
+    pub fee_rate: Option<FeeRate>,
+    /// A word for the owner's own memory.
     #[serde(default)]
-    pub fee_rate: Option<f64>,
-    /// A word for the owner's own memory, at most 256 characters.
-    #[serde(default)]
-    pub note: Option<String>,
+    #[schema(value_type = Option<schema::Note>)]
+    pub note: Option<Note>,
 }
 
 impl NewPayment {
-    /// The wish as the wallet builds it and every check compares it, with each recipient checked for this network.
+    /// The wish as the wallet builds it and every check compares it, each recipient checked for this network. `rate` is
+    /// what counts where the wish names none.
     ///
     /// # Errors
     /// [`IntentError`] says which recipient or rate cannot be paid.
     pub fn intent(&self, network: Network, rate: FeeRate) -> Result<Intent, IntentError> {
-        let recipients = self.recipients.iter().enumerate().map(|(recipient, to)| {
-            let address = parse_address(&to.address).map_err(|_| IntentError::NotAnAddress { recipient })?;
-            Ok((address, Amount::from_sat(to.amount_sat)))
-        });
-        let recipients: Vec<_> = recipients.collect::<Result<_, IntentError>>()?;
-        Intent::pay(network, recipients, rate)
+        let recipients = self.recipients.iter().map(|to| (to.address.clone(), to.amount));
+        Intent::pay(network, recipients, self.fee_rate.unwrap_or(rate))
     }
 }
 
@@ -181,23 +216,34 @@ pub enum PaymentState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Payment {
     /// Its id.
-    pub id: String,
+    #[schema(value_type = schema::PaymentId)]
+    pub id: PaymentId,
     /// The account that pays.
-    pub account: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::AccountId)]
+    pub account: AccountId,
     /// Where it stands.
     pub state: PaymentState,
     /// Whom and how much.
     pub recipients: Vec<Recipient>,
     /// Fee in satoshi.
-    pub fee_sat: u64,
+    #[serde(rename = "fee_sat", with = "number")]
+    #[schema(value_type = schema::Sat)]
+    pub fee: Amount,
     /// Fee rate in satoshi a virtual byte.
-    pub fee_rate: f64,
+    #[serde(with = "number")]
+    #[schema(value_type = schema::FeeRate)]
+    pub fee_rate: FeeRate,
     /// Transaction id; it does not change by signing.
-    pub txid: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Txid)]
+    pub txid: Txid,
     /// The PSBT to check and sign (BIP-174, base64); only while a draft.
-    pub psbt: Option<String>,
+    #[schema(value_type = Option<schema::Psbt>)]
+    pub psbt: Option<PsbtBytes>,
     /// Word of the owner.
-    pub note: Option<String>,
+    #[schema(value_type = Option<schema::Note>)]
+    pub note: Option<Note>,
     /// When it was drafted.
     pub created_at: u64,
     /// Height of its block.
@@ -222,7 +268,8 @@ pub struct Payments {
 #[serde(deny_unknown_fields)]
 pub struct ApprovePayment {
     /// The draft with P's partial signatures (BIP-174, base64).
-    pub psbt: String,
+    #[schema(value_type = schema::Psbt)]
+    pub psbt: PsbtBytes,
     /// The highest state epoch this device has seen of the pod. A pod that is behind refuses.
     pub state_epoch: u64,
 }
@@ -231,11 +278,17 @@ pub struct ApprovePayment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryEntry {
     /// Transaction id.
-    pub txid: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Txid)]
+    pub txid: Txid,
     /// What the account gained (positive) or lost, fee included, in satoshi.
-    pub net_sat: i64,
+    #[serde(rename = "net_sat", with = "number")]
+    #[schema(value_type = schema::NetSat)]
+    pub net: SignedAmount,
     /// Fee in satoshi, known where all inputs are the account's.
-    pub fee_sat: Option<u64>,
+    #[serde(rename = "fee_sat", default, with = "number::optional")]
+    #[schema(value_type = Option<schema::Sat>)]
+    pub fee: Option<Amount>,
     /// Height of its block; absent while unconfirmed.
     pub height: Option<u32>,
     /// Time of the block, or when it was first seen.
@@ -243,9 +296,11 @@ pub struct HistoryEntry {
     /// Confirmations now.
     pub confirmations: u32,
     /// The payment that made it, where it is ours.
-    pub payment: Option<String>,
+    #[schema(value_type = Option<schema::PaymentId>)]
+    pub payment: Option<PaymentId>,
     /// Note of that payment.
-    pub note: Option<String>,
+    #[schema(value_type = Option<schema::Note>)]
+    pub note: Option<Note>,
 }
 
 /// `GET /v1/accounts/{id}/history`.

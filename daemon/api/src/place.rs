@@ -6,12 +6,19 @@
 //! Written and read here by the specifications alone (rend-spec-v3 section 6; libp2p peer-ids; multiaddr), so that the
 //! types of the API need neither Tor nor libp2p. The daemon's tests compare with both libraries.
 
+use std::{fmt, str::FromStr};
+
 use autonomy_messaging::{
     Name, PublicKey,
     place::{PLACE_PORT, Place},
 };
 use data_encoding::{BASE32_NOPAD, Encoding, Specification};
 use sha3::{Digest as _, Sha3_256};
+
+/// The address of an onion service of version 3: its Ed25519 key, written with checksum and version as
+/// `<56 characters>.onion`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct OnionAddress(pub [u8; 32]);
 
 /// Longest text of a place that is looked at: `/onion3/` 56 `:4001` `/p2p/` 52 are 126 characters.
 pub const MAX_PLACE_TEXT: usize = 160;
@@ -63,6 +70,27 @@ pub fn parse(text: &str) -> Result<Place, BadPlace> {
 #[must_use]
 pub fn text(place: &Place) -> String {
     format!("/onion3/{}:{PLACE_PORT}/p2p/{}", onion_label(place.onion()), peer_id(place.peer()))
+}
+
+impl fmt::Display for OnionAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.onion", onion_label(&self.0))
+    }
+}
+
+/// Scrubbed: where a pod is has no place in a log.
+impl fmt::Debug for OnionAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[scrubbed].onion")
+    }
+}
+
+impl FromStr for OnionAddress {
+    type Err = BadPlace;
+
+    fn from_str(text: &str) -> Result<Self, BadPlace> {
+        onion_key(text.strip_suffix(".onion").ok_or(BadPlace::Onion)?).map(Self)
+    }
 }
 
 /// What to call a place that nobody named: the first eight characters of its onion address, enough to tell sixteen

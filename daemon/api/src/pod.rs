@@ -1,21 +1,32 @@
 //! The pod itself: its status, its owner, its backups.
 
+use std::fmt;
+
+use autonomy_messaging::{Network, PublicKey, RootPublic, provision::SealedBundle};
+use autonomy_wallet::bitcoin::BlockHash;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use super::{AbsolutePath, place::OnionAddress, schema, written};
 
 /// `GET /v1/status`: how the pod is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Version of the program.
     pub version: String,
-    /// `bitcoin`, `testnet`, `signet` or `regtest`.
-    pub network: String,
+    /// The Bitcoin network it works on.
+    #[serde(with = "written")]
+    pub network: Network,
     /// Seconds since the pod's process started.
     pub uptime_seconds: u64,
     /// Ed25519 key of the pod.
-    pub pod_key: String,
+    #[serde(with = "written")]
+    #[schema(value_type = schema::Bytes32)]
+    pub pod_key: PublicKey,
     /// `did:key` of the owner; absent until a bundle is adopted.
-    pub owner: Option<String>,
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<schema::Identity>)]
+    pub owner: Option<RootPublic>,
     /// Counts what the pod must never forget (debits, devices). A device that has seen a higher number knows
     /// that the pod was restored from an old backup.
     pub state_epoch: u64,
@@ -46,24 +57,75 @@ pub struct OnionStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceStatus {
     /// Full onion address, `….onion`; absent until a bundle is adopted.
-    pub address: Option<String>,
-    /// `unpublished`, `published`, `reachable` or `unreachable`.
-    pub state: String,
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<schema::OnionAddress>)]
+    pub address: Option<OnionAddress>,
+    /// How far it is.
+    pub state: ServiceState,
     /// When that state began.
     pub since: u64,
     /// Why, where there is something to say.
     pub detail: Option<String>,
 }
 
+/// How far an onion service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceState {
+    /// No descriptor is published.
+    Unpublished,
+    /// A descriptor is published; whether it leads here was not tried yet.
+    Published,
+    /// The pod has reached itself through it.
+    Reachable,
+    /// The pod did not reach itself through it; `detail` says why.
+    Unreachable,
+}
+
+impl fmt::Display for ServiceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unpublished => "unpublished",
+            Self::Published => "published",
+            Self::Reachable => "reachable",
+            Self::Unreachable => "unreachable",
+        })
+    }
+}
+
+/// How the chain source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChainState {
+    /// All blocks that the source has were seen.
+    Synced,
+    /// Blocks are being read.
+    Syncing,
+    /// The source does not answer, or leads elsewhere; `detail` says why.
+    Away,
+}
+
+impl fmt::Display for ChainState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Synced => "synced",
+            Self::Syncing => "syncing",
+            Self::Away => "away",
+        })
+    }
+}
+
 /// The pod's own view of the chain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChainStatus {
-    /// `synced`, `syncing`, or `away` with `detail`.
-    pub state: String,
+    /// How the source is.
+    pub state: ChainState,
     /// Height of the last block the accounts have seen.
     pub height: u32,
-    /// Its hash.
-    pub tip: String,
+    /// Its hash; absent before the first block.
+    #[serde(default, with = "written::optional")]
+    #[schema(value_type = Option<schema::BlockHash>)]
+    pub tip: Option<BlockHash>,
     /// Height the source reports; more than `height` while syncing.
     pub source_height: Option<u32>,
     /// What is wrong, where something is.
@@ -75,7 +137,9 @@ pub struct ChainStatus {
 #[serde(deny_unknown_fields)]
 pub struct Adopt {
     /// The bundle's text.
-    pub bundle: String,
+    #[serde(with = "written")]
+    #[schema(value_type = String)]
+    pub bundle: SealedBundle,
 }
 
 /// `POST /v1/pod/reconcile`, on the pod's own machine only.
@@ -91,5 +155,6 @@ pub struct Reconcile {
 #[serde(deny_unknown_fields)]
 pub struct BackUp {
     /// Absolute path of a new file on the pod's machine.
-    pub file: String,
+    #[schema(value_type = String)]
+    pub file: AbsolutePath,
 }

@@ -1,27 +1,36 @@
-//! Fields that JSON carries as text and a rule reads: names, places, invites, hashes, certificates.
+//! Fields that JSON carries as text and a rule reads: ids, names, places, invites, addresses, hashes, certificates.
 //!
-//! A request is read once, here: its fields have the types that the node works with, and a text that breaks its rule is
-//! an error of serde. The field's name comes from where it stands in the request, the rule from the type.
+//! A request is read once, here, and so is an answer: its fields have the types that node and device work with, and a text
+//! that breaks its rule is an error of serde. The field's name comes from where it stands, the rule from the type.
 //!
 //! `#[serde(with = "written")]` is for a field, `#[serde(default, with = "written::optional")]` for one that may be
-//! absent or `null`.
+//! absent or `null`, `#[serde(with = "written::list")]` for a list. Always text, in every format of serde: answers and
+//! events are kept in CBOR too, where a type's own form would be another one.
 
 use std::fmt::Display;
 
 use autonomy_messaging::{
-    Name, UnverifiedCertificate,
+    Name, Network, PublicKey, RootPublic, TransferId, UnknownNetwork, UnverifiedCertificate,
     invite::{Invite, InviteError},
+    messenger::{BadId, ContactId, InviteId},
     payload::{BadFileName, BadText, FileName, Text},
     place::{Capability, Place},
+    provision::SealedBundle,
     vcard::{VCard, VCardError},
 };
+use autonomy_wallet::{
+    account::{AccountError, AccountId},
+    bitcoin::{Address, BlockHash, Txid, address::NetworkUnchecked, hex::HexToArrayError},
+    keys::{KeyError, MemberKey},
+    payment::parse_address,
+};
 use data_encoding::HEXLOWER;
-use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use zeroize::Zeroizing;
 
 use crate::{
-    Id,
-    place::{self, BadPlace},
+    CeremonyId, DeviceKey, Hex, PaymentId,
+    place::{self, BadPlace, OnionAddress},
 };
 
 /// A value that stands in JSON as text.
@@ -43,7 +52,7 @@ pub trait Written: Sized {
 ///
 /// # Errors
 /// Those of the serializer.
-pub(crate) fn serialize<T: Written, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn serialize<T: Written, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&value.write())
 }
 
@@ -51,20 +60,20 @@ pub(crate) fn serialize<T: Written, S: Serializer>(value: &T, serializer: S) -> 
 ///
 /// # Errors
 /// The rule that it breaks.
-pub(crate) fn deserialize<'de, T: Written, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub fn deserialize<'de, T: Written, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     let text = Zeroizing::new(String::deserialize(deserializer)?);
     T::read(&text).map_err(D::Error::custom)
 }
 
 /// A field that may be absent.
-pub(crate) mod optional {
+pub mod optional {
     use super::*;
 
     /// Writes the text or `null`.
-    pub(crate) fn serialize<T: Written, S: Serializer>(
-        value: &Option<T>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<T: Written, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => serializer.serialize_some(value.write().as_str()),
             None => serializer.serialize_none(),
@@ -72,11 +81,52 @@ pub(crate) mod optional {
     }
 
     /// Reads a text or `null`.
-    pub(crate) fn deserialize<'de, T: Written, D: Deserializer<'de>>(
+    ///
+    /// # Errors
+    /// The rule that the text breaks.
+    pub fn deserialize<'de, T: Written, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<T>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new);
         text.map(|text| T::read(&text)).transpose().map_err(D::Error::custom)
+    }
+}
+
+/// A list of such fields.
+pub mod list {
+    use super::*;
+
+    /// Writes one text for each value.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<T: Written, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(AsText))
+    }
+
+    /// Reads each text; an error names the place of the text in the list.
+    ///
+    /// # Errors
+    /// The rule that a text breaks.
+    pub fn deserialize<'de, T: Written, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+        let read = Vec::<FromText<T>>::deserialize(deserializer)?;
+        Ok(read.into_iter().map(|FromText(value)| value).collect())
+    }
+
+    struct AsText<'a, T>(&'a T);
+
+    impl<T: Written> Serialize for AsText<'_, T> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            super::serialize(self.0, serializer)
+        }
+    }
+
+    struct FromText<T>(T);
+
+    impl<'de, T: Written> Deserialize<'de> for FromText<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            super::deserialize(deserializer).map(Self)
+        }
     }
 }
 
@@ -96,39 +146,113 @@ pub enum NotACertificate {
     Malformed(#[from] autonomy_messaging::MalformedCertificate),
 }
 
-impl Written for Name {
-    type Error = autonomy_messaging::BadName;
+/// Types whose `Display` writes what their `FromStr` reads.
+macro_rules! by_their_own_text {
+    ($($name:ty: $error:ty;)+) => {$(
+        impl Written for $name {
+            type Error = $error;
 
-    fn read(text: &str) -> Result<Self, Self::Error> {
-        Self::new(text)
+            fn read(text: &str) -> Result<Self, $error> {
+                text.parse()
+            }
+
+            fn write(&self) -> Zeroizing<String> {
+                Zeroizing::new(self.to_string())
+            }
+        }
+    )+};
+}
+
+by_their_own_text! {
+    ContactId: BadId;
+    InviteId: BadId;
+    TransferId: BadId;
+    DeviceKey: BadId;
+    PaymentId: BadId;
+    CeremonyId: BadId;
+    AccountId: AccountError;
+    Txid: HexToArrayError;
+    BlockHash: HexToArrayError;
+    PublicKey: autonomy_messaging::BadKey;
+    RootPublic: autonomy_messaging::BadDid;
+    Network: UnknownNetwork;
+    OnionAddress: BadPlace;
+}
+
+impl<const N: usize> Written for Hex<N> {
+    type Error = BadId;
+
+    fn read(text: &str) -> Result<Self, BadId> {
+        text.parse()
     }
 
     fn write(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.as_str().to_owned())
+        Zeroizing::new(self.to_string())
     }
 }
 
-impl Written for FileName {
-    type Error = BadFileName;
+/// Types whose `new` reads what their `as_str` gives.
+macro_rules! by_new {
+    ($($name:ty: $error:ty;)+) => {$(
+        impl Written for $name {
+            type Error = $error;
 
-    fn read(text: &str) -> Result<Self, Self::Error> {
-        Self::new(text)
+            fn read(text: &str) -> Result<Self, $error> {
+                Self::new(text)
+            }
+
+            fn write(&self) -> Zeroizing<String> {
+                Zeroizing::new(self.as_str().to_owned())
+            }
+        }
+    )+};
+}
+
+by_new! {
+    Name: autonomy_messaging::BadName;
+    FileName: BadFileName;
+    Text: BadText;
+}
+
+/// Not a Bitcoin address of any network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a bitcoin address; check for a missing or mistyped character")]
+pub struct NotAnAddress;
+
+/// For any network: whoever uses it says which one it must be of.
+impl Written for Address<NetworkUnchecked> {
+    type Error = NotAnAddress;
+
+    fn read(text: &str) -> Result<Self, NotAnAddress> {
+        parse_address(text).map_err(|_| NotAnAddress)
     }
 
     fn write(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.as_str().to_owned())
+        Zeroizing::new(self.assume_checked_ref().to_string())
     }
 }
 
-impl Written for Text {
-    type Error = BadText;
+impl Written for MemberKey {
+    type Error = KeyError;
 
-    fn read(text: &str) -> Result<Self, Self::Error> {
-        Self::new(text)
+    fn read(text: &str) -> Result<Self, KeyError> {
+        Self::parse(text)
     }
 
     fn write(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.as_str().to_owned())
+        Zeroizing::new(self.to_string())
+    }
+}
+
+impl Written for SealedBundle {
+    type Error = autonomy_messaging::TextError;
+
+    fn read(text: &str) -> Result<Self, Self::Error> {
+        Self::from_text(text)
+    }
+
+    fn write(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.to_text())
     }
 }
 
@@ -174,7 +298,7 @@ impl Written for Capability {
 
     /// The text is not in the error: it may be a token with a typing error.
     fn read(text: &str) -> Result<Self, NotHex> {
-        let bytes: Id<32> = text.parse().map_err(|_| NotHex(64))?;
+        let bytes: Hex<32> = text.parse().map_err(|_| NotHex(64))?;
         Ok(Self::from_bytes(bytes.0))
     }
 

@@ -6,11 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autonomy_api::{Contact, ContactState, Id};
+use autonomy_api::{Contact, ContactId, ContactState};
 use autonomy_daemon::driver::now;
 use autonomy_messaging::{
     AuthSeed, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
-    invite::Invite,
     lane::{CallId, Unreached},
     messenger::{self, Command as Mail},
     payload::Text,
@@ -64,7 +63,7 @@ impl BenchNode {
             validity: Validity::lasting(now, 10 * 365 * 86_400),
         };
         let request = bench_node.node.pod_request();
-        let bundle = Bundle::new(&auth, &request, terms).seal(&auth, &request, &mut bench_node.rng).to_text();
+        let bundle = Bundle::new(&auth, &request, terms).seal(&auth, &request, &mut bench_node.rng);
         bench_node.ask(Command::Adopt(bundle)).unwrap();
         bench_node
     }
@@ -109,8 +108,8 @@ impl BenchNode {
         self.ask(Command::Mail(command)).unwrap()
     }
 
-    pub(crate) fn say(&mut self, contact: Id<16>, text: &str) -> (Reply, Cost) {
-        let command = Mail::Send { contact: contact.into(), text: Text::new(text).unwrap() };
+    pub(crate) fn say(&mut self, contact: ContactId, text: &str) -> (Reply, Cost) {
+        let command = Mail::Send { contact, text: Text::new(text).unwrap() };
         let (reply, cost) = self.give(asked(Command::Mail(command)));
         (reply.unwrap(), cost)
     }
@@ -126,8 +125,8 @@ impl BenchNode {
         all.contacts.into_iter().filter(|contact| contact.state == state).collect()
     }
 
-    pub(crate) fn only_contact(&mut self) -> Id<16> {
-        self.contacts(ContactState::Active)[0].id.parse().unwrap()
+    pub(crate) fn only_contact(&mut self) -> ContactId {
+        self.contacts(ContactState::Active)[0].id
     }
 }
 
@@ -169,11 +168,11 @@ pub(crate) fn befriend(a: &mut BenchNode, b: &mut BenchNode, gone: &HashSet<Plac
     let Answer::Invite(invite) = a.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
         panic!("no invite")
     };
-    let invite = Box::new(Invite::from_text(&invite.text).unwrap());
+    let invite = Box::new(invite.text);
     b.asks(Mail::Accept { invite, name: None });
     settle(a, b, gone);
     for asking in a.contacts(ContactState::Asking) {
-        a.asks(Mail::Confirm(asking.id.parse::<Id<16>>().unwrap().into()));
+        a.asks(Mail::Confirm(asking.id));
     }
     settle(a, b, gone);
     assert_eq!(b.contacts(ContactState::Active).len(), 1);
@@ -184,7 +183,6 @@ pub(crate) fn place_of(bench_node: &mut BenchNode) -> Place {
     let Answer::Invite(made) = bench_node.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
         panic!("no invite")
     };
-    let invite = Invite::from_text(&made.text).unwrap();
-    bench_node.asks(Mail::CancelInvite(made.id.parse::<Id<8>>().unwrap().into()));
-    invite.address().place
+    bench_node.asks(Mail::CancelInvite(made.id));
+    made.place
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fs, path::Path, process::Command, time::Instant};
 
-use autonomy_api::{ContactState, Id};
+use autonomy_api::ContactState;
 use autonomy_daemon::{chain::NoChain, driver};
 use autonomy_messaging::{messenger::Command as Mail, payload::Text};
 use autonomy_node::{Answer, Caller, Command as NodeCommand, Node, Request, Row};
@@ -61,10 +61,10 @@ pub(crate) fn open(file: &Path) {
     runtime.block_on(async {
         let Ok(Answer::Contacts(all)) = ask(Mail::Contacts).await.unwrap() else { panic!("no contacts") };
         let active = all.contacts.iter().filter(|contact| contact.state == ContactState::Active);
-        let ids: Vec<_> = active.map(|contact| contact.id.parse::<Id<16>>().unwrap()).collect();
+        let ids: Vec<_> = active.map(|contact| contact.id).collect();
         assert_eq!(ids.len() as u64, CONTACTS);
         for id in ids {
-            ask(Mail::Send { contact: id.into(), text: Text::new("hello").unwrap() }).await.unwrap().unwrap();
+            ask(Mail::Send { contact: id, text: Text::new("hello").unwrap() }).await.unwrap().unwrap();
         }
     });
     println!("a message to each of them: {:.1?}, {} kB then", since.elapsed(), resident());

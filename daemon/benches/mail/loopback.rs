@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use autonomy_api::{Event, EventKind, Id};
+use autonomy_api::{ContactId, Event, EventKind};
 use autonomy_daemon::{
     chain::NoChain,
     driver::{self, Handle},
@@ -125,9 +125,9 @@ fn start(
     (handle, network)
 }
 
-async fn respond(pod: &Handle, to: Id<16>, text: &str) {
+async fn respond(pod: &Handle, to: ContactId, text: &str) {
     loop {
-        let command = Command::Mail(Mail::Send { contact: to.into(), text: Text::new(text).unwrap() });
+        let command = Command::Mail(Mail::Send { contact: to, text: Text::new(text).unwrap() });
         let request = Request { caller: Caller::Owner, idempotency_key: None, command };
         if pod.ask(request).await.unwrap().is_ok() {
             return;

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::{
     Failure,
     amount::{Sat, btc, signed_btc},
-    args::{AccountKindArg, AccountVerb, CreateAccount, ExportFormat, History, Receive},
+    args::{AccountVerb, CreateAccount, ExportFormat, History, Receive},
     ask, bip21,
     context::{Context, Session, now},
     output::{Answer, pairs, table, time},
 };
-use autonomy_api::{Account, AccountKind, HistoryEntry, ReceiveAddress};
+use autonomy_api::{Account, AccountKind, HistoryEntry, ReceiveAddress, Written as _};
 use autonomy_client::{
     AccountWish, CallError, Device, DeviceError, ListedAccount, NewAccount, Profile, decks::USUAL_HOLDERS,
     printable,
@@ -51,12 +51,9 @@ async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failur
     };
     let holders =
         holders.map_err(|_| Failure::usage("three people keep a deck: give --holder three times"))?;
-    let kind = match wish.kind {
-        AccountKindArg::TwoOfThree => AccountKind::TwoOfThree,
-        AccountKindArg::TwoOfThreeOrRecovery => AccountKind::TwoOfThreeOrRecovery,
-    };
     let decks_dir = wish.decks_dir.map(|dir| std::path::absolute(&dir).unwrap_or(dir));
-    let wish = AccountWish { name: wish.name, kind, holders, decks_dir };
+    let name = ask::written("--name", &wish.name)?;
+    let wish = AccountWish { name, kind: wish.kind, holders, decks_dir };
     let mut device = context.device("make an account").await?;
     let work = Box::pin(device.create_account(&wish, now()));
     let made = context.spinner.during("making the account with the pod", work).await?;
@@ -94,7 +91,8 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
     let row = |account: &ListedAccount| {
         let Account { name, id, balance, .. } = &account.reported;
         let checked = if account.verified { "yes" } else { "no" };
-        vec![printable(name), format!("{} BTC", btc(balance.total_sat)), checked.into(), printable(id)]
+        let total = format!("{} BTC", btc(balance.total.to_sat()));
+        vec![name.to_string(), total, checked.into(), id.to_string()]
     };
     let rows: Vec<Vec<String>> = accounts.iter().map(row).collect();
     let json = json!({ "accounts": accounts.iter().map(json_of).collect::<Vec<_>>() });
@@ -120,15 +118,15 @@ async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
     let birthday =
         format!("block {}, {}", account.reported.birthday_height, time(account.reported.birthday_time));
     let mut text = pairs([
-        ("name", printable(name)),
-        ("id", printable(id)),
+        ("name", printable(name.as_str())),
+        ("id", id.to_string()),
         ("spent by", kind.to_owned()),
-        ("confirmed", format!("{} BTC", btc(balance.confirmed_sat))),
-        ("unconfirmed", format!("{} BTC", btc(balance.unconfirmed_sat))),
-        ("immature", format!("{} BTC", btc(balance.immature_sat))),
-        ("total", format!("{} BTC", btc(balance.total_sat))),
+        ("confirmed", format!("{} BTC", btc(balance.confirmed.to_sat()))),
+        ("unconfirmed", format!("{} BTC", btc(balance.unconfirmed.to_sat()))),
+        ("immature", format!("{} BTC", btc(balance.immature.to_sat()))),
+        ("total", format!("{} BTC", btc(balance.total.to_sat()))),
         ("addresses", format!("{} given out", account.reported.revealed)),
-        ("first address", printable(first_address)),
+        ("first address", first_address.write().to_string()),
         ("birthday", birthday),
         ("descriptor", printable(descriptor)),
     ]);
@@ -232,21 +230,20 @@ pub(super) async fn receive(context: &Context, wish: &Receive) -> Result<Answer,
         let profile = context.profile().await?;
         let map = held(&profile, wish.account.as_deref())?;
         let address = profile.address_again(&map.id(), index, wish.trust_index)?;
-        return Ok(to_pay(&map.id().to_string(), map.name(), &address, amount, true));
+        return Ok(to_pay(&map.id(), map.name(), &address, amount, true));
     }
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wish.account.as_deref())?;
     let Account { id, name, .. } = &account.reported;
     match session {
         Session::Device(mut device) => {
-            let account = account_id(account)?;
-            let work = device.receive(&account, wish.trust_index);
+            let work = device.receive(id, wish.trust_index);
             let fresh = context.spinner.during("asking the pod for an address", work).await;
-            Ok(to_pay(id, name, &fresh.map_err(none_fresh)?, amount, true))
+            Ok(to_pay(id, name.as_str(), &fresh.map_err(none_fresh)?, amount, true))
         }
         Session::Owner(pod) => {
             let fresh = context.spinner.during("asking the pod for an address", pod.new_address(id)).await?;
-            Ok(to_pay(id, name, &fresh, amount, false))
+            Ok(to_pay(id, name.as_str(), &fresh, amount, false))
         }
     }
 }
@@ -264,15 +261,16 @@ fn none_fresh(error: DeviceError) -> Failure {
 
 /// An address as text, JSON and QR code.
 fn to_pay(
-    account: &str,
+    account: &AccountId,
     name: &str,
     address: &ReceiveAddress,
     amount: Option<Sat>,
     verified: bool,
 ) -> Answer {
-    let uri = bip21::uri(&printable(&address.address), amount);
+    let text = address.address.write();
+    let uri = bip21::uri(&text, amount);
     let json = json!({
-        "account": account, "address": address.address, "index": address.index, "uri": uri, "verified": verified,
+        "account": account, "address": *text, "index": address.index, "uri": uri, "verified": verified,
     });
     let mut text = format!("{uri}\naddress {} of account {}", address.index, printable(name));
     if !verified {
@@ -302,10 +300,10 @@ pub(super) async fn history(context: &Context, wish: &History) -> Result<Answer,
 fn history_row(entry: &HistoryEntry) -> Vec<String> {
     vec![
         entry.time.map_or_else(|| "just now".to_owned(), time),
-        signed_btc(entry.net_sat),
+        signed_btc(entry.net.to_sat()),
         entry.confirmations.to_string(),
-        printable(&entry.txid),
-        entry.note.as_deref().map_or_else(String::new, printable),
+        entry.txid.to_string(),
+        entry.note.as_ref().map_or_else(String::new, |note| printable(note.as_str())),
     ]
 }
 
@@ -349,7 +347,9 @@ pub(super) fn choose<'a>(
     wanted: Option<&str>,
 ) -> Result<&'a ListedAccount, Failure> {
     let fits = |account: &&ListedAccount| {
-        wanted.is_none_or(|wanted| account.reported.name == wanted || account.reported.id == wanted)
+        wanted.is_none_or(|wanted| {
+            account.reported.name.as_str() == wanted || account.reported.id.to_string() == wanted
+        })
     };
     let (held, others): (Vec<_>, Vec<_>) = accounts.iter().filter(fits).partition(|account| account.verified);
     let found = if held.is_empty() { others } else { held };
@@ -362,15 +362,6 @@ pub(super) fn choose<'a>(
     }
 }
 
-/// The id of an account in the wallet's type.
-///
-/// # Errors
-/// The pod sent something that is not an id.
-pub(super) fn account_id(account: &ListedAccount) -> Result<AccountId, Failure> {
-    account.reported.id.parse().map_err(|error| Failure::check("bad-answer", error))
-}
-
-/// The failure where no account fits.
 fn no_account(detail: impl std::fmt::Display) -> Failure {
     Failure::other("no-account", detail)
         .help("`autonomy account create` makes one, `autonomy account list` shows them")
@@ -379,18 +370,20 @@ fn no_account(detail: impl std::fmt::Display) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use autonomy_api::Balance;
+    use autonomy_api::{AccountName, Balance};
+    use autonomy_wallet::keys::AccountIndex;
 
-    fn account(id: &str, name: &str, verified: bool) -> ListedAccount {
+    fn account(id: u8, name: &str, verified: bool) -> ListedAccount {
         let reported = Account {
-            id: id.into(),
-            name: name.into(),
+            id: AccountId::from_bytes([id; 16]),
+            name: AccountName::new(name).unwrap(),
             kind: AccountKind::TwoOfThree,
             descriptor: String::new(),
-            first_address: String::new(),
+            first_address: autonomy_api::Written::read("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")
+                .unwrap(),
             birthday_height: 0,
             birthday_time: 0,
-            account_index: 0,
+            account_index: AccountIndex::FIRST,
             balance: Balance::default(),
             revealed: 0,
         };
@@ -399,13 +392,14 @@ mod tests {
 
     #[test]
     fn choose_prefers_held_account_over_pods_account_of_same_name() {
-        let accounts = [account("11", "main", false), account("22", "main", true), account("33", "b", false)];
-        let chosen = |wanted| choose(&accounts, wanted).map(|account| account.reported.id.as_str());
-        assert_eq!(chosen(Some("main")).unwrap(), "22");
-        assert_eq!(chosen(None).unwrap(), "22");
-        assert_eq!((chosen(Some("11")).unwrap(), chosen(Some("b")).unwrap()), ("11", "33"));
+        let accounts = [account(1, "main", false), account(2, "main", true), account(3, "b", false)];
+        let chosen = |wanted| choose(&accounts, wanted).map(|account| account.reported.id.to_bytes()[0]);
+        assert_eq!(chosen(Some("main")).unwrap(), 2);
+        assert_eq!(chosen(None).unwrap(), 2);
+        let first = AccountId::from_bytes([1; 16]).to_string();
+        assert_eq!((chosen(Some(&first)).unwrap(), chosen(Some("b")).unwrap()), (1, 3));
         assert_eq!(chosen(Some("c")).unwrap_err().kind, "no-account");
-        let both = [account("11", "a", true), account("22", "b", true)];
+        let both = [account(1, "a", true), account(2, "b", true)];
         assert!(choose(&both, None).is_err());
     }
 }

@@ -11,6 +11,7 @@ mod messages;
 mod money;
 mod people;
 mod relay;
+mod words;
 
 use std::path::PathBuf;
 
@@ -18,12 +19,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
 pub use self::{
     files::FileVerb,
-    machines::{
-        AccessArg, Agent, AgentVerb, DeviceVerb, Events, Init, Network, PodVerb, Probe, ProbeAs, Provision,
-    },
+    machines::{Agent, AgentVerb, DeviceVerb, Events, Init, PodVerb, Probe, ProbeAs, Provision},
     messages::{MessageVerb, SendMessage},
-    money::{AccountKindArg, AccountVerb, CreateAccount, ExportFormat, History, Pay, PaymentVerb, Receive},
-    people::{ContactVerb, NewInvite, ProfileVerb, Way},
+    money::{AccountVerb, CreateAccount, ExportFormat, History, Pay, PaymentVerb, Receive},
+    people::{ContactVerb, NewInvite, ProfileVerb},
     relay::RelayVerb,
 };
 

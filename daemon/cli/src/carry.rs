@@ -44,7 +44,7 @@ pub(super) async fn export(context: &Context, wanted: &str, file: Option<&Path>)
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
     let mailbox = mail.mailbox();
     let parcel = context.spinner.during("sealing", mailbox.export_parcel(&contact.id)).await?;
-    way.hand_out(context, &parcel, json!({ "contact": contact.id }), &contact.name).await
+    way.hand_out(context, &parcel, json!({ "contact": contact.id }), contact.name.as_str()).await
 }
 
 /// Exports what waits at the place of an invite.

@@ -3,6 +3,8 @@
 //! A contact is named by the name its owner gave it or by the beginning of its id. What contacts
 //! call themselves is shown and never used to find them.
 
+use std::fmt::Display;
+
 use autonomy_messaging::safety::{Comparison, SafetyNumber};
 use serde_json::json;
 
@@ -14,7 +16,7 @@ use super::{
     invite,
     output::{Answer, pairs, table, time},
 };
-use autonomy_api::{Contact, ContactState, UpdateContact};
+use autonomy_api::{Contact, ContactState, UpdateContact, place};
 use autonomy_client::printable;
 
 /// Fewest characters that count as the beginning of an id: 65,536 contacts can be distinguished, and
@@ -75,12 +77,12 @@ async fn confirm(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let asking = find(context, &mail, wanted, Some(ContactState::Asking)).await?;
     let mailbox = mail.mailbox();
     let contact = context.spinner.during("telling the pod", mailbox.confirm(&asking.id)).await?;
-    let digits = contact.safety_number.clone().unwrap_or_default();
+    let digits = contact.safety_number.as_ref().map(ToString::to_string).unwrap_or_default();
     let text = format!(
         "{} is a contact now.\nTo be sure that nobody stands between you, compare these digits with the ones they see:\n\n  {}\n\n\
          and then: `autonomy contact verify {}`",
         contact.name,
-        printable(&digits),
+        digits,
         short(&contact.id),
     );
     Ok(Answer::new(&contact, text))
@@ -93,13 +95,13 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
     let row = |contact: &Contact| {
         let count = |number: u32| if number == 0 { String::new() } else { number.to_string() };
         vec![
-            contact.name.clone(),
+            contact.name.to_string(),
             state(contact.state).to_owned(),
             if contact.verified { "yes" } else { "no" }.to_owned(),
             count(contact.unread),
             count(contact.queued),
             contact.heard_at.map_or_else(|| "never".to_owned(), time),
-            short(&contact.id).to_owned(),
+            short(&contact.id),
         ]
     };
     let rows: Vec<Vec<String>> = contacts.iter().map(row).collect();
@@ -124,23 +126,23 @@ async fn show(context: &Context, wanted: &str) -> Result<Answer, Failure> {
 /// Empty values are left out.
 fn described(contact: &Contact) -> String {
     let count = |number: u32| if number == 0 { String::new() } else { number.to_string() };
-    let own = contact.card_name.clone().filter(|name| *name != contact.name);
+    let own = contact.card_name.as_ref().filter(|name| **name != contact.name);
     let compared = if contact.verified { "yes" } else { "no" };
     let mut text = pairs([
-        ("name", contact.name.clone()),
-        ("name they use", own.unwrap_or_default()),
+        ("name", contact.name.to_string()),
+        ("name they use", own.map(ToString::to_string).unwrap_or_default()),
         ("state", state(contact.state).to_owned()),
-        ("identity", contact.identity.clone()),
-        ("id", contact.id.clone()),
+        ("identity", contact.identity.to_string()),
+        ("id", contact.id.to_string()),
         ("since", time(contact.created_at)),
         ("last heard", contact.heard_at.map_or_else(|| "never".to_owned(), time)),
         ("unread", count(contact.unread)),
         ("not delivered", count(contact.queued)),
         ("verified", compared.to_owned()),
-        ("safety number", contact.safety_number.as_deref().map_or_else(String::new, printable)),
+        ("safety number", contact.safety_number.as_ref().map(ToString::to_string).unwrap_or_default()),
     ]);
     for place in &contact.places {
-        text.push_str(&format!("receives at {place}\n"));
+        text.push_str(&format!("receives at {}\n", place::text(place)));
     }
     text
 }
@@ -169,11 +171,11 @@ async fn safety(context: &Context, wanted: &str) -> Result<Answer, Failure> {
         if safety.verified { "You have compared them." } else { "You have not compared them yet." };
     let text = format!(
         "{}\n\n{}\n\n{} must see the same digits and words; if not, somebody is between you.\n{compared}",
-        in_rows(&safety.digits, 4),
-        in_rows(&safety.words, 6),
+        in_rows(safety.digits.as_str(), 4),
+        in_rows(safety.words.as_str(), 6),
         contact.name
     );
-    let qr = safety.qr.to_ascii_uppercase();
+    let qr = safety.qr.as_str().to_ascii_uppercase();
     Ok(Answer::new(&safety, text).with_qr(qr))
 }
 
@@ -203,7 +205,7 @@ async fn verify(
     match scanned {
         Some(text) => compare(&mail, &contact, &ask::text(text)?)?,
         None => {
-            context.out.note(&in_rows(&safety.digits, 4));
+            context.out.note(&in_rows(safety.digits.as_str(), 4));
             ask::confirm(&format!("Does {} see the same digits?", contact.name), yes)?;
         }
     }
@@ -221,8 +223,7 @@ fn compare(mail: &Mail, contact: &Contact, scanned: &str) -> Result<(), Failure>
         Failure::other("no-profile", "only a device can compare: it holds your identity")
             .help("run this where the device's profile is")
     })?;
-    let other = contact.identity.parse().map_err(|error| Failure::check("bad-answer", error))?;
-    match SafetyNumber::between(&own, &other).compare(scanned).map_err(Failure::usage)? {
+    match SafetyNumber::between(&own, &contact.identity).compare(scanned).map_err(Failure::usage)? {
         Comparison::Same => Ok(()),
         Comparison::Different => {
             let detail = format!("this is not the safety number of you and {}", contact.name);
@@ -240,7 +241,7 @@ async fn remove(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Fa
     let question = format!("Delete {} and all messages?", contact.name);
     ask::confirm(&question, yes)?;
     context.spinner.during("telling the pod", mail.mailbox().remove(&contact.id)).await?;
-    let json = json!({ "removed": contact.id, "name": contact.name });
+    let json = json!({ "removed": contact.id, "name": contact.name.as_str() });
     Ok(Answer::new(&json, format!("{} is deleted", contact.name)))
 }
 
@@ -270,7 +271,8 @@ pub(super) fn choose<'a>(
     state: Option<ContactState>,
 ) -> Result<&'a Contact, Failure> {
     let fits = |contact: &&Contact| {
-        contact.name == wanted || wanted.len() >= MIN_ID_PREFIX && contact.id.starts_with(wanted)
+        contact.name.as_str() == wanted
+            || wanted.len() >= MIN_ID_PREFIX && contact.id.to_string().starts_with(wanted)
     };
     let found: Vec<&Contact> = contacts.iter().filter(fits).collect();
     let preferred: Vec<&Contact> =
@@ -282,7 +284,7 @@ pub(super) fn choose<'a>(
             Err(Failure::usage(format!("no contact has the name or id `{}`", printable(wanted))).help(list))
         }
         (several, _) => {
-            let ids: Vec<&str> = several.iter().map(|contact| short(&contact.id)).collect();
+            let ids: Vec<String> = several.iter().map(|contact| short(&contact.id)).collect();
             let detail =
                 format!("several contacts have the name `{}`: {}", printable(wanted), ids.join(", "));
             Err(Failure::usage(detail).help("give the id instead of the name"))
@@ -291,8 +293,8 @@ pub(super) fn choose<'a>(
 }
 
 /// The first eight characters of an id: enough to name it.
-pub(super) fn short(id: &str) -> &str {
-    id.get(..8).unwrap_or(id)
+pub(super) fn short(id: &impl Display) -> String {
+    id.to_string().chars().take(8).collect()
 }
 
 /// The state of a contact in words.
@@ -309,12 +311,13 @@ fn state(state: ContactState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use autonomy_messaging::{AuthSeed, Name};
 
     fn person(id: &str, name: &str, state: ContactState) -> Contact {
         Contact {
-            id: id.into(),
-            identity: String::new(),
-            name: name.into(),
+            id: format!("{id:0<32}").parse().unwrap(),
+            identity: AuthSeed::from_bytes(&[1; 32]).root_key().public(),
+            name: Name::new(name).unwrap(),
             card_name: None,
             state,
             verified: false,
@@ -335,10 +338,13 @@ mod tests {
             person("aaaa2222", "Bob", ContactState::Active),
             person("bbbb3333", "Ann", ContactState::Active),
         ];
-        let chosen = |wanted, state| choose(&contacts, wanted, state).map(|contact| contact.id.as_str());
+        let chosen = |wanted, state| choose(&contacts, wanted, state).map(|contact| short(&contact.id));
         assert_eq!(chosen("Bob", Some(ContactState::Active)).unwrap(), "aaaa2222");
         assert_eq!(chosen("Bob", Some(ContactState::Asking)).unwrap(), "aaaa1111");
-        assert_eq!((chosen("bbbb", None).unwrap(), chosen("aaaa1", None).unwrap()), ("bbbb3333", "aaaa1111"));
+        assert_eq!(
+            (chosen("bbbb", None).unwrap(), chosen("aaaa1", None).unwrap()),
+            ("bbbb3333".into(), "aaaa1111".into())
+        );
         for (wanted, says) in
             [("Bob", "several"), ("aaaa", "several"), ("bbb", "no contact"), ("Eve", "no contact")]
         {

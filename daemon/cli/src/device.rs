@@ -9,11 +9,12 @@ use serde_json::json;
 
 use super::{
     Failure,
-    args::{AccessArg, DeviceVerb},
+    args::DeviceVerb,
     ask,
     context::{Context, now},
     output::{Answer, table, time},
 };
+use autonomy_api::{Access, Device};
 use autonomy_client::{Profile, printable, profile::NewProfile};
 
 /// Carries out a verb of `device`.
@@ -56,15 +57,10 @@ async fn add(
     context: &Context,
     request: &str,
     name: Option<&str>,
-    access: AccessArg,
+    access: Access,
 ) -> Result<Answer, Failure> {
     let request = ask::text(request)?;
     let mut device = context.device("add other devices").await?;
-    let access = match access {
-        AccessArg::Minimal => autonomy_api::Access::Minimal,
-        AccessArg::Limited => autonomy_api::Access::Limited,
-        AccessArg::Full => autonomy_api::Access::Full,
-    };
     let work = device.let_in(&request, name, access, now());
     let added = context.spinner.during("telling the pod", work).await?;
     let mut text = format!("{}\n\nNext, on the new device: `autonomy device join GRANT`.", added.grant);
@@ -113,16 +109,16 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
 }
 
 /// A device as a row of the table.
-fn row(device: &autonomy_api::Device) -> Vec<String> {
+fn row(device: &Device) -> Vec<String> {
     let access = match device.access {
-        autonomy_api::Access::Minimal => "minimal",
-        autonomy_api::Access::Limited => "limited",
-        autonomy_api::Access::Full => "full",
+        Access::Minimal => "minimal",
+        Access::Limited => "limited",
+        Access::Full => "full",
     };
     let mark = if device.this_device { " (this one)" } else { "" };
     let seen = device.last_seen.map_or_else(|| "never".to_owned(), time);
-    let name = format!("{}{mark}", printable(&device.name));
-    vec![name, access.to_owned(), time(device.added_at), seen, printable(&device.id)]
+    let name = format!("{}{mark}", device.name);
+    vec![name, access.to_owned(), time(device.added_at), seen, device.id.to_string()]
 }
 
 /// Revokes a device by name or id. Its open connections get no further answer.
@@ -132,8 +128,10 @@ fn row(device: &autonomy_api::Device) -> Vec<String> {
 async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Failure> {
     let session = context.session().await?;
     let devices = context.spinner.during("asking the pod", session.pod().devices()).await?.devices;
-    let named: Vec<_> =
-        devices.iter().filter(|device| device.id == wanted || device.name == wanted).collect();
+    let named: Vec<_> = devices
+        .iter()
+        .filter(|device| device.id.to_string() == wanted || device.name.as_str() == wanted)
+        .collect();
     let device = match named.as_slice() {
         [device] => *device,
         [] => {
@@ -142,9 +140,9 @@ async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Fa
         }
         _ => return Err(Failure::usage(format!("several devices have the name `{wanted}`: give the id"))),
     };
-    let name = printable(&device.name);
+    let name = &device.name;
     let own = if device.this_device { " This is the device you are using." } else { "" };
     ask::confirm(&format!("Revoke {name}?{own} It cannot connect again without a new grant."), yes)?;
     context.spinner.during("telling the pod", session.pod().revoke_device(&device.id)).await?;
-    Ok(Answer::new(&json!({ "revoked": device.id, "name": device.name }), format!("{name} is revoked")))
+    Ok(Answer::new(&json!({ "revoked": device.id, "name": name.as_str() }), format!("{name} is revoked")))
 }

@@ -11,10 +11,11 @@ use super::{
     Failure,
     amount::signed_btc,
     args::Events,
+    contact::short,
     context::{Context, Session},
     output::time,
 };
-use autonomy_api::{Event, EventKind};
+use autonomy_api::{Event, EventKind, place};
 use autonomy_client::{CallError, PodClient, Profile, printable};
 
 /// Pause before a broken stream is opened again; doubled after each failure, up to
@@ -108,25 +109,25 @@ async fn show_events(
 /// Text from the pod is shown without control characters.
 fn sentence(event: &Event) -> String {
     match &event.kind {
-        EventKind::DeviceAdded { name, .. } => format!("device {} was added", printable(name)),
-        EventKind::DeviceRevoked { name, .. } => format!("device {} was revoked", printable(name)),
-        EventKind::AccountCreated { name, .. } => format!("account {} is ready", printable(name)),
-        EventKind::TransactionSeen { txid, net_sat, estimated_minutes, .. } => {
+        EventKind::DeviceAdded { name, .. } => format!("device {name} was added"),
+        EventKind::DeviceRevoked { name, .. } => format!("device {name} was revoked"),
+        EventKind::AccountCreated { name, .. } => format!("account {} is ready", printable(name.as_str())),
+        EventKind::TransactionSeen { txid, net, estimated_minutes, .. } => {
             let wait = estimated_minutes
                 .map_or_else(String::new, |minutes| format!(", confirms in about {minutes} min"));
-            format!("{} BTC seen in {}{wait}", signed_btc(*net_sat), printable(txid))
+            format!("{} BTC seen in {}{wait}", signed_btc(net.to_sat()), txid)
         }
         EventKind::TransactionConfirmed { txid, confirmations, height, .. } => {
-            format!("{} has {confirmations} confirmation(s), block {height}", printable(txid))
+            format!("{txid} has {confirmations} confirmation(s), block {height}")
         }
         EventKind::TransactionUnconfirmed { txid, reason, .. } => {
-            format!("{} is unconfirmed again: {}", printable(txid), printable(reason))
+            format!("{txid} is unconfirmed again: {reason}")
         }
         EventKind::PaymentChanged { payment, state, detail, .. } => {
             let state = serde_json::to_value(state).ok().and_then(|state| state.as_str().map(str::to_owned));
             let detail =
                 detail.as_deref().map_or_else(String::new, |detail| format!(": {}", printable(detail)));
-            format!("payment {} is {}{detail}", printable(payment), state.unwrap_or_default())
+            format!("payment {payment} is {}{detail}", state.unwrap_or_default())
         }
         EventKind::Gap { oldest } => format!("some events are no longer kept; the next is number {oldest}"),
         people => sentence_of_people(people),
@@ -136,49 +137,48 @@ fn sentence(event: &Event) -> String {
 /// The same for contacts, messages, files and relays. People are named by the beginning of their
 /// id, which every verb accepts.
 fn sentence_of_people(kind: &EventKind) -> String {
-    let who = |contact: &str| printable(contact).chars().take(8).collect::<String>();
     match kind {
-        EventKind::InviteReady { invite } => format!("invite {} can be used", who(invite)),
+        EventKind::InviteReady { invite } => format!("invite {} can be used", short(invite)),
         EventKind::InviteFailed { invite, detail } => {
-            format!("invite {} cannot be used: {}", who(invite), printable(detail))
+            format!("invite {} cannot be used: {}", short(invite), printable(detail))
         }
         EventKind::ContactAsked { contact } => {
-            format!("{0} used your invite: `autonomy contact confirm {0}`", who(contact))
+            format!("{0} used your invite: `autonomy contact confirm {0}`", short(contact))
         }
-        EventKind::ContactConnected { contact } => format!("{} is a contact now", who(contact)),
+        EventKind::ContactConnected { contact } => format!("{} is a contact now", short(contact)),
         EventKind::JoinFailed { contact, detail } => {
-            format!("the invite of {} cannot be used: {}", who(contact), printable(detail))
+            format!("the invite of {} cannot be used: {}", short(contact), printable(detail))
         }
-        EventKind::ContactChanged { contact } => format!("the card of {} changed", who(contact)),
+        EventKind::ContactChanged { contact } => format!("the card of {} changed", short(contact)),
         EventKind::MessageReceived { contact, number } => {
-            format!("message {number} of {0} arrived: `autonomy message list {0}`", who(contact))
+            format!("message {number} of {0} arrived: `autonomy message list {0}`", short(contact))
         }
         EventKind::MessageDelivered { contact, number } => {
-            format!("message {number} to {} is delivered", who(contact))
+            format!("message {number} to {} is delivered", short(contact))
         }
         EventKind::MessageExpired { contact, number } => {
-            format!("message {number} to {} expired", who(contact))
+            format!("message {number} to {} expired", short(contact))
         }
         EventKind::ContactRekeyed { contact } => {
-            format!("the conversation with {} has new keys", who(contact))
+            format!("the conversation with {} has new keys", short(contact))
         }
         EventKind::FileOffered { contact, file } => {
-            format!("{} sends a file, {}", who(contact), who(file))
+            format!("{} sends a file, {}", short(contact), short(file))
         }
         EventKind::FileReceived { contact, file } => {
-            format!("file {1} of {0} is here: `autonomy file get {0} {1}`", who(contact), who(file))
+            format!("file {1} of {0} is here: `autonomy file get {0} {1}`", short(contact), short(file))
         }
         EventKind::FileDelivered { contact, file } => {
-            format!("file {} is delivered to {}", who(file), who(contact))
+            format!("file {} is delivered to {}", short(file), short(contact))
         }
         EventKind::FileCancelled { contact, file } => {
-            format!("file {} to or from {} was cancelled", who(file), who(contact))
+            format!("file {} to or from {} was cancelled", short(file), short(contact))
         }
         EventKind::RelayTrouble { place, detail } => {
-            format!("relay {}: {}", printable(place), printable(detail))
+            format!("relay {}: {}", place::text(place), printable(detail))
         }
         EventKind::RelayReplaced { place, by } => {
-            format!("relay {} was replaced by {}", printable(place), printable(by))
+            format!("relay {} was replaced by {}", place::text(place), place::text(by))
         }
         _ => "an event that this version does not know".to_owned(),
     }

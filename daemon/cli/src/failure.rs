@@ -114,7 +114,7 @@ impl From<CallError> for Failure {
                 .help("was the pod set up anew? then `autonomy provision` it again; if not, somebody holds its onion key"),
             CallError::TooLarge { .. } | CallError::Misshapen { .. } => Self::check("bad-answer", detail)
                 .help("the pod may run another version than this device: compare `autonomy --version` on both"),
-            CallError::BadId { .. } | CallError::BadRequest { .. } => Self::usage(detail),
+            CallError::BadRequest { .. } => Self::usage(detail),
             CallError::Refused { kind, .. } => Self { kind: kind.into(), ..Self::new(Exit::PodRefused, "", detail) },
         }
     }

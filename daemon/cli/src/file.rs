@@ -124,7 +124,7 @@ async fn get(
         }
     }
     // The name is not a path: that was checked when the file was offered.
-    let path = out.unwrap_or_else(|| PathBuf::from(&file.name));
+    let path = out.unwrap_or_else(|| PathBuf::from(file.name.as_str()));
     let done = |bytes: u64| context.spinner.say(&format!("{bytes} of {} bytes", file.size));
     let fetching = mailbox.fetch_file(&contact.id, &file, &path, done);
     context.spinner.during("fetching the file", Box::pin(fetching)).await?;
@@ -145,12 +145,12 @@ async fn list(context: &Context, wanted: &str) -> Result<Answer, Failure> {
         };
         let way = format!("{way} {}", contact.name);
         vec![
-            short(&file.id).to_owned(),
+            short(&file.id),
             way,
             state(file.state).to_owned(),
             share(file),
             time(file.at),
-            file.name.clone(),
+            file.name.to_string(),
         ]
     };
     let rows: Vec<Vec<String>> = files.iter().map(row).collect();
@@ -188,8 +188,8 @@ async fn limit(context: &Context, wanted: &str, bytes: u64) -> Result<Answer, Fa
 /// # Errors
 /// No file fits.
 fn choose<'a>(files: &'a [File], wanted: &str) -> Result<&'a File, Failure> {
-    let by_id: Vec<&File> = files.iter().filter(|file| file.id.starts_with(wanted)).collect();
-    let by_name = files.iter().rev().find(|file| file.name == wanted);
+    let by_id: Vec<&File> = files.iter().filter(|file| file.id.to_string().starts_with(wanted)).collect();
+    let by_name = files.iter().rev().find(|file| file.name.as_str() == wanted);
     match (by_id.as_slice(), by_name) {
         ([file], _) if wanted.len() >= 4 => Ok(file),
         (_, Some(file)) => Ok(file),

@@ -14,7 +14,7 @@ use super::{
     context::{Context, now},
     output::{Answer, table, time},
 };
-use autonomy_api::{AcceptInvite, ContactState, Invite, InviteState};
+use autonomy_api::{AcceptInvite, ContactState, Invite, InviteState, place};
 use autonomy_client::Wait;
 
 /// Creates an invite and waits until it can be used.
@@ -41,14 +41,14 @@ pub(super) async fn make(context: &Context, wish: NewInvite) -> Result<Answer, F
     };
     let mut text = format!(
         "{}\n\nGive this to one person through a channel that nobody else reads; it can be used once, until {}.\n",
-        &*invite.text,
+        invite.text.to_text(),
         time(invite.expires_at)
     );
     if invite.state == InviteState::Publishing {
         text.push_str("It cannot be used yet: `autonomy contact invites` shows when it is ready.\n");
     }
     text.push_str("When they have used it: `autonomy contact list`, then `autonomy contact confirm NAME`.");
-    let qr = invite.text.to_ascii_uppercase();
+    let qr = invite.text.to_text().to_ascii_uppercase();
     Ok(Answer::new(&invite, text).with_qr(qr))
 }
 
@@ -64,7 +64,7 @@ fn usable(invite: Invite, seconds: u64) -> Result<Invite, Failure> {
                 .help("the pod goes on trying: `autonomy contact invites` shows when it is ready"))
         }
         InviteState::Failed => {
-            let detail = format!("the place at {} refuses the invite", invite.place);
+            let detail = format!("the place at {} refuses the invite", place::text(&invite.place));
             Err(Failure::new(Exit::PodRefused, "invite-failed", detail)
                 .help("see `autonomy relay status`; use another relay, or none"))
         }
@@ -80,9 +80,9 @@ pub(super) async fn list(context: &Context) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let invites = context.spinner.during("asking the pod", mail.mailbox().invites()).await?;
     let row = |invite: &Invite| {
-        let note = invite.note.clone().unwrap_or_default();
+        let note = invite.note.as_ref().map(ToString::to_string).unwrap_or_default();
         let state = state(invite.state).to_owned();
-        vec![short(&invite.id).to_owned(), state, time(invite.created_at), time(invite.expires_at), note]
+        vec![short(&invite.id), state, time(invite.created_at), time(invite.expires_at), note]
     };
     let rows: Vec<Vec<String>> = invites.iter().map(row).collect();
     let mut text = match rows.is_empty() {
@@ -90,7 +90,7 @@ pub(super) async fn list(context: &Context) -> Result<Answer, Failure> {
         false => table(&["id", "state", "made", "until", "note"], &rows),
     };
     for invite in invites.iter().filter(|invite| invite.state == InviteState::Ready) {
-        text.push_str(&format!("\n{}  {}\n", short(&invite.id), &*invite.text));
+        text.push_str(&format!("\n{}  {}\n", short(&invite.id), invite.text.to_text()));
     }
     Ok(Answer::new(&json!({ "invites": invites }), text))
 }
@@ -114,7 +114,8 @@ pub(super) async fn cancel(context: &Context, wanted: &str) -> Result<Answer, Fa
 /// # Errors
 /// There is none, or several.
 pub(super) fn choose<'a>(invites: &'a [Invite], wanted: &str) -> Result<&'a Invite, Failure> {
-    let found: Vec<&Invite> = invites.iter().filter(|invite| invite.id.starts_with(wanted)).collect();
+    let found: Vec<&Invite> =
+        invites.iter().filter(|invite| invite.id.to_string().starts_with(wanted)).collect();
     let help = "see `autonomy contact invites`";
     match found.as_slice() {
         [invite] if !wanted.is_empty() => Ok(invite),

@@ -106,14 +106,14 @@ async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) 
     let messages = context.spinner.during("asking the pod", asked).await?;
     let mut text = String::new();
     for message in &messages {
-        let _ = writeln!(text, "{}", line(&contact.name, message));
+        let _ = writeln!(text, "{}", line(contact.name.as_str(), message));
     }
     if messages.is_empty() {
         text.push_str("no messages yet");
     } else if contact.unread > 0 {
         let _ = write!(text, "\n{} unread; `autonomy message read` marks them as read", contact.unread);
     }
-    let json = json!({ "contact": contact.id, "name": contact.name, "messages": messages });
+    let json = json!({ "contact": contact.id, "name": contact.name.as_str(), "messages": messages });
     Ok(Answer::new(&json, text))
 }
 
@@ -160,7 +160,7 @@ pub(super) fn line(contact: &str, message: &Message) -> String {
 fn words_of(message: &Message) -> String {
     let text = match (message.kind, &message.text, &message.file) {
         (MessageKind::Text, Some(text), _) => {
-            let lines: Vec<String> = text.lines().map(harmless).collect();
+            let lines: Vec<String> = text.as_str().lines().map(harmless).collect();
             return lines.join("\n      | ");
         }
         (MessageKind::File, _, Some(file)) => return format!("[file {}, {} bytes]", file.name, file.size),
@@ -174,6 +174,7 @@ fn words_of(message: &Message) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use autonomy_messaging::payload::Text;
 
     fn said(text: &str, state: MessageState) -> Message {
         let outgoing = state != MessageState::Received;
@@ -184,7 +185,7 @@ mod tests {
             state,
             settled_at: None,
             kind: MessageKind::Text,
-            text: Some(text.into()),
+            text: Some(Text::new(text).unwrap()),
             file: None,
         }
     }

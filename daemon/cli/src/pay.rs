@@ -8,6 +8,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use autonomy_wallet::{
+    bitcoin::{Amount, FeeRate},
     check::{Owner, Summary},
     rate,
 };
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     Exit, Failure,
-    account::{account_id, choose, listed, listed_by_device},
+    account::{choose, listed, listed_by_device},
     amount::{Sat, btc},
     args::{Pay, PaymentVerb},
     ask,
@@ -23,7 +24,7 @@ use super::{
     context::Context,
     output::{Answer, pairs, table, time},
 };
-use autonomy_api::{NewPayment, Payment, PaymentState, Recipient};
+use autonomy_api::{NewPayment, Payment, PaymentState, Recipient, Written as _};
 use autonomy_client::{CheckedDraft, Device, DeviceError, printable};
 
 /// Time for the network to accept a signed payment before the command ends; the pod goes on trying.
@@ -41,10 +42,11 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
     ask::can_confirm(wish.yes)?;
     let (mut device, accounts) = listed_by_device(context, "pay").await?;
     let account = choose(&accounts, wish.account.as_deref())?;
-    let id = account_id(account)?;
-    let recipient = Recipient { address: wish.payee.address.clone(), amount_sat: amount.to_sat() };
-    let payment =
-        NewPayment { recipients: vec![recipient], fee_rate: wish.fee_rate, note: wish.note.clone() };
+    let id = account.reported.id;
+    let address = ask::written("address", &wish.payee.address)?;
+    let recipient = Recipient { address, amount: Amount::from_sat(amount.to_sat()) };
+    let note = wish.note.as_deref().map(|note| ask::written("--note", note)).transpose()?;
+    let payment = NewPayment { recipients: vec![recipient], fee_rate: fee_rate(wish)?, note };
     let drafting = Box::pin(device.draft(&id, &payment));
     let draft = context.spinner.during("drafting and checking", drafting).await?;
     let name = device.profile.account(&id).map_or("", |held| held.map.name());
@@ -52,7 +54,7 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
     context.out.note(&shown);
     note_passed_over(context, &wish.payee);
     if let Err(refused) = ask::confirm("Pay this?", wish.yes) {
-        device.give_up(draft.id()).await;
+        device.give_up(&draft.id()).await;
         return Err(refused);
     }
     let (payment, warning) = sign_and_send(context, &mut device, draft).await?;
@@ -71,6 +73,14 @@ fn note_passed_over(context: &Context, payee: &Payee) {
     if !payee.passed_over.is_empty() {
         context.out.note(&format!("passed over in the URI: {}", payee.passed_over.join(", ")));
     }
+}
+
+/// The fee rate that was typed, at the step in which the wallet counts.
+fn fee_rate(wish: &Pay) -> Result<Option<FeeRate>, Failure> {
+    let rate = |typed| {
+        rate::nearest(typed).ok_or_else(|| Failure::usage("`--fee-rate`: a number of satoshi a virtual byte"))
+    };
+    wish.fee_rate.map(rate).transpose()
 }
 
 /// Signs here and at the pod, and waits until the network has the payment. A warning comes with a
@@ -191,10 +201,9 @@ async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
     let payments =
         context.spinner.during("asking the pod", session.pod().payments(&account.reported.id)).await?;
     let row = |payment: &Payment| {
-        let amount: u64 =
-            payment.recipients.iter().map(|recipient| recipient.amount_sat).fold(0, u64::saturating_add);
-        let note = payment.note.as_deref().map_or_else(String::new, printable);
-        vec![time(payment.created_at), btc(amount), state(payment.state).into(), printable(&payment.id), note]
+        let amounts = payment.recipients.iter().map(|recipient| recipient.amount.to_sat());
+        let (drafted, paid) = (time(payment.created_at), btc(amounts.fold(0, u64::saturating_add)));
+        vec![drafted, paid, state(payment.state).into(), payment.id.to_string(), note(payment)]
     };
     let rows: Vec<Vec<String>> = payments.payments.iter().map(row).collect();
     let text = match rows.is_empty() {
@@ -206,27 +215,34 @@ async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
 
 /// A payment in words, as the pod reports it.
 fn described(payment: &Payment) -> String {
-    let recipient = |to: &Recipient| format!("{} BTC to {}", btc(to.amount_sat), printable(&to.address));
+    let recipient =
+        |to: &Recipient| format!("{} BTC to {}", btc(to.amount.to_sat()), to.address.write().as_str());
     let recipients: Vec<String> = payment.recipients.iter().map(recipient).collect();
     let confirmed = payment.confirmed_height.map_or_else(String::new, |height| {
         format!("in block {height}, {} confirmation(s)", payment.confirmations)
     });
     let wait =
         payment.estimated_minutes.map_or_else(String::new, |minutes| format!("in about {minutes} min"));
+    let rate = rate::to_sat_per_vb(payment.fee_rate);
+    let fee = format!("{} BTC, {rate:.2} sat/vB", btc(payment.fee.to_sat()));
     pairs([
-        ("payment", printable(&payment.id)),
+        ("payment", payment.id.to_string()),
         ("state", state(payment.state).to_owned()),
         ("paid", recipients.join(", ")),
-        ("fee", format!("{} BTC, {:.2} sat/vB", btc(payment.fee_sat), payment.fee_rate)),
-        ("transaction", printable(&payment.txid)),
+        ("fee", fee),
+        ("transaction", payment.txid.to_string()),
         ("confirmed", confirmed),
         ("confirms", wait),
-        ("note", payment.note.as_deref().map_or_else(String::new, printable)),
+        ("note", note(payment)),
         ("detail", payment.detail.as_deref().map_or_else(String::new, printable)),
     ])
 }
 
-/// The state of a payment in words.
+/// The note of a payment, safe to print; empty where there is none.
+fn note(payment: &Payment) -> String {
+    payment.note.as_ref().map_or_else(String::new, |note| printable(note.as_str()))
+}
+
 fn state(state: PaymentState) -> &'static str {
     match state {
         PaymentState::Draft => "draft",

@@ -6,7 +6,7 @@ use autonomy_api::{Reach, SetProfile};
 
 use super::{
     Failure,
-    args::{ProfileVerb, Way},
+    args::ProfileVerb,
     ask::written,
     context::Context,
     output::{Answer, pairs},
@@ -26,21 +26,18 @@ pub(super) async fn profile(context: &Context, verb: ProfileVerb) -> Result<Answ
             context.spinner.during("telling the pod", mailbox.set_profile(&wish)).await?
         }
         ProfileVerb::SetReach { way } => {
-            let reach = match way {
-                Way::Direct => Reach::Direct,
-                Way::Relays => Reach::Relays,
-            };
-            let wish = SetProfile { reach: Some(reach), ..SetProfile::default() };
+            let wish = SetProfile { reach: Some(way), ..SetProfile::default() };
             context.spinner.during("telling the pod", mailbox.set_profile(&wish)).await?
         }
     };
     let identity = mail.own.map(|own| own.to_string());
-    let name = profile.name.clone().unwrap_or_else(|| "that of your pod; `autonomy profile set-name`".into());
+    let chosen = profile.name.as_ref().map(ToString::to_string);
+    let name = chosen.clone().unwrap_or_else(|| "that of your pod; `autonomy profile set-name`".into());
     let reached = match profile.reach {
         Reach::Direct => "directly, and through your relays while your pod is away",
         Reach::Relays => "through your relays only",
     };
     let identity_shown = identity.clone().unwrap_or_default();
     let text = pairs([("name", name), ("identity", identity_shown), ("reached", reached.to_owned())]);
-    Ok(Answer::new(&json!({ "name": profile.name, "identity": identity, "reach": profile.reach }), text))
+    Ok(Answer::new(&json!({ "name": chosen, "identity": identity, "reach": profile.reach }), text))
 }

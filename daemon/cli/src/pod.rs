@@ -5,19 +5,15 @@
 
 use std::{io::Write, path::Path, sync::Arc};
 
-use autonomy_messaging::provision::PodRequest;
+use autonomy_api::{AbsolutePath, place, wallet_network};
+use autonomy_messaging::{
+    Network,
+    provision::{PodRequest, SealedBundle},
+};
 use autonomy_onion::OnionAddress;
-use autonomy_wallet::bitcoin;
 use serde_json::{Value, json};
 
-use super::{
-    Exit, Failure,
-    args::{Network, PodVerb},
-    ask,
-    context::Context,
-    output::Answer,
-    status,
-};
+use super::{Exit, Failure, args::PodVerb, ask, context::Context, output::Answer, status};
 use autonomy_client::{CallError, PodClient, Transport};
 use autonomy_daemon::pod::{self, RunEvent};
 
@@ -46,17 +42,11 @@ pub(super) async fn pod(context: &Context, verb: PodVerb) -> Result<Answer, Fail
 
 /// Creates a pod and prints its request.
 fn init(context: &Context, network: Network) -> Result<Answer, Failure> {
-    let network = match network {
-        Network::Bitcoin => bitcoin::Network::Bitcoin,
-        Network::Testnet => bitcoin::Network::Testnet,
-        Network::Signet => bitcoin::Network::Signet,
-        Network::Regtest => bitcoin::Network::Regtest,
-    };
     let dir = context.pod_dir();
     if dir.store().exists() {
         return Err(pod::PodError::Exists(dir.path().to_owned()).into());
     }
-    let request = pod::init(&dir, &context.unlock("new pod", true)?, network)?;
+    let request = pod::init(&dir, &context.unlock("new pod", true)?, wallet_network(network))?;
     Ok(shown(context, &request))
 }
 
@@ -75,14 +65,14 @@ fn shown(context: &Context, request: &PodRequest) -> Answer {
 ///
 /// The bundle is checked by the pod; a refused one changes nothing.
 async fn adopt(context: &Context, bundle: &str) -> Result<Answer, Failure> {
-    let bundle = ask::text(bundle)?;
+    let bundle: SealedBundle = ask::written("bundle", &ask::text(bundle)?)?;
     let next = match running(context).await? {
         Some(pod) => {
-            pod.adopt(&bundle).await?;
+            pod.adopt(bundle).await?;
             "it will be reachable soon; a pod that had an owner before must be restarted to use its new keys and addresses"
         }
         None => {
-            pod::adopt(&context.pod_dir(), &context.unlock("pod", false)?, &bundle)?;
+            pod::adopt(&context.pod_dir(), &context.unlock("pod", false)?, bundle)?;
             "start it with `autonomy pod run`"
         }
     };
@@ -103,7 +93,7 @@ async fn status(context: &Context) -> Result<Answer, Failure> {
 async fn backup(context: &Context, file: &Path) -> Result<Answer, Failure> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     match running(context).await? {
-        Some(pod) => pod.back_up(&file.to_string_lossy()).await?,
+        Some(pod) => pod.back_up(AbsolutePath::new(file.clone()).map_err(Failure::usage)?).await?,
         None => pod::backup(&context.pod_dir(), &context.unlock("pod", false)?, &file)?,
     }
     let text = format!("sealed copy in {}; it opens with the same passphrase or key file", file.display());
@@ -192,7 +182,7 @@ fn sentence(event: &RunEvent) -> String {
         RunEvent::Bootstrap(percent) => format!("starting Tor: {percent} %"),
         RunEvent::WaitsForOwner => "the pod waits for its owner: `autonomy pod adopt BUNDLE`".to_owned(),
         RunEvent::Service { name, address, state } => {
-            format!("{name} onion service {} is {state}", scrubbed(address))
+            format!("{name} onion service {} is {state}", scrubbed(*address))
         }
         RunEvent::Warning(warning) => format!("warning: {warning}"),
         RunEvent::Stopping => "the pod is stopping".to_owned(),
@@ -201,10 +191,9 @@ fn sentence(event: &RunEvent) -> String {
 
 /// The end of an address. Under a service manager the line ends up in a log, which must not hold
 /// onion addresses; `pod status` shows them in full.
-fn scrubbed(address: &str) -> String {
-    address
-        .parse()
-        .map_or_else(|_| "without address".to_owned(), |onion: OnionAddress| onion.scrubbed().to_string())
+fn scrubbed(address: Option<place::OnionAddress>) -> String {
+    let address = address.map(|address| OnionAddress::from_public_key(address.0));
+    address.map_or_else(|| "without address".to_owned(), |onion| onion.scrubbed().to_string())
 }
 
 /// An event as JSON.
@@ -214,6 +203,7 @@ fn json_of(event: &RunEvent) -> Value {
         RunEvent::Bootstrap(percent) => json!({ "event": "bootstrap", "percent": percent }),
         RunEvent::WaitsForOwner => json!({ "event": "waits_for_owner" }),
         RunEvent::Service { name, address, state } => {
+            let address = address.map(|address| address.to_string());
             json!({ "event": "service", "service": name, "address": address, "state": state })
         }
         RunEvent::Warning(warning) => json!({ "event": "warning", "text": warning }),
@@ -224,13 +214,15 @@ fn json_of(event: &RunEvent) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use autonomy_api::ServiceState;
 
     #[test]
     fn status_line_for_the_log_has_no_onion_address() {
-        let address = OnionAddress::from_public_key([7; 32]).to_string();
-        let event = RunEvent::Service { name: "app", address: address.clone(), state: "reachable".into() };
+        let address = place::OnionAddress([7; 32]);
+        let state = ServiceState::Reachable;
+        let event = RunEvent::Service { name: "app", address: Some(address), state };
         let text = sentence(&event);
         assert!(text.starts_with("app onion […]") && text.ends_with("is reachable"), "{text}");
-        assert!(!text.contains(&address[..20]));
+        assert!(!text.contains(&address.to_string()[..20]));
     }
 }

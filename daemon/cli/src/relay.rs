@@ -66,7 +66,7 @@ async fn remove(context: &Context, wanted: &str) -> Result<Answer, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let relays = context.spinner.during("asking the pod", mailbox.relays()).await?;
-    let fits = |relay: &&Relay| relay.name == wanted || relay.place == wanted;
+    let fits = |relay: &&Relay| relay.name.as_str() == wanted || place::text(&relay.place) == wanted;
     let found: Vec<&Relay> = relays.iter().filter(fits).collect();
     let help = "see `autonomy relay list`";
     let relay = match found.as_slice() {
@@ -90,11 +90,11 @@ fn listed(relays: &[Relay]) -> Answer {
 fn relay_table(relays: &[Relay]) -> String {
     let row = |relay: &Relay| {
         vec![
-            relay.name.clone(),
+            relay.name.to_string(),
             state(relay.state).to_owned(),
             if relay.connected { "yes" } else { "no" }.to_owned(),
             relay.queues.to_string(),
-            relay.place.clone(),
+            place::text(&relay.place),
         ]
     };
     let rows: Vec<Vec<String>> = relays.iter().map(row).collect();

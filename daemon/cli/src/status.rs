@@ -26,15 +26,15 @@ pub(super) fn shown(status: &Status) -> Answer {
     let chain = &status.chain;
     let source = chain.source_height.filter(|height| *height != chain.height);
     let mut text = pairs([
-        ("pod", printable(&status.pod_key)),
+        ("pod", status.pod_key.to_string()),
         ("version", printable(&status.version)),
-        ("network", printable(&status.network)),
+        ("network", status.network.to_string()),
         ("up", duration(status.uptime_seconds)),
-        ("owner", status.owner.as_deref().map_or_else(|| "none yet".into(), printable)),
+        ("owner", status.owner.map_or_else(|| "none yet".into(), |owner| owner.to_string())),
         ("Tor", format!("{} %", status.onion.bootstrap_percent)),
         ("app onion", service(&status.onion.app)),
         ("peer onion", service(&status.onion.peer)),
-        ("chain", format!("{}, block {}", printable(&chain.state), chain.height)),
+        ("chain", format!("{}, block {}", chain.state, chain.height)),
         ("source", source.map_or_else(String::new, |height| format!("block {height}"))),
         ("", chain.detail.as_deref().map_or_else(String::new, printable)),
         ("devices", status.devices.to_string()),
@@ -49,10 +49,10 @@ pub(super) fn shown(status: &Status) -> Answer {
 
 /// An onion service in one line.
 fn service(service: &ServiceStatus) -> String {
-    let address = service.address.as_deref().map_or_else(|| "no address yet".into(), printable);
+    let address = service.address.map_or_else(|| "no address yet".into(), |address| address.to_string());
     let detail =
         service.detail.as_deref().map_or_else(String::new, |detail| format!(" ({})", printable(detail)));
-    format!("{address}, {} since {}{detail}", printable(&service.state), time(service.since))
+    format!("{address}, {} since {}{detail}", service.state, time(service.since))
 }
 
 /// A duration in the largest fitting unit.

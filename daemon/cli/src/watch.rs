@@ -18,8 +18,9 @@ use super::{
     context::{Context, Mail},
     message::line,
 };
-use autonomy_api::{Contact, Event, EventKind};
+use autonomy_api::{Contact, ContactId, Event, EventKind};
 use autonomy_client::{CallError, DeviceError, PodClient};
+use autonomy_messaging::Name;
 
 /// Pause before a broken stream is opened again; doubled after each failure, up to
 /// [`LONGEST_PAUSE`].
@@ -35,7 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) async fn watch(context: &Context, wanted: Option<&str>) -> Result<(), Failure> {
     let mail = context.mail().await?;
     let contacts = context.spinner.during("asking the pod", mail.mailbox().contacts()).await?;
-    let only = wanted.map(|wanted| choose(&contacts, wanted, None).map(|contact| contact.id.clone()));
+    let only = wanted.map(|wanted| choose(&contacts, wanted, None).map(|contact| contact.id));
     let mut watch = Watch { context, mail: &mail, only: only.transpose()?, names: names(contacts), last: 0 };
     watch.last = newest_event(&mail.pod).await?;
     context.out.note("waiting for messages; end with Ctrl-C");
@@ -46,7 +47,7 @@ pub(super) async fn watch(context: &Context, wanted: Option<&str>) -> Result<(),
 }
 
 /// The names of contacts by id.
-fn names(contacts: Vec<Contact>) -> BTreeMap<String, String> {
+fn names(contacts: Vec<Contact>) -> BTreeMap<ContactId, Name> {
     contacts.into_iter().map(|contact| (contact.id, contact.name)).collect()
 }
 
@@ -67,9 +68,9 @@ struct Watch<'a> {
     /// The connection to the pod.
     mail: &'a Mail,
     /// The only contact whose messages are shown.
-    only: Option<String>,
+    only: Option<ContactId>,
     /// Names by contact id; fetched again when an unknown contact appears.
-    names: BTreeMap<String, String>,
+    names: BTreeMap<ContactId, Name>,
     /// The last event that was shown.
     last: u64,
 }
@@ -129,7 +130,7 @@ impl Watch<'_> {
         if !self.names.contains_key(contact) {
             self.names = names(self.mail.mailbox().contacts().await?);
         }
-        let name = self.names.get(contact).map_or("somebody", String::as_str);
+        let name = self.names.get(contact).map_or("somebody", Name::as_str);
         let json = json!({ "event": what, "contact": contact, "name": name, "message": message });
         Ok(Some((json, line(name, &message))))
     }

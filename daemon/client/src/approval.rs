@@ -7,16 +7,13 @@ use std::time::Duration;
 
 use autonomy_wallet::{
     account::Keychain,
-    bitcoin::Txid,
-    check::{DeviceView, Owner, Summary},
+    check::{DeviceView, Owner, Refusal, Summary},
 };
-use data_encoding::BASE64;
 
 use super::{
     CallError, CheckedDraft, Device, DeviceError, Distrust, ceremony::own_index, device::within_reach,
-    printable,
 };
-use autonomy_api::{ApprovePayment, Payment, PaymentState};
+use autonomy_api::{ApprovePayment, Payment, PaymentState, PsbtBytes};
 
 /// Pauses before the pod is asked what became of an approval: a circuit that broke is built again within seconds.
 const ASKED_AFTER: [Duration; 4] =
@@ -56,10 +53,10 @@ impl Device {
         self.profile.learn(&account, &used)?;
         let approved = proposal.approve(&summary.digest()).map_err(Distrust::Payment)?;
         let signed = approved.sign(&key).map_err(Distrust::Payment)?;
-        let psbt = BASE64.encode(&signed.to_bytes());
+        let psbt = to_send(signed.to_bytes())?;
         let approval = ApprovePayment { psbt, state_epoch: epoch.max(self.profile.state_epoch()) };
-        let ours = Ours { payment, txid: summary.txid };
-        let payment = match self.pod.approve_payment(&ours.payment.id, &approval).await {
+        let ours = Ours(payment);
+        let payment = match self.pod.approve_payment(&ours.0.id, &approval).await {
             Ok(reported) => ours.signed(&reported).map_err(|cause| ours.maybe_paid(cause))?,
             Err(error) if never_left(&error) => return Err(error.into()),
             Err(error) => self.what_became_of(&ours, error).await?,
@@ -83,7 +80,7 @@ impl Device {
             matches!(error, CallError::Refused { .. } | CallError::NotAdmitted { .. } | CallError::WrongPod);
         for pause in ASKED_AFTER {
             tokio::time::sleep(pause).await;
-            match self.pod.payment(&ours.payment.id).await {
+            match self.pod.payment(&ours.0.id).await {
                 Ok(reported) => {
                     let payment = ours.standing(&reported).map_err(|cause| ours.maybe_paid(cause))?;
                     match is_signed(payment.state) {
@@ -107,7 +104,7 @@ impl Device {
     /// A call's own, which changes nothing about the payment; [`DeviceError::MaybePaid`] when the pod answers about
     /// another transaction, or takes its signature back.
     pub async fn follow_payment(&self, paid: &Payment, limit: Duration) -> Result<Payment, DeviceError> {
-        let ours = Ours::parse(paid)?;
+        let ours = Ours(paid.clone());
         let mut waited = Duration::ZERO;
         loop {
             let reported = self.pod.payment(&paid.id).await?;
@@ -121,6 +118,11 @@ impl Device {
     }
 }
 
+fn to_send(signed: Vec<u8>) -> Result<PsbtBytes, Distrust> {
+    let bytes = signed.len();
+    PsbtBytes::new(signed).map_err(|_| Distrust::Payment(Refusal::TooLarge(bytes)))
+}
+
 /// What a question about a lost approval brought.
 enum Fate {
     Signed(Box<Payment>),
@@ -129,26 +131,16 @@ enum Fate {
 }
 
 /// A payment as this device checked it.
-struct Ours {
-    payment: Payment,
-    txid: Txid,
-}
+struct Ours(Payment);
 
 impl Ours {
-    fn parse(payment: &Payment) -> Result<Self, Distrust> {
-        let txid = payment.txid.parse();
-        let txid = txid.map_err(|_| Distrust::AnotherPayment { reported: printable(&payment.txid) })?;
-        Ok(Self { payment: payment.clone(), txid })
-    }
-
     /// Our words, with the pod's about where the payment stands.
     fn standing(&self, reported: &Payment) -> Result<Payment, Distrust> {
-        if reported.id != self.payment.id {
-            return Err(Distrust::AnotherPayment { reported: printable(&reported.id) });
+        if reported.id != self.0.id {
+            return Err(Distrust::AnotherPayment { reported: reported.id });
         }
-        if reported.txid != self.txid.to_string() {
-            let reported = printable(&reported.txid);
-            return Err(Distrust::AnotherTransaction { approved: self.txid, reported });
+        if reported.txid != self.0.txid {
+            return Err(Distrust::AnotherTransaction { approved: self.0.txid, reported: reported.txid });
         }
         Ok(Payment {
             state: reported.state,
@@ -156,7 +148,7 @@ impl Ours {
             confirmations: reported.confirmations,
             estimated_minutes: reported.estimated_minutes,
             detail: reported.detail.clone(),
-            ..self.payment.clone()
+            ..self.0.clone()
         })
     }
 
@@ -168,7 +160,7 @@ impl Ours {
 
     fn maybe_paid(&self, cause: impl Into<DeviceError>) -> DeviceError {
         let cause = Box::new(cause.into());
-        DeviceError::MaybePaid { payment: self.payment.id.clone(), txid: self.txid, cause }
+        DeviceError::MaybePaid { payment: self.0.id, txid: self.0.txid, cause }
     }
 }
 
@@ -178,12 +170,7 @@ fn is_signed(state: PaymentState) -> bool {
 
 /// Errors that come before anything is sent.
 fn never_left(error: &CallError) -> bool {
-    matches!(
-        error,
-        CallError::Unreachable { never_sent: true, .. }
-            | CallError::BadId { .. }
-            | CallError::BadRequest { .. }
-    )
+    matches!(error, CallError::Unreachable { never_sent: true, .. } | CallError::BadRequest { .. })
 }
 
 /// Addresses of ours that a payment shows to be in use: those it spends from, and its change. A receive address

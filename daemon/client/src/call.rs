@@ -9,7 +9,7 @@ use rand_core::{OsRng, RngCore};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::transport::{SendError, Transport, Trouble};
-use autonomy_api::Problem;
+use autonomy_api::{Problem, from_json};
 
 /// Time for one request and its whole answer. A cold onion circuit takes up to 30 s by itself.
 pub const CALL_LIMIT: Duration = Duration::from_secs(90);
@@ -41,6 +41,9 @@ pub(crate) const NOT_ADMITTED: &str = "not-admitted";
 pub(crate) const WRONG_POD: &str = "wrong-pod";
 
 /// One request, before it is sent.
+///
+/// What changes something carries an `Idempotency-Key` that stays the same when the request is sent again, so that a
+/// request whose answer got lost is carried out once. The answer is bounded by `max_answer` bytes and by [`CALL_LIMIT`].
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     method: Method,
@@ -109,13 +112,21 @@ impl Call {
     }
 
     /// Sends it and reads the answer as JSON.
+    ///
+    /// # Errors
+    /// [`CallError::Misshapen`] names the field and the rule that it breaks; nothing of such an answer is used. Otherwise
+    /// as [`Call::send_for_bytes`].
     pub(crate) async fn send<T: DeserializeOwned>(&self, transport: &Transport) -> Result<T, CallError> {
         let body = self.send_for_bytes(transport).await?;
-        serde_json::from_slice(&body)
+        from_json(&body)
             .map_err(|error| CallError::Misshapen { what: self.name(), why: printable(&error.to_string()) })
     }
 
     /// Sends it, and again with the same key when the connection breaks, then reads the whole answer.
+    ///
+    /// # Errors
+    /// [`CallError`]. A request that changes something and may have been carried out ends as [`CallError::Unanswered`],
+    /// never as one that was not sent.
     pub(crate) async fn send_for_bytes(&self, transport: &Transport) -> Result<Bytes, CallError> {
         let answer = tokio::time::timeout(CALL_LIMIT, self.exchange(transport)).await;
         let answer = answer.unwrap_or(Err(CallError::TooSlow { seconds: CALL_LIMIT.as_secs() }));
@@ -279,19 +290,13 @@ pub enum CallError {
         /// The limit.
         max: usize,
     },
-    /// Not the JSON that this route gives.
+    /// Not the JSON that this route gives, or a field of it breaks its rule.
     #[error("the pod's answer to {what} is not understood: {why}")]
     Misshapen {
         /// The route.
         what: String,
-        /// What the parser says.
+        /// The field and its rule, or what the parser says.
         why: String,
-    },
-    /// Not the id of anything.
-    #[error("`{id}` is not an id: ids are letters and digits, at most 64")]
-    BadId {
-        /// What was given, shortened.
-        id: String,
     },
     /// A request that cannot be written down as HTTP.
     #[error("{what} cannot be asked for")]

@@ -14,10 +14,9 @@ use std::path::PathBuf;
 use autonomy_wallet::{
     account::{AccountError, AccountMap, Birthday, Member, MemberLabel, PERSONAL_THRESHOLD, Plan},
     bitcoin::{Network, constants::genesis_block},
-    keys::{AccountIndex, AccountKey, MemberKey, RecoveryKey},
+    keys::{AccountIndex, AccountKey, RecoveryKey},
     ledger::MAX_HEIGHT,
 };
-use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, VerifyingKey};
 use rand_core::{OsRng, RngCore};
 use zeroize::Zeroizing;
@@ -27,7 +26,9 @@ use super::{
     decks::{self, HOLDERS},
     device::agree,
 };
-use autonomy_api::{Account, AccountKind, AccountOffer, BeginAccount, CompleteAccount, offer_message};
+use autonomy_api::{
+    Account, AccountKind, AccountName, AccountOffer, BeginAccount, CeremonyId, CompleteAccount, offer_message,
+};
 
 /// How far a block's time may lie ahead of this clock: the network's own rule.
 const MAX_AHEAD: u64 = 2 * 60 * 60;
@@ -43,7 +44,7 @@ const FASTEST_BLOCKS: u64 = 60;
 #[derive(Debug, Clone)]
 pub struct AccountWish {
     /// What to call it.
-    pub name: String,
+    pub name: AccountName,
     /// What may spend.
     pub kind: AccountKind,
     /// Who will keep the decks.
@@ -69,9 +70,9 @@ impl Device {
     /// # Errors
     /// [`DeviceError`]; whatever fails, no address was shown, and the offer is burnt.
     pub async fn create_account(&mut self, wish: &AccountWish, now: u64) -> Result<NewAccount, DeviceError> {
-        decks::check_names(&wish.name, &wish.holders)?;
-        if self.profile.accounts().any(|held| held.map.name() == wish.name) {
-            return Err(DeviceError::NameTaken { name: wish.name.clone() });
+        decks::check_names(wish.name.as_str(), &wish.holders)?;
+        if self.profile.accounts().any(|held| held.map.name() == wish.name.as_str()) {
+            return Err(DeviceError::NameTaken { name: wish.name.to_string() });
         }
         self.status().await?;
         self.settle_pending().await?;
@@ -96,7 +97,7 @@ impl Device {
     pub async fn settle_pending(&mut self) -> Result<(), DeviceError> {
         for pending in self.profile.pending_accounts().to_vec() {
             let id = pending.map.id();
-            match self.pod.account(&id.to_string()).await {
+            match self.pod.account(&id).await {
                 Ok(reported) => {
                     agree(&pending.map, &reported)?;
                     self.profile.keep_account(pending.map)?;
@@ -111,12 +112,12 @@ impl Device {
         Ok(())
     }
 
-    async fn complete(&self, ceremony: &str, map: &AccountMap) -> Result<Account, DeviceError> {
+    async fn complete(&self, ceremony: &CeremonyId, map: &AccountMap) -> Result<Account, DeviceError> {
         let keys = CompleteAccount {
-            device_member_key: map.key(&MemberLabel::P)?.to_string(),
-            recovery_member_key: map.key(&MemberLabel::R)?.to_string(),
+            device_member_key: *map.key(&MemberLabel::P)?,
+            recovery_member_key: *map.key(&MemberLabel::R)?,
             descriptor: map.descriptor().to_owned(),
-            first_address: map.first_address().to_string(),
+            first_address: map.first_address().as_unchecked().clone(),
         };
         Ok(self.pod.complete_account(ceremony, &keys).await?)
     }
@@ -127,32 +128,30 @@ impl Device {
 
     fn make(&self, wish: &AccountWish, offer: &AccountOffer, now: u64) -> Result<Made, DeviceError> {
         let pod = self.profile.pod().ok_or(DeviceError::NoPod)?;
-        let entropy = check_offer(offer, pod.pod_key().as_bytes())?;
-        check_birthday(offer, pod.network(), now)?;
-        let index = AccountIndex::new(offer.account_index)
-            .map_err(|_| Distrust::Offer { field: "index", rule: "is out of range" })?;
+        check_signature(offer, pod.pod_key().as_bytes())?;
+        let birthday = Birthday { height: offer.birthday_height, time: offer.birthday_time };
+        check_birthday(birthday, pod.network(), now)?;
+        let index = offer.account_index;
         if self.held_indices().any(|used| used == index) {
             return Err(Distrust::Offer { field: "index", rule: "belongs to an account that exists" }.into());
         }
         let own = self.own_member(index, "make an account")?;
-        let gordian =
-            MemberKey::parse(&offer.pod_member_key).map_err(|error| Distrust::Account(error.into()))?;
         let mut system = Zeroizing::new([0; 32]);
         OsRng.fill_bytes(system.as_mut_slice());
-        let mut contributed: Vec<&[u8]> = vec![&entropy];
+        let mut contributed: Vec<&[u8]> = vec![&offer.entropy.0];
         contributed.extend(pod.entropy().map(<[u8; 32]>::as_slice));
         let recovery = RecoveryKey::draw(&system, &contributed)?;
         let members = [
             own.clone(),
             Member::new(MemberLabel::R, recovery.public(pod.network(), index)),
-            Member::new(MemberLabel::G, gordian),
+            Member::new(MemberLabel::G, offer.pod_member_key),
         ];
         let plan = Plan {
-            name: wish.name.clone(),
+            name: wish.name.to_string(),
             kind: wish.kind.into(),
             threshold: PERSONAL_THRESHOLD,
             network: pod.network(),
-            birthday: Birthday { height: offer.birthday_height, time: offer.birthday_time },
+            birthday,
         };
         let map = AccountMap::rebuild(plan, &members, &own).map_err(Distrust::Account)?;
         Ok(Made { map, recovery })
@@ -194,39 +193,31 @@ struct Made {
     recovery: RecoveryKey,
 }
 
-/// Checks who signed the offer and what cannot be checked by rebuilding. Gives the pod's entropy.
-fn check_offer(offer: &AccountOffer, pod_key: &[u8; 32]) -> Result<[u8; 32], Distrust> {
-    let signature: Option<[u8; 64]> = decode(&offer.signature);
-    let signature = Signature::from_bytes(&signature.ok_or(Distrust::OfferSignature)?);
+/// Checks who signed the offer: the pod key that this device has pinned, over every field, see [`offer_message`]. An offer
+/// that was changed on its way is another one.
+fn check_signature(offer: &AccountOffer, pod_key: &[u8; 32]) -> Result<(), Distrust> {
+    let signature = Signature::from_bytes(&offer.signature.0);
     let key = VerifyingKey::from_bytes(pod_key).map_err(|_| Distrust::OfferSignature)?;
-    key.verify_strict(&offer_message(offer), &signature).map_err(|_| Distrust::OfferSignature)?;
-    decode(&offer.entropy).ok_or(Distrust::Offer { field: "entropy", rule: "is not 32 bytes" })
+    key.verify_strict(&offer_message(offer), &signature).map_err(|_| Distrust::OfferSignature)
 }
 
 /// Checks that the birthday is about now, as far as can be told without a chain: whoever restores the account one day
 /// searches from there on.
-fn check_birthday(offer: &AccountOffer, network: Network, now: u64) -> Result<(), Distrust> {
+fn check_birthday(birthday: Birthday, network: Network, now: u64) -> Result<(), Distrust> {
     let wrong = |rule| Err(Distrust::Offer { field: "birthday", rule });
-    if offer.birthday_time > now.saturating_add(MAX_AHEAD) {
+    if birthday.time > now.saturating_add(MAX_AHEAD) {
         return wrong("lies in the future: later searches would miss coins");
     }
     // On a network of one's own, blocks come when their owner wants them.
-    if network != Network::Regtest && offer.birthday_time < now.saturating_sub(MAX_BEHIND) {
+    if network != Network::Regtest && birthday.time < now.saturating_sub(MAX_BEHIND) {
         return wrong("lies more than two days back: the pod has not caught up with the chain");
     }
     let age = now.saturating_sub(genesis_block(network).header.time.into());
     let highest = (age / FASTEST_BLOCKS).min(MAX_HEIGHT.into());
-    if u64::from(offer.birthday_height) > highest {
+    if u64::from(birthday.height) > highest {
         return wrong("is a block that cannot exist yet: later searches would miss coins");
     }
     Ok(())
-}
-
-fn decode<const LEN: usize>(text: &str) -> Option<[u8; LEN]> {
-    if text.len() != 2 * LEN {
-        return None;
-    }
-    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -237,16 +228,7 @@ mod tests {
     const NOW: u64 = 1_795_442_527;
 
     fn born(network: Network, height: u32, time: u64) -> Result<(), Distrust> {
-        let offer = AccountOffer {
-            ceremony: String::new(),
-            account_index: 0,
-            pod_member_key: String::new(),
-            entropy: String::new(),
-            signature: String::new(),
-            birthday_height: height,
-            birthday_time: time,
-        };
-        check_birthday(&offer, network, NOW)
+        check_birthday(Birthday { height, time }, network, NOW)
     }
 
     #[test]

@@ -5,15 +5,15 @@ use std::{mem::discriminant, path::Path};
 use autonomy_wallet::{
     account::{AccountError, AccountId, AccountMap, GAP_LIMIT, Keychain, MapKind},
     bitcoin::Txid,
-    keys::{AccountIndex, EntropyError, KeyError},
+    keys::{EntropyError, KeyError},
     payment::IntentError,
 };
 
 use super::{
     CallError, Distrust, PodClient, Profile, ProfileError, Transport, ceremony::own_index, decks::DeckError,
-    files::FileError, printable,
+    files::FileError,
 };
-use autonomy_api::{Account, ReceiveAddress, Status};
+use autonomy_api::{Account, PaymentId, ReceiveAddress, Status, Written as _, network_of};
 
 /// How far a pod's state may move on between two looks: a million debits and changes, decades of use.
 const MAX_EPOCH_LEAP: u64 = 1 << 20;
@@ -28,6 +28,8 @@ pub struct Device {
 }
 
 /// An account as the pod tells it, and whether this device vouches for it.
+///
+/// What is in it, the balance and the number of addresses, is the pod's word in any case.
 #[derive(Debug, Clone)]
 pub struct ListedAccount {
     /// What the pod reported.
@@ -56,11 +58,11 @@ impl Device {
 
     fn check_status(&self, status: &Status) -> Result<(), DeviceError> {
         let pod = self.profile.pod().ok_or(DeviceError::NoPod)?;
-        let (pinned, reported) = (pod.pod_key().to_string(), printable(&status.pod_key));
+        let (pinned, reported) = (pod.pod_key(), status.pod_key);
         if reported != pinned {
             return Err(Distrust::AnotherPod { pinned, reported }.into());
         }
-        let (pinned, reported) = (pod.network().to_string(), printable(&status.network));
+        let (pinned, reported) = (network_of(pod.network()), status.network);
         if reported != pinned {
             return Err(Distrust::AnotherNetwork { pinned, reported }.into());
         }
@@ -89,15 +91,15 @@ impl Device {
     /// # Errors
     /// As [`Device::accounts`].
     pub async fn account(&mut self, id: &AccountId) -> Result<ListedAccount, DeviceError> {
-        let reported = self.pod.account(&id.to_string()).await?;
-        if reported.id != id.to_string() {
+        let reported = self.pod.account(id).await?;
+        if reported.id != *id {
             return Err(Distrust::AccountDiffers { field: "id", account: id.to_string() }.into());
         }
         self.compare(reported)
     }
 
     fn compare(&self, reported: Account) -> Result<ListedAccount, DeviceError> {
-        let held = reported.id.parse().ok().and_then(|id: AccountId| self.profile.account(&id));
+        let held = self.profile.account(&reported.id);
         if let Some(held) = held {
             agree(&held.map, &reported)?;
         }
@@ -119,13 +121,12 @@ impl Device {
         let unknown = || DeviceError::UnknownAccount { id: id.to_string() };
         self.profile.account(id).ok_or_else(unknown)?;
         self.status().await?;
-        let reported = self.pod.new_address(&id.to_string()).await?;
+        let reported = self.pod.new_address(id).await?;
         let held = self.profile.account(id).ok_or_else(unknown)?;
-        let ours =
-            held.map.address(Keychain::External, reported.index).map_err(Distrust::Account)?.to_string();
-        if ours != reported.address {
-            let other = printable(&reported.address);
-            return Err(Distrust::Address { index: reported.index, reported: other, ours }.into());
+        let ours = held.map.address(Keychain::External, reported.index).map_err(Distrust::Account)?;
+        if reported.address != *ours.as_unchecked() {
+            let reported_address = reported.address.write().to_string();
+            return Err(Distrust::Address { index: reported.index, reported: reported_address, ours }.into());
         }
         let last = held.view.external;
         if last.is_some_and(|last| reported.index <= last) {
@@ -135,7 +136,7 @@ impl Device {
             return Err(Distrust::AddressTooFar { index: reported.index, last: in_words(last) }.into());
         }
         self.profile.learn(id, &[(Keychain::External, reported.index)])?;
-        Ok(ReceiveAddress { index: reported.index, address: ours })
+        Ok(ReceiveAddress { index: reported.index, address: reported.address })
     }
 }
 
@@ -156,8 +157,8 @@ impl Profile {
         if !trust_index && held.view.external.is_none_or(|last| index > last) {
             return Err(DeviceError::AddressNotSeen { index, last: in_words(held.view.external) });
         }
-        let address = held.map.address(Keychain::External, index)?.to_string();
-        Ok(ReceiveAddress { index, address })
+        let address = held.map.address(Keychain::External, index)?;
+        Ok(ReceiveAddress { index, address: address.into_unchecked() })
     }
 }
 
@@ -177,20 +178,20 @@ pub(super) fn agree(map: &AccountMap, reported: &Account) -> Result<(), Distrust
     if reported.descriptor != map.descriptor() {
         return Err(differs("descriptor"));
     }
-    if reported.id != map.id().to_string() {
+    if reported.id != map.id() {
         return Err(differs("id"));
     }
-    if reported.first_address != map.first_address().to_string() {
+    if reported.first_address != *map.first_address().as_unchecked() {
         return Err(differs("first address"));
     }
     if (reported.birthday_height, reported.birthday_time) != (map.birthday().height, map.birthday().time) {
         return Err(differs("birthday"));
     }
-    if own_index(map).map(AccountIndex::to_u32) != Ok(reported.account_index) {
+    if own_index(map) != Ok(reported.account_index) {
         return Err(differs("index"));
     }
     // Names are how people choose an account: another's name on it could make them pay from the wrong one.
-    if reported.name != map.name() {
+    if reported.name.as_str() != map.name() {
         return Err(differs("name"));
     }
     if discriminant(&MapKind::from(reported.kind)) != discriminant(&map.kind()) {
@@ -254,7 +255,7 @@ pub enum DeviceError {
     #[error("payment {payment} may have been sent, as transaction {txid}: {cause}")]
     MaybePaid {
         /// The pod's id of the payment.
-        payment: String,
+        payment: PaymentId,
         /// The transaction; its id does not change by signing.
         txid: Txid,
         /// What kept the truth away.

@@ -2,7 +2,13 @@
 
 use std::borrow::Cow;
 
-use autonomy_wallet::{account::AccountError, bitcoin::Txid, check::Refusal};
+use autonomy_api::PaymentId;
+use autonomy_messaging::{Network, PublicKey};
+use autonomy_wallet::{
+    account::AccountError,
+    bitcoin::{Address, Txid},
+    check::Refusal,
+};
 
 /// Why this device refuses what its pod said. Nothing of it was shown or kept. Nothing was signed either, unless it
 /// comes as the cause of a [`MaybePaid`](super::DeviceError::MaybePaid).
@@ -33,17 +39,17 @@ pub enum Distrust {
     #[error("the pod says its key is {reported}, this device belongs to {pinned}")]
     AnotherPod {
         /// The pinned key.
-        pinned: String,
+        pinned: PublicKey,
         /// What it says.
-        reported: String,
+        reported: PublicKey,
     },
     /// Status names another network.
     #[error("the pod says it is on {reported}, this device belongs to a pod on {pinned}")]
     AnotherNetwork {
         /// The pinned network.
-        pinned: String,
+        pinned: Network,
         /// What it says.
-        reported: String,
+        reported: Network,
     },
     /// The offer's signature is not the pod's.
     #[error("the account offer is not signed by the pod's key")]
@@ -79,7 +85,7 @@ pub enum Distrust {
         /// What the pod reported.
         reported: String,
         /// What this device derived.
-        ours: String,
+        ours: Address,
     },
     /// The address is ours, and this device has seen one in use that was given out later.
     #[error("the pod gives receive address {index} as a fresh one; this device has seen it given out before")]
@@ -108,7 +114,7 @@ pub enum Distrust {
     #[error("the pod was asked about one payment and answers about another: {reported}")]
     AnotherPayment {
         /// What it answers about.
-        reported: String,
+        reported: PaymentId,
     },
     /// The pod was given this device's signature, and says that it has not signed.
     #[error("the pod took the approval and says that the payment is a draft, or given up")]
@@ -119,7 +125,7 @@ pub enum Distrust {
         /// What was approved.
         approved: Txid,
         /// What it answers.
-        reported: String,
+        reported: Txid,
     },
     /// Something about contacts and messages that is not so, or breaks a rule.
     #[error("the pod sent a {what} whose {field} {rule}")]

@@ -9,15 +9,13 @@
 
 use autonomy_wallet::{
     account::{AccountId, Keychain},
-    bitcoin::Network,
     check::{DeviceView, Proposal, Summary, Unchecked},
-    payment::{Intent, IntentError},
+    payment::MIN_FEE_RATE,
     policy::Policy,
-    rate,
 };
 
 use super::{Device, DeviceError, Distrust, ceremony::own_index};
-use autonomy_api::{NewPayment, Payment, PaymentState};
+use autonomy_api::{NewPayment, Payment, PaymentId, PaymentState};
 
 /// Receive addresses that the pod may say were given out, for recognising coins to spend: other devices ask for
 /// addresses too. A year of one every five minutes. The word counts for one check only. It is never remembered: it
@@ -25,6 +23,9 @@ use autonomy_api::{NewPayment, Payment, PaymentState};
 const MAX_TOLD_ADDRESSES: u32 = 100_000;
 
 /// A draft that this device has checked, ready to be shown.
+///
+/// It is signed by [`Device::approve`] as it is, or given up by [`Device::give_up`]; dropped, it holds its coins at the pod
+/// for a day.
 pub struct CheckedDraft {
     /// As this device checked it; of the pod's words only its id and time.
     pub(super) payment: Payment,
@@ -35,8 +36,8 @@ pub struct CheckedDraft {
 
 impl CheckedDraft {
     /// The pod's id of the payment.
-    pub fn id(&self) -> &str {
-        &self.payment.id
+    pub fn id(&self) -> PaymentId {
+        self.payment.id
     }
 
     /// What would be signed, as this device parsed it itself.
@@ -64,10 +65,10 @@ impl Device {
         let map = held.map.clone();
         map.check_own(&self.own_member(own_index(&map)?, "pay")?)?;
         // The wish must be sound by itself before anyone is asked: with any rate, here the lowest.
-        intent(wish, wish.fee_rate.unwrap_or(1.0), map.network())?;
+        wish.intent(map.network(), MIN_FEE_RATE)?;
         let epoch = self.status().await?.state_epoch;
         let reported = self.account(account).await?.reported;
-        let payment = self.pod.draft_payment(&account.to_string(), wish).await?;
+        let payment = self.pod.draft_payment(account, wish).await?;
         match self.check(account, wish, &payment, reported.revealed) {
             Ok(proposal) => {
                 let payment = checked(&payment, wish, proposal.summary());
@@ -91,13 +92,13 @@ impl Device {
             .profile
             .account(account)
             .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
-        let text = payment.psbt.as_deref().ok_or(Distrust::NoDraft)?;
-        let intent = intent(wish, wish.fee_rate.unwrap_or(payment.fee_rate), held.map.network())?;
+        let bytes = payment.psbt.as_deref().ok_or(Distrust::NoDraft)?;
+        let intent = wish.intent(held.map.network(), payment.fee_rate)?;
         let mut view: DeviceView = held.view;
         if let Some(last) = revealed.min(MAX_TOLD_ADDRESSES).checked_sub(1) {
             view.learn(Keychain::External, last);
         }
-        let unchecked = Unchecked::from_base64(text).map_err(Distrust::Payment)?;
+        let unchecked = Unchecked::from_bytes(bytes).map_err(Distrust::Payment)?;
         let proposal = unchecked.check(&held.map, &view, &self.policy(), Some(&intent));
         Ok(proposal.map_err(Distrust::Payment)?)
     }
@@ -107,22 +108,23 @@ impl Device {
         Policy::STANDARD
     }
 
-    /// Gives up a draft at the pod, which frees its coins. It lapses by itself where the pod cannot be reached.
-    pub async fn give_up(&self, payment: &str) {
+    /// Gives up a draft at the pod, which frees its coins. It lapses by itself where the pod cannot be told.
+    pub async fn give_up(&self, payment: &PaymentId) {
         let _ = self.pod.cancel_payment(payment).await;
     }
 }
 
-/// The payment in this device's own words: the checker has found the wish in the draft, exactly.
+/// The payment in this device's own words: the checker has found the wish in the draft, exactly. Of the pod's words only
+/// the id and the time of drafting are taken: a receipt shows nothing that was not checked here.
 fn checked(reported: &Payment, wish: &NewPayment, summary: &Summary) -> Payment {
     Payment {
-        id: reported.id.clone(),
-        account: summary.account.to_string(),
+        id: reported.id,
+        account: summary.account,
         state: PaymentState::Draft,
         recipients: wish.recipients.clone(),
-        fee_sat: summary.fee.to_sat(),
-        fee_rate: rate::to_sat_per_vb(summary.fee_rate()),
-        txid: summary.txid.to_string(),
+        fee: summary.fee,
+        fee_rate: summary.fee_rate(),
+        txid: summary.txid,
         psbt: None,
         note: wish.note.clone(),
         created_at: reported.created_at,
@@ -131,12 +133,6 @@ fn checked(reported: &Payment, wish: &NewPayment, summary: &Summary) -> Payment 
         estimated_minutes: None,
         detail: None,
     }
-}
-
-/// The wish as the checker compares it. The rate is rounded up to what the wallet counts in; nonsense becomes what
-/// the intent refuses.
-fn intent(wish: &NewPayment, rate: f64, network: Network) -> Result<Intent, IntentError> {
-    wish.intent(network, rate::at_least(rate))
 }
 
 impl std::fmt::Debug for CheckedDraft {

@@ -1,19 +1,19 @@
 //! How a device gets its pod: by making the pod its own, or by being let in by another device.
 
 use autonomy_messaging::{
-    Access, BadName, CertificateError, DescriptorSecret, Name, Network, PublicKey, RoleKind, SealingSecret,
-    TextError, Validity,
+    Access, BadName, CertificateError, DescriptorSecret, Name, PublicKey, RoleKind, SealingSecret, TextError,
+    Validity,
     provision::{
         AnswerError, BadGrant, Bundle, BundleTerms, DeviceRequest, Grant, GrantTerms, MAX_MAPS, PodRequest,
         RequestError, SealedGrant,
     },
 };
-use autonomy_wallet::{account::AccountMap, bitcoin};
+use autonomy_wallet::account::AccountMap;
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
 use super::{Device, DeviceError, Profile, ProfileError, ceremony::own_index, profile::NewPod};
-use autonomy_api::{AddDevice, Id};
+use autonomy_api::{AddDevice, DeviceKey, Hex, network_of, wallet_network};
 
 /// How long certificates hold, in seconds: ten years of 365 days. Revocation is by the pod's list, at once; the date
 /// only bounds what a forgotten device could do in another age.
@@ -112,7 +112,7 @@ impl Profile {
 #[derive(Debug, Clone)]
 pub struct LetIn {
     /// Its key and id.
-    pub id: String,
+    pub id: DeviceKey,
     /// What it is called.
     pub name: String,
     /// The sealed grant, to be carried to it.
@@ -143,13 +143,13 @@ impl Device {
         let device = AddDevice {
             certificate: grant.device_certificate().into(),
             name: name.clone(),
-            descriptor_key: Id(*grant.spare_key().secret.public().as_bytes()),
+            descriptor_key: Hex(*grant.spare_key().secret.public().as_bytes()),
         };
         let added = self.pod.add_device(&device).await.map_err(DeviceError::from)?;
-        tracing::debug!(name = %super::printable(&added.name), "let in");
+        tracing::debug!(name = %added.name, "let in");
         let seed = self.profile.auth_seed().ok_or(ProvisionError::NoAuthSeed)?;
         Ok(LetIn {
-            id: request.device_key().to_string(),
+            id: DeviceKey::from(&request.device_key()),
             name: name.as_str().to_owned(),
             grant: grant.seal(seed, &request, &mut OsRng).to_text(),
             left_out,
@@ -169,7 +169,7 @@ impl Device {
         &self,
         request: &DeviceRequest,
         access: Access,
-        spare: &[String],
+        spare: &[Hex<32>],
         account_maps: Vec<Vec<u8>>,
         now: u64,
     ) -> Result<Grant, ProvisionError> {
@@ -177,7 +177,8 @@ impl Device {
         let pod = self.profile.pod().ok_or(DeviceError::NoPod)?;
         let certificate = pod.pod_certificate().map_err(ProfileError::from)?;
         let pod_certificate = certificate.verify(&pod.root(), RoleKind::Pod, now)?;
-        let is_spare = |index: &u32| spare.contains(&seed.spare_descriptor_key(*index).public().to_string());
+        let is_spare =
+            |index: &u32| spare.contains(&Hex(*seed.spare_descriptor_key(*index).public().as_bytes()));
         let spare_index = (0..MAX_SPARE).find(is_spare).ok_or(ProvisionError::NoSpareKey)?;
         let terms = GrantTerms {
             pod_certificate,
@@ -186,28 +187,10 @@ impl Device {
             validity: Validity::lasting(now, VALID_FOR),
             onion_epoch: pod.onion_epoch(),
             spare_index,
-            network: messaging_network(pod.network()),
+            network: network_of(pod.network()),
             account_maps,
         };
         Ok(Grant::new(seed, request, terms)?)
-    }
-}
-
-fn wallet_network(network: Network) -> bitcoin::Network {
-    match network {
-        Network::Bitcoin => bitcoin::Network::Bitcoin,
-        Network::Testnet => bitcoin::Network::Testnet,
-        Network::Signet => bitcoin::Network::Signet,
-        Network::Regtest => bitcoin::Network::Regtest,
-    }
-}
-
-fn messaging_network(network: bitcoin::Network) -> Network {
-    match network {
-        bitcoin::Network::Bitcoin => Network::Bitcoin,
-        bitcoin::Network::Signet => Network::Signet,
-        bitcoin::Network::Regtest => Network::Regtest,
-        _ => Network::Testnet,
     }
 }
 

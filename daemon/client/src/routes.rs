@@ -1,14 +1,21 @@
 //! The routes of the app API, one typed function each, with the largest answer that each may give.
+//!
+//! Ids are types that print as hexadecimal, so nothing else gets into a path. An answer has the types of
+//! [`autonomy_api`]: each of its fields kept its rule, or the call ended with [`CallError::Misshapen`]. That is all that is
+//! known of it here: whether it is true, [`Device`](crate::Device) and [`Mailbox`](crate::Mailbox) find out where that
+//! can be found out.
 
 use super::{
-    call::{Call, CallError, printable},
+    call::{Call, CallError},
     sse::EventStream,
     transport::Transport,
 };
 use autonomy_api::{
-    Account, AccountOffer, Accounts, AddDevice, Adopt, ApprovePayment, BackUp, BeginAccount, CompleteAccount,
-    Device, Devices, History, NewPayment, Payment, Payments, ReceiveAddress, Reconcile, Status,
+    AbsolutePath, Account, AccountId, AccountOffer, Accounts, AddDevice, Adopt, ApprovePayment, BackUp,
+    BeginAccount, CeremonyId, CompleteAccount, Device, DeviceKey, Devices, History, NewPayment, Payment,
+    PaymentId, Payments, ReceiveAddress, Reconcile, Status,
 };
+use autonomy_messaging::provision::SealedBundle;
 
 const KIB: usize = 1024;
 
@@ -26,16 +33,6 @@ const MAX_PAYMENT: usize = 6_000 * KIB;
 const MAX_PAYMENTS: usize = 16_000 * KIB;
 /// A thousand lines of about 500 bytes, and notes of 256 characters.
 const MAX_HISTORY: usize = 2_048 * KIB;
-
-/// Longest id in a path: a device's key has 64 characters.
-const MAX_ID: usize = 64;
-
-/// An id as a part of a path. What is no id stays out of it, whether a person typed it or a pod sent it.
-pub(super) fn id(text: &str) -> Result<&str, CallError> {
-    let fits =
-        (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if fits { Ok(text) } else { Err(CallError::BadId { id: printable(text).chars().take(MAX_ID).collect() }) }
-}
 
 /// A pod, as one device speaks to it. Every answer is untrusted: it has been bounded and parsed, not believed.
 #[derive(Debug, Clone)]
@@ -84,8 +81,8 @@ impl PodClient {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn revoke_device(&self, device: &str) -> Result<(), CallError> {
-        Call::delete(format!("/v1/devices/{}", id(device)?), MAX_SMALL)
+    pub async fn revoke_device(&self, device: &DeviceKey) -> Result<(), CallError> {
+        Call::delete(format!("/v1/devices/{device}"), MAX_SMALL)
             .send_for_bytes(&self.transport)
             .await
             .map(drop)
@@ -103,8 +100,8 @@ impl PodClient {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn account(&self, account: &str) -> Result<Account, CallError> {
-        Call::get(format!("/v1/accounts/{}", id(account)?), MAX_SMALL).send(&self.transport).await
+    pub async fn account(&self, account: &AccountId) -> Result<Account, CallError> {
+        Call::get(format!("/v1/accounts/{account}"), MAX_SMALL).send(&self.transport).await
     }
 
     /// `POST /v1/accounts`: begins an account.
@@ -121,20 +118,18 @@ impl PodClient {
     /// See [`CallError`].
     pub async fn complete_account(
         &self,
-        ceremony: &str,
+        ceremony: &CeremonyId,
         keys: &CompleteAccount,
     ) -> Result<Account, CallError> {
-        Call::post(format!("/v1/accounts/{}/complete", id(ceremony)?), keys, MAX_SMALL)
-            .send(&self.transport)
-            .await
+        Call::post(format!("/v1/accounts/{ceremony}/complete"), keys, MAX_SMALL).send(&self.transport).await
     }
 
     /// `POST /v1/accounts/{id}/addresses`: a fresh receive address.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn new_address(&self, account: &str) -> Result<ReceiveAddress, CallError> {
-        let path = format!("/v1/accounts/{}/addresses", id(account)?);
+    pub async fn new_address(&self, account: &AccountId) -> Result<ReceiveAddress, CallError> {
+        let path = format!("/v1/accounts/{account}/addresses");
         Call::post(path, &serde_json::json!({}), MAX_SMALL).send(&self.transport).await
     }
 
@@ -142,8 +137,8 @@ impl PodClient {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn history(&self, account: &str, limit: u32) -> Result<History, CallError> {
-        Call::get(format!("/v1/accounts/{}/history?limit={limit}", id(account)?), MAX_HISTORY)
+    pub async fn history(&self, account: &AccountId, limit: u32) -> Result<History, CallError> {
+        Call::get(format!("/v1/accounts/{account}/history?limit={limit}"), MAX_HISTORY)
             .send(&self.transport)
             .await
     }
@@ -152,26 +147,24 @@ impl PodClient {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn draft_payment(&self, account: &str, wish: &NewPayment) -> Result<Payment, CallError> {
-        Call::post(format!("/v1/accounts/{}/payments", id(account)?), wish, MAX_PAYMENT)
-            .send(&self.transport)
-            .await
+    pub async fn draft_payment(&self, account: &AccountId, wish: &NewPayment) -> Result<Payment, CallError> {
+        Call::post(format!("/v1/accounts/{account}/payments"), wish, MAX_PAYMENT).send(&self.transport).await
     }
 
     /// `GET /v1/accounts/{id}/payments`, newest first.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn payments(&self, account: &str) -> Result<Payments, CallError> {
-        Call::get(format!("/v1/accounts/{}/payments", id(account)?), MAX_PAYMENTS).send(&self.transport).await
+    pub async fn payments(&self, account: &AccountId) -> Result<Payments, CallError> {
+        Call::get(format!("/v1/accounts/{account}/payments"), MAX_PAYMENTS).send(&self.transport).await
     }
 
     /// `GET /v1/payments/{id}`.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn payment(&self, payment: &str) -> Result<Payment, CallError> {
-        Call::get(format!("/v1/payments/{}", id(payment)?), MAX_PAYMENT).send(&self.transport).await
+    pub async fn payment(&self, payment: &PaymentId) -> Result<Payment, CallError> {
+        Call::get(format!("/v1/payments/{payment}"), MAX_PAYMENT).send(&self.transport).await
     }
 
     /// `POST /v1/payments/{id}/approve`: hands over the device's signature.
@@ -180,10 +173,10 @@ impl PodClient {
     /// See [`CallError`].
     pub async fn approve_payment(
         &self,
-        payment: &str,
+        payment: &PaymentId,
         approval: &ApprovePayment,
     ) -> Result<Payment, CallError> {
-        Call::post(format!("/v1/payments/{}/approve", id(payment)?), approval, MAX_PAYMENT)
+        Call::post(format!("/v1/payments/{payment}/approve"), approval, MAX_PAYMENT)
             .send(&self.transport)
             .await
     }
@@ -192,8 +185,8 @@ impl PodClient {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn cancel_payment(&self, payment: &str) -> Result<(), CallError> {
-        Call::delete(format!("/v1/payments/{}", id(payment)?), MAX_PAYMENT)
+    pub async fn cancel_payment(&self, payment: &PaymentId) -> Result<(), CallError> {
+        Call::delete(format!("/v1/payments/{payment}"), MAX_PAYMENT)
             .send_for_bytes(&self.transport)
             .await
             .map(drop)
@@ -203,17 +196,17 @@ impl PodClient {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn adopt(&self, bundle: &str) -> Result<(), CallError> {
-        let body = Adopt { bundle: bundle.to_owned() };
+    pub async fn adopt(&self, bundle: SealedBundle) -> Result<(), CallError> {
+        let body = Adopt { bundle };
         Call::post("/v1/pod/adopt", &body, MAX_SMALL).send_for_bytes(&self.transport).await.map(drop)
     }
 
-    /// `POST /v1/pod/backup`, over the pod's own socket only. `file` is an absolute path on the pod's machine.
+    /// `POST /v1/pod/backup`, over the pod's own socket only. `file` is a path on the pod's machine.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn back_up(&self, file: &str) -> Result<(), CallError> {
-        let body = BackUp { file: file.to_owned() };
+    pub async fn back_up(&self, file: AbsolutePath) -> Result<(), CallError> {
+        let body = BackUp { file };
         Call::post("/v1/pod/backup", &body, MAX_SMALL).send_for_bytes(&self.transport).await.map(drop)
     }
 
@@ -232,18 +225,5 @@ impl PodClient {
     /// See [`CallError`].
     pub async fn events(&self, after: Option<u64>, follow: bool) -> Result<EventStream, CallError> {
         EventStream::open(&self.transport, after, follow).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn invalid_ids_are_refused_in_paths() {
-        assert_eq!(id("431ebb6046e52804e3f6c83e3e8a5090"), Ok("431ebb6046e52804e3f6c83e3e8a5090"));
-        for text in ["", "..", "a/b", "a?b", "a b", "a%2fb", "\u{1b}[2J", &"a".repeat(65)] {
-            assert!(matches!(id(text), Err(CallError::BadId { .. })), "{text}");
-        }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     call::{CallError, no_answer, printable, refusal},
     transport::Transport,
 };
-use autonomy_api::Event;
+use autonomy_api::{Event, from_json};
 
 /// Longest line and longest event: an event has some ten short fields, 1 KiB at most, 64 times that for room.
 const MAX_EVENT: usize = 64 * 1024;
@@ -23,6 +23,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 const BEGIN: Duration = Duration::from_secs(60);
 
 /// An open event stream. Dropping it closes it.
+///
+/// Each event is read by the rules of its fields; one that breaks a rule ends the stream with [`CallError::Misshapen`].
+/// Events are the pod's word: what they tell of is asked for, and checked, where it counts.
 pub struct EventStream {
     body: Incoming,
     lines: Lines,
@@ -120,7 +123,7 @@ impl Lines {
 }
 
 fn decode(data: &[u8]) -> Result<Event, CallError> {
-    serde_json::from_slice(data).map_err(|error| CallError::Misshapen {
+    from_json(data).map_err(|error| CallError::Misshapen {
         what: "GET /v1/events".to_owned(),
         why: printable(&error.to_string()),
     })

@@ -8,26 +8,25 @@ use std::collections::BTreeMap;
 
 use autonomy_wallet::{
     account::{
-        AccountId, AccountMap, Birthday, Confirmation, Keychain, MAX_NAME_LEN, MapKind, Member, MemberLabel,
+        AccountId, AccountMap, Birthday, Confirmation, Keychain, MapKind, Member, MemberLabel,
         PERSONAL_THRESHOLD, Plan,
     },
     bitcoin::{BlockHash, Network, Txid},
-    keys::{AccountIndex, AccountKey, MemberKey, Seed},
+    keys::{AccountIndex, AccountKey, Seed},
     ledger::{BlockId, HistoryEntry as LedgerEntry, HistoryState, LOOKAHEAD, Ledger, LoadError},
 };
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, CeremonyId, HistoryPage, Id, Node, Refusal, Reply, Timestamp, disk,
+    Answer, CeremonyId, HistoryPage, Node, Refusal, Reply, Timestamp, disk,
     input::ChainPoint,
     row::{Row, RowError, tag},
     table::Table,
     turn::Turn,
 };
 use autonomy_api::{
-    AccountKind, AccountOffer, Accounts, BeginAccount, CompleteAccount, EventKind, History, HistoryEntry,
-    ReceiveAddress, offer_message,
+    AccountKind, AccountName, AccountOffer, Accounts, BeginAccount, CompleteAccount, EventKind, Hex, History,
+    HistoryEntry, ReceiveAddress, Written as _, offer_message,
 };
 
 /// How long an offer stands, seconds: an hour is enough to deal decks and give nobody a stale tip.
@@ -45,7 +44,7 @@ pub(crate) static CEREMONIES: Table<CeremonyId, Ceremony> = Table::new(tag::CERE
 /// An offer that waits for the device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ceremony {
-    name: String,
+    name: AccountName,
     #[serde(with = "disk::account_kind")]
     kind: AccountKind,
     index: u32,
@@ -82,7 +81,7 @@ impl Ceremony {
 
     fn plan(&self, network: Network) -> Plan {
         Plan {
-            name: self.name.clone(),
+            name: self.name.to_string(),
             kind: MapKind::from(self.kind),
             threshold: PERSONAL_THRESHOLD,
             network,
@@ -114,24 +113,24 @@ impl Account {
         let balance = self.ledger.balance();
         let unconfirmed = balance.trusted_pending + balance.untrusted_pending;
         autonomy_api::Balance {
-            confirmed_sat: balance.confirmed.to_sat(),
-            unconfirmed_sat: unconfirmed.to_sat(),
-            immature_sat: balance.immature.to_sat(),
-            total_sat: (balance.confirmed + unconfirmed + balance.immature).to_sat(),
+            confirmed: balance.confirmed,
+            unconfirmed,
+            immature: balance.immature,
+            total: balance.confirmed + unconfirmed + balance.immature,
         }
     }
 
     pub(super) fn describe(&self) -> autonomy_api::Account {
         let map = &self.record.map;
         autonomy_api::Account {
-            id: map.id().to_string(),
-            name: map.name().to_owned(),
+            id: map.id(),
+            name: AccountName::new(map.name()).expect("an account map keeps the same rule"),
             kind: AccountKind::from(map.kind()),
             descriptor: map.descriptor().to_owned(),
-            first_address: map.first_address().to_string(),
+            first_address: map.first_address().as_unchecked().clone(),
             birthday_height: map.birthday().height,
             birthday_time: map.birthday().time,
-            account_index: self.record.index.to_u32(),
+            account_index: self.record.index,
             balance: self.balance(),
             revealed: self.ledger.next_index(Keychain::External),
         }
@@ -141,7 +140,7 @@ impl Account {
         let address = |index| {
             let address = self.record.map.address(Keychain::External, index);
             let address = address.map_err(|error| Refusal::Conflict(error.to_string()))?;
-            Ok(ReceiveAddress { index, address: address.to_string() })
+            Ok(ReceiveAddress { index, address: address.into_unchecked() })
         };
         (0..self.ledger.next_index(Keychain::External)).map(address).collect()
     }
@@ -177,13 +176,13 @@ impl Node {
             let (height, time) = place(entry.state);
             let payment = ours.get(&entry.txid);
             HistoryEntry {
-                txid: entry.txid.to_string(),
-                net_sat: entry.net().to_sat(),
-                fee_sat: entry.fee.map(|fee| fee.to_sat()),
+                txid: entry.txid,
+                net: entry.net(),
+                fee: entry.fee,
                 height,
                 time,
                 confirmations: entry.confirmations(tip),
-                payment: payment.map(|(id, _)| id.to_string()),
+                payment: payment.map(|(id, _)| **id),
                 note: payment.and_then(|(_, payment)| payment.note.clone()),
             }
         };
@@ -203,9 +202,8 @@ impl Node {
 }
 
 impl Turn<'_> {
-    pub(super) fn begin_account(&mut self, body: &BeginAccount) -> Reply {
+    pub(super) fn begin_account(&mut self, body: BeginAccount) -> Reply {
         self.node.require_owner()?;
-        check_text("name", &body.name, MAX_NAME_LEN)?;
         if body.kind == AccountKind::Shared {
             let rule = "a pod makes `two_of_three` and `two_of_three_or_recovery` accounts";
             return Err(Refusal::invalid("kind", rule));
@@ -224,25 +222,26 @@ impl Turn<'_> {
             )
         })?;
         let index = self.node.counters.next_account;
-        let key = self.node.gordian_key(account_index(index)?)?;
+        let account_index = account_index(index)?;
+        let key = self.node.gordian_key(account_index)?;
         let ceremony = CeremonyId::draw(self.rng);
         let mut entropy = [0; 32];
         self.rng.fill_bytes(&mut entropy);
         let mut offer = AccountOffer {
-            ceremony: ceremony.to_string(),
-            account_index: index,
-            pod_member_key: key.public().to_string(),
-            entropy: HEXLOWER.encode(&entropy),
-            signature: String::new(),
+            ceremony,
+            account_index,
+            pod_member_key: *key.public(),
+            entropy: Hex(entropy),
+            signature: Hex([0; 64]),
             birthday_height: tip.height,
             birthday_time: tip.time,
         };
-        offer.signature = HEXLOWER.encode(&self.node.sign(&offer_message(&offer)));
+        offer.signature = Hex(self.node.sign(&offer_message(&offer)));
         let mut counters = *self.node.counters;
         counters.next_account += 1;
         self.step.rows.push(self.node.counters.put(counters));
         let ceremony_row = Ceremony {
-            name: body.name.clone(),
+            name: body.name,
             kind: body.kind,
             index,
             birthday_height: tip.height,
@@ -254,11 +253,11 @@ impl Turn<'_> {
         Ok(Answer::Offer(offer))
     }
 
-    pub(super) fn complete_account(&mut self, id: CeremonyId, body: &CompleteAccount) -> Reply {
+    pub(super) fn complete_account(&mut self, id: CeremonyId, body: CompleteAccount) -> Reply {
         let unknown = || Refusal::Unknown { what: "open account offer", id: id.to_string() };
         let ceremony = self.node.ceremonies.get(&id).ok_or_else(unknown)?.clone();
-        let map = self.rebuild(&ceremony, body)?;
-        let (account_id, name) = (map.id(), map.name().to_owned());
+        let map = self.rebuild(&ceremony, &body)?;
+        let account_id = map.id();
         if self.node.accounts.contains_key(&account_id) {
             return Err(Refusal::Conflict("this account exists already".into()));
         }
@@ -272,18 +271,14 @@ impl Turn<'_> {
         self.take_ledger_rows(account_id);
         self.step.rows.push(self.node.ceremonies.remove(&id));
         self.advance_epoch();
-        self.notify(EventKind::AccountCreated { account: account_id.to_string(), name });
+        self.notify(EventKind::AccountCreated { account: account_id, name: ceremony.name });
         Ok(Answer::Account(described))
     }
 
     /// Builds the map from the three keys, as if the device's descriptor had not been sent, and compares.
     fn rebuild(&self, ceremony: &Ceremony, body: &CompleteAccount) -> Result<AccountMap, Refusal> {
-        let member = |field, label, text: &str| {
-            let key = MemberKey::parse(text).map_err(|error| Refusal::invalid(field, error.to_string()));
-            Ok::<_, Refusal>(Member::new(label, key?))
-        };
-        let device = member("device_member_key", MemberLabel::P, &body.device_member_key)?;
-        let recovery = member("recovery_member_key", MemberLabel::R, &body.recovery_member_key)?;
+        let device = Member::new(MemberLabel::P, body.device_member_key);
+        let recovery = Member::new(MemberLabel::R, body.recovery_member_key);
         let own = self.node.gordian_key(account_index(ceremony.index)?)?;
         let own = Member::new(MemberLabel::G, *own.public());
         let plan = ceremony.plan(self.node.network());
@@ -293,7 +288,7 @@ impl Turn<'_> {
             let detail = "`descriptor` is not the one that these three keys make; the account is not opened";
             return Err(Refusal::Unsafe(detail.into()));
         }
-        let theirs = Confirmation { id: map.id(), first_address: body.first_address.clone() };
+        let theirs = Confirmation { id: map.id(), first_address: body.first_address.write().to_string() };
         map.confirm(&theirs).map_err(|error| Refusal::Unsafe(error.to_string()))?;
         Ok(map)
     }
@@ -304,7 +299,10 @@ impl Turn<'_> {
         let revealed =
             account.ledger.reveal_next_address().map_err(|error| Refusal::Conflict(error.to_string()))?;
         self.take_ledger_rows(id);
-        Ok(Answer::Address(ReceiveAddress { index: revealed.index, address: revealed.address.to_string() }))
+        Ok(Answer::Address(ReceiveAddress {
+            index: revealed.index,
+            address: revealed.address.into_unchecked(),
+        }))
     }
 
     /// Puts what the ledger of `id` has changed into this step.
@@ -317,7 +315,7 @@ impl Turn<'_> {
     pub(super) fn expire_ceremonies(&mut self) {
         let now = self.now;
         let lapsed = self.node.ceremonies.iter().filter(|(_, ceremony)| ceremony.expires_at() <= now);
-        let lapsed: Vec<Id<16>> = lapsed.map(|(id, _)| *id).collect();
+        let lapsed: Vec<CeremonyId> = lapsed.map(|(id, _)| *id).collect();
         lapsed.into_iter().for_each(|id| self.step.rows.push(self.node.ceremonies.remove(&id)));
     }
 }
@@ -342,14 +340,6 @@ pub(super) fn place(state: HistoryState) -> (Option<u32>, Option<u64>) {
         HistoryState::Pending { first_seen } => (None, first_seen),
         _ => (None, None),
     }
-}
-
-/// Refuses text that is empty, too long, or holds control characters (a terminal may obey them).
-pub(super) fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), Refusal> {
-    if text.is_empty() || text.len() > max || text.chars().any(char::is_control) {
-        return Err(Refusal::invalid(field, format!("1 to {max} bytes of text without control characters")));
-    }
-    Ok(())
 }
 
 fn account_index(index: u32) -> Result<AccountIndex, Refusal> {

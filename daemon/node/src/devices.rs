@@ -1,20 +1,22 @@
 //! The owner and the owner's devices: who may enter, and how far.
 
 use autonomy_messaging::{
-    Access, Certificate, Network, RoleKind, RootPublic, SealingSecret, SigningKey, UnverifiedCertificate,
+    Access, Certificate, Name, PublicKey, RoleKind, RootPublic, SealingSecret, SigningKey,
+    UnverifiedCertificate,
     provision::{Bundle, PodRequest, SealedBundle},
 };
-use autonomy_wallet::bitcoin;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::Signer as _;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    Answer, Caller, DeviceKey, Effect, Id, Node, NodeStatus, Refusal, Reply, SourceState, Timestamp, disk,
+    Answer, Caller, DeviceKey, Effect, Node, NodeStatus, Refusal, Reply, SourceState, Timestamp, disk,
     identity::Identity, row::tag, table::Table, turn::Turn,
 };
-use autonomy_api::{AddDevice, Device, Devices, EventKind};
+use autonomy_api::{
+    AddDevice, ChainState, ChainStatus, Device, Devices, EventKind, Hex, network_of, written,
+};
 
 /// Devices of a pod. Restricted discovery has room for about 160 keys, spare ones and the pod's own included.
 pub(super) const MAX_DEVICES: usize = 64;
@@ -62,7 +64,8 @@ impl std::fmt::Debug for Owner {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeviceRecord {
     /// What its owner calls it.
-    pub name: String,
+    #[serde(with = "written")]
+    pub name: Name,
     /// How far it may go, as the root certified.
     #[serde(with = "disk::access")]
     pub access: Access,
@@ -118,13 +121,7 @@ impl Node {
     fn request_of(&self, identity: &Identity) -> PodRequest {
         let sealing = SealingSecret::from_bytes(&identity.sealing_seed).public();
         let key = SigningKey::from_bytes(&identity.pod_seed);
-        let network = match self.network() {
-            bitcoin::Network::Bitcoin => Network::Bitcoin,
-            bitcoin::Network::Signet => Network::Signet,
-            bitcoin::Network::Regtest => Network::Regtest,
-            _ => Network::Testnet,
-        };
-        PodRequest::new(network, &key, sealing, identity.request_entropy)
+        PodRequest::new(network_of(self.network()), &key, sealing, identity.request_entropy)
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
@@ -132,27 +129,32 @@ impl Node {
     }
 
     pub(super) fn status(&self) -> NodeStatus {
-        let (chain_state, chain_detail, source_height) = match self.chain.source() {
-            _ if self.chain.detached().is_some() => ("away", self.chain.detached().map(str::to_owned), None),
-            SourceState::Away(why) => ("away", Some(why.clone()), None),
-            SourceState::Syncing(height) => ("syncing", None, Some(*height)),
-            SourceState::Synced(height) if *height > self.tip_height() => ("syncing", None, Some(*height)),
-            SourceState::Synced(height) => ("synced", None, Some(*height)),
-        };
         let owner = self.owner.as_ref().and_then(|owner| RootPublic::from_bytes(&owner.root).ok());
         NodeStatus {
-            network: self.identity.network.clone(),
-            pod_key: HEXLOWER.encode(self.pod_key().verifying_key().as_bytes()),
-            owner: owner.map(|root| root.to_string()),
+            network: network_of(self.network()),
+            pod_key: PublicKey::from(&self.pod_key()),
+            owner,
             state_epoch: self.counters.state_epoch,
-            chain_state: chain_state.into(),
-            chain_detail,
-            height: self.tip_height(),
-            tip: self.chain.tip().map(|tip| tip.hash.to_string()).unwrap_or_default(),
-            source_height,
+            chain: self.chain_status(),
             devices: self.devices.len() as u32,
             accounts: self.accounts.len() as u32,
         }
+    }
+
+    fn chain_status(&self) -> ChainStatus {
+        let (state, detail, source_height) = match self.chain.source() {
+            _ if self.chain.detached().is_some() => {
+                (ChainState::Away, self.chain.detached().map(str::to_owned), None)
+            }
+            SourceState::Away(why) => (ChainState::Away, Some(why.clone()), None),
+            SourceState::Syncing(height) => (ChainState::Syncing, None, Some(*height)),
+            SourceState::Synced(height) if *height > self.tip_height() => {
+                (ChainState::Syncing, None, Some(*height))
+            }
+            SourceState::Synced(height) => (ChainState::Synced, None, Some(*height)),
+        };
+        let tip = self.chain.tip().map(|tip| tip.hash);
+        ChainStatus { state, height: self.tip_height(), tip, source_height, detail }
     }
 
     /// How far a caller may go; `None` for one who may not enter.
@@ -167,7 +169,7 @@ impl Node {
         let mut devices: Vec<_> =
             self.devices.iter().map(|(key, device)| describe(*key, device, caller)).collect();
         devices.sort_by_key(|device| device.added_at);
-        let spare = self.spare_keys().map(|key| HEXLOWER.encode(&key)).collect();
+        let spare = self.spare_keys().map(Hex).collect();
         Devices { devices, spare_descriptor_keys: spare }
     }
 
@@ -189,9 +191,8 @@ impl Node {
 
 impl Turn<'_> {
     /// Takes the bundle a device sealed to this pod: from now on the pod belongs to its root.
-    pub(super) fn adopt(&mut self, bundle: &str) -> Reply {
+    pub(super) fn adopt(&mut self, sealed: &SealedBundle) -> Reply {
         let invalid = |rule: String| Refusal::Invalid { field: "bundle", rule };
-        let sealed = SealedBundle::from_text(bundle).map_err(|error| invalid(error.to_string()))?;
         let open = |identity: &Identity| {
             let secret = SealingSecret::from_bytes(&identity.sealing_seed);
             sealed.open(&secret, &self.node.request_of(identity), self.now)
@@ -218,9 +219,9 @@ impl Turn<'_> {
         self.step.rows.push(self.node.owner.put(Some(owner)));
         self.introduce_owner();
         let device = bundle.device_certificate();
-        let key = Id(*device.subject().as_bytes());
+        let key = DeviceKey(*device.subject().as_bytes());
         let known = self.node.devices.get(&key).map(|device| device.name.clone());
-        let name = known.as_deref().unwrap_or(FIRST_DEVICE);
+        let name = known.unwrap_or_else(|| Name::new(FIRST_DEVICE).expect("two words are a visible line"));
         self.let_in(key, &device, name, *bundle.descriptor_key().as_bytes());
         self.effect(Effect::Adopted);
         Ok(Answer::Adopted)
@@ -251,7 +252,7 @@ impl Turn<'_> {
             .map_err(|error| Refusal::invalid("bundle", error.to_string()))
     }
 
-    pub(super) fn add_device(&mut self, body: &AddDevice) -> Reply {
+    pub(super) fn add_device(&mut self, body: AddDevice) -> Reply {
         let owner = self.node.require_owner()?;
         let root =
             RootPublic::from_bytes(&owner.root).map_err(|error| Refusal::Conflict(error.to_string()))?;
@@ -259,9 +260,9 @@ impl Turn<'_> {
             .certificate
             .verify(&root, RoleKind::Device, self.now)
             .map_err(|error| Refusal::invalid("certificate", error.to_string()))?;
-        let key = Id(*certificate.subject().as_bytes());
+        let key = DeviceKey(*certificate.subject().as_bytes());
         self.check_room(key, &certificate)?;
-        let described = self.let_in(key, &certificate, body.name.as_str(), body.descriptor_key.0);
+        let described = self.let_in(key, &certificate, body.name, body.descriptor_key.0);
         Ok(Answer::Device(described))
     }
 
@@ -282,11 +283,11 @@ impl Turn<'_> {
         &mut self,
         key: DeviceKey,
         certificate: &Certificate,
-        name: &str,
+        name: Name,
         descriptor_key: [u8; 32],
     ) -> Device {
         let record = DeviceRecord {
-            name: name.to_owned(),
+            name: name.clone(),
             access: certificate.access().unwrap_or(Access::Minimal),
             descriptor_key,
             epoch: certificate.epoch(),
@@ -299,7 +300,7 @@ impl Turn<'_> {
         self.advance_epoch();
         let admission = self.node.admission();
         self.effect(admission);
-        self.notify(EventKind::DeviceAdded { device: key.to_string(), name: name.to_owned() });
+        self.notify(EventKind::DeviceAdded { device: key, name });
         described
     }
 
@@ -312,7 +313,7 @@ impl Turn<'_> {
         self.advance_epoch();
         let admission = self.node.admission();
         self.effect(admission);
-        self.notify(EventKind::DeviceRevoked { device: key.to_string(), name });
+        self.notify(EventKind::DeviceRevoked { device: key, name });
         Ok(Answer::Done)
     }
 
@@ -336,7 +337,7 @@ impl Turn<'_> {
 
 fn describe(key: DeviceKey, device: &DeviceRecord, caller: Caller) -> Device {
     Device {
-        id: key.to_string(),
+        id: key,
         name: device.name.clone(),
         access: device.access,
         added_at: device.added_at,

@@ -116,17 +116,18 @@ fn is_talk(kind: &EventKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use autonomy_api::{ContactId, InviteId};
 
     fn happens(events: &mut Events, id: u64, kind: EventKind) {
         let _rows = events.keep(&Event { id, at: 1, kind });
     }
 
     fn message() -> EventKind {
-        EventKind::MessageReceived { contact: "bob".into(), number: 1 }
+        EventKind::MessageReceived { contact: ContactId([1; 16]), number: 1 }
     }
 
     fn invite() -> EventKind {
-        EventKind::InviteReady { invite: "one".into() }
+        EventKind::InviteReady { invite: InviteId([1; 8]) }
     }
 
     fn all(events: &Events, after: u64) -> Vec<Event> {

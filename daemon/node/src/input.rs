@@ -1,6 +1,9 @@
 //! What can happen to a pod. Nothing reaches the node but as one of these.
 
-use autonomy_messaging::messenger::{self, ContactId};
+use autonomy_messaging::{
+    messenger::{self, ContactId},
+    provision::SealedBundle,
+};
 use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid, block::Header};
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +62,7 @@ pub enum Command {
     /// How is the pod?
     Status,
     /// Take this sealed bundle: become the pod of its root.
-    Adopt(String),
+    Adopt(SealedBundle),
     /// The owner knows that this pod was restored from an old backup, and up to which state epoch its devices
     /// have seen it: it may cosign again.
     Reconcile {
@@ -81,7 +84,7 @@ pub enum Command {
     /// Offer G for a new account.
     BeginAccount(BeginAccount),
     /// Compare and open the account.
-    CompleteAccount(CeremonyId, CompleteAccount),
+    CompleteAccount(CeremonyId, Box<CompleteAccount>),
     /// The receive addresses revealed so far.
     Addresses(AccountId),
     /// A fresh receive address.

@@ -75,7 +75,7 @@ pub use self::{
     turn::{COUNTERS, Counters},
     watch::{Watch, Watched},
 };
-pub use autonomy_api::{CeremonyId, DeviceKey, Id, IdError, PaymentId};
+pub use autonomy_api::{CeremonyId, DeviceKey, PaymentId};
 pub use autonomy_messaging::{NoRows, Rows};
 pub use autonomy_wallet::account::AccountId;
 

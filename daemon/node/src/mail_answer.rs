@@ -1,19 +1,14 @@
 //! What the messenger answers and tells, in the words of the API.
 
 use autonomy_messaging::{
-    TransferId,
-    messenger::{
-        self, ContactId, ContactView, EntryView, FileView, InviteId, InviteView, MessengerStatus, Notice,
-        RelayView,
-    },
-    payload::Payload,
+    messenger::{self, ContactView, EntryView, FileView, InviteView, MessengerStatus, Notice, RelayView},
+    payload::{Payload, Text},
 };
-use data_encoding::HEXLOWER;
 
-use super::{Answer, Id, Timestamp, turn::Turn};
+use super::{Answer, Timestamp, turn::Turn};
 use autonomy_api::{
-    Contact, Contacts, EventKind, File, Files, Invite, Invites, MailStatus, Message, MessageKind,
-    MessageState, Messages, OfferedFile, Profile, QueuedMessage, Relay, Relays, Safety, place,
+    Contact, Contacts, EventKind, File, Files, Hex, Invite, Invites, MailStatus, Message, MessageKind,
+    MessageState, Messages, OfferedFile, Profile, QueuedMessage, Relay, Relays, Safety, SafetyDigits,
 };
 
 /// An answer of the messenger at `now`.
@@ -28,7 +23,7 @@ pub(super) fn answer(answer: messenger::MailAnswer, now: Timestamp) -> Answer {
             Answer::Invites(Invites { invites })
         }
         messenger::MailAnswer::Contact(view) => {
-            let safety_number = Some(view.safety_number().to_string());
+            let safety_number = Some(SafetyDigits::from(&view.safety_number()));
             Answer::Contact(Contact { safety_number, ..contact(&view) })
         }
         messenger::MailAnswer::Contacts(views) => {
@@ -57,16 +52,16 @@ pub(super) fn answer(answer: messenger::MailAnswer, now: Timestamp) -> Answer {
 
 /// How the owner is called and reached.
 pub(super) fn profile(status: &MessengerStatus) -> Profile {
-    Profile { name: status.name.as_ref().map(ToString::to_string), reach: status.reach }
+    Profile { name: status.name.clone(), reach: status.reach }
 }
 
 /// What to compare with a contact.
 pub(super) fn safety(view: &ContactView) -> Safety {
     let number = view.safety_number();
     Safety {
-        digits: number.to_string(),
-        words: number.words().join(" "),
-        qr: number.to_text(),
+        digits: (&number).into(),
+        words: (&number).into(),
+        qr: (&number).into(),
         verified: view.verified,
     }
 }
@@ -81,53 +76,23 @@ impl Turn<'_> {
 /// What a listener hears of a notice.
 fn event(notice: &Notice) -> EventKind {
     match notice {
-        Notice::InviteReady(id) => EventKind::InviteReady { invite: invite_id(id) },
-        Notice::InviteFailed(id, why) => {
-            EventKind::InviteFailed { invite: invite_id(id), detail: why.clone() }
-        }
-        Notice::Asked(id) => EventKind::ContactAsked { contact: contact_id(id) },
-        Notice::Connected(id) => EventKind::ContactConnected { contact: contact_id(id) },
-        Notice::JoinFailed(id, why) => EventKind::JoinFailed { contact: contact_id(id), detail: why.clone() },
-        Notice::CardChanged(id) => EventKind::ContactChanged { contact: contact_id(id) },
-        Notice::Received(id, number) => {
-            EventKind::MessageReceived { contact: contact_id(id), number: *number }
-        }
-        Notice::Delivered(id, number) => {
-            EventKind::MessageDelivered { contact: contact_id(id), number: *number }
-        }
-        Notice::Expired(id, number) => EventKind::MessageExpired { contact: contact_id(id), number: *number },
-        Notice::Rekeyed(id) => EventKind::ContactRekeyed { contact: contact_id(id) },
-        Notice::FileOffered(id, file) => {
-            EventKind::FileOffered { contact: contact_id(id), file: file_id(file) }
-        }
-        Notice::FileReceived(id, file) => {
-            EventKind::FileReceived { contact: contact_id(id), file: file_id(file) }
-        }
-        Notice::FileDelivered(id, file) => {
-            EventKind::FileDelivered { contact: contact_id(id), file: file_id(file) }
-        }
-        Notice::FileCancelled(id, file) => {
-            EventKind::FileCancelled { contact: contact_id(id), file: file_id(file) }
-        }
-        Notice::RelayTrouble(place, why) => {
-            EventKind::RelayTrouble { place: place::text(place), detail: why.clone() }
-        }
-        Notice::RelayReplaced(place, by) => {
-            EventKind::RelayReplaced { place: place::text(place), by: place::text(by) }
-        }
+        Notice::InviteReady(id) => EventKind::InviteReady { invite: *id },
+        Notice::InviteFailed(id, why) => EventKind::InviteFailed { invite: *id, detail: why.clone() },
+        Notice::Asked(id) => EventKind::ContactAsked { contact: *id },
+        Notice::Connected(id) => EventKind::ContactConnected { contact: *id },
+        Notice::JoinFailed(id, why) => EventKind::JoinFailed { contact: *id, detail: why.clone() },
+        Notice::CardChanged(id) => EventKind::ContactChanged { contact: *id },
+        Notice::Received(id, number) => EventKind::MessageReceived { contact: *id, number: *number },
+        Notice::Delivered(id, number) => EventKind::MessageDelivered { contact: *id, number: *number },
+        Notice::Expired(id, number) => EventKind::MessageExpired { contact: *id, number: *number },
+        Notice::Rekeyed(id) => EventKind::ContactRekeyed { contact: *id },
+        Notice::FileOffered(id, file) => EventKind::FileOffered { contact: *id, file: *file },
+        Notice::FileReceived(id, file) => EventKind::FileReceived { contact: *id, file: *file },
+        Notice::FileDelivered(id, file) => EventKind::FileDelivered { contact: *id, file: *file },
+        Notice::FileCancelled(id, file) => EventKind::FileCancelled { contact: *id, file: *file },
+        Notice::RelayTrouble(place, why) => EventKind::RelayTrouble { place: *place, detail: why.clone() },
+        Notice::RelayReplaced(place, by) => EventKind::RelayReplaced { place: *place, by: *by },
     }
-}
-
-fn contact_id(id: &ContactId) -> String {
-    Id(id.0).to_string()
-}
-
-fn file_id(id: &TransferId) -> String {
-    Id(id.0).to_string()
-}
-
-fn invite_id(id: &InviteId) -> String {
-    Id(id.0).to_string()
 }
 
 fn status(told: &MessengerStatus) -> MailStatus {
@@ -143,27 +108,27 @@ fn status(told: &MessengerStatus) -> MailStatus {
 
 fn invite(view: &InviteView) -> Invite {
     Invite {
-        id: invite_id(&view.id),
-        text: view.invite.to_text().into(),
+        id: view.id,
+        text: view.invite.clone(),
         state: view.state,
-        note: view.note.as_ref().map(ToString::to_string),
+        note: view.note.clone(),
         created_at: view.created_at,
         expires_at: view.invite.expires(),
-        place: place::text(&view.invite.address().place),
+        place: view.invite.address().place,
     }
 }
 
 /// Without the safety number, which costs milliseconds.
 fn contact(view: &ContactView) -> Contact {
     Contact {
-        id: contact_id(&view.id),
-        identity: view.root.to_string(),
-        name: view.name.to_string(),
-        card_name: view.card_name.as_ref().map(ToString::to_string),
+        id: view.id,
+        identity: view.root,
+        name: view.name.clone(),
+        card_name: view.card_name.clone(),
         state: view.state,
         verified: view.verified,
         safety_number: None,
-        places: view.places.iter().map(place::text).collect(),
+        places: view.places.clone(),
         created_at: view.created_at,
         heard_at: view.heard_at,
         queued: view.queued,
@@ -187,21 +152,21 @@ fn message(view: &EntryView) -> Message {
         state,
         settled_at,
         kind,
-        text: text.map(Into::into),
+        text,
         file,
     }
 }
 
-fn content(payload: &Payload) -> (MessageKind, Option<&str>, Option<OfferedFile>) {
+fn content(payload: &Payload) -> (MessageKind, Option<Text>, Option<OfferedFile>) {
     match payload {
-        Payload::Text(text) => (MessageKind::Text, Some(text.as_str()), None),
+        Payload::Text(text) => (MessageKind::Text, Some(text.clone()), None),
         Payload::Card(_) => (MessageKind::Card, None, None),
         Payload::FileOffer(offer) => {
             let file = OfferedFile {
-                transfer: file_id(&offer.transfer),
-                name: offer.name.to_string(),
+                transfer: offer.transfer,
+                name: offer.name.clone(),
                 size: offer.size,
-                sha256: HEXLOWER.encode(&offer.sha256),
+                sha256: Hex(offer.sha256),
             };
             (MessageKind::File, None, Some(file))
         }
@@ -214,11 +179,11 @@ fn content(payload: &Payload) -> (MessageKind, Option<&str>, Option<OfferedFile>
 
 fn file(view: &FileView) -> File {
     File {
-        id: file_id(&view.transfer),
+        id: view.transfer,
         direction: view.direction,
-        name: view.name.to_string(),
+        name: view.name.clone(),
         size: view.content.size,
-        sha256: HEXLOWER.encode(&view.content.sha256),
+        sha256: Hex(view.content.sha256),
         state: view.state,
         done: view.done,
         at: view.at,
@@ -227,8 +192,8 @@ fn file(view: &FileView) -> File {
 
 fn relay(view: &RelayView) -> Relay {
     Relay {
-        place: place::text(&view.place),
-        name: view.name.to_string(),
+        place: view.place,
+        name: view.name.clone(),
         state: view.state,
         connected: view.connected,
         queues: view.queues,

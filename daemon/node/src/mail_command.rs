@@ -9,7 +9,7 @@ use autonomy_messaging::{
     messenger::{self, ContactId, RefusedBecause},
 };
 
-use super::{Answer, Id, Refusal, Reply, mail_answer, turn::Turn};
+use super::{Answer, Refusal, Reply, mail_answer, turn::Turn};
 use autonomy_api::{Access, SetProfile, UpdateContact, place};
 
 /// How far a device must be allowed to go. Who becomes a contact, and where messages wait, is decided with full
@@ -68,7 +68,7 @@ impl Subject {
         use messenger::Command as To;
         match command {
             To::InviteById(id) | To::CancelInvite(id) | To::ExportInvite(id) => {
-                Self { of: Id::from(*id).to_string(), file: None }
+                Self { of: id.to_string(), file: None }
             }
             To::Confirm(id)
             | To::Contact(id)
@@ -107,13 +107,13 @@ impl Subject {
     }
 
     fn contact(id: ContactId) -> Self {
-        Self { of: Id::from(id).to_string(), file: None }
+        Self { of: id.to_string(), file: None }
     }
 
     /// The name of the thing of this kind.
     fn named(self, what: &str) -> String {
         match self.file {
-            Some(file) if what == "file" => Id::from(file).to_string(),
+            Some(file) if what == "file" => file.to_string(),
             _ => self.of,
         }
     }

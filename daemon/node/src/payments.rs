@@ -6,25 +6,22 @@
 
 use autonomy_wallet::{
     account::{AccountId, MemberLabel},
-    bitcoin::{FeeRate, Network, OutPoint, Transaction, Txid, consensus},
+    bitcoin::{Amount, FeeRate, Network, OutPoint, Transaction, Txid, consensus},
     check::{Proposal, Refusal as CheckRefusal, Signed, Unchecked},
     estimate,
     payment::{DraftError, Intent, IntentError},
     policy::Policy,
     rate,
 };
-use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Caller, Effect, Node, PaymentId, Refusal, Reply, Timestamp,
-    accounts::{check_text, place},
-    disk,
-    row::tag,
-    table::Table,
-    turn::Turn,
+    Answer, Caller, Effect, Node, PaymentId, Refusal, Reply, Timestamp, accounts::place, disk, row::tag,
+    table::Table, turn::Turn,
 };
-use autonomy_api::{Access, ApprovePayment, EventKind, NewPayment, PaymentState, Payments, Recipient};
+use autonomy_api::{
+    Access, ApprovePayment, EventKind, NewPayment, Note, PaymentState, Payments, PsbtBytes, Recipient,
+};
 
 /// How long a draft holds its coins, seconds: a day.
 const DRAFT_SECONDS: u64 = 24 * 60 * 60;
@@ -36,8 +33,6 @@ const MAX_DRAFTS_LIMITED: usize = 4;
 const MAX_CANCELLED: usize = 16;
 /// Payments in one list, newest first: a year of one a day.
 const MAX_LISTED: usize = 366;
-/// Longest note, bytes.
-const MAX_NOTE: usize = 256;
 /// Blocks within which a payment without a fee rate should confirm: an hour.
 const DEFAULT_TARGET: u16 = 6;
 /// Fee rate on test networks, where bitcoind has no figures.
@@ -57,7 +52,7 @@ pub struct PaymentRecord {
     #[serde(with = "disk::payment_state")]
     pub state: PaymentState,
     /// Word of the owner.
-    pub note: Option<String>,
+    pub note: Option<Note>,
     /// Fee, satoshi.
     pub fee_sat: u64,
     /// What was asked for, checked.
@@ -87,7 +82,7 @@ impl PaymentRecord {
     fn recipients(&self) -> Vec<Recipient> {
         let recipients = self.intent.recipients().iter();
         recipients
-            .map(|to| Recipient { address: to.address.to_string(), amount_sat: to.amount.to_sat() })
+            .map(|to| Recipient { address: to.address.as_unchecked().clone(), amount: to.amount })
             .collect()
     }
 }
@@ -119,14 +114,14 @@ impl Node {
         let rate = payment.intent.fee_rate();
         let waits = matches!(payment.state, PaymentState::Draft | PaymentState::Signed | PaymentState::Seen);
         autonomy_api::Payment {
-            id: id.to_string(),
-            account: payment.account.to_string(),
+            id,
+            account: payment.account,
             state: payment.state,
             recipients: payment.recipients(),
-            fee_sat: payment.fee_sat,
-            fee_rate: rate::to_sat_per_vb(rate),
-            txid: payment.txid.to_string(),
-            psbt: payment.psbt.as_deref().map(|psbt| BASE64.encode(psbt)),
+            fee: Amount::from_sat(payment.fee_sat),
+            fee_rate: rate,
+            txid: payment.txid,
+            psbt: payment.psbt.clone().and_then(|psbt| PsbtBytes::new(psbt).ok()),
             note: payment.note.clone(),
             created_at: payment.created_at,
             confirmed_height,
@@ -148,7 +143,7 @@ impl Node {
             IntentError::FeeRate(_) => Refusal::invalid("fee_rate", error.to_string()),
             _ => Refusal::invalid("recipients", error.to_string()),
         };
-        let rate = self.rate_of(body)?;
+        let rate = body.fee_rate.map_or_else(|| self.usual_rate(), Ok)?;
         body.intent(self.network(), rate).map_err(refused)
     }
 
@@ -157,11 +152,8 @@ impl Node {
         Policy::STANDARD
     }
 
-    fn rate_of(&self, body: &NewPayment) -> Result<FeeRate, Refusal> {
-        if let Some(rate) = body.fee_rate {
-            return rate::nearest(rate)
-                .ok_or_else(|| Refusal::invalid("fee_rate", "a number of satoshi a virtual byte"));
-        }
+    /// The rate of a payment that names none.
+    fn usual_rate(&self) -> Result<FeeRate, Refusal> {
         let estimated = estimate::rate_for(DEFAULT_TARGET, self.chain.fees());
         match (estimated, self.network()) {
             (Some(rate), _) => Ok(rate),
@@ -176,9 +168,6 @@ impl Node {
 impl Turn<'_> {
     pub(super) fn new_payment(&mut self, caller: Caller, id: AccountId, body: &NewPayment) -> Reply {
         self.node.account(&id)?;
-        if let Some(note) = &body.note {
-            check_text("note", note, MAX_NOTE)?;
-        }
         let intent = self.node.intent(body)?;
         self.check_room_for_draft(caller, id)?;
         let drafted = self.draft(id, &intent);
@@ -267,10 +256,10 @@ impl Turn<'_> {
 
     /// What is signed is the pod's own stored draft, checked anew against the ledger of this moment. Of the
     /// device's copy only P's signatures are taken.
-    fn sign_with_gordian(&self, payment: &PaymentRecord, theirs: &str) -> Result<Transaction, Refusal> {
+    fn sign_with_gordian(&self, payment: &PaymentRecord, theirs: &[u8]) -> Result<Transaction, Refusal> {
         let account = self.node.account(&payment.account)?;
         let (map, draft) = (&account.record.map, payment.psbt.as_deref().unwrap_or_default());
-        let theirs = Unchecked::from_base64(theirs).map_err(unsafe_payment)?;
+        let theirs = Unchecked::from_bytes(theirs).map_err(unsafe_payment)?;
         let proposal = Unchecked::from_bytes(draft)
             .and_then(|draft| draft.check(map, &account.ledger, &self.node.policy(), Some(&payment.intent)))
             .map_err(unsafe_payment)?;
@@ -349,8 +338,8 @@ impl Turn<'_> {
 
     fn tell_payment(&mut self, id: PaymentId) {
         let Some(payment) = self.node.payments.get(&id) else { return };
-        let (account, state, detail) = (payment.account.to_string(), payment.state, payment.detail.clone());
-        self.notify(EventKind::PaymentChanged { payment: id.to_string(), account, state, detail });
+        let (account, state, detail) = (payment.account, payment.state, payment.detail.clone());
+        self.notify(EventKind::PaymentChanged { payment: id, account, state, detail });
     }
 }
 

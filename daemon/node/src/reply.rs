@@ -1,14 +1,15 @@
 //! What the node answers: an answer, or a refusal that names the field and the rule.
 
+use autonomy_messaging::{Network, PublicKey, RootPublic};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::table;
 
 use autonomy_api::{
-    Access, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, File, Files, History,
-    Imported, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile, QueuedMessage,
-    ReceiveAddress, Relays, Safety,
+    Access, Account, AccountOffer, Accounts, ChainStatus, Contact, Contacts, Device, Devices, Event, File,
+    Files, History, Imported, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile,
+    QueuedMessage, ReceiveAddress, Relays, Safety, written,
 };
 
 /// The node's reply to a request.
@@ -69,23 +70,18 @@ impl Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
     /// Bitcoin network.
-    pub network: String,
-    /// Ed25519 key of the pod, hexadecimal.
-    pub pod_key: String,
-    /// `did:key` of the owner.
-    pub owner: Option<String>,
+    #[serde(with = "written")]
+    pub network: Network,
+    /// Ed25519 key of the pod.
+    #[serde(with = "written")]
+    pub pod_key: PublicKey,
+    /// Whom it belongs to.
+    #[serde(with = "written::optional")]
+    pub owner: Option<RootPublic>,
     /// See [`autonomy_api::Status::state_epoch`].
     pub state_epoch: u64,
-    /// `synced`, `syncing` or `away`.
-    pub chain_state: String,
-    /// What is wrong with the chain source.
-    pub chain_detail: Option<String>,
-    /// Height of the last block seen; 0 before the first.
-    pub height: u32,
-    /// Its hash; empty before the first.
-    pub tip: String,
-    /// Height of the source.
-    pub source_height: Option<u32>,
+    /// The chain as the pod sees it.
+    pub chain: ChainStatus,
     /// Devices that may enter.
     pub devices: u32,
     /// Accounts.

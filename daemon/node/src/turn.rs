@@ -121,7 +121,7 @@ impl<'a> Turn<'a> {
     /// The answer to a repeat: a payment as it stands now, anything else as it was.
     fn as_it_is_now(&self, answer: Answer) -> Answer {
         let Answer::Payment(payment) = &answer else { return answer };
-        let now = payment.id.parse().ok().and_then(|id| self.node.describe_payment(&id).ok());
+        let now = self.node.describe_payment(&payment.id).ok();
         now.map_or(answer, Answer::Payment)
     }
 
@@ -142,12 +142,12 @@ impl<'a> Turn<'a> {
             Command::Reconcile { seen } => self.reconcile(seen),
             Command::DrawKeys => self.draw_keys(),
             Command::Devices => Ok(Answer::Devices(self.node.device_list(caller))),
-            Command::AddDevice(body) => self.add_device(&body),
+            Command::AddDevice(body) => self.add_device(body),
             Command::RevokeDevice(device) => self.revoke_device(device),
             Command::Accounts => Ok(Answer::Accounts(self.node.account_list())),
             Command::Account(id) => Ok(Answer::Account(self.node.account(&id)?.describe())),
-            Command::BeginAccount(body) => self.begin_account(&body),
-            Command::CompleteAccount(ceremony, body) => self.complete_account(ceremony, &body),
+            Command::BeginAccount(body) => self.begin_account(body),
+            Command::CompleteAccount(ceremony, body) => self.complete_account(ceremony, *body),
             Command::Addresses(id) => Ok(Answer::Addresses(self.node.account(&id)?.addresses()?)),
             Command::NewAddress(id) => self.new_address(id),
             Command::History(id, page) => Ok(Answer::History(self.node.history(&id, page)?)),

@@ -4,13 +4,13 @@ mod full;
 
 use autonomy_messaging::{
     AuthSeed, CertificateRole, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
-    provision::{Bundle, BundleTerms},
+    provision::{Bundle, BundleTerms, SealedBundle},
 };
 use tempfile::TempDir;
 
 use super::*;
 use crate::chain::{Delivery, NoChain};
-use autonomy_api::{AddDevice, EventKind, Id};
+use autonomy_api::{AddDevice, EventKind, Hex};
 use autonomy_node::{Answer, COUNTERS, Caller, ChainEvent, ChainPoint, Command, Identity, Watch};
 use autonomy_store::Unlock;
 use autonomy_wallet::bitcoin::{BlockHash, Transaction, Txid, hashes::Hash as _};
@@ -46,7 +46,7 @@ impl Place {
         let mut told = Vec::new();
         while let Ok(event) = self.heard.try_recv() {
             let EventKind::DeviceAdded { name, .. } = event.kind else { panic!("{event:?}") };
-            told.push(name);
+            told.push(name.to_string());
         }
         told
     }
@@ -68,7 +68,7 @@ fn owner() -> AuthSeed {
     AuthSeed::from_bytes(&[1; 32])
 }
 
-fn bundle(node: &Node) -> String {
+fn bundle(node: &Node) -> SealedBundle {
     let terms = BundleTerms {
         pod_name: Name::new("home").unwrap(),
         device_key: PublicKey::from(&SigningKey::from_bytes(&[2; 32])),
@@ -78,7 +78,7 @@ fn bundle(node: &Node) -> String {
         validity: Validity::lasting(now(), 86_400),
     };
     let request = node.pod_request();
-    Bundle::new(&owner(), &request, terms).seal(&owner(), &request, &mut rand::rngs::OsRng).to_text()
+    Bundle::new(&owner(), &request, terms).seal(&owner(), &request, &mut rand::rngs::OsRng)
 }
 
 /// Lets in the device that has this number for a name.
@@ -89,7 +89,7 @@ fn add(number: u8) -> Command {
     Command::AddDevice(AddDevice {
         certificate: certificate.into(),
         name: Name::new(&number.to_string()).unwrap(),
-        descriptor_key: Id(*DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
+        descriptor_key: Hex(*DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
     })
 }
 
@@ -142,7 +142,7 @@ fn waiting_inputs_share_a_commit_and_reply_in_order() {
     assert_eq!(place.commits(), before + 1, "ten inputs, one commit");
     for (number, mut added, mut status) in asked {
         let Ok(Answer::Device(device)) = added.try_recv().unwrap() else { panic!("not added") };
-        assert_eq!(device.name, number.to_string());
+        assert_eq!(device.name.as_str(), number.to_string());
         let Ok(Answer::Status(status)) = status.try_recv().unwrap() else { panic!("no status") };
         assert_eq!(status.devices, u32::from(number) + 2, "a later input sees what the earlier ones did");
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::server::routes::OnionState;
+use autonomy_api::{ServiceState, place::OnionAddress};
 
 /// What happens while a pod runs, for whoever started it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,10 +20,10 @@ pub enum RunEvent {
     Service {
         /// `app` or `peer`.
         name: &'static str,
-        /// Full onion address.
-        address: String,
-        /// `unpublished`, `published`, `reachable` or `unreachable`.
-        state: String,
+        /// Where it is, once it is launched.
+        address: Option<OnionAddress>,
+        /// How far it is.
+        state: ServiceState,
     },
     /// Something the owner should know.
     Warning(String),
@@ -54,8 +55,7 @@ pub(super) async fn report(
         for (name, service, was) in services {
             let Some(status) = service else { continue };
             if was.as_ref().map(|was| &was.state) != Some(&status.state) {
-                let address = status.address.clone().unwrap_or_default();
-                observer(RunEvent::Service { name, address, state: status.state.clone() });
+                observer(RunEvent::Service { name, address: status.address, state: status.state });
             }
         }
         for warning in now.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {

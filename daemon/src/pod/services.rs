@@ -33,7 +33,7 @@ use crate::{
     relay::Relay,
     server::routes::OnionState,
 };
-use autonomy_api::{APP_PORT, Id, ServiceStatus};
+use autonomy_api::{APP_PORT, DeviceKey, ServiceState, ServiceStatus, place};
 use autonomy_node::{Caller, Owner};
 
 /// The port of the echo on the app service, where the settings ask for one.
@@ -167,7 +167,7 @@ fn nickname(service: &str, key: &OnionKey) -> String {
 /// again.
 fn gate(handle: &Handle) -> ClientGate {
     let admitted = handle.admitted();
-    Arc::new(move |key| admitted.borrow().devices.contains_key(&Id(*key)))
+    Arc::new(move |key| admitted.borrow().devices.contains_key(&DeviceKey(*key)))
 }
 
 /// Serves the API over TLS until the pod stops, finishing requests under way.
@@ -190,7 +190,7 @@ async fn name_caller(
     mut request: Request,
     next: Next,
 ) -> Response {
-    request.extensions_mut().insert(Caller::Device(Id(caller.0)));
+    request.extensions_mut().insert(Caller::Device(DeviceKey(caller.0)));
     next.run(request).await
 }
 
@@ -248,16 +248,18 @@ fn service_status(
     before: Option<&ServiceStatus>,
 ) -> ServiceStatus {
     let (state, since, detail) = match now {
-        Reachability::Unpublished => ("unpublished", None, None),
-        Reachability::Published => ("published", None, None),
-        Reachability::Reachable => ("reachable", None, None),
-        Reachability::Unreachable { since, reason } => ("unreachable", Some(*since), Some(reason.clone())),
+        Reachability::Unpublished => (ServiceState::Unpublished, None, None),
+        Reachability::Published => (ServiceState::Published, None, None),
+        Reachability::Reachable => (ServiceState::Reachable, None, None),
+        Reachability::Unreachable { since, reason } => {
+            (ServiceState::Unreachable, Some(*since), Some(reason.clone()))
+        }
     };
     let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
     let unchanged = before.filter(|before| before.state == state).map(|before| before.since);
     ServiceStatus {
-        address: Some(service.address().to_string()),
-        state: state.into(),
+        address: Some(place::OnionAddress(*service.address().as_bytes())),
+        state,
         since: since.or(unchanged).unwrap_or_else(driver::now),
         detail,
     }

@@ -1,6 +1,6 @@
 //! The checked edge: nothing unparsed, unbounded or anonymous goes further.
 
-use std::{fmt::Display, str::FromStr, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::Bytes,
@@ -8,12 +8,12 @@ use axum::{
     http::{StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
 use sha2::{Digest as _, Sha256};
 
 use super::{problem::ApiError, routes::ApiState};
 use autonomy_api::{
-    Access, Id, IdError, MAX_BODY, MAX_CHUNKS_BODY, MAX_KEY_LEN, MAX_PARCEL_BODY, MAX_SIGNED_BODY,
+    Access, ContactId, MAX_BODY, MAX_CHUNKS_BODY, MAX_KEY_LEN, MAX_PARCEL_BODY, MAX_SIGNED_BODY, TransferId,
+    Unreadable, Written, from_json,
 };
 use autonomy_node::{Caller, Refusal};
 
@@ -48,31 +48,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// The whole of `bytes` as one value. serde_json stops at 128 levels of nesting by itself.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| unread(&error.path().to_string(), &error.into_inner()))?;
-    reader.end().map_err(|error| unread(WHOLE_BODY, &error))?;
-    Ok(value)
-}
-
-/// The path of a body as a whole.
-const WHOLE_BODY: &str = ".";
-
-/// What is no JSON cannot be read; what is JSON breaks a rule, of a field or of the body as a whole.
-fn unread(field: &str, error: &serde_json::Error) -> ApiError {
-    if error.classify() != Category::Data {
-        let detail = error.to_string();
-        return ApiError::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", detail);
-    }
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let text = error.to_string();
-    let rule = text.strip_suffix(&place).unwrap_or(&text);
-    match field {
-        WHOLE_BODY => ApiError::invalid(rule),
-        field => ApiError::invalid(format!("`{field}`: {rule}")),
-    }
+    from_json(bytes).map_err(|error| match &error {
+        Unreadable::Malformed(_) => {
+            ApiError::new(StatusCode::BAD_REQUEST, "malformed", "The body cannot be read", error.to_string())
+        }
+        Unreadable::Broken { .. } => ApiError::invalid(error.to_string()),
+    })
 }
 
 /// The bytes of a body as they are.
@@ -212,35 +194,34 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 #[derive(Debug)]
 pub struct PathId<T>(pub T);
 
-impl<T: FromStr<Err: Display>, S: Send + Sync> FromRequestParts<S> for PathId<T> {
+impl<T: Written, S: Send + Sync> FromRequestParts<S> for PathId<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let refused = |why: String| ApiError::from(Refusal::invalid("id", why));
-        let extract::Path(text) = extract::Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| refused(rejection.body_text()))?;
-        text.parse().map(Self).map_err(|error: T::Err| refused(error.to_string()))
+        let path = extract::Path::<String>::from_request_parts(parts, state).await;
+        let extract::Path(text) = path.map_err(|rejection| Refusal::invalid("id", rejection.body_text()))?;
+        named("id", &text).map(Self)
     }
 }
 
 /// A contact and one of their files in a path.
 #[derive(Debug)]
-pub struct PathIds(pub Id<16>, pub Id<16>);
+pub struct PathIds(pub ContactId, pub TransferId);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathIds {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let refused = |field: &'static str, why: String| ApiError::from(Refusal::invalid(field, why));
+        let path = extract::Path::<(String, String)>::from_request_parts(parts, state).await;
         let extract::Path((contact, file)) =
-            extract::Path::<(String, String)>::from_request_parts(parts, state)
-                .await
-                .map_err(|rejection| refused("id", rejection.body_text()))?;
-        let contact = contact.parse().map_err(|error: IdError| refused("id", error.to_string()))?;
-        let file = file.parse().map_err(|error: IdError| refused("file", error.to_string()))?;
-        Ok(Self(contact, file))
+            path.map_err(|rejection| Refusal::invalid("id", rejection.body_text()))?;
+        Ok(Self(named("id", &contact)?, named("file", &file)?))
     }
+}
+
+/// What a part of a path names.
+fn named<T: Written>(field: &'static str, text: &str) -> Result<T, ApiError> {
+    T::read(text).map_err(|rule| Refusal::invalid(field, rule.to_string()).into())
 }
 
 /// A number that is asked for, or the usual one; from 1 to `most`.

@@ -7,8 +7,6 @@ mod mail;
 mod money;
 mod parcels;
 
-use std::path::PathBuf;
-
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
@@ -26,11 +24,11 @@ use super::{
 };
 use crate::driver::{self, Handle};
 use autonomy_api::{
-    AddDevice, Adopt, BackUp, ChainStatus, Device, DeviceKey, Devices, MAX_BODY, OnionStatus, Problem,
-    Reconcile, ServiceStatus, Status,
+    AddDevice, Adopt, BackUp, Device, DeviceKey, Devices, MAX_BODY, OnionStatus, Problem, Reconcile,
+    ServiceState, ServiceStatus, Status, schema,
 };
 use autonomy_messaging::messenger;
-use autonomy_node::{Answer, Caller, Command, NodeStatus, Refusal, Request, Timestamp};
+use autonomy_node::{Answer, Caller, Command, NodeStatus, Request, Timestamp};
 
 /// What every route needs.
 #[derive(Clone, Debug)]
@@ -139,6 +137,9 @@ async fn no_such_method() -> ApiError {
 }
 
 /// How the pod is.
+///
+/// Needs minimal access. A device compares `pod_key` and `network` with what it has pinned, and `state_epoch` with the
+/// highest that it has seen: a lower one is a pod from an old backup.
 #[utoipa::path(get, path = "/v1/status", tag = "pod",
     responses((status = 200, body = Status), (status = 403, body = Problem)))]
 pub(super) async fn status(State(state): State<ApiState>, caller: Caller) -> Answered<Status> {
@@ -152,7 +153,7 @@ fn full_status(state: &ApiState, node: NodeStatus) -> Status {
     let onion = state.onion.borrow().clone();
     let nothing = || ServiceStatus {
         address: None,
-        state: "unpublished".into(),
+        state: ServiceState::Unpublished,
         since: state.started_at,
         detail: None,
     };
@@ -168,13 +169,7 @@ fn full_status(state: &ApiState, node: NodeStatus) -> Status {
             app: onion.app.unwrap_or_else(nothing),
             peer: onion.peer.unwrap_or_else(nothing),
         },
-        chain: ChainStatus {
-            state: node.chain_state,
-            height: node.height,
-            tip: node.tip,
-            source_height: node.source_height,
-            detail: node.chain_detail,
-        },
+        chain: node.chain,
         devices: node.devices,
         accounts: node.accounts,
         warnings: onion.warnings,
@@ -182,6 +177,9 @@ fn full_status(state: &ApiState, node: NodeStatus) -> Status {
 }
 
 /// Gives the pod its owner. Only on the Unix socket of the pod's machine.
+///
+/// `invalid` for a bundle that is sealed to another pod or was changed, `conflict` for one of somebody else's where the
+/// pod has an owner.
 #[utoipa::path(post, path = "/v1/pod/adopt", tag = "pod", request_body = Adopt,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 204), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
@@ -197,6 +195,9 @@ pub(super) async fn adopt(
 }
 
 /// Writes a sealed copy of the pod's database on the pod's machine. Only on its Unix socket.
+///
+/// The copy opens with the same passphrase or key file. An existing file is not overwritten (`backup`). Conversations'
+/// keys are not in it: contacts agree on new ones after a restore.
 #[utoipa::path(post, path = "/v1/pod/backup", tag = "pod", request_body = BackUp,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 204), (status = 403, body = Problem), (status = 422, body = Problem)))]
@@ -207,12 +208,7 @@ pub(super) async fn back_up(
     Json(body, _): Json<BackUp>,
 ) -> Result<StatusCode, ApiError> {
     on_the_machine(caller)?;
-    let file = PathBuf::from(body.file);
-    if !file.is_absolute() {
-        let rule = "an absolute path; the pod's working folder is not the caller's";
-        return Err(Refusal::invalid("file", rule).into());
-    }
-    state.handle.back_up(file).await?.map_err(|error| {
+    state.handle.back_up(body.file.to_path_buf()).await?.map_err(|error| {
         ApiError::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "backup",
@@ -224,6 +220,9 @@ pub(super) async fn back_up(
 }
 
 /// Lets a pod from an old backup cosign again. Only on its Unix socket: whoever restored it is at the machine.
+///
+/// `seen` is the highest state epoch that a device knows of. `conflict` where the pod is not behind it, and for a number
+/// that no pod gets to.
 #[utoipa::path(post, path = "/v1/pod/reconcile", tag = "pod", request_body = Reconcile,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 204), (status = 403, body = Problem), (status = 409, body = Problem)))]
@@ -249,6 +248,9 @@ fn on_the_machine(caller: Caller) -> Result<(), ApiError> {
 }
 
 /// Who may enter.
+///
+/// Needs full access. With the descriptor keys that no device uses yet: one of them lets the next device find the pod at
+/// once.
 #[utoipa::path(get, path = "/v1/devices", tag = "devices",
     responses((status = 200, body = Devices), (status = 403, body = Problem)))]
 pub(super) async fn devices(State(state): State<ApiState>, caller: Caller) -> Answered<Devices> {
@@ -256,6 +258,9 @@ pub(super) async fn devices(State(state): State<ApiState>, caller: Caller) -> An
 }
 
 /// Lets a device in.
+///
+/// Needs full access. `invalid` for a certificate that is not the owner's, has run out, or is older than the one known;
+/// `full` where there are 64 devices.
 #[utoipa::path(post, path = "/v1/devices", tag = "devices", request_body = AddDevice,
     params(("Idempotency-Key" = String, Header, description = "Fresh and random; the same when repeated")),
     responses((status = 200, body = Device), (status = 403, body = Problem), (status = 422, body = Problem)))]
@@ -269,8 +274,11 @@ pub(super) async fn add_device(
 }
 
 /// Shuts a device out, at once: its open connections get no further answer.
+///
+/// Needs full access. Its descriptor key is used no more; the descriptor that it could find is replaced within about a
+/// minute. `unknown` where there is no such device.
 #[utoipa::path(delete, path = "/v1/devices/{id}", tag = "devices",
-    params(("id" = String, Path, description = "Key of the device"), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::DeviceKey, Path, description = "Key of the device"), ("Idempotency-Key" = String, Header)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn revoke_device(
     State(state): State<ApiState>,

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use zeroize::Zeroize as _;
+
 /// Longest text in bytes of UTF-8: ten pages. What is longer is a file.
 pub const MAX_TEXT_LEN: usize = 16 * 1024;
 
-/// Words from one person to another: 1 to 16,384 bytes without NUL. Never printed by `Debug`.
+/// Words from one person to another: 1 to 16,384 bytes without NUL. Never printed by `Debug`, wiped when dropped.
 ///
 /// Line breaks and the controls of writing are part of it: who shows it to a terminal has to take care of those.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,6 +44,12 @@ impl Text {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -7,7 +7,7 @@ mod translate;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use autonomy_api::Id;
+use autonomy_api::DeviceKey;
 use autonomy_messaging::messenger::{self, ContactId, EntryState, EntryView, MailRow};
 use autonomy_messaging::place::Place;
 use autonomy_messaging::{OnionSeed, PublicKey, SigningKey};
@@ -343,7 +343,7 @@ fn place_of(node: &Node) -> Option<Place> {
 
 /// A caller that is a device.
 fn device(key: [u8; 32]) -> Caller {
-    Caller::Device(Id(key))
+    Caller::Device(DeviceKey(key))
 }
 
 /// Where nobody is yet.

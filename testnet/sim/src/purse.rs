@@ -12,14 +12,15 @@ use autonomy_wallet::check::{DeviceView, Owner, Summary, Unchecked};
 use autonomy_wallet::keys::{AccountIndex, MemberKey, RecoveryKey, Seed};
 use autonomy_wallet::payment::{Intent, parse_address};
 use autonomy_wallet::policy::Policy;
+use autonomy_wallet::rate;
 use data_encoding::BASE64;
 
 use crate::command::{Completion, Offer};
 
 /// Scripts of each branch that are looked at when an account's coins are counted: more than any world uses.
 const SCRIPTS: u32 = 400;
-/// What payments offer: 2 satoshi a virtual byte, which is 500 for a thousand weight units.
-const FEE_RATE: FeeRate = FeeRate::from_sat_per_kwu(500);
+/// What payments offer.
+const FEE_RATE: FeeRate = rate::sat_per_vb(2);
 
 /// An account, as the device has it.
 pub(super) struct Purse {

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::words;
+use autonomy_api::Access;
+use autonomy_messaging::Network;
 use autonomy_onion::OnionAddress;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
@@ -63,8 +66,8 @@ pub enum DeviceVerb {
         #[arg(long)]
         name: Option<String>,
         /// What the device may do
-        #[arg(long, value_enum, default_value = "limited")]
-        access: AccessArg,
+        #[arg(long, value_parser = words::access(), default_value = "limited")]
+        access: Access,
     },
     /// Accept a grant (run on the new device)
     ///
@@ -89,17 +92,6 @@ pub enum DeviceVerb {
     },
 }
 
-/// What a device may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum AccessArg {
-    /// See the status of the pod
-    Minimal,
-    /// Also see accounts, get addresses, and propose payments
-    Limited,
-    /// Everything, including adding devices and creating accounts
-    Full,
-}
-
 /// `events`.
 #[derive(Debug, Args)]
 pub struct Events {
@@ -119,7 +111,7 @@ pub enum PodVerb {
     /// The request is one line of text, also shown as a QR code. It contains public keys only.
     Init {
         /// Bitcoin network of the pod; cannot be changed later
-        #[arg(long, value_enum, default_value = "bitcoin")]
+        #[arg(long, value_parser = words::network(), default_value = "bitcoin")]
         network: Network,
     },
     /// Print the pod's request again
@@ -171,19 +163,6 @@ pub enum PodVerb {
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
-}
-
-/// A Bitcoin network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Network {
-    /// The main network, with real money
-    Bitcoin,
-    /// Public test network
-    Testnet,
-    /// Public test network with signed blocks
-    Signet,
-    /// A private network for tests
-    Regtest,
 }
 
 /// `agent`.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+use super::words;
 use crate::bip21::Payee;
+use autonomy_api::{AccountKind, PaymentId};
 
 /// The last address of a branch: in BIP-32, larger numbers mean hardened derivation.
 const MAX_INDEX: i64 = (1 << 31) - 1;
@@ -48,23 +50,14 @@ pub struct CreateAccount {
     #[arg(long, default_value = "main")]
     pub name: String,
     /// Who can spend
-    #[arg(long, value_enum, default_value = "two-of-three")]
-    pub kind: AccountKindArg,
+    #[arg(long, value_parser = words::account_kind(), default_value = "two-of-three")]
+    pub kind: AccountKind,
     /// Folder for the three decks of the recovery key [default: PROFILE-DIR/decks/ACCOUNT]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub decks_dir: Option<PathBuf>,
     /// Person who will keep a deck; give it three times
     #[arg(long = "holder", value_name = "NAME")]
     pub holders: Vec<String>,
-}
-
-/// Who can spend from an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum AccountKindArg {
-    /// Any two of device, pod and recovery key
-    TwoOfThree,
-    /// The same, or the recovery key alone after a year without a transaction
-    TwoOfThreeOrRecovery,
 }
 
 /// Form of an exported account map.
@@ -127,14 +120,14 @@ pub enum PaymentVerb {
     /// Show a payment
     Show {
         /// Id of the payment
-        payment: String,
+        payment: PaymentId,
     },
     /// Cancel a draft and release its coins
     ///
     /// Only drafts can be cancelled: a signed payment may already be in the network.
     Cancel {
         /// Id of the payment
-        payment: String,
+        payment: PaymentId,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,

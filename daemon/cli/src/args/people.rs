@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 
-use super::duration::seconds;
+use super::{duration::seconds, words};
+use autonomy_api::Reach;
 
 /// `contact …`.
 #[derive(Debug, Subcommand)]
@@ -153,15 +154,6 @@ pub struct NewInvite {
     pub timeout: u64,
 }
 
-/// How contacts reach your pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Way {
-    /// At its own address first, and through your relays while it is offline
-    Direct,
-    /// Through your relays only: contacts learn neither its address nor when it runs
-    Relays,
-}
-
 /// `profile …`.
 #[derive(Debug, Subcommand)]
 pub enum ProfileVerb {
@@ -178,6 +170,7 @@ pub enum ProfileVerb {
     /// it end.
     SetReach {
         /// How contacts reach it
-        way: Way,
+        #[arg(value_parser = words::reach())]
+        way: Reach,
     },
 }

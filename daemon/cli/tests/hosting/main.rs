@@ -11,6 +11,7 @@ mod manual;
 
 use std::{sync::Arc, time::Duration};
 
+use autonomy_api::ServiceState;
 use autonomy_daemon::{
     chain::NoChain,
     pod::{self, Deps, Pod, PodDir, PodHandle, PodSettings, SharedTor},
@@ -45,8 +46,8 @@ fn adopted(folder: &TempDir, number: u8) -> PodDir {
         onion_epoch: 0,
         validity: Validity::lasting(autonomy_daemon::driver::now(), 86_400),
     };
-    let bundle = Bundle::new(&owner, &request, terms).seal(&owner, &request, &mut OsRng).to_text();
-    pod::adopt(&dir, &key(), &bundle).unwrap();
+    let bundle = Bundle::new(&owner, &request, terms).seal(&owner, &request, &mut OsRng);
+    pod::adopt(&dir, &key(), bundle).unwrap();
     dir
 }
 
@@ -74,10 +75,12 @@ async fn start(dir: &PodDir, tor: &Tor) -> PodHandle {
 async fn reachable(pod: &PodHandle) -> OnionAddress {
     let mut services = pod.services();
     let both = services.wait_for(|onion| {
-        [&onion.app, &onion.peer].iter().all(|it| it.as_ref().is_some_and(|it| it.state == "reachable"))
+        [&onion.app, &onion.peer]
+            .iter()
+            .all(|it| it.as_ref().is_some_and(|it| it.state == ServiceState::Reachable))
     });
     let seen = timeout(REACH, both).await.expect("both services are reached").unwrap().clone();
-    seen.peer.unwrap().address.unwrap().parse().unwrap()
+    OnionAddress::from_public_key(seen.peer.unwrap().address.unwrap().0)
 }
 
 async fn answers(pod: &PodHandle) -> bool {

@@ -1,6 +1,7 @@
 //! bitcoind stopped, hanging, restarted, of another network, on another chain; reorganisations; a
 //! mempool that loses transactions.
 
+use autonomy_api::Written as _;
 use autonomy_testnet::{
     bitcoind::Bitcoind,
     clock,
@@ -110,7 +111,7 @@ fn reorganisation_and_mempool_eviction_are_followed() {
     let (_chain, node) = bitcoind_alone();
     let home = Home::adopted(node);
     let account = home.account();
-    let txid = node.send_to(&account.first_address, 70_000).unwrap();
+    let txid = node.send_to(&account.first_address.write(), 70_000).unwrap();
     home.wait_for_balance("unconfirmed_sat", 70_000);
     node.mine(1).unwrap();
     home.wait_for_balance("confirmed_sat", 70_000);
@@ -162,11 +163,11 @@ fn payment_sent_without_bitcoind_is_broadcast_later() {
     assert_eq!(signed.txid, draft.txid);
     home.cut();
     node.restart().unwrap();
-    let there =
-        clock::wait_until(TEST_TIMEOUT, || node.mempool().is_ok_and(|txids| txids.contains(&signed.txid)));
+    let txid = signed.txid.to_string();
+    let there = clock::wait_until(TEST_TIMEOUT, || node.mempool().is_ok_and(|txids| txids.contains(&txid)));
     assert!(there.is_ok(), "{:?}", home.payment(&signed.id));
     node.mine(1).unwrap();
-    home.wait_for_balance("confirmed_sat", 750_000 - signed.fee_sat);
+    home.wait_for_balance("confirmed_sat", 750_000 - signed.fee.to_sat());
 }
 
 #[test]

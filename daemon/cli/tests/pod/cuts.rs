@@ -89,7 +89,7 @@ fn payments_are_made_once_across_power_cuts() {
         assert_eq!(home.get("/v1/status")["state_epoch"], epoch, "one debit");
         home.wait_until_sent(&signed.id);
         node.mine(1).unwrap();
-        confirmed -= 1_000_000 + signed.fee_sat;
+        confirmed -= 1_000_000 + signed.fee.to_sat();
         home.wait_for_balance("confirmed_sat", confirmed);
         assert_eq!(home.payment(&signed.id).state, PaymentState::Confirmed);
     }
@@ -119,7 +119,7 @@ fn cli_payment_survives_a_power_cut_after_every_step() {
     home.cut();
     let payment = home.device(&["payment", "list"])["payments"][0].clone();
     assert_eq!(payment["txid"], txid.as_str());
-    home.wait_until_sent(payment["id"].as_str().unwrap());
+    home.wait_until_sent(&payment["id"].as_str().unwrap().parse().unwrap());
     node.mine(1).unwrap();
     let state = || home.device(&["payment", "list"])["payments"][0]["state"].clone();
     assert!(clock::wait_until(TEST_TIMEOUT, || state() == "confirmed").is_ok(), "{}", state());

@@ -1,5 +1,6 @@
 //! The event stream: live, interrupted, resumed, and ended with the pod.
 
+use autonomy_api::Written as _;
 use autonomy_testnet::clock;
 
 use crate::{
@@ -14,10 +15,10 @@ fn event_stream_resumes_after_the_last_event() {
     let mut live = Listener::open(&home.socket(), "", &[]);
     let account = home.account();
     let heard = live.until("event: account_created\n");
-    assert!(heard.contains(&account.id), "{heard}");
+    assert!(heard.contains(&account.id.to_string()), "{heard}");
     drop(live);
 
-    node.send_to(&account.first_address, 5_000).unwrap();
+    node.send_to(&account.first_address.write(), 5_000).unwrap();
     home.wait_for_balance("total_sat", 5_000);
     let last = ids(&heard).pop().unwrap();
     let resumed = |home: &Home, last: u64| {

@@ -109,7 +109,7 @@ fn backup_of_running_pod_restores_the_pod() {
     fs::rename(home.path("pod"), home.path("lost")).unwrap();
     home.json(&["pod", "restore", &copy]);
     home.start();
-    assert_eq!(home.get("/v1/accounts")["accounts"][0]["id"], account.id.as_str());
+    assert_eq!(home.get("/v1/accounts")["accounts"][0]["id"], account.id.to_string());
     assert!(home.failure(&["pod", "restore", &copy]).contains("already"));
 }
 

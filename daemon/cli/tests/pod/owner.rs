@@ -1,6 +1,6 @@
 //! The owner's device as far as these tests need one: it answers offers and signs drafts.
 
-use autonomy_api::{Account, AccountOffer, Payment, PaymentState};
+use autonomy_api::{Account, AccountOffer, ApprovePayment, Payment, PaymentId, PaymentState, Written as _};
 use autonomy_testnet::{bitcoind::Bitcoind, clock};
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ impl Home {
     /// An account with one confirmed coin.
     pub(crate) fn funded(&self, node: &Bitcoind, sat: u64) -> Account {
         let account = self.account();
-        node.send_to(&account.first_address, sat).unwrap();
+        node.send_to(&account.first_address.write(), sat).unwrap();
         node.mine(1).unwrap();
         self.wait_for_balance("confirmed_sat", sat);
         account
@@ -52,17 +52,17 @@ impl Home {
 
     pub(crate) fn approve(&self, account: &Account, key: &str, draft: &Payment) -> Answer {
         let psbt = cosigner::sign(self.payer.as_ref().unwrap(), account, draft);
-        let body = json!({"psbt": psbt, "state_epoch": 0});
+        let body = json!(ApprovePayment { psbt, state_epoch: 0 });
         self.post(&format!("/v1/payments/{}/approve", draft.id), key, &body)
     }
 
     /// Waits until the network has a payment.
-    pub(crate) fn wait_until_sent(&self, id: &str) {
+    pub(crate) fn wait_until_sent(&self, id: &PaymentId) {
         let sent = || matches!(self.payment(id).state, PaymentState::Seen | PaymentState::Confirmed);
         assert!(clock::wait_until(TEST_TIMEOUT, sent).is_ok(), "{:?}\n{}", self.payment(id), self.log());
     }
 
-    pub(crate) fn payment(&self, id: &str) -> Payment {
+    pub(crate) fn payment(&self, id: &PaymentId) -> Payment {
         as_type(self.get(&format!("/v1/payments/{id}")))
     }
 }

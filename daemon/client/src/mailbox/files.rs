@@ -7,7 +7,6 @@ use std::{
 };
 
 use autonomy_messaging::{CHUNK_LEN, messenger::MAX_LOADED, payload::FileName};
-use data_encoding::HEXLOWER;
 use hyper::body::Bytes;
 use sha2::{Digest as _, Sha256};
 
@@ -16,9 +15,8 @@ use crate::{
     DeviceError,
     call::Call,
     files::{self, GrowingFile},
-    routes::id,
 };
-use autonomy_api::{Direction, File, FileState, Files, Id, OfferFile};
+use autonomy_api::{ContactId, Direction, File, FileState, Files, Hex, OfferFile, TransferId};
 
 /// One file takes 600 bytes, a contact has 64.
 const MAX_FILES: usize = 128 * 1024;
@@ -54,9 +52,9 @@ pub enum FileError {
     )]
     Hash {
         /// What came.
-        found: String,
-        /// What its sender reported.
-        expected: String,
+        found: Hex<32>,
+        /// What its sender told.
+        expected: Hex<32>,
     },
     /// It is not here yet, or no longer.
     #[error("the file is not here: {0}")]
@@ -68,9 +66,9 @@ impl Mailbox<'_> {
     ///
     /// # Errors
     /// The call's own, or [`Distrust::Mail`](crate::Distrust::Mail).
-    pub async fn files(&self, contact: &str) -> Result<Vec<File>, DeviceError> {
+    pub async fn files(&self, contact: &ContactId) -> Result<Vec<File>, DeviceError> {
         let reported: Files =
-            self.send(Call::get(format!("/v1/contacts/{}/files", id(contact)?), MAX_FILES)).await?;
+            self.send(Call::get(format!("/v1/contacts/{contact}/files"), MAX_FILES)).await?;
         reported.files.into_iter().map(check::file).collect()
     }
 
@@ -78,8 +76,8 @@ impl Mailbox<'_> {
     ///
     /// # Errors
     /// See [`Mailbox::files`].
-    pub async fn file(&self, contact: &str, file: &str) -> Result<File, DeviceError> {
-        let path = format!("/v1/contacts/{}/files/{}", id(contact)?, id(file)?);
+    pub async fn file(&self, contact: &ContactId, file: &TransferId) -> Result<File, DeviceError> {
+        let path = format!("/v1/contacts/{contact}/files/{file}");
         let reported: File = self.send(Call::get(path, MAX_FILES)).await?;
         check::same("file", file, &reported.id)?;
         check::file(reported)
@@ -89,8 +87,8 @@ impl Mailbox<'_> {
     ///
     /// # Errors
     /// See [`Mailbox::files`].
-    pub async fn remove_file(&self, contact: &str, file: &str) -> Result<(), DeviceError> {
-        self.act(Call::delete(format!("/v1/contacts/{}/files/{}", id(contact)?, id(file)?), MAX_FILES)).await
+    pub async fn remove_file(&self, contact: &ContactId, file: &TransferId) -> Result<(), DeviceError> {
+        self.act(Call::delete(format!("/v1/contacts/{contact}/files/{file}"), MAX_FILES)).await
     }
 
     /// Hands a file to the pod, which sends it. What an earlier attempt has handed over is not handed over again.
@@ -100,7 +98,7 @@ impl Mailbox<'_> {
     /// [`FileError`]. What was handed over stays at the pod, for the next attempt.
     pub async fn send_file(
         &self,
-        contact: &str,
+        contact: &ContactId,
         path: &Path,
         name: FileName,
         progress: impl Fn(&File),
@@ -127,23 +125,28 @@ impl Mailbox<'_> {
     }
 
     /// The file of this content that was begun before, or a new one.
-    async fn begun(&self, contact: &str, offer: OfferFile) -> Result<File, DeviceError> {
+    async fn begun(&self, contact: &ContactId, offer: OfferFile) -> Result<File, DeviceError> {
         let same = |file: &File| {
             let OfferFile { name, size, sha256 } = &offer;
             file.state == FileState::Loading
                 && file.direction == Direction::Outgoing
-                && (file.name.as_str(), file.size) == (name.as_str(), *size)
-                && file.sha256 == sha256.to_string()
+                && (&file.name, file.size, file.sha256) == (name, *size, *sha256)
         };
         if let Some(begun) = self.files(contact).await?.into_iter().find(same) {
             return Ok(begun);
         }
-        let call = Call::post(format!("/v1/contacts/{}/files", id(contact)?), &offer, MAX_FILES);
+        let call = Call::post(format!("/v1/contacts/{contact}/files"), &offer, MAX_FILES);
         check::file(self.send(call).await?)
     }
 
-    async fn load(&self, contact: &str, file: &str, first: u32, piece: Vec<u8>) -> Result<File, DeviceError> {
-        let path = format!("/v1/contacts/{}/files/{}/chunks?first={first}", id(contact)?, id(file)?);
+    async fn load(
+        &self,
+        contact: &ContactId,
+        file: &TransferId,
+        first: u32,
+        piece: Vec<u8>,
+    ) -> Result<File, DeviceError> {
+        let path = format!("/v1/contacts/{contact}/files/{file}/chunks?first={first}");
         let reported: File = self.send(Call::put_bytes(path, Bytes::from(piece), MAX_FILES)).await?;
         check::same("file", file, &reported.id)?;
         check::file(reported)
@@ -156,7 +159,7 @@ impl Mailbox<'_> {
     /// [`FileError`]. Nothing lies at `path` then.
     pub async fn fetch_file(
         &self,
-        contact: &str,
+        contact: &ContactId,
         file: &File,
         path: &Path,
         progress: impl Fn(u64),
@@ -180,19 +183,15 @@ impl Mailbox<'_> {
             first += MAX_LOADED;
             progress(done);
         }
-        let found = HEXLOWER.encode(&hash.finalize());
+        let found = Hex(hash.finalize().into());
         if done != file.size || found != file.sha256 {
-            return Err(FileError::Hash { found, expected: file.sha256.clone() });
+            return Err(FileError::Hash { found, expected: file.sha256 });
         }
         Ok(growing.finish()?)
     }
 
-    async fn piece(&self, contact: &str, file: &str, first: u32) -> Result<Bytes, DeviceError> {
-        let path = format!(
-            "/v1/contacts/{}/files/{}/chunks?first={first}&count={MAX_LOADED}",
-            id(contact)?,
-            id(file)?
-        );
+    async fn piece(&self, contact: &ContactId, file: &TransferId, first: u32) -> Result<Bytes, DeviceError> {
+        let path = format!("/v1/contacts/{contact}/files/{file}/chunks?first={first}&count={MAX_LOADED}");
         Ok(Call::get(path, PIECE).send_for_bytes(self.pod.transport()).await?)
     }
 
@@ -202,7 +201,7 @@ impl Mailbox<'_> {
     /// See [`Mailbox::files`].
     pub async fn follow_file(
         &self,
-        contact: &str,
+        contact: &ContactId,
         file: &File,
         wait: Wait,
         progress: impl Fn(&File),
@@ -217,13 +216,14 @@ impl Mailbox<'_> {
     }
 }
 
-/// Size and SHA-256 of a file.
-fn digest(file: &mut LocalFile) -> io::Result<(u64, Id<32>)> {
+/// Size and SHA-256 of a file, read once from its beginning. It is read a second time as it is sent: whether it changed in
+/// between, the one who takes it finds out by the hash.
+fn digest(file: &mut LocalFile) -> io::Result<(u64, Hex<32>)> {
     let (mut hash, mut size) = (Sha256::new(), 0);
     loop {
         let piece = read_piece(file)?;
         if piece.is_empty() {
-            return Ok((size, Id(hash.finalize().into())));
+            return Ok((size, Hex(hash.finalize().into())));
         }
         size += piece.len() as u64;
         hash.update(&piece);

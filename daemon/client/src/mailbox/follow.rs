@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Mailbox;
 use crate::{CallError, DeviceError};
-use autonomy_api::{Contact, ContactState, Invite, InviteState, Message, MessageState};
+use autonomy_api::{Contact, ContactId, ContactState, Invite, InviteState, Message, MessageState};
 
 /// How long to wait in all, and how often to look at first.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ impl Mailbox<'_> {
     /// A call's own.
     pub async fn follow_message(
         &self,
-        contact: &str,
+        contact: &ContactId,
         number: u64,
         wait: Wait,
     ) -> Result<Option<Message>, DeviceError> {

@@ -7,24 +7,24 @@ use autonomy_messaging::{
 use hyper::body::Bytes;
 
 use super::{MAX_SMALL, Mailbox, check};
-use crate::{DeviceError, call::Call, routes::id};
-use autonomy_api::{Contact, ImportCard, Imported};
+use crate::{DeviceError, call::Call};
+use autonomy_api::{Contact, ContactId, ImportCard, Imported, InviteId};
 
 impl Mailbox<'_> {
     /// Everything that a contact waits for, to be carried to them.
     ///
     /// # Errors
     /// See [`Mailbox::status`].
-    pub async fn export_parcel(&self, contact: &str) -> Result<Parcel, DeviceError> {
-        self.parcel(format!("/v1/contacts/{}/parcel", id(contact)?)).await
+    pub async fn export_parcel(&self, contact: &ContactId) -> Result<Parcel, DeviceError> {
+        self.parcel(format!("/v1/contacts/{contact}/parcel")).await
     }
 
     /// What waits at the place of an invite, to be carried to whoever redeems it.
     ///
     /// # Errors
     /// See [`Mailbox::status`].
-    pub async fn export_invite(&self, invite: &str) -> Result<Parcel, DeviceError> {
-        self.parcel(format!("/v1/invites/{}/parcel", id(invite)?)).await
+    pub async fn export_invite(&self, invite: &InviteId) -> Result<Parcel, DeviceError> {
+        self.parcel(format!("/v1/invites/{invite}/parcel")).await
     }
 
     async fn parcel(&self, path: String) -> Result<Parcel, DeviceError> {
@@ -46,7 +46,7 @@ impl Mailbox<'_> {
     /// # Errors
     /// See [`Mailbox::status`].
     pub async fn export_card(&self, contact: &Contact) -> Result<VCard, DeviceError> {
-        let call = Call::get(format!("/v1/contacts/{}/vcard", id(&contact.id)?), MAX_VCARD);
+        let call = Call::get(format!("/v1/contacts/{}/vcard", contact.id), MAX_VCARD);
         check::card(contact, &call.send_for_bytes(self.pod.transport()).await?)
     }
 
@@ -57,7 +57,7 @@ impl Mailbox<'_> {
     pub async fn import_card(&self, card: &VCard) -> Result<Contact, DeviceError> {
         let body = ImportCard { vcard: card.clone() };
         let reported: Contact = self.send(Call::post("/v1/vcards", &body, MAX_SMALL)).await?;
-        check::same("contact", &card.root.to_string(), &reported.identity)?;
+        check::same("contact", &card.root, &reported.identity)?;
         check::contact(self.own.as_ref(), reported)
     }
 }

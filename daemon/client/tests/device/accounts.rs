@@ -1,17 +1,16 @@
 //! Creating an account with an honest pod, with a hostile one, and with interruptions.
 
-use autonomy_api::{AccountOffer, offer_message};
+use autonomy_api::{AccountOffer, Hex, offer_message};
 use autonomy_client::{AccountWish, DeviceError, Distrust};
 use autonomy_messaging::SigningKey;
 use autonomy_shards::{Deck, recover};
 use autonomy_wallet::account::MemberLabel;
 use autonomy_wallet::bitcoin::Network;
 use autonomy_wallet::keys::{AccountIndex, RecoveryKey, Seed};
-use data_encoding::HEXLOWER;
 use ed25519_dalek::Signer as _;
 use serde_json::{Value, json};
 
-use crate::world::{Hand, World, now};
+use crate::world::{Hand, World, now, read};
 
 #[tokio::test]
 async fn any_two_decks_of_a_new_account_give_the_recovery_key() {
@@ -56,7 +55,7 @@ fn signed(
     move |value| {
         let mut offer: AccountOffer = serde_json::from_value(value.clone()).unwrap();
         change(&mut offer);
-        offer.signature = HEXLOWER.encode(&key.sign(&offer_message(&offer)).to_bytes());
+        offer.signature = Hex(key.sign(&offer_message(&offer)).to_bytes());
         *value = serde_json::to_value(&offer).unwrap();
     }
 }
@@ -78,7 +77,6 @@ async fn altered_offer_is_refused() {
         ("entropy", json!("00".repeat(32))),
         ("birthday_height", json!(0)),
         ("signature", json!("00".repeat(64))),
-        ("signature", json!("nonsense")),
     ] {
         let mut world = World::new().await;
         world.change("POST", "/v1/accounts", move |offer| offer[field] = value.clone());
@@ -90,17 +88,11 @@ async fn altered_offer_is_refused() {
 async fn pod_key_must_be_foreign_and_of_right_network_and_path() {
     let of = |seed: u8, network, index| {
         let seed = Seed::from_entropy(&[seed; 32]).unwrap();
-        seed.account_key(network, AccountIndex::new(index).unwrap()).public().to_string()
+        *seed.account_key(network, AccountIndex::new(index).unwrap()).public()
     };
-    for key in [
-        of(3, Network::Regtest, 0),
-        of(9, Network::Bitcoin, 0),
-        of(9, Network::Regtest, 5),
-        "tpub".repeat(20),
-        String::new(),
-    ] {
+    for key in [of(3, Network::Regtest, 0), of(9, Network::Bitcoin, 0), of(9, Network::Regtest, 5)] {
         let mut world = World::new().await;
-        let change = signed(&world, move |offer| offer.pod_member_key.clone_from(&key));
+        let change = signed(&world, move |offer| offer.pod_member_key = key);
         world.change("POST", "/v1/accounts", change);
         assert!(matches!(refused(&mut world).await, Distrust::Account(_)));
     }
@@ -118,9 +110,9 @@ async fn birthday_in_the_future_is_refused() {
 async fn account_index_is_never_reused() {
     let mut world = World::new().await;
     world.account().await;
-    let change = signed(&world, |offer| offer.account_index = 0);
+    let change = signed(&world, |offer| offer.account_index = AccountIndex::FIRST);
     world.change("POST", "/v1/accounts", change);
-    let second = AccountWish { name: "second".into(), ..World::wish() };
+    let second = AccountWish { name: read("second"), ..World::wish() };
     let error = world.device.create_account(&second, now()).await.unwrap_err();
     assert!(matches!(error, DeviceError::Distrust(Distrust::Offer { field: "index", .. })), "{error}");
 }
@@ -168,7 +160,8 @@ async fn account_with_lost_completion_is_recovered() {
     let accounts = world.device.accounts().await.unwrap();
     assert!(accounts[0].verified, "the pod has it, so the device keeps it");
     assert!(world.device.profile.pending_accounts().is_empty());
-    let decks = std::fs::read_dir(world.files().join("decks").join(&accounts[0].reported.id)).unwrap();
+    let decks =
+        std::fs::read_dir(world.files().join("decks").join(accounts[0].reported.id.to_string())).unwrap();
     assert_eq!(decks.count(), 3, "its decks are still there");
 }
 
@@ -184,22 +177,23 @@ async fn ceremony_that_never_reached_the_pod_leaves_no_decks() {
     for folder in std::fs::read_dir(world.files().join("decks")).unwrap() {
         assert_eq!(std::fs::read_dir(folder.unwrap().path()).unwrap().count(), 0);
     }
-    assert_eq!(world.account().await.reported.account_index, 1, "the first index is burnt");
+    assert_eq!(world.account().await.reported.account_index.to_u32(), 1, "the first index is burnt");
 }
 
 #[tokio::test]
 async fn invalid_names_are_refused_before_an_offer_is_used() {
     let mut world = World::new().await;
     let wish = |name: &str, holders: [&str; 3]| AccountWish {
-        name: name.into(),
+        name: read(name),
         holders: holders.map(str::to_owned),
         ..World::wish()
     };
-    for wish in [wish("", ["a", "b", "c"]), wish("x\u{1b}[2J", ["a", "b", "c"]), wish("x", ["a", "b", "a"])] {
+    for wish in [wish(" x", ["a", "b", "c"]), wish("x", ["a", "b\u{1b}[2J", "c"]), wish("x", ["a", "b", "a"])]
+    {
         let error = world.device.create_account(&wish, now()).await.unwrap_err();
         assert!(matches!(error, DeviceError::Decks(_)), "{error}");
     }
-    assert_eq!(world.account().await.reported.account_index, 0, "no index was used up");
+    assert_eq!(world.account().await.reported.account_index.to_u32(), 0, "no index was used up");
     let error = world.device.create_account(&World::wish(), now()).await.unwrap_err();
     assert!(matches!(error, DeviceError::NameTaken { .. }), "{error}");
 }

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use autonomy_api::{AccountId, NewPayment};
 use autonomy_client::{
     CallError, PodClient, Transport,
     agent::{
@@ -122,7 +123,9 @@ async fn oversized_request_is_refused() {
     let mut world = World::new().await;
     let agent = agent(&world, Link::ready(Transport::socket(&world.socket)), LONG);
     through(&mut world, &agent);
-    let error = world.device.pod.adopt(&"x".repeat(9 << 20)).await.unwrap_err();
+    let recipients = vec![World::pays(1).recipients.remove(0); 200_000];
+    let wish = NewPayment { recipients, ..World::pays(1) };
+    let error = world.device.pod.draft_payment(&AccountId::from_bytes([0; 16]), &wish).await.unwrap_err();
     assert!(
         matches!(&error, CallError::Refused { status: 413, .. } | CallError::Unanswered { .. }),
         "{error}"

@@ -1,6 +1,7 @@
 //! Answers that must be refused: too long, too deep, of a wrong shape, outdated, from another pod.
 
-use autonomy_client::{CallError, DeviceError, Distrust, Profile, profile::NewProfile};
+use autonomy_client::{CallError, DeviceError, Distrust, Profile, profile::Birth};
+use autonomy_messaging::{PublicKey, SigningKey};
 use serde_json::json;
 
 use crate::world::{Hand, World, key};
@@ -39,7 +40,8 @@ async fn one_false_state_epoch_does_not_lock_the_device_out() {
 #[tokio::test]
 async fn other_pod_key_or_network_is_refused() {
     let mut world = World::new().await;
-    world.change("GET", "/v1/status", |status| status["pod_key"] = json!("00".repeat(32)));
+    let key = PublicKey::from(&SigningKey::from_bytes(&[50; 32])).to_string();
+    world.change("GET", "/v1/status", move |status| status["pod_key"] = json!(key));
     assert!(matches!(world.device.status().await, Err(DeviceError::Distrust(Distrust::AnotherPod { .. }))));
     world.honest();
     world.change("GET", "/v1/status", |status| status["network"] = json!("bitcoin"));

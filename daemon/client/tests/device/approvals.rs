@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use autonomy_api::PaymentState;
+use autonomy_api::{Note, PaymentState, Written as _};
 use autonomy_client::{CallError, CheckedDraft, DeviceError, Distrust, Paid};
-use autonomy_wallet::account::{AccountId, Keychain};
+use autonomy_wallet::{
+    account::{AccountId, Keychain},
+    rate,
+};
 use serde_json::{Value, json};
 
 use crate::world::{Hand, OUTSIDE, THIEF, World};
@@ -50,7 +53,7 @@ async fn unknown_outcome_is_reported_as_unknown() {
     let cause = cause(world.device.approve(draft).await);
     assert!(matches!(cause, DeviceError::Call(CallError::Unanswered { .. })), "{cause}");
     world.honest();
-    let payments = world.device.pod.payments(&id.to_string()).await.unwrap().payments;
+    let payments = world.device.pod.payments(&id).await.unwrap().payments;
     assert_eq!(payments[0].state, PaymentState::Signed, "it was sent indeed");
 }
 
@@ -69,7 +72,7 @@ async fn refusal_counts_if_the_pod_still_has_the_draft() {
     let error = world.device.approve(draft).await.unwrap_err();
     assert!(matches!(error, DeviceError::Call(CallError::Refused { status: 409, .. })), "{error}");
     world.honest();
-    let payments = world.device.pod.payments(&id.to_string()).await.unwrap().payments;
+    let payments = world.device.pod.payments(&id).await.unwrap().payments;
     assert_eq!(payments[0].state, PaymentState::Draft);
 }
 
@@ -124,13 +127,13 @@ async fn lost_state_after_signing_is_a_warning() {
 #[tokio::test]
 async fn receipt_shows_what_the_device_checked() {
     let (mut world, _, draft) = drafted().await;
-    let (route, fee) = (route(&draft), draft.summary().fee.to_sat());
+    let (route, fee) = (route(&draft), draft.summary().fee);
     let lie = |payment: &mut Value| {
         payment["recipients"] = json!([{ "address": THIEF, "amount_sat": 1 }]);
         payment["fee_sat"] = json!(1);
         payment["fee_rate"] = json!(0.001);
         payment["note"] = json!("gift");
-        payment["account"] = json!("00");
+        payment["account"] = json!("00".repeat(16));
     };
     world.change("POST", "/approve", lie);
     world.change("GET", route, move |payment| {
@@ -143,11 +146,12 @@ async fn receipt_shows_what_the_device_checked() {
     assert_eq!((followed.state, followed.confirmations), (PaymentState::Confirmed, 2));
     for payment in [paid, followed] {
         assert_eq!(
-            (payment.recipients[0].address.as_str(), payment.recipients[0].amount_sat),
+            (payment.recipients[0].address.write().as_str(), payment.recipients[0].amount.to_sat()),
             (OUTSIDE, 25_000_000)
         );
-        assert_eq!((payment.fee_sat, payment.note.as_deref()), (fee, Some("rent")));
-        assert!(payment.fee_rate > 1.9 && payment.fee_rate < 2.1, "{}", payment.fee_rate);
+        assert_eq!((payment.fee, payment.note.as_ref().map(Note::as_str)), (fee, Some("rent")));
+        let rate = rate::to_sat_per_vb(payment.fee_rate);
+        assert!(rate > 1.9 && rate < 2.1, "{rate}");
     }
 }
 
@@ -170,9 +174,9 @@ async fn coin_at_a_far_index_does_not_extend_receive_range() {
     let mut last = 0;
     for _ in 0..3 {
         for _ in 0..20 {
-            last = world.device.pod.new_address(&id.to_string()).await.unwrap().index;
+            last = world.device.pod.new_address(&id).await.unwrap().index;
         }
-        let address = made.map.address(Keychain::External, last).unwrap().to_string();
+        let address = made.map.address(Keychain::External, last).unwrap().into_unchecked();
         world.fund(&address, 10_000_000).await;
     }
     assert_eq!(last, 59);

@@ -25,7 +25,17 @@ async fn new_device_checks_addresses_and_cannot_pay() {
     let request = laptop.device_request().unwrap();
     let let_in = world.device.let_in(&request, Some("Laptop"), Access::Limited, now()).await.unwrap();
     laptop.join(&let_in.grant, now()).unwrap();
-    assert!(world.device.pod.devices().await.unwrap().devices.iter().any(|device| device.name == "Laptop"));
+    assert!(
+        world
+            .device
+            .pod
+            .devices()
+            .await
+            .unwrap()
+            .devices
+            .iter()
+            .any(|device| device.name.as_str() == "Laptop")
+    );
 
     let pod = PodClient::new(Transport::socket(&world.socket));
     let mut laptop = Device { profile: laptop, pod };

@@ -12,4 +12,5 @@ mod parcels;
 mod payments;
 mod people;
 mod receiving;
+mod rules;
 mod world;

@@ -1,6 +1,6 @@
 //! Parcels and cards: a pod that packs or counts them wrongly is refused.
 
-use autonomy_api::{ContactState, NewInvite};
+use autonomy_api::{ContactId, ContactState, NewInvite};
 use autonomy_messaging::{
     AuthSeed, Name,
     carrier::{MAX_BLOBS, MAX_PARCEL, Parcel},
@@ -36,10 +36,10 @@ async fn invite_exports_as_parcel_with_all_frames() {
         world.honest();
         world.hand("POST", "/parcel", Hand::Answer(bytes.to_vec()));
         assert_distrusted(mailbox.export_invite(&invite.id).await, "bytes");
-        assert_distrusted(mailbox.export_parcel(&"00".repeat(16)).await, "bytes");
+        assert_distrusted(mailbox.export_parcel(&ContactId([0; 16])).await, "bytes");
     }
     world.honest();
-    assert_refused(mailbox.export_parcel(&"00".repeat(16)).await, "unknown");
+    assert_refused(mailbox.export_parcel(&ContactId([0; 16])).await, "unknown");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn exported_card_must_be_the_contacts() {
     let mailbox = world.device.mailbox();
     let contact = joining(&world).await;
     let reported = mailbox.export_card(&contact).await.unwrap();
-    assert_eq!((reported.name.as_str(), reported.root.to_string()), ("Bob", contact.identity.clone()));
+    assert_eq!((reported.name.as_str(), reported.root), ("Bob", contact.identity));
     let another = card(78).to_text().into_bytes();
     for (field, bytes) in
         [("identity", another), ("text", b"\xff".to_vec()), ("text", b"BEGIN:VCARD".to_vec())]

@@ -6,8 +6,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use autonomy_api::{AccountKind, NewPayment};
-use autonomy_client::{AccountWish, Device, NewAccount, PodClient, Profile, Transport, profile::NewProfile};
+use autonomy_api::{AccountKind, NewPayment, Recipient, Written};
+use autonomy_client::{AccountWish, Device, NewAccount, PodClient, Profile, Transport, profile::Birth};
 use autonomy_daemon::{
     chain::NoChain,
     driver::{self, Handle},
@@ -19,10 +19,11 @@ use autonomy_store::{Store, Unlock};
 use autonomy_wallet::{
     bitcoin::{
         Address, Amount, Block, BlockHash, CompactTarget, Network, OutPoint, ScriptBuf, Sequence,
-        Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness, absolute, block, constants::genesis_block,
-        hashes::Hash as _, transaction,
+        Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness, absolute, address::NetworkUnchecked, block,
+        constants::genesis_block, hashes::Hash as _, transaction,
     },
     keys::Seed,
+    rate,
 };
 use axum::{
     Extension, Router,
@@ -88,12 +89,13 @@ impl World {
 
         let mut profile = Profile::create(&dir.path().join("device"), &key(), owner()).unwrap();
         let bundle = profile.provision(&request, "home", false, now()).unwrap();
-        let adopt = Request { caller: Caller::Owner, idempotency_key: None, command: Command::Adopt(bundle) };
+        let adopt =
+            Request { caller: Caller::Owner, idempotency_key: None, command: Command::Adopt(read(&bundle)) };
         handle.ask(adopt).await.unwrap().unwrap();
 
         let plan = Plan::default();
         let socket = dir.path().join("pod.sock");
-        let caller = Caller::Device(autonomy_api::Id(profile.device_key().verifying_key().to_bytes()));
+        let caller = Caller::Device(autonomy_api::DeviceKey(profile.device_key().verifying_key().to_bytes()));
         let mut server = JoinSet::new();
         server.spawn(serve(&socket, handle.clone(), caller, plan.clone()));
         let device = Device { profile, pod: PodClient::new(Transport::socket(&socket)) };
@@ -126,7 +128,7 @@ impl World {
     /// What an owner wants who gives decks to three friends.
     pub(crate) fn wish() -> AccountWish {
         let holders = ["Ada", "Bert", "Cleo"].map(str::to_owned);
-        AccountWish { name: "main".into(), kind: AccountKind::TwoOfThree, holders, decks_dir: None }
+        AccountWish { name: read("main"), kind: AccountKind::TwoOfThree, holders, decks_dir: None }
     }
 
     pub(crate) async fn account(&mut self) -> NewAccount {
@@ -142,8 +144,8 @@ impl World {
     }
 
     pub(crate) fn pays(sat: u64) -> NewPayment {
-        let to = autonomy_api::Recipient { address: OUTSIDE.into(), amount_sat: sat };
-        NewPayment { recipients: vec![to], fee_rate: Some(2.0), note: Some("rent".into()) }
+        let to = Recipient { address: read(OUTSIDE), amount: Amount::from_sat(sat) };
+        NewPayment { recipients: vec![to], fee_rate: Some(rate::sat_per_vb(2)), note: Some(read("rent")) }
     }
 
     /// Opens the device's profile again, as the next command would.
@@ -166,8 +168,13 @@ pub(crate) fn key() -> Unlock {
     Unlock::key([7; 32])
 }
 
-fn owner() -> NewProfile {
-    NewProfile {
+/// A text that keeps the rule of its type.
+pub(crate) fn read<T: Written>(text: &str) -> T {
+    T::read(text).unwrap_or_else(|rule| panic!("{text}: {rule}"))
+}
+
+fn owner() -> Birth {
+    Birth {
         name: "phone".into(),
         auth_seed: Some(AuthSeed::from_bytes(&[1; 32])),
         payment_seed: Some(Seed::from_entropy(&[3; 32]).unwrap()),
@@ -272,9 +279,9 @@ impl World {
     }
 
     /// Somebody pays `sat` to an address, in the next block.
-    pub(crate) async fn fund(&mut self, address: &str, sat: u64) {
+    pub(crate) async fn fund(&mut self, address: &Address<NetworkUnchecked>, sat: u64) {
         self.salt += 1;
-        let script = address.parse::<Address<_>>().unwrap().assume_checked().script_pubkey();
+        let script = address.assume_checked_ref().script_pubkey();
         let from = OutPoint { txid: Txid::from_byte_array([self.salt as u8; 32]), vout: self.salt };
         self.mine(vec![spend(from, script, sat)]).await;
     }

@@ -6,7 +6,7 @@ use autonomy_wallet::{
 };
 
 use super::super::{PaymentRecord, turn::Turn};
-use autonomy_api::{EventKind, PaymentState};
+use autonomy_api::{EventKind, PaymentState, UnconfirmedReason};
 
 /// Depths that are told.
 const TOLD_CONFIRMATIONS: [u32; 4] = [1, 2, 3, 6];
@@ -36,20 +36,19 @@ impl Turn<'_> {
 
     fn tell_movement(&mut self, id: AccountId, entry: &HistoryEntry, before: Option<HistoryState>) {
         use HistoryState::{Confirmed, Dropped, Pending, Replaced};
-        let account = id.to_string();
-        let txid = entry.txid.to_string();
+        let (account, txid) = (id, entry.txid);
         let reason = match (before, entry.state) {
             (None | Some(Dropped | Replaced { .. }), Confirmed { .. } | Pending { .. }) => {
-                let net_sat = entry.net().to_sat();
+                let net = entry.net();
                 let estimated_minutes = self.estimate_for(id, entry);
-                return self.notify(EventKind::TransactionSeen { account, txid, net_sat, estimated_minutes });
+                return self.notify(EventKind::TransactionSeen { account, txid, net, estimated_minutes });
             }
-            (Some(Confirmed { .. }), Pending { .. }) => "reorganised",
-            (Some(Confirmed { .. } | Pending { .. }), Replaced { .. }) => "replaced",
-            (Some(Confirmed { .. } | Pending { .. }), Dropped) => "dropped",
+            (Some(Confirmed { .. }), Pending { .. }) => UnconfirmedReason::Reorganised,
+            (Some(Confirmed { .. } | Pending { .. }), Replaced { .. }) => UnconfirmedReason::Replaced,
+            (Some(Confirmed { .. } | Pending { .. }), Dropped) => UnconfirmedReason::Dropped,
             _ => return,
         };
-        self.notify(EventKind::TransactionUnconfirmed { account, txid, reason: reason.into() });
+        self.notify(EventKind::TransactionUnconfirmed { account, txid, reason });
     }
 
     /// Known for pending transactions of which all inputs are ours: only then is the fee known.
@@ -71,7 +70,7 @@ impl Turn<'_> {
                 break; // The history is in order of height.
             }
             if TOLD_CONFIRMATIONS.contains(&confirmations) {
-                let (account, txid) = (id.to_string(), entry.txid.to_string());
+                let (account, txid) = (id, entry.txid);
                 told.push(EventKind::TransactionConfirmed { account, txid, confirmations, height });
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! A name has one encoding and a fixed length, so that no two names of a table give one key and every key reads back.
 
-use autonomy_api::Id;
+use autonomy_api::{CeremonyId, DeviceKey, PaymentId};
 use autonomy_wallet::account::AccountId;
 
 /// The name of an entity within its table. Equal names have equal bytes, and different names different ones: two entities
@@ -50,15 +50,22 @@ impl TableKey for u64 {
     }
 }
 
-impl<const N: usize> TableKey for Id<N> {
-    fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_vec()
-    }
+/// Ids that are bytes of a fixed size.
+macro_rules! id_keys {
+    ($($name:ty),+) => {$(
+        impl TableKey for $name {
+            fn to_bytes(&self) -> Vec<u8> {
+                self.0.to_vec()
+            }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        fixed(bytes).map(Self)
-    }
+            fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+                fixed(bytes).map(Self)
+            }
+        }
+    )+};
 }
+
+id_keys!(DeviceKey, CeremonyId, PaymentId);
 
 impl TableKey for AccountId {
     fn to_bytes(&self) -> Vec<u8> {
@@ -92,7 +99,7 @@ mod tests {
     fn every_name_reads_back_and_none_with_a_byte_more_or_less() {
         reads_back(&());
         reads_back(&u64::MAX);
-        reads_back(&Id([7; 32]));
+        reads_back(&DeviceKey([7; 32]));
         reads_back(&AccountId::from_bytes([7; 16]));
         assert!(u64::from_bytes(&[0; 7]).unwrap_err().contains("7 bytes in place of 8"));
         assert!(<()>::from_bytes(&[0]).unwrap_err().contains("it has a name"));

@@ -1,24 +1,24 @@
 //! Who may enter a pod, and how far.
 
-use autonomy_api::{Access, AccountKind, BeginAccount, EventKind, Id};
-use autonomy_messaging::{AuthSeed, SigningKey};
+use autonomy_api::{Access, AccountKind, BeginAccount, DeviceKey, EventKind};
+use autonomy_messaging::{AuthSeed, SigningKey, provision::SealedBundle};
 use autonomy_node::{Answer, Caller, Command, Effect, Refusal};
 
-use crate::world::World;
+use crate::world::{World, read};
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
 
 fn caller(key: &SigningKey) -> Caller {
-    Caller::Device(Id(key.verifying_key().to_bytes()))
+    Caller::Device(DeviceKey(key.verifying_key().to_bytes()))
 }
 
 #[test]
 fn a_pod_without_an_owner_does_nothing_but_wait_for_one() {
     let mut world = World::new();
     assert_eq!(world.refused(world.device.caller(), Command::Status), Refusal::NotAdmitted);
-    let begin = Command::BeginAccount(BeginAccount { name: "main".into(), kind: AccountKind::TwoOfThree });
+    let begin = Command::BeginAccount(BeginAccount { name: read("main"), kind: AccountKind::TwoOfThree });
     assert_eq!(world.refused(Caller::Owner, begin), Refusal::NotAdopted);
     let bundle = world.bundle(1);
     assert_eq!(world.ask(Caller::Owner, Command::Adopt(bundle)), Ok(Answer::Adopted));
@@ -43,10 +43,11 @@ fn a_bundle_for_another_pod_or_a_damaged_one_is_refused() {
         elsewhere.restart();
         elsewhere.bundle(1)
     };
-    let damaged = foreign.replace('a', "b");
-    for bundle in [damaged.as_str(), "", "autonomy-bundle1xyz"] {
-        let refusal = other.refused(Caller::Owner, Command::Adopt(bundle.to_owned()));
-        assert!(matches!(refusal, Refusal::Invalid { field: "bundle", .. }), "{refusal}");
+    let text = foreign.to_text();
+    let refusal = other.refused(Caller::Owner, Command::Adopt(foreign));
+    assert!(matches!(refusal, Refusal::Invalid { field: "bundle", .. }), "{refusal}");
+    for text in [text.replace('a', "b").as_str(), "", "autonomy-bundle1xyz"] {
+        assert!(SealedBundle::from_text(text).is_err(), "{text}");
     }
 }
 
@@ -74,7 +75,7 @@ fn a_revoked_device_is_shut_out_with_the_very_next_request() {
     let newcomer = world.newcomer(&laptop, Access::Full);
     world.device_asks(Command::AddDevice(newcomer)).unwrap();
     world.told();
-    let id = Id(laptop.verifying_key().to_bytes());
+    let id = DeviceKey(laptop.verifying_key().to_bytes());
     world.device_asks(Command::RevokeDevice(id)).unwrap();
     let admitted = world.effects.iter().rev().find_map(|effect| match effect {
         Effect::Admit { devices, .. } => Some(devices.clone()),
@@ -98,10 +99,10 @@ fn a_spare_descriptor_key_is_handed_out_once_and_burnt_with_its_device() {
     assert_eq!(before.len(), 4);
     let laptop = key(20);
     let mut newcomer = world.newcomer(&laptop, Access::Full);
-    newcomer.descriptor_key = before[0].parse().unwrap();
+    newcomer.descriptor_key = before[0];
     world.device_asks(Command::AddDevice(newcomer)).unwrap();
     assert_eq!(spare(&mut world), before[1..]);
-    world.device_asks(Command::RevokeDevice(Id(laptop.verifying_key().to_bytes()))).unwrap();
+    world.device_asks(Command::RevokeDevice(DeviceKey(laptop.verifying_key().to_bytes()))).unwrap();
     assert_eq!(spare(&mut world), before[1..], "the shut-out device knows this key");
 }
 

@@ -117,7 +117,7 @@ impl Machine {
     }
 
     fn state_of(&mut self, payment: &Payment) -> Option<PaymentState> {
-        match self.look(Command::Payment(payment.id.parse().unwrap())) {
+        match self.look(Command::Payment(payment.id)) {
             Ok(Answer::Payment(payment)) => Some(payment.state),
             _ => None,
         }
@@ -131,8 +131,8 @@ impl Machine {
         let Ok(Answer::Accounts(accounts)) = self.look(Command::Accounts) else { panic!("no accounts") };
         assert_eq!(accounts.accounts.len(), self.accounts.len());
         for account in &accounts.accounts {
-            let Balance { confirmed_sat, unconfirmed_sat, immature_sat, total_sat } = account.balance;
-            assert_eq!(confirmed_sat + unconfirmed_sat + immature_sat, total_sat);
+            let Balance { confirmed, unconfirmed, immature, total } = account.balance;
+            assert_eq!(confirmed + unconfirmed + immature, total);
         }
         self.check_coins();
         self.check_events();

@@ -1,22 +1,21 @@
 //! Contacts and messages, as a device asks for them: each field refused by name, and two pods that never see a network.
 
 use autonomy_api::{
-    Access, AddRelay, Contact, ContactState, EventKind, Id, Invite, MessageKind, MessageState, SetProfile,
-    UpdateContact, place,
+    Access, AddRelay, Contact, ContactId, ContactState, EventKind, Hex, Invite, MessageKind, MessageState,
+    SetProfile, UpdateContact, place,
 };
 use autonomy_messaging::{
-    self as messaging, AuthSeed, CHUNK_LEN, FileContent, Name, PublicKey, SigningKey,
+    AuthSeed, CHUNK_LEN, FileContent, Name, PublicKey, SigningKey,
     messenger::{self, Command as Mail},
     payload::{FileName, Text},
     place::{Capability, Place},
 };
 use autonomy_node::{Answer, Caller, Command, Effect, Input, Refusal};
-use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
 use crate::world::World;
 
-pub(crate) const NOBODY: Id<16> = Id([0; 16]);
+pub(crate) const NOBODY: ContactId = ContactId([0; 16]);
 
 /// Another person's pod.
 pub(crate) fn other() -> World {
@@ -54,21 +53,21 @@ pub(crate) fn only_contact(world: &mut World) -> Contact {
 
 /// Redeems an invite of Alice's.
 pub(crate) fn accept(invite: &Invite) -> Mail {
-    let invite = Box::new(messaging::invite::Invite::from_text(&invite.text).unwrap());
+    let invite = Box::new(invite.text.clone());
     Mail::Accept { invite, name: Some(Name::new("Alice").unwrap()) }
 }
 
-pub(crate) fn text_to(contact: Id<16>, text: &str) -> Mail {
-    Mail::Send { contact: contact.into(), text: Text::new(text).unwrap() }
+pub(crate) fn text_to(contact: ContactId, text: &str) -> Mail {
+    Mail::Send { contact, text: Text::new(text).unwrap() }
 }
 
 /// The newest of what was said.
-pub(crate) fn newest(contact: Id<16>) -> Mail {
-    Mail::Messages { contact: contact.into(), before: None, limit: 50 }
+pub(crate) fn newest(contact: ContactId) -> Mail {
+    Mail::Messages { contact, before: None, limit: 50 }
 }
 
-pub(crate) fn id(contact: &Contact) -> Id<16> {
-    contact.id.parse().unwrap()
+pub(crate) fn id(contact: &Contact) -> ContactId {
+    contact.id
 }
 
 /// The other rules are those of the requests' types, which cannot be built with a field that breaks one.
@@ -80,7 +79,7 @@ fn what_breaks_a_rule_is_refused_by_the_name_of_its_field() {
         ("name", Command::SetProfile(SetProfile::default())),
         ("valid_for", invite(0)),
         ("valid_for", invite(31 * 86_400)),
-        ("name", Command::UpdateContact(NOBODY.into(), UpdateContact::default())),
+        ("name", Command::UpdateContact(NOBODY, UpdateContact::default())),
     ] {
         let refusal = world.refused(world.device.caller(), command.clone());
         let named = matches!(&refusal, Refusal::Invalid { field: found, .. } if *found == field);
@@ -91,7 +90,7 @@ fn what_breaks_a_rule_is_refused_by_the_name_of_its_field() {
 #[test]
 fn what_is_not_there_is_named() {
     let mut world = World::adopted();
-    let nobody = NOBODY.into();
+    let nobody = NOBODY;
     let update = UpdateContact { blocked: Some(true), ..UpdateContact::default() };
     for command in [
         Command::Mail(Mail::Contact(nobody)),
@@ -117,7 +116,7 @@ fn what_is_not_there_is_named() {
 
 #[test]
 fn who_becomes_a_contact_is_decided_with_full_access() {
-    let nobody = NOBODY.into();
+    let nobody = NOBODY;
     for (needed, command) in [
         (Access::Limited, Command::Mail(Mail::Contacts)),
         (Access::Limited, Command::Mail(text_to(NOBODY, "hello"))),
@@ -154,7 +153,7 @@ fn nothing_private_is_printed_for_debugging() {
     let token = "5e".repeat(32);
     let relay = AddRelay { place: relay(), name: None, token: Some(Capability::from_bytes([0x5e; 32])) };
     let printed = format!("{invite:?} {said:?} {relay:?}");
-    for secret in [&*invite.text, "noon", token.as_str()] {
+    for secret in [&*invite.text.to_text(), "noon", token.as_str()] {
         assert!(!printed.contains(secret), "{printed}");
     }
 }
@@ -227,9 +226,9 @@ fn two_people_become_contacts_and_their_words_arrive_and_are_told_as_delivered()
     let (mut alice, mut bob) = contacts();
     let (of_alice, of_bob) = (only_contact(&mut alice), only_contact(&mut bob));
     assert_eq!((of_alice.state, of_bob.state), (ContactState::Active, ContactState::Active));
-    assert_eq!(of_bob.name, "Alice");
+    assert_eq!(of_bob.name.as_str(), "Alice");
     let number = |world: &mut World, of: &Contact| {
-        let asked = world.device_asks(Command::Safety(id(of).into())).unwrap();
+        let asked = world.device_asks(Command::Safety(id(of))).unwrap();
         let Answer::Safety(safety) = asked else { panic!("no number") };
         safety.digits
     };
@@ -240,10 +239,10 @@ fn two_people_become_contacts_and_their_words_arrive_and_are_told_as_delivered()
     settle(&mut alice, &mut bob);
     let Answer::Messages(there) = asks(&mut bob, newest(id(&of_bob))) else { panic!() };
     let [message] = there.messages.as_slice() else { panic!("{there:?}") };
-    assert_eq!(message.text.as_deref(), Some("hello\nBob"));
+    assert_eq!(message.text.as_ref().map(Text::as_str), Some("hello\nBob"));
     assert_eq!((message.kind, message.state), (MessageKind::Text, MessageState::Received));
     assert_eq!(only_contact(&mut bob).unread, 1);
-    asks(&mut bob, Mail::MarkRead { contact: id(&of_bob).into(), up_to: message.number });
+    asks(&mut bob, Mail::MarkRead { contact: id(&of_bob), up_to: message.number });
     assert_eq!(only_contact(&mut bob).unread, 0);
 
     let Answer::Messages(here) = asks(&mut alice, newest(id(&of_alice))) else { panic!() };
@@ -251,10 +250,10 @@ fn two_people_become_contacts_and_their_words_arrive_and_are_told_as_delivered()
     assert_eq!(sent.state, MessageState::Delivered);
     let Answer::Events(events) = alice.device_asks(Command::Events { after: 0 }).unwrap() else { panic!() };
     let kinds: Vec<&EventKind> = events.iter().map(|event| &event.kind).collect();
-    let contact = of_alice.id.clone();
+    let contact = of_alice.id;
     for wanted in [
-        EventKind::ContactAsked { contact: contact.clone() },
-        EventKind::ContactConnected { contact: contact.clone() },
+        EventKind::ContactAsked { contact },
+        EventKind::ContactConnected { contact },
         EventKind::MessageDelivered { contact, number: queued.number },
     ] {
         assert!(kinds.contains(&&wanted), "{wanted:?} in {kinds:?}");
@@ -269,21 +268,21 @@ fn a_file_goes_in_pieces_and_is_read_out_as_it_was() {
     let sha256: [u8; 32] = Sha256::digest(&content).into();
     let told = FileContent { size: content.len() as u64, sha256 };
     let name = FileName::new("photo.jpg").unwrap();
-    let offer = Mail::OfferFile { contact: to.into(), name, content: told };
+    let offer = Mail::OfferFile { contact: to, name, content: told };
     let Answer::File(file) = asks(&mut alice, offer) else { panic!() };
-    let transfer = file.id.parse::<Id<16>>().unwrap().into();
+    let transfer = file.id;
     for (first, piece) in [(0, &content[..CHUNK_LEN as usize]), (1, &content[CHUNK_LEN as usize..])] {
-        let (contact, bytes) = (to.into(), piece.to_vec().into());
+        let (contact, bytes) = (to, piece.to_vec().into());
         asks(&mut alice, Mail::LoadFile { contact, transfer, first, bytes });
     }
     settle(&mut alice, &mut bob);
-    let Answer::Files(files) = asks(&mut bob, Mail::Files(from.into())) else { panic!() };
+    let Answer::Files(files) = asks(&mut bob, Mail::Files(from)) else { panic!() };
     let [there] = files.files.as_slice() else { panic!("{files:?}") };
     assert_eq!(
-        (there.name.as_str(), there.done, &*there.sha256),
-        ("photo.jpg", content.len() as u64, HEXLOWER.encode(&sha256).as_str())
+        (there.name.as_str(), there.done, there.sha256),
+        ("photo.jpg", content.len() as u64, Hex(sha256))
     );
-    let read = Mail::ReadFile { contact: from.into(), transfer, first: 0, count: 40 };
+    let read = Mail::ReadFile { contact: from, transfer, first: 0, count: 40 };
     let Answer::Bytes(bytes) = asks(&mut bob, read) else { panic!() };
     assert!(bytes.as_slice() == content, "not what was sent");
 }
@@ -318,6 +317,7 @@ fn a_pod_changes_its_keys_and_its_contacts_follow() {
     assert_eq!(asked(&mut bob, "to the new keys"), [drawn]);
     settle(&mut alice, &mut bob);
     let Answer::Messages(there) = asks(&mut alice, newest(from)) else { panic!() };
-    let texts: Vec<_> = there.messages.iter().filter_map(|message| message.text.as_deref()).collect();
+    let texts: Vec<_> =
+        there.messages.iter().filter_map(|message| message.text.as_ref()).map(Text::as_str).collect();
     assert_eq!(texts, ["to the old keys", "to the new keys"]);
 }

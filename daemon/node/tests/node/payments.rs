@@ -1,12 +1,14 @@
 //! Payments: who must agree, what is remembered before a signature leaves, and what a crash may not lose.
 
-use autonomy_api::{ApprovePayment, EventKind, Id, NewPayment, PaymentState, Recipient};
+use autonomy_api::{ApprovePayment, DeviceKey, EventKind, NewPayment, PaymentState, PsbtBytes};
 use autonomy_messaging::{Access, SigningKey};
 use autonomy_node::{Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effect, Input, Refusal};
-use autonomy_wallet::bitcoin::{OutPoint, Psbt, ScriptBuf};
-use data_encoding::BASE64;
+use autonomy_wallet::{
+    bitcoin::{Amount, FeeRate, OutPoint, Psbt, ScriptBuf},
+    rate,
+};
 
-use crate::world::{OUTSIDE, World, spend};
+use crate::world::{OUTSIDE, RATE, World, pays, spend};
 
 #[test]
 fn a_payment_goes_from_draft_to_confirmed() {
@@ -21,7 +23,7 @@ fn a_payment_goes_from_draft_to_confirmed() {
     assert_eq!(self::epoch(&mut world), epoch + 1, "a debit is counted");
     let sent = world.sent();
     assert_eq!(sent.len(), 1);
-    assert_eq!(sent[0].compute_txid().to_string(), payment.txid);
+    assert_eq!(sent[0].compute_txid(), payment.txid);
     assert!(sent[0].input.iter().all(|input| !input.witness.is_empty()));
 
     world.give(Input::Broadcast(sent[0].compute_txid(), BroadcastOutcome::Accepted));
@@ -29,7 +31,7 @@ fn a_payment_goes_from_draft_to_confirmed() {
     world.mine(sent);
     let done = world.payment(&payment);
     assert_eq!((done.state, done.confirmations), (PaymentState::Confirmed, 1));
-    assert_eq!(world.balance(&account).confirmed_sat, 1_000_000 - 250_000 - done.fee_sat);
+    assert_eq!(world.balance(&account).confirmed, Amount::from_sat(750_000) - done.fee);
 }
 
 #[test]
@@ -59,13 +61,13 @@ fn a_payment_that_the_network_refuses_fails_and_frees_its_coins() {
     let payment = world.draft(&account, 250_000).unwrap();
     let psbt = world.sign(&account, &payment);
     world.approve(&payment, psbt).unwrap();
-    let txid = payment.txid.parse().unwrap();
+    let txid = payment.txid;
     world.now += 1;
     world.give(Input::Broadcast(txid, BroadcastOutcome::Invalid("dust".into())));
     let failed = world.payment(&payment);
     assert_eq!(failed.state, PaymentState::Failed);
     assert!(failed.detail.unwrap().contains("dust"));
-    assert_eq!(world.balance(&account).total_sat, 1_000_000);
+    assert_eq!(world.balance(&account).total.to_sat(), 1_000_000);
     world.effects.clear();
     world.restart();
     assert!(world.sent().is_empty());
@@ -78,9 +80,7 @@ fn drafts_hold_their_coins_until_they_are_given_up_or_too_old() {
     let account = world.funded(1_000_000);
     let first = world.draft(&account, 250_000).unwrap();
     assert!(matches!(world.draft(&account, 250_000), Err(Refusal::Funds(_))));
-    let Answer::Payment(cancelled) =
-        world.device_asks(Command::CancelPayment(first.id.parse().unwrap())).unwrap()
-    else {
+    let Answer::Payment(cancelled) = world.device_asks(Command::CancelPayment(first.id)).unwrap() else {
         panic!()
     };
     assert_eq!(cancelled.state, PaymentState::Cancelled);
@@ -88,7 +88,7 @@ fn drafts_hold_their_coins_until_they_are_given_up_or_too_old() {
     world.now += 86_401;
     world.give(Input::Wake);
     assert!(matches!(
-        world.refused(world.device.caller(), Command::Payment(second.id.parse().unwrap())),
+        world.refused(world.device.caller(), Command::Payment(second.id)),
         Refusal::Unknown { .. }
     ));
     assert!(world.draft(&account, 250_000).is_ok());
@@ -101,7 +101,7 @@ fn a_signed_payment_cannot_be_taken_back_or_signed_twice() {
     let payment = world.draft(&account, 250_000).unwrap();
     let psbt = world.sign(&account, &payment);
     world.approve(&payment, psbt.clone()).unwrap();
-    let id = payment.id.parse().unwrap();
+    let id = payment.id;
     assert!(matches!(world.refused(world.device.caller(), Command::CancelPayment(id)), Refusal::Conflict(_)));
     let again = Command::ApprovePayment(id, ApprovePayment { psbt, state_epoch: 0 });
     assert!(matches!(world.refused(world.device.caller(), again), Refusal::Conflict(_)));
@@ -114,14 +114,13 @@ fn a_hostile_device_gets_no_signature() {
     let payment = world.draft(&account, 250_000).unwrap();
     let honest = world.sign(&account, &payment);
     let tampered = |change: &dyn Fn(&mut Psbt)| {
-        let mut psbt = Psbt::deserialize(&BASE64.decode(honest.as_bytes()).unwrap()).unwrap();
+        let mut psbt = Psbt::deserialize(&honest).unwrap();
         change(&mut psbt);
-        BASE64.encode(&psbt.serialize())
+        psbt.serialize()
     };
     let swapped_output =
         tampered(&|psbt| psbt.unsigned_tx.output[0].script_pubkey = ScriptBuf::new_op_return([1; 4]));
-    let changed_amount =
-        tampered(&|psbt| psbt.unsigned_tx.output[0].value += autonomy_wallet::bitcoin::Amount::ONE_SAT);
+    let changed_amount = tampered(&|psbt| psbt.unsigned_tx.output[0].value += Amount::ONE_SAT);
     let unsigned = tampered(&|psbt| psbt.inputs[0].partial_sigs.clear());
     let other_sighash = tampered(&|psbt| {
         for signature in psbt.inputs[0].partial_sigs.values_mut() {
@@ -134,13 +133,20 @@ fn a_hostile_device_gets_no_signature() {
         assert_ne!(key, other);
         psbt.inputs[0].partial_sigs.insert(other, signature);
     });
-    let truncated = BASE64.encode(&BASE64.decode(honest.as_bytes()).unwrap()[..100]);
-    let huge = BASE64.encode(&vec![0; 4_000_003]);
-    for psbt in
-        [swapped_output, changed_amount, unsigned, other_sighash, foreign_key, truncated, huge, "?".into()]
-    {
+    let truncated = honest[..100].to_vec();
+    for psbt in [
+        swapped_output,
+        changed_amount,
+        unsigned,
+        other_sighash,
+        foreign_key,
+        truncated,
+        vec![],
+        vec![0; 4_000_000],
+    ] {
+        let psbt = PsbtBytes::new(psbt).unwrap();
         let body = ApprovePayment { psbt, state_epoch: 0 };
-        let command = Command::ApprovePayment(payment.id.parse().unwrap(), body);
+        let command = Command::ApprovePayment(payment.id, body);
         let refusal = world.refused(world.device.caller(), command);
         assert!(matches!(refusal, Refusal::Unsafe(_)), "{refusal}");
     }
@@ -155,7 +161,7 @@ fn a_pod_from_an_old_backup_signs_nothing() {
     let psbt = world.sign(&account, &payment);
     let own = epoch(&mut world);
     let body = ApprovePayment { psbt, state_epoch: own + 1 };
-    let command = Command::ApprovePayment(payment.id.parse().unwrap(), body);
+    let command = Command::ApprovePayment(payment.id, body);
     assert_eq!(world.refused(world.device.caller(), command.clone()), Refusal::Behind { seen: own + 1, own });
     assert!(matches!(world.refused(Caller::Owner, Command::Reconcile { seen: own }), Refusal::Conflict(_)));
     world.refused(Caller::Owner, Command::Reconcile { seen: u64::MAX });
@@ -167,26 +173,22 @@ fn a_pod_from_an_old_backup_signs_nothing() {
 fn what_cannot_be_paid_is_refused_by_field() {
     let mut world = World::adopted();
     let account = world.funded(1_000_000);
-    let id = account.id.parse().unwrap();
-    let pay = |recipients: Vec<(&str, u64)>, fee_rate: f64| NewPayment {
-        recipients: recipients
-            .into_iter()
-            .map(|(to, sat)| Recipient { address: to.into(), amount_sat: sat })
-            .collect(),
+    let id = account.id;
+    let pay = |recipients: Vec<(&str, u64)>, fee_rate: FeeRate| NewPayment {
+        recipients: recipients.into_iter().map(|(to, sat)| pays(to, sat)).collect(),
         fee_rate: Some(fee_rate),
         note: None,
     };
     let mainnet = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
     let bad = [
-        (pay(vec![], 2.0), "recipients"),
-        (pay(vec![(mainnet, 10_000)], 2.0), "recipients"),
-        (pay(vec![("nonsense", 10_000)], 2.0), "recipients"),
-        (pay(vec![(OUTSIDE, 1)], 2.0), "recipients"),
-        (pay(vec![(OUTSIDE, u64::MAX), (OUTSIDE, 10_000)], 2.0), "recipients"),
-        (pay(vec![(OUTSIDE, 10_000); 101], 2.0), "recipients"),
-        (pay(vec![(OUTSIDE, 10_000)], 0.1), "fee_rate"),
-        (pay(vec![(OUTSIDE, 10_000)], f64::NAN), "fee_rate"),
-        (pay(vec![(OUTSIDE, 10_000)], -1.0), "fee_rate"),
+        (pay(vec![], RATE), "recipients"),
+        (pay(vec![(mainnet, 10_000)], RATE), "recipients"),
+        (pay(vec![(OUTSIDE, 1)], RATE), "recipients"),
+        (pay(vec![(OUTSIDE, u64::MAX), (OUTSIDE, 10_000)], RATE), "recipients"),
+        (pay(vec![(OUTSIDE, 10_000); 101], RATE), "recipients"),
+        (pay(vec![(OUTSIDE, 10_000)], FeeRate::ZERO), "fee_rate"),
+        (pay(vec![(OUTSIDE, 10_000)], FeeRate::from_sat_per_kwu(25)), "fee_rate"),
+        (pay(vec![(OUTSIDE, 10_000)], FeeRate::MAX), "fee_rate"),
     ];
     for (body, field) in bad {
         let refusal = world.refused(world.device.caller(), Command::NewPayment(id, body));
@@ -195,9 +197,9 @@ fn what_cannot_be_paid_is_refused_by_field() {
             "{field}: {refusal}"
         );
     }
-    let too_dear = Command::NewPayment(id, pay(vec![(OUTSIDE, 10_000)], 5_000.0));
+    let too_dear = Command::NewPayment(id, pay(vec![(OUTSIDE, 10_000)], rate::sat_per_vb(5_000)));
     assert!(matches!(world.ask(world.device.caller(), too_dear), Err(Refusal::Unsafe(_))));
-    let too_much = Command::NewPayment(id, pay(vec![(OUTSIDE, 2_000_000)], 2.0));
+    let too_much = Command::NewPayment(id, pay(vec![(OUTSIDE, 2_000_000)], RATE));
     assert!(matches!(world.ask(world.device.caller(), too_much), Err(Refusal::Funds(_))));
 }
 
@@ -255,8 +257,12 @@ fn a_payment_that_the_mempool_lets_go_keeps_its_coins_and_is_sent_again() {
     world.give(Input::Chain(ChainEvent::Mempool { seen: vec![], evicted: vec![txid] }));
     assert_eq!(world.payment(&payment).state, PaymentState::Signed);
     assert!(world.sent().iter().any(|again| *again == sent[0]));
-    let change = world.balance(&account).total_sat;
-    assert_eq!(change, 1_000_000 - 250_000 - payment.fee_sat, "the coin is spent as far as we are concerned");
+    let change = world.balance(&account).total;
+    assert_eq!(
+        change,
+        Amount::from_sat(750_000) - payment.fee,
+        "the coin is spent as far as we are concerned"
+    );
 
     let full = BroadcastOutcome::Waits("mempool min fee not met".into());
     world.give(Input::Broadcast(txid, full));
@@ -299,15 +305,11 @@ fn a_device_with_limited_access_cannot_tie_up_or_cancel_the_owners_drafts() {
     let laptop = SigningKey::from_bytes(&[20; 32]);
     let newcomer = world.newcomer(&laptop, Access::Limited);
     world.device_asks(Command::AddDevice(newcomer)).unwrap();
-    let caller = Caller::Device(Id(laptop.verifying_key().to_bytes()));
-    let cancel = Command::CancelPayment(owners.id.parse().unwrap());
+    let caller = Caller::Device(DeviceKey(laptop.verifying_key().to_bytes()));
+    let cancel = Command::CancelPayment(owners.id);
     assert!(matches!(world.refused(caller, cancel), Refusal::AccessTooLow { .. }));
-    let body = NewPayment {
-        recipients: vec![Recipient { address: OUTSIDE.into(), amount_sat: 10_000 }],
-        fee_rate: Some(2.0),
-        note: None,
-    };
-    let draft = Command::NewPayment(account.id.parse().unwrap(), body);
+    let body = NewPayment { recipients: vec![pays(OUTSIDE, 10_000)], fee_rate: Some(RATE), note: None };
+    let draft = Command::NewPayment(account.id, body);
     for _ in 0..4 {
         world.ask(caller, draft.clone()).unwrap();
     }
@@ -328,12 +330,10 @@ fn every_draft_that_is_given_up_is_told_as_such_however_many_there_were() {
     let account = world.funded(1_000_000);
     for _ in 0..40 {
         let payment = world.draft(&account, 10_000).unwrap();
-        let cancelled = world.device_asks(Command::CancelPayment(payment.id.parse().unwrap()));
+        let cancelled = world.device_asks(Command::CancelPayment(payment.id));
         let Ok(Answer::Payment(cancelled)) = cancelled else { panic!("{cancelled:?}") };
         assert_eq!(cancelled.state, PaymentState::Cancelled);
     }
-    let Ok(Answer::Payments(list)) = world.device_asks(Command::Payments(account.id.parse().unwrap())) else {
-        panic!()
-    };
+    let Ok(Answer::Payments(list)) = world.device_asks(Command::Payments(account.id)) else { panic!() };
     assert_eq!(list.payments.len(), 16, "the last ones");
 }

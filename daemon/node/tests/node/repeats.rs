@@ -3,10 +3,10 @@
 use autonomy_api::{AccountKind, BeginAccount};
 use autonomy_node::{Answer, Caller, Command, Input, Refusal};
 
-use crate::world::World;
+use crate::world::{World, read};
 
 fn begin(name: &str) -> Command {
-    Command::BeginAccount(BeginAccount { name: name.into(), kind: AccountKind::TwoOfThree })
+    Command::BeginAccount(BeginAccount { name: read(name), kind: AccountKind::TwoOfThree })
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn answers_are_kept_for_a_day_and_bounded_for_each_caller() {
     let mut world = World::adopted();
     let account = world.account();
     let caller = world.device.caller();
-    let address = Command::NewAddress(account.id.parse().unwrap());
+    let address = Command::NewAddress(account.id);
     let first = world.ask_with_key(caller, Some("day"), address.clone()).unwrap();
     world.now += 86_402;
     world.give(Input::Wake);

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use autonomy_api::{
-    Account, AccountKind, AccountOffer, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, Event,
-    EventKind, Id, NewPayment, Payment, Recipient,
+    Account, AccountKind, AccountOffer, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, DeviceKey,
+    Event, EventKind, Hex, NewPayment, Payment, PsbtBytes, Recipient, Written,
 };
 use autonomy_messaging::{
     Access, AuthSeed, CertificateRole, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
-    provision::{Bundle, BundleTerms},
+    provision::{Bundle, BundleTerms, SealedBundle},
 };
 use autonomy_node::{
     Answer, Caller, ChainEvent, ChainPoint, Command, Effect, IdempotencyKey, Identity, Input, Node, Refusal,
@@ -17,10 +17,12 @@ use autonomy_node::{
 use autonomy_wallet::{
     account::AccountMap,
     bitcoin::{
-        Amount, Block, BlockHash, CompactTarget, Network, OutPoint, ScriptBuf, Sequence, Transaction, TxIn,
-        TxMerkleNode, TxOut, Txid, Witness, absolute, block, hashes::Hash as _, transaction,
+        Address, Amount, Block, BlockHash, CompactTarget, FeeRate, Network, OutPoint, ScriptBuf, Sequence,
+        Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness, absolute, address::NetworkUnchecked, block,
+        hashes::Hash as _, transaction,
     },
     keys::Seed,
+    rate,
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 use sha2::{Digest as _, Sha256};
@@ -54,7 +56,7 @@ pub(crate) struct Device {
 
 impl Device {
     pub(crate) fn caller(&self) -> Caller {
-        Caller::Device(Id(self.key.verifying_key().to_bytes()))
+        Caller::Device(DeviceKey(self.key.verifying_key().to_bytes()))
     }
 }
 
@@ -106,7 +108,7 @@ impl World {
     }
 
     /// The bundle of this world's device, at an epoch.
-    pub(crate) fn bundle(&mut self, epoch: u64) -> String {
+    pub(crate) fn bundle(&mut self, epoch: u64) -> SealedBundle {
         let terms = BundleTerms {
             pod_name: Name::new("home").unwrap(),
             device_key: PublicKey::from(&self.device.key),
@@ -117,7 +119,7 @@ impl World {
         };
         let request = self.node.pod_request();
         let bundle = Bundle::new(&self.device.auth, &request, terms);
-        bundle.seal(&self.device.auth, &request, &mut self.rng).to_text()
+        bundle.seal(&self.device.auth, &request, &mut self.rng)
     }
 
     /// What a further device needs to be let in.
@@ -128,7 +130,7 @@ impl World {
         AddDevice {
             certificate: certificate.into(),
             name: Name::new("laptop").unwrap(),
-            descriptor_key: Id(*DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
+            descriptor_key: Hex(*DescriptorSecret::from_bytes(&[8; 32]).public().as_bytes()),
         }
     }
 
@@ -279,10 +281,9 @@ impl World {
     }
 
     /// Somebody pays `sat` to `address`; not in a block yet.
-    pub(crate) fn paid_in(&mut self, address: &str, sat: u64) -> Transaction {
+    pub(crate) fn paid_in(&mut self, address: &AnyAddress, sat: u64) -> Transaction {
         self.salt += 1;
-        let script =
-            address.parse::<autonomy_wallet::bitcoin::Address<_>>().unwrap().assume_checked().script_pubkey();
+        let script = address.assume_checked_ref().script_pubkey();
         let from = OutPoint { txid: Txid::from_byte_array([self.salt as u8; 32]), vout: self.salt };
         let transaction = spend(from, script, sat);
         self.seen(vec![transaction.clone()]);
@@ -301,15 +302,15 @@ impl World {
     pub(crate) fn account(&mut self) -> Account {
         let offer = self.offer("main");
         let (body, _) = self.complete(&offer);
-        let ceremony = offer.ceremony.parse().unwrap();
-        match self.device_asks(Command::CompleteAccount(ceremony, body)).unwrap() {
+        let ceremony = offer.ceremony;
+        match self.device_asks(Command::CompleteAccount(ceremony, Box::new(body))).unwrap() {
             Answer::Account(account) => account,
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) fn offer(&mut self, name: &str) -> AccountOffer {
-        let body = BeginAccount { name: name.into(), kind: AccountKind::TwoOfThree };
+        let body = BeginAccount { name: read(name), kind: AccountKind::TwoOfThree };
         match self.device_asks(Command::BeginAccount(body)).unwrap() {
             Answer::Offer(offer) => offer,
             other => panic!("{other:?}"),
@@ -331,48 +332,63 @@ impl World {
         account
     }
 
-    pub(crate) fn receive(&mut self, account: &Account) -> String {
-        match self.device_asks(Command::NewAddress(account.id.parse().unwrap())).unwrap() {
+    pub(crate) fn receive(&mut self, account: &Account) -> AnyAddress {
+        match self.device_asks(Command::NewAddress(account.id)).unwrap() {
             Answer::Address(address) => address.address,
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) fn draft(&mut self, account: &Account, sat: u64) -> Result<Payment, Refusal> {
-        let recipients = vec![Recipient { address: OUTSIDE.into(), amount_sat: sat }];
-        let body = NewPayment { recipients, fee_rate: Some(2.0), note: Some("rent".into()) };
-        match self.device_asks(Command::NewPayment(account.id.parse().unwrap(), body))? {
+        let recipients = vec![pays(OUTSIDE, sat)];
+        let body = NewPayment { recipients, fee_rate: Some(RATE), note: Some(read("rent")) };
+        match self.device_asks(Command::NewPayment(account.id, body))? {
             Answer::Payment(payment) => Ok(payment),
             other => panic!("{other:?}"),
         }
     }
 
     /// The draft with P's signatures, as an honest device makes it.
-    pub(crate) fn sign(&self, account: &Account, payment: &Payment) -> String {
+    pub(crate) fn sign(&self, account: &Account, payment: &Payment) -> PsbtBytes {
         cosigner::sign(&self.device.payer, account, payment)
     }
 
-    pub(crate) fn approve(&mut self, payment: &Payment, psbt: String) -> Result<Payment, Refusal> {
+    pub(crate) fn approve(&mut self, payment: &Payment, psbt: PsbtBytes) -> Result<Payment, Refusal> {
         let body = ApprovePayment { psbt, state_epoch: 0 };
-        match self.device_asks(Command::ApprovePayment(payment.id.parse().unwrap(), body))? {
+        match self.device_asks(Command::ApprovePayment(payment.id, body))? {
             Answer::Payment(payment) => Ok(payment),
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) fn balance(&mut self, account: &Account) -> autonomy_api::Balance {
-        match self.device_asks(Command::Account(account.id.parse().unwrap())).unwrap() {
+        match self.device_asks(Command::Account(account.id)).unwrap() {
             Answer::Account(account) => account.balance,
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) fn payment(&mut self, payment: &Payment) -> Payment {
-        match self.device_asks(Command::Payment(payment.id.parse().unwrap())).unwrap() {
+        match self.device_asks(Command::Payment(payment.id)).unwrap() {
             Answer::Payment(payment) => payment,
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// An address of a network that is not checked yet.
+pub(crate) type AnyAddress = Address<NetworkUnchecked>;
+
+/// What these payments offer: 2 satoshi a virtual byte.
+pub(crate) const RATE: FeeRate = rate::sat_per_vb(2);
+
+/// A text that keeps the rule of its type.
+pub(crate) fn read<T: Written>(text: &str) -> T {
+    T::read(text).unwrap_or_else(|rule| panic!("{text}: {rule}"))
+}
+
+pub(crate) fn pays(to: &str, sat: u64) -> Recipient {
+    Recipient { address: read(to), amount: Amount::from_sat(sat) }
 }
 
 /// A transaction without signatures that pays `sat` to `script` from a coin.

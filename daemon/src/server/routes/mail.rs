@@ -7,9 +7,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Answered, ApiError, ApiState, answered, ask, ask_mail, unexpected};
 use crate::server::extract::{IdempotencyKey, Json, PathId, Query, at_most};
 use autonomy_api::{
-    AddRelay, Id, MailStatus, MarkRead, Messages, NewMessage, Problem, Profile, QueuedMessage, Relays,
+    AddRelay, ContactId, MailStatus, MarkRead, Messages, NewMessage, Problem, Profile, QueuedMessage, Relays,
     SetProfile,
     place::{parse, short_name},
+    schema,
 };
 use autonomy_messaging::{messenger::Command as Mail, place::Place};
 use autonomy_node::{Answer, Caller, Command, Refusal};
@@ -28,6 +29,8 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 }
 
 /// How messages flow.
+///
+/// Needs limited access. The counts of refused frames begin anew with each start of the pod.
 #[utoipa::path(get, path = "/v1/mail", tag = "messages",
     responses((status = 200, body = MailStatus), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::server) async fn mail(State(state): State<ApiState>, caller: Caller) -> Answered<MailStatus> {
@@ -35,6 +38,8 @@ pub(in crate::server) async fn mail(State(state): State<ApiState>, caller: Calle
 }
 
 /// How the owner is called on the cards that contacts get, and how they reach the pod.
+///
+/// Needs limited access. Contacts see the name on the card that they hold.
 #[utoipa::path(get, path = "/v1/profile", tag = "contacts",
     responses((status = 200, body = Profile), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::server) async fn profile(State(state): State<ApiState>, caller: Caller) -> Answered<Profile> {
@@ -42,6 +47,8 @@ pub(in crate::server) async fn profile(State(state): State<ApiState>, caller: Ca
 }
 
 /// Changes either; contacts get a new card.
+///
+/// Needs full access. What is absent or `null` stays as it is. `conflict` where `relays` is chosen and there is no relay.
 #[utoipa::path(put, path = "/v1/profile", tag = "contacts", request_body = SetProfile,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Profile), (status = 409, body = Problem), (status = 422, body = Problem)))]
@@ -63,55 +70,65 @@ pub(in crate::server) struct MessagesQuery {
 }
 
 /// What was said with a contact, newest last.
+///
+/// Needs limited access. At most `limit` messages before the number `before`, the newest where it is absent; numbers grow,
+/// and some are left out.
 #[utoipa::path(get, path = "/v1/contacts/{id}/messages", tag = "messages",
-    params(("id" = String, Path),
+    params(("id" = schema::ContactId, Path),
            ("before" = Option<u64>, Query, description = "Only messages before this number; the newest where absent"),
            ("limit" = Option<u32>, Query, description = "1 to 200, 50 where absent")),
     responses((status = 200, body = Messages), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(in crate::server) async fn messages(
     State(state): State<ApiState>,
     caller: Caller,
-    PathId(contact): PathId<Id<16>>,
+    PathId(contact): PathId<ContactId>,
     Query(query): Query<MessagesQuery>,
 ) -> Answered<Messages> {
     let limit = at_most("limit", query.limit, USUAL_PAGE, MAX_PAGE)?;
-    let command = Mail::Messages { contact: contact.into(), before: query.before, limit };
+    let command = Mail::Messages { contact, before: query.before, limit };
     answered!(ask_mail(&state, caller, None, command).await?, Messages)
 }
 
 /// Says something to a contact. It will be delivered, or reported as expired after 21 days.
+///
+/// Needs limited access. The answer comes once the message cannot be lost. `conflict` where messages do not go to this
+/// contact yet, `full` where too many wait for them.
 #[utoipa::path(post, path = "/v1/contacts/{id}/messages", tag = "messages", request_body = NewMessage,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::ContactId, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = QueuedMessage), (status = 404, body = Problem), (status = 409, body = Problem),
               (status = 422, body = Problem)))]
 pub(in crate::server) async fn new_message(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    PathId(contact): PathId<Id<16>>,
+    PathId(contact): PathId<ContactId>,
     Json(body, bytes): Json<NewMessage>,
 ) -> Answered<QueuedMessage> {
-    let command = Mail::Send { contact: contact.into(), text: body.text };
+    let command = Mail::Send { contact, text: body.text };
     answered!(ask_mail(&state, caller, Some(key.of(&bytes)), command).await?, Queued)
 }
 
 /// All up to a message was read. Only this pod knows.
+///
+/// Needs limited access. Contacts do not hear of it.
 #[utoipa::path(post, path = "/v1/contacts/{id}/read", tag = "messages", request_body = MarkRead,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::ContactId, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 204), (status = 404, body = Problem)))]
 pub(in crate::server) async fn mark_read(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
-    PathId(contact): PathId<Id<16>>,
+    PathId(contact): PathId<ContactId>,
     Json(body, bytes): Json<MarkRead>,
 ) -> Result<StatusCode, ApiError> {
-    let command = Mail::MarkRead { contact: contact.into(), up_to: body.up_to };
+    let command = Mail::MarkRead { contact, up_to: body.up_to };
     ask_mail(&state, caller, Some(key.of(&bytes)), command).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// All relays.
+///
+/// Needs limited access. At most 16, with what is wrong where something is.
 #[utoipa::path(get, path = "/v1/relays", tag = "relays",
     responses((status = 200, body = Relays), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::server) async fn relays(State(state): State<ApiState>, caller: Caller) -> Answered<Relays> {
@@ -119,6 +136,9 @@ pub(in crate::server) async fn relays(State(state): State<ApiState>, caller: Cal
 }
 
 /// Keeps queues at a relay too. The first three are in use, the others are spare.
+///
+/// Needs full access. Gives all relays. A place that was added before gets the new name and token, and one that was
+/// found to keep frames to itself is used again. `full` where there are 16.
 #[utoipa::path(post, path = "/v1/relays", tag = "relays", request_body = AddRelay,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Relays), (status = 409, body = Problem), (status = 422, body = Problem)))]
@@ -141,8 +161,11 @@ pub(in crate::server) struct RelayQuery {
 }
 
 /// Keeps no queues at a relay any more.
+///
+/// Needs full access. Gives the relays that stay. `conflict` where contacts reach the pod through relays only and no
+/// other one is of use.
 #[utoipa::path(delete, path = "/v1/relays", tag = "relays",
-    params(("place" = String, Query, description = "The relay's place"), ("Idempotency-Key" = String, Header)),
+    params(("place" = schema::Place, Query, description = "The relay's place"), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Relays), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(in crate::server) async fn remove_relay(
     State(state): State<ApiState>,

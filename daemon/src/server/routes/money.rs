@@ -8,7 +8,7 @@ use super::{Answered, ApiState, answered, ask, unexpected};
 use crate::server::extract::{FullCaller, IdempotencyKey, Json, PathId, Query, at_most};
 use autonomy_api::{
     Account, AccountOffer, Accounts, ApprovePayment, BeginAccount, CompleteAccount, History, MAX_SIGNED_BODY,
-    NewPayment, Payment, Payments, Problem, ReceiveAddress,
+    NewPayment, Payment, Payments, Problem, ReceiveAddress, schema,
 };
 use autonomy_node::{AccountId, Answer, Caller, CeremonyId, Command, HistoryPage, PaymentId};
 
@@ -33,6 +33,8 @@ pub(super) fn signed_routes() -> OpenApiRouter<ApiState> {
 }
 
 /// All accounts.
+///
+/// Needs limited access. Oldest first, each with its balance as the pod's own chain source tells it.
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts",
     responses((status = 200, body = Accounts), (status = 403, body = Problem)))]
 pub(in crate::server) async fn accounts(State(state): State<ApiState>, caller: Caller) -> Answered<Accounts> {
@@ -40,6 +42,9 @@ pub(in crate::server) async fn accounts(State(state): State<ApiState>, caller: C
 }
 
 /// Begins an account: the pod offers its key G.
+///
+/// Needs full access. The offer's number is never offered again, and lapses after an hour. `chain` until the pod has seen
+/// the tip, which is the account's birthday; `full` for a pod with 64 accounts or 8 open offers.
 #[utoipa::path(post, path = "/v1/accounts", tag = "accounts", request_body = BeginAccount,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 200, body = AccountOffer), (status = 422, body = Problem), (status = 503, body = Problem)))]
@@ -53,8 +58,11 @@ pub(in crate::server) async fn begin_account(
 }
 
 /// Completes an account: both sides have built the same descriptor.
+///
+/// Needs full access. The pod builds the descriptor again from the three keys. `unsafe` where it is another text, where a
+/// key is not of this offer's account, or where the first address differs: nothing is opened then, and the offer stands.
 #[utoipa::path(post, path = "/v1/accounts/{id}/complete", tag = "accounts", request_body = CompleteAccount,
-    params(("id" = String, Path, description = "The ceremony of the offer"), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::CeremonyId, Path, description = "The ceremony of the offer"), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Account), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(in crate::server) async fn complete_account(
     State(state): State<ApiState>,
@@ -63,12 +71,14 @@ pub(in crate::server) async fn complete_account(
     PathId(ceremony): PathId<CeremonyId>,
     Json(body, bytes): Json<CompleteAccount>,
 ) -> Answered<Account> {
-    let command = Command::CompleteAccount(ceremony, body);
+    let command = Command::CompleteAccount(ceremony, Box::new(body));
     answered!(ask(&state.handle, caller, Some(key.of(&bytes)), command).await?, Account)
 }
 
 /// One account.
-#[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = String, Path)),
+///
+/// Needs limited access. `unknown` where there is none of this id.
+#[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = schema::AccountId, Path)),
     responses((status = 200, body = Account), (status = 404, body = Problem)))]
 pub(in crate::server) async fn account(
     State(state): State<ApiState>,
@@ -79,7 +89,9 @@ pub(in crate::server) async fn account(
 }
 
 /// Receive addresses revealed so far.
-#[utoipa::path(get, path = "/v1/accounts/{id}/addresses", tag = "accounts", params(("id" = String, Path)),
+///
+/// Needs limited access. In order of their numbers; a device derives each again before it shows one.
+#[utoipa::path(get, path = "/v1/accounts/{id}/addresses", tag = "accounts", params(("id" = schema::AccountId, Path)),
     responses((status = 200, body = [ReceiveAddress]), (status = 404, body = Problem)))]
 pub(in crate::server) async fn addresses(
     State(state): State<ApiState>,
@@ -90,8 +102,11 @@ pub(in crate::server) async fn addresses(
 }
 
 /// A fresh receive address, at most 20 beyond the last one used.
+///
+/// Needs limited access. `conflict` at the gap limit: a wallet that is restored looks 20 unused addresses ahead, and would
+/// not find money beyond them.
 #[utoipa::path(post, path = "/v1/accounts/{id}/addresses", tag = "accounts",
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::AccountId, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = ReceiveAddress), (status = 409, body = Problem)))]
 pub(in crate::server) async fn new_address(
     State(state): State<ApiState>,
@@ -109,8 +124,11 @@ pub(in crate::server) struct HistoryQuery {
 }
 
 /// What happened in an account, newest first.
+///
+/// Needs limited access. Unconfirmed transactions come before confirmed ones; those that were replaced or dropped are left
+/// out.
 #[utoipa::path(get, path = "/v1/accounts/{id}/history", tag = "accounts",
-    params(("id" = String, Path), ("limit" = Option<u32>, Query, description = "1 to 1000, 50 where absent")),
+    params(("id" = schema::AccountId, Path), ("limit" = Option<u32>, Query, description = "1 to 1000, 50 where absent")),
     responses((status = 200, body = History), (status = 404, body = Problem)))]
 pub(in crate::server) async fn history(
     State(state): State<ApiState>,
@@ -124,7 +142,9 @@ pub(in crate::server) async fn history(
 }
 
 /// Payments of an account, newest first.
-#[utoipa::path(get, path = "/v1/accounts/{id}/payments", tag = "payments", params(("id" = String, Path)),
+///
+/// Needs limited access. The last 366, drafts without their PSBTs: ask for the one that is to be signed.
+#[utoipa::path(get, path = "/v1/accounts/{id}/payments", tag = "payments", params(("id" = schema::AccountId, Path)),
     responses((status = 200, body = Payments), (status = 404, body = Problem)))]
 pub(in crate::server) async fn payments(
     State(state): State<ApiState>,
@@ -135,8 +155,12 @@ pub(in crate::server) async fn payments(
 }
 
 /// Builds a payment for the device to check and sign.
+///
+/// Needs limited access. The draft holds its coins for a day, or until it is cancelled. `invalid` names the recipient or
+/// the fee rate that cannot be, `funds` tells that there is too little, `unsafe` that the checker refuses what it would be,
+/// and `full` that 16 drafts are open (4 of a device without full access).
 #[utoipa::path(post, path = "/v1/accounts/{id}/payments", tag = "payments", request_body = NewPayment,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::AccountId, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Payment), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(in crate::server) async fn new_payment(
     State(state): State<ApiState>,
@@ -152,7 +176,9 @@ pub(in crate::server) async fn new_payment(
 }
 
 /// One payment.
-#[utoipa::path(get, path = "/v1/payments/{id}", tag = "payments", params(("id" = String, Path)),
+///
+/// Needs limited access. A draft comes with its PSBT, full previous transactions included.
+#[utoipa::path(get, path = "/v1/payments/{id}", tag = "payments", params(("id" = schema::PaymentId, Path)),
     responses((status = 200, body = Payment), (status = 404, body = Problem)))]
 pub(in crate::server) async fn payment(
     State(state): State<ApiState>,
@@ -163,8 +189,12 @@ pub(in crate::server) async fn payment(
 }
 
 /// Takes the device's signatures, checks again, signs, and sends.
+///
+/// Needs full access. Of the PSBT only P's signatures are taken; what is signed is the pod's own draft. `behind` where the
+/// device has seen a later state of this pod, `unsafe` where a signature is missing or wrong, `conflict` for a payment that
+/// is no draft. The debit is remembered before the signature leaves the pod.
 #[utoipa::path(post, path = "/v1/payments/{id}/approve", tag = "payments", request_body = ApprovePayment,
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::PaymentId, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Payment), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(in crate::server) async fn approve_payment(
     State(state): State<ApiState>,
@@ -178,8 +208,11 @@ pub(in crate::server) async fn approve_payment(
 }
 
 /// Gives a draft up; its coins are free again.
+///
+/// Needs limited access for a device's own draft, full access for another's. `conflict` once it is signed: it may be in
+/// the network.
 #[utoipa::path(delete, path = "/v1/payments/{id}", tag = "payments",
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::PaymentId, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Payment), (status = 409, body = Problem)))]
 pub(in crate::server) async fn cancel_payment(
     State(state): State<ApiState>,

@@ -10,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Answered, ApiError, ApiState, answered, ask_mail, unexpected};
 use crate::server::extract::{Body, IdempotencyKey, Json, LimitedCaller, PathId};
-use autonomy_api::{Contact, Id, ImportCard, Imported, MAX_PARCEL_BODY, Problem};
+use autonomy_api::{Contact, ContactId, ImportCard, Imported, InviteId, MAX_PARCEL_BODY, Problem, schema};
 use autonomy_messaging::{carrier::Parcel, messenger::Command as Mail};
 use autonomy_node::{Answer, Caller, Refusal};
 
@@ -29,31 +29,35 @@ pub(super) fn parcel_routes() -> OpenApiRouter<ApiState> {
 
 /// Everything that a contact waits for, sealed, to be carried to them by hand: at most 16.7 MB. It goes beside the network,
 /// where the same is sent all the while. Made anew each time, so no answer is kept.
+///
+/// Needs limited access. `conflict` for somebody who asks to be confirmed, is blocked, or is known by a card only.
 #[utoipa::path(post, path = "/v1/contacts/{id}/parcel", tag = "messages",
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::ContactId, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 403, body = Problem),
               (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::server) async fn export_parcel(
     State(state): State<ApiState>,
     caller: Caller,
     _: IdempotencyKey,
-    PathId(contact): PathId<Id<16>>,
+    PathId(contact): PathId<ContactId>,
 ) -> Result<Response, ApiError> {
-    parcel(ask_mail(&state, caller, None, Mail::ExportParcel(contact.into())).await?)
+    parcel(ask_mail(&state, caller, None, Mail::ExportParcel(contact)).await?)
 }
 
 /// What waits at the place of an invite, for somebody who has the invite and cannot reach that place.
+///
+/// Needs full access. `conflict` for an invite that can be redeemed no more.
 #[utoipa::path(post, path = "/v1/invites/{id}/parcel", tag = "contacts",
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::InviteId, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 403, body = Problem),
               (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(in crate::server) async fn export_invite(
     State(state): State<ApiState>,
     caller: Caller,
     _: IdempotencyKey,
-    PathId(invite): PathId<Id<8>>,
+    PathId(invite): PathId<InviteId>,
 ) -> Result<Response, ApiError> {
-    parcel(ask_mail(&state, caller, None, Mail::ExportInvite(invite.into())).await?)
+    parcel(ask_mail(&state, caller, None, Mail::ExportInvite(invite)).await?)
 }
 
 fn parcel(answer: Answer) -> Result<Response, ApiError> {
@@ -67,6 +71,9 @@ fn parcel(answer: Answer) -> Result<Response, ApiError> {
 }
 
 /// Takes in a parcel that was carried here. Each message in it is taken as if it had come by the network, once.
+///
+/// Needs limited access. For whom each message is, is sealed: one that is for another pod, or cannot be opened any more,
+/// counts as refused. Read twice, a parcel changes nothing.
 #[utoipa::path(post, path = "/v1/parcels", tag = "messages", params(("Idempotency-Key" = String, Header)),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = Imported), (status = 403, body = Problem), (status = 409, body = Problem),
@@ -82,14 +89,16 @@ pub(in crate::server) async fn import_parcel(
 }
 
 /// A contact as a vCard 4.0 for an address book; their identity is in `X-AUTONOMY-ROOT`.
-#[utoipa::path(get, path = "/v1/contacts/{id}/vcard", tag = "contacts", params(("id" = String, Path)),
+///
+/// Needs limited access. It tells who they are, and nothing that leads to them.
+#[utoipa::path(get, path = "/v1/contacts/{id}/vcard", tag = "contacts", params(("id" = schema::ContactId, Path)),
     responses((status = 200, body = String, content_type = "text/vcard"), (status = 404, body = Problem)))]
 pub(in crate::server) async fn export_card(
     State(state): State<ApiState>,
     caller: Caller,
-    PathId(contact): PathId<Id<16>>,
+    PathId(contact): PathId<ContactId>,
 ) -> Result<Response, ApiError> {
-    match ask_mail(&state, caller, None, Mail::ExportCard(contact.into())).await? {
+    match ask_mail(&state, caller, None, Mail::ExportCard(contact)).await? {
         Answer::Card(text) => {
             Ok(([(header::CONTENT_TYPE, "text/vcard; charset=utf-8")], text).into_response())
         }
@@ -98,6 +107,8 @@ pub(in crate::server) async fn export_card(
 }
 
 /// Puts a person on record by their card. An invite of theirs that comes later is known to be theirs.
+///
+/// Needs full access. `conflict` for the owner's own card, and for a person who is among the contacts already.
 #[utoipa::path(post, path = "/v1/vcards", tag = "contacts", request_body = ImportCard,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Contact), (status = 403, body = Problem), (status = 409, body = Problem),

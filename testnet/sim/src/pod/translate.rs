@@ -1,14 +1,17 @@
 //! Between the simulator's words and the node's.
 
 use autonomy_api::{
-    AccountKind, AccountOffer, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, Contact, EventKind,
-    File, Id, Invite as InviteIs, NewPayment, Payment, PaymentState, Recipient, SetProfile, UpdateContact,
+    AccountKind, AccountOffer, AddDevice, ApprovePayment, BeginAccount, CeremonyId, CompleteAccount, Contact,
+    DeviceKey, EventKind, Hex, Invite as InviteIs, NewPayment, Payment, PaymentId, PaymentState, Recipient,
+    SetProfile, UpdateContact, Written,
 };
-use autonomy_messaging::TransferId;
-use autonomy_messaging::invite::Invite;
-use autonomy_messaging::messenger::{Command as Mail, ContactId, InviteId};
+use autonomy_messaging::messenger::Command as Mail;
 use autonomy_messaging::payload::{FileName, Text};
 use autonomy_node as node;
+use autonomy_wallet::{
+    bitcoin::{Amount, FeeRate},
+    rate,
+};
 
 use super::{ChainNews, Effect, Input};
 use crate::chain::Verdict;
@@ -17,15 +20,15 @@ use crate::command::{
     PaymentStands, Refused,
 };
 
-/// What payments offer, satoshi a virtual byte: what devices agree to.
-const FEE_RATE: f64 = 2.0;
+/// What payments offer: what devices agree to.
+const FEE_RATE: FeeRate = rate::sat_per_vb(2);
 
 /// An input of the node.
 pub(super) fn input(input: Input) -> node::Input {
     match input {
         Input::Mail(input) => node::Input::Mail(input),
         Input::Adopt(bundle) => {
-            let command = node::Command::Adopt(bundle);
+            let command = node::Command::Adopt(made(&bundle));
             let request = node::Request { caller: node::Caller::Owner, idempotency_key: None, command };
             node::Input::Request(request)
         }
@@ -66,27 +69,27 @@ fn command(command: Command) -> node::Command {
     match command {
         Command::Status => node::Command::Status,
         Command::AddDevice(Newcomer { certificate, descriptor_key, name }) => {
-            let descriptor_key = Id(descriptor_key);
+            let descriptor_key = Hex(descriptor_key);
             node::Command::AddDevice(AddDevice { certificate: certificate.into(), name, descriptor_key })
         }
-        Command::RevokeDevice(key) => node::Command::RevokeDevice(Id(key)),
+        Command::RevokeDevice(key) => node::Command::RevokeDevice(DeviceKey(key)),
         Command::DrawKeys => node::Command::DrawKeys,
         Command::Reconcile { seen } => node::Command::Reconcile { seen },
         Command::BeginAccount => {
-            let begin = BeginAccount { name: "main".into(), kind: AccountKind::TwoOfThree };
+            let begin = BeginAccount { name: made("main"), kind: AccountKind::TwoOfThree };
             node::Command::BeginAccount(begin)
         }
         Command::CompleteAccount(completion) => complete(completion),
         Command::NewAddress(account) => node::Command::NewAddress(account),
         Command::Account(account) => node::Command::Account(account),
         Command::NewPayment { account, address, sat } => {
-            let recipients = vec![Recipient { address, amount_sat: sat }];
+            let recipients = vec![Recipient { address: made(&address), amount: Amount::from_sat(sat) }];
             let payment = NewPayment { recipients, fee_rate: Some(FEE_RATE), note: None };
             node::Command::NewPayment(account, payment)
         }
         Command::Approve { payment, psbt, epoch } => {
-            let approval = ApprovePayment { psbt, state_epoch: epoch };
-            node::Command::ApprovePayment(Id(payment), approval)
+            let approval = ApprovePayment { psbt: made(&psbt), state_epoch: epoch };
+            node::Command::ApprovePayment(PaymentId(payment), approval)
         }
         Command::Payments(account) => node::Command::Payments(account),
         Command::Profile => node::Command::Profile,
@@ -138,48 +141,39 @@ fn mail_command(command: Command) -> Mail {
 /// A reply as a person understands it.
 pub(super) fn reply(reply: node::Reply) -> Result<Answer, Refused> {
     Ok(match reply.map_err(|refusal| Refused(refusal.to_string()))? {
-        node::Answer::Invite(invite) => Answer::Invite(invite_seen(&invite)?),
-        node::Answer::Contact(contact) => Answer::Contact(contact_seen(contact)?),
-        node::Answer::Contacts(all) => {
-            Answer::Contacts(all.contacts.into_iter().map(contact_seen).collect::<Result<_, _>>()?)
-        }
+        node::Answer::Invite(invite) => Answer::Invite(invite_seen(invite)),
+        node::Answer::Contact(contact) => Answer::Contact(contact_seen(contact)),
+        node::Answer::Contacts(all) => Answer::Contacts(all.contacts.into_iter().map(contact_seen).collect()),
         node::Answer::Queued(queued) => Answer::Queued(queued.number),
-        node::Answer::Profile(profile) => Answer::Profile { name: profile.name },
-        node::Answer::File(file) => file_seen(&file)?,
+        node::Answer::Profile(profile) => Answer::Profile { name: profile.name.map(|name| name.to_string()) },
+        node::Answer::File(file) => Answer::File { transfer: file.id, state: file.state },
         node::Answer::Bytes(bytes) => Answer::Bytes(bytes.into_vec()),
         node::Answer::Status(status) => Answer::Status { epoch: status.state_epoch },
-        node::Answer::Offer(offer) => Answer::Offer(offered(offer)?),
-        node::Answer::Address(address) => Answer::Address { index: address.index, address: address.address },
-        node::Answer::Account(account) => Answer::Account { confirmed_sat: account.balance.confirmed_sat },
-        node::Answer::Payment(payment) => Answer::Payment(payment_seen(payment)?),
-        node::Answer::Payments(all) => {
-            Answer::Payments(all.payments.into_iter().map(payment_seen).collect::<Result<_, _>>()?)
+        node::Answer::Offer(offer) => Answer::Offer(offered(&offer)),
+        node::Answer::Address(address) => {
+            Answer::Address { index: address.index, address: address.address.write().to_string() }
         }
+        node::Answer::Account(account) => {
+            Answer::Account { confirmed_sat: account.balance.confirmed.to_sat() }
+        }
+        node::Answer::Payment(payment) => Answer::Payment(payment_seen(&payment)),
+        node::Answer::Payments(all) => Answer::Payments(all.payments.iter().map(payment_seen).collect()),
         _ => Answer::Done,
     })
 }
 
 /// An event as far as somebody in this world listens to it.
 fn notice(event: &EventKind) -> Notice {
-    let about = |text: &str, what: fn(ContactId) -> Notice| {
-        text.parse().map_or(Notice::Other, |id: Id<16>| what(ContactId(id.0)))
-    };
-    match event {
-        EventKind::ContactAsked { contact } => about(contact, Notice::Asked),
-        EventKind::ContactConnected { contact } => about(contact, Notice::Connected),
-        EventKind::JoinFailed { contact, .. } => about(contact, Notice::JoinFailed),
-        EventKind::ContactChanged { contact } => about(contact, Notice::CardChanged),
-        EventKind::ContactRekeyed { contact } => about(contact, Notice::Rekeyed),
+    match *event {
+        EventKind::ContactAsked { contact } => Notice::Asked(contact),
+        EventKind::ContactConnected { contact } => Notice::Connected(contact),
+        EventKind::JoinFailed { contact, .. } => Notice::JoinFailed(contact),
+        EventKind::ContactChanged { contact } => Notice::CardChanged(contact),
+        EventKind::ContactRekeyed { contact } => Notice::Rekeyed(contact),
         EventKind::RelayReplaced { .. } => Notice::RelayReplaced,
         EventKind::RelayTrouble { .. } => Notice::RelayTrouble,
         _ => Notice::Other,
     }
-}
-
-fn file_seen(file: &File) -> Result<Answer, Refused> {
-    let id: Id<16> = file.id.parse().map_err(unreadable)?;
-    let state = file.state;
-    Ok(Answer::File { transfer: TransferId(id.0), state })
 }
 
 fn chain_event(news: ChainNews) -> node::ChainEvent {
@@ -208,45 +202,45 @@ fn outcome(verdict: Verdict) -> node::BroadcastOutcome {
 fn complete(completion: Completion) -> node::Command {
     let Completion { ceremony, device_member_key, recovery_member_key, descriptor, first_address } =
         completion;
-    let body = CompleteAccount { device_member_key, recovery_member_key, descriptor, first_address };
-    node::Command::CompleteAccount(Id(ceremony), body)
+    let body = CompleteAccount {
+        device_member_key: made(&device_member_key),
+        recovery_member_key: made(&recovery_member_key),
+        descriptor,
+        first_address: made(&first_address),
+    };
+    node::Command::CompleteAccount(CeremonyId(ceremony), Box::new(body))
 }
 
-fn offered(offer: AccountOffer) -> Result<Offer, Refused> {
-    let ceremony: Id<16> = offer.ceremony.parse().map_err(unreadable)?;
-    Ok(Offer {
-        ceremony: ceremony.0,
-        account_index: offer.account_index,
-        pod_member_key: offer.pod_member_key,
+fn offered(offer: &AccountOffer) -> Offer {
+    Offer {
+        ceremony: offer.ceremony.0,
+        account_index: offer.account_index.to_u32(),
+        pod_member_key: offer.pod_member_key.to_string(),
         birthday: (offer.birthday_height, offer.birthday_time),
-    })
+    }
 }
 
-fn payment_seen(payment: Payment) -> Result<PaymentSeen, Refused> {
-    let id: Id<16> = payment.id.parse().map_err(unreadable)?;
+fn payment_seen(payment: &Payment) -> PaymentSeen {
     let state = match payment.state {
         PaymentState::Draft | PaymentState::Cancelled => PaymentStands::GivenUp,
         PaymentState::Signed | PaymentState::Seen => PaymentStands::Open,
         PaymentState::Confirmed => PaymentStands::Confirmed,
         PaymentState::Failed => PaymentStands::Failed,
     };
-    let txid = payment.txid.parse().map_err(unreadable)?;
-    Ok(PaymentSeen { id: id.0, txid, state, psbt: payment.psbt })
+    let psbt = payment.psbt.as_ref().map(|psbt| psbt.write().to_string());
+    PaymentSeen { id: payment.id.0, txid: payment.txid, state, psbt }
 }
 
-fn invite_seen(sent: &InviteIs) -> Result<InviteSeen, Refused> {
-    let id: Id<8> = sent.id.parse().map_err(unreadable)?;
-    let invite = Invite::from_text(&sent.text).map_err(unreadable)?;
-    Ok(InviteSeen { id: InviteId(id.0), state: sent.state, invite })
+fn invite_seen(invite: InviteIs) -> InviteSeen {
+    InviteSeen { id: invite.id, state: invite.state, invite: invite.text }
 }
 
-fn contact_seen(contact: Contact) -> Result<ContactSeen, Refused> {
-    let id: Id<16> = contact.id.parse().map_err(unreadable)?;
-    let state = contact.state;
-    Ok(ContactSeen { id: ContactId(id.0), state, card_name: contact.card_name })
+fn contact_seen(contact: Contact) -> ContactSeen {
+    let card_name = contact.card_name.map(|name| name.to_string());
+    ContactSeen { id: contact.id, state: contact.state, card_name }
 }
 
-/// An answer of the node that a device cannot read.
-fn unreadable(error: impl std::fmt::Display) -> Refused {
-    Refused(format!("the answer cannot be read: {error}"))
+/// What a device of this world wrote: it writes by the rules.
+fn made<T: Written>(text: &str) -> T {
+    T::read(text).unwrap_or_else(|rule| panic!("a device wrote `{text}`: {rule}"))
 }

@@ -1,13 +1,15 @@
 //! Payments are drafted, approved, spoilt and sent.
 
-use autonomy_api::{Account, ApprovePayment, NewPayment, Payment, PaymentState, Recipient};
+use autonomy_api::{Account, ApprovePayment, NewPayment, Payment, PaymentState, PsbtBytes, Written as _};
 use autonomy_node::{Answer, BroadcastOutcome, Command, Input};
-use autonomy_wallet::bitcoin::{Amount, OutPoint, Psbt};
-use data_encoding::BASE64;
+use autonomy_wallet::{
+    bitcoin::{Amount, OutPoint, Psbt},
+    rate,
+};
 use proptest::prelude::*;
 
 use super::Machine;
-use crate::world::OUTSIDE;
+use crate::world::{AnyAddress, OUTSIDE, pays};
 
 #[derive(Debug, Clone)]
 pub(super) enum Event {
@@ -40,10 +42,8 @@ impl Machine {
         match event {
             Event::Draft { account, sat, rate, key } => self.draft(account, sat, rate, key),
             Event::DraftTo(address) => {
-                let id = self.account_of(0).id.parse().unwrap();
-                let recipients = vec![Recipient { address, amount_sat: 1_000 }; 2];
-                let body = NewPayment { recipients, fee_rate: Some(1.0), note: None };
-                assert!(self.ask(None, Command::NewPayment(id, body)).is_err());
+                // What is no address is refused before the node hears of it.
+                assert!(AnyAddress::read(&address).is_err());
             }
             Event::Approve { payment, key } => {
                 let Some((account, payment)) = self.draft_of(payment) else { return };
@@ -59,7 +59,7 @@ impl Machine {
             }
             Event::Cancel(choice) => {
                 let Some(payment) = self.payment_of(choice) else { return };
-                drop(self.ask(None, Command::CancelPayment(payment.id.parse().unwrap())));
+                drop(self.ask(None, Command::CancelPayment(payment.id)));
             }
             Event::Outcome(choice, how) => {
                 let Some(payment) = self.payment_of(choice) else { return };
@@ -68,19 +68,19 @@ impl Machine {
                     1 => BroadcastOutcome::Waits("mempool full".into()),
                     _ => BroadcastOutcome::Invalid("dust".into()),
                 };
-                self.world.give(Input::Broadcast(payment.txid.parse().unwrap(), outcome));
+                self.world.give(Input::Broadcast(payment.txid, outcome));
             }
         }
     }
 
     fn draft(&mut self, account: u8, sat: u64, rate: Option<f64>, key: Option<u8>) {
-        let id = self.account_of(account).id.parse().unwrap();
-        let recipients = vec![Recipient { address: OUTSIDE.into(), amount_sat: sat }];
-        let body = NewPayment { recipients, fee_rate: rate, note: None };
+        let id = self.account_of(account).id;
+        let recipients = vec![pays(OUTSIDE, sat)];
+        let body = NewPayment { recipients, fee_rate: rate.map(rate::at_least), note: None };
         if let Ok(Answer::Payment(payment)) = self.ask(key, Command::NewPayment(id, body))
             && self.payments.iter().all(|known| known.id != payment.id)
         {
-            assert_eq!(payment.recipients[0].amount_sat, sat);
+            assert_eq!(payment.recipients[0].amount.to_sat(), sat);
             self.payments.push(payment);
         }
     }
@@ -92,18 +92,18 @@ impl Machine {
     }
 
     /// Gives whether the pod signed.
-    fn approve(&mut self, key: Option<u8>, payment: &Payment, psbt: String, epoch: u64) -> bool {
+    fn approve(&mut self, key: Option<u8>, payment: &Payment, psbt: PsbtBytes, epoch: u64) -> bool {
         let before = self.epoch();
         let was = self.state_of(payment);
         let body = ApprovePayment { psbt, state_epoch: epoch };
-        let reply = self.ask(key, Command::ApprovePayment(payment.id.parse().unwrap(), body));
+        let reply = self.ask(key, Command::ApprovePayment(payment.id, body));
         let is = self.state_of(payment);
         let signed = was == Some(PaymentState::Draft) && is == Some(PaymentState::Signed);
         if signed {
             assert!(reply.is_ok());
             assert_eq!(self.epoch(), before + 1, "a debit is counted");
             let sent = self.world.sent();
-            let sent = sent.into_iter().find(|sent| sent.compute_txid().to_string() == payment.txid);
+            let sent = sent.into_iter().find(|sent| sent.compute_txid() == payment.txid);
             self.waiting.push(sent.expect("what is signed is sent"));
         } else {
             assert_eq!(self.epoch(), before, "nothing was signed");
@@ -114,21 +114,22 @@ impl Machine {
 
 /// The first coin that a payment spends, while its draft is shown.
 pub(super) fn first_coin(payment: &Payment) -> Option<OutPoint> {
-    let psbt = Psbt::deserialize(&BASE64.decode(payment.psbt.as_ref()?.as_bytes()).unwrap()).unwrap();
+    let psbt = Psbt::deserialize(payment.psbt.as_ref()?).unwrap();
     Some(psbt.unsigned_tx.input[0].previous_output)
 }
 
 /// A signed draft, spoilt in one of eight ways; 0 and 7 leave it as it is.
-fn spoilt(honest: &str, how: u8) -> String {
-    let mut psbt = Psbt::deserialize(&BASE64.decode(honest.as_bytes()).unwrap()).unwrap();
+fn spoilt(honest: &PsbtBytes, how: u8) -> PsbtBytes {
+    let mut psbt = Psbt::deserialize(honest).unwrap();
+    let bytes = |bytes: &[u8]| PsbtBytes::new(bytes.to_vec()).unwrap();
     match how % 8 {
         1 => psbt.unsigned_tx.output[0].value += Amount::from_sat(1),
         2 => psbt.inputs.iter_mut().for_each(|input| input.partial_sigs.clear()),
         3 => psbt.unsigned_tx.input[0].previous_output.vout ^= 1,
-        4 => return honest[..honest.len() / 2].to_owned(),
-        5 => return String::new(),
+        4 => return bytes(&honest[..honest.len() / 2]),
+        5 => return bytes(&[]),
         6 => psbt.unsigned_tx.output.truncate(1),
         _ => {}
     }
-    BASE64.encode(&psbt.serialize())
+    bytes(&psbt.serialize())
 }

@@ -1,6 +1,6 @@
 //! Devices come and go, the clock jumps, the pod restarts.
 
-use autonomy_api::Id;
+use autonomy_api::{DeviceKey, PaymentId};
 use autonomy_messaging::{Access, SigningKey};
 use autonomy_node::{Caller, Command, HistoryPage, Input};
 use proptest::prelude::*;
@@ -40,19 +40,19 @@ impl Machine {
             }
             Event::Revoke(seed) => {
                 let key = device(seed).verifying_key().to_bytes();
-                drop(self.ask(None, Command::RevokeDevice(Id(key))));
+                drop(self.ask(None, Command::RevokeDevice(DeviceKey(key))));
             }
             Event::Stranger(seed) => {
-                let stranger = Caller::Device(Id([seed; 32]));
+                let stranger = Caller::Device(DeviceKey([seed; 32]));
                 for command in [Command::Status, Command::Accounts, Command::Events { after: 0 }] {
                     assert!(self.ask_as(stranger, None, command).is_err());
                 }
             }
             Event::Look(choice, limit, after) => {
-                let account = self.account_of(choice).id.parse().unwrap();
+                let account = self.account_of(choice).id;
                 self.ask(None, Command::History(account, HistoryPage { limit })).unwrap();
                 self.ask(None, Command::Events { after }).unwrap();
-                drop(self.ask(None, Command::Payment(Id([choice; 16]))));
+                drop(self.ask(None, Command::Payment(PaymentId([choice; 16]))));
             }
             // Far above is refused; near above is taken, and never goes back.
             Event::Reconcile(seen) => drop(self.ask(None, Command::Reconcile { seen })),

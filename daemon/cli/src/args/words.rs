@@ -1,0 +1,51 @@
+//! Words of the command line for types that are defined elsewhere: the API's, the messenger's, the wallet's.
+
+use autonomy_api::{Access, AccountKind, Reach};
+use autonomy_messaging::Network;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+/// How far a device may go.
+pub(super) fn access() -> impl TypedValueParser<Value = Access> {
+    one_of([
+        ("minimal", "See the status of the pod", Access::Minimal),
+        ("limited", "Also see accounts, get addresses, and propose payments", Access::Limited),
+        ("full", "Everything, including adding devices and creating accounts", Access::Full),
+    ])
+}
+
+/// A Bitcoin network.
+pub(super) fn network() -> impl TypedValueParser<Value = Network> {
+    one_of([
+        ("bitcoin", "The main network, with real money", Network::Bitcoin),
+        ("testnet", "Public test network", Network::Testnet),
+        ("signet", "Public test network with signed blocks", Network::Signet),
+        ("regtest", "A private network for tests", Network::Regtest),
+    ])
+}
+
+/// The kind of an account that a pod makes.
+pub(super) fn account_kind() -> impl TypedValueParser<Value = AccountKind> {
+    let recovery = "The same, or the recovery key alone after a year without a transaction";
+    one_of([
+        ("two-of-three", "Any two of device, pod and recovery key", AccountKind::TwoOfThree),
+        ("two-of-three-or-recovery", recovery, AccountKind::TwoOfThreeOrRecovery),
+    ])
+}
+
+/// How contacts reach the pod.
+pub(super) fn reach() -> impl TypedValueParser<Value = Reach> {
+    let direct = "At its own address first, and through your relays while it is offline";
+    let relays = "Through your relays only: contacts learn neither its address nor when it runs";
+    one_of([("direct", direct, Reach::Direct), ("relays", relays, Reach::Relays)])
+}
+
+/// Takes one of these words; each stands in the help with what it means.
+fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    words: [(&'static str, &'static str, T); N],
+) -> impl TypedValueParser<Value = T> {
+    let possible = words.map(|(word, help, _)| PossibleValue::new(word).help(help));
+    PossibleValuesParser::new(possible).map(move |typed| {
+        let found = words.iter().find(|(word, ..)| *word == typed);
+        found.expect("clap accepts these words only").2
+    })
+}
