@@ -50,7 +50,8 @@ impl Mind {
         let mut rng = StdRng::seed_from_u64(seed);
         // A little in the past, so that time may pass here and go on in a pod that runs.
         let now = now() - 3_600;
-        let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, now));
+        let (node, rows) =
+            Node::create(Identity::draw(autonomy_wallet::bitcoin::Network::Regtest, &mut rng, now));
         let rows = rows.iter().filter_map(|row| Some((row.key.clone(), row.value.clone()?))).collect();
         let mut mind = Self { node, rows, now, calls: VecDeque::new(), answers: Vec::new(), rng };
         let auth = AuthSeed::generate(&mut mind.rng);

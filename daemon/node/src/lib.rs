@@ -10,19 +10,26 @@
 //! | `effect` | all that a pod can do to the world |
 //! | `row`, `table`, `disk` | all that a pod remembers: rows, their tables and versions, numbers for the words of the API |
 //! | `reply` | what it answers, and why it refuses |
-//! | `turn` | one input being worked on |
-//! | `devices`, `accounts`, `payments`, `chain` | the commands and events of each |
-//! | `mail_command`, `mail_answer` | the messenger's part, in the words of the API |
-//! | `events`, `replies` | the last events; answers kept for repeats |
+//! | `turn` | one input being worked on: it routes, and decides nothing |
+//! | `context`, `journal` | what parts write to: the step that grows, counters, events |
+//! | `devices`, `accounts`, `payments`, `chain`, `replies` | the parts |
+//! | `mail`, `mail_command`, `mail_answer` | the messenger's part, in the words of the API |
+//! | `restore` | the node from its rows |
+//!
+//! A *part* owns its state: private fields, and methods that take the [`context`] (the moment, randomness, the step) and
+//! the other parts that they have to look at. Nobody reaches into the fields of another. So whatever can change a
+//! ledger stands in `accounts`, and whatever can sign with G in `payments`.
 
 mod accounts;
 mod chain;
+mod context;
 mod devices;
 mod disk;
 mod effect;
 mod events;
 mod identity;
 mod input;
+mod journal;
 mod mail;
 mod mail_answer;
 mod mail_command;
@@ -31,27 +38,22 @@ mod replies;
 mod reply;
 mod restore;
 mod row;
-mod sending;
 mod step;
 mod table;
 mod turn;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use autonomy_messaging::messenger::Messenger;
-use bdk_wallet::bitcoin::Txid;
+use autonomy_messaging::{messenger::Messenger, provision::PodRequest};
+use autonomy_wallet::bitcoin::Network;
 use rand_core::CryptoRngCore;
+use zeroize::Zeroizing;
 
 use self::{
-    accounts::Account,
-    events::Events,
-    replies::Replies,
-    table::{Held, Single},
-    turn::Turn,
+    accounts::Accounts, chain::Chain, devices::Admission, journal::Journal, payments::Payments,
+    replies::Replies, turn::Turn,
 };
 pub use self::{
     accounts::{AccountRecord, Ceremony},
-    devices::{DeviceRecord, Owner},
+    devices::{BadOwner, DeviceRecord, Owner},
     effect::Effect,
     events::MAX_EVENTS,
     identity::Identity,
@@ -59,6 +61,7 @@ pub use self::{
         BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, HistoryPage, IdempotencyKey, Input,
         Request, SourceState,
     },
+    journal::{COUNTERS, Counters},
     payments::{PAYMENTS, PaymentRecord},
     replies::{ReplyKey, StoredReply},
     reply::{Answer, NodeStatus, Refusal, Reply},
@@ -66,42 +69,26 @@ pub use self::{
     row::{Row, RowError},
     step::Step,
     table::{Table, TableKey},
-    turn::{COUNTERS, Counters},
 };
 pub use autonomy_api::{CeremonyId, DeviceKey, Id, IdError, PaymentId};
 pub use autonomy_messaging::{NoRows, Rows};
 pub use autonomy_wallet::account::AccountId;
-use autonomy_wallet::estimate::FeeBucket;
 
 /// Seconds since 1970, UTC.
 pub type Timestamp = u64;
 
 /// A pod's whole state, and the rules by which it changes.
-#[derive(Debug)]
+///
+/// Two are equal if they are in everything that rows hold: what a restart keeps.
+#[derive(Debug, PartialEq)]
 pub struct Node {
-    identity: Single<Identity>,
-    owner: Single<Option<Owner>>,
-    counters: Single<Counters>,
-    chain: Single<Vec<ChainPoint>>,
-    devices: Held<DeviceKey, DeviceRecord>,
-    ceremonies: Held<CeremonyId, Ceremony>,
-    accounts: BTreeMap<AccountId, Account>,
-    payments: Held<PaymentId, PaymentRecord>,
-    events: Events,
+    journal: Journal,
+    admission: Admission,
+    accounts: Accounts,
+    payments: Payments,
+    chain: Chain,
     replies: Replies,
     messenger: Messenger,
-    /// Not in rows: what the chain source said since the process started.
-    outside: Outside,
-}
-
-/// What is true only now, and is learnt anew after a start.
-#[derive(Debug)]
-struct Outside {
-    source: SourceState,
-    fees: Vec<FeeBucket>,
-    last_broadcast: Timestamp,
-    /// Why the source's blocks no longer connect to ours, while they do not.
-    detached: Option<String>,
 }
 
 impl Node {
@@ -129,35 +116,49 @@ impl Node {
     /// When to wake the node if nothing else happens.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let drafts = self.payments.values().filter_map(PaymentRecord::expires_at);
-        let ceremonies = self.ceremonies.values().map(Ceremony::expires_at);
-        let others = [self.replies.next_expiry(), self.next_broadcast(), self.messenger.next_wake()];
-        drafts.chain(ceremonies).chain(others.into_iter().flatten()).min()
+        let due = [
+            self.payments.next_expiry(),
+            self.payments.next_broadcast(),
+            self.accounts.next_expiry(),
+            self.replies.next_expiry(),
+            self.messenger.next_wake(),
+        ];
+        due.into_iter().flatten().min()
     }
 
-    /// Own transactions that should be in the mempool now.
+    /// The Bitcoin network.
     #[must_use]
-    pub fn in_mempool(&self) -> BTreeSet<Txid> {
-        let unsent: BTreeSet<Txid> = self.unsent().map(|(_, payment)| payment.txid).collect();
-        let unconfirmed = self.accounts.values().flat_map(|account| account.ledger.unconfirmed());
-        unconfirmed.filter(|txid| !unsent.contains(txid)).collect()
-    }
-
-    /// The blocks known last, oldest first: where the chain source resumes.
-    #[must_use]
-    pub fn chain_points(&self) -> &[ChainPoint] {
-        &self.chain
+    pub fn network(&self) -> Network {
+        self.admission.identity().network()
     }
 
     /// What the pod is made of, for the shell that launches its services.
     #[must_use]
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        self.admission.identity()
+    }
+
+    /// Seed of the pod key, for the TLS and libp2p identities of the shell.
+    #[must_use]
+    pub fn pod_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.admission.identity().pod_seed())
+    }
+
+    /// The request that a device answers with a bundle: the same each time, until new keys are drawn.
+    #[must_use]
+    pub fn pod_request(&self) -> PodRequest {
+        self.admission.pod_request()
     }
 
     /// Whom the pod belongs to.
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
-        self.owner.as_ref()
+        self.admission.owner()
+    }
+
+    /// Contacts and their mail.
+    #[must_use]
+    pub fn messenger(&self) -> &Messenger {
+        &self.messenger
     }
 }

@@ -10,7 +10,7 @@ use autonomy_messaging::{
 };
 use data_encoding::HEXLOWER;
 
-use super::{Answer, Id, Timestamp, turn::Turn};
+use super::{Answer, Id, Timestamp};
 use autonomy_api::{
     Contact, Contacts, EventKind, File, Files, Invite, InviteState, Invites, MailStatus, Message,
     MessageKind, MessageState, Messages, OfferedFile, Profile, QueuedMessage, RefusedFrames, Relay, Relays,
@@ -72,15 +72,8 @@ pub(super) fn safety(view: &ContactView) -> Safety {
     }
 }
 
-impl Turn<'_> {
-    /// Tells the owner what the messenger has to tell.
-    pub(super) fn mail_notice(&mut self, notice: &Notice) {
-        self.notify(event(notice));
-    }
-}
-
 /// What a listener hears of a notice.
-fn event(notice: &Notice) -> EventKind {
+pub(super) fn event(notice: &Notice) -> EventKind {
     match notice {
         Notice::InviteReady(id) => EventKind::InviteReady { invite: invite_id(id) },
         Notice::InviteFailed(id, why) => {
@@ -119,18 +112,22 @@ fn event(notice: &Notice) -> EventKind {
     }
 }
 
+/// A contact as the API names one.
 fn contact_id(id: &ContactId) -> String {
     Id(id.0).to_string()
 }
 
+/// A file as the API names one.
 fn file_id(id: &TransferId) -> String {
     Id(id.0).to_string()
 }
 
+/// An invite as the API names one.
 fn invite_id(id: &InviteId) -> String {
     Id(id.0).to_string()
 }
 
+/// Of the messenger's counters those that an owner is shown; what else it counts is for operators' logs.
 fn status(told: &MessengerStatus) -> MailStatus {
     let refused = told.refused;
     MailStatus {
@@ -150,6 +147,8 @@ fn status(told: &MessengerStatus) -> MailStatus {
     }
 }
 
+/// An invite with its text. Whether a redeemer who was confirmed has been heard from is the messenger's concern: both
+/// states are `used`.
 fn invite(view: &InviteView) -> Invite {
     Invite {
         id: invite_id(&view.id),
@@ -188,6 +187,7 @@ fn contact(view: &ContactView) -> Contact {
     }
 }
 
+/// An entry of a conversation; `settled_at` is the time that its state carries.
 fn message(view: &EntryView) -> Message {
     let (state, settled_at) = match view.state {
         messenger::EntryState::Queued => (MessageState::Queued, None),
@@ -208,6 +208,7 @@ fn message(view: &EntryView) -> Message {
     }
 }
 
+/// What an entry says: text and file go with their kinds and with no other, which devices check.
 fn content(payload: &Payload) -> (MessageKind, Option<&str>, Option<OfferedFile>) {
     match payload {
         Payload::Text(text) => (MessageKind::Text, Some(text.as_str()), None),
@@ -228,6 +229,7 @@ fn content(payload: &Payload) -> (MessageKind, Option<&str>, Option<OfferedFile>
     }
 }
 
+/// A file and how much of it is done, in bytes.
 fn file(view: &FileView) -> File {
     File {
         id: file_id(&view.transfer),
@@ -241,6 +243,7 @@ fn file(view: &FileView) -> File {
     }
 }
 
+/// A relay and how it stands.
 fn relay(view: &RelayView) -> Relay {
     Relay {
         place: place::text(&view.place),

@@ -122,13 +122,13 @@ impl Subject {
 impl Turn<'_> {
     /// Hands a command to the messenger, and says what came of it in the words of the API.
     pub(super) fn mail_command(&mut self, command: messenger::Command) -> Reply {
-        Ok(mail_answer::answer(self.ask_messenger(command)?, self.now))
+        Ok(mail_answer::answer(self.ask_messenger(command)?, self.cx.now))
     }
 
     pub(super) fn profile(&mut self) -> Reply {
         match self.ask_messenger(messenger::Command::Status)? {
             messenger::MailAnswer::Status(status) => Ok(Answer::Profile(mail_answer::profile(&status))),
-            other => Ok(mail_answer::answer(other, self.now)),
+            other => Ok(mail_answer::answer(other, self.cx.now)),
         }
     }
 
@@ -144,7 +144,7 @@ impl Turn<'_> {
     pub(super) fn safety(&mut self, contact: ContactId) -> Reply {
         match self.ask_messenger(messenger::Command::Contact(contact))? {
             messenger::MailAnswer::Contact(view) => Ok(Answer::Safety(mail_answer::safety(&view))),
-            other => Ok(mail_answer::answer(other, self.now)),
+            other => Ok(mail_answer::answer(other, self.cx.now)),
         }
     }
 
@@ -157,7 +157,7 @@ impl Turn<'_> {
         let steps = [blocked, verified, renamed, limited].into_iter().flatten().collect();
         let answer =
             self.ask_in_turn(steps, "give at least one of `name`, `verified`, `blocked`, `file_limit`")?;
-        Ok(mail_answer::answer(answer, self.now))
+        Ok(mail_answer::answer(answer, self.cx.now))
     }
 
     /// Several steps of one request, of which only the first can be refused. Gives the answer to the last.

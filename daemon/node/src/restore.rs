@@ -3,19 +3,20 @@
 use std::{collections::BTreeMap, mem};
 
 use autonomy_messaging::messenger::{self, Messenger};
-use autonomy_wallet::{account::Keychain, ledger::LoadError};
+use autonomy_wallet::ledger::LoadError;
 use zeroize::Zeroizing;
 
 use super::{
-    AccountId, AccountRecord, Counters, Effect, Events, Identity, Node, Outside, Replies, SourceState,
-    accounts::{ACCOUNTS, Account, CEREMONIES, ledger_key},
-    chain::CHAIN,
-    devices::{DEVICES, OWNER},
+    AccountId, AccountRecord, Counters, Effect, Identity, Node,
+    accounts::{ACCOUNTS, Account, Accounts, ledger_key},
+    chain::Chain,
+    devices::{Admission, BadOwner},
     identity::IDENTITY,
-    payments::PAYMENTS,
+    journal::{COUNTERS, Journal},
+    payments::Payments,
+    replies::Replies,
     row::{Row, RowError, tag},
-    table::{Held, Restore, Single},
-    turn::COUNTERS,
+    table::Restore,
 };
 
 /// Keys and values of one account's ledger.
@@ -41,6 +42,9 @@ pub enum RestoreError {
     /// Contacts or their mail.
     #[error("{0}; restore the pod from a backup")]
     Mail(#[from] messenger::RestoreError),
+    /// The owner's record does not hold.
+    #[error("{0}; restore the pod from a backup")]
+    Owner(#[from] BadOwner),
     /// A ledger without an account.
     #[error("the account {0} of a ledger is missing; restore the pod from a backup")]
     NoAccount(AccountId),
@@ -97,12 +101,12 @@ impl Node {
             let rows = ledgers.remove(&id).unwrap_or_default();
             let account =
                 Account::load(record, rows).map_err(|why| RestoreError::Ledger { account: id, why })?;
-            node.accounts.insert(id, account);
+            node.accounts.restore(id, account);
         }
         if let Some(account) = ledgers.into_keys().next() {
             return Err(RestoreError::NoAccount(account));
         }
-        let own = node.owner.as_ref().and_then(|owner| node.own_card(owner));
+        let own = node.admission.own_card()?;
         let mail = mail.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         node.messenger = Messenger::restore(mail, own)?;
         let effects = node.undone();
@@ -112,16 +116,16 @@ impl Node {
     /// Takes a row of one of the tables that are held as they are.
     fn restore_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), RowError> {
         let tag = key.first().copied().ok_or(RowError { tag: u8::MAX, why: "its key is empty".into() })?;
-        let parts: [&mut dyn Restore; 8] = [
-            &mut self.owner,
-            &mut self.counters,
-            &mut self.chain,
-            &mut self.devices,
-            &mut self.ceremonies,
-            &mut self.payments,
-            &mut self.events.0,
-            &mut self.replies.0,
-        ];
+        let Self { journal, admission, accounts, payments, chain, replies, messenger: _ } = self;
+        let parts: Vec<&mut dyn Restore> = journal
+            .tables()
+            .into_iter()
+            .chain(admission.tables())
+            .chain(accounts.tables())
+            .chain(payments.tables())
+            .chain(chain.tables())
+            .chain(replies.tables())
+            .collect();
         match parts.into_iter().find(|part| part.tag() == tag) {
             Some(part) => part.restore(key, value),
             None => Err(RowError { tag, why: "a newer version of the program may have written it".into() }),
@@ -130,75 +134,22 @@ impl Node {
 
     fn empty(identity: Identity) -> Self {
         Self {
-            identity: Single::new(&IDENTITY, identity),
-            owner: Single::new(&OWNER, None),
-            counters: Single::new(&COUNTERS, Counters::default()),
-            chain: Single::new(&CHAIN, Vec::new()),
-            devices: Held::new(&DEVICES),
-            ceremonies: Held::new(&CEREMONIES),
-            accounts: BTreeMap::new(),
-            payments: Held::new(&PAYMENTS),
-            events: Events::default(),
+            journal: Journal::default(),
+            admission: Admission::new(identity),
+            accounts: Accounts::default(),
+            payments: Payments::default(),
+            chain: Chain::default(),
             replies: Replies::default(),
             messenger: Messenger::default(),
-            outside: Outside {
-                source: SourceState::Away("not asked yet".into()),
-                fees: Vec::new(),
-                last_broadcast: 0,
-                detached: None,
-            },
         }
     }
 
     /// Effects that a crash may have swallowed; doing them twice does no harm.
     fn undone(&self) -> Vec<Effect> {
-        let mut effects = vec![self.admission()];
-        effects.extend(self.owner.is_some().then_some(Effect::Adopted));
+        let mut effects = vec![self.admission.admit_effect()];
+        effects.extend(self.admission.owner().is_some().then_some(Effect::Adopted));
         // Sent again at once, and once more with the first input: the chain source may not run yet.
-        effects.extend(self.unsent_effects());
+        effects.extend(self.payments.unsent_effects());
         effects
-    }
-}
-
-/// Equal in everything that rows hold: what a restart keeps.
-impl PartialEq for Node {
-    fn eq(&self, other: &Self) -> bool {
-        let Self {
-            identity,
-            owner,
-            counters,
-            chain,
-            devices,
-            ceremonies,
-            accounts,
-            payments,
-            events,
-            replies,
-            messenger,
-            outside: _,
-        } = self;
-        *identity == other.identity
-            && *owner == other.owner
-            && *counters == other.counters
-            && *chain == other.chain
-            && *devices == other.devices
-            && *ceremonies == other.ceremonies
-            && *accounts == other.accounts
-            && *payments == other.payments
-            && *events == other.events
-            && *replies == other.replies
-            && *messenger == other.messenger
-    }
-}
-
-impl PartialEq for Account {
-    fn eq(&self, other: &Self) -> bool {
-        let indices = |account: &Self| Keychain::ALL.map(|keychain| account.ledger.next_index(keychain));
-        self.record == other.record
-            && self.told == other.told
-            && self.ledger.tip() == other.ledger.tip()
-            && self.ledger.history() == other.ledger.history()
-            && self.ledger.coins().eq(other.ledger.coins())
-            && indices(self) == indices(other)
     }
 }

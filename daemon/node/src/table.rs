@@ -16,10 +16,10 @@ use super::{
     devices::{DEVICES, OWNER},
     events::EVENTS,
     identity::IDENTITY,
+    journal::COUNTERS,
     payments::PAYMENTS,
     replies::REPLIES,
     row::{Row, RowError, tag},
-    turn::COUNTERS,
 };
 
 /// All typed tables, by tag.

@@ -77,7 +77,7 @@ impl World {
     /// A device with its own pod, which follows a chain of one block.
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::draw("regtest", &mut rand::rngs::OsRng, now());
+        let identity = Identity::draw(Network::Regtest, &mut rand::rngs::OsRng, now());
         let (node, rows) = Node::create(identity);
         let (request, pod_seed) = (node.pod_request().to_text(), *node.pod_seed());
         let store = Store::create(dir.path().join("pod.redb"), &key()).unwrap();

@@ -65,7 +65,7 @@ impl World {
     /// The same with other randomness: another pod.
     pub(crate) fn seeded(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, START));
+        let (node, rows) = Node::create(Identity::draw(Network::Regtest, &mut rng, START));
         let device = Device {
             auth: AuthSeed::from_bytes(&[1; 32]),
             key: SigningKey::from_bytes(&[2; 32]),
