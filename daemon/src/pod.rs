@@ -182,7 +182,7 @@ pub fn init(dir: &PodDir, unlock: &Unlock, network: Network) -> Result<PodReques
         return Err(PodError::Exists(dir.path().to_owned()));
     }
     dir.create()?;
-    let identity = Identity::draw(&network.to_string(), &mut rand::rngs::OsRng, driver::now());
+    let identity = Identity::draw(network, &mut rand::rngs::OsRng, driver::now());
     let (node, rows) = Node::create(identity);
     // In one piece: a store without a pod in it would be refused by the next `init` and by everything else.
     drop(Store::create_with(dir.store(), unlock, &driver::changes(rows))?);

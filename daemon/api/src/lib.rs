@@ -12,7 +12,8 @@
 //! | [`json`](from_json) | reading JSON from outside |
 //! | [`place`] | where messages are left, as people write it |
 //! | [`offer`](offer_message) | what the pod key signs when it offers a key for an account |
-//! | `pod`, `device`, `money`, `contact`, `message`, `file`, `mail`, `event` | requests and answers |
+//! | [`endpoint`](Exchange) | requests that know their route and the rules of their answer |
+//! | `pod`, `device`, `money`, `contact`, `card`, `message`, `file`, `mail`, `event` | requests and answers |
 //! | `problem` | errors as `application/problem+json` (RFC 9457) |
 //!
 //! Every amount is in satoshi, every time in seconds since 1970 (UTC), every key and id in lower-case
@@ -20,8 +21,10 @@
 //! rule does not become a value of these types: the pod refuses such a request, the device library such an answer.
 
 pub mod bounds;
+mod card;
 mod contact;
 mod device;
+mod endpoint;
 mod event;
 mod file;
 mod id;
@@ -41,8 +44,10 @@ pub mod written;
 
 pub use self::{
     bounds::*,
+    card::*,
     contact::*,
     device::*,
+    endpoint::{BrokenRule, Exchange, Method},
     event::*,
     file::*,
     id::*,

@@ -50,7 +50,8 @@ impl BenchNode {
         let mut rng = StdRng::seed_from_u64(seed);
         // A little in the past, so that time may pass here and go on in a pod that runs.
         let now = now() - 3_600;
-        let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, now));
+        let (node, rows) =
+            Node::create(Identity::draw(autonomy_wallet::bitcoin::Network::Regtest, &mut rng, now));
         let rows = rows.into_iter().filter_map(|row| Some((row.key, take(&mut *row.value?)))).collect();
         let mut bench_node = Self { node, rows, now, calls: VecDeque::new(), answers: Vec::new(), rng };
         let auth = AuthSeed::generate(&mut bench_node.rng);

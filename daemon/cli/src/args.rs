@@ -11,18 +11,20 @@ mod messages;
 mod money;
 mod people;
 mod relay;
-mod words;
+pub(crate) mod words;
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
+
+use super::verbs::OwnVerb;
 
 pub use self::{
     files::FileVerb,
     machines::{Agent, AgentVerb, DeviceVerb, Events, Init, PodVerb, Probe, ProbeAs, Provision},
     messages::{MessageVerb, SendMessage},
     money::{AccountVerb, CreateAccount, ExportFormat, History, Pay, PaymentVerb, Receive},
-    people::{ContactVerb, NewInvite, ProfileVerb},
+    people::{ContactVerb, NewInvite},
     relay::RelayVerb,
 };
 
@@ -153,9 +155,9 @@ pub enum Verb {
     /// Manage relays, which hold your messages while your pod is offline, or run one for others
     #[command(subcommand)]
     Relay(RelayVerb),
-    /// Show or change the name and address that your contacts see
-    #[command(subcommand)]
-    Profile(ProfileVerb),
+    /// Those of `verbs`, each with its arguments.
+    #[command(flatten)]
+    Own(OwnVerb),
     /// Print the pod's events
     Events(Events),
     /// Create, run, back up and restore the pod on this machine

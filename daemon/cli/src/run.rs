@@ -20,7 +20,7 @@ use super::{
     context::Context,
     device, events, file, message,
     output::Answer,
-    pay, person, pod, probe, relay, setup, shell, status, watch,
+    pay, pod, probe, relay, setup, shell, status, verbs, watch,
 };
 
 /// Threads of the runtime. A command waits for one thing at a time, so two are enough.
@@ -149,7 +149,7 @@ async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure
         Verb::Message(verb) => message::message(context, verb).await?,
         Verb::File(verb) => file::file(context, verb).await?,
         Verb::Relay(verb) => relay::relay(context, verb).await?,
-        Verb::Profile(verb) => person::profile(context, verb).await?,
+        Verb::Own(verb) => verbs::answer(context, verb).await?,
         Verb::Events(events) => return events::events(context, &events).await.map(|()| None),
         Verb::Pod(verb) => pod::pod(context, verb).await?,
         Verb::Agent(agent) => match agent.verb {

@@ -1,58 +1,44 @@
-//! Accounts: how one is made by two, and what its owner sees of it.
+//! Accounts: what their owner sees of them, and their ledgers.
 //!
-//! The making is a ceremony of two requests. The pod offers an account number, its key G and entropy; the device
-//! draws R, deals its decks, and comes back with P, R and the descriptor it built. The pod builds it again from
-//! the keys and compares. An offer that is not completed is burnt: its number is never offered again.
+//! How one is made is in `ceremonies`, what the chain does to one in `movements`. Nobody outside touches a ledger: each
+//! function here that changes one puts the rows of it into the step.
+
+mod ceremonies;
+mod movements;
 
 use std::collections::BTreeMap;
 
 use autonomy_wallet::{
-    account::{
-        AccountId, AccountMap, Birthday, Confirmation, Keychain, MapKind, Member, MemberLabel,
-        PERSONAL_THRESHOLD, Plan,
-    },
-    bitcoin::{BlockHash, Network, Txid},
-    keys::{AccountIndex, AccountKey, Seed},
-    ledger::{BlockId, HistoryEntry as LedgerEntry, HistoryState, LOOKAHEAD, Ledger, LoadError},
+    account::{AccountId, AccountMap, Keychain},
+    bitcoin::{OutPoint, Txid},
+    check::Proposal,
+    keys::AccountIndex,
+    ledger::{BlockId, HistoryEntry as LedgerEntry, HistoryState, LOOKAHEAD, Ledger, LoadError, Watchlist},
+    payment::{DraftError, Intent},
+    policy::Policy,
 };
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{
-    Answer, CeremonyId, HistoryPage, Node, Refusal, Reply, Timestamp, disk,
+    Answer, CeremonyId, HistoryPage, PaymentId, Refusal, Reply, Timestamp,
+    context::Context,
     input::ChainPoint,
     row::{Row, RowError, tag},
-    table::Table,
-    turn::Turn,
+    table::{Held, Restore, Table},
 };
 use autonomy_api::{
-    AccountKind, AccountName, AccountOffer, Accounts, BeginAccount, CompleteAccount, EventKind, Hex, History,
-    HistoryEntry, ReceiveAddress, Written as _, offer_message,
+    AccountKind, AccountName, Accounts as AccountList, History, HistoryEntry, Note, ReceiveAddress,
 };
 
-/// How long an offer stands, seconds: an hour is enough to deal decks and give nobody a stale tip.
-const CEREMONY_SECONDS: u64 = 60 * 60;
-/// Offers open at once; one owner makes one account at a time, and a crashed one may leave a few.
-const MAX_CEREMONIES: usize = 8;
+pub(crate) use self::ceremonies::CEREMONIES;
+pub use self::ceremonies::Ceremony;
+
 /// Accounts of a pod. Each holds its ledger in memory, about 37 MB at 10,000 transactions, 1 MB at a hundred.
 pub(super) const MAX_ACCOUNTS: usize = 64;
 
 /// Accounts, without their movements.
 pub(crate) static ACCOUNTS: Table<AccountId, AccountRecord> = Table::new(tag::ACCOUNT);
-/// Offers that wait for their devices.
-pub(crate) static CEREMONIES: Table<CeremonyId, Ceremony> = Table::new(tag::CEREMONY);
-
-/// An offer that waits for the device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ceremony {
-    name: AccountName,
-    #[serde(with = "disk::account_kind")]
-    kind: AccountKind,
-    index: u32,
-    birthday_height: u32,
-    birthday_time: u64,
-    birthday_hash: BlockHash,
-    offered_at: Timestamp,
-}
 
 /// What an account is; its movements are in ledger rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,35 +54,163 @@ pub struct AccountRecord {
 /// An account in memory: its ledger, and what of it has been told.
 #[derive(Debug)]
 pub(super) struct Account {
-    pub(super) record: AccountRecord,
-    pub(super) ledger: Ledger,
+    record: AccountRecord,
+    /// Coins and history, as the chain tells them.
+    ledger: Ledger,
     /// How each transaction stood when events last told of it.
-    pub(super) told: BTreeMap<Txid, HistoryState>,
+    told: BTreeMap<Txid, HistoryState>,
 }
 
-impl Ceremony {
-    pub(super) fn expires_at(&self) -> Timestamp {
-        self.offered_at.saturating_add(CEREMONY_SECONDS)
+/// All accounts, and those that are being made.
+#[derive(Debug, PartialEq)]
+pub(super) struct Accounts {
+    /// Accounts that were completed; none is ever removed.
+    all: BTreeMap<AccountId, Account>,
+    /// Offers that wait for their devices.
+    ceremonies: Held<CeremonyId, Ceremony>,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self { all: BTreeMap::new(), ceremonies: Held::new(&CEREMONIES) }
+    }
+}
+
+impl Accounts {
+    /// What of it is restored row by row. Accounts are not: each takes a row and those of its ledger, see
+    /// [`Accounts::restore`].
+    pub(super) fn tables(&mut self) -> [&mut dyn Restore; 1] {
+        [&mut self.ceremonies]
     }
 
-    fn plan(&self, network: Network) -> Plan {
-        Plan {
-            name: self.name.to_string(),
-            kind: MapKind::from(self.kind),
-            threshold: PERSONAL_THRESHOLD,
-            network,
-            birthday: Birthday { height: self.birthday_height, time: self.birthday_time },
-        }
+    /// Takes an account that was read from its rows.
+    pub(super) fn restore(&mut self, id: AccountId, account: Account) {
+        self.all.insert(id, account);
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    pub(super) fn get(&self, id: &AccountId) -> Result<&Account, Refusal> {
+        self.all.get(id).ok_or_else(|| unknown(id))
+    }
+
+    /// The same, to be changed; its rows are to be taken before the step ends.
+    fn get_mut(&mut self, id: &AccountId) -> Result<&mut Account, Refusal> {
+        self.all.get_mut(id).ok_or_else(|| unknown(id))
+    }
+
+    /// What each ledger watches beside what was said before.
+    pub(super) fn watch_news(&mut self) -> impl Iterator<Item = Watchlist> {
+        self.all.values_mut().map(|account| account.ledger.take_watchlist_news())
+    }
+
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
+        self.all.values()
+    }
+
+    /// All accounts as a device sees them, oldest first.
+    pub(super) fn list(&self) -> AccountList {
+        let mut accounts: Vec<&Account> = self.all.values().collect();
+        accounts.sort_by_key(|account| (account.record.created_at, account.record.index));
+        AccountList { accounts: accounts.into_iter().map(Account::describe).collect() }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u32 {
+        self.all.len() as u32
+    }
+
+    /// Reveals a fresh receive address.
+    ///
+    /// # Errors
+    /// There is no such account, or it has no address left.
+    pub(super) fn new_address(&mut self, cx: &mut Context<'_>, id: AccountId) -> Reply {
+        let ledger = &mut self.get_mut(&id)?.ledger;
+        let revealed = ledger.reveal_next_address().map_err(|error| Refusal::Conflict(error.to_string()))?;
+        self.take_rows(cx, id);
+        Ok(Answer::Address(ReceiveAddress {
+            index: revealed.index,
+            address: revealed.address.into_unchecked(),
+        }))
+    }
+
+    /// Builds a draft, and holds it against the rules that it will meet again. A refusal too may leave rows: which
+    /// change address was looked at.
+    ///
+    /// # Errors
+    /// There is no such account, it has not enough, or the checker refuses.
+    pub(super) fn draft(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: AccountId,
+        intent: &Intent,
+        policy: &Policy,
+    ) -> Result<Proposal, Refusal> {
+        let account = self.get_mut(&id)?;
+        let unchecked = account.ledger.draft(intent, &mut cx.rng);
+        self.take_rows(cx, id);
+        let account = self.get(&id)?;
+        let checked = unchecked.map_err(draft_refusal)?.check(
+            &account.record.map,
+            &account.ledger,
+            policy,
+            Some(intent),
+        );
+        checked.map_err(|refusal| Refusal::Unsafe(refusal.to_string()))
+    }
+
+    /// Holds coins for a draft: no other draft takes them.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub(super) fn reserve(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: AccountId,
+        coins: Vec<OutPoint>,
+    ) -> Result<(), Refusal> {
+        self.get_mut(&id)?.ledger.reserve(coins);
+        self.take_rows(cx, id);
+        Ok(())
+    }
+
+    /// Lets go of coins that were held.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub(super) fn release(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: AccountId,
+        coins: Vec<OutPoint>,
+    ) -> Result<(), Refusal> {
+        self.get_mut(&id)?.ledger.release(coins);
+        self.take_rows(cx, id);
+        Ok(())
+    }
+
+    /// Puts what the ledger of `id` has changed into the step. Without an account there is no ledger that changed.
+    fn take_rows(&mut self, cx: &mut Context<'_>, id: AccountId) {
+        let rows = self.all.get_mut(&id).map(|account| account.ledger.take_rows()).unwrap_or_default();
+        cx.rows(rows.into_iter().map(|row| ledger_row(&id, &row.key, row.value)));
     }
 }
 
 impl Account {
+    /// A new account, whose ledger begins at the block `start`.
     fn create(map: AccountMap, index: AccountIndex, start: &ChainPoint, now: Timestamp) -> Self {
         let start = BlockId { height: start.height, hash: start.hash };
         let ledger = Ledger::create(map.clone(), start, LOOKAHEAD);
         Self { record: AccountRecord { map, index, created_at: now }, ledger, told: BTreeMap::new() }
     }
 
+    /// An account from its row and those of its ledger. What they say counts as told.
+    ///
+    /// # Errors
+    /// The ledger's rows do not fit the account.
     pub(super) fn load(record: AccountRecord, rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Self, LoadError> {
         let ledger = Ledger::load(record.map.clone(), rows)?;
         let mut account = Self { record, ledger, told: BTreeMap::new() };
@@ -104,11 +218,27 @@ impl Account {
         Ok(account)
     }
 
+    /// The checked map.
+    pub(super) fn map(&self) -> &AccountMap {
+        &self.record.map
+    }
+
+    /// The pod's own account number in the map.
+    pub(super) fn index(&self) -> AccountIndex {
+        self.record.index
+    }
+
+    /// Coins and history.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// How each transaction stands now.
-    pub(super) fn standings(&self) -> BTreeMap<Txid, HistoryState> {
+    fn standings(&self) -> BTreeMap<Txid, HistoryState> {
         self.ledger.history().iter().map(|entry| (entry.txid, entry.state)).collect()
     }
 
+    /// What is in the account, satoshi. Coins of a coinbase are *immature* for 100 blocks.
     fn balance(&self) -> autonomy_api::Balance {
         let balance = self.ledger.balance();
         let unconfirmed = balance.trusted_pending + balance.untrusted_pending;
@@ -120,6 +250,8 @@ impl Account {
         }
     }
 
+    /// The account as a device sees it.
+    #[expect(clippy::expect_used, reason = "an account map keeps the same rule for names")]
     pub(super) fn describe(&self) -> autonomy_api::Account {
         let map = &self.record.map;
         autonomy_api::Account {
@@ -136,6 +268,10 @@ impl Account {
         }
     }
 
+    /// The receive addresses revealed so far, in order.
+    ///
+    /// # Errors
+    /// The descriptor gives no address at an index: none below 2^31 is such.
     pub(super) fn addresses(&self) -> Result<Vec<ReceiveAddress>, Refusal> {
         let address = |index| {
             let address = self.record.map.address(Keychain::External, index);
@@ -144,37 +280,21 @@ impl Account {
         };
         (0..self.ledger.next_index(Keychain::External)).map(address).collect()
     }
-}
 
-impl Node {
-    /// The Bitcoin network.
-    #[must_use]
-    pub fn network(&self) -> Network {
-        self.identity.network.parse().unwrap_or(Network::Bitcoin)
-    }
-
-    pub(super) fn account(&self, id: &AccountId) -> Result<&Account, Refusal> {
-        self.accounts.get(id).ok_or_else(|| Refusal::Unknown { what: "account", id: id.to_string() })
-    }
-
-    pub(super) fn account_list(&self) -> Accounts {
-        let mut accounts: Vec<&Account> = self.accounts.values().collect();
-        accounts.sort_by_key(|account| (account.record.created_at, account.record.index));
-        Accounts { accounts: accounts.into_iter().map(Account::describe).collect() }
-    }
-
-    pub(super) fn history(&self, id: &AccountId, page: HistoryPage) -> Result<History, Refusal> {
-        let account = self.account(id)?;
-        let ours: BTreeMap<Txid, _> =
-            self.payments.iter().map(|(id, payment)| (payment.txid, (id, payment))).collect();
-        let tip = self.tip_height();
+    /// What happened in the account, newest first, with the payment that each transaction is of.
+    pub(super) fn history(
+        &self,
+        tip: u32,
+        page: HistoryPage,
+        payments: &BTreeMap<Txid, (PaymentId, Option<Note>)>,
+    ) -> History {
         let counting = |entry: &&LedgerEntry| {
             matches!(entry.state, HistoryState::Confirmed { .. } | HistoryState::Pending { .. })
         };
-        let entries = account.ledger.history().iter().filter(counting).take(page.limit as usize);
+        let entries = self.ledger.history().iter().filter(counting).take(page.limit as usize);
         let line = |entry: &LedgerEntry| {
             let (height, time) = place(entry.state);
-            let payment = ours.get(&entry.txid);
+            let payment = payments.get(&entry.txid);
             HistoryEntry {
                 txid: entry.txid,
                 net: entry.net(),
@@ -182,147 +302,43 @@ impl Node {
                 height,
                 time,
                 confirmations: entry.confirmations(tip),
-                payment: payment.map(|(id, _)| **id),
-                note: payment.and_then(|(_, payment)| payment.note.clone()),
+                payment: payment.map(|(id, _)| *id),
+                note: payment.and_then(|(_, note)| note.clone()),
             }
         };
-        Ok(History { entries: entries.map(line).collect() })
-    }
-
-    pub(super) fn gordian(&self) -> Result<Seed, Refusal> {
-        // The entropy is 32 bytes by its type, and BIP-39 takes that many.
-        Seed::from_entropy(&self.identity.gordian_entropy)
-            .map_err(|error| Refusal::Conflict(error.to_string()))
-    }
-
-    /// G of one account.
-    pub(super) fn gordian_key(&self, index: AccountIndex) -> Result<AccountKey, Refusal> {
-        Ok(self.gordian()?.account_key(self.network(), index))
+        History { entries: entries.map(line).collect() }
     }
 }
 
-impl Turn<'_> {
-    pub(super) fn begin_account(&mut self, body: BeginAccount) -> Reply {
-        self.node.require_owner()?;
-        if body.kind == AccountKind::Shared {
-            let rule = "a pod makes `two_of_three` and `two_of_three_or_recovery` accounts";
-            return Err(Refusal::invalid("kind", rule));
-        }
-        if self.node.accounts.len() >= MAX_ACCOUNTS {
-            let remedy = "a further account needs a further pod";
-            return Err(Refusal::Full { what: "accounts of a pod", limit: MAX_ACCOUNTS, remedy });
-        }
-        if self.node.ceremonies.len() >= MAX_CEREMONIES {
-            let remedy = "complete one, or wait an hour for the oldest to lapse";
-            return Err(Refusal::Full { what: "accounts being made", limit: MAX_CEREMONIES, remedy });
-        }
-        let tip = self.node.chain.tip().ok_or_else(|| {
-            Refusal::ChainNotReady(
-                "the pod has not seen the chain's tip yet, which is the account's birthday".into(),
-            )
-        })?;
-        let index = self.node.counters.next_account;
-        let account_index = account_index(index)?;
-        let key = self.node.gordian_key(account_index)?;
-        let ceremony = CeremonyId::draw(self.rng);
-        let mut entropy = [0; 32];
-        self.rng.fill_bytes(&mut entropy);
-        let mut offer = AccountOffer {
-            ceremony,
-            account_index,
-            pod_member_key: *key.public(),
-            entropy: Hex(entropy),
-            signature: Hex([0; 64]),
-            birthday_height: tip.height,
-            birthday_time: tip.time,
-        };
-        offer.signature = Hex(self.node.sign(&offer_message(&offer)));
-        let mut counters = *self.node.counters;
-        counters.next_account += 1;
-        self.step.rows.push(self.node.counters.put(counters));
-        let ceremony_row = Ceremony {
-            name: body.name,
-            kind: body.kind,
-            index,
-            birthday_height: tip.height,
-            birthday_time: tip.time,
-            birthday_hash: tip.hash,
-            offered_at: self.now,
-        };
-        self.step.rows.push(self.node.ceremonies.put(ceremony, ceremony_row));
-        Ok(Answer::Offer(offer))
+/// Equal in everything that rows hold.
+impl PartialEq for Account {
+    fn eq(&self, other: &Self) -> bool {
+        let indices = |account: &Self| Keychain::ALL.map(|keychain| account.ledger.next_index(keychain));
+        self.record == other.record
+            && self.told == other.told
+            && self.ledger.tip() == other.ledger.tip()
+            && self.ledger.history() == other.ledger.history()
+            && self.ledger.coins().eq(other.ledger.coins())
+            && indices(self) == indices(other)
     }
+}
 
-    pub(super) fn complete_account(&mut self, id: CeremonyId, body: CompleteAccount) -> Reply {
-        let unknown = || Refusal::Unknown { what: "open account offer", id: id.to_string() };
-        let ceremony = self.node.ceremonies.get(&id).ok_or_else(unknown)?.clone();
-        let map = self.rebuild(&ceremony, &body)?;
-        let account_id = map.id();
-        if self.node.accounts.contains_key(&account_id) {
-            return Err(Refusal::Conflict("this account exists already".into()));
-        }
-        // From the oldest block known, so that a reorganisation of the birth block finds its fork.
-        let start =
-            self.node.chain.first().ok_or_else(|| Refusal::ChainNotReady("no block seen yet".into()))?;
-        let account = Account::create(map, account_index(ceremony.index)?, &start, self.now);
-        let described = account.describe();
-        self.step.rows.push(ACCOUNTS.put(&account_id, &account.record));
-        self.node.accounts.insert(account_id, account);
-        self.take_ledger_rows(account_id);
-        self.step.rows.push(self.node.ceremonies.remove(&id));
-        self.advance_epoch();
-        self.notify(EventKind::AccountCreated { account: account_id, name: ceremony.name });
-        Ok(Answer::Account(described))
-    }
+/// There is no account of this id on this pod.
+fn unknown(id: &AccountId) -> Refusal {
+    Refusal::Unknown { what: "account", id: id.to_string() }
+}
 
-    /// Builds the map from the three keys, as if the device's descriptor had not been sent, and compares.
-    fn rebuild(&self, ceremony: &Ceremony, body: &CompleteAccount) -> Result<AccountMap, Refusal> {
-        let device = Member::new(MemberLabel::P, body.device_member_key);
-        let recovery = Member::new(MemberLabel::R, body.recovery_member_key);
-        let own = self.node.gordian_key(account_index(ceremony.index)?)?;
-        let own = Member::new(MemberLabel::G, *own.public());
-        let plan = ceremony.plan(self.node.network());
-        let map = AccountMap::rebuild(plan, &[device, recovery, own.clone()], &own)
-            .map_err(|error| Refusal::Unsafe(error.to_string()))?;
-        if map.descriptor() != body.descriptor {
-            let detail = "`descriptor` is not the one that these three keys make; the account is not opened";
-            return Err(Refusal::Unsafe(detail.into()));
-        }
-        let theirs = Confirmation { id: map.id(), first_address: body.first_address.write().to_string() };
-        map.confirm(&theirs).map_err(|error| Refusal::Unsafe(error.to_string()))?;
-        Ok(map)
-    }
-
-    pub(super) fn new_address(&mut self, id: AccountId) -> Reply {
-        self.node.account(&id)?;
-        let account = self.node.accounts.get_mut(&id).ok_or(Refusal::NotAdopted)?;
-        let revealed =
-            account.ledger.reveal_next_address().map_err(|error| Refusal::Conflict(error.to_string()))?;
-        self.take_ledger_rows(id);
-        Ok(Answer::Address(ReceiveAddress {
-            index: revealed.index,
-            address: revealed.address.into_unchecked(),
-        }))
-    }
-
-    /// Puts what the ledger of `id` has changed into this step.
-    pub(super) fn take_ledger_rows(&mut self, id: AccountId) {
-        let Some(account) = self.node.accounts.get_mut(&id) else { return };
-        let rows = account.ledger.take_rows();
-        self.step.rows.extend(rows.into_iter().map(|row| ledger_row(&id, &row.key, row.value)));
-    }
-
-    pub(super) fn expire_ceremonies(&mut self) {
-        let now = self.now;
-        let lapsed = self.node.ceremonies.iter().filter(|(_, ceremony)| ceremony.expires_at() <= now);
-        let lapsed: Vec<CeremonyId> = lapsed.map(|(id, _)| *id).collect();
-        lapsed.into_iter().for_each(|id| self.step.rows.push(self.node.ceremonies.remove(&id)));
+/// Too few coins is what an owner can mend; all else is a conflict with the state of the account.
+fn draft_refusal(error: DraftError) -> Refusal {
+    match error {
+        DraftError::InsufficientFunds { .. } => Refusal::Funds(error.to_string()),
+        other => Refusal::Conflict(other.to_string()),
     }
 }
 
 /// A row of an account's ledger; key and value are the wallet's own.
 fn ledger_row(id: &AccountId, key: &[u8], value: Option<Vec<u8>>) -> Row {
-    Row { key: [&[tag::LEDGER], &id.to_bytes()[..], key].concat(), value: value.map(Into::into) }
+    Row { key: [&[tag::LEDGER], &id.to_bytes()[..], key].concat(), value: value.map(Zeroizing::new) }
 }
 
 /// The account of a ledger's row, and the key that is the wallet's own.
@@ -340,8 +356,4 @@ pub(super) fn place(state: HistoryState) -> (Option<u32>, Option<u64>) {
         HistoryState::Pending { first_seen } => (None, first_seen),
         _ => (None, None),
     }
-}
-
-fn account_index(index: u32) -> Result<AccountIndex, Refusal> {
-    AccountIndex::new(index).map_err(|error| Refusal::Conflict(error.to_string()))
 }

@@ -1,27 +1,27 @@
-//! What the chain source saw: the blocks a pod knows, how the source is, and which account each block concerns.
+//! What the chain source says: the blocks that are known, how the source is, what fees are asked.
 //!
-//! [`Chain`] owns what the pod knows of the chain: the last blocks (rows), and what the source said since the process
-//! started. The turn hands each block to the accounts; what that means to their owner is in [`movements`].
-
-mod movements;
+//! The source gives the header of each block, and the whole of it only where a watched script or coin is in it ([`watch`]
+//! says what is watched). So a block that concerns nobody here costs one row of about 60 bytes.
+//!
+//! [`watch`]: super::watch
 
 use std::collections::BTreeSet;
 
 use autonomy_wallet::{
-    account::AccountId,
-    bitcoin::{Block, BlockHash, FeeRate, Transaction, Txid, block::Header},
+    bitcoin::{Block, BlockHash, FeeRate, Txid, block::Header},
     estimate::{self, Estimate, FeeBucket},
-    ledger::{BlockId, Ledger},
     rate,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
     ChainEvent, ChainPoint, Node, SourceState, Timestamp,
-    row::{Row, RowError, tag},
+    context::Context,
+    row::{Row, tag},
     table::{Held, Restore, Table},
     turn::Turn,
 };
+use autonomy_api::{ChainState, ChainStatus};
 
 /// Blocks remembered, to find the fork of a reorganisation: a day. The deepest on mainnet since 2013 had 24.
 pub const KEPT_POINTS: usize = 144;
@@ -51,6 +51,11 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
+    /// What of it is restored row by row.
+    pub(super) fn tables(&mut self) -> [&mut dyn Restore; 1] {
+        [&mut self.points]
+    }
+
     /// No block known, no source heard.
     pub(super) fn new() -> Self {
         Self {
@@ -73,23 +78,61 @@ impl Chain {
     }
 
     /// All blocks remembered, oldest first: at most [`KEPT_POINTS`].
-    fn points(&self) -> impl DoubleEndedIterator<Item = ChainPoint> {
+    pub(super) fn points(&self) -> impl DoubleEndedIterator<Item = ChainPoint> {
         self.points.iter().map(point)
     }
 
-    /// How the source is, as it said last; away before it said anything.
-    pub(super) fn source(&self) -> &SourceState {
-        &self.source
+    /// Height of the newest block; 0 while none is known.
+    pub(super) fn tip_height(&self) -> u32 {
+        self.tip().map_or(0, |tip| tip.height)
     }
 
-    /// Why the source's blocks do not connect to those remembered; `None` while they do.
-    pub(super) fn detached(&self) -> Option<&str> {
-        self.detached.as_deref()
+    /// Minutes to the first confirmation of a transaction that pays `rate`; none where the source cannot tell, as on
+    /// networks without traffic.
+    pub(super) fn estimated_minutes(&self, rate: FeeRate) -> Option<u32> {
+        match estimate::first_confirmation(rate, &self.fees) {
+            Estimate::Within { minutes, .. } => Some(minutes),
+            Estimate::LongerThan { .. } | Estimate::Unknown => None,
+        }
     }
 
-    /// Fee estimates of the source; empty while it has none.
-    pub(super) fn fees(&self) -> &[FeeBucket] {
-        &self.fees
+    /// What to pay to be confirmed within so many blocks, where the source can tell.
+    pub(super) fn rate_for(&self, target: u16) -> Option<FeeRate> {
+        estimate::rate_for(target, &self.fees)
+    }
+
+    /// How the source is, and how far the pod has followed it. A source that answers and is ahead of the pod counts as
+    /// syncing.
+    pub(super) fn status(&self) -> ChainStatus {
+        let height = self.tip_height();
+        let (state, detail, source_height) = match &self.source {
+            _ if self.detached.is_some() => (ChainState::Away, self.detached.clone(), None),
+            SourceState::Away(why) => (ChainState::Away, Some(why.clone()), None),
+            SourceState::Syncing(of_source) => (ChainState::Syncing, None, Some(*of_source)),
+            SourceState::Synced(of_source) if *of_source > height => {
+                (ChainState::Syncing, None, Some(*of_source))
+            }
+            SourceState::Synced(of_source) => (ChainState::Synced, None, Some(*of_source)),
+        };
+        ChainStatus { state, height, tip: self.tip().map(|tip| tip.hash), source_height, detail }
+    }
+
+    /// Takes note of how the source is. Gives whether it has come back.
+    fn source(&mut self, state: SourceState) -> bool {
+        let was_away = matches!(self.source, SourceState::Away(_));
+        self.source = state;
+        was_away && !matches!(self.source, SourceState::Away(_))
+    }
+
+    /// Remembers a block. Gives whether it connects to one that is known; one that does not is left aside, and the status
+    /// says so.
+    fn block(&mut self, cx: &mut Context<'_>, header: &Header, height: u32) -> bool {
+        let Some(rows) = self.extend(header, height) else {
+            tracing::warn!(height, "a block that does not connect was left aside");
+            return false;
+        };
+        cx.rows(rows);
+        true
     }
 
     /// Notes what the source is told to find in the mempool; gives whether it was told the same before.
@@ -148,13 +191,36 @@ impl PartialEq for Chain {
     }
 }
 
-impl Restore for Chain {
-    fn tag(&self) -> u8 {
-        self.points.tag()
+impl Turn<'_> {
+    /// Hands news of the chain to the accounts, and lets payments follow.
+    pub(super) fn chain_event(&mut self, event: ChainEvent) {
+        let Self { accounts, payments, chain, cx, .. } = self;
+        match event {
+            ChainEvent::Anchor(points) => cx.rows(chain.anchor(points)),
+            ChainEvent::Block { block, height } => self.block(&block.header, Some(&block), height),
+            ChainEvent::Header { header, height } => self.block(&header, None, height),
+            ChainEvent::Mempool { seen, evicted } => {
+                let foreign = payments.left_mempool(cx, evicted);
+                let changed = accounts.mempool(cx, chain, &seen, &foreign);
+                payments.follow(cx, accounts, &changed);
+                seen.iter().for_each(|(transaction, _)| payments.seen(cx, transaction.compute_txid()));
+            }
+            ChainEvent::Source(state) => {
+                if chain.source(state) {
+                    payments.send_at_once();
+                }
+            }
+            ChainEvent::Fees(fees) => chain.fees = fees.into_iter().filter_map(bucket).collect(),
+        }
     }
 
-    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), RowError> {
-        self.points.restore(key, value)
+    /// A block on one of those remembered: whole, or its header where it holds nothing of ours.
+    fn block(&mut self, header: &Header, body: Option<&Block>, height: u32) {
+        let Self { accounts, payments, chain, cx, .. } = self;
+        if chain.block(cx, header, height) {
+            let changed = accounts.block(cx, chain, header, body, height);
+            payments.follow(cx, accounts, &changed);
+        }
     }
 }
 
@@ -164,116 +230,6 @@ impl Node {
     pub fn chain_points(&self) -> Vec<ChainPoint> {
         self.chain.points().collect()
     }
-
-    /// Height of the newest block; 0 while none is known.
-    pub(super) fn tip_height(&self) -> u32 {
-        self.chain.tip().map_or(0, |tip| tip.height)
-    }
-
-    /// Minutes to the first confirmation of a transaction that pays `rate`; none where the source cannot tell, as on
-    /// networks without traffic.
-    pub(super) fn estimated_minutes(&self, rate: FeeRate) -> Option<u32> {
-        match estimate::first_confirmation(rate, self.chain.fees()) {
-            Estimate::Within { minutes, .. } => Some(minutes),
-            Estimate::LongerThan { .. } | Estimate::Unknown => None,
-        }
-    }
-}
-
-impl Turn<'_> {
-    /// Takes what the source saw.
-    pub(super) fn chain_event(&mut self, event: ChainEvent) {
-        match event {
-            ChainEvent::Anchor(points) => self.step.rows.extend(self.node.chain.anchor(points)),
-            ChainEvent::Block { block, height } => self.block(&block.header, Some(&block), height),
-            ChainEvent::Header { header, height } => self.block(&header, None, height),
-            ChainEvent::Mempool { seen, evicted } => self.mempool(&seen, &evicted),
-            ChainEvent::Source(state) => self.source(state),
-            ChainEvent::Fees(fees) => self.node.chain.fees = fees.into_iter().filter_map(bucket).collect(),
-        }
-    }
-
-    /// Notes how the source is. One that is back gets what could not be sent meanwhile.
-    fn source(&mut self, state: SourceState) {
-        let was_away = matches!(self.node.chain.source, SourceState::Away(_));
-        self.node.chain.source = state;
-        if was_away && !matches!(self.node.chain.source, SourceState::Away(_)) {
-            // What could not be sent while it was away goes out now.
-            self.node.outside.last_broadcast = 0;
-        }
-    }
-
-    /// A block on one of those remembered: whole, or its header where it holds nothing of ours.
-    fn block(&mut self, header: &Header, body: Option<&Block>, height: u32) {
-        let Some(rows) = self.node.chain.extend(header, height) else {
-            tracing::warn!(height, "a block that does not connect was left aside");
-            return;
-        };
-        self.step.rows.extend(rows);
-        for id in self.account_ids() {
-            self.block_for(id, header, body, height);
-            self.tell_confirmations(id);
-        }
-    }
-
-    /// The same for one account. Its ledger may have been made later than the pod, and know fewer blocks.
-    fn block_for(&mut self, id: AccountId, header: &Header, body: Option<&Block>, height: u32) {
-        let chain = &self.node.chain;
-        let Some(account) = self.node.accounts.get_mut(&id) else { return };
-        let Some(connected_to) = common_block(chain, &account.ledger, height) else {
-            tracing::error!(account = %id, height, "the account's ledger and the chain have no block in common");
-            return;
-        };
-        let applied = match body {
-            Some(block) => account.ledger.apply_block(block, height, connected_to),
-            None => account.ledger.apply_header(*header, height, connected_to),
-        };
-        match applied {
-            Ok(applied) if applied.relevant.is_empty() && !applied.reorganised => self.take_ledger_rows(id),
-            Ok(_) => self.ledger_changed(id),
-            Err(error) => tracing::error!(account = %id, "a block cannot be applied: {error}"),
-        }
-    }
-
-    /// Transactions that appeared in the mempool or left it. An own payment that left is sent again and keeps its coins, so
-    /// its ledger is not told of that.
-    fn mempool(&mut self, seen: &[(Transaction, u64)], evicted: &[Txid]) {
-        let evicted: Vec<Txid> =
-            evicted.iter().copied().filter(|txid| !self.payment_left_mempool(*txid)).collect();
-        for id in self.account_ids() {
-            let Some(account) = self.node.accounts.get_mut(&id) else { continue };
-            // A second apart, since the later of the two counts: what comes back in the second it was evicted in is back,
-            // whatever time bitcoind remembers for it.
-            let gone =
-                account.ledger.apply_evicted(evicted.iter().map(|txid| (*txid, self.now.saturating_sub(1))));
-            let seen = seen.iter().map(|(transaction, at)| (transaction.clone(), self.now.max(*at)));
-            let news = account.ledger.apply_unconfirmed(seen);
-            if !news.relevant.is_empty() || !gone.relevant.is_empty() {
-                self.ledger_changed(id);
-            }
-        }
-        seen.iter().for_each(|(transaction, _)| self.payment_seen(transaction.compute_txid()));
-    }
-
-    fn account_ids(&self) -> Vec<AccountId> {
-        self.node.accounts.keys().copied().collect()
-    }
-}
-
-/// The highest block below `height` that both know.
-///
-/// What the ledger knows from before the oldest block remembered counts: a block whose parent is not remembered is
-/// refused, so no reorganisation reaches below. A new account's ledger knows one block only, its first, and that is
-/// forgotten here with the next block.
-fn common_block(chain: &Chain, ledger: &Ledger, height: u32) -> Option<BlockId> {
-    let oldest = chain.first()?.height;
-    let mut below = chain.points().rev().filter(|point| point.height < height);
-    let common = below.find(|point| ledger.block_hash(point.height) == Some(point.hash));
-    let common = common.map(|point| BlockId { height: point.height, hash: point.hash });
-    common.or_else(|| {
-        let checkpoint = ledger.checkpoint().iter().find(|block| block.height() < oldest.min(height))?;
-        Some(checkpoint.block_id())
-    })
 }
 
 /// An estimate of the source, in satoshi a virtual byte; nonsense is left out.

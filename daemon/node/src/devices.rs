@@ -1,22 +1,24 @@
-//! The owner and the owner's devices: who may enter, and how far.
+//! Who the pod is, whom it belongs to, and which devices may enter, and how far.
 
 use autonomy_messaging::{
-    Access, Certificate, Name, PublicKey, RoleKind, RootPublic, SealingSecret, SigningKey,
-    UnverifiedCertificate,
+    Access, Certificate, Name, OnionSeed, RoleKind, RootPublic, UnverifiedCertificate,
+    messenger::Own,
+    place::Place,
     provision::{Bundle, PodRequest, SealedBundle},
 };
 use data_encoding::HEXLOWER;
-use ed25519_dalek::Signer as _;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    Answer, Caller, DeviceKey, Effect, Node, NodeStatus, Refusal, Reply, SourceState, Timestamp, disk,
-    identity::Identity, row::tag, table::Table, turn::Turn,
+    Answer, Caller, DeviceKey, Effect, Refusal, Reply, Timestamp,
+    context::Context,
+    disk,
+    identity::{IDENTITY, Identity},
+    row::{Row, tag},
+    table::{Held, Restore, Single, Table},
 };
-use autonomy_api::{
-    AddDevice, ChainState, ChainStatus, Device, Devices, EventKind, Hex, network_of, written,
-};
+use autonomy_api::{AddDevice, Device, Devices, EventKind, Hex, written};
 
 /// Devices of a pod. Restricted discovery has room for about 160 keys, spare ones and the pod's own included.
 pub(super) const MAX_DEVICES: usize = 64;
@@ -26,6 +28,8 @@ const PRESENCE_SECONDS: u64 = 60 * 60;
 
 /// The device that made the bundle, until its owner gives it a name.
 const FIRST_DEVICE: &str = "first device";
+/// The name on cards until the owner chooses one.
+const NAMELESS: &str = "somebody";
 
 /// Whom the pod belongs to.
 pub(crate) static OWNER: Table<(), Option<Owner>> = Table::new(tag::OWNER);
@@ -82,7 +86,8 @@ pub struct DeviceRecord {
 }
 
 impl DeviceRecord {
-    pub(super) fn check_valid(&self, now: Timestamp) -> Result<(), Refusal> {
+    /// Whether its certificate holds at `now`.
+    fn check_valid(&self, now: Timestamp) -> Result<(), Refusal> {
         if now > self.not_after {
             return Err(Refusal::CertificateInvalid(format!(
                 "it ended at {} and now it is {now}",
@@ -93,68 +98,82 @@ impl DeviceRecord {
     }
 }
 
-impl Node {
+/// Who the pod is, whom it belongs to, and which devices may enter.
+#[derive(Debug, PartialEq)]
+pub(super) struct Admission {
+    /// The pod's own keys.
+    identity: Single<Identity>,
+    /// Whom it belongs to; none until a bundle is adopted.
+    owner: Single<Option<Owner>>,
+    /// Devices that may enter, by the key of their TLS certificates.
+    devices: Held<DeviceKey, DeviceRecord>,
+}
+
+/// What is asked of it.
+impl Admission {
+    /// A pod of this identity that nobody owns.
+    pub(super) fn new(identity: Identity) -> Self {
+        Self {
+            identity: Single::new(&IDENTITY, identity),
+            owner: Single::new(&OWNER, None),
+            devices: Held::new(&DEVICES),
+        }
+    }
+
+    /// What of it is restored row by row. The identity is not: without it there is no pod to restore.
+    pub(super) fn tables(&mut self) -> [&mut dyn Restore; 2] {
+        [&mut self.owner, &mut self.devices]
+    }
+
+    /// The pod's own keys.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Whom the pod belongs to.
+    pub(super) fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
+    }
+
+    /// The same, for commands that need one.
     pub(super) fn require_owner(&self) -> Result<&Owner, Refusal> {
-        self.owner.as_ref().ok_or(Refusal::NotAdopted)
-    }
-
-    /// The Ed25519 pod key.
-    pub(super) fn pod_key(&self) -> SigningKey {
-        SigningKey::from_bytes(&self.identity.pod_seed)
-    }
-
-    /// Seed of the pod key, for the TLS and libp2p identities of the shell.
-    #[must_use]
-    pub fn pod_seed(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.identity.pod_seed)
+        self.owner().ok_or(Refusal::NotAdopted)
     }
 
     /// The request that a device answers with a bundle: the same each time, until new keys are drawn.
-    #[must_use]
-    pub fn pod_request(&self) -> PodRequest {
-        match self.identity.renewed() {
-            Some(renewed) => self.request_of(&renewed),
-            None => self.request_of(&self.identity),
+    pub(super) fn pod_request(&self) -> PodRequest {
+        self.identity.renewed().map_or_else(|| self.identity.request(), |renewed| renewed.request())
+    }
+
+    /// Who the pod is to its contacts.
+    ///
+    /// # Errors
+    /// None before it has an owner. An owner whose record does not hold (the bundle's was checked when it was taken, so
+    /// only a damaged row is left) is an error.
+    pub(super) fn own_card(&self) -> Result<Option<Own>, BadOwner> {
+        let Some(owner) = self.owner() else { return Ok(None) };
+        let root = RootPublic::from_bytes(&owner.root).map_err(|error| BadOwner(error.to_string()))?;
+        let certificate =
+            UnverifiedCertificate::parse(&owner.certificate).map_err(|error| BadOwner(error.to_string()))?;
+        let certificate =
+            certificate.verify_kept(&root, RoleKind::Pod).map_err(|error| BadOwner(error.to_string()))?;
+        let pod_key = self.identity.pod_key();
+        let onion = OnionSeed::from_bytes(&owner.peer_seed).public();
+        let place = Place::new(*onion.as_bytes(), (&pod_key).into());
+        let name = Name::new(NAMELESS).map_err(|error| BadOwner(error.to_string()))?;
+        Ok(Some(Own { root, certificate, pod_key, place, name }))
+    }
+
+    /// Checks anew, for each command, that this caller may give one that needs so much access.
+    ///
+    /// # Errors
+    /// Which of the rules the caller fails.
+    pub(super) fn check(&self, caller: Caller, needed: Access, now: Timestamp) -> Result<(), Refusal> {
+        if let Caller::Device(key) = caller {
+            self.devices.get(&key).ok_or(Refusal::NotAdmitted)?.check_valid(now)?;
         }
-    }
-
-    fn request_of(&self, identity: &Identity) -> PodRequest {
-        let sealing = SealingSecret::from_bytes(&identity.sealing_seed).public();
-        let key = SigningKey::from_bytes(&identity.pod_seed);
-        PodRequest::new(network_of(self.network()), &key, sealing, identity.request_entropy)
-    }
-
-    pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.pod_key().sign(message).to_bytes()
-    }
-
-    pub(super) fn status(&self) -> NodeStatus {
-        let owner = self.owner.as_ref().and_then(|owner| RootPublic::from_bytes(&owner.root).ok());
-        NodeStatus {
-            network: network_of(self.network()),
-            pod_key: PublicKey::from(&self.pod_key()),
-            owner,
-            state_epoch: self.counters.state_epoch,
-            chain: self.chain_status(),
-            devices: self.devices.len() as u32,
-            accounts: self.accounts.len() as u32,
-        }
-    }
-
-    fn chain_status(&self) -> ChainStatus {
-        let (state, detail, source_height) = match self.chain.source() {
-            _ if self.chain.detached().is_some() => {
-                (ChainState::Away, self.chain.detached().map(str::to_owned), None)
-            }
-            SourceState::Away(why) => (ChainState::Away, Some(why.clone()), None),
-            SourceState::Syncing(height) => (ChainState::Syncing, None, Some(*height)),
-            SourceState::Synced(height) if *height > self.tip_height() => {
-                (ChainState::Syncing, None, Some(*height))
-            }
-            SourceState::Synced(height) => (ChainState::Synced, None, Some(*height)),
-        };
-        let tip = self.chain.tip().map(|tip| tip.hash);
-        ChainStatus { state, height: self.tip_height(), tip, source_height, detail }
+        let has = self.access(caller).ok_or(Refusal::NotAdmitted)?;
+        if has < needed { Err(Refusal::AccessTooLow { needed, has }) } else { Ok(()) }
     }
 
     /// How far a caller may go; `None` for one who may not enter.
@@ -165,7 +184,13 @@ impl Node {
         }
     }
 
-    pub(super) fn device_list(&self, caller: Caller) -> Devices {
+    /// How many devices may enter.
+    pub(super) fn count(&self) -> u32 {
+        self.devices.len() as u32
+    }
+
+    /// All devices, oldest first, and spare descriptor keys, as `caller` sees them.
+    pub(super) fn list(&self, caller: Caller) -> Devices {
         let mut devices: Vec<_> =
             self.devices.iter().map(|(key, device)| describe(*key, device, caller)).collect();
         devices.sort_by_key(|device| device.added_at);
@@ -180,7 +205,7 @@ impl Node {
     }
 
     /// Who may enter now, for the gate and the descriptor.
-    pub(super) fn admission(&self) -> Effect {
+    pub(super) fn admit_effect(&self) -> Effect {
         let used = self.devices.values().map(|device| device.descriptor_key);
         Effect::Admit {
             devices: self.devices.iter().map(|(key, device)| (*key, device.access)).collect(),
@@ -189,54 +214,47 @@ impl Node {
     }
 }
 
-impl Turn<'_> {
-    /// Takes the bundle a device sealed to this pod: from now on the pod belongs to its root.
-    pub(super) fn adopt(&mut self, sealed: &SealedBundle) -> Reply {
+/// What changes it.
+impl Admission {
+    /// Takes the bundle that a device sealed to this pod: from now on the pod belongs to its root, and that device may
+    /// enter. The messenger must hear of it, see [`Admission::own_card`].
+    ///
+    /// # Errors
+    /// The bundle is not for this pod, is of another owner, or is older than the one taken last.
+    pub(super) fn adopt(&mut self, cx: &mut Context<'_>, sealed: &SealedBundle) -> Reply {
         let invalid = |rule: String| Refusal::Invalid { field: "bundle", rule };
-        let open = |identity: &Identity| {
-            let secret = SealingSecret::from_bytes(&identity.sealing_seed);
-            sealed.open(&secret, &self.node.request_of(identity), self.now)
-        };
+        let open = |identity: &Identity| sealed.open(&identity.sealing_secret(), &identity.request(), cx.now);
         // For new keys, or once more for the present ones.
-        let renewed = self.node.identity.renewed();
+        let renewed = self.identity.renewed();
         let with_new = renewed.and_then(|identity| Some((open(&identity).ok()?, Some(identity))));
         let (bundle, renewed) = match with_new {
             Some(found) => found,
-            None => (open(&self.node.identity).map_err(|error| invalid(error.to_string()))?, None),
+            None => (open(&self.identity).map_err(|error| invalid(error.to_string()))?, None),
         };
-        self.check_no_other_owner(&bundle)?;
+        self.check_no_other_owner(&bundle, cx.now)?;
         if let Some(identity) = renewed {
-            self.step.rows.push(self.node.identity.put(identity));
+            cx.row(self.identity.put(identity));
         }
-        let owner = Owner {
-            root: *bundle.root().as_bytes(),
-            certificate: bundle.pod_certificate().to_bytes().to_vec(),
-            app_seed: Zeroizing::new(*bundle.app_onion().as_bytes()),
-            peer_seed: Zeroizing::new(*bundle.peer_onion().as_bytes()),
-            name: bundle.pod_name().as_str().to_owned(),
-            spare_descriptor_keys: bundle.spare_keys().iter().map(|key| *key.as_bytes()).collect(),
-        };
-        self.step.rows.push(self.node.owner.put(Some(owner)));
-        self.introduce_owner();
+        cx.row(self.owner.put(Some(Owner::of(&bundle))));
         let device = bundle.device_certificate();
         let key = DeviceKey(*device.subject().as_bytes());
-        let known = self.node.devices.get(&key).map(|device| device.name.clone());
-        let name = known.unwrap_or_else(|| Name::new(FIRST_DEVICE).expect("two words are a visible line"));
-        self.let_in(key, &device, name, *bundle.descriptor_key().as_bytes());
-        self.effect(Effect::Adopted);
+        let known = self.devices.get(&key).map(|device| device.name.clone());
+        let name = known.unwrap_or_else(first_device);
+        self.let_in(cx, key, &device, name, *bundle.descriptor_key().as_bytes());
+        cx.effect(Effect::Adopted);
         Ok(Answer::Adopted)
     }
 
     /// Draws new keys, to be put to use when a bundle for them is adopted.
-    pub(super) fn draw_keys(&mut self) -> Reply {
-        let identity = self.node.identity.with_next(self.rng);
-        self.step.rows.push(self.node.identity.put(identity));
+    pub(super) fn draw_keys(&mut self, cx: &mut Context<'_>) -> Reply {
+        let identity = self.identity.with_next(cx.rng);
+        cx.row(self.identity.put(identity));
         Ok(Answer::Done)
     }
 
     /// A pod that has an owner keeps it: only a newer bundle of the same root is taken.
-    fn check_no_other_owner(&self, bundle: &Bundle) -> Result<(), Refusal> {
-        let Some(owner) = &*self.node.owner else { return Ok(()) };
+    fn check_no_other_owner(&self, bundle: &Bundle, now: Timestamp) -> Result<(), Refusal> {
+        let Some(owner) = self.owner() else { return Ok(()) };
         let root = bundle.root();
         if owner.root != *root.as_bytes() {
             let detail = "this pod belongs to somebody else already; make a new pod with `autonomy pod init`";
@@ -244,7 +262,7 @@ impl Turn<'_> {
         }
         let pinned = UnverifiedCertificate::parse(&owner.certificate)
             .map_err(|error| Refusal::Conflict(error.to_string()))?
-            .verify(&root, RoleKind::Pod, self.now)
+            .verify(&root, RoleKind::Pod, now)
             .map_err(|error| Refusal::Conflict(error.to_string()))?;
         bundle
             .pod_certificate()
@@ -252,26 +270,31 @@ impl Turn<'_> {
             .map_err(|error| Refusal::invalid("bundle", error.to_string()))
     }
 
-    pub(super) fn add_device(&mut self, body: AddDevice) -> Reply {
-        let owner = self.node.require_owner()?;
+    /// Lets a device in that the owner's root has certified, or takes a newer certificate of one that is known.
+    ///
+    /// # Errors
+    /// The certificate does not hold, is older than the one known, or there is no room.
+    pub(super) fn add_device(&mut self, cx: &mut Context<'_>, body: AddDevice) -> Reply {
+        let owner = self.require_owner()?;
         let root =
             RootPublic::from_bytes(&owner.root).map_err(|error| Refusal::Conflict(error.to_string()))?;
         let certificate = body
             .certificate
-            .verify(&root, RoleKind::Device, self.now)
+            .verify(&root, RoleKind::Device, cx.now)
             .map_err(|error| Refusal::invalid("certificate", error.to_string()))?;
         let key = DeviceKey(*certificate.subject().as_bytes());
         self.check_room(key, &certificate)?;
-        let described = self.let_in(key, &certificate, body.name, body.descriptor_key.0);
+        let described = self.let_in(cx, key, &certificate, body.name, body.descriptor_key.0);
         Ok(Answer::Device(described))
     }
 
+    /// Whether this certificate may be taken.
     fn check_room(&self, key: DeviceKey, certificate: &Certificate) -> Result<(), Refusal> {
-        match self.node.devices.get(&key) {
+        match self.devices.get(&key) {
             Some(known) if certificate.epoch() < known.epoch => {
                 Err(Refusal::invalid("certificate", "an older epoch than the one this pod has of the device"))
             }
-            None if self.node.devices.len() >= MAX_DEVICES => {
+            None if self.devices.len() >= MAX_DEVICES => {
                 let remedy = "revoke one that is no longer used";
                 Err(Refusal::Full { what: "devices of a pod", limit: MAX_DEVICES, remedy })
             }
@@ -279,8 +302,10 @@ impl Turn<'_> {
         }
     }
 
+    /// Lets a device in from now on: the gate hears of it with this step's effects.
     fn let_in(
         &mut self,
+        cx: &mut Context<'_>,
         key: DeviceKey,
         certificate: &Certificate,
         name: Name,
@@ -288,53 +313,81 @@ impl Turn<'_> {
     ) -> Device {
         let record = DeviceRecord {
             name: name.clone(),
+            // A certificate that names no access gives the least.
             access: certificate.access().unwrap_or(Access::Minimal),
             descriptor_key,
             epoch: certificate.epoch(),
             not_after: certificate.validity().not_after(),
-            added_at: self.now,
+            added_at: cx.now,
             last_seen: None,
         };
         let described = describe(key, &record, Caller::Owner);
-        self.step.rows.push(self.node.devices.put(key, record));
-        self.advance_epoch();
-        let admission = self.node.admission();
-        self.effect(admission);
-        self.notify(EventKind::DeviceAdded { device: key, name });
+        cx.row(self.devices.put(key, record));
+        cx.advance_epoch();
+        cx.effect(self.admit_effect());
+        cx.notify(EventKind::DeviceAdded { device: key, name });
         described
     }
 
-    pub(super) fn revoke_device(&mut self, key: DeviceKey) -> Reply {
-        let device = self.node.devices.get(&key);
+    /// Shuts a device out: the gate closes its open connections, and the descriptor key it knows is used no more.
+    ///
+    /// # Errors
+    /// There is no such device.
+    pub(super) fn revoke_device(&mut self, cx: &mut Context<'_>, key: DeviceKey) -> Reply {
+        let device = self.devices.get(&key);
         let device = device.ok_or_else(|| Refusal::Unknown { what: "device", id: key.to_string() })?.clone();
-        self.step.rows.push(self.node.devices.remove(&key));
-        self.burn_descriptor_key(device.descriptor_key);
-        let name = device.name;
-        self.advance_epoch();
-        let admission = self.node.admission();
-        self.effect(admission);
-        self.notify(EventKind::DeviceRevoked { device: key, name });
+        cx.row(self.devices.remove(&key));
+        cx.rows(self.burn_descriptor_key(device.descriptor_key));
+        cx.advance_epoch();
+        cx.effect(self.admit_effect());
+        cx.notify(EventKind::DeviceRevoked { device: key, name: device.name });
         Ok(Answer::Done)
     }
 
-    /// A spare key that a shut-out device knows is spare no more.
-    fn burn_descriptor_key(&mut self, key: [u8; 32]) {
-        let Some(mut owner) = self.node.owner.clone() else { return };
+    /// A spare key that a shut-out device knows is spare no more. A pod without an owner has none.
+    fn burn_descriptor_key(&mut self, key: [u8; 32]) -> Option<Row> {
+        let mut owner = self.owner.clone()?;
         owner.spare_descriptor_keys.retain(|spare| *spare != key);
-        self.step.rows.push(self.node.owner.put(Some(owner)));
+        Some(self.owner.put(Some(owner)))
     }
 
-    /// Writes down, to the hour, that a device was here.
-    pub(super) fn note_presence(&mut self, key: DeviceKey) {
-        let Some(device) = self.node.devices.get(&key) else { return };
-        if device.last_seen.is_some_and(|seen| self.now.saturating_sub(seen) < PRESENCE_SECONDS) {
+    /// Writes down, to the hour, that a device was here. One that has just revoked itself is in no list any more.
+    pub(super) fn note_presence(&mut self, cx: &mut Context<'_>, key: DeviceKey) {
+        let Some(device) = self.devices.get(&key) else { return };
+        if device.last_seen.is_some_and(|seen| cx.now.saturating_sub(seen) < PRESENCE_SECONDS) {
             return;
         }
-        let record = DeviceRecord { last_seen: Some(self.now), ..device.clone() };
-        self.step.rows.push(self.node.devices.put(key, record));
+        let record = DeviceRecord { last_seen: Some(cx.now), ..device.clone() };
+        cx.row(self.devices.put(key, record));
     }
 }
 
+impl Owner {
+    /// What a bundle says of its owner. It was checked as it was opened.
+    fn of(bundle: &Bundle) -> Self {
+        Self {
+            root: *bundle.root().as_bytes(),
+            certificate: bundle.pod_certificate().to_bytes().to_vec(),
+            app_seed: Zeroizing::new(*bundle.app_onion().as_bytes()),
+            peer_seed: Zeroizing::new(*bundle.peer_onion().as_bytes()),
+            name: bundle.pod_name().as_str().to_owned(),
+            spare_descriptor_keys: bundle.spare_keys().iter().map(|key| *key.as_bytes()).collect(),
+        }
+    }
+}
+
+/// The owner's record does not hold: its row is damaged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the owner of this pod cannot be read: {0}")]
+pub struct BadOwner(String);
+
+/// The name of the device that made the bundle.
+#[expect(clippy::expect_used, reason = "two words are a visible line, as a test shows")]
+fn first_device() -> Name {
+    Name::new(FIRST_DEVICE).expect("two words are a visible line")
+}
+
+/// A device as `caller` sees it.
 fn describe(key: DeviceKey, device: &DeviceRecord, caller: Caller) -> Device {
     Device {
         id: key,

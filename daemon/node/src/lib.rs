@@ -9,22 +9,29 @@
 //! | `input` | all that can happen to a pod |
 //! | `effect` | all that a pod can do to the world |
 //! | `row`, `table`, `disk` | all that a pod remembers: rows, their tables and versions, numbers for the words of the API |
-//! | `restore`, `rewrite` | a node from its rows; rows of any version in the present one |
 //! | `reply` | what it answers, and why it refuses |
-//! | `turn` | one input being worked on |
-//! | `devices`, `accounts`, `payments`, `chain` | the commands and events of each |
+//! | `turn` | one input being worked on: it routes, and decides nothing |
+//! | `context`, `journal` | what parts write to: the step that grows, counters, events |
+//! | `devices`, `accounts`, `payments`, `chain`, `replies` | the parts |
 //! | `watch` | what a chain source looks for, and how it compares a block with that |
-//! | `mail_command`, `mail_answer` | the messenger's part, in the words of the API |
-//! | `events`, `replies` | the last events; answers kept for repeats |
+//! | `mail`, `mail_command`, `mail_answer` | the messenger's part, in the words of the API |
+//! | `session`, `sessions` | what consumes payloads that contacts send, and the list of all such |
+//! | `restore` | the node from its rows |
+//!
+//! A *part* owns its state: private fields, and methods that take the [`context`] (the moment, randomness, the step) and
+//! the other parts that they have to look at. Nobody reaches into the fields of another. So whatever can change a
+//! ledger stands in `accounts`, and whatever can sign with G in `payments`.
 
 mod accounts;
 mod chain;
+mod context;
 mod devices;
 mod disk;
 mod effect;
 mod events;
 mod identity;
 mod input;
+mod journal;
 mod mail;
 mod mail_answer;
 mod mail_command;
@@ -34,29 +41,27 @@ mod reply;
 mod restore;
 mod rewrite;
 mod row;
-mod sending;
+mod session;
+pub mod sessions;
 mod step;
 mod table;
 mod turn;
 mod watch;
 
-use std::collections::BTreeMap;
-
-use autonomy_messaging::messenger::Messenger;
+use autonomy_messaging::{messenger::Messenger, provision::PodRequest};
+use autonomy_wallet::bitcoin::Network;
 use rand_core::CryptoRngCore;
+use zeroize::Zeroizing;
 
+pub use self::sessions::{SessionAnswer, SessionCommand};
 use self::{
-    accounts::Account,
-    chain::Chain,
-    events::Events,
-    replies::Replies,
-    table::{Held, Single},
-    turn::Turn,
+    accounts::Accounts, chain::Chain, devices::Admission, journal::Journal, payments::Payments,
+    replies::Replies, sessions::Sessions, turn::Turn,
 };
 pub use self::{
     accounts::{AccountRecord, Ceremony},
     chain::KEPT_POINTS,
-    devices::{DeviceRecord, Owner},
+    devices::{BadOwner, DeviceRecord, Owner},
     effect::Effect,
     events::MAX_EVENTS,
     identity::Identity,
@@ -64,6 +69,7 @@ pub use self::{
         BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, HistoryPage, IdempotencyKey, Input,
         Request, SourceState,
     },
+    journal::{COUNTERS, Counters},
     payments::{PAYMENTS, PaymentRecord},
     replies::{ReplyKey, StoredReply},
     reply::{Answer, NodeStatus, Refusal, Reply},
@@ -72,7 +78,6 @@ pub use self::{
     row::{Row, RowError},
     step::Step,
     table::{Table, TableKey},
-    turn::{COUNTERS, Counters},
     watch::{Watch, Watched},
 };
 pub use autonomy_api::{CeremonyId, DeviceKey, PaymentId};
@@ -83,27 +88,26 @@ pub use autonomy_wallet::account::AccountId;
 pub type Timestamp = u64;
 
 /// A pod's whole state, and the rules by which it changes.
-#[derive(Debug)]
+///
+/// Two are equal if they are in everything that rows hold: what a restart keeps.
+#[derive(Debug, PartialEq)]
 pub struct Node {
-    identity: Single<Identity>,
-    owner: Single<Option<Owner>>,
-    counters: Single<Counters>,
+    /// Counters and events, which every part moves on.
+    journal: Journal,
+    /// Keys, owner, devices.
+    admission: Admission,
+    /// Accounts and their ledgers.
+    accounts: Accounts,
+    /// Drafts and payments.
+    payments: Payments,
+    /// What the chain source says.
     chain: Chain,
-    devices: Held<DeviceKey, DeviceRecord>,
-    ceremonies: Held<CeremonyId, Ceremony>,
-    accounts: BTreeMap<AccountId, Account>,
-    payments: Held<PaymentId, PaymentRecord>,
-    events: Events,
+    /// Answers kept for repeats.
     replies: Replies,
+    /// Contacts, messages, files, relays.
     messenger: Messenger,
-    /// Not in rows: learnt anew after a start.
-    outside: Outside,
-}
-
-/// What is true only now, and is learnt anew after a start.
-#[derive(Debug)]
-struct Outside {
-    last_broadcast: Timestamp,
+    /// What consumes other payloads of contacts.
+    sessions: Sessions,
 }
 
 impl Node {
@@ -121,7 +125,7 @@ impl Node {
             Input::Request(request) => turn.request(request),
             Input::Chain(event) => turn.chain_event(event),
             Input::Broadcast(txid, outcome) => turn.broadcast_outcome(txid, outcome),
-            Input::Mail(input) => drop(turn.mail(input)),
+            Input::Mail(input) => turn.mail(input),
             Input::Wake => {}
         }
         turn.do_what_is_due();
@@ -131,21 +135,50 @@ impl Node {
     /// When to wake the node if nothing else happens.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let drafts = self.payments.values().filter_map(PaymentRecord::expires_at);
-        let ceremonies = self.ceremonies.values().map(Ceremony::expires_at);
-        let others = [self.replies.next_expiry(), self.next_broadcast(), self.messenger.next_wake()];
-        drafts.chain(ceremonies).chain(others.into_iter().flatten()).min()
+        let due = [
+            self.payments.next_expiry(),
+            self.payments.next_broadcast(),
+            self.accounts.next_expiry(),
+            self.replies.next_expiry(),
+            self.messenger.next_wake(),
+            self.sessions.next_wake(),
+        ];
+        due.into_iter().flatten().min()
+    }
+
+    /// The Bitcoin network.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.admission.identity().network()
     }
 
     /// What the pod is made of, for the shell that launches its services.
     #[must_use]
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        self.admission.identity()
+    }
+
+    /// Seed of the pod key, for the TLS and libp2p identities of the shell.
+    #[must_use]
+    pub fn pod_seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.admission.identity().pod_seed())
+    }
+
+    /// The request that a device answers with a bundle: the same each time, until new keys are drawn.
+    #[must_use]
+    pub fn pod_request(&self) -> PodRequest {
+        self.admission.pod_request()
     }
 
     /// Whom the pod belongs to.
     #[must_use]
     pub fn owner(&self) -> Option<&Owner> {
-        self.owner.as_ref()
+        self.admission.owner()
+    }
+
+    /// Contacts and their mail.
+    #[must_use]
+    pub fn messenger(&self) -> &Messenger {
+        &self.messenger
     }
 }

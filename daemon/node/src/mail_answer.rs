@@ -5,7 +5,7 @@ use autonomy_messaging::{
     payload::{Payload, Text},
 };
 
-use super::{Answer, Timestamp, turn::Turn};
+use super::{Answer, Timestamp};
 use autonomy_api::{
     Contact, Contacts, EventKind, File, Files, Hex, Invite, Invites, MailStatus, Message, MessageKind,
     MessageState, Messages, OfferedFile, Profile, QueuedMessage, Relay, Relays, Safety, SafetyDigits,
@@ -66,15 +66,8 @@ pub(super) fn safety(view: &ContactView) -> Safety {
     }
 }
 
-impl Turn<'_> {
-    /// Tells the owner what the messenger has to tell.
-    pub(super) fn mail_notice(&mut self, notice: &Notice) {
-        self.notify(event(notice));
-    }
-}
-
 /// What a listener hears of a notice.
-fn event(notice: &Notice) -> EventKind {
+pub(super) fn event(notice: &Notice) -> EventKind {
     match notice {
         Notice::InviteReady(id) => EventKind::InviteReady { invite: *id },
         Notice::InviteFailed(id, why) => EventKind::InviteFailed { invite: *id, detail: why.clone() },
@@ -106,6 +99,8 @@ fn status(told: &MessengerStatus) -> MailStatus {
     }
 }
 
+/// An invite with its text. Whether a redeemer who was confirmed has been heard from is the messenger's concern: both
+/// states are `used`.
 fn invite(view: &InviteView) -> Invite {
     Invite {
         id: view.id,
@@ -137,6 +132,7 @@ fn contact(view: &ContactView) -> Contact {
     }
 }
 
+/// An entry of a conversation; `settled_at` is the time that its state carries.
 fn message(view: &EntryView) -> Message {
     let (state, settled_at) = match view.state {
         messenger::EntryState::Queued => (MessageState::Queued, None),
@@ -177,6 +173,7 @@ fn content(payload: &Payload) -> (MessageKind, Option<Text>, Option<OfferedFile>
     }
 }
 
+/// A file and how much of it is done, in bytes.
 fn file(view: &FileView) -> File {
     File {
         id: view.transfer,
@@ -190,6 +187,7 @@ fn file(view: &FileView) -> File {
     }
 }
 
+/// A relay and how it stands.
 fn relay(view: &RelayView) -> Relay {
     Relay {
         place: view.place,

@@ -2,26 +2,33 @@
 //!
 //! The order that matters: the row that says *signed* (the debit) is committed before the signature leaves the
 //! pod, since effects and replies come after the commit. From then on the transaction is sent until the network
-//! has it or refuses it.
+//! has it or refuses it (`sending`).
+
+mod sending;
+mod view;
 
 use autonomy_wallet::{
     account::{AccountId, MemberLabel},
-    bitcoin::{Amount, FeeRate, Network, OutPoint, Transaction, Txid, consensus},
-    check::{Proposal, Refusal as CheckRefusal, Signed, Unchecked},
-    estimate,
-    payment::{DraftError, Intent, IntentError},
+    bitcoin::{FeeRate, Network, OutPoint, Transaction, Txid, consensus},
+    check::{Refusal as CheckRefusal, Signed, Unchecked},
+    payment::{Intent, IntentError},
     policy::Policy,
     rate,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Caller, Effect, Node, PaymentId, Refusal, Reply, Timestamp, accounts::place, disk, row::tag,
-    table::Table, turn::Turn,
+    Answer, Caller, Effect, PaymentId, Refusal, Reply, Timestamp,
+    accounts::Accounts,
+    chain::Chain,
+    context::Context,
+    devices::Admission,
+    disk,
+    identity::Identity,
+    row::tag,
+    table::{Held, Restore, Table},
 };
-use autonomy_api::{
-    Access, ApprovePayment, EventKind, NewPayment, Note, PaymentState, Payments, PsbtBytes, Recipient,
-};
+use autonomy_api::{Access, ApprovePayment, EventKind, NewPayment, Note, PaymentState};
 
 /// How long a draft holds its coins, seconds: a day.
 const DRAFT_SECONDS: u64 = 24 * 60 * 60;
@@ -37,6 +44,9 @@ const MAX_LISTED: usize = 366;
 const DEFAULT_TARGET: u16 = 6;
 /// Fee rate on test networks, where bitcoind has no figures.
 const TEST_FEE_RATE: FeeRate = rate::sat_per_vb(2);
+
+/// What every payment is held against before G signs it.
+const POLICY: Policy = Policy::STANDARD;
 
 /// Payments, drafts among them.
 pub static PAYMENTS: Table<PaymentId, PaymentRecord> = Table::new(tag::PAYMENT);
@@ -74,108 +84,105 @@ pub struct PaymentRecord {
 }
 
 impl PaymentRecord {
-    pub(super) fn expires_at(&self) -> Option<Timestamp> {
+    /// When a draft, or a cancelled one, is forgotten; never for what was signed.
+    fn expires_at(&self) -> Option<Timestamp> {
         let waits = matches!(self.state, PaymentState::Draft | PaymentState::Cancelled);
         waits.then(|| self.created_at.saturating_add(DRAFT_SECONDS))
     }
+}
 
-    fn recipients(&self) -> Vec<Recipient> {
-        let recipients = self.intent.recipients().iter();
-        recipients
-            .map(|to| Recipient { address: to.address.as_unchecked().clone(), amount: to.amount })
-            .collect()
+/// All payments, and when they were sent last.
+#[derive(Debug)]
+pub(super) struct Payments {
+    /// Drafts, payments, and the last cancelled ones.
+    all: Held<PaymentId, PaymentRecord>,
+    /// Not in rows: after a start everything unsent is sent at once.
+    last_broadcast: Timestamp,
+}
+
+impl Default for Payments {
+    fn default() -> Self {
+        Self { all: Held::new(&PAYMENTS), last_broadcast: 0 }
     }
 }
 
-impl Node {
-    pub(super) fn payment_list(&self, account: &AccountId) -> Result<Payments, Refusal> {
-        self.account(account)?;
-        let mut of_account: Vec<_> =
-            self.payments.iter().filter(|(_, payment)| payment.account == *account).collect();
-        of_account.sort_by_key(|(_, payment)| std::cmp::Reverse(payment.created_at));
-        // Without drafts' PSBTs, which have megabytes: whoever wants to sign asks for the one.
-        let listed = |(id, payment)| autonomy_api::Payment { psbt: None, ..self.describe(id, payment) };
-        let newest = of_account.into_iter().take(MAX_LISTED).map(|(id, payment)| (*id, payment));
-        Ok(Payments { payments: newest.map(listed).collect() })
+/// Equal in what rows hold.
+impl PartialEq for Payments {
+    fn eq(&self, other: &Self) -> bool {
+        self.all == other.all
+    }
+}
+
+/// What is asked of them.
+impl Payments {
+    /// What of it is restored row by row.
+    pub(super) fn tables(&mut self) -> [&mut dyn Restore; 1] {
+        [&mut self.all]
     }
 
-    pub(super) fn describe_payment(&self, id: &PaymentId) -> Result<autonomy_api::Payment, Refusal> {
-        Ok(self.describe(*id, self.payment(id)?))
+    /// When the next draft lapses, or a cancelled one is forgotten.
+    pub(super) fn next_expiry(&self) -> Option<Timestamp> {
+        self.all.values().filter_map(PaymentRecord::expires_at).min()
     }
 
-    fn payment(&self, id: &PaymentId) -> Result<&PaymentRecord, Refusal> {
-        self.payments.get(id).ok_or_else(|| Refusal::Unknown { what: "payment", id: id.to_string() })
+    /// One payment.
+    ///
+    /// # Errors
+    /// There is none of this id.
+    fn get(&self, id: &PaymentId) -> Result<&PaymentRecord, Refusal> {
+        self.all.get(id).ok_or_else(|| Refusal::Unknown { what: "payment", id: id.to_string() })
     }
 
-    fn describe(&self, id: PaymentId, payment: &PaymentRecord) -> autonomy_api::Payment {
-        let account = self.accounts.get(&payment.account);
-        let entry = account.and_then(|account| account.ledger.entry(&payment.txid));
-        let (confirmed_height, _) = entry.map_or((None, None), |entry| place(entry.state));
-        let rate = payment.intent.fee_rate();
-        let waits = matches!(payment.state, PaymentState::Draft | PaymentState::Signed | PaymentState::Seen);
-        autonomy_api::Payment {
-            id,
-            account: payment.account,
-            state: payment.state,
-            recipients: payment.recipients(),
-            fee: Amount::from_sat(payment.fee_sat),
-            fee_rate: rate,
-            txid: payment.txid,
-            psbt: payment.psbt.clone().and_then(|psbt| PsbtBytes::new(psbt).ok()),
-            note: payment.note.clone(),
-            created_at: payment.created_at,
-            confirmed_height,
-            confirmations: entry.map_or(0, |entry| entry.confirmations(self.tip_height())),
-            estimated_minutes: waits.then(|| self.estimated_minutes(rate)).flatten(),
-            detail: payment.detail.clone(),
-        }
-    }
-
+    /// How many drafts of an account count.
     fn drafts(&self, account: AccountId, counts: impl Fn(&PaymentRecord) -> bool) -> usize {
         let draft =
             |payment: &&PaymentRecord| payment.account == account && payment.state == PaymentState::Draft;
-        self.payments.values().filter(draft).filter(|payment| counts(payment)).count()
+        self.all.values().filter(draft).filter(|payment| counts(payment)).count()
     }
 
-    /// What is wanted, each recipient checked for this network.
-    fn intent(&self, body: &NewPayment) -> Result<Intent, Refusal> {
-        let refused = |error: IntentError| match error {
-            IntentError::FeeRate(_) => Refusal::invalid("fee_rate", error.to_string()),
-            _ => Refusal::invalid("recipients", error.to_string()),
-        };
-        let rate = body.fee_rate.map_or_else(|| self.usual_rate(), Ok)?;
-        body.intent(self.network(), rate).map_err(refused)
-    }
-
-    /// What every payment is held against before G signs it.
-    fn policy(&self) -> Policy {
-        Policy::STANDARD
-    }
-
-    /// The rate of a payment that names none.
-    fn usual_rate(&self) -> Result<FeeRate, Refusal> {
-        let estimated = estimate::rate_for(DEFAULT_TARGET, self.chain.fees());
-        match (estimated, self.network()) {
-            (Some(rate), _) => Ok(rate),
-            (None, Network::Bitcoin) => {
-                Err(Refusal::invalid("fee_rate", "the chain source has no estimate now; say what to pay"))
-            }
-            (None, _) => Ok(TEST_FEE_RATE),
+    /// Drafts hold coins, so there are few; a device without full access must not hold every coin.
+    fn check_room_for_draft(
+        &self,
+        caller: Caller,
+        has: Option<Access>,
+        id: AccountId,
+    ) -> Result<(), Refusal> {
+        let remedy = "cancel or approve one of them";
+        let full = |limit| Refusal::Full { what: "drafts of an account", limit, remedy };
+        if self.drafts(id, |_| true) >= MAX_DRAFTS {
+            return Err(full(MAX_DRAFTS));
         }
+        let limited = has < Some(Access::Full);
+        if limited && self.drafts(id, |payment| payment.by == caller) >= MAX_DRAFTS_LIMITED {
+            return Err(full(MAX_DRAFTS_LIMITED));
+        }
+        Ok(())
     }
 }
 
-impl Turn<'_> {
-    pub(super) fn new_payment(&mut self, caller: Caller, id: AccountId, body: &NewPayment) -> Reply {
-        self.node.account(&id)?;
-        let intent = self.node.intent(body)?;
-        self.check_room_for_draft(caller, id)?;
-        let drafted = self.draft(id, &intent);
-        // Also after a refusal: looking for change may have moved the ledger on.
-        self.take_ledger_rows(id);
-        let proposal = drafted?;
+/// What changes them.
+impl Payments {
+    /// Drafts a payment, and holds its coins.
+    ///
+    /// # Errors
+    /// There is no such account, the request breaks a rule, there are too many drafts or too few coins, or the checker
+    /// refuses.
+    pub(super) fn draft(
+        &mut self,
+        cx: &mut Context<'_>,
+        admission: &Admission,
+        accounts: &mut Accounts,
+        chain: &Chain,
+        caller: Caller,
+        (id, body): (AccountId, &NewPayment),
+    ) -> Reply {
+        accounts.get(&id)?;
+        let intent = intent(admission.identity().network(), chain, body)?;
+        self.check_room_for_draft(caller, admission.access(caller), id)?;
+        let proposal = accounts.draft(cx, id, &intent, &POLICY)?;
         let summary = proposal.summary();
         let inputs: Vec<OutPoint> = summary.inputs.iter().map(|input| input.outpoint).collect();
+        accounts.reserve(cx, id, inputs.clone())?;
         let record = PaymentRecord {
             account: id,
             by: caller,
@@ -184,172 +191,194 @@ impl Turn<'_> {
             fee_sat: summary.fee.to_sat(),
             intent,
             txid: summary.txid,
-            inputs: inputs.clone(),
+            inputs,
             psbt: Some(proposal.to_bytes()),
             transaction: None,
-            created_at: self.now,
+            created_at: cx.now,
             detail: None,
         };
-        if let Some(account) = self.node.accounts.get_mut(&id) {
-            account.ledger.reserve(inputs);
-        }
-        self.take_ledger_rows(id);
-        let payment = PaymentId::draw(self.rng);
-        self.step.rows.push(self.node.payments.put(payment, record));
-        self.tell_payment(payment);
-        Ok(Answer::Payment(self.node.describe_payment(&payment)?))
-    }
-
-    fn check_room_for_draft(&self, caller: Caller, id: AccountId) -> Result<(), Refusal> {
-        let remedy = "cancel or approve one of them";
-        let full = |limit| Refusal::Full { what: "drafts of an account", limit, remedy };
-        if self.node.drafts(id, |_| true) >= MAX_DRAFTS {
-            return Err(full(MAX_DRAFTS));
-        }
-        let limited = self.node.access(caller) < Some(Access::Full);
-        if limited && self.node.drafts(id, |payment| payment.by == caller) >= MAX_DRAFTS_LIMITED {
-            return Err(full(MAX_DRAFTS_LIMITED));
-        }
-        Ok(())
-    }
-
-    /// Builds a draft, and holds it against the rules that it will meet again.
-    fn draft(&mut self, id: AccountId, intent: &Intent) -> Result<Proposal, Refusal> {
-        let policy = self.node.policy();
-        let account = self.node.accounts.get_mut(&id).ok_or(Refusal::NotAdopted)?;
-        let unchecked = account.ledger.draft(intent, &mut self.rng).map_err(draft_refusal)?;
-        let checked = unchecked.check(&account.record.map, &account.ledger, &policy, Some(intent));
-        checked.map_err(unsafe_payment)
+        let payment = PaymentId::draw(cx.rng);
+        let described = view::describe(accounts, chain, payment, &record);
+        self.set(cx, payment, record);
+        Ok(Answer::Payment(described))
     }
 
     /// Takes the device's signatures, checks everything again, signs with G, and sends.
-    pub(super) fn approve_payment(&mut self, id: PaymentId, body: &ApprovePayment) -> Reply {
-        let own = self.node.counters.state_epoch;
+    ///
+    /// # Errors
+    /// The device knows a later state of this pod, the payment is no draft, or the checker refuses.
+    pub(super) fn approve(
+        &mut self,
+        cx: &mut Context<'_>,
+        identity: &Identity,
+        accounts: &mut Accounts,
+        chain: &Chain,
+        (id, body): (PaymentId, &ApprovePayment),
+    ) -> Reply {
+        let own = cx.journal().state_epoch();
         if body.state_epoch > own {
             return Err(Refusal::Behind { seen: body.state_epoch, own });
         }
-        let payment = self.node.payment(&id)?.clone();
+        let payment = self.get(&id)?.clone();
         if payment.state != PaymentState::Draft {
             let detail = format!("this payment is {:?} and takes no signatures", payment.state);
             return Err(Refusal::Conflict(detail.to_lowercase()));
         }
-        let transaction = self.sign_with_gordian(&payment, &body.psbt)?;
-        let account = payment.account;
+        let transaction = sign_with_gordian(identity, accounts, &payment, &body.psbt)?;
+        let (account, txid, inputs) = (payment.account, payment.txid, payment.inputs.clone());
         // The debit: committed with this step, before the signature leaves by an effect.
-        self.advance_epoch();
-        let record = PaymentRecord {
-            psbt: None,
-            transaction: Some(consensus::serialize(&transaction)),
-            ..payment.clone()
-        };
-        self.step.rows.push(self.node.payments.put(id, record));
-        self.set_payment_state(id, PaymentState::Signed, None);
-        if let Some(account) = self.node.accounts.get_mut(&account) {
-            account.ledger.release(payment.inputs);
-            let _ = account.ledger.apply_unconfirmed([(transaction.clone(), self.now)]);
-        }
-        self.ledger_changed(account);
-        self.node.outside.last_broadcast = self.now;
-        self.effect(Effect::Broadcast(payment.txid, Box::new(transaction)));
-        Ok(Answer::Payment(self.node.describe_payment(&id)?))
+        cx.advance_epoch();
+        let (psbt, signed) = (None, Some(consensus::serialize(&transaction)));
+        let state = PaymentState::Signed;
+        self.set(cx, id, PaymentRecord { psbt, transaction: signed, state, detail: None, ..payment });
+        accounts.release(cx, account, inputs)?;
+        accounts.spend(cx, chain, account, transaction.clone())?;
+        self.follow(cx, accounts, &[account]);
+        self.last_broadcast = cx.now;
+        cx.effect(Effect::Broadcast(txid, Box::new(transaction)));
+        Ok(Answer::Payment(self.describe(accounts, chain, &id)?))
     }
 
-    /// What is signed is the pod's own stored draft, checked anew against the ledger of this moment. Of the
-    /// device's copy only P's signatures are taken.
-    fn sign_with_gordian(&self, payment: &PaymentRecord, theirs: &[u8]) -> Result<Transaction, Refusal> {
-        let account = self.node.account(&payment.account)?;
-        let (map, draft) = (&account.record.map, payment.psbt.as_deref().unwrap_or_default());
-        let theirs = Unchecked::from_bytes(theirs).map_err(unsafe_payment)?;
-        let proposal = Unchecked::from_bytes(draft)
-            .and_then(|draft| draft.check(map, &account.ledger, &self.node.policy(), Some(&payment.intent)))
-            .map_err(unsafe_payment)?;
-        let shown = proposal.summary().digest();
-        let approved = proposal.approve(&shown).map_err(unsafe_payment)?;
-        let key = self.node.gordian_key(account.record.index)?;
-        let mut signed: Signed = approved.sign(&key).map_err(unsafe_payment)?;
-        signed.merge(&theirs).map_err(unsafe_payment)?;
-        if !signed.signers().contains(&MemberLabel::P) {
-            return Err(Refusal::Unsafe("the device's key P has not signed every input".into()));
-        }
-        signed.finalise().map_err(unsafe_payment)
-    }
-
-    pub(super) fn cancel_payment(&mut self, caller: Caller, id: PaymentId) -> Reply {
-        let payment = self.node.payment(&id)?;
-        let has = self.node.access(caller).unwrap_or(Access::Minimal);
+    /// Gives a draft up: its coins are free again. A device without full access may give up its own only; what is
+    /// cancelled already stays so.
+    ///
+    /// # Errors
+    /// There is no such payment, it is another's, or it is signed.
+    pub(super) fn cancel(
+        &mut self,
+        cx: &mut Context<'_>,
+        admission: &Admission,
+        accounts: &mut Accounts,
+        chain: &Chain,
+        (caller, id): (Caller, PaymentId),
+    ) -> Reply {
+        let payment = self.get(&id)?;
+        let has = admission.access(caller).unwrap_or(Access::Minimal);
         if has < Access::Full && payment.by != caller {
             return Err(Refusal::AccessTooLow { needed: Access::Full, has });
         }
         match payment.state {
-            PaymentState::Draft => self.give_up(id),
+            PaymentState::Draft => self.give_up(cx, accounts, id)?,
             PaymentState::Cancelled => {}
             _ => {
-                return Err(Refusal::Conflict(
-                    "this payment is signed, and can no longer be taken back".into(),
-                ));
+                let detail = "this payment is signed, and can no longer be taken back";
+                return Err(Refusal::Conflict(detail.into()));
             }
         }
-        Ok(Answer::Payment(self.node.describe_payment(&id)?))
+        Ok(Answer::Payment(self.describe(accounts, chain, &id)?))
     }
 
-    fn give_up(&mut self, id: PaymentId) {
-        let Some(payment) = self.node.payments.get(&id).cloned() else { return };
-        if let Some(account) = self.node.accounts.get_mut(&payment.account) {
-            account.ledger.release(payment.inputs.iter().copied());
-        }
-        self.take_ledger_rows(payment.account);
-        self.step.rows.push(self.node.payments.put(id, PaymentRecord { psbt: None, ..payment }));
-        let account = self.node.payments.get(&id).map(|payment| payment.account);
-        self.set_payment_state(id, PaymentState::Cancelled, None);
-        account.into_iter().for_each(|account| self.forget_cancelled(account, id));
+    /// Cancels a draft and frees its coins.
+    fn give_up(
+        &mut self,
+        cx: &mut Context<'_>,
+        accounts: &mut Accounts,
+        id: PaymentId,
+    ) -> Result<(), Refusal> {
+        let payment = self.get(&id)?.clone();
+        let account = payment.account;
+        accounts.release(cx, account, payment.inputs.clone())?;
+        let state = PaymentState::Cancelled;
+        self.set(cx, id, PaymentRecord { psbt: None, state, detail: None, ..payment });
+        self.forget_cancelled(cx, account, id);
+        Ok(())
     }
 
     /// Keeps cancelled drafts of an account within their bound. The one just cancelled stays: its answer is still to
     /// be given, and all may be of the same second.
-    fn forget_cancelled(&mut self, account: AccountId, newest: PaymentId) {
+    fn forget_cancelled(&mut self, cx: &mut Context<'_>, account: AccountId, newest: PaymentId) {
         let others = |(id, payment): &(&PaymentId, &PaymentRecord)| {
             payment.account == account && payment.state == PaymentState::Cancelled && **id != newest
         };
-        let mut ids: Vec<_> = self.node.payments.iter().filter(others).collect();
+        let mut ids: Vec<_> = self.all.iter().filter(others).collect();
         ids.sort_by_key(|(_, payment)| payment.created_at);
         let surplus = (ids.len() + 1).saturating_sub(MAX_CANCELLED);
         let surplus: Vec<PaymentId> = ids.into_iter().take(surplus).map(|(id, _)| *id).collect();
-        surplus.into_iter().for_each(|id| self.step.rows.push(self.node.payments.remove(&id)));
+        cx.rows(surplus.iter().map(|id| self.all.remove(id)));
     }
 
-    pub(super) fn expire_drafts(&mut self) {
-        let now = self.now;
-        let old =
-            self.node.payments.iter().filter(|(_, payment)| payment.expires_at().is_some_and(|at| at <= now));
+    /// Lets drafts lapse that nobody approved, and forgets cancelled ones.
+    pub(super) fn expire_drafts(&mut self, cx: &mut Context<'_>, accounts: &mut Accounts) {
+        let old = self.all.iter().filter(|(_, payment)| payment.expires_at().is_some_and(|at| at <= cx.now));
         let old: Vec<(PaymentId, PaymentState)> = old.map(|(id, payment)| (*id, payment.state)).collect();
         for (id, state) in old {
-            if state == PaymentState::Draft {
-                self.give_up(id);
+            if state == PaymentState::Draft
+                && let Err(error) = self.give_up(cx, accounts, id)
+            {
+                tracing::error!(payment = %id, "a draft that lapsed holds its coins: {error}");
             }
-            self.step.rows.push(self.node.payments.remove(&id));
+            cx.row(self.all.remove(&id));
         }
     }
 
-    pub(super) fn set_payment_state(&mut self, id: PaymentId, state: PaymentState, detail: Option<String>) {
-        let Some(payment) = self.node.payments.get(&id).cloned() else { return };
-        self.step.rows.push(self.node.payments.put(id, PaymentRecord { state, detail, ..payment }));
-        self.tell_payment(id);
+    /// Changes where a payment stands.
+    fn set_state(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: PaymentId,
+        payment: PaymentRecord,
+        state: PaymentState,
+        detail: Option<String>,
+    ) {
+        self.set(cx, id, PaymentRecord { state, detail, ..payment });
     }
 
-    fn tell_payment(&mut self, id: PaymentId) {
-        let Some(payment) = self.node.payments.get(&id) else { return };
+    /// Keeps a payment as it stands now, and tells it.
+    fn set(&mut self, cx: &mut Context<'_>, id: PaymentId, payment: PaymentRecord) {
         let (account, state, detail) = (payment.account, payment.state, payment.detail.clone());
-        self.notify(EventKind::PaymentChanged { payment: id, account, state, detail });
+        cx.row(self.all.put(id, payment));
+        cx.notify(EventKind::PaymentChanged { payment: id, account, state, detail });
     }
 }
 
+/// What is wanted, each recipient checked for this network.
+fn intent(network: Network, chain: &Chain, body: &NewPayment) -> Result<Intent, Refusal> {
+    let refused = |error: IntentError| match error {
+        IntentError::FeeRate(_) => Refusal::invalid("fee_rate", error.to_string()),
+        _ => Refusal::invalid("recipients", error.to_string()),
+    };
+    body.intent(network, body.fee_rate.map_or_else(|| usual_rate(network, chain), Ok)?).map_err(refused)
+}
+
+/// The rate of a payment that names none: the source's estimate for an hour. Only test networks have a rate without
+/// one: on mainnet a guess would cost money.
+fn usual_rate(network: Network, chain: &Chain) -> Result<FeeRate, Refusal> {
+    match (chain.rate_for(DEFAULT_TARGET), network) {
+        (Some(rate), _) => Ok(rate),
+        (None, Network::Bitcoin) => {
+            Err(Refusal::invalid("fee_rate", "the chain source has no estimate now; say what to pay"))
+        }
+        (None, _) => Ok(TEST_FEE_RATE),
+    }
+}
+
+/// What is signed is the pod's own stored draft, checked anew against the ledger of this moment. Of the
+/// device's copy only P's signatures are taken.
+fn sign_with_gordian(
+    identity: &Identity,
+    accounts: &Accounts,
+    payment: &PaymentRecord,
+    theirs: &[u8],
+) -> Result<Transaction, Refusal> {
+    let account = accounts.get(&payment.account)?;
+    // A draft has its PSBT; without one the checker refuses empty bytes.
+    let draft = payment.psbt.as_deref().unwrap_or_default();
+    let theirs = Unchecked::from_bytes(theirs).map_err(unsafe_payment)?;
+    let proposal = Unchecked::from_bytes(draft)
+        .and_then(|draft| draft.check(account.map(), account.ledger(), &POLICY, Some(&payment.intent)))
+        .map_err(unsafe_payment)?;
+    let shown = proposal.summary().digest();
+    let approved = proposal.approve(&shown).map_err(unsafe_payment)?;
+    let key = identity.gordian_key(account.index())?;
+    let mut signed: Signed = approved.sign(&key).map_err(unsafe_payment)?;
+    signed.merge(&theirs).map_err(unsafe_payment)?;
+    if !signed.signers().contains(&MemberLabel::P) {
+        return Err(Refusal::Unsafe("the device's key P has not signed every input".into()));
+    }
+    signed.finalise().map_err(unsafe_payment)
+}
+
+/// The checker's refusal, in its own words: they say which rule.
 fn unsafe_payment(refusal: CheckRefusal) -> Refusal {
     Refusal::Unsafe(refusal.to_string())
-}
-
-fn draft_refusal(error: DraftError) -> Refusal {
-    match error {
-        DraftError::InsufficientFunds { .. } => Refusal::Funds(error.to_string()),
-        other => Refusal::Conflict(other.to_string()),
-    }
 }

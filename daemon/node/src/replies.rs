@@ -13,7 +13,7 @@ use super::{
     input::Caller,
     reply::{Answer, Refusal},
     row::{Row, tag},
-    table::{Held, Table, TableKey},
+    table::{Held, Restore, Table, TableKey},
 };
 
 /// How long an answer is kept, seconds: a day covers a device that slept through the night.
@@ -45,7 +45,7 @@ pub struct StoredReply {
 
 /// All answers that are kept.
 #[derive(Debug, PartialEq)]
-pub(super) struct Replies(pub(super) Held<ReplyKey, StoredReply>);
+pub(super) struct Replies(Held<ReplyKey, StoredReply>);
 
 impl ReplyKey {
     /// Names a use of `key` by `caller`.
@@ -93,6 +93,11 @@ impl Default for Replies {
 }
 
 impl Replies {
+    /// What of it is restored row by row.
+    pub(super) fn tables(&mut self) -> [&mut dyn Restore; 1] {
+        [&mut self.0]
+    }
+
     /// The answer given before, if `request` (its SHA-256) under `key` is a repeat.
     ///
     /// # Errors

@@ -1,32 +1,23 @@
 //! A node from its rows, as if it had never stopped.
-//!
-//! Rows come in no order. They are taken in three steps, because some cannot be read without others:
-//!
-//! 1. the identity, without which there is no node; all others are put aside,
-//! 2. tables that are held as they are, each row by its tag; records of accounts, rows of their ledgers and rows of the
-//!    messenger are sorted,
-//! 3. accounts with their ledgers, and the messenger, which needs to know who the pod is.
-//!
-//! Rows are not trusted, although the store has checked their seals: a program of another version, or a fault of this one,
-//! may have written them. One that cannot be read, has no place, or contradicts another stops the pod from starting. It
-//! would otherwise run on with less than it has promised: a debit that is forgotten can be spent twice.
 
 use std::{collections::BTreeMap, mem};
 
 use autonomy_messaging::messenger::{self, Messenger};
-use autonomy_wallet::{account::Keychain, ledger::LoadError};
+use autonomy_wallet::ledger::LoadError;
 use zeroize::Zeroizing;
 
 use super::{
-    AccountId, AccountRecord, Counters, Effect, Events, Identity, Node, Outside, Replies,
-    accounts::{ACCOUNTS, Account, CEREMONIES, ledger_key},
+    AccountId, AccountRecord, Counters, Effect, Identity, Node,
+    accounts::{ACCOUNTS, Account, Accounts, ledger_key},
     chain::Chain,
-    devices::{DEVICES, OWNER},
+    devices::{Admission, BadOwner},
     identity::IDENTITY,
-    payments::PAYMENTS,
+    journal::{COUNTERS, Journal},
+    payments::Payments,
+    replies::Replies,
     row::{Row, RowError, tag},
-    table::{Held, Restore, Single},
-    turn::COUNTERS,
+    sessions::Sessions,
+    table::Restore,
 };
 
 /// Keys and values of one account's ledger.
@@ -54,6 +45,9 @@ pub enum RestoreError {
     /// Contacts or their mail.
     #[error("{0}; restore the pod from a backup")]
     Mail(#[from] messenger::RestoreError),
+    /// The owner's record does not hold.
+    #[error("{0}; restore the pod from a backup")]
+    Owner(#[from] BadOwner),
     /// A ledger without an account.
     #[error("the account {0} of a ledger is missing; restore the pod from a backup")]
     NoAccount(AccountId),
@@ -114,22 +108,20 @@ impl Node {
             let rows = ledgers.remove(&id).unwrap_or_default();
             let account =
                 Account::load(record, rows).map_err(|why| RestoreError::Ledger { account: id, why })?;
-            node.accounts.insert(id, account);
+            node.accounts.restore(id, account);
         }
         if let Some(account) = ledgers.into_keys().next() {
             return Err(RestoreError::NoAccount(account));
         }
-        let own = node.owner.as_ref().and_then(|owner| node.own_card(owner));
+        let own = node.admission.own_card()?;
         let mail = mail.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         node.messenger = Messenger::restore(mail, own)?;
+        node.sessions.serve(&mut node.messenger);
         let effects = node.undone();
         Ok((node, effects))
     }
 
     /// Takes a row of one of the tables that are held as they are.
-    ///
-    /// # Errors
-    /// The row cannot be read, or no table has its tag.
     fn restore_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), RowError> {
         let tag = key.first().copied().ok_or(RowError { tag: u8::MAX, why: "its key is empty".into() })?;
         match self.parts().into_iter().find(|part| part.tag() == tag) {
@@ -138,95 +130,46 @@ impl Node {
         }
     }
 
-    /// The parts that are held as their tables keep them. Accounts are not: an account is its record and its ledger.
-    fn parts(&mut self) -> [&mut dyn Restore; 9] {
+    /// The parts that are restored row by row. Accounts are not: an account is its record and its ledger.
+    fn parts(&mut self) -> Vec<&mut dyn Restore> {
         // Every field has a name here: a new one does not compile before it is said where its rows are read.
-        let Self {
-            identity,
-            owner,
-            counters,
-            chain,
-            devices,
-            ceremonies,
-            accounts: _,
-            payments,
-            events,
-            replies,
-            messenger: _,
-            outside: _,
-        } = self;
-        [identity, owner, counters, chain, devices, ceremonies, payments, &mut events.0, &mut replies.0]
+        let Self { journal, admission, accounts, payments, chain, replies, messenger: _, sessions } = self;
+        journal
+            .tables()
+            .into_iter()
+            .chain(admission.tables())
+            .chain(accounts.tables())
+            .chain(payments.tables())
+            .chain(chain.tables())
+            .chain(replies.tables())
+            .chain(sessions.tables())
+            .collect()
     }
 
     fn empty(identity: Identity) -> Self {
-        Self {
-            identity: Single::new(&IDENTITY, identity),
-            owner: Single::new(&OWNER, None),
-            counters: Single::new(&COUNTERS, Counters::default()),
+        let mut node = Self {
+            journal: Journal::default(),
+            admission: Admission::new(identity),
+            accounts: Accounts::default(),
+            payments: Payments::default(),
             chain: Chain::new(),
-            devices: Held::new(&DEVICES),
-            ceremonies: Held::new(&CEREMONIES),
-            accounts: BTreeMap::new(),
-            payments: Held::new(&PAYMENTS),
-            events: Events::default(),
             replies: Replies::default(),
             messenger: Messenger::default(),
-            outside: Outside { last_broadcast: 0 },
-        }
+            sessions: Sessions::default(),
+        };
+        node.sessions.serve(&mut node.messenger);
+        node
     }
 
     /// Effects that a crash may have swallowed; doing them twice does no harm.
     fn undone(&mut self) -> Vec<Effect> {
         let watch = self.watch();
         self.chain.told_txids(&watch.txids);
-        let mut effects = vec![Effect::Watch(Box::new(watch)), self.admission()];
-        effects.extend(self.owner.is_some().then_some(Effect::Adopted));
+        let mut effects = vec![Effect::Watch(Box::new(watch)), self.admission.admit_effect()];
+        effects.extend(self.admission.owner().is_some().then_some(Effect::Adopted));
         // Sent again at once, and once more with the first input: the chain source may not run yet.
-        effects.extend(self.unsent_effects());
+        effects.extend(self.payments.unsent_effects());
         effects
-    }
-}
-
-/// Equal in everything that rows hold: what a restart keeps.
-impl PartialEq for Node {
-    fn eq(&self, other: &Self) -> bool {
-        let Self {
-            identity,
-            owner,
-            counters,
-            chain,
-            devices,
-            ceremonies,
-            accounts,
-            payments,
-            events,
-            replies,
-            messenger,
-            outside: _,
-        } = self;
-        *identity == other.identity
-            && *owner == other.owner
-            && *counters == other.counters
-            && *chain == other.chain
-            && *devices == other.devices
-            && *ceremonies == other.ceremonies
-            && *accounts == other.accounts
-            && *payments == other.payments
-            && *events == other.events
-            && *replies == other.replies
-            && *messenger == other.messenger
-    }
-}
-
-impl PartialEq for Account {
-    fn eq(&self, other: &Self) -> bool {
-        let indices = |account: &Self| Keychain::ALL.map(|keychain| account.ledger.next_index(keychain));
-        self.record == other.record
-            && self.told == other.told
-            && self.ledger.tip() == other.ledger.tip()
-            && self.ledger.history() == other.ledger.history()
-            && self.ledger.coins().eq(other.ledger.coins())
-            && indices(self) == indices(other)
     }
 }
 
@@ -235,16 +178,18 @@ mod tests {
     use rand::{SeedableRng as _, rngs::StdRng};
 
     use super::*;
-    use crate::{rewrite::TABLES, table::AnyTable as _};
+    use crate::{rewrite::TABLES, sessions, table::AnyTable as _};
 
     /// A table that is rewritten and not restored would lose its rows at the next start; one that is restored and not
     /// rewritten would escape every test of rows.
     #[test]
     fn each_table_is_restored_and_each_restored_part_is_a_table() {
-        let identity = Identity::draw("regtest", &mut StdRng::seed_from_u64(1), 0);
-        let mut restored: Vec<u8> = Node::empty(identity).parts().map(|part| part.tag()).into();
+        let identity =
+            Identity::draw(autonomy_wallet::bitcoin::Network::Regtest, &mut StdRng::seed_from_u64(1), 0);
+        let mut restored: Vec<u8> = Node::empty(identity).parts().iter().map(|part| part.tag()).collect();
         restored.push(ACCOUNTS.tag());
         restored.sort_unstable();
-        assert_eq!(restored, TABLES.map(|table| table.tag()));
+        let tables: Vec<u8> = TABLES.iter().chain(&sessions::TABLES).map(|table| table.tag()).collect();
+        assert_eq!(restored, tables);
     }
 }

@@ -1,119 +1,90 @@
-//! One input being worked on: the node, the moment, and the step that grows.
+//! One input being worked on. A turn routes: each command and event goes to the part that it concerns, with the other
+//! parts that it has to look at.
 
-use autonomy_messaging::messenger;
+use autonomy_messaging::{
+    PublicKey, RootPublic,
+    messenger::{self, Messenger},
+    provision::SealedBundle,
+};
+use autonomy_wallet::bitcoin::Txid;
 use rand_core::CryptoRngCore;
-use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Caller, Command, Effect, IdempotencyKey, Node, Refusal, Reply, Request, Rows, Step, Timestamp,
-    replies::ReplyKey, row::tag, table::Table,
+    Answer, BroadcastOutcome, Caller, Command, IdempotencyKey, Node, NodeStatus, PaymentId, Refusal, Reply,
+    Request, Rows, Step, Timestamp,
+    accounts::Accounts,
+    chain::Chain,
+    context::Context,
+    devices::Admission,
+    payments::Payments,
+    replies::{Replies, ReplyKey},
+    sessions::Sessions,
 };
-use autonomy_api::{Event, EventKind};
-
-/// Counters that only grow.
-pub static COUNTERS: Table<(), Counters> = Table::new(tag::COUNTERS);
+use autonomy_api::{Payment, network_of};
 
 /// Epochs a pod can be behind at most: a payment a minute for two years. More is a mistyped number, which would
 /// stay for good.
 const MAX_EPOCH_LEAP: u64 = 1 << 20;
 
-/// Counters that only grow.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
-    /// Grows with everything that must never be forgotten: a debit, a change of devices, an account.
-    pub state_epoch: u64,
-    /// The next account number to offer; a number is never offered twice.
-    pub next_account: u32,
-    /// Id of the next event.
-    pub next_event: u64,
-}
-
 /// A turn of the node. Commands check everything first and change things after: a refusal changes nothing that anyone
 /// can see. (A draft that is refused may leave ledger rows: which change address was looked at.)
 pub(super) struct Turn<'a> {
-    pub(super) node: &'a mut Node,
-    pub(super) now: Timestamp,
-    pub(super) rng: &'a mut dyn CryptoRngCore,
-    /// Cold rows, read when they are needed.
-    pub(super) rows: &'a dyn Rows,
-    pub(super) step: Step,
+    pub(super) admission: &'a mut Admission,
+    pub(super) accounts: &'a mut Accounts,
+    pub(super) payments: &'a mut Payments,
+    pub(super) chain: &'a mut Chain,
+    pub(super) messenger: &'a mut Messenger,
+    pub(super) sessions: &'a mut Sessions,
+    replies: &'a mut Replies,
+    pub(super) cx: Context<'a>,
+    reply: Option<Reply>,
 }
 
 impl<'a> Turn<'a> {
+    /// Takes a node apart for one input: from here on each part is held by itself.
     pub(super) fn new(
         node: &'a mut Node,
         now: Timestamp,
         rng: &'a mut dyn CryptoRngCore,
-        rows: &'a dyn Rows,
+        cold: &'a dyn Rows,
     ) -> Self {
-        Self { node, now, rng, rows, step: Step::default() }
+        let Node { journal, admission, accounts, payments, chain, replies, messenger, sessions } = node;
+        let cx = Context::new(now, rng, cold, journal);
+        Self { admission, accounts, payments, chain, messenger, sessions, replies, cx, reply: None }
     }
 
+    /// Puts the step together: rows, effects, and the reply where a request was the input.
     pub(super) fn finish(mut self) -> Step {
         self.tell_watch();
-        self.step
+        self.cx.finish(self.reply)
     }
 
-    pub(super) fn effect(&mut self, effect: Effect) {
-        self.step.effects.push(effect);
-    }
-
-    /// Remembers an event and tells it.
-    pub(super) fn notify(&mut self, kind: EventKind) {
-        let mut counters = *self.node.counters;
-        counters.next_event += 1;
-        self.step.rows.push(self.node.counters.put(counters));
-        let event = Event { id: counters.next_event, at: self.now, kind };
-        self.step.rows.extend(self.node.events.keep(&event));
-        self.effect(Effect::Notify(event));
-    }
-
-    /// Goes on above the state epoch that devices have seen.
-    fn reconcile(&mut self, seen: u64) -> Reply {
-        let own = self.node.counters.state_epoch;
-        if seen <= own {
-            let detail = format!("this pod is at state epoch {own}, which is not behind {seen}");
-            return Err(Refusal::Conflict(detail));
-        }
-        if seen - own > MAX_EPOCH_LEAP {
-            return Err(Refusal::invalid(
-                "seen",
-                format!("at most {MAX_EPOCH_LEAP} above the pod's own, {own}"),
-            ));
-        }
-        let counters = Counters { state_epoch: seen, ..*self.node.counters };
-        self.step.rows.push(self.node.counters.put(counters));
-        self.advance_epoch();
-        Ok(Answer::Done)
-    }
-
-    /// Counts something that must never be forgotten.
-    pub(super) fn advance_epoch(&mut self) {
-        let counters = Counters { state_epoch: self.node.counters.state_epoch + 1, ..*self.node.counters };
-        self.step.rows.push(self.node.counters.put(counters));
-    }
-
+    /// Answers a request.
     pub(super) fn request(&mut self, request: Request) {
-        let reply = self.answer(request);
-        self.step.reply = Some(reply);
+        self.reply = Some(self.answer(request));
     }
 
+    /// Admits the caller, gives the answer of a repeat, or carries the command out and keeps its answer.
+    ///
+    /// # Errors
+    /// The refusal: nothing has changed then but what `Turn` says of drafts, and the caller may repeat it under the same key.
     fn answer(&mut self, request: Request) -> Reply {
         let Request { caller, idempotency_key, command } = request;
-        self.admit(caller, &command)?;
+        self.admission.check(caller, command.required_access(), self.cx.now)?;
         let named = |given: IdempotencyKey| ReplyKey::new(caller, &given.key).map(|key| (key, given.request));
         let key = idempotency_key.map(named).transpose()?;
         if let Some((key, asked)) = &key
-            && let Some(answer) = self.node.replies.find(*key, asked)?
+            && let Some(answer) = self.replies.find(*key, asked)?
         {
             return Ok(self.as_it_is_now(answer));
         }
         let answer = self.carry_out(caller, command)?;
         if let Caller::Device(device) = caller {
-            self.note_presence(device);
+            self.admission.note_presence(&mut self.cx, device);
         }
         if let Some((key, asked)) = key {
-            self.step.rows.extend(self.node.replies.keep(key, asked, &answer, self.now));
+            let rows = self.replies.keep(key, asked, &answer, self.cx.now);
+            self.cx.rows(rows);
         }
         Ok(answer)
     }
@@ -121,58 +92,117 @@ impl<'a> Turn<'a> {
     /// The answer to a repeat: a payment as it stands now, anything else as it was.
     fn as_it_is_now(&self, answer: Answer) -> Answer {
         let Answer::Payment(payment) = &answer else { return answer };
-        let now = self.node.describe_payment(&payment.id).ok();
+        let now = self.describe_payment(&payment.id).ok();
         now.map_or(answer, Answer::Payment)
     }
 
-    /// Checks anew, for each command, that this caller may give it.
-    fn admit(&self, caller: Caller, command: &Command) -> Result<(), Refusal> {
-        if let Caller::Device(key) = caller {
-            self.node.devices.get(&key).ok_or(Refusal::NotAdmitted)?.check_valid(self.now)?;
-        }
-        let has = self.node.access(caller).ok_or(Refusal::NotAdmitted)?;
-        let needed = command.required_access();
-        if has < needed { Err(Refusal::AccessTooLow { needed, has }) } else { Ok(()) }
+    /// A payment as it stands now.
+    fn describe_payment(&self, id: &PaymentId) -> Result<Payment, Refusal> {
+        self.payments.describe(self.accounts, self.chain, id)
     }
 
+    /// Who does what: each command goes to one part, which sees the others that stand beside it.
     fn carry_out(&mut self, caller: Caller, command: Command) -> Reply {
+        let Self { admission, accounts, payments, chain, cx, .. } = &mut *self;
         match command {
-            Command::Status => Ok(Answer::Status(self.node.status())),
+            Command::Status => Ok(Answer::Status(self.status())),
             Command::Adopt(bundle) => self.adopt(&bundle),
-            Command::Reconcile { seen } => self.reconcile(seen),
-            Command::DrawKeys => self.draw_keys(),
-            Command::Devices => Ok(Answer::Devices(self.node.device_list(caller))),
-            Command::AddDevice(body) => self.add_device(body),
-            Command::RevokeDevice(device) => self.revoke_device(device),
-            Command::Accounts => Ok(Answer::Accounts(self.node.account_list())),
-            Command::Account(id) => Ok(Answer::Account(self.node.account(&id)?.describe())),
-            Command::BeginAccount(body) => self.begin_account(body),
-            Command::CompleteAccount(ceremony, body) => self.complete_account(ceremony, *body),
-            Command::Addresses(id) => Ok(Answer::Addresses(self.node.account(&id)?.addresses()?)),
-            Command::NewAddress(id) => self.new_address(id),
-            Command::History(id, page) => Ok(Answer::History(self.node.history(&id, page)?)),
-            Command::Payments(id) => Ok(Answer::Payments(self.node.payment_list(&id)?)),
-            Command::NewPayment(id, body) => self.new_payment(caller, id, &body),
-            Command::Payment(id) => Ok(Answer::Payment(self.node.describe_payment(&id)?)),
-            Command::ApprovePayment(id, body) => self.approve_payment(id, &body),
-            Command::CancelPayment(id) => self.cancel_payment(caller, id),
+            Command::Reconcile { seen } => reconcile(cx, seen),
+            Command::DrawKeys => admission.draw_keys(cx),
+            Command::Devices => Ok(Answer::Devices(admission.list(caller))),
+            Command::AddDevice(body) => admission.add_device(cx, body),
+            Command::RevokeDevice(device) => admission.revoke_device(cx, device),
+            Command::Accounts => Ok(Answer::Accounts(accounts.list())),
+            Command::Account(id) => Ok(Answer::Account(accounts.get(&id)?.describe())),
+            Command::BeginAccount(body) => accounts.begin(cx, admission, chain.tip(), body),
+            Command::CompleteAccount(ceremony, body) => {
+                accounts.complete(cx, admission, chain.first(), ceremony, &body)
+            }
+            Command::Addresses(id) => Ok(Answer::Addresses(accounts.get(&id)?.addresses()?)),
+            Command::NewAddress(id) => accounts.new_address(cx, id),
+            Command::History(id, page) => {
+                let history =
+                    accounts.get(&id)?.history(chain.tip_height(), page, &payments.by_transaction());
+                Ok(Answer::History(history))
+            }
+            Command::Payments(id) => Ok(Answer::Payments(payments.list(accounts, chain, &id)?)),
+            Command::NewPayment(id, body) => {
+                payments.draft(cx, admission, accounts, chain, caller, (id, &body))
+            }
+            Command::Payment(id) => Ok(Answer::Payment(self.describe_payment(&id)?)),
+            Command::ApprovePayment(id, body) => {
+                payments.approve(cx, admission.identity(), accounts, chain, (id, &body))
+            }
+            Command::CancelPayment(id) => payments.cancel(cx, admission, accounts, chain, (caller, id)),
             Command::Mail(command) => self.mail_command(command),
+            Command::Session(command) => self.session_command(command),
             Command::Profile => self.profile(),
             Command::SetProfile(change) => self.set_profile(change),
             Command::Safety(contact) => self.safety(contact),
             Command::UpdateContact(contact, change) => self.update_contact(contact, change),
-            Command::Events { after } => Ok(Answer::Events(self.node.events.after(after, self.now))),
+            Command::Events { after } => Ok(Answer::Events(cx.journal().events_after(after, cx.now))),
         }
+    }
+
+    /// Takes the bundle of an owner, and lets contacts know who the pod is.
+    fn adopt(&mut self, bundle: &SealedBundle) -> Reply {
+        let adopted = self.admission.adopt(&mut self.cx, bundle)?;
+        match self.admission.own_card() {
+            Ok(own) => own.into_iter().for_each(|own| self.messenger.adopt(own)),
+            // The bundle was checked a moment ago by the same rules.
+            Err(error) => tracing::error!("contacts are not told who this pod is: {error}"),
+        }
+        Ok(adopted)
+    }
+
+    /// How the pod is, as far as the node knows.
+    fn status(&self) -> NodeStatus {
+        let Self { admission, accounts, chain, cx, .. } = self;
+        let identity = admission.identity();
+        let owner = admission.owner().and_then(|owner| RootPublic::from_bytes(&owner.root).ok());
+        NodeStatus {
+            network: network_of(identity.network()),
+            pod_key: PublicKey::from(&identity.pod_key()),
+            owner,
+            state_epoch: cx.journal().state_epoch(),
+            chain: chain.status(),
+            devices: admission.count(),
+            accounts: accounts.count(),
+            warnings: self.sessions.warnings(),
+        }
+    }
+
+    /// Hands on what became of a transaction that was sent.
+    pub(super) fn broadcast_outcome(&mut self, txid: Txid, outcome: BroadcastOutcome) {
+        let Self { accounts, payments, chain, cx, .. } = self;
+        payments.broadcast_outcome(cx, accounts, chain, (txid, outcome));
     }
 
     /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.
     pub(super) fn do_what_is_due(&mut self) {
-        self.step.rows.extend(self.node.replies.expire(self.now));
-        self.expire_ceremonies();
-        self.expire_drafts();
-        self.broadcast_again();
-        if self.node.messenger.next_wake().is_some_and(|due| due <= self.now) {
+        let Self { accounts, payments, replies, cx, .. } = &mut *self;
+        cx.rows(replies.expire(cx.now));
+        accounts.expire_ceremonies(cx);
+        payments.expire_drafts(cx, accounts);
+        payments.broadcast_again(cx);
+        if self.messenger.next_wake().is_some_and(|due| due <= self.cx.now) {
             self.mail(messenger::Input::Wake);
         }
+        self.wake_sessions();
     }
+}
+
+/// Goes on above the state epoch that devices have seen.
+fn reconcile(cx: &mut Context<'_>, seen: u64) -> Reply {
+    let own = cx.journal().state_epoch();
+    if seen <= own {
+        let detail = format!("this pod is at state epoch {own}, which is not behind {seen}");
+        return Err(Refusal::Conflict(detail));
+    }
+    if seen - own > MAX_EPOCH_LEAP {
+        return Err(Refusal::invalid("seen", format!("at most {MAX_EPOCH_LEAP} above the pod's own, {own}")));
+    }
+    let row = cx.journal_mut().set_state_epoch(seen + 1);
+    cx.row(row);
+    Ok(Answer::Done)
 }

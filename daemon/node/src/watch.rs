@@ -12,7 +12,7 @@ use autonomy_wallet::{
     ledger::Watchlist,
 };
 
-use super::{ChainEvent, Effect, Node, row::tag, turn::Turn};
+use super::{ChainEvent, Effect, Node, accounts::Accounts, payments::Payments, row::tag, turn::Turn};
 
 /// What a pod watches from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -98,17 +98,17 @@ impl Node {
     /// All that the pod watches now, for a source that knows nothing yet.
     #[must_use]
     pub fn watch(&self) -> Watch {
-        let mut watch = Watch { txids: self.in_mempool(), ..Watch::default() };
-        self.accounts.values().for_each(|account| watch.add(account.ledger.watchlist()));
+        let mut watch = Watch { txids: in_mempool(&self.accounts, &self.payments), ..Watch::default() };
+        self.accounts.iter().for_each(|account| watch.add(account.ledger().watchlist()));
         watch
     }
+}
 
-    /// Own transactions that should be in the mempool now: unconfirmed ones, but for payments that are still to be taken.
-    fn in_mempool(&self) -> BTreeSet<Txid> {
-        let unsent: BTreeSet<Txid> = self.unsent().map(|(_, payment)| payment.txid).collect();
-        let unconfirmed = self.accounts.values().flat_map(|account| account.ledger.unconfirmed());
-        unconfirmed.filter(|txid| !unsent.contains(txid)).collect()
-    }
+/// Own transactions that should be in the mempool now: unconfirmed ones, but for payments that are still to be taken.
+fn in_mempool(accounts: &Accounts, payments: &Payments) -> BTreeSet<Txid> {
+    let unsent: BTreeSet<Txid> = payments.unsent_ids().collect();
+    let unconfirmed = accounts.iter().flat_map(|account| account.ledger().unconfirmed());
+    unconfirmed.filter(|txid| !unsent.contains(txid)).collect()
 }
 
 impl Turn<'_> {
@@ -117,16 +117,14 @@ impl Turn<'_> {
     pub(super) fn tell_watch(&mut self) {
         // Whatever is watched comes from these rows: without one of them it is as it was.
         let concerned = |key: &[u8]| matches!(key.first(), Some(&(tag::LEDGER | tag::PAYMENT)));
-        if !self.step.rows.iter().any(|row| concerned(&row.key)) {
+        if !self.cx.has_row(concerned) {
             return;
         }
-        let mut watch = Watch { txids: self.node.in_mempool(), ..Watch::default() };
-        for account in self.node.accounts.values_mut() {
-            watch.add(account.ledger.take_watchlist_news());
-        }
-        let same = self.node.chain.told_txids(&watch.txids);
+        let mut watch = Watch { txids: in_mempool(self.accounts, self.payments), ..Watch::default() };
+        self.accounts.watch_news().for_each(|news| watch.add(news));
+        let same = self.chain.told_txids(&watch.txids);
         if !(same && watch.adds_nothing()) {
-            self.step.effects.insert(0, Effect::Watch(Box::new(watch)));
+            self.cx.effect_first(Effect::Watch(Box::new(watch)));
         }
     }
 }

@@ -28,7 +28,11 @@ type Waits = oneshot::Receiver<Reply>;
 impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (mut node, rows) = Node::create(Identity::draw("regtest", &mut rand::rngs::OsRng, now()));
+        let (mut node, rows) = Node::create(Identity::draw(
+            autonomy_wallet::bitcoin::Network::Regtest,
+            &mut rand::rngs::OsRng,
+            now(),
+        ));
         let store = Store::create(dir.path().join("pod.redb"), &key()).unwrap();
         commit(&store, rows).unwrap();
         let adopt = request(Command::Adopt(bundle(&node)));

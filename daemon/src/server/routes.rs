@@ -1,6 +1,7 @@
 //! One small function a route: parse, ask the node, answer. Here the pod and its devices; `money`,
 //! `contacts`, `mail`, `files` and `parcels` hold the others.
 
+mod card;
 mod contacts;
 mod files;
 mod mail;
@@ -78,6 +79,7 @@ pub(super) fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(reconcile))
         .merge(money::routes())
         .merge(contacts::routes())
+        .merge(card::routes())
         .merge(mail::routes())
         .merge(files::routes())
         .merge(parcels::routes())
@@ -151,6 +153,8 @@ pub(super) async fn status(State(state): State<ApiState>, caller: Caller) -> Ans
 
 fn full_status(state: &ApiState, node: NodeStatus) -> Status {
     let onion = state.onion.borrow().clone();
+    let mut warnings = onion.warnings;
+    warnings.extend(node.warnings);
     let nothing = || ServiceStatus {
         address: None,
         state: ServiceState::Unpublished,
@@ -172,7 +176,7 @@ fn full_status(state: &ApiState, node: NodeStatus) -> Status {
         chain: node.chain,
         devices: node.devices,
         accounts: node.accounts,
-        warnings: onion.warnings,
+        warnings,
     }
 }
 

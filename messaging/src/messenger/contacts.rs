@@ -7,6 +7,7 @@ use super::{
     contact_turn::ContactTurn,
     context::CommandResult,
     conversation::Conversation,
+    effect::ContactChange,
     row::Key,
     stage::{ContactRecord, Stage},
     turn::Turn,
@@ -114,6 +115,7 @@ impl Turn<'_> {
         self.with(id, |it| it.remove_everything());
         self.messenger.contacts.remove(&id);
         self.messenger.network.queues_changed();
+        self.cx.contact_changed(id, ContactChange::Forgotten);
     }
 
     /// Forgets what came of an invite; a person who was on record before stays so.

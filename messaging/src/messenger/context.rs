@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{
     answer::{MailAnswer, RefusedBecause},
-    effect::{ApplicationEvent, Effect, Notice},
+    effect::{ApplicationEvent, ContactChange, Effect, Notice},
     ids::ContactId,
     refusals::{RefusalCounts, RefusalReason},
     row::{Kept, Key, MailRow, RowClass, page_key, unpack},
@@ -110,6 +110,11 @@ impl<'a> Context<'a> {
     /// Tells the owner.
     pub(super) fn notify(&mut self, notice: Notice) {
         self.effect(Effect::Notify(notice));
+    }
+
+    /// Lets sessions know what became of a contact.
+    pub(super) fn contact_changed(&mut self, contact: ContactId, change: ContactChange) {
+        self.application_event(ApplicationEvent::Contact { contact, change });
     }
 
     /// Leaves an event for a session of the embedding node, which consumes it in the same step.

@@ -8,6 +8,7 @@ use super::{
     ContactId, ContactState, InviteId, Notice, RefusalReason, RefusedBecause,
     contact::Contact,
     context::CommandResult,
+    effect::ContactChange,
     invites::{Introduction, Opened},
     pair::{Pair, PairKeys, Side},
     parcels::conflict,
@@ -212,6 +213,7 @@ impl Turn<'_> {
         self.invite_confirmed(&own, invite);
         self.decline_other_requests(invite);
         self.cx.notify(Notice::Connected(id));
+        self.cx.contact_changed(id, ContactChange::Connected);
         self.on(id, |it| it.view())
     }
 

@@ -4,8 +4,12 @@ use super::{
     answer::{MailAnswer, RefusedBecause},
     contact_turn::ContactTurn,
     context::CommandResult,
+    effect::ContactChange,
 };
-use crate::{Name, vcard::VCard};
+use crate::{
+    Name,
+    vcard::{OtherProperties, VCard},
+};
 
 impl ContactTurn<'_, '_> {
     /// The contact as its owner sees it.
@@ -43,6 +47,7 @@ impl ContactTurn<'_, '_> {
                 if !self.has_session() {
                     self.group_is_lost();
                 }
+                self.cx.contact_changed(self.id, ContactChange::Connected);
             }
             (false, _) => {}
         }
@@ -53,7 +58,8 @@ impl ContactTurn<'_, '_> {
     /// The contact as a vCard: name, note and identity.
     pub(super) fn export_card(&self) -> CommandResult {
         let note = self.contact.record().profile.note.clone();
-        let card = VCard { name: self.contact.name(), note, root: self.contact.record().root() };
+        let (name, root) = (self.contact.name(), self.contact.record().root());
+        let card = VCard { name, note, root, others: OtherProperties::default() };
         Ok(MailAnswer::Card(card.to_text()))
     }
 }

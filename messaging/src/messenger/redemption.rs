@@ -11,7 +11,7 @@
 use super::{
     contact::Contact,
     contact_turn::ContactTurn,
-    effect::Notice,
+    effect::{ContactChange, Notice},
     flight::FirstFlight,
     network::Purpose,
     own_queue::OwnQueue,
@@ -283,5 +283,6 @@ impl ContactTurn<'_, '_> {
     pub(super) fn confirmed(&mut self) {
         self.contact.volatile.first_flight = FirstFlight::default();
         self.cx.notify(Notice::Connected(self.id));
+        self.cx.contact_changed(self.id, ContactChange::Connected);
     }
 }

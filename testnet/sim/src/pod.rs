@@ -12,7 +12,7 @@ use autonomy_messaging::messenger::{self, ContactId, EntryState, EntryView, Mail
 use autonomy_messaging::place::Place;
 use autonomy_messaging::{OnionSeed, PublicKey, SigningKey};
 use autonomy_node::{self as node, Caller, Identity, Node, Row, Watch};
-use autonomy_wallet::bitcoin::{BlockHash, Transaction, Txid};
+use autonomy_wallet::bitcoin::{BlockHash, Network, Transaction, Txid};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
@@ -30,7 +30,7 @@ pub(super) const BEGINNING: u64 = 1_795_392_000;
 /// Blocks that a new pod is told of: as many as it keeps.
 pub(super) const MAX_ANCHOR: u32 = 144;
 /// Bitcoin network of all pods.
-const NETWORK: &str = "regtest";
+const NETWORK: Network = Network::Regtest;
 /// Characters that are shown before what differs.
 const CONTEXT: usize = 200;
 /// Settled entries that a disk keeps for each pod: nothing reads older ones here.

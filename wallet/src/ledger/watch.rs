@@ -70,6 +70,7 @@ impl Ledger {
 
 impl Watchlist {
     /// Whether there is nothing to look for.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.scripts.is_empty() && self.coins.is_empty()
     }

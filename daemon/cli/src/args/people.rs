@@ -1,11 +1,10 @@
-//! The flags of verbs about contacts, invites, and the owner's own profile.
+//! The flags of verbs about contacts and invites.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::{duration::seconds, words};
-use autonomy_api::Reach;
+use super::duration::seconds;
 
 /// `contact …`.
 #[derive(Debug, Subcommand)]
@@ -152,25 +151,4 @@ pub struct NewInvite {
     /// Longest time to wait until the invite can be used
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = seconds)]
     pub timeout: u64,
-}
-
-/// `profile …`.
-#[derive(Debug, Subcommand)]
-pub enum ProfileVerb {
-    /// Show your profile as contacts see it
-    Show,
-    /// Set the display name that contacts see
-    SetName {
-        /// Display name
-        name: String,
-    },
-    /// Set how contacts reach your pod
-    ///
-    /// With `relays` your pod's address is on no card and in no invite, and invites that contained
-    /// it end.
-    SetReach {
-        /// How contacts reach it
-        #[arg(value_parser = words::reach())]
-        way: Reach,
-    },
 }

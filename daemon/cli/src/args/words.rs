@@ -5,7 +5,7 @@ use autonomy_messaging::Network;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// How far a device may go.
-pub(super) fn access() -> impl TypedValueParser<Value = Access> {
+pub(crate) fn access() -> impl TypedValueParser<Value = Access> {
     one_of([
         ("minimal", "See the status of the pod", Access::Minimal),
         ("limited", "Also see accounts, get addresses, and propose payments", Access::Limited),
@@ -14,7 +14,7 @@ pub(super) fn access() -> impl TypedValueParser<Value = Access> {
 }
 
 /// A Bitcoin network.
-pub(super) fn network() -> impl TypedValueParser<Value = Network> {
+pub(crate) fn network() -> impl TypedValueParser<Value = Network> {
     one_of([
         ("bitcoin", "The main network, with real money", Network::Bitcoin),
         ("testnet", "Public test network", Network::Testnet),
@@ -24,7 +24,7 @@ pub(super) fn network() -> impl TypedValueParser<Value = Network> {
 }
 
 /// The kind of an account that a pod makes.
-pub(super) fn account_kind() -> impl TypedValueParser<Value = AccountKind> {
+pub(crate) fn account_kind() -> impl TypedValueParser<Value = AccountKind> {
     let recovery = "The same, or the recovery key alone after a year without a transaction";
     one_of([
         ("two-of-three", "Any two of device, pod and recovery key", AccountKind::TwoOfThree),
@@ -33,7 +33,7 @@ pub(super) fn account_kind() -> impl TypedValueParser<Value = AccountKind> {
 }
 
 /// How contacts reach the pod.
-pub(super) fn reach() -> impl TypedValueParser<Value = Reach> {
+pub(crate) fn reach() -> impl TypedValueParser<Value = Reach> {
     let direct = "At its own address first, and through your relays while it is offline";
     let relays = "Through your relays only: contacts learn neither its address nor when it runs";
     one_of([("direct", direct, Reach::Direct), ("relays", relays, Reach::Relays)])

@@ -12,7 +12,8 @@ use autonomy_messaging::{
 
 use crate::{DeviceError, Distrust, printable};
 use autonomy_api::{
-    Contact, Direction, File, Imported, Invite, Message, MessageKind, MessageState, Safety, SafetyDigits,
+    BrokenRule, Contact, Direction, File, Imported, Invite, Message, MessageKind, MessageState, Safety,
+    SafetyDigits,
 };
 
 /// Most places of one contact, as many as a card has.
@@ -20,6 +21,11 @@ const MAX_PLACES: usize = 8;
 
 fn broken(what: &'static str, field: &'static str, rule: impl Display) -> DeviceError {
     Distrust::Mail { what, field, rule: printable(&rule.to_string()) }.into()
+}
+
+/// The same for what a session's request says of its answer.
+pub(super) fn broken_rule(BrokenRule { what, field, rule }: BrokenRule) -> DeviceError {
+    broken(what, field, rule)
 }
 
 /// The pod answers about what it was asked for.

@@ -1,6 +1,6 @@
 //! Answers that must be refused: too long, too deep, of a wrong shape, outdated, from another pod.
 
-use autonomy_client::{CallError, DeviceError, Distrust, Profile, profile::Birth};
+use autonomy_client::{CallError, DeviceError, Distrust, Profile, profile::NewProfile};
 use autonomy_messaging::{PublicKey, SigningKey};
 use serde_json::json;
 

@@ -119,7 +119,7 @@ async fn reprovisioned_pod_keeps_address_and_restarts_epoch() {
         let pod = world.device.profile.pod().unwrap();
         (*pod.app_onion(), pod.epoch())
     };
-    let identity = autonomy_node::Identity::draw("regtest", &mut rand::rngs::OsRng, now());
+    let identity = autonomy_node::Identity::draw(Network::Regtest, &mut rand::rngs::OsRng, now());
     let (node, _) = autonomy_node::Node::create(identity);
     world.device.profile.provision(&node.pod_request().to_text(), "new home", false, now()).unwrap();
     let world = world.reopen().await;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use autonomy_api::{AccountKind, NewPayment, Recipient, Written};
-use autonomy_client::{AccountWish, Device, NewAccount, PodClient, Profile, Transport, profile::Birth};
+use autonomy_client::{AccountWish, Device, NewAccount, PodClient, Profile, Transport, profile::NewProfile};
 use autonomy_daemon::{
     chain::NoChain,
     driver::{self, Handle},
@@ -78,7 +78,7 @@ impl World {
     /// A device with its own pod, which follows a chain of one block.
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::draw("regtest", &mut rand::rngs::OsRng, now());
+        let identity = Identity::draw(Network::Regtest, &mut rand::rngs::OsRng, now());
         let (node, rows) = Node::create(identity);
         let (request, pod_seed) = (node.pod_request().to_text(), *node.pod_seed());
         let store = Store::create(dir.path().join("pod.redb"), &key()).unwrap();

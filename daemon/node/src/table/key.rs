@@ -2,7 +2,7 @@
 //!
 //! A name has one encoding and a fixed length, so that no two names of a table give one key and every key reads back.
 
-use autonomy_api::{CeremonyId, DeviceKey, PaymentId};
+use autonomy_api::{CeremonyId, ContactId, DeviceKey, PaymentId};
 use autonomy_wallet::account::AccountId;
 
 /// The name of an entity within its table. Equal names have equal bytes, and different names different ones: two entities
@@ -65,7 +65,7 @@ macro_rules! id_keys {
     )+};
 }
 
-id_keys!(DeviceKey, CeremonyId, PaymentId);
+id_keys!(DeviceKey, CeremonyId, PaymentId, ContactId);
 
 impl TableKey for AccountId {
     fn to_bytes(&self) -> Vec<u8> {

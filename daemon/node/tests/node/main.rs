@@ -9,6 +9,7 @@ mod common_golden;
 mod cosigner;
 
 mod accounts;
+mod cards;
 mod devices;
 mod facts;
 mod golden;

@@ -69,7 +69,7 @@ impl World {
     /// The same with other randomness: another pod.
     pub(crate) fn seeded(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, START));
+        let (node, rows) = Node::create(Identity::draw(Network::Regtest, &mut rng, START));
         let mut world = Self::around(node, rng, START);
         world.commit(&rows);
         world

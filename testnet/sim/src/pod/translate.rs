@@ -92,6 +92,7 @@ fn command(command: Command) -> node::Command {
             node::Command::ApprovePayment(PaymentId(payment), approval)
         }
         Command::Payments(account) => node::Command::Payments(account),
+        Command::Session(command) => node::Command::Session(command),
         Command::Profile => node::Command::Profile,
         Command::SetReach(reach) => {
             node::Command::SetProfile(SetProfile { reach: Some(reach), ..SetProfile::default() })
@@ -158,6 +159,7 @@ pub(super) fn reply(reply: node::Reply) -> Result<Answer, Refused> {
         }
         node::Answer::Payment(payment) => Answer::Payment(payment_seen(&payment)),
         node::Answer::Payments(all) => Answer::Payments(all.payments.iter().map(payment_seen).collect()),
+        node::Answer::Session(answer) => Answer::Session(answer),
         _ => Answer::Done,
     })
 }

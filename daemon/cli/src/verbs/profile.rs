@@ -1,16 +1,37 @@
 //! `profile …`: the owner's name and address as contacts see them.
 
+use autonomy_api::{Reach, SetProfile};
+use clap::Subcommand;
 use serde_json::json;
 
-use autonomy_api::{Reach, SetProfile};
-
-use super::{
+use crate::{
     Failure,
-    args::ProfileVerb,
+    args::words,
     ask::written,
     context::Context,
     output::{Answer, pairs},
 };
+
+/// `profile …`.
+#[derive(Debug, Subcommand)]
+pub enum ProfileVerb {
+    /// Show your profile as contacts see it
+    Show,
+    /// Set the display name that contacts see
+    SetName {
+        /// Display name
+        name: String,
+    },
+    /// Set how contacts reach your pod
+    ///
+    /// With `relays` your pod's address is on no card and in no invite, and invites that contained
+    /// it end.
+    SetReach {
+        /// How contacts reach it
+        #[arg(value_parser = words::reach())]
+        way: Reach,
+    },
+}
 
 /// Carries out a verb of `profile` and shows the result.
 ///
