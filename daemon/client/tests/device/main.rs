@@ -3,11 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "../../../tests/common/golden.rs"]
+mod common_golden;
+
 mod accounts;
 mod agent;
 mod answers;
 mod approvals;
 mod devices;
+mod golden;
 mod parcels;
 mod payments;
 mod people;
