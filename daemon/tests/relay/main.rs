@@ -2,7 +2,11 @@
 //! faults.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop")]
 
+#[path = "../common/golden.rs"]
+mod common_golden;
+
 mod crashes;
+mod golden;
 mod keeping;
 mod model;
 mod network;

@@ -115,6 +115,19 @@ fn unknown_routes_and_methods_are_problems() {
         let path = format!("/v1/contacts/{NOTHING}/messages?{query}");
         home.ask("GET", &path, &[], b"").refused(422, "invalid");
     }
+    let chunks = |query: &str| {
+        let path = format!("/v1/contacts/{NOTHING}/files/{NOTHING}/chunks?{query}");
+        home.ask("GET", &path, &[], b"")
+    };
+    for query in ["first=0&count=0", "first=0&count=41", "first=-1", "count=1", "first=0&last=1"] {
+        chunks(query).refused(422, "invalid");
+    }
+    chunks("first=0&count=40").refused(404, "unknown");
+    for parcel in [&b""[..], b"{}", b"apcl\x01\x00\x00", &[0xff; 16_363]] {
+        let answer = home.ask("POST", "/v1/parcels", &[KEY], parcel);
+        answer.refused(422, "invalid");
+        assert!(answer.body.contains("`parcel`"), "{answer:?}");
+    }
     for query in ["", "?place=", "?place=/onion3/abc:4001/p2p/x", "?relay=1"] {
         let path = format!("/v1/relays{query}");
         home.ask("DELETE", &path, &[JSON, KEY], b"").refused(422, "invalid");

@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+#[path = "../../../tests/common/golden.rs"]
+mod common_golden;
+
 mod accounts;
 mod agent;
 mod answers;
 mod approvals;
 mod cards;
 mod devices;
+mod golden;
 mod parcels;
 mod payments;
 mod people;

@@ -173,8 +173,8 @@ pub(crate) fn read<T: Written>(text: &str) -> T {
     T::read(text).unwrap_or_else(|rule| panic!("{text}: {rule}"))
 }
 
-fn owner() -> Birth {
-    Birth {
+fn owner() -> NewProfile {
+    NewProfile {
         name: "phone".into(),
         auth_seed: Some(AuthSeed::from_bytes(&[1; 32])),
         payment_seed: Some(Seed::from_entropy(&[3; 32]).unwrap()),

@@ -1,7 +1,7 @@
 //! Two pods that never see a network: all that they say to each other is carried by hand.
 
 use autonomy_api::{Access, Contact, ContactId, ContactState, Imported, InviteId, MessageState};
-use autonomy_messaging::{carrier::Parcel, messenger::Command as Mail, payload::Text, vcard::VCard};
+use autonomy_messaging::{carrier::Parcel, frame::Blob, messenger::Command as Mail, payload::Text, vcard::VCard};
 use autonomy_node::{Answer, Command, Input, Refusal};
 
 use crate::{
@@ -92,13 +92,18 @@ fn a_parcel_with_a_damaged_message_counts_it_and_changes_nothing() {
     let whole = packs(&mut alice, Mail::ExportParcel(to_bob.into()));
     let mut damaged = whole.clone();
     *damaged.last_mut().unwrap() ^= 1;
+    assert!(
+        Parcel::parse(&damaged).is_err() && Parcel::parse(&whole[1..]).is_err(),
+        "it is no parcel at all"
+    );
+    let mut entries = Parcel::parse(&whole).unwrap().into_entries();
+    let mut blob = entries[0].blob.as_bytes().to_vec();
+    blob[1_000] ^= 1;
+    entries[0].blob = Blob::from_slice(&blob).unwrap();
     let before = bob.rows.clone();
-    let told = unpacks(&mut bob, damaged);
+    let told = unpacks(&mut bob, Parcel::new(entries).unwrap().to_bytes());
     assert_eq!((told.opened, told.repeats, told.refused), (0, 0, 1));
     assert!(bob.rows == before, "a damaged message left a trace");
-    for length in [0, 1, whole.len() - 1] {
-        assert!(Parcel::parse(&whole[..length]).is_err(), "{length} bytes are no parcel");
-    }
     assert_eq!(unpacks(&mut bob, whole).opened, 1, "the whole one is taken all the same");
     assert_eq!(texts(&mut bob, to_alice).len(), 1);
 }

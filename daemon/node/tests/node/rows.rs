@@ -153,7 +153,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
     #[test]
     fn one_changed_byte_gives_a_row_or_a_refusal_and_never_a_crash(seed in any::<u64>()) {
@@ -167,11 +167,11 @@ fn a_changed_byte_that_made_a_number_none() {
     change_a_byte_of_each(12_288_703_184_313_388_129);
 }
 
-/// Changes 64 single bytes of each row, chosen by `seed`.
+/// Changes 16 single bytes of each row, chosen by `seed`.
 fn change_a_byte_of_each(mut seed: u64) {
     for row in &rows() {
         let (key, mut value) = (row.key.clone(), row.value.clone().unwrap());
-        for _ in 0..64 {
+        for _ in 0..16 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             if value.is_empty() {
                 break;
