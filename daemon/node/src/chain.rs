@@ -5,7 +5,10 @@
 //!
 //! [`watch`]: super::watch
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    ops::Bound::{Excluded, Unbounded},
+};
 
 use autonomy_wallet::{
     bitcoin::{Block, BlockHash, FeeRate, Txid, block::Header},
@@ -156,7 +159,7 @@ impl Chain {
     /// Puts a block on the one that it names as its parent; blocks at its height and above are gone. Gives the rows; none
     /// where the parent is not remembered at the height below.
     fn extend(&mut self, header: &Header, height: u32) -> Option<Vec<Row>> {
-        let below = self.points.get(&height.checked_sub(1)?);
+        let below = height.checked_sub(1).and_then(|below| self.points.get(&below));
         if below.is_none_or(|below| below.hash != header.prev_blockhash) {
             self.detached = Some(format!(
                 "block {height} of bitcoind does not connect to the blocks this pod knows: a reorganisation deeper than \
@@ -165,7 +168,8 @@ impl Chain {
             return None;
         }
         self.detached = None;
-        let gone: Vec<u32> = self.points.range(height + 1..).map(|(height, _)| *height).collect();
+        let gone: Vec<u32> =
+            self.points.range((Excluded(height), Unbounded)).map(|(height, _)| *height).collect();
         let mut rows: Vec<Row> = gone.iter().map(|height| self.points.remove(height)).collect();
         rows.push(self.put(ChainPoint { height, hash: header.block_hash(), time: header.time.into() }));
         while self.points.len() > KEPT_POINTS {
