@@ -81,7 +81,7 @@ pub mod vcard;
 mod window;
 pub mod wire;
 
-pub use autonomy_codec::{BadName, MAX_NAME_LEN, Name, TextError, TextKind};
+pub use autonomy_codec::{BadName, MAX_NAME_LEN, Name, TextError, TextKind, is_invisible};
 pub use certificate::{
     CERTIFICATE_LEN, Certificate, CertificateError, MalformedCertificate, UnverifiedCertificate,
 };

@@ -86,7 +86,7 @@ pub use self::{
         RelayView,
     },
     conversation::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
-    effect::{ApplicationEvent, Collection, Effect, Notice},
+    effect::{ApplicationEvent, Collection, ContactChange, Effect, Notice},
     files::{MAX_APPLICATION_TRANSFERS, MAX_FILES, MAX_LOADED},
     ids::{ContactId, InviteId},
     input::{Command, Input, MAX_INVITE_VALIDITY, OpaqueBytes},
@@ -182,6 +182,12 @@ impl Messenger {
     /// Names the kinds that have a session: they are delivered, and not shown. To be called again after a restore.
     pub fn serve_kinds(&mut self, ranges: impl IntoIterator<Item = RangeInclusive<u16>>) {
         self.served_kinds = ServedKinds::new(ranges);
+    }
+
+    /// How it stands with a contact; none where there is no such contact.
+    #[must_use]
+    pub fn contact_state(&self, id: ContactId) -> Option<ContactState> {
+        self.contacts.get(&id).map(|contact| contact.record.state())
     }
 
     /// When to wake the messenger if nothing else happens.

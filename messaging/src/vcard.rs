@@ -12,6 +12,10 @@ pub const MAX_VCARD: usize = 64 * 1024;
 /// Longest note, in bytes.
 pub const MAX_NOTE_LEN: usize = 1_024;
 
+/// Longest EMAIL, IMPP or PHOTO that is read, bytes: a picture of 8,192 bytes is a data URI of
+/// 4/3 · 8,192 + 23 = 10,947. A longer one is passed over, as cards of address books carry pictures of any size.
+pub const MAX_PROPERTY_LEN: usize = 12 * 1024;
+
 /// Octets of a line before it is folded (RFC 6350, section 3.2).
 const FOLD: usize = 75;
 const ROOT: &str = "X-AUTONOMY-ROOT";
@@ -25,6 +29,20 @@ pub struct VCard {
     pub note: Option<Note>,
     /// Who they are.
     pub root: RootPublic,
+    /// What else address books know, unread.
+    pub others: OtherProperties,
+}
+
+/// Properties of address books as they are written, each at most once: one visible line of 1 to [`MAX_PROPERTY_LEN`]
+/// bytes. Whoever uses one has to check it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct OtherProperties {
+    /// EMAIL.
+    pub email: Option<String>,
+    /// IMPP: a URI by which they are reached.
+    pub impp: Option<String>,
+    /// PHOTO: a URI, here with the picture in it (`data:image/…;base64,…`).
+    pub photo: Option<String>,
 }
 
 /// Some words about a contact: 1 to [`MAX_NOTE_LEN`] bytes, no controls but line breaks and tabs.
@@ -104,6 +122,14 @@ impl VCard {
         if let Some(note) = &self.note {
             put_line(&mut out, &format!("NOTE:{}", escaped(note.as_str())));
         }
+        let OtherProperties { email, impp, photo } = &self.others;
+        let email = email.as_deref().map(escaped);
+        // URIs are written as they are (RFC 6350, section 4).
+        for (name, value) in [("EMAIL", &email), ("IMPP", impp), ("PHOTO", photo)] {
+            if let Some(value) = value.as_deref().filter(|value| is_property(value)) {
+                put_line(&mut out, &format!("{name}:{value}"));
+            }
+        }
         put_line(&mut out, &format!("{ROOT}:{}", self.root));
         put_line(&mut out, "END:VCARD");
         out
@@ -132,6 +158,9 @@ struct Found<'a> {
     name: Option<&'a str>,
     note: Option<&'a str>,
     root: Option<&'a str>,
+    email: Option<&'a str>,
+    impp: Option<&'a str>,
+    photo: Option<&'a str>,
 }
 
 impl<'a> Found<'a> {
@@ -140,7 +169,13 @@ impl<'a> Found<'a> {
         for (number, line) in lines.iter().enumerate() {
             // The first line is BEGIN, and people count from 1.
             let (property, value) = split(line).ok_or(VCardError::Line(number + 2))?;
-            let (slot, what) = match property.to_ascii_uppercase().as_str() {
+            let property = property.to_ascii_uppercase();
+            if let Some(slot) = found.of_address_book(&property) {
+                // People have several addresses: the first is the one they put first.
+                slot.get_or_insert(value);
+                continue;
+            }
+            let (slot, what) = match property.as_str() {
                 "BEGIN" | "END" => return Err(VCardError::NotAVCard),
                 "VERSION" => (&mut found.version, "VERSION"),
                 "FN" => (&mut found.name, "FN"),
@@ -155,6 +190,16 @@ impl<'a> Found<'a> {
         Ok(found)
     }
 
+    /// Where a property of address books goes that is neither required nor refused when it comes twice.
+    fn of_address_book(&mut self, property: &str) -> Option<&mut Option<&'a str>> {
+        match property {
+            "EMAIL" => Some(&mut self.email),
+            "IMPP" => Some(&mut self.impp),
+            "PHOTO" => Some(&mut self.photo),
+            _ => None,
+        }
+    }
+
     fn into_card(self) -> Result<VCard, VCardError> {
         if self.version != Some("4.0") {
             return Err(VCardError::Version);
@@ -162,8 +207,16 @@ impl<'a> Found<'a> {
         let name = Name::new(&unescaped(self.name.ok_or(VCardError::Missing("FN"))?))?;
         let note = self.note.filter(|note| !note.is_empty()).map(|note| Note::new(&unescaped(note)));
         let root = self.root.ok_or(VCardError::Missing(ROOT))?.parse()?;
-        Ok(VCard { name, note: note.transpose()?, root })
+        let uri = |value: Option<&str>| value.filter(|value| is_property(value)).map(str::to_owned);
+        let email = self.email.map(unescaped).filter(|email| is_property(&escaped(email)));
+        let others = OtherProperties { email, impp: uri(self.impp), photo: uri(self.photo) };
+        Ok(VCard { name, note: note.transpose()?, root, others })
     }
+}
+
+/// Whether the value of a property is kept: others are passed over.
+fn is_property(value: &str) -> bool {
+    (1..=MAX_PROPERTY_LEN).contains(&value.len()) && !value.chars().any(char::is_control)
 }
 
 /// The name of the property without group and parameters, and its value.
@@ -248,12 +301,25 @@ impl fmt::Debug for Note {
     }
 }
 
+/// Without the values, which are about a person.
+impl fmt::Debug for OtherProperties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = |value: &Option<String>| value.as_ref().map(String::len);
+        f.debug_struct("OtherProperties")
+            .field("email", &bytes(&self.email))
+            .field("impp", &bytes(&self.impp))
+            .field("photo", &bytes(&self.photo))
+            .finish()
+    }
+}
+
 impl fmt::Debug for VCard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VCard")
             .field("name", &self.name)
             .field("note", &self.note)
             .field("root", &self.root)
+            .field("others", &self.others)
             .finish()
     }
 }

@@ -3,14 +3,21 @@
 
 mod support;
 
-use autonomy_messaging::vcard::{BadNote, MAX_NOTE_LEN, MAX_VCARD, Note, VCard, VCardError};
+use autonomy_messaging::vcard::{
+    BadNote, MAX_NOTE_LEN, MAX_PROPERTY_LEN, MAX_VCARD, Note, OtherProperties, VCard, VCardError,
+};
 use autonomy_messaging::{BadDid, BadName, Name};
 use proptest::prelude::*;
 use support::{name, person};
 
 fn alice() -> VCard {
     let note = Note::new("met at the fair; likes \\ and ,\nsecond line").unwrap();
-    VCard { name: name("Alice, née; Ä"), note: Some(note), root: person(1).root_key().public() }
+    VCard {
+        name: name("Alice, née; Ä"),
+        note: Some(note),
+        root: person(1).root_key().public(),
+        others: OtherProperties::default(),
+    }
 }
 
 fn with(lines: &str) -> String {
@@ -51,6 +58,35 @@ fn what_address_books_write_is_understood() {
     assert_eq!((card.name.as_str(), card.note), ("Alice Doe", None));
     let unix = format!("\u{feff}{}", alice().to_text().replace("\r\n", "\n"));
     assert_eq!(VCard::from_text(&unix).unwrap(), alice());
+}
+
+#[test]
+fn an_address_a_way_and_a_picture_come_back_as_they_were() {
+    let photo = format!("data:image/png;base64,{}", "A".repeat(10_924));
+    let others = OtherProperties {
+        email: Some("alice,b;@example.org".into()),
+        impp: Some("xmpp:alice@example.org?x=1;y,z".into()),
+        photo: Some(photo.clone()),
+    };
+    let card = VCard { others, ..alice() };
+    let text = card.to_text();
+    assert_eq!(VCard::from_text(&text).unwrap(), card);
+    assert!(text.contains("\r\nIMPP:xmpp:alice@example.org?x=1;y,z\r\n"), "URIs are not escaped");
+    assert!(text.contains("\r\nEMAIL:alice\\,b\\;@example.org\r\n"));
+}
+
+#[test]
+fn of_several_addresses_the_first_counts_and_a_long_picture_is_passed_over() {
+    let long = "A".repeat(MAX_PROPERTY_LEN + 1);
+    let lines = format!(
+        "FN:Alice\r\nEMAIL:\r\nEMAIL;PREF=1:a@b.org\r\nPHOTO:{long}\r\nIMPP:a\u{1}b\r\n{}",
+        root_line()
+    );
+    let card = VCard::from_text(&with(&lines)).unwrap();
+    assert_eq!(card.others, OtherProperties::default(), "the first is empty");
+    let lines = lines.replace("EMAIL:\r\n", "");
+    let card = VCard::from_text(&with(&lines)).unwrap();
+    assert_eq!(card.others, OtherProperties { email: Some("a@b.org".into()), ..OtherProperties::default() });
 }
 
 #[test]
@@ -99,12 +135,12 @@ proptest! {
     fn every_contact_comes_back(given in "\\PC{1,20}", words in proptest::option::of("[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]{1,200}")) {
         let Ok(name) = Name::new(&given) else { return Ok(()) };
         let note = words.and_then(|words| Note::new(&words).ok());
-        let card = VCard { name, note, root: person(1).root_key().public() };
+        let card = VCard { name, note, root: person(1).root_key().public(), others: OtherProperties::default() };
         prop_assert_eq!(VCard::from_text(&card.to_text()).unwrap(), card);
     }
 
     #[test]
-    fn any_text_is_a_contact_or_an_error(lines in proptest::collection::vec("(FN|NOTE|X-AUTONOMY-ROOT|VERSION| |\t|END|BEGIN)?[:;\"\\\\a.]{0,6}\\PC{0,10}", 0..8)) {
+    fn any_text_is_a_contact_or_an_error(lines in proptest::collection::vec("(FN|NOTE|EMAIL|IMPP|PHOTO|X-AUTONOMY-ROOT|VERSION| |\t|END|BEGIN)?[:;\"\\\\a.]{0,6}\\PC{0,10}", 0..8)) {
         let text = with(&lines.iter().map(|line| format!("{line}\r\n")).collect::<String>());
         if let Ok(card) = VCard::from_text(&text) {
             prop_assert_eq!(VCard::from_text(&card.to_text()).unwrap(), card);

@@ -3,7 +3,7 @@
 use super::{
     answer::RefusedBecause,
     contact_turn::ContactTurn,
-    effect::Notice,
+    effect::{ContactChange, Notice},
     flight::FirstFlight,
     ids::InviteId,
     invites::Introduction,
@@ -33,6 +33,7 @@ impl ContactTurn<'_, '_> {
         self.record_changed();
         self.recheck_card();
         self.cx.notify(Notice::Rekeyed(self.id));
+        self.cx.contact_changed(self.id, ContactChange::Renewed);
     }
 
     /// A confirmed contact was heard from, or will not be: they need the queue of their invite no more.

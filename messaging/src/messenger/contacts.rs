@@ -9,6 +9,7 @@ use super::{
     contact_turn::ContactTurn,
     context::CommandResult,
     conversation::Conversation,
+    effect::ContactChange,
     files::Files,
     flight::FirstFlight,
     row::Key,
@@ -146,6 +147,7 @@ impl Turn<'_> {
         self.with(id, |it| it.remove_everything());
         self.messenger.contacts.remove(&id);
         self.messenger.network.queues_changed();
+        self.cx.contact_changed(id, ContactChange::Forgotten);
     }
 
     /// Forgets what came of an invite; a person who was on record before stays so.

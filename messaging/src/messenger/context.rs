@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     answer::{MailAnswer, RefusedBecause},
-    effect::{ApplicationEvent, Effect, Notice},
+    effect::{ApplicationEvent, ContactChange, Effect, Notice},
     ids::ContactId,
     refusals::{RefusalCounts, RefusalReason},
     row::{Key, MailRow, RowClass, page_key, unpack},
@@ -91,6 +91,11 @@ impl<'a> Context<'a> {
 
     pub(super) fn notify(&mut self, notice: Notice) {
         self.effect(Effect::Notify(notice));
+    }
+
+    /// Lets sessions know what became of a contact.
+    pub(super) fn contact_changed(&mut self, contact: ContactId, change: ContactChange) {
+        self.application_event(ApplicationEvent::Contact { contact, change });
     }
 
     pub(super) fn application_event(&mut self, event: ApplicationEvent) {

@@ -88,7 +88,7 @@ pub enum Notice {
     RelayReplaced(Place, Place),
 }
 
-/// What happened to a payload of a session. The embedding node hands it to the session **in the same step**: the rows of
+/// What happened to a payload of a session, or to a contact. The embedding node hands it to the session **in the same step**: the rows of
 /// both are one transaction, so that a payload is consumed exactly once.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ApplicationEvent {
@@ -112,6 +112,26 @@ pub enum ApplicationEvent {
         /// It is safe at the contact's pod; otherwise it expired or was declined, and may or may not have arrived.
         delivered: bool,
     },
+    /// A contact of whom a session may keep something.
+    Contact {
+        /// Who.
+        contact: ContactId,
+        /// What became of them.
+        change: ContactChange,
+    },
+}
+
+/// What became of a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContactChange {
+    /// Payloads go both ways, for the first time or again.
+    Connected,
+    /// A new group was begun: one of the two came back from a backup, so what was sent may be forgotten over there, and
+    /// what is kept here may be old. Sessions say again what must be known.
+    Renewed,
+    /// The contact and all of theirs was removed. The same person may be known anew at the end of the step: see
+    /// [`Messenger::contact_state`](super::Messenger::contact_state).
+    Forgotten,
 }
 
 impl std::fmt::Debug for ApplicationEvent {
@@ -124,6 +144,7 @@ impl std::fmt::Debug for ApplicationEvent {
             Self::Settled { contact, number, kind, delivered } => {
                 write!(f, "Settled({contact:?}, {number}, {kind:?}, delivered: {delivered})")
             }
+            Self::Contact { contact, change } => write!(f, "Contact({contact:?}, {change:?})"),
         }
     }
 }

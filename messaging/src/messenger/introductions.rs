@@ -4,6 +4,7 @@ use super::{
     ContactId, InviteId, Notice, RefusalReason, RefusedBecause,
     contact::Contact,
     context::CommandResult,
+    effect::ContactChange,
     invites::Introduction,
     pair::Pair,
     parcels::conflict,
@@ -198,6 +199,7 @@ impl Turn<'_> {
         self.invite_confirmed(invite);
         self.decline_other_requests(invite);
         self.cx.notify(Notice::Connected(id));
+        self.cx.contact_changed(id, ContactChange::Connected);
         self.on(id, |it| it.view())
     }
 

@@ -4,10 +4,11 @@ use super::{
     answer::{MailAnswer, RefusedBecause},
     contact_turn::ContactTurn,
     context::CommandResult,
+    effect::ContactChange,
 };
 use crate::{
     Name,
-    vcard::{Note, VCard},
+    vcard::{Note, OtherProperties, VCard},
 };
 
 impl ContactTurn<'_, '_> {
@@ -40,6 +41,7 @@ impl ContactTurn<'_, '_> {
                 if !self.has_session() {
                     self.group_is_lost();
                 }
+                self.cx.contact_changed(self.id, ContactChange::Connected);
             }
             (false, _) => {}
         }
@@ -49,7 +51,12 @@ impl ContactTurn<'_, '_> {
 
     pub(super) fn export_card(&self) -> CommandResult {
         let note = Note::new(&self.contact.record.profile.note).ok();
-        let card = VCard { name: self.contact.name(), note, root: self.contact.record.root() };
+        let card = VCard {
+            name: self.contact.name(),
+            note,
+            root: self.contact.record.root(),
+            others: OtherProperties::default(),
+        };
         Ok(MailAnswer::Card(card.to_text()))
     }
 }

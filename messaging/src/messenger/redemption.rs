@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 use super::{
     contact::Contact,
     contact_turn::ContactTurn,
-    effect::Notice,
+    effect::{ContactChange, Notice},
     flight::FirstFlight,
     network::Purpose,
     own_queue::OwnQueue,
@@ -288,5 +288,6 @@ impl ContactTurn<'_, '_> {
     pub(super) fn confirmed(&mut self) {
         self.contact.volatile.first_flight = FirstFlight::default();
         self.cx.notify(Notice::Connected(self.id));
+        self.cx.contact_changed(self.id, ContactChange::Connected);
     }
 }

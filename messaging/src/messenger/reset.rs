@@ -10,6 +10,7 @@ use super::{
     Notice, RefusalReason, Timestamp,
     contact_turn::ContactTurn,
     deliver::deposit_lane,
+    effect::ContactChange,
     flight::FirstFlight,
     item_key::ItemKey,
     network::Purpose,
@@ -83,6 +84,7 @@ impl ContactTurn<'_, '_> {
         self.contact.volatile.unreadable = None;
         self.contact.volatile.last_reset = now;
         self.record_changed();
+        self.cx.contact_changed(self.id, ContactChange::Renewed);
     }
 
     fn make_group(&mut self) -> Option<(Session, Vec<u8>)> {
@@ -245,6 +247,7 @@ impl ContactTurn<'_, '_> {
         }
         self.begin_group(Box::new(session));
         self.record_changed();
+        self.cx.contact_changed(self.id, ContactChange::Renewed);
         self.packet(&packet);
         self.cx.notify(Notice::Rekeyed(self.id));
         Some(())

@@ -7,7 +7,7 @@ use crate::packet::TransferId;
 use crate::transfer::FileContent;
 
 /// Application kinds start here; all below are the messenger's. From 0x0100 on they are for payments, from 0x0200 for
-/// cosigning, from 0x0300 for recovery.
+/// cosigning, from 0x0300 for recovery, from 0x0400 for the fields of cards.
 pub const FIRST_APPLICATION_KIND: u16 = 0x0100;
 
 /// Longest application payload that is one message: [`MAX_PAYLOAD`] (65,536 B) less the kind.

@@ -3,14 +3,19 @@
 use autonomy_messaging::{
     Name,
     messenger::{Command, ContactId, ContactState, ContactView, MailAnswer, RefusedBecause},
-    vcard::{Note, VCard},
+    vcard::{Note, OtherProperties, VCard},
 };
 
 use super::{ALICE, BOB, HOUR, accept, contacts, invite, state, world::World};
 
 fn card_of(world: &World, pod: usize, name: &str) -> Box<VCard> {
     let note = Note::new("met at the fair").unwrap();
-    Box::new(VCard { name: Name::new(name).unwrap(), note: Some(note), root: world.pods[pod].own.root })
+    Box::new(VCard {
+        name: Name::new(name).unwrap(),
+        note: Some(note),
+        root: world.pods[pod].own.root,
+        others: OtherProperties::default(),
+    })
 }
 
 fn view(world: &mut World, pod: usize, of: ContactId) -> ContactView {

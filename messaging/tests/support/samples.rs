@@ -9,7 +9,7 @@ use autonomy_messaging::payload::{
 };
 use autonomy_messaging::queue::{QueueLimits, QueueRecord};
 use autonomy_messaging::ratchet::Incarnation;
-use autonomy_messaging::vcard::{Note, VCard};
+use autonomy_messaging::vcard::{Note, OtherProperties, VCard};
 use autonomy_messaging::wire::{QueueNotice, Refusal, Request, Response, Ticket};
 use autonomy_messaging::{FileContent, Window};
 
@@ -131,5 +131,10 @@ pub(crate) fn sample_parcel() -> Parcel {
 
 pub(crate) fn sample_vcard() -> VCard {
     let note = Note::new("met at the fair; likes \\ and ,\nand long walks by the sea when it rains").unwrap();
-    VCard { name: name("Alice"), note: Some(note), root: person(1).root_key().public() }
+    VCard {
+        name: name("Alice"),
+        note: Some(note),
+        root: person(1).root_key().public(),
+        others: OtherProperties::default(),
+    }
 }

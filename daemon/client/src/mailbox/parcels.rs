@@ -50,7 +50,7 @@ impl Mailbox<'_> {
         check::card(contact, &call.send_for_bytes(self.pod.transport()).await?)
     }
 
-    /// Puts a person on record. Of their card only what is known here goes to the pod: no pictures, no addresses.
+    /// Puts a person on record. Of their card only what this program reads goes to the pod.
     ///
     /// # Errors
     /// See [`Mailbox::status`].

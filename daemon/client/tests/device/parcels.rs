@@ -4,7 +4,7 @@ use autonomy_api::{ContactState, NewInvite};
 use autonomy_messaging::{
     AuthSeed, Name,
     carrier::{MAX_BLOBS, MAX_PARCEL, Parcel},
-    vcard::VCard,
+    vcard::{OtherProperties, VCard},
 };
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::{
 
 fn card(seed: u8) -> VCard {
     let root = AuthSeed::from_bytes(&[seed; 32]).root_key().public();
-    VCard { name: Name::new("Carol").unwrap(), note: None, root }
+    VCard { name: Name::new("Carol").unwrap(), note: None, root, others: OtherProperties::default() }
 }
 
 #[tokio::test]
