@@ -7,6 +7,7 @@
 //! | [`written`](Written) | fields that are text in JSON and have a type here |
 //! | [`place`] | where messages are left, as people write it |
 //! | [`offer`](offer_message) | what the pod key signs when it offers a key for an account |
+//! | [`endpoint`](Exchange) | requests that know their route and the rules of their answer |
 //! | `pod`, `device`, `money`, `contact`, `message`, `file`, `mail`, `event` | requests and answers |
 //! | `problem` | errors as `application/problem+json` (RFC 9457) |
 //!
@@ -16,6 +17,7 @@
 pub mod bounds;
 mod contact;
 mod device;
+mod endpoint;
 mod event;
 mod file;
 mod id;
@@ -33,6 +35,7 @@ pub use self::{
     bounds::*,
     contact::*,
     device::*,
+    endpoint::{BrokenRule, Exchange, Method},
     event::*,
     file::*,
     id::*,

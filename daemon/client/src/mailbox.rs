@@ -11,13 +11,14 @@ mod follow;
 mod parcels;
 
 use autonomy_messaging::{RootPublic, payload::Text};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::{files::FileError, follow::Wait};
 use super::{Device, DeviceError, PodClient, call::Call, routes::id};
 use autonomy_api::{
-    AcceptInvite, AddRelay, Contact, Contacts, Invite, Invites, MailStatus, MarkRead, Message, Messages,
-    NewInvite, NewMessage, Profile, QueuedMessage, Relay, Relays, Safety, SetProfile, UpdateContact, place,
+    AcceptInvite, AddRelay, Contact, Contacts, Exchange, Invite, Invites, MailStatus, MarkRead, Message,
+    Messages, Method, NewInvite, NewMessage, Profile, QueuedMessage, Relay, Relays, Safety, SetProfile,
+    UpdateContact, place,
 };
 
 const KIB: usize = 1024;
@@ -246,6 +247,23 @@ impl<'a> Mailbox<'a> {
         let place = place::text(&check::place("relay", &relay.place)?);
         let call = Call::delete(format!("/v1/relays?place={place}"), MAX_SMALL);
         check::relays(self.send::<Relays>(call).await?.relays)
+    }
+
+    /// Sends a request of a session, and gives its answer once it holds what the request says of it.
+    ///
+    /// # Errors
+    /// See [`Mailbox::status`].
+    pub async fn exchange<B: Serialize, A: DeserializeOwned>(
+        &self,
+        request: &Exchange<B, A>,
+    ) -> Result<A, DeviceError> {
+        let call = match request.method() {
+            Method::Get => Call::get(request.path(), request.max_answer()),
+            Method::Put => Call::put(request.path(), request.body(), request.max_answer()),
+        };
+        let answer = self.send(call).await?;
+        request.check(&answer).map_err(check::broken_rule)?;
+        Ok(answer)
     }
 
     async fn about(&self, contact: &str, call: Call) -> Result<Contact, DeviceError> {

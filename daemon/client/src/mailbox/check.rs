@@ -16,8 +16,8 @@ use data_encoding::HEXLOWER;
 
 use crate::{DeviceError, Distrust, printable};
 use autonomy_api::{
-    Contact, Direction, File, Imported, Invite, Message, MessageKind, MessageState, Profile, Relay, Safety,
-    place,
+    BrokenRule, Contact, Direction, File, Imported, Invite, Message, MessageKind, MessageState, Profile,
+    Relay, Safety, place,
 };
 
 /// Most places of one contact, as many as a card has.
@@ -25,6 +25,11 @@ const MAX_PLACES: usize = 8;
 
 fn broken(what: &'static str, field: &'static str, rule: impl Display) -> DeviceError {
     Distrust::Mail { what, field, rule: printable(&rule.to_string()) }.into()
+}
+
+/// The same for what a session's request says of its answer.
+pub(super) fn broken_rule(BrokenRule { what, field, rule }: BrokenRule) -> DeviceError {
+    broken(what, field, rule)
 }
 
 /// The pod answers about what it was asked for.
