@@ -12,6 +12,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 
+use super::verbs::OwnVerb;
+
 pub use self::{
     files::FileVerb,
     machines::{
@@ -19,7 +21,7 @@ pub use self::{
     },
     messages::{MessageVerb, SendMessage},
     money::{AccountVerb, CreateAccount, ExportFormat, History, Kind, Pay, PaymentVerb, Receive},
-    people::{ContactVerb, NewInvite, ProfileVerb, Way},
+    people::{ContactVerb, NewInvite},
     relay::RelayVerb,
 };
 
@@ -117,9 +119,9 @@ pub enum Verb {
     /// Relays, which hold your messages while your pod is away; and a relay of your own for others
     #[command(subcommand)]
     Relay(RelayVerb),
-    /// Who you are to your contacts
-    #[command(subcommand)]
-    Profile(ProfileVerb),
+    /// Those of `verbs`, each with its arguments.
+    #[command(flatten)]
+    Own(OwnVerb),
     /// What happened at the pod, as it happens
     Events(Events),
     /// The pod on this machine

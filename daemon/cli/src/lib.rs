@@ -9,7 +9,8 @@
 //! | [`args`] | every verb and flag |
 //! | `run`, `context` | from arguments to a verb, with settings, passphrase and a way to the pod |
 //! | `setup`, `status`, `device`, `account`, `pay`, `events`, `pod`, `agent`, `probe`, `shell` | the verbs |
-//! | `contact`, `invite`, `carry`, `message`, `watch`, `file`, `relay`, `person` | the verbs about other people |
+//! | `contact`, `invite`, `carry`, `message`, `watch`, `file`, `relay` | the verbs about other people |
+//! | `verbs` | verbs that stand by themselves, arguments and all: what sessions add stands there |
 //! | [`amount`], [`bip21`] | what people type for money |
 //! | [`output`], [`qr`], [`wait`], [`ask`] | text and JSON, QR codes, spinners, questions |
 //! | [`failure`], `causes` | what is wrong, what to do, exit status |
@@ -32,7 +33,6 @@ mod invite;
 mod message;
 pub mod output;
 mod pay;
-mod person;
 mod pod;
 mod probe;
 pub mod qr;
@@ -41,6 +41,7 @@ mod run;
 mod setup;
 mod shell;
 mod status;
+mod verbs;
 pub mod wait;
 mod watch;
 

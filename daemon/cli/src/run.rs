@@ -17,7 +17,7 @@ use super::{
     context::Context,
     device, events, file, message,
     output::Answer,
-    pay, person, pod, probe, relay, setup, shell, status, watch,
+    pay, pod, probe, relay, setup, shell, status, verbs, watch,
 };
 
 /// Threads for everything that waits.
@@ -129,7 +129,7 @@ async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure
         Verb::Message(verb) => message::message(context, verb).await?,
         Verb::File(verb) => file::file(context, verb).await?,
         Verb::Relay(verb) => relay::relay(context, verb).await?,
-        Verb::Profile(verb) => person::profile(context, verb).await?,
+        Verb::Own(verb) => verbs::answer(context, verb).await?,
         Verb::Events(events) => return events::events(context, &events).await.map(|()| None),
         Verb::Pod(verb) => pod::pod(context, verb).await?,
         Verb::Agent(agent) => match agent.verb {

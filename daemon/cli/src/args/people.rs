@@ -1,8 +1,8 @@
-//! Contacts, invites, and the owner's own card.
+//! Contacts and invites.
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 
 use super::duration::seconds;
 
@@ -131,30 +131,4 @@ pub struct NewInvite {
     /// How long to wait until it can be used
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = seconds)]
     pub timeout: u64,
-}
-
-/// How contacts reach the pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Way {
-    /// At its own address first, and through your relays while it is away
-    Direct,
-    /// Through your relays only: contacts learn neither its address nor when it runs
-    Relays,
-}
-
-/// `profile …`.
-#[derive(Debug, Subcommand)]
-pub enum ProfileVerb {
-    /// Show who you are to your contacts
-    Show,
-    /// Choose the name that your contacts see
-    SetName {
-        /// The name
-        name: String,
-    },
-    /// Choose how your contacts reach your pod
-    SetReach {
-        /// The way
-        way: Way,
-    },
 }

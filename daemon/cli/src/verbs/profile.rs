@@ -1,16 +1,41 @@
 //! `profile …`: who the owner is to contacts.
 
+use autonomy_api::{Reach, SetProfile};
+use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
-use autonomy_api::{Reach, SetProfile};
-
-use super::{
+use crate::{
     Failure,
-    args::{ProfileVerb, Way},
     ask::written,
     context::Context,
     output::{Answer, pairs},
 };
+
+/// How contacts reach the pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// At its own address first, and through your relays while it is away
+    Direct,
+    /// Through your relays only: contacts learn neither its address nor when it runs
+    Relays,
+}
+
+/// `profile …`.
+#[derive(Debug, Subcommand)]
+pub enum ProfileVerb {
+    /// Show who you are to your contacts
+    Show,
+    /// Choose the name that your contacts see
+    SetName {
+        /// The name
+        name: String,
+    },
+    /// Choose how your contacts reach your pod
+    SetReach {
+        /// The way
+        way: Way,
+    },
+}
 
 /// Carries out a verb of `profile`.
 pub(super) async fn profile(context: &Context, verb: ProfileVerb) -> Result<Answer, Failure> {

@@ -1,0 +1,25 @@
+//! Verbs that stand by themselves: a module has the arguments of a verb and what it does, and the verb stands in one list.
+//!
+//! To add one: a module here, a variant of [`OwnVerb`], and its arm in [`answer`]. Help, manual page and completions
+//! follow from the variant.
+
+mod profile;
+
+use clap::Subcommand;
+
+use super::{Failure, context::Context, output::Answer};
+
+/// All of them.
+#[derive(Debug, Subcommand)]
+pub enum OwnVerb {
+    /// Who you are to your contacts
+    #[command(subcommand)]
+    Profile(profile::ProfileVerb),
+}
+
+/// Carries out one of them.
+pub(super) async fn answer(context: &Context, verb: OwnVerb) -> Result<Answer, Failure> {
+    match verb {
+        OwnVerb::Profile(verb) => profile::profile(context, verb).await,
+    }
+}
