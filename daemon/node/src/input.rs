@@ -4,7 +4,7 @@ use autonomy_messaging::messenger::{self, ContactId};
 use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, CeremonyId, DeviceKey, PaymentId, mail_command};
+use super::{AccountId, CeremonyId, DeviceKey, PaymentId, SessionCommand, mail_command};
 use autonomy_api::{
     Access, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, NewPayment, SetProfile, UpdateContact,
 };
@@ -108,6 +108,8 @@ pub enum Command {
     Safety(ContactId),
     /// Renames, verifies, blocks: all of it or nothing.
     UpdateContact(ContactId, UpdateContact),
+    /// What a session is asked.
+    Session(SessionCommand),
     /// Events after an id, oldest first.
     Events {
         /// The last one seen.
@@ -128,6 +130,7 @@ impl Command {
     pub fn required_access(&self) -> Access {
         match self {
             Self::Mail(command) => mail_command::required_access(command),
+            Self::Session(command) => command.required_access(),
             Self::Status => Access::Minimal,
             Self::Accounts
             | Self::Account(_)

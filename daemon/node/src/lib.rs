@@ -14,6 +14,7 @@
 //! | `context`, `journal` | what parts write to: the step that grows, counters, events |
 //! | `devices`, `accounts`, `payments`, `chain`, `replies` | the parts |
 //! | `mail`, `mail_command`, `mail_answer` | the messenger's part, in the words of the API |
+//! | `session`, `sessions` | what consumes payloads that contacts send, and the list of all such |
 //! | `restore` | the node from its rows |
 //!
 //! A *part* owns its state: private fields, and methods that take the [`context`] (the moment, randomness, the step) and
@@ -38,6 +39,8 @@ mod replies;
 mod reply;
 mod restore;
 mod row;
+mod session;
+pub mod sessions;
 mod step;
 mod table;
 mod turn;
@@ -47,9 +50,10 @@ use autonomy_wallet::bitcoin::Network;
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
+pub use self::sessions::{SessionAnswer, SessionCommand};
 use self::{
     accounts::Accounts, chain::Chain, devices::Admission, journal::Journal, payments::Payments,
-    replies::Replies, turn::Turn,
+    replies::Replies, sessions::Sessions, turn::Turn,
 };
 pub use self::{
     accounts::{AccountRecord, Ceremony},
@@ -82,13 +86,22 @@ pub type Timestamp = u64;
 /// Two are equal if they are in everything that rows hold: what a restart keeps.
 #[derive(Debug, PartialEq)]
 pub struct Node {
+    /// Counters and events, which every part moves on.
     journal: Journal,
+    /// Keys, owner, devices.
     admission: Admission,
+    /// Accounts and their ledgers.
     accounts: Accounts,
+    /// Drafts and payments.
     payments: Payments,
+    /// What the chain source says.
     chain: Chain,
+    /// Answers kept for repeats.
     replies: Replies,
+    /// Contacts, messages, files, relays.
     messenger: Messenger,
+    /// What consumes other payloads of contacts.
+    sessions: Sessions,
 }
 
 impl Node {
@@ -106,7 +119,7 @@ impl Node {
             Input::Request(request) => turn.request(request),
             Input::Chain(event) => turn.chain_event(event),
             Input::Broadcast(txid, outcome) => turn.broadcast_outcome(txid, outcome),
-            Input::Mail(input) => drop(turn.mail(input)),
+            Input::Mail(input) => turn.mail(input),
             Input::Wake => {}
         }
         turn.do_what_is_due();
@@ -122,6 +135,7 @@ impl Node {
             self.accounts.next_expiry(),
             self.replies.next_expiry(),
             self.messenger.next_wake(),
+            self.sessions.next_wake(),
         ];
         due.into_iter().flatten().min()
     }

@@ -1,13 +1,24 @@
-//! The messenger within the node: its rows are rows of the node, its effects effects of the node.
+//! The messenger within the node: its rows are rows of the node, its effects effects of the node, and what it carries for
+//! sessions reaches them in the same step.
+
+use std::collections::VecDeque;
 
 use autonomy_messaging::{
     Rows,
-    messenger::{self, MailAnswer, MailRow, RefusedBecause, RowClass},
+    messenger::{
+        self, ApplicationEvent, ContactId, MailAnswer, MailRow, Messenger, RefusedBecause, RowClass,
+    },
+    vcard::VCard,
 };
 
 use super::{
-    Effect, mail_answer,
+    Answer, Effect, Refusal, Reply,
+    context::Context,
+    mail_answer,
+    mail_command::{self, Subject},
     row::{Row, tag},
+    session::SessionContext,
+    sessions::{SessionCommand, Sessions},
     turn::Turn,
 };
 
@@ -32,21 +43,109 @@ impl From<MailRow> for Row {
     }
 }
 
-impl Turn<'_> {
-    /// Hands one thing to the messenger, and gives its answer to a command.
-    pub(super) fn mail(&mut self, input: messenger::Input) -> Option<Result<MailAnswer, RefusedBecause>> {
-        let Self { messenger, cx, .. } = self;
-        let step = messenger.handle(cx.now, cx.rng, &MailRows(cx.cold), input);
-        let messenger::Step { rows, application, effects, answer } = step;
-        // No session is served yet (`Messenger::serve_kinds`), so nothing is delivered past the conversation.
-        debug_assert!(application.is_empty(), "a payload without a session");
-        cx.rows(rows.into_iter().map(Row::from));
-        for effect in effects {
-            match effect {
-                messenger::Effect::Notify(notice) => cx.notify(mail_answer::event(&notice)),
-                effect => cx.effect(Effect::Mail(effect)),
-            }
+/// Hands one thing to the messenger. What happened to payloads of sessions, and to contacts, is left in `happened`.
+fn step(
+    messenger: &mut Messenger,
+    cx: &mut Context<'_>,
+    happened: &mut VecDeque<ApplicationEvent>,
+    input: messenger::Input,
+) -> Option<Result<MailAnswer, RefusedBecause>> {
+    let step = messenger.handle(cx.now, cx.rng, &MailRows(cx.cold), input);
+    let messenger::Step { rows, application, effects, answer } = step;
+    cx.rows(rows.into_iter().map(Row::from));
+    for effect in effects {
+        match effect {
+            messenger::Effect::Notify(notice) => cx.notify(mail_answer::event(&notice)),
+            effect => cx.effect(Effect::Mail(effect)),
         }
+    }
+    happened.extend(application);
+    answer
+}
+
+/// Gives the messenger a command.
+///
+/// # Errors
+/// Why it was not carried out, by the name of what the command is about.
+pub(super) fn command(
+    messenger: &mut Messenger,
+    cx: &mut Context<'_>,
+    happened: &mut VecDeque<ApplicationEvent>,
+    command: messenger::Command,
+) -> Result<MailAnswer, Refusal> {
+    let subject = Subject::of(&command);
+    let answer = step(messenger, cx, happened, messenger::Input::Command(command));
+    // Every command is answered.
+    answer.unwrap_or(Ok(MailAnswer::Done)).map_err(|because| mail_command::refusal(because, subject))
+}
+
+impl Turn<'_> {
+    /// Hands something to the messenger that is no command, and what came of it to the sessions.
+    pub(super) fn mail(&mut self, input: messenger::Input) {
+        let mut happened = VecDeque::new();
+        step(self.messenger, &mut self.cx, &mut happened, input);
+        self.sessions.take(&mut self.cx, self.messenger, &mut happened);
+    }
+
+    /// Gives the messenger a command, and what came of it to the sessions.
+    ///
+    /// # Errors
+    /// See [`command`].
+    pub(super) fn ask_messenger(&mut self, asked: messenger::Command) -> Result<MailAnswer, Refusal> {
+        let mut happened = VecDeque::new();
+        let answer = command(self.messenger, &mut self.cx, &mut happened, asked);
+        self.sessions.take(&mut self.cx, self.messenger, &mut happened);
         answer
+    }
+
+    /// Lets sessions do something, and then what follows from it.
+    fn with_sessions<R>(&mut self, act: impl FnOnce(&mut Sessions, &mut SessionContext<'_, '_>) -> R) -> R {
+        let mut happened = VecDeque::new();
+        let outcome =
+            act(self.sessions, &mut SessionContext::new(&mut self.cx, self.messenger, &mut happened));
+        self.sessions.take(&mut self.cx, self.messenger, &mut happened);
+        outcome
+    }
+
+    /// Carries out a command of a session.
+    ///
+    /// # Errors
+    /// The session's own.
+    pub(super) fn session_command(&mut self, command: SessionCommand) -> Reply {
+        self.with_sessions(|sessions, cx| sessions.command(cx, command)).map(Answer::Session)
+    }
+
+    /// Lets sessions do what is due.
+    pub(super) fn wake_sessions(&mut self) {
+        if self.sessions.next_wake().is_some_and(|due| due <= self.cx.now) {
+            self.with_sessions(|sessions, cx| sessions.wake(cx));
+        }
+    }
+
+    /// A contact's vCard with what sessions know of them.
+    ///
+    /// # Errors
+    /// There is no such contact.
+    pub(super) fn export_card(&mut self, contact: ContactId) -> Reply {
+        match self.ask_messenger(messenger::Command::ExportCard(contact))? {
+            MailAnswer::Card(text) => {
+                let mut card =
+                    VCard::from_text(&text).map_err(|error| Refusal::Conflict(error.to_string()))?;
+                self.sessions.extend_vcard(contact, &mut card);
+                Ok(Answer::Card(card.to_text()))
+            }
+            other => Ok(mail_answer::answer(other, self.cx.now)),
+        }
+    }
+
+    /// Puts a person on record, and gives sessions what their address book knows.
+    ///
+    /// # Errors
+    /// The messenger's own.
+    pub(super) fn import_card(&mut self, card: Box<VCard>) -> Reply {
+        let (contact, known) = (ContactId::of(&card.root), card.clone());
+        let answer = self.ask_messenger(messenger::Command::ImportCard(card))?;
+        self.with_sessions(|sessions, cx| sessions.vcard_imported(cx, contact, &known));
+        Ok(mail_answer::answer(answer, self.cx.now))
     }
 }

@@ -57,14 +57,16 @@ pub(super) fn required_access(command: &messenger::Command) -> Access {
 
 /// What a command is about, for a refusal that says what is not there.
 #[derive(Debug, Default)]
-struct Subject {
+pub(super) struct Subject {
     /// The contact, invite or relay.
     of: String,
+    /// The file, where it is about one of a contact's.
     file: Option<TransferId>,
 }
 
 impl Subject {
-    fn of(command: &messenger::Command) -> Self {
+    /// What a command is about.
+    pub(super) fn of(command: &messenger::Command) -> Self {
         use messenger::Command as To;
         match command {
             To::InviteById(id) | To::CancelInvite(id) | To::ExportInvite(id) => {
@@ -106,6 +108,7 @@ impl Subject {
         }
     }
 
+    /// A contact, by the name that the API has for one.
     fn contact(id: ContactId) -> Self {
         Self { of: Id::from(id).to_string(), file: None }
     }
@@ -122,9 +125,15 @@ impl Subject {
 impl Turn<'_> {
     /// Hands a command to the messenger, and says what came of it in the words of the API.
     pub(super) fn mail_command(&mut self, command: messenger::Command) -> Reply {
+        match command {
+            messenger::Command::ExportCard(contact) => return self.export_card(contact),
+            messenger::Command::ImportCard(card) => return self.import_card(card),
+            _ => {}
+        }
         Ok(mail_answer::answer(self.ask_messenger(command)?, self.cx.now))
     }
 
+    /// How the owner is called and reached.
     pub(super) fn profile(&mut self) -> Reply {
         match self.ask_messenger(messenger::Command::Status)? {
             messenger::MailAnswer::Status(status) => Ok(Answer::Profile(mail_answer::profile(&status))),
@@ -132,7 +141,8 @@ impl Turn<'_> {
         }
     }
 
-    /// The way comes first: it is the one that the messenger may refuse.
+    /// Changes the name on cards, the way contacts reach the pod, or both. The way comes first: it is the one that the
+    /// messenger may refuse, so that a refusal has changed nothing.
     pub(super) fn set_profile(&mut self, change: SetProfile) -> Reply {
         let reach = change.reach.map(messenger::Command::SetReach);
         let name = change.name.map(messenger::Command::SetName);
@@ -141,6 +151,7 @@ impl Turn<'_> {
         self.profile()
     }
 
+    /// What to compare with a contact: it follows from the two identities alone.
     pub(super) fn safety(&mut self, contact: ContactId) -> Reply {
         match self.ask_messenger(messenger::Command::Contact(contact))? {
             messenger::MailAnswer::Contact(view) => Ok(Answer::Safety(mail_answer::safety(&view))),
@@ -148,7 +159,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Blocking comes first: it is the one that the messenger may refuse where the contact exists.
+    /// Renames, verifies, blocks, limits: all of it or nothing. Blocking comes first: it is the one that the messenger may
+    /// refuse where the contact exists.
     pub(super) fn update_contact(&mut self, contact: ContactId, change: UpdateContact) -> Reply {
         let blocked = change.blocked.map(|blocked| messenger::Command::SetBlocked(contact, blocked));
         let verified = change.verified.map(|verified| messenger::Command::SetVerified(contact, verified));
@@ -172,15 +184,10 @@ impl Turn<'_> {
         }
         answer
     }
-
-    fn ask_messenger(&mut self, command: messenger::Command) -> Result<messenger::MailAnswer, Refusal> {
-        let subject = Subject::of(&command);
-        let answer = self.mail(messenger::Input::Command(command));
-        answer.unwrap_or(Ok(messenger::MailAnswer::Done)).map_err(|because| refusal(because, subject))
-    }
 }
 
-fn refusal(because: RefusedBecause, subject: Subject) -> Refusal {
+/// Why the messenger did nothing, by the name of what the command was about.
+pub(super) fn refusal(because: RefusedBecause, subject: Subject) -> Refusal {
     match because {
         RefusedBecause::NotAdopted => Refusal::NotAdopted,
         RefusedBecause::Unknown(what) => Refusal::Unknown { what, id: subject.named(what) },

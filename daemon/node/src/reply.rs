@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::table;
+use super::{SessionAnswer, table};
 
 use autonomy_api::{
     Access, Account, AccountOffer, Accounts, Contact, Contacts, Device, Devices, Event, File, Files, History,
@@ -16,36 +16,66 @@ pub type Reply = Result<Answer, Refusal>;
 
 /// What a command gives back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "each variant is the answer its payload type documents")]
 pub enum Answer {
+    /// To [`Command::Status`](super::Command::Status); the shell adds what it knows.
     Status(NodeStatus),
+    /// The pod has an owner. Where it was adopted for new keys, it has to start again to use them.
     Adopted,
+    /// All devices, as the caller sees them.
     Devices(Devices),
+    /// The device that was let in.
     Device(Device),
+    /// All accounts, oldest first.
     Accounts(Accounts),
+    /// One account, as it stands now.
     Account(Account),
+    /// The pod's half of an account; it stands for an hour.
     Offer(AccountOffer),
+    /// All receive addresses revealed so far, in order.
     Addresses(Vec<ReceiveAddress>),
+    /// A fresh receive address.
     Address(ReceiveAddress),
+    /// What happened in an account, newest first.
     History(History),
+    /// Payments of an account, newest first, without their drafts.
     Payments(Payments),
+    /// One payment, with its draft where it is one. A repeat is answered with the payment as it stands then.
     Payment(Payment),
+    /// Events after the one named, oldest first; a gap leads where some are no longer kept.
     Events(Vec<Event>),
+    /// How messages flow.
     MailStatus(MailStatus),
+    /// How the owner is called and reached.
     Profile(Profile),
+    /// One invite. Its text is a right to ask: it is shown with full access only.
     Invite(Invite),
+    /// All invites, oldest first.
     Invites(Invites),
+    /// One person, with the safety number.
     Contact(Contact),
+    /// Everybody, without the safety numbers, which cost milliseconds each.
     Contacts(Contacts),
+    /// What two people compare.
     Safety(Safety),
+    /// A page of a conversation, newest last.
     Messages(Messages),
+    /// A message that cannot be lost any more, with its number.
     Queued(QueuedMessage),
+    /// All relays.
     Relays(Relays),
+    /// One file.
     File(File),
+    /// Files to and from a contact, oldest first.
     Files(Files),
+    /// Chunks of a file, or a parcel to be carried by hand.
     Bytes(ByteBuf),
+    /// What became of the messages of a parcel.
     Imported(Imported),
+    /// A person as a vCard.
     Card(String),
+    /// What a session answers.
+    Session(SessionAnswer),
+    /// It is done, and there is nothing to tell.
     Done,
 }
 
@@ -89,6 +119,8 @@ pub struct NodeStatus {
     pub devices: u32,
     /// Accounts.
     pub accounts: u32,
+    /// What the owner should know, in words.
+    pub warnings: Vec<String>,
 }
 
 /// Why a command changed nothing.

@@ -16,6 +16,7 @@ use super::{
     payments::Payments,
     replies::Replies,
     row::{Row, RowError, tag},
+    sessions::Sessions,
     table::Restore,
 };
 
@@ -109,6 +110,7 @@ impl Node {
         let own = node.admission.own_card()?;
         let mail = mail.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
         node.messenger = Messenger::restore(mail, own)?;
+        node.sessions.serve(&mut node.messenger);
         let effects = node.undone();
         Ok((node, effects))
     }
@@ -116,7 +118,7 @@ impl Node {
     /// Takes a row of one of the tables that are held as they are.
     fn restore_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), RowError> {
         let tag = key.first().copied().ok_or(RowError { tag: u8::MAX, why: "its key is empty".into() })?;
-        let Self { journal, admission, accounts, payments, chain, replies, messenger: _ } = self;
+        let Self { journal, admission, accounts, payments, chain, replies, messenger: _, sessions } = self;
         let parts: Vec<&mut dyn Restore> = journal
             .tables()
             .into_iter()
@@ -125,6 +127,7 @@ impl Node {
             .chain(payments.tables())
             .chain(chain.tables())
             .chain(replies.tables())
+            .chain(sessions.tables())
             .collect();
         match parts.into_iter().find(|part| part.tag() == tag) {
             Some(part) => part.restore(key, value),
@@ -133,7 +136,7 @@ impl Node {
     }
 
     fn empty(identity: Identity) -> Self {
-        Self {
+        let mut node = Self {
             journal: Journal::default(),
             admission: Admission::new(identity),
             accounts: Accounts::default(),
@@ -141,7 +144,10 @@ impl Node {
             chain: Chain::default(),
             replies: Replies::default(),
             messenger: Messenger::default(),
-        }
+            sessions: Sessions::default(),
+        };
+        node.sessions.serve(&mut node.messenger);
+        node
     }
 
     /// Effects that a crash may have swallowed; doing them twice does no harm.

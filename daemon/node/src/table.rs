@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, marker::PhantomData, ops::Deref};
 
 use autonomy_api::Id;
+use autonomy_messaging::messenger::ContactId;
 use autonomy_wallet::account::AccountId;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -20,9 +21,10 @@ use super::{
     payments::PAYMENTS,
     replies::REPLIES,
     row::{Row, RowError, tag},
+    sessions,
 };
 
-/// All typed tables, by tag.
+/// All typed tables but those of sessions, by tag.
 pub(crate) static TABLES: [&dyn AnyTable; 10] =
     [&IDENTITY, &OWNER, &COUNTERS, &CHAIN, &DEVICES, &CEREMONIES, &ACCOUNTS, &PAYMENTS, &EVENTS, &REPLIES];
 
@@ -140,7 +142,7 @@ impl Row {
     pub fn rewritten(&self) -> Result<Self, RowError> {
         let tag = self.tag()?;
         let Some(value) = &self.value else { return Ok(self.clone()) };
-        match TABLES.iter().find(|table| table.tag() == tag) {
+        match TABLES.iter().chain(&sessions::TABLES).find(|table| table.tag() == tag) {
             Some(table) => table.rewrite(&self.key, value),
             None if OPAQUE.contains(&tag) => Ok(self.clone()),
             None => Err(RowError { tag, why: "a newer version of the program may have written it".into() }),
@@ -286,6 +288,16 @@ impl<const N: usize> TableKey for Id<N> {
     }
 }
 
+impl TableKey for ContactId {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        fixed(bytes).map(Self)
+    }
+}
+
 impl TableKey for AccountId {
     fn to_bytes(&self) -> Vec<u8> {
         (*self).to_bytes().to_vec()
@@ -333,9 +345,11 @@ mod tests {
 
     #[test]
     fn each_table_has_a_tag_of_its_own() {
-        let mut tags: Vec<u8> = TABLES.iter().map(|table| table.tag()).chain(OPAQUE).collect();
+        let tables = TABLES.iter().chain(&sessions::TABLES).map(|table| table.tag());
+        let mut tags: Vec<u8> = tables.chain(OPAQUE).collect();
         tags.sort_unstable();
-        assert_eq!(tags, (0..14).collect::<Vec<u8>>());
+        let all = 14 + sessions::TABLES.len() as u8;
+        assert_eq!(tags, (0..all).collect::<Vec<u8>>());
     }
 
     #[test]

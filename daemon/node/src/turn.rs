@@ -18,6 +18,7 @@ use super::{
     devices::Admission,
     payments::Payments,
     replies::{Replies, ReplyKey},
+    sessions::Sessions,
 };
 use autonomy_api::Payment;
 
@@ -33,31 +34,39 @@ pub(super) struct Turn<'a> {
     pub(super) payments: &'a mut Payments,
     pub(super) chain: &'a mut Chain,
     pub(super) messenger: &'a mut Messenger,
+    pub(super) sessions: &'a mut Sessions,
     replies: &'a mut Replies,
     pub(super) cx: Context<'a>,
     reply: Option<Reply>,
 }
 
 impl<'a> Turn<'a> {
+    /// Takes a node apart for one input: from here on each part is held by itself.
     pub(super) fn new(
         node: &'a mut Node,
         now: Timestamp,
         rng: &'a mut dyn CryptoRngCore,
         cold: &'a dyn Rows,
     ) -> Self {
-        let Node { journal, admission, accounts, payments, chain, replies, messenger } = node;
+        let Node { journal, admission, accounts, payments, chain, replies, messenger, sessions } = node;
         let cx = Context::new(now, rng, cold, journal);
-        Self { admission, accounts, payments, chain, messenger, replies, cx, reply: None }
+        Self { admission, accounts, payments, chain, messenger, sessions, replies, cx, reply: None }
     }
 
+    /// Puts the step together: rows, effects, and the reply where a request was the input.
     pub(super) fn finish(self) -> Step {
         self.cx.finish(self.reply)
     }
 
+    /// Answers a request.
     pub(super) fn request(&mut self, request: Request) {
         self.reply = Some(self.answer(request));
     }
 
+    /// Admits the caller, gives the answer of a repeat, or carries the command out and keeps its answer.
+    ///
+    /// # Errors
+    /// The refusal: nothing has changed then but what `Turn` says of drafts, and the caller may repeat it under the same key.
     fn answer(&mut self, request: Request) -> Reply {
         let Request { caller, idempotency_key, command } = request;
         self.admission.check(caller, command.required_access(), self.cx.now)?;
@@ -86,10 +95,12 @@ impl<'a> Turn<'a> {
         now.map_or(answer, Answer::Payment)
     }
 
+    /// A payment as it stands now.
     fn describe_payment(&self, id: &PaymentId) -> Result<Payment, Refusal> {
         self.payments.describe(self.accounts, self.chain, id)
     }
 
+    /// Who does what: each command goes to one part, which sees the others that stand beside it.
     fn carry_out(&mut self, caller: Caller, command: Command) -> Reply {
         let Self { admission, accounts, payments, chain, cx, .. } = &mut *self;
         match command {
@@ -123,6 +134,7 @@ impl<'a> Turn<'a> {
             }
             Command::CancelPayment(id) => payments.cancel(cx, admission, accounts, chain, (caller, id)),
             Command::Mail(command) => self.mail_command(command),
+            Command::Session(command) => self.session_command(command),
             Command::Profile => self.profile(),
             Command::SetProfile(change) => self.set_profile(change),
             Command::Safety(contact) => self.safety(contact),
@@ -142,6 +154,7 @@ impl<'a> Turn<'a> {
         Ok(adopted)
     }
 
+    /// How the pod is, as far as the node knows.
     fn status(&self) -> NodeStatus {
         let Self { admission, accounts, chain, cx, .. } = self;
         let ChainStanding { state, detail, source_height } = chain.standing();
@@ -159,6 +172,7 @@ impl<'a> Turn<'a> {
             source_height,
             devices: admission.count(),
             accounts: accounts.count(),
+            warnings: self.sessions.warnings(),
         }
     }
 
@@ -178,6 +192,7 @@ impl<'a> Turn<'a> {
         if self.messenger.next_wake().is_some_and(|due| due <= self.cx.now) {
             self.mail(messenger::Input::Wake);
         }
+        self.wake_sessions();
     }
 }
 

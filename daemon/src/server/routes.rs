@@ -150,6 +150,8 @@ pub(super) async fn status(State(state): State<ApiState>, caller: Caller) -> Ans
 
 fn full_status(state: &ApiState, node: NodeStatus) -> Status {
     let onion = state.onion.borrow().clone();
+    let mut warnings = onion.warnings;
+    warnings.extend(node.warnings);
     let nothing = || ServiceStatus {
         address: None,
         state: "unpublished".into(),
@@ -177,7 +179,7 @@ fn full_status(state: &ApiState, node: NodeStatus) -> Status {
         },
         devices: node.devices,
         accounts: node.accounts,
-        warnings: onion.warnings,
+        warnings,
     }
 }
 

@@ -1,9 +1,11 @@
-//! What a person asks of a pod, and what comes of it: the simulator's own words. Only `pod` knows those of the node.
+//! What a person asks of a pod, and what comes of it: the simulator's own words. Only `pod` knows those of the node,
+//! but for sessions.
 
 use autonomy_messaging::invite::Invite;
 use autonomy_messaging::messenger::{ContactId, ContactState, FileState, InviteId, InviteState, Reach};
 use autonomy_messaging::place::{Capability, Place};
 use autonomy_messaging::{Certificate, FileContent, Name, TransferId};
+use autonomy_node::{SessionAnswer, SessionCommand};
 use autonomy_wallet::account::AccountId;
 use autonomy_wallet::bitcoin::Txid;
 
@@ -126,6 +128,8 @@ pub enum Command {
     },
     /// All payments of an account.
     Payments(AccountId),
+    /// What a session is asked, in the node's own words.
+    Session(SessionCommand),
 }
 
 /// What comes of it.
@@ -178,6 +182,8 @@ pub enum Answer {
     Payment(PaymentSeen),
     /// All of an account.
     Payments(Vec<PaymentSeen>),
+    /// What a session answers.
+    Session(SessionAnswer),
 }
 
 /// A device that is to be let in.

@@ -20,6 +20,7 @@
 //! | `purse`, `money` | what a device knows of an account; who pays whom, and what must hold of it |
 //! | `person`, `devices` | devices that come and go, new keys of a pod, new names, partings |
 //! | `files` | files between friends |
+//! | `activities` | what owners do with sessions, each with its promises |
 //! | `mishaps` | what goes wrong, and when |
 //! | `truth` | what really happened, and the promises |
 //! | `world`, `report` | all of it together, and what it tells of itself |
@@ -40,6 +41,7 @@
 //!   has reconciled. Signatures are checked by devices and pods, not by `chain`; fees and replacements are not modelled.
 //! * Steps are committed one by one, never lost in batches as the daemon may lose them.
 
+mod activities;
 mod body;
 mod chain;
 mod command;

@@ -129,6 +129,7 @@ impl World {
         self.mind_devices(pod);
         self.mind_money(pod);
         self.mind_files(pod);
+        self.mind_sessions(pod);
         if self.bonds_of[pod].iter().any(|bond| !self.bonds[*bond].is_bound()) {
             self.look(pod);
         }

@@ -224,12 +224,13 @@ impl World {
         self.run_for(HOUR)
     }
 
-    fn is_settled(&self) -> bool {
+    fn is_settled(&mut self) -> bool {
         let bound = self.bonds.iter().all(Bond::is_bound);
         self.truth.waiting() == 0
             && self.files.is_empty()
             && bound
             && self.relays.iter().all(|relay| relay.backlog() == 0)
+            && self.sessions_are_settled()
     }
 
     /// Nothing may wait any more.
@@ -258,6 +259,7 @@ impl World {
         }
         self.check_money();
         self.check_files();
+        self.check_sessions();
         if self.config.by_itself {
             self.check_devices();
             self.check_names();

@@ -89,6 +89,7 @@ fn command(command: Command) -> node::Command {
             node::Command::ApprovePayment(Id(payment), approval)
         }
         Command::Payments(account) => node::Command::Payments(account),
+        Command::Session(command) => node::Command::Session(command),
         Command::Profile => node::Command::Profile,
         Command::SetReach(reach) => {
             node::Command::SetProfile(SetProfile { reach: Some(reach), ..SetProfile::default() })
@@ -154,6 +155,7 @@ pub(super) fn reply(reply: node::Reply) -> Result<Answer, Refused> {
         node::Answer::Payments(all) => {
             Answer::Payments(all.payments.into_iter().map(payment_seen).collect::<Result<_, _>>()?)
         }
+        node::Answer::Session(answer) => Answer::Session(answer),
         _ => Answer::Done,
     })
 }
