@@ -8,13 +8,14 @@
 //! | [`place`] | where messages are left, as people write it |
 //! | [`offer`](offer_message) | what the pod key signs when it offers a key for an account |
 //! | [`endpoint`](Exchange) | requests that know their route and the rules of their answer |
-//! | `pod`, `device`, `money`, `contact`, `message`, `file`, `mail`, `event` | requests and answers |
+//! | `pod`, `device`, `money`, `contact`, `card`, `message`, `file`, `mail`, `event` | requests and answers |
 //! | `problem` | errors as `application/problem+json` (RFC 9457) |
 //!
 //! Every amount is in satoshi, every time in seconds since 1970 (UTC), every key and id in lower-case
 //! hexadecimal unless said otherwise. Requests refuse unknown fields: a misspelt limit must not be ignored.
 
 pub mod bounds;
+mod card;
 mod contact;
 mod device;
 mod endpoint;
@@ -33,6 +34,7 @@ mod written;
 
 pub use self::{
     bounds::*,
+    card::*,
     contact::*,
     device::*,
     endpoint::{BrokenRule, Exchange, Method},

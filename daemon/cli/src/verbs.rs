@@ -3,6 +3,7 @@
 //! To add one: a module here, a variant of [`OwnVerb`], and its arm in [`answer`]. Help, manual page and completions
 //! follow from the variant.
 
+mod card;
 mod profile;
 
 use clap::Subcommand;
@@ -12,6 +13,9 @@ use super::{Failure, context::Context, output::Answer};
 /// All of them.
 #[derive(Debug, Subcommand)]
 pub enum OwnVerb {
+    /// What your contacts see beside your name, and what they share with you
+    #[command(subcommand)]
+    Card(card::CardVerb),
     /// Who you are to your contacts
     #[command(subcommand)]
     Profile(profile::ProfileVerb),
@@ -20,6 +24,7 @@ pub enum OwnVerb {
 /// Carries out one of them.
 pub(super) async fn answer(context: &Context, verb: OwnVerb) -> Result<Answer, Failure> {
     match verb {
+        OwnVerb::Card(verb) => card::card(context, verb).await,
         OwnVerb::Profile(verb) => profile::profile(context, verb).await,
     }
 }

@@ -3,6 +3,8 @@
 //! To add one: a module with a type that is [`Session`] and [`Commanded`], its tables in [`TABLES`], and its line in
 //! `sessions!` below. `ARCHITECTURE.md` has the whole list of files.
 
+pub mod card;
+
 use std::collections::VecDeque;
 
 use autonomy_api::Access;
@@ -20,7 +22,7 @@ use super::{
 };
 
 /// The tables of all sessions. Tags from 14 on are theirs; one is never used again for something else.
-pub(crate) static TABLES: [&dyn AnyTable; 0] = [];
+pub(crate) static TABLES: [&dyn AnyTable; 2] = [&card::OWN_CARD, &card::CONTACT_CARDS];
 
 /// Makes [`Sessions`], its commands and its answers of the list of sessions:
 /// `field: Type, Variant(Command => Answer);` each.
@@ -85,7 +87,9 @@ macro_rules! sessions {
     };
 }
 
-sessions! {}
+sessions! {
+    cards: card::Cards, Card(card::CardCommand => card::CardAnswer);
+}
 
 /// What is in no row.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! One small function a route: parse, ask the node, answer. Here the pod and its devices; `money`,
 //! `contacts`, `mail`, `files` and `parcels` hold the others.
 
+mod card;
 mod contacts;
 mod files;
 mod mail;
@@ -80,6 +81,7 @@ pub(super) fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(reconcile))
         .merge(money::routes())
         .merge(contacts::routes())
+        .merge(card::routes())
         .merge(mail::routes())
         .merge(files::routes())
         .merge(parcels::routes())

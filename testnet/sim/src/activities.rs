@@ -1,6 +1,8 @@
 //! What owners do with sessions, and the promises of each. An activity is a module here and its line in [`ACTIVITIES`]:
 //! it asks pods by [`Command::Session`](crate::Command::Session), and needs nothing else of this world.
 
+mod cards;
+
 use crate::world::World;
 
 /// One of them.
@@ -14,7 +16,8 @@ struct Activity {
 }
 
 /// All of them.
-const ACTIVITIES: [Activity; 0] = [];
+const ACTIVITIES: [Activity; 1] =
+    [Activity { look: cards::look, is_settled: cards::is_settled, check: cards::check }];
 
 impl World {
     /// Everything of sessions that an owner does at a look.

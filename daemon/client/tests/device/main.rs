@@ -7,6 +7,7 @@ mod accounts;
 mod agent;
 mod answers;
 mod approvals;
+mod cards;
 mod devices;
 mod parcels;
 mod payments;

@@ -202,7 +202,7 @@ pub(crate) fn contacts() -> (World, World) {
 }
 
 /// Lets time pass for both until they have nothing to say.
-fn settle(alice: &mut World, bob: &mut World) {
+pub(crate) fn settle(alice: &mut World, bob: &mut World) {
     for _ in 0..20 {
         for world in [&mut *alice, &mut *bob] {
             world.now += 2;

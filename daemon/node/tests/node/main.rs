@@ -7,6 +7,7 @@
 mod cosigner;
 
 mod accounts;
+mod cards;
 mod devices;
 mod machine;
 mod mail;

@@ -5,8 +5,12 @@
 use std::collections::BTreeSet;
 
 use autonomy_api::{AccountKind, BeginAccount};
-use autonomy_messaging::{Access, SigningKey, messenger::MailRow};
-use autonomy_node::{Command, Node, Row, RowError};
+use autonomy_messaging::{
+    Access, SigningKey,
+    messenger::{self, MailRow},
+    vcard::VCard,
+};
+use autonomy_node::{Command, Node, Row, RowError, SessionCommand, sessions::card::CardCommand};
 use proptest::prelude::*;
 
 use crate::world::World;
@@ -21,6 +25,14 @@ fn rows() -> Vec<Row> {
     let body = BeginAccount { name: "second".into(), kind: AccountKind::TwoOfThreeOrRecovery };
     let caller = world.device.caller();
     world.ask_with_key(caller, Some("k"), Command::BeginAccount(body)).unwrap();
+    let root = autonomy_messaging::AuthSeed::from_bytes(&[42; 32]).root_key().public();
+    let vcard = format!(
+        "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Bob\r\nEMAIL:b@example.org\r\nX-AUTONOMY-ROOT:{root}\r\nEND:VCARD\r\n"
+    );
+    let import = messenger::Command::ImportCard(Box::new(VCard::from_text(&vcard).unwrap()));
+    world.device_asks(Command::Mail(import)).unwrap();
+    let own = CardCommand::SetOwn(Box::default());
+    world.device_asks(Command::Session(SessionCommand::Card(own))).unwrap();
     let rows = world.rows.iter().map(|(key, value)| Row::found(key.clone(), value.clone()));
     rows.chain(mail()).collect()
 }
@@ -43,7 +55,7 @@ fn is_opaque(row: &Row) -> bool {
 fn every_kind_of_row_comes_back_as_it_was_written() {
     let rows = rows();
     let kinds: BTreeSet<u8> = rows.iter().map(|row| row.key[0]).collect();
-    assert_eq!(kinds, (0..=13).collect(), "a pod with some of everything");
+    assert_eq!(kinds, (0..=15).collect(), "a pod with some of everything");
     for row in &rows {
         assert_eq!(row.rewritten().unwrap(), *row);
     }

@@ -1,0 +1,102 @@
+//! Cards with fields: owners set them, share and withdraw them; in the end each contact has exactly what is shared.
+
+use autonomy_api::{
+    CardDelivery, CardField, CardFields, CardNote, ContactCard, Email, OtherWay, Picture, ShareCard,
+};
+use autonomy_messaging::messenger::ContactId;
+use autonomy_node::{
+    SessionAnswer, SessionCommand,
+    sessions::card::{CardAnswer, CardCommand},
+};
+use rand::Rng;
+use rand::rngs::StdRng;
+
+use crate::command::{Answer, Command};
+use crate::world::World;
+
+/// Of so many looks, one ends in this being done.
+const SETS: u32 = 40;
+const SHARES: u32 = 20;
+
+const ALL: [CardField; 4] = [CardField::Note, CardField::Email, CardField::Way, CardField::Picture];
+
+/// An owner sets the fields of their card, or says who gets which: also of those who are no contacts yet.
+pub(super) fn look(world: &mut World, pod: usize) {
+    if !world.troubled || !world.config.by_itself {
+        return;
+    }
+    if world.rng.gen_ratio(1, SETS) {
+        let fields = Box::new(some_fields(&mut world.rng));
+        ask(world, pod, CardCommand::SetOwn(fields));
+    }
+    if world.rng.gen_ratio(1, SHARES) && !world.bonds_of[pod].is_empty() {
+        let bond = world.bonds_of[pod][world.rng.gen_range(0..world.bonds_of[pod].len())];
+        let other = world.bonds[bond].other(pod);
+        let fields = some_of(&mut world.rng);
+        let contact = world.bodies[other].pod.contact_id();
+        ask(world, pod, CardCommand::Share(contact, ShareCard { fields }));
+    }
+}
+
+/// Whether everybody has what is shared with them.
+pub(super) fn is_settled(world: &mut World) -> bool {
+    ways(world).into_iter().all(|(from, to)| {
+        let contact = world.bodies[to].pod.contact_id();
+        of(world, from, contact).is_none_or(|card| card.delivery == CardDelivery::Delivered)
+    })
+}
+
+/// Friends have exactly the fields last shared with them, as the pod of who shares knows them: a command may fall with its
+/// pod, or be lost with its disk.
+pub(super) fn check(world: &mut World) {
+    for (from, to) in ways(world) {
+        let (sharer, receiver) = (world.bodies[from].pod.contact_id(), world.bodies[to].pod.contact_id());
+        let Some(CardAnswer::Own(own)) = ask(world, from, CardCommand::Own) else { continue };
+        let (Some(shares), Some(has)) = (of(world, from, receiver), of(world, to, sharer)) else { continue };
+        if shares.delivery != CardDelivery::Delivered {
+            let how = shares.delivery;
+            world.breach(Some(from), format!("what it shares with pod {to} is not delivered: {how:?}"));
+        }
+        if has.theirs != own.only(&shares.shared) {
+            let what =
+                format!("pod {to} has {:?} of its card, and is to have {:?}", has.theirs, shares.shared);
+            world.breach(Some(from), what);
+        }
+    }
+}
+
+/// All who are contacts, both ways.
+fn ways(world: &World) -> Vec<(usize, usize)> {
+    let bound = world.bonds.iter().filter(|bond| bond.is_bound());
+    bound.flat_map(|bond| [(bond.inviter, bond.invitee), (bond.invitee, bond.inviter)]).collect()
+}
+
+fn ask(world: &mut World, pod: usize, command: CardCommand) -> Option<CardAnswer> {
+    match world.ask(pod, Command::Session(SessionCommand::Card(command)))? {
+        Ok(Answer::Session(SessionAnswer::Card(answer))) => Some(answer),
+        _ => None,
+    }
+}
+
+fn of(world: &mut World, pod: usize, contact: ContactId) -> Option<ContactCard> {
+    match ask(world, pod, CardCommand::Of(contact))? {
+        CardAnswer::Of(card) => Some(*card),
+        CardAnswer::Own(_) => None,
+    }
+}
+
+fn some_fields(rng: &mut StdRng) -> CardFields {
+    let number: u32 = rng.r#gen();
+    let note = CardNote::new(&format!("note {number}")).expect("short and visible");
+    let email = Email::new(&format!("{number}@example.org")).expect("an address");
+    let way = OtherWay::new(&format!("xmpp:{number}@example.org")).expect("a URI");
+    let mut picture = b"\x89PNG\r\n\x1a\n".to_vec();
+    picture.resize(rng.gen_range(8..=8_192), number as u8);
+    let picture = Picture::new(picture).expect("it begins as one");
+    let all = CardFields { note: Some(note), email: Some(email), way: Some(way), picture: Some(picture) };
+    all.only(&some_of(rng))
+}
+
+fn some_of(rng: &mut StdRng) -> Vec<CardField> {
+    ALL.into_iter().filter(|_| rng.gen_bool(0.5)).collect()
+}
