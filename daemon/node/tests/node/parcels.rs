@@ -1,7 +1,9 @@
 //! Two pods that never see a network: all that they say to each other is carried by hand.
 
 use autonomy_api::{Access, Contact, ContactId, ContactState, Imported, InviteId, MessageState};
-use autonomy_messaging::{carrier::Parcel, frame::Blob, messenger::Command as Mail, payload::Text, vcard::VCard};
+use autonomy_messaging::{
+    carrier::Parcel, frame::Blob, messenger::Command as Mail, payload::Text, vcard::VCard,
+};
 use autonomy_node::{Answer, Command, Input, Refusal};
 
 use crate::{
