@@ -225,6 +225,7 @@ impl Written for AbsolutePath {
         Self::new(PathBuf::from(text))
     }
 
+    #[expect(clippy::expect_used, reason = "`new` takes UTF-8 only")]
     fn write(&self) -> Zeroizing<String> {
         Zeroizing::new(self.0.to_str().expect("`new` takes UTF-8 only").to_owned())
     }

@@ -1,13 +1,15 @@
 //! Contacts, messages, files, relays, and what happened.
 
+use std::collections::BTreeMap;
+
 use autonomy_api::{
     AcceptInvite, AddRelay, Contact, ContactState, Contacts, Direction, Event, EventKind, File, FileState,
     Files, ImportCard, Imported, Invite, InviteState, Invites, MailStatus, MarkRead, Message, MessageKind,
     MessageState, Messages, NewInvite, NewMessage, OfferFile, OfferedFile, PaymentState, Profile,
-    QueuedMessage, Reach, RefusedFrames, Relay, RelayState, Relays, Safety, SetProfile, UnconfirmedReason,
+    QueuedMessage, Reach, RefusalReason, Relay, RelayState, Relays, Safety, SetProfile, UnconfirmedReason,
     UpdateContact,
 };
-use autonomy_messaging::vcard::VCard;
+use autonomy_messaging::vcard::{OtherProperties, VCard};
 use proptest::prelude::*;
 
 use crate::{read_back, values::*};
@@ -18,7 +20,7 @@ read_back! {
         .prop_map(|(note, valid_for)| NewInvite { note, valid_for });
     a_redemption_reads_back: (invite(), maybe(name())).prop_map(|(invite, name)| AcceptInvite { invite, name });
     a_card_reads_back: (name(), root())
-        .prop_map(|(name, root)| ImportCard { vcard: VCard { name, note: None, root } });
+        .prop_map(|(name, root)| ImportCard { vcard: VCard { name, note: None, root, others: OtherProperties::default() } });
     contacts_read_back: some(contact()).prop_map(|contacts| Contacts { contacts });
     a_change_of_a_contact_reads_back: (maybe(name()), any::<(Option<bool>, Option<bool>, Option<u64>)>())
         .prop_map(|(name, (verified, blocked, file_limit))| UpdateContact { name, verified, blocked, file_limit });
@@ -89,10 +91,10 @@ fn direction() -> impl Strategy<Value = Direction> {
 }
 
 fn message() -> impl Strategy<Value = Message> {
-    use MessageKind::{Card, FileCancelled, Receipt, Unknown};
+    use MessageKind::{Card, FileCancelled, Unknown};
     use MessageState::{Delivered, Expired, Queued, Received};
     let state = one_of(&[Queued, Delivered, Expired, Received]);
-    let kind = one_of(&[MessageKind::Text, Receipt, Card, MessageKind::File, FileCancelled, Unknown]);
+    let kind = one_of(&[MessageKind::Text, Card, MessageKind::File, FileCancelled, Unknown]);
     let offered = (file_id(), file_name(), any::<u64>(), hex())
         .prop_map(|(transfer, name, size, sha256)| OfferedFile { transfer, name, size, sha256 });
     let content = (kind, maybe(words()), maybe(offered));
@@ -138,7 +140,7 @@ fn mail_status() -> impl Strategy<Value = MailStatus> {
             asking,
             queued,
             unread,
-            refused: RefusedFrames { foreign, ..RefusedFrames::default() },
+            refused: BTreeMap::from([(RefusalReason::Foreign, foreign)]),
         },
     )
 }

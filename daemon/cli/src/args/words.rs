@@ -40,6 +40,7 @@ pub(crate) fn reach() -> impl TypedValueParser<Value = Reach> {
 }
 
 /// Takes one of these words; each stands in the help with what it means.
+#[expect(clippy::expect_used, reason = "clap gives none but the words it was given")]
 fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
     words: [(&'static str, &'static str, T); N],
 ) -> impl TypedValueParser<Value = T> {

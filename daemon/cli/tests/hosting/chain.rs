@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use autonomy_api::ChainState;
 use autonomy_daemon::chain::{Bitcoind as Source, BitcoindAuth, BitcoindConfig};
 use autonomy_testnet::{bitcoind::Bitcoind, clock, fixture};
 
@@ -21,7 +22,7 @@ fn chain() -> (MutexGuard<'static, ()>, &'static Bitcoind, Source) {
 #[track_caller]
 fn at_tip(pod: &mut ManualPod, node: &Bitcoind) {
     let height = node.height().unwrap();
-    pod.until("it is at the tip", |pod| pod.status() == ("synced".into(), height));
+    pod.until("it is at the tip", |pod| pod.status() == (ChainState::Synced, height));
 }
 
 #[test]
@@ -99,7 +100,7 @@ fn a_bitcoind_that_starts_again_is_followed_by_all() {
     let mut pods = [6, 7].map(|number| ManualPod::with_account(number, &source));
     node.stop();
     for pod in &mut pods {
-        pod.until("bitcoind is away", |pod| pod.status().0 == "away");
+        pod.until("bitcoind is away", |pod| pod.status().0 == ChainState::Away);
     }
     node.restart().unwrap();
     for pod in &pods {

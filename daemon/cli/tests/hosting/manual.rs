@@ -6,18 +6,18 @@ use std::{
     time::Duration,
 };
 
-use autonomy_api::{Account, AccountKind, BeginAccount, Event, EventKind};
+use autonomy_api::{Account, AccountKind, AccountName, BeginAccount, ChainState, Event, EventKind};
 use autonomy_daemon::{
     chain::{ChainLink, ChainSource, Delivered, Delivery, PodCursor},
     driver,
 };
 use autonomy_messaging::{
     AuthSeed, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
-    provision::{Bundle, BundleTerms},
+    provision::{Bundle, BundleTerms, SealedBundle},
 };
 use autonomy_node::{Answer, Caller, ChainEvent, Command, Effect, Identity, Input, Node, Request, Row, Step};
 use autonomy_testnet::clock;
-use autonomy_wallet::{account::AccountMap, keys::Seed};
+use autonomy_wallet::{account::AccountMap, bitcoin::Network, keys::Seed};
 use rand_core::OsRng;
 
 use crate::cosigner;
@@ -51,7 +51,7 @@ pub(crate) struct ManualPod {
 impl ManualPod {
     /// The pod of the person of this number. It follows no source yet.
     pub(crate) fn adopted(number: u8) -> Self {
-        let (node, rows) = Node::create(Identity::draw("regtest", &mut OsRng, driver::now()));
+        let (node, rows) = Node::create(Identity::draw(Network::Regtest, &mut OsRng, driver::now()));
         let mut pod = Self {
             node,
             rows: BTreeMap::new(),
@@ -72,11 +72,11 @@ impl ManualPod {
         let mut pod = Self::adopted(number);
         pod.follow(source);
         pod.until("it is at the tip", |pod| pod.is_synced());
-        let begin = BeginAccount { name: "main".into(), kind: AccountKind::TwoOfThree };
+        let begin = BeginAccount { name: AccountName::new("main").unwrap(), kind: AccountKind::TwoOfThree };
         let Answer::Offer(offer) = pod.ask(Command::BeginAccount(begin)) else { panic!("no offer") };
         let (body, map) = cosigner::complete(&pod.payer, &offer);
-        let ceremony = offer.ceremony.parse().unwrap();
-        let Answer::Account(account) = pod.ask(Command::CompleteAccount(ceremony, body)) else {
+        let ceremony = offer.ceremony;
+        let Answer::Account(account) = pod.ask(Command::CompleteAccount(ceremony, Box::new(body))) else {
             panic!("no account")
         };
         pod.account = Some((account, map));
@@ -159,7 +159,7 @@ impl ManualPod {
     fn commit(&mut self, rows: Vec<Row>) {
         for Row { key, value } in rows {
             match value {
-                Some(value) => drop(self.rows.insert(key, value)),
+                Some(value) => drop(self.rows.insert(key, value.to_vec())),
                 None => drop(self.rows.remove(&key)),
             }
         }
@@ -174,13 +174,13 @@ impl ManualPod {
     }
 
     /// State of the source and height, as the pod tells them.
-    pub(crate) fn status(&mut self) -> (String, u32) {
+    pub(crate) fn status(&mut self) -> (ChainState, u32) {
         let Answer::Status(status) = self.ask(Command::Status) else { panic!("no status") };
-        (status.chain_state, status.height)
+        (status.chain.state, status.chain.height)
     }
 
     pub(crate) fn is_synced(&mut self) -> bool {
-        self.status().0 == "synced"
+        self.status().0 == ChainState::Synced
     }
 
     /// The address of this number, as the owner's own device derives it: the pod may not have given it out.
@@ -191,9 +191,9 @@ impl ManualPod {
 
     /// Confirmed and unconfirmed satoshi.
     pub(crate) fn balance(&mut self) -> (u64, u64) {
-        let id = self.account.as_ref().unwrap().0.id.parse().unwrap();
+        let id = self.account.as_ref().unwrap().0.id;
         let Answer::Account(account) = self.ask(Command::Account(id)) else { panic!("no account") };
-        (account.balance.confirmed_sat, account.balance.unconfirmed_sat)
+        (account.balance.confirmed.to_sat(), account.balance.unconfirmed.to_sat())
     }
 
     /// Transactions that the pod told of, and the depths that it told of each.
@@ -201,14 +201,14 @@ impl ManualPod {
         let mut told: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         for event in &self.events {
             if let EventKind::TransactionConfirmed { txid, confirmations, .. } = event {
-                told.entry(txid.clone()).or_default().push(*confirmations);
+                told.entry(txid.to_string()).or_default().push(*confirmations);
             }
         }
         told
     }
 }
 
-fn bundle(node: &Node, number: u8) -> String {
+fn bundle(node: &Node, number: u8) -> SealedBundle {
     let owner = AuthSeed::from_bytes(&[number; 32]);
     let terms = BundleTerms {
         pod_name: Name::new("home").unwrap(),
@@ -219,5 +219,5 @@ fn bundle(node: &Node, number: u8) -> String {
         validity: Validity::lasting(driver::now(), 86_400),
     };
     let request = node.pod_request();
-    Bundle::new(&owner, &request, terms).seal(&owner, &request, &mut OsRng).to_text()
+    Bundle::new(&owner, &request, terms).seal(&owner, &request, &mut OsRng)
 }

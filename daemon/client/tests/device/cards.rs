@@ -43,7 +43,7 @@ async fn a_card_is_set_and_shared_by_a_device() {
     let card = mailbox.exchange(&share_card(id(&contact), some_note())).await.unwrap();
     assert_eq!(card.shared, [CardField::Note]);
     assert_eq!(mailbox.exchange(&read_contact_card(id(&contact))).await.unwrap(), card);
-    let nobody = Id([0; 16]);
+    let nobody = ContactId([0; 16]);
     assert_refused(mailbox.exchange(&read_contact_card(nobody)).await, "unknown");
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use autonomy_client::{
     Profile,
-    profile::{Birth, NewPod, row_kinds},
+    profile::{NewPod, NewProfile, row_kinds},
 };
 use autonomy_messaging::{Access, AuthSeed, CertificateRole, PublicKey, SigningKey, Validity};
 use autonomy_store::{Store, Unlock};
@@ -78,7 +78,8 @@ fn map(number: u32, name: &str) -> AccountMap {
 fn write(path: &Path) -> Vec<String> {
     let home = tempfile::tempdir().unwrap();
     let payment_seed = Seed::from_entropy(&[3; 32]).unwrap();
-    let birth = Birth { name: "phone".into(), auth_seed: Some(auth()), payment_seed: Some(payment_seed) };
+    let birth =
+        NewProfile { name: "phone".into(), auth_seed: Some(auth()), payment_seed: Some(payment_seed) };
     let mut profile = Profile::create(home.path(), &unlock(), birth).unwrap();
     let (main, second) = (map(0, "main"), map(1, "second"));
     profile.set_pod(pod(&profile.device_key())).unwrap();

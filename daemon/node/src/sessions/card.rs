@@ -351,16 +351,18 @@ impl FieldSet {
     }
 }
 
+/// The kind as the messenger wants it.
+#[expect(clippy::expect_used, reason = "it is above the messenger's kinds, which a test of `sessions` holds")]
 fn kind() -> ApplicationKind {
-    ApplicationKind::new(KIND).expect("it is above the messenger's kinds, which a test of `sessions` holds")
+    ApplicationKind::new(KIND).expect("it is above the messenger's kinds")
 }
 
 impl Payload {
     /// At most 9.1 kB: a picture of 8,192 bytes and texts of 256, 254 and 270, with names and lengths.
+    #[expect(clippy::expect_used, reason = "fields are plain data, and a vector takes every byte")]
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![FORMAT];
-        ciborium::into_writer(self, &mut bytes)
-            .expect("fields are plain data, and a vector takes every byte");
+        ciborium::into_writer(self, &mut bytes).expect("a vector takes every byte");
         bytes
     }
 

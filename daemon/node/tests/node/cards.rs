@@ -1,8 +1,8 @@
 //! Fields of cards: set, shared, changed and withdrawn between two pods, one of which may come from an old backup.
 
 use autonomy_api::{
-    CardDelivery, CardField, CardFields, CardNote, ContactCard, Email, EventKind, Id, MAX_CARD_NOTE,
-    MAX_EMAIL, MAX_OTHER_WAY, MAX_PICTURE, OtherWay, Picture, ShareCard,
+    CardDelivery, CardField, CardFields, CardNote, ContactCard, Email, EventKind, MAX_CARD_NOTE, MAX_EMAIL,
+    MAX_OTHER_WAY, MAX_PICTURE, OtherWay, Picture, ShareCard,
 };
 use autonomy_messaging::{
     Access,
@@ -29,13 +29,13 @@ fn set(world: &mut World, fields: &CardFields) {
     assert_eq!(answer, Answer::Session(SessionAnswer::Card(CardAnswer::Own(Box::new(fields.clone())))));
 }
 
-fn share(world: &mut World, contact: Id<16>, fields: &[CardField]) -> ContactCard {
+fn share(world: &mut World, contact: ContactId, fields: &[CardField]) -> ContactCard {
     let wish = ShareCard { fields: fields.to_vec() };
-    of_contact(world.device_asks(card(CardCommand::Share(contact.into(), wish))).unwrap())
+    of_contact(world.device_asks(card(CardCommand::Share(contact, wish))).unwrap())
 }
 
-fn of(world: &mut World, contact: Id<16>) -> ContactCard {
-    of_contact(world.device_asks(card(CardCommand::Of(contact.into()))).unwrap())
+fn of(world: &mut World, contact: ContactId) -> ContactCard {
+    of_contact(world.device_asks(card(CardCommand::Of(contact))).unwrap())
 }
 
 fn of_contact(answer: Answer) -> ContactCard {
@@ -96,7 +96,7 @@ fn contacts_hear_of_changes_and_lose_what_is_withdrawn() {
     share(&mut alice, to, &ALL);
     settle(&mut alice, &mut bob);
     assert_eq!(of(&mut bob, from).theirs, fields("one"));
-    let changed = EventKind::ContactChanged { contact: from.to_string() };
+    let changed = EventKind::ContactChanged { contact: from };
     let told = |bob: &mut World| {
         let Answer::Events(events) = bob.device_asks(Command::Events { after: 0 }).unwrap() else { panic!() };
         events.iter().filter(|event| event.kind == changed).count()
@@ -130,7 +130,7 @@ fn what_is_chosen_before_they_are_contacts_is_sent_once_they_are() {
     assert_eq!(share(&mut alice, to, &[CardField::Note]).delivery, CardDelivery::Waiting);
     assert!(alice.node.next_wake().is_none_or(|at| at > alice.now), "waiting costs no sleep");
     set(&mut alice, &fields("edited"));
-    asks(&mut alice, Mail::Confirm(to.into()));
+    asks(&mut alice, Mail::Confirm(to));
     settle(&mut alice, &mut bob);
     assert_eq!(note_of(&of(&mut bob, from)), Some("edited"));
     assert_eq!(note_of(&of(&mut alice, to)), Some("from Bob"));
@@ -210,16 +210,16 @@ fn a_removed_contact_leaves_no_row() {
     settle(&mut alice, &mut bob);
     let cards = |world: &World| world.rows.keys().filter(|key| key[0] == 15).count();
     assert_eq!((cards(&alice), cards(&bob)), (1, 1));
-    asks(&mut alice, Mail::Remove(to.into()));
-    asks(&mut bob, Mail::Remove(from.into()));
+    asks(&mut alice, Mail::Remove(to));
+    asks(&mut bob, Mail::Remove(from));
     assert_eq!((cards(&alice), cards(&bob)), (0, 0));
-    let refusal = alice.refused(alice.device.caller(), card(CardCommand::Of(to.into())));
+    let refusal = alice.refused(alice.device.caller(), card(CardCommand::Of(to)));
     assert!(matches!(refusal, Refusal::Unknown { what: "contact", .. }), "{refusal}");
 }
 
 #[test]
 fn who_may_not_is_refused_and_who_is_not_there_is_named() {
-    let nobody: ContactId = NOBODY.into();
+    let nobody: ContactId = NOBODY;
     for (needed, command) in [
         (Access::Limited, CardCommand::Own),
         (Access::Limited, CardCommand::Of(nobody)),
@@ -250,7 +250,7 @@ fn the_largest_card_fits_a_message_and_arrives_whole() {
     let (to, from) = (id(&only_contact(&mut alice)), id(&only_contact(&mut bob)));
     set(&mut alice, &largest);
     share(&mut alice, to, &ALL);
-    let Answer::Files(files) = asks(&mut alice, Mail::Files(to.into())) else { panic!() };
+    let Answer::Files(files) = asks(&mut alice, Mail::Files(to)) else { panic!() };
     assert!(files.files.is_empty());
     settle(&mut alice, &mut bob);
     assert_eq!(of(&mut bob, from).theirs, largest);
@@ -263,7 +263,7 @@ fn an_address_book_gets_the_fields_and_gives_them_to_another_pod() {
     set(&mut alice, &fields("a note"));
     share(&mut alice, to, &ALL);
     settle(&mut alice, &mut bob);
-    let Answer::Card(text) = asks(&mut bob, Mail::ExportCard(from.into())) else { panic!("no card") };
+    let Answer::Card(text) = asks(&mut bob, Mail::ExportCard(from)) else { panic!("no card") };
     let vcard = VCard::from_text(&text).unwrap();
     assert_eq!(vcard.note.as_ref().map(|note| note.as_str()), Some("a note"));
     let mut carol = World::seeded(9);
@@ -285,7 +285,7 @@ fn payloads_that_break_a_rule_or_are_newer_change_nothing() {
     settle(&mut alice, &mut bob);
     let kind = autonomy_messaging::payload::ApplicationKind::new(0x0400).unwrap();
     for bytes in [vec![1], vec![2, 0xa0], vec![1, 0xff], [&[1][..], &[0xa0; 65_000]].concat()] {
-        let send = Mail::SendApplication { contact: to.into(), kind, bytes: bytes.into() };
+        let send = Mail::SendApplication { contact: to, kind, bytes: bytes.into() };
         asks(&mut alice, send);
         settle(&mut alice, &mut bob);
         assert_eq!(of(&mut bob, from).theirs, fields("good"));

@@ -2,7 +2,7 @@
 //!
 //! The words are those of this file and not of the API, so that a field that gets another name is still the same fact.
 
-use autonomy_api::{Account, Contact, Event, Id};
+use autonomy_api::{Account, Contact, Event, Written as _, place};
 use autonomy_messaging::messenger::Command as Mail;
 use autonomy_node::{Answer, Caller, Command, HistoryPage};
 use data_encoding::HEXLOWER;
@@ -33,7 +33,7 @@ fn pod(world: &mut World) -> Vec<String> {
         format!("pod {} on {} belongs to {owner}", status.pod_key, status.network),
         format!("pod asks for {}", world.node.pod_request().to_text()),
         format!("state epoch {}", status.state_epoch),
-        format!("block {} is {}", status.height, status.tip),
+        format!("block {} is {}", status.chain.height, status.chain.tip.unwrap()),
     ];
     facts.extend(
         devices
@@ -52,7 +52,7 @@ fn money(world: &mut World) -> Vec<String> {
 }
 
 fn of_account(world: &mut World, account: &Account) -> Vec<String> {
-    let id = account.id.parse().unwrap();
+    let id = account.id;
     let (name, balance) = (&account.name, &account.balance);
     let Answer::History(history) =
         world.device_asks(Command::History(id, HistoryPage { limit: ALL })).unwrap()
@@ -64,21 +64,33 @@ fn of_account(world: &mut World, account: &Account) -> Vec<String> {
     };
     let mut facts = vec![
         format!("account {name} {:?} {}", account.kind, account.descriptor),
-        format!("account {name} has {} sat, {} of them confirmed", balance.total_sat, balance.confirmed_sat),
+        format!(
+            "account {name} has {} sat, {} of them confirmed",
+            balance.total.to_sat(),
+            balance.confirmed.to_sat()
+        ),
         format!(
             "account {name} gave out {} addresses, the first is {}",
-            account.revealed, account.first_address
+            account.revealed,
+            account.first_address.write().as_str()
         ),
     ];
     for entry in &history.entries {
         facts.push(format!(
             "{} in block {:?}: {} sat, fee {:?}, note {:?}",
-            entry.txid, entry.height, entry.net_sat, entry.fee_sat, entry.note
+            entry.txid,
+            entry.height,
+            entry.net.to_sat(),
+            entry.fee.map(|fee| fee.to_sat()),
+            entry.note
         ));
     }
     for payment in &payments.payments {
-        let paid: Vec<_> =
-            payment.recipients.iter().map(|to| format!("{} sat to {}", to.amount_sat, to.address)).collect();
+        let paid: Vec<_> = payment
+            .recipients
+            .iter()
+            .map(|to| format!("{} sat to {}", to.amount.to_sat(), to.address.write().as_str()))
+            .collect();
         facts.push(format!(
             "payment {} {:?}: {} in {}",
             payment.id,
@@ -99,12 +111,19 @@ fn mail(world: &mut World) -> Vec<String> {
     };
     let mut facts = vec![format!("profile {:?} {:?}", profile.name, profile.reach)];
     facts.extend(
-        relays.relays.iter().map(|relay| format!("relay {} {:?} {:?}", relay.place, relay.name, relay.state)),
+        relays
+            .relays
+            .iter()
+            .map(|relay| format!("relay {} {:?} {:?}", place::text(&relay.place), relay.name, relay.state)),
     );
     facts.extend(invites.invites.iter().map(|invite| {
         format!(
             "invite {} {:?} {:?} until {}: {}",
-            invite.id, invite.state, invite.note, invite.expires_at, &*invite.text
+            invite.id,
+            invite.state,
+            invite.note,
+            invite.expires_at,
+            invite.text.to_text()
         )
     }));
     for contact in &contacts.contacts {
@@ -114,7 +133,7 @@ fn mail(world: &mut World) -> Vec<String> {
 }
 
 fn of_contact(world: &mut World, contact: &Contact) -> Vec<String> {
-    let of = id(contact).into();
+    let of = id(contact);
     let Answer::Messages(page) = asks(world, Mail::Messages { contact: of, before: None, limit: 200 }) else {
         panic!("no messages")
     };
@@ -129,7 +148,7 @@ fn of_contact(world: &mut World, contact: &Contact) -> Vec<String> {
         ),
     ];
     for message in &page.messages {
-        let (number, text) = (message.number, message.text.as_deref());
+        let (number, text) = (message.number, message.text.as_ref().map(|text| text.as_str()));
         facts.push(format!(
             "{name:?} {number} {:?} {:?} {:?}: {text:?}",
             message.direction, message.state, message.kind
@@ -141,7 +160,7 @@ fn of_contact(world: &mut World, contact: &Contact) -> Vec<String> {
             file.direction, file.name, file.done, file.size, file.state
         ));
         if file.done == file.size {
-            let transfer = file.id.parse::<Id<16>>().unwrap().into();
+            let transfer = file.id;
             let read = Mail::ReadFile { contact: of, transfer, first: 0, count: 40 };
             let Answer::Bytes(bytes) = asks(world, read) else { panic!("no bytes") };
             facts.push(format!(

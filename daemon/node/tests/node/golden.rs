@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use autonomy_api::Id;
+use autonomy_api::PaymentId;
 use autonomy_messaging::messenger::{self, Command as Mail};
 use autonomy_node::{Answer, Command, Effect, Node, Row, row_kinds};
 use autonomy_store::{RowChange, Store, Unlock};
@@ -83,7 +83,7 @@ fn golden_groups_still_encrypt() {
     for (release, _home, path) in POD.copies() {
         let mut world = World::from_rows(rows_of(&path));
         let Answer::Contacts(contacts) = asks(&mut world, Mail::Contacts) else { panic!("no contacts") };
-        let friend = contacts.contacts.iter().find(|contact| contact.name == FRIEND).unwrap();
+        let friend = contacts.contacts.iter().find(|contact| contact.name.as_str() == FRIEND).unwrap();
         let groups =
             |world: &World| world.rows.keys().filter(|key| key[0] == 12).cloned().collect::<BTreeSet<_>>();
         let before = groups(&world);
@@ -122,5 +122,5 @@ fn a_golden_pod_goes_on_as_any_other() {
     let psbt = world.sign(&account, &draft);
     world.approve(&draft, psbt).unwrap();
     assert_eq!(world.sent().len(), 1, "what is signed is sent");
-    assert!(world.device_asks(Command::Payment(Id([0xee; 16]))).is_err());
+    assert!(world.device_asks(Command::Payment(PaymentId([0xee; 16]))).is_err());
 }

@@ -206,7 +206,7 @@ pub(crate) fn contacts_of(alice: &mut World, bob: &mut World) {
     settle(alice, bob);
     let asking = only_contact(alice);
     assert_eq!(asking.state, ContactState::Asking);
-    asks(alice, Mail::Confirm(id(&asking).into()));
+    asks(alice, Mail::Confirm(id(&asking)));
     settle(alice, bob);
 }
 

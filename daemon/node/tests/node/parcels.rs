@@ -91,7 +91,7 @@ fn a_parcel_with_a_damaged_message_counts_it_and_changes_nothing() {
     let (mut alice, mut bob) = contacts();
     let (to_bob, to_alice) = (id(&only_contact(&mut alice)), id(&only_contact(&mut bob)));
     says(&mut alice, to_bob, "whole");
-    let whole = packs(&mut alice, Mail::ExportParcel(to_bob.into()));
+    let whole = packs(&mut alice, Mail::ExportParcel(to_bob));
     let mut damaged = whole.clone();
     *damaged.last_mut().unwrap() ^= 1;
     assert!(

@@ -2,20 +2,26 @@
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
-use autonomy_api::{AccountKind, BeginAccount, Id, SetProfile, UpdateContact};
+use autonomy_api::{
+    AccountKind, BeginAccount, CardField, CardFields, CardNote, ContactId, SetProfile, ShareCard,
+    UpdateContact,
+};
 use autonomy_messaging::{
-    self as messaging, Access, AuthSeed, CHUNK_LEN, FileContent, Name, PublicKey, SigningKey, TransferId,
+    self as messaging, Access, AuthSeed, CHUNK_LEN, FileContent, Name, PublicKey, SigningKey,
     messenger::{self, Command as Mail, Reach},
     payload::{FileName, Text},
     place::{Capability, Place, QueueAddress, QueueId},
-    vcard::VCard,
+    vcard::{OtherProperties, VCard},
 };
-use autonomy_node::{Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effect, Input, Timestamp};
+use autonomy_node::{
+    Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effect, Input, SessionCommand, Timestamp,
+    sessions::card::CardCommand,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     mail::{accept, asks, contacts_of, deliver, id, invites, only_contact, person, settle, text_to},
-    world::{START, World},
+    world::{START, World, read},
 };
 
 /// The contact with whom most is said.
@@ -36,6 +42,7 @@ fn told() -> World {
     let (mut bob, mut carol) = (person(8, 42), person(9, 43));
     contacts_of(&mut alice, &mut bob);
     talk(&mut alice, &mut bob);
+    cards(&mut alice, &mut bob);
     files(&mut alice, &mut bob);
     people(&mut alice, &mut carol);
     part_without_the_one_before(&mut alice, &mut bob);
@@ -72,7 +79,7 @@ fn money(alice: &mut World) {
     alice.give(Input::Broadcast(sent[0].compute_txid(), BroadcastOutcome::Accepted));
     alice.seen(sent);
     let cancelled = alice.draft(&account, 50_000).unwrap();
-    alice.device_asks(Command::CancelPayment(cancelled.id.parse().unwrap())).unwrap();
+    alice.device_asks(Command::CancelPayment(cancelled.id)).unwrap();
     let failed = alice.draft(&account, 60_000).unwrap();
     let psbt = alice.sign(&account, &failed);
     alice.approve(&failed, psbt).unwrap();
@@ -85,7 +92,7 @@ fn money(alice: &mut World) {
     alice.now += 60;
     alice.give(Input::Chain(ChainEvent::Mempool { seen: vec![], evicted: vec![gone] }));
     // A second account is offered, under a key whose answer is kept.
-    let body = BeginAccount { name: "second".into(), kind: AccountKind::TwoOfThreeOrRecovery };
+    let body = BeginAccount { name: read("second"), kind: AccountKind::TwoOfThreeOrRecovery };
     let caller = alice.device.caller();
     alice.ask_with_key(caller, Some("k"), Command::BeginAccount(body)).unwrap();
     alice.ask(Caller::Owner, Command::DrawKeys).unwrap();
@@ -98,25 +105,25 @@ fn talk(alice: &mut World, bob: &mut World) {
     let name = Some(Name::new(FRIEND).unwrap());
     let update =
         UpdateContact { name, verified: Some(true), file_limit: Some(1 << 20), ..UpdateContact::default() };
-    alice.device_asks(Command::UpdateContact(to_bob.into(), update)).unwrap();
+    alice.device_asks(Command::UpdateContact(to_bob, update)).unwrap();
     for turn in 0..3 {
         asks(alice, text_to(to_bob, &format!("from Alice, {turn}\nsecond line")));
         asks(bob, text_to(to_alice, &format!("from Bob, {turn}: äöü €")));
         settle(alice, bob);
     }
-    asks(alice, Mail::MarkRead { contact: to_bob.into(), up_to: 3 });
+    asks(alice, Mail::MarkRead { contact: to_bob, up_to: 3 });
 }
 
 fn content(bytes: &[u8]) -> FileContent {
     FileContent { size: bytes.len() as u64, sha256: Sha256::digest(bytes).into() }
 }
 
-fn offers(world: &mut World, to: Id<16>, name: &str, bytes: &[u8], loaded: usize) {
+fn offers(world: &mut World, to: ContactId, name: &str, bytes: &[u8], loaded: usize) {
     let name = FileName::new(name).unwrap();
-    let offer = Mail::OfferFile { contact: to.into(), name, content: content(bytes) };
+    let offer = Mail::OfferFile { contact: to, name, content: content(bytes) };
     let Answer::File(file) = asks(world, offer) else { panic!("no file") };
-    let transfer: TransferId = file.id.parse::<Id<16>>().unwrap().into();
-    let (contact, bytes) = (to.into(), bytes[..loaded].to_vec().into());
+    let transfer = file.id;
+    let (contact, bytes) = (to, bytes[..loaded].to_vec().into());
     asks(world, Mail::LoadFile { contact, transfer, first: 0, bytes });
 }
 
@@ -149,17 +156,36 @@ fn people(alice: &mut World, carol: &mut World) {
     let anothers = messaging::invite::Invite::new(alice.now + 3_600, root(77), [6; 32], [7; 32], address);
     asks(alice, Mail::Accept { invite: Box::new(anothers), name: Some(Name::new("Dan").unwrap()) });
     for (seed, name) in [(78, "Erin"), (79, "Frank")] {
-        let card = VCard { name: Name::new(name).unwrap(), note: None, root: root(seed) };
+        let card = VCard {
+            name: Name::new(name).unwrap(),
+            note: None,
+            root: root(seed),
+            others: OtherProperties::default(),
+        };
         asks(alice, Mail::ImportCard(Box::new(card)));
     }
+    let gina = "FN:Gina\r\nEMAIL:gina@example.org\r\n";
+    let gina = format!("BEGIN:VCARD\r\nVERSION:4.0\r\n{gina}X-AUTONOMY-ROOT:{}\r\nEND:VCARD\r\n", root(80));
+    asks(alice, Mail::ImportCard(Box::new(VCard::from_text(&gina).unwrap())));
     alice.effects.clear();
+}
+
+/// What is on the owner's card, and who gets which of it.
+fn cards(alice: &mut World, bob: &mut World) {
+    let to_bob = id(&only_contact(alice));
+    let fields = CardFields { note: Some(CardNote::new("at the fair").unwrap()), ..CardFields::default() };
+    let share = ShareCard { fields: vec![CardField::Note] };
+    for command in [CardCommand::SetOwn(Box::new(fields)), CardCommand::Share(to_bob, share)] {
+        alice.device_asks(Command::Session(SessionCommand::Card(command))).unwrap();
+    }
+    settle(alice, bob);
 }
 
 /// A message of several parts, of which the first is lost on the way: the others wait for it.
 fn part_without_the_one_before(alice: &mut World, bob: &mut World) {
     let to_alice = id(&only_contact(bob));
     bob.effects.clear();
-    asks(bob, Mail::Send { contact: to_alice.into(), text: Text::new(&"a".repeat(16_000)).unwrap() });
+    asks(bob, Mail::Send { contact: to_alice, text: Text::new(&"a".repeat(16_000)).unwrap() });
     let is_call = |effect: &Effect| matches!(effect, Effect::Mail(messenger::Effect::Call { .. }));
     let first = bob.effects.iter().position(is_call).unwrap();
     bob.effects.remove(first);
@@ -175,6 +201,6 @@ fn loose_ends(alice: &mut World) {
     let profile = SetProfile { name: Some(Name::new("Alice").unwrap()), reach: Some(Reach::Direct) };
     alice.device_asks(Command::SetProfile(profile)).unwrap();
     let Answer::Contacts(all) = asks(alice, Mail::Contacts) else { panic!("no contacts") };
-    let friend = all.contacts.iter().find(|contact| contact.name == FRIEND).unwrap();
+    let friend = all.contacts.iter().find(|contact| contact.name.as_str() == FRIEND).unwrap();
     asks(alice, text_to(id(friend), "still on its way"));
 }

@@ -85,6 +85,7 @@ fn of(world: &mut World, pod: usize, contact: ContactId) -> Option<ContactCard> 
     }
 }
 
+#[expect(clippy::expect_used, reason = "each is short, visible and of its form by its making")]
 fn some_fields(rng: &mut StdRng) -> CardFields {
     let number: u32 = rng.r#gen();
     let note = CardNote::new(&format!("note {number}")).expect("short and visible");
