@@ -1,5 +1,5 @@
-//! What mail costs a pod. Run: `cargo bench -p autonomy-daemon --bench mail`, or with `-- steps`, `-- loopback` or
-//! `-- crowd` for one part alone.
+//! What mail costs a pod. Run: `cargo bench -p autonomy-daemon --bench mail`, or with `-- loopback` or
+//! `-- crowd` for one part alone. What a message costs the node alone: `cargo bench -p autonomy-node`.
 //!
 //! Prints figures. The folder is that of `TMPDIR`: point it at the disk in question, since what is sent is durable first.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot go on should stop")]
@@ -8,7 +8,12 @@
 mod crowd;
 mod loopback;
 mod mind;
-mod steps;
+
+use autonomy_api::Id;
+use autonomy_messaging::{invite::Invite, messenger::Command as Mail, place::Place};
+use autonomy_node::Answer;
+
+use self::mind::Mind;
 
 fn main() {
     if let Some(file) = std::env::var_os(crowd::ROWS) {
@@ -16,9 +21,6 @@ fn main() {
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
-    if wants("steps") {
-        steps::measure();
-    }
     if wants("loopback") {
         loopback::measure();
     }
@@ -31,4 +33,19 @@ fn main() {
 fn p50_p95<T: Ord + Copy>(values: &mut [T]) -> (T, T) {
     values.sort_unstable();
     (values[values.len() / 2], values[values.len() * 95 / 100])
+}
+
+/// When pods begin: a little in the past, so that time may pass while they are in memory and go on in a pod that runs.
+fn begins() -> u64 {
+    autonomy_daemon::driver::now() - 3_600
+}
+
+/// Where a pod answers.
+fn place_of(mind: &mut Mind) -> Place {
+    let Answer::Invite(made) = mind.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
+        panic!("no invite")
+    };
+    let invite = Invite::from_text(&made.text).unwrap();
+    mind.asks(Mail::CancelInvite(made.id.parse::<Id<8>>().unwrap().into()));
+    invite.address().place
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use autonomy_api::{Contact, ContactState, Id};
-use autonomy_daemon::driver::now;
 use autonomy_messaging::{
     AuthSeed, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
     invite::Invite,
@@ -19,6 +18,8 @@ use autonomy_messaging::{
 };
 use autonomy_node::{Answer, Caller, Command, Effect, Identity, Input, Node, Reply, Request, Row, Step};
 use rand::{SeedableRng as _, rngs::StdRng};
+
+use crate::begins;
 
 /// A pod, and what its steps cost.
 pub(crate) struct Mind {
@@ -48,8 +49,7 @@ impl Mind {
     /// A pod that has an owner.
     pub(crate) fn adopted(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        // A little in the past, so that time may pass here and go on in a pod that runs.
-        let now = now() - 3_600;
+        let now = begins();
         let (node, rows) = Node::create(Identity::draw("regtest", &mut rng, now));
         let rows = rows.iter().filter_map(|row| Some((row.key.clone(), row.value.clone()?))).collect();
         let mut mind = Self { node, rows, now, calls: VecDeque::new(), answers: Vec::new(), rng };
@@ -176,14 +176,4 @@ pub(crate) fn befriend(a: &mut Mind, b: &mut Mind, gone: &HashSet<Place>) {
     }
     settle(a, b, gone);
     assert_eq!(b.contacts(ContactState::Active).len(), 1);
-}
-
-/// Where a pod answers.
-pub(crate) fn place_of(mind: &mut Mind) -> Place {
-    let Answer::Invite(made) = mind.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
-        panic!("no invite")
-    };
-    let invite = Invite::from_text(&made.text).unwrap();
-    mind.asks(Mail::CancelInvite(made.id.parse::<Id<8>>().unwrap().into()));
-    invite.address().place
 }

@@ -6,7 +6,7 @@ use autonomy_node::{Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effec
 use autonomy_wallet::bitcoin::{OutPoint, Psbt, ScriptBuf};
 use data_encoding::BASE64;
 
-use crate::world::{OUTSIDE, World, spend};
+use crate::world::{OUTSIDE, World};
 
 #[test]
 fn a_payment_goes_from_draft_to_confirmed() {
