@@ -32,7 +32,7 @@ enum Verb {
     Up(Up),
     /// Play the main job: real pods, devices, Tor and bitcoin, step by step
     Demo(demo::Demo),
-    /// Let pods live in virtual time, with everything going wrong, and hold their promises against what happened
+    /// Run simulated worlds: whole pods in virtual time, with faults, compared after each step with what was promised
     Sim(simulate::Simulate),
 }
 

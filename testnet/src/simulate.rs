@@ -1,4 +1,5 @@
-//! `testnet sim`: worlds of pods in virtual time, one seed after the other.
+//! `testnet sim`: simulated worlds of pods, one seed after the other. No Tor and no bitcoind is started for it, and neither is
+//! linked into this program.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use clap::Args;
 /// `sim`.
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
-    /// Seed of the world; the same one goes the same way
+    /// Seed of the world: equal seeds and parameters make equal worlds
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
     /// Several worlds, one after the other: the seeds from A up to but not including B
@@ -25,16 +26,16 @@ pub(crate) struct Simulate {
     /// Contacts that each owner invites
     #[arg(long, default_value_t = 2)]
     invites: usize,
-    /// Messages sent in all
+    /// Messages that owners try to send, over all pods and days
     #[arg(long, default_value_t = 10_000)]
     messages: u64,
-    /// Payments made in all; none, and there is no chain
+    /// Payments that owners try to make, over all accounts and days; with 0 there is no chain
     #[arg(long, default_value_t = 200)]
     payments: u64,
-    /// Virtual days until faults end
+    /// Virtual days with faults; then the world runs without faults until nothing waits
     #[arg(long, default_value_t = 4)]
     days: u64,
-    /// What goes wrong: all, none, or a list of links,crashes,partitions,relays,backups,clocks,blocks,invites,owners,chain
+    /// Faults that happen: all, none, or a list of links,crashes,partitions,relays,backups,clocks,blocks,invites,owners,chain
     #[arg(long, default_value = "all")]
     faults: Faults,
     /// Print one JSON object a line
@@ -49,7 +50,7 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
         .ok_or_else(|| "two numbers like 1..21, the first below the second".into())
 }
 
-/// Lets the worlds run. The first promise that is broken ends it, told by its step.
+/// Runs the worlds. The first broken promise ends the run; its step reports the seed and what happened.
 pub(crate) fn run(simulate: &Simulate, steps: &Steps) -> Result<(), Box<Violation>> {
     let one = simulate.seed..simulate.seed + 1;
     for seed in simulate.seeds.clone().unwrap_or(one) {
@@ -96,7 +97,7 @@ fn figures(step: &Step, report: &Report, seconds: f64) {
     step.figure("crashes", of.crashes);
     step.figure("starts", of.starts);
     step.figure("restores", of.restores);
-    step.figure("mishaps", of.mishaps);
+    step.figure("faults", of.faults);
     step.figure("rekeyed", of.rekeyed);
     step.figure("relays_replaced", of.relays_replaced);
     step.figure("failed_joins", of.failed_joins);
