@@ -1,5 +1,5 @@
-//! What mail costs a pod. Run: `cargo bench -p autonomy-daemon --bench mail`, or with `-- loopback` or
-//! `-- crowd` for one part alone. What a message costs the node alone: `cargo bench -p autonomy-node`.
+//! What mail costs a pod. Run: `cargo bench -p autonomy-daemon --bench mail`, or with `-- steps`, `-- loopback` or
+//! `-- crowd` for one part alone. `cargo bench -p autonomy-node` measures the steps without building Tor.
 //!
 //! Prints figures. The folder is that of `TMPDIR`: point it at the disk in question, since what is sent is durable first.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot go on should stop")]
@@ -8,6 +8,7 @@
 mod crowd;
 mod loopback;
 mod mind;
+mod steps;
 
 use autonomy_api::Id;
 use autonomy_messaging::{invite::Invite, messenger::Command as Mail, place::Place};
@@ -21,6 +22,9 @@ fn main() {
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wants = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
+    if wants("steps") {
+        steps::measure();
+    }
     if wants("loopback") {
         loopback::measure();
     }
