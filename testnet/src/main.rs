@@ -37,7 +37,7 @@ enum Verb {
     Up(Up),
     /// Play demonstrations step by step: real pods, devices, Tor and bitcoind
     Demo(demo::Demo),
-    /// Simulate pods in virtual time with faults, and check their promises
+    /// Run simulated worlds: whole pods in virtual time, with faults, compared after each step with what was promised
     Sim(simulate::Simulate),
 }
 

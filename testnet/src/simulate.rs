@@ -1,7 +1,7 @@
-//! `testnet sim`: simulated worlds of pods in virtual time, one seed after the other.
+//! `testnet sim`: simulated worlds of pods in virtual time, one seed after the other. No Tor and no bitcoind is started for
+//! it, and neither is linked into this program.
 //!
-//! A seed determines everything that happens, so a seed that breaks a promise is the report of the
-//! fault.
+//! A seed determines everything that happens, so a seed that breaks a promise is the report of the fault.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use clap::Args;
 /// `sim`.
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
-    /// Seed of the world; the same seed gives the same run
+    /// Seed of the world: equal seeds and parameters make equal worlds
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
     /// Run several worlds in a row: the seeds from A up to but not including B
@@ -28,17 +28,16 @@ pub(crate) struct Simulate {
     /// Number of contacts that each owner invites
     #[arg(long, default_value_t = 2)]
     invites: usize,
-    /// Number of messages in all
+    /// Messages that owners try to send, over all pods and days
     #[arg(long, default_value_t = 10_000)]
     messages: u64,
-    /// Number of payments in all; 0 runs without a chain
+    /// Payments that owners try to make, over all accounts and days; with 0 there is no chain
     #[arg(long, default_value_t = 200)]
     payments: u64,
-    /// Virtual days until faults end
+    /// Virtual days with faults; then the world runs without faults until nothing waits
     #[arg(long, default_value_t = 4)]
     days: u64,
-    /// Faults to inject: all, none, or a list of
-    /// links,crashes,partitions,relays,backups,clocks,blocks,invites,owners,chain
+    /// Faults that happen: all, none, or a list of links,crashes,partitions,relays,backups,clocks,blocks,invites,owners,chain
     #[arg(long, default_value = "all")]
     faults: Faults,
     /// Print one JSON object a line
@@ -54,10 +53,10 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
         .ok_or_else(|| "two numbers like 1..21, the first below the second".into())
 }
 
-/// Runs the worlds. The first broken promise ends the run; its step reports it.
+/// Runs the worlds. The first broken promise ends the run; its step reports the seed and what happened.
 ///
 /// # Errors
-/// The promise that was broken, with the story that led to it.
+/// The promise that was broken, with the events that led to it.
 pub(crate) fn run(simulate: &Simulate, steps: &Steps) -> Result<(), Box<Violation>> {
     let one = simulate.seed..simulate.seed + 1;
     for seed in simulate.seeds.clone().unwrap_or(one) {
@@ -109,7 +108,7 @@ fn figures(step: &Step, report: &Report, seconds: f64) {
     step.figure("crashes", of.crashes);
     step.figure("starts", of.starts);
     step.figure("restores", of.restores);
-    step.figure("mishaps", of.mishaps);
+    step.figure("faults", of.faults);
     step.figure("rekeyed", of.rekeyed);
     step.figure("relays_replaced", of.relays_replaced);
     step.figure("failed_joins", of.failed_joins);

@@ -1,4 +1,4 @@
-//! Pods in memory: minds without a body, that carry each other's calls.
+//! Pods in memory: nodes without a shell around them, that carry each other's calls.
 
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
@@ -7,7 +7,6 @@ use std::{
 };
 
 use autonomy_api::{Contact, ContactId, ContactState};
-use autonomy_daemon::driver::now;
 use autonomy_messaging::{
     AuthSeed, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
     lane::{CallId, Unreached},
@@ -18,7 +17,10 @@ use autonomy_messaging::{
     wire::{self, Response},
 };
 use autonomy_node::{Answer, Caller, Command, Effect, Identity, Input, Node, Reply, Request, Row, Step};
+use autonomy_wallet::bitcoin::Network;
 use rand::{SeedableRng as _, rngs::StdRng};
+
+use crate::begins;
 
 /// A pod, and what its steps cost.
 pub(crate) struct BenchNode {
@@ -48,10 +50,8 @@ impl BenchNode {
     /// A pod that has an owner.
     pub(crate) fn adopted(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        // A little in the past, so that time may pass here and go on in a pod that runs.
-        let now = now() - 3_600;
-        let (node, rows) =
-            Node::create(Identity::draw(autonomy_wallet::bitcoin::Network::Regtest, &mut rng, now));
+        let now = begins();
+        let (node, rows) = Node::create(Identity::draw(Network::Regtest, &mut rng, now));
         let rows = rows.into_iter().filter_map(|row| Some((row.key, take(&mut *row.value?)))).collect();
         let mut bench_node = Self { node, rows, now, calls: VecDeque::new(), answers: Vec::new(), rng };
         let auth = AuthSeed::generate(&mut bench_node.rng);
@@ -177,13 +177,4 @@ pub(crate) fn befriend(a: &mut BenchNode, b: &mut BenchNode, gone: &HashSet<Plac
     }
     settle(a, b, gone);
     assert_eq!(b.contacts(ContactState::Active).len(), 1);
-}
-
-/// Where a pod answers.
-pub(crate) fn place_of(bench_node: &mut BenchNode) -> Place {
-    let Answer::Invite(made) = bench_node.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
-        panic!("no invite")
-    };
-    bench_node.asks(Mail::CancelInvite(made.id));
-    made.place
 }

@@ -8,7 +8,10 @@ use autonomy_messaging::{messenger::Command as Mail, payload::Text};
 use autonomy_node::{Answer, Caller, Command as NodeCommand, Node, Request, Row};
 use autonomy_store::{RowChange, Store, Unlock};
 
-use crate::bench_node::{BenchNode, befriend, place_of};
+use crate::{
+    bench_node::{BenchNode, befriend},
+    place_of,
+};
 
 /// Names the database to whoever opens it: a process of its own, so that its memory holds nothing else.
 pub(crate) const ROWS: &str = "AUTONOMY_BENCH_CROWD";

@@ -29,8 +29,8 @@ use tokio::{
 };
 
 use crate::{
-    bench_node::{BenchNode, befriend, place_of},
-    p50_p95,
+    bench_node::{BenchNode, befriend},
+    p50_p95, place_of,
 };
 
 /// Messages said one after the other, and as fast as they are taken.

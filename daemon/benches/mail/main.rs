@@ -1,5 +1,5 @@
 //! What mail costs a pod. Run: `cargo bench -p autonomy-daemon --bench mail`, or with `-- steps`, `-- loopback` or
-//! `-- crowd` for one part alone.
+//! `-- crowd` for one part alone. `cargo bench -p autonomy-node` measures the steps without building Tor.
 //!
 //! Prints figures. The folder is that of `TMPDIR`: point it at the disk in question, since what is sent is durable first.
 #![allow(
@@ -14,6 +14,11 @@ mod bench_node;
 mod crowd;
 mod loopback;
 mod steps;
+
+use autonomy_messaging::{messenger::Command as Mail, place::Place};
+use autonomy_node::Answer;
+
+use self::bench_node::BenchNode;
 
 fn main() {
     if let Some(file) = std::env::var_os(crowd::ROWS) {
@@ -36,4 +41,18 @@ fn main() {
 fn p50_p95<T: Ord + Copy>(values: &mut [T]) -> (T, T) {
     values.sort_unstable();
     (values[values.len() / 2], values[values.len() * 95 / 100])
+}
+
+/// When pods begin: a little in the past, so that time may pass while they are in memory and go on in a pod that runs.
+fn begins() -> u64 {
+    autonomy_daemon::driver::now() - 3_600
+}
+
+/// Where a pod answers.
+fn place_of(bench_node: &mut BenchNode) -> Place {
+    let Answer::Invite(made) = bench_node.asks(Mail::Invite { note: None, valid_for: 86_400 }) else {
+        panic!("no invite")
+    };
+    bench_node.asks(Mail::CancelInvite(made.id));
+    made.place
 }

@@ -127,13 +127,18 @@ impl Replies {
         }
         let stored = StoredReply { request, at: now, answer: answer.to_bytes() };
         let mut rows = vec![self.0.put(key, stored)];
-        let mut of_caller: Vec<_> =
-            self.0.iter().filter(|(other, _)| other.caller == key.caller && **other != key).collect();
-        of_caller.sort_by_key(|(_, stored)| stored.at);
-        let surplus = (of_caller.len() + 1).saturating_sub(MAX_PER_CALLER);
-        let surplus: Vec<ReplyKey> = of_caller.into_iter().take(surplus).map(|(key, _)| *key).collect();
-        rows.extend(surplus.iter().map(|key| self.0.remove(key)));
+        rows.extend(self.surplus(key).map(|oldest| self.0.remove(&oldest)));
         rows
+    }
+
+    /// The oldest answer of a caller who has one more than is kept, other than the one just given.
+    fn surplus(&self, given: ReplyKey) -> Option<ReplyKey> {
+        let ReplyKey { caller, .. } = given;
+        let of_caller =
+            || self.0.range(ReplyKey { caller, key: [0; 16] }..=ReplyKey { caller, key: [0xff; 16] });
+        let others = of_caller().filter(|(key, _)| **key != given);
+        let oldest = others.min_by_key(|(_, stored)| stored.at);
+        oldest.filter(|_| of_caller().count() > MAX_PER_CALLER).map(|(key, _)| *key)
     }
 
     /// Rows that let go of what is too old.

@@ -5,32 +5,32 @@ mod cards;
 
 use crate::world::World;
 
-/// One of them.
+/// What owners do with one kind of session.
 struct Activity {
-    /// What an owner does at a look.
-    look: fn(&mut World, usize),
-    /// Whether nothing of it waits any more.
+    /// Everything of it that an owner may do at one time.
+    act: fn(&mut World, usize),
+    /// Whether nothing of it is underway.
     is_settled: fn(&mut World) -> bool,
-    /// What must hold in the end: a broken promise is a breach of the world.
+    /// Compares the end state: a broken promise is a breach of the world.
     check: fn(&mut World),
 }
 
-/// All of them.
+/// All activities.
 const ACTIVITIES: [Activity; 1] =
-    [Activity { look: cards::look, is_settled: cards::is_settled, check: cards::check }];
+    [Activity { act: cards::act, is_settled: cards::is_settled, check: cards::check }];
 
 impl World {
-    /// Everything of sessions that an owner does at a look.
-    pub(super) fn mind_sessions(&mut self, pod: usize) {
-        ACTIVITIES.iter().for_each(|activity| (activity.look)(self, pod));
+    /// Everything of sessions that an owner may do at one time.
+    pub(super) fn act_on_sessions(&mut self, pod: usize) {
+        ACTIVITIES.iter().for_each(|activity| (activity.act)(self, pod));
     }
 
-    /// Whether sessions wait for nothing any more.
+    /// Whether nothing of any session is underway.
     pub(super) fn sessions_are_settled(&mut self) -> bool {
         ACTIVITIES.iter().all(|activity| (activity.is_settled)(self))
     }
 
-    /// Holds sessions to their promises.
+    /// Compares the end state of sessions with their promises.
     pub(super) fn check_sessions(&mut self) {
         ACTIVITIES.iter().for_each(|activity| (activity.check)(self));
     }

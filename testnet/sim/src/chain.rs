@@ -1,22 +1,23 @@
-//! A chain that everybody agrees on: blocks, a mempool, reorganisations. It is the truth about coins.
+//! A chain that all pods agree on: blocks, a mempool, reorganisations. It decides which coins exist.
 //!
-//! Its rules are those that concern a pod: a transaction spends coins that exist and are not spent, once, and creates no
-//! money. Signatures are not looked at; whoever holds the keys to a script is known to the world by other means. Nothing
-//! here depends on the order of transaction ids, which differ with keys.
+//! Its rules are those that concern a pod: a transaction spends coins that exist and are unspent, once, and creates no
+//! money. It does not check signatures: a wrong one would be the node's or the device's fault, and both check each other.
+//! Nothing here depends on the order of transaction ids, which differ with keys, so that a seed replays.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use autonomy_blocks::{block_on, coinbase, unsigned};
 use autonomy_wallet::bitcoin::{
-    Amount, Block, BlockHash, CompactTarget, Network, OutPoint, ScriptBuf, Sequence, Transaction, TxIn,
-    TxMerkleNode, TxOut, Txid, Witness, absolute, block, constants::genesis_block, hashes::Hash as _,
-    transaction,
+    Amount, Block, BlockHash, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid,
+    constants::genesis_block, hashes::Hash as _,
 };
 
-use crate::pod::BEGINNING;
+use crate::pod::WORLD_START;
 
-/// Coins of whoever pays from outside, made by the first block: one for each payment in.
+/// Coins of whoever pays from outside, made by the first block. Each payment from outside takes one; afterwards there
+/// are none.
 const FAUCET_COINS: u32 = 4_096;
-/// Each of so much, satoshi.
+/// What each of them is worth, satoshi.
 const FAUCET_COIN: u64 = 100_000_000;
 /// Seconds between two blocks, on average.
 pub(super) const BLOCK_SECONDS: u64 = 600;
@@ -27,13 +28,15 @@ pub(super) const MAX_REORGANISATION: usize = 24;
 #[derive(Debug)]
 pub(super) struct Chain {
     blocks: Vec<Block>,
+    /// Hashes of `blocks`, which are compared far more often than made.
     hashes: Vec<BlockHash>,
     /// In the order in which they came: parents before children.
     mempool: Vec<Transaction>,
     /// Unspent in blocks.
     coins: BTreeMap<OutPoint, TxOut>,
-    /// Where the transactions of blocks are.
+    /// The height at which each transaction of the best chain is.
     mined: BTreeMap<Txid, u32>,
+    /// The next coin of whoever pays from outside.
     next_faucet_coin: u32,
     /// Makes blocks of one height differ.
     salt: u32,
@@ -42,11 +45,11 @@ pub(super) struct Chain {
 /// What becomes of a transaction that is handed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// In the mempool, or in a block already.
+    /// It is in the mempool, or already in a block.
     Accepted,
-    /// Not now.
+    /// Not accepted now; it may be later. With the reason in bitcoind's words.
     Waits(&'static str),
-    /// Never.
+    /// Never to be accepted, with the reason.
     Invalid(&'static str),
 }
 
@@ -64,19 +67,21 @@ impl Chain {
             salt: 0,
         };
         let out = TxOut { value: Amount::from_sat(FAUCET_COIN), script_pubkey: outside() };
-        chain.append(vec![unsigned(OutPoint::null(), vec![out; FAUCET_COINS as usize])]);
+        chain.append(vec![out; FAUCET_COINS as usize], Vec::new());
         chain
     }
 
+    /// The height of the last block.
     pub(super) fn height(&self) -> u32 {
         self.blocks.len() as u32 - 1
     }
 
-    /// A block of the best chain, its hash and its time.
+    /// A block of the best chain with its hash.
     pub(super) fn block(&self, height: u32) -> Option<(&Block, BlockHash)> {
         Some((self.blocks.get(height as usize)?, *self.hashes.get(height as usize)?))
     }
 
+    /// Transactions that wait for a block, parents before children.
     pub(super) fn mempool(&self) -> &[Transaction] {
         &self.mempool
     }
@@ -86,18 +91,18 @@ impl Chain {
         self.mined.get(txid).copied()
     }
 
-    /// Whether the coin exists in a block, and no block spends it.
+    /// Whether the coin exists in a block and no block spends it.
     pub(super) fn has_coin(&self, coin: &OutPoint) -> bool {
         self.coins.contains_key(coin)
     }
 
-    /// What the coins of blocks with these scripts are worth.
+    /// What the coins of blocks at these scripts are worth, satoshi.
     pub(super) fn worth(&self, scripts: &BTreeSet<ScriptBuf>) -> u64 {
         let coins = self.coins.values().filter(|coin| scripts.contains(&coin.script_pubkey));
         coins.map(|coin| coin.value.to_sat()).sum()
     }
 
-    /// Somebody hands a transaction in.
+    /// Hands a transaction in.
     pub(super) fn submit(&mut self, transaction: &Transaction) -> Verdict {
         let txid = transaction.compute_txid();
         if self.mined.contains_key(&txid) || self.mempool.iter().any(|other| other.compute_txid() == txid) {
@@ -120,7 +125,7 @@ impl Chain {
         Verdict::Accepted
     }
 
-    /// What a coin is worth that a block or the mempool has.
+    /// What a coin of a block or of the mempool is worth, satoshi. None if there is no such coin.
     fn spendable(&self, coin: &OutPoint) -> Option<u64> {
         if let Some(out) = self.coins.get(coin) {
             return Some(out.value.to_sat());
@@ -129,7 +134,7 @@ impl Chain {
         Some(parent.output.get(coin.vout as usize)?.value.to_sat())
     }
 
-    /// Somebody outside pays. Gives none once they have no more coins.
+    /// Pays from outside to a script. None once no coin is left.
     pub(super) fn pay_from_outside(&mut self, script: ScriptBuf, sat: u64) -> Option<Transaction> {
         let coinbase = self.blocks.get(1)?.txdata.first()?.compute_txid();
         let coin = OutPoint { txid: coinbase, vout: self.next_faucet_coin };
@@ -145,7 +150,7 @@ impl Chain {
     pub(super) fn mine(&mut self, left: usize) {
         let taken = self.mempool.len().saturating_sub(left);
         let transactions = self.mempool.drain(..taken).collect();
-        self.append(transactions);
+        self.append(Vec::new(), transactions);
     }
 
     /// Throws the last blocks away and mines one more in their place. Their transactions are back in the mempool, but
@@ -164,11 +169,11 @@ impl Chain {
             // What spent a coin that is no more is gone, as it would be from any mempool.
             let _ = self.submit(&transaction);
         }
-        (0..depth).for_each(|_| self.append(Vec::new()));
+        (0..depth).for_each(|_| self.append(Vec::new(), Vec::new()));
         self.mine(0);
     }
 
-    /// The mempool lets go of a transaction and of those that build on it. Gives whether it had it.
+    /// The mempool drops a transaction and those that spend its coins. Gives whether there is one at that position.
     pub(super) fn evict(&mut self, position: usize) -> bool {
         let Some(transaction) = self.mempool.get(position) else { return false };
         let mut gone = BTreeSet::from([transaction.compute_txid()]);
@@ -184,46 +189,32 @@ impl Chain {
         true
     }
 
+    /// Whether a coin belongs to whoever pays from outside.
     fn is_faucet(&self, coin: &OutPoint) -> bool {
         self.coins.get(coin).is_some_and(|coin| coin.script_pubkey == outside())
     }
 
-    /// The same coin goes back to whoever had it.
+    /// The same coin spent by another transaction: a double spend of whoever pays from outside.
     fn otherwise(&self, transaction: &Transaction) -> Transaction {
         let coin = transaction.input.first().map_or_else(OutPoint::null, |input| input.previous_output);
         let out = TxOut { value: Amount::from_sat(FAUCET_COIN - 2_000), script_pubkey: outside() };
         unsigned(coin, vec![out])
     }
 
-    fn append(&mut self, mut transactions: Vec<Transaction>) {
+    /// Adds a block with these transactions, whose first one pays `reward`.
+    fn append(&mut self, reward: Vec<TxOut>, mut transactions: Vec<Transaction>) {
         self.salt += 1;
         let height = self.blocks.len() as u32;
-        let is_first = height == 1;
-        if !is_first {
-            transactions.insert(0, unsigned(OutPoint::null(), Vec::new()));
-        }
-        if let Some(input) = transactions.first_mut().and_then(|coinbase| coinbase.input.first_mut()) {
-            let mut bytes = [0; 8];
-            bytes[..4].copy_from_slice(&height.to_be_bytes());
-            bytes[4..].copy_from_slice(&self.salt.to_be_bytes());
-            input.script_sig = ScriptBuf::builder().push_slice(bytes).into_script();
-        }
-        let header = block::Header {
-            version: block::Version::TWO,
-            prev_blockhash: self.hashes.last().copied().unwrap_or_else(BlockHash::all_zeros),
-            merkle_root: TxMerkleNode::all_zeros(),
-            time: (BEGINNING + u64::from(height) * BLOCK_SECONDS) as u32,
-            bits: CompactTarget::from_consensus(0x207f_ffff),
-            nonce: self.salt,
-        };
-        let mut block = Block { header, txdata: transactions };
-        block.header.merkle_root = block.compute_merkle_root().unwrap_or_else(TxMerkleNode::all_zeros);
+        transactions.insert(0, coinbase(height, self.salt, reward));
+        let tip = self.hashes.last().copied().unwrap_or_else(BlockHash::all_zeros);
+        let time = (WORLD_START + u64::from(height) * BLOCK_SECONDS) as u32;
+        let block = block_on(tip, time, self.salt, transactions);
         self.count(height, &block);
         self.hashes.push(block.block_hash());
         self.blocks.push(block);
     }
 
-    /// Counts the coins of a block.
+    /// Adds the coins of a block, and removes those that it spends.
     fn count(&mut self, height: u32, block: &Block) {
         for transaction in &block.txdata {
             let txid = transaction.compute_txid();
@@ -237,7 +228,7 @@ impl Chain {
         }
     }
 
-    /// Counts all coins anew.
+    /// Counts all coins from the first block on, after blocks were dropped.
     fn recount(&mut self) {
         self.coins.clear();
         self.mined.clear();
@@ -253,21 +244,6 @@ pub(super) fn outside() -> ScriptBuf {
     ScriptBuf::from_bytes(vec![0x51])
 }
 
-fn unsigned(from: OutPoint, output: Vec<TxOut>) -> Transaction {
-    let input = TxIn {
-        previous_output: from,
-        script_sig: ScriptBuf::new(),
-        sequence: Sequence::MAX,
-        witness: Witness::new(),
-    };
-    Transaction {
-        version: transaction::Version::TWO,
-        lock_time: absolute::LockTime::ZERO,
-        input: vec![input],
-        output,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_coin_is_spent_once_and_by_no_more_than_it_has() {
+    fn coin_is_spent_once_and_for_no_more_than_it_has() {
         let mut chain = Chain::new();
         let paid = chain.pay_from_outside(somebody(), 5_000).unwrap();
         let coin = OutPoint { txid: paid.compute_txid(), vout: 0 };
@@ -297,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reorganisation_returns_or_conflicts_transactions() {
+    fn reorganisation_returns_transactions_or_respends_coins() {
         for (keeps, left) in [(true, 5_000), (false, 0)] {
             let mut chain = Chain::new();
             chain.pay_from_outside(somebody(), 5_000).unwrap();
@@ -310,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn an_eviction_takes_those_that_build_on_it_along() {
+    fn eviction_removes_dependent_transactions() {
         let mut chain = Chain::new();
         let paid = chain.pay_from_outside(somebody(), 5_000).unwrap();
         let coin = OutPoint { txid: paid.compute_txid(), vout: 0 };

@@ -1,5 +1,6 @@
-//! What a person asks of a pod, and what comes of it: the simulator's own words. Only `pod` knows those of the node,
-//! but for sessions.
+//! Requests of a device and the pod's answers, in the simulator's own types. Only `pod` knows those of the node, so
+//! what changes in the node's API changes one translation here. Sessions are the exception: [`Command::Session`] and
+//! [`Answer::Session`] carry the node's types.
 
 use autonomy_messaging::invite::Invite;
 use autonomy_messaging::messenger::{ContactId, ContactState, FileState, InviteId, InviteState, Reach};
@@ -9,62 +10,62 @@ use autonomy_node::{SessionAnswer, SessionCommand};
 use autonomy_wallet::account::AccountId;
 use autonomy_wallet::bitcoin::Txid;
 
-/// What is asked.
+/// A request of a device. The methods of [`World`](crate::World) give them.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Use a relay.
     AddRelay {
         /// Where it is.
         place: Place,
-        /// What the owner calls it.
+        /// The owner's name for it.
         name: Name,
-        /// The operator's invitation.
+        /// The operator's token, where the relay asks for one.
         token: Option<Capability>,
     },
-    /// Be reached so from now on.
+    /// Set how others reach the pod.
     SetReach(Reach),
-    /// Be called so on cards.
+    /// Set the name on cards.
     SetName(Name),
-    /// Make an invite that can be redeemed for so many seconds.
+    /// Make an invite.
     Invite {
-        /// Seconds.
+        /// Seconds for which it can be redeemed.
         valid_for: u64,
     },
-    /// One invite.
+    /// Get an invite.
     InviteById(InviteId),
     /// Redeem an invite.
     Accept(Box<Invite>),
-    /// Whoever asks is who they say.
+    /// Confirm who redeemed an invite.
     Confirm(ContactId),
-    /// Forget somebody.
+    /// Remove a contact, with everything that waits for them.
     Remove(ContactId),
-    /// Everybody.
+    /// List contacts, and whoever asks to be one.
     Contacts,
-    /// One of them.
+    /// Get a contact.
     Contact(ContactId),
-    /// Say something.
+    /// Send a text.
     Send {
         /// To whom.
         contact: ContactId,
         /// The words.
         text: String,
     },
-    /// All up to an entry was read.
+    /// Mark a conversation as read.
     MarkRead {
         /// Of which conversation.
         contact: ContactId,
-        /// The last entry.
+        /// Number of the last entry that was read.
         up_to: u64,
     },
-    /// Hear nothing of somebody, or hear them again.
+    /// Block a contact, or end that.
     SetBlocked(ContactId, bool),
-    /// How its owner is called.
+    /// Get the name on cards.
     Profile,
-    /// Let a device in.
-    AddDevice(Newcomer),
-    /// Shut a device out.
+    /// Add a device.
+    AddDevice(NewDevice),
+    /// Revoke a device, by its public key.
     RevokeDevice([u8; 32]),
-    /// Draw new keys of the pod.
+    /// Draw new keys of the pod. They are in use once they are certified.
     DrawKeys,
     /// Begin to send a file.
     OfferFile {
@@ -73,7 +74,7 @@ pub enum Command {
         /// What it is.
         content: FileContent,
     },
-    /// All bytes of a file.
+    /// Give the pod all bytes of a file.
     LoadFile {
         /// To whom it goes.
         contact: ContactId,
@@ -82,9 +83,9 @@ pub enum Command {
         /// From the first.
         bytes: Vec<u8>,
     },
-    /// Where a file stands.
+    /// Get the state of a file.
     File(ContactId, TransferId),
-    /// Read a file out, from its first chunk.
+    /// Read a file from its first chunk.
     ReadFile {
         /// From whom it came.
         contact: ContactId,
@@ -93,20 +94,20 @@ pub enum Command {
         /// How many chunks.
         count: u32,
     },
-    /// How the pod is.
+    /// Get the state epoch.
     Status,
-    /// It may sign again, though devices have seen this later state epoch of it.
+    /// Allow a pod that was restored from a backup to sign again.
     Reconcile {
-        /// The highest epoch that a device has seen.
+        /// The highest state epoch that a device has seen.
         seen: u64,
     },
-    /// Offer G for an account.
+    /// Get the pod's half of a new account.
     BeginAccount,
-    /// The device's half of it.
+    /// Give the pod the device's half.
     CompleteAccount(Completion),
-    /// A fresh address.
+    /// Get a new receiving address.
     NewAddress(AccountId),
-    /// What is in an account.
+    /// Get the balance of an account.
     Account(AccountId),
     /// Draft a payment.
     NewPayment {
@@ -117,7 +118,7 @@ pub enum Command {
         /// How much.
         sat: u64,
     },
-    /// The device has signed a draft.
+    /// Complete a payment that the device has signed.
     Approve {
         /// Which.
         payment: [u8; 16],
@@ -126,16 +127,16 @@ pub enum Command {
         /// The highest state epoch that the device has seen.
         epoch: u64,
     },
-    /// All payments of an account.
+    /// List the payments of an account.
     Payments(AccountId),
-    /// What a session is asked, in the node's own words.
+    /// Ask a session, in the node's own types.
     Session(SessionCommand),
 }
 
-/// What comes of it.
+/// The answer to a command that was carried out.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// It is done.
+    /// Nothing more to say.
     Done,
     /// An invite.
     Invite(InviteSeen),
@@ -143,7 +144,7 @@ pub enum Answer {
     Contact(ContactSeen),
     /// Everybody.
     Contacts(Vec<ContactSeen>),
-    /// A message was taken, under this number in its conversation.
+    /// The message has this number in its conversation.
     Queued(u64),
     /// How the owner is called.
     Profile {
@@ -166,29 +167,29 @@ pub enum Answer {
     },
     /// The pod's half of an account.
     Offer(Offer),
-    /// An address, and its number.
+    /// A receiving address.
     Address {
-        /// On the branch for receiving.
+        /// Its number on the external branch.
         index: u32,
         /// Its text.
         address: String,
     },
     /// What is in an account.
     Account {
-        /// In blocks, satoshi.
+        /// Satoshi in blocks.
         confirmed_sat: u64,
     },
     /// A payment.
     Payment(PaymentSeen),
     /// All of an account.
     Payments(Vec<PaymentSeen>),
-    /// What a session answers.
+    /// The answer of a session, in the node's own types.
     Session(SessionAnswer),
 }
 
-/// A device that is to be let in.
+/// What a pod needs to let a device in.
 #[derive(Debug, Clone)]
-pub struct Newcomer {
+pub struct NewDevice {
     /// The root's certificate for it.
     pub certificate: Certificate,
     /// Its x25519 descriptor key.
@@ -197,35 +198,35 @@ pub struct Newcomer {
     pub name: Name,
 }
 
-/// The pod's half of an account.
+/// The pod's half of a new account.
 #[derive(Debug, Clone)]
 pub struct Offer {
-    /// Names it.
+    /// The pod's name for it, which the answer repeats.
     pub ceremony: [u8; 16],
-    /// Number of the account.
+    /// Number of the account at the pod.
     pub account_index: u32,
-    /// G.
+    /// The key G.
     pub pod_member_key: String,
-    /// Height and time of the block before which no coin can be.
+    /// Height and time of the block before which the account has no coin.
     pub birthday: (u32, u64),
 }
 
-/// The device's half of an account.
+/// The device's half of a new account.
 #[derive(Debug, Clone)]
 pub struct Completion {
-    /// Names the offer.
+    /// The name of the pod's offer.
     pub ceremony: [u8; 16],
-    /// P.
+    /// The key P.
     pub device_member_key: String,
-    /// R.
+    /// The key R.
     pub recovery_member_key: String,
-    /// What the device made of them.
+    /// The descriptor that the device made of the three keys: the pod has to make the same.
     pub descriptor: String,
-    /// And its first address.
+    /// Its first address: the pod has to derive the same.
     pub first_address: String,
 }
 
-/// A payment, as its owner sees it.
+/// A payment as the pod reports it.
 #[derive(Debug, Clone)]
 pub struct PaymentSeen {
     /// Names it.
@@ -233,52 +234,52 @@ pub struct PaymentSeen {
     /// Its transaction.
     pub txid: Txid,
     /// Where it stands.
-    pub state: PaymentStands,
-    /// What is to be signed, while it is a draft.
+    pub state: PaymentProgress,
+    /// The draft in base64, while it waits for the device's signature.
     pub psbt: Option<String>,
 }
 
-/// Where a payment stands.
+/// How far a payment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PaymentStands {
-    /// A draft, or one that was cancelled.
+pub enum PaymentProgress {
+    /// A draft, or cancelled: no signature of the pod exists.
     GivenUp,
-    /// Signed, and in no block.
+    /// Signed by both, and in no block.
     Open,
     /// In a block.
     Confirmed,
-    /// It never will be.
+    /// Never to be in a block: another transaction spent its coins, or the network refused it.
     Failed,
 }
 
-/// An invite, as its owner sees it.
+/// An invite as the pod reports it.
 #[derive(Debug, Clone)]
 pub struct InviteSeen {
     /// Names it.
     pub id: InviteId,
     /// Where it stands.
     pub state: InviteState,
-    /// What is handed over.
+    /// What the owner hands over.
     pub invite: Invite,
 }
 
-/// Somebody, as an owner sees them.
+/// A contact as the pod reports it.
 #[derive(Debug, Clone)]
 pub struct ContactSeen {
     /// Who.
     pub id: ContactId,
     /// Where it stands.
     pub state: ContactState,
-    /// What they call themselves.
+    /// The name on their card.
     pub card_name: Option<String>,
 }
 
-/// Why nothing was done.
+/// Why the pod refused a command, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
 
-/// What an owner is told without having asked.
+/// An event that devices are told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Notice {
     Asked(ContactId),
@@ -288,12 +289,12 @@ pub(super) enum Notice {
     Rekeyed(ContactId),
     RelayReplaced,
     RelayTrouble,
-    /// Of no interest to anybody in this world.
+    /// One that nobody here waits for.
     Other,
 }
 
 impl Command {
-    /// Whether it changes anything: then a device gives it under an idempotency key.
+    /// Whether the command changes anything: a device gives such a command under an idempotency key.
     pub(super) fn changes(&self) -> bool {
         !matches!(
             self,

@@ -1,4 +1,9 @@
-//! What a world is made of, and what may go wrong in it.
+//! What a world consists of, and which faults it has.
+//!
+//! The length of a run grows with messages and, much less, with pods and days. Faults of pods come by time
+//! ([`Fault`]), so a world of more days has more of them for the same messages; crashes within a step come by steps,
+//! so a world of more messages has more of those. A search runs many small worlds, because most faults show with few
+//! pods; a long run looks for what needs many repetitions on one disk.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,70 +11,71 @@ use std::str::FromStr;
 
 use super::heap::Millis;
 
-/// Milliseconds of a second, an hour and a day.
+/// Milliseconds of a second, in [`Millis`] as all times here.
 pub const SECOND: Millis = 1_000;
-/// An hour.
+/// Milliseconds of an hour.
 pub const HOUR: Millis = 3_600 * SECOND;
-/// A day.
+/// Milliseconds of a day.
 pub const DAY: Millis = 24 * HOUR;
 
-/// What goes wrong in a world.
+/// A kind of fault. Each can be left out, which narrows a violation down to its cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// Dials fail, requests and answers are lost, come twice, late and out of order.
+    /// Dials fail; requests and answers are lost, duplicated, late and out of order; subscriptions break.
     Links,
-    /// Pods fall at any point of a step, and come up from their rows.
+    /// A pod crashes at any point of a step and starts again from its rows.
     Crashes,
-    /// Some reach only some others for hours; some are slow.
+    /// For hours, some pods and relays reach only some others, or a pod is slow.
     Partitions,
-    /// Relays die, restart, lose everything, lie, or are full.
+    /// A relay stops answering, restarts, loses everything, withholds frames, or is full.
     Relays,
-    /// Disks are lost and replaced by old backups without ratchets.
+    /// A disk is lost, and the pod is restored from a backup of hours or days ago, without its ratchets.
     Backups,
-    /// Clocks jump by a day.
+    /// The clock of a pod is off by up to a day.
     Clocks,
-    /// Owners block contacts for a while.
+    /// An owner blocks a contact for some hours.
     Blocks,
-    /// Invites are redeemed by two, accepted twice, or run out.
+    /// An invite is redeemed by two, accepted twice, or expires.
     Invites,
-    /// Owners lose devices, draw new keys, change names, send files, part and meet again.
+    /// Owners lose devices, draw new pod keys, change names, send files, remove contacts and invite them again.
     Owners,
-    /// Blocks are thrown away for others, the mempool lets go of transactions.
+    /// Blocks are reorganised, and the mempool evicts transactions.
     Chain,
 }
 
-/// Faults of a world.
+/// The kinds of faults that a world has. Its text is `all`, `none`, or a list of names with commas between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults(BTreeSet<Fault>);
 
-/// No fault has this name.
+/// A name in a list of faults that names none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no fault `{0}`: it is all, none, or a list of {all}", all = Fault::NAMES.map(|(name, _)| name).join(","))]
 pub struct UnknownFault(String);
 
-/// A world to be.
+/// The parameters of a world. Equal parameters make equal worlds.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Decides everything.
+    /// Source of all decisions.
     pub seed: u64,
     /// Pods, each with an owner.
     pub pods: usize,
-    /// Relays they share.
+    /// Relays in the world; every third admits only whoever has its operator's token.
     pub relays: usize,
-    /// Relays of each pod, spare ones included.
+    /// Relays that a pod is told to use. The node has fewer of them in use at a time and keeps the others in reserve.
     pub relays_per_pod: usize,
-    /// Contacts that each owner invites.
+    /// Contacts that each owner invites. A pod has twice as many contacts, since others invite it.
     pub invites: usize,
-    /// Messages that owners want to send in all.
+    /// Messages that owners try to send, over all pods and days. Pods that are off make it somewhat fewer.
     pub messages: u64,
-    /// Payments that owners want to make in all. Without any there is no chain.
+    /// Payments that owners try to make, over all accounts and days. With 0 the world has no chain.
     pub payments: u64,
-    /// How long faults last, in days; a quiet time follows.
+    /// Days with faults. Afterwards the world runs without faults until nothing waits.
     pub days: u64,
-    /// What goes wrong.
+    /// Kinds of faults that happen.
     pub faults: Faults,
-    /// Whether pods come and go and owners act by themselves; otherwise a scenario says what happens.
-    pub by_itself: bool,
+    /// Whether pods keep hours and owners act on their own. If not, a test says what happens, and a restored node is
+    /// compared with the running one after every step.
+    pub autonomous: bool,
 }
 
 impl Default for Config {
@@ -84,22 +90,23 @@ impl Default for Config {
             payments: 200,
             days: 4,
             faults: Faults::all(),
-            by_itself: true,
+            autonomous: true,
         }
     }
 }
 
 impl Config {
-    /// A small calm world in which only the scenario acts.
+    /// A world without faults in which only the test acts.
     #[must_use]
     pub fn scripted(seed: u64, pods: usize, relays: usize) -> Self {
         let per_pod = relays;
-        let base = Self { seed, pods, relays, relays_per_pod: per_pod, by_itself: false, ..Self::default() };
+        let base = Self { seed, pods, relays, relays_per_pod: per_pod, autonomous: false, ..Self::default() };
         Self { faults: Faults::none(), messages: 0, payments: 0, ..base }
     }
 }
 
 impl Fault {
+    /// The names that [`Faults`] are written with.
     const NAMES: [(&'static str, Self); 10] = [
         ("links", Self::Links),
         ("crashes", Self::Crashes),
@@ -115,25 +122,25 @@ impl Fault {
 }
 
 impl Faults {
-    /// Everything goes wrong.
+    /// Every kind of fault.
     #[must_use]
     pub fn all() -> Self {
         Self(Fault::NAMES.map(|(_, fault)| fault).into())
     }
 
-    /// Nothing does.
+    /// No fault.
     #[must_use]
     pub fn none() -> Self {
         Self(BTreeSet::new())
     }
 
-    /// Only these.
+    /// These kinds and no others.
     #[must_use]
     pub fn only(faults: &[Fault]) -> Self {
         Self(faults.iter().copied().collect())
     }
 
-    /// Whether this may happen.
+    /// Whether the world has this kind of fault.
     #[must_use]
     pub fn has(&self, fault: Fault) -> bool {
         self.0.contains(&fault)

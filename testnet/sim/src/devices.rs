@@ -1,5 +1,9 @@
-//! What owners do with their devices and with who they are: let devices in and shut them out, draw new keys for the pod,
-//! change names, part from somebody and meet them again.
+//! What owners do with their devices and their identity: they add and revoke devices, draw new pod keys, change
+//! names, remove a contact and invite them again.
+//!
+//! What must hold: a device can connect exactly while it is added; it is refused what its access level forbids, over
+//! open connections too; a pod with new keys is found by its contacts; contacts know each other by their present
+//! names. Access is compared after each change, the others in the end.
 
 use autonomy_messaging::Name;
 use autonomy_messaging::messenger::{ContactId, ContactState};
@@ -9,15 +13,15 @@ use crate::command::{Answer, Command};
 use crate::config::{DAY, Fault, HOUR};
 use crate::heap::Millis;
 use crate::net::Host;
-use crate::owner::Stage;
+use crate::pairs::Stage;
 use crate::person::{DEVICES, FULL, LIMITED, MINIMAL};
 use crate::pod::Input;
 use crate::world::World;
 
-/// What the cards of a pod say whose owner chose no name.
+/// The name on the cards of a pod whose owner chose none.
 const NAMELESS: &str = "somebody";
 
-/// Of so many looks, one ends in this being done.
+/// An owner who uses a device does each of these in one of so many times.
 const REVOKES: u32 = 100;
 const PROBES: u32 = 24;
 const RENEWS: u32 = 400;
@@ -25,18 +29,19 @@ const RENAMES: u32 = 100;
 const PARTS: u32 = 250;
 
 impl World {
-    fn restless(&self) -> bool {
-        self.troubled && self.config.by_itself && self.config.faults.has(Fault::Owners)
+    /// Whether owners do any of this.
+    fn owners_act(&self) -> bool {
+        self.faults_on && self.config.autonomous && self.config.faults.has(Fault::Owners)
     }
 
-    /// Everything of this module that an owner does at a look.
+    /// Everything of this module that an owner may do at one time.
     #[expect(clippy::expect_used, reason = "short and visible")]
-    pub(super) fn mind_devices(&mut self, pod: usize) {
+    pub(super) fn act_on_devices(&mut self, pod: usize) {
         self.let_devices_in(pod);
-        if self.bodies[pod].stale_keys || self.restless() && self.rng.gen_ratio(1, RENEWS) {
+        if self.shells[pod].stale_keys || self.owners_act() && self.rng.gen_ratio(1, RENEWS) {
             self.renew_keys(pod);
         }
-        if !self.restless() {
+        if !self.owners_act() {
             return;
         }
         if self.rng.gen_ratio(1, REVOKES) {
@@ -51,29 +56,29 @@ impl World {
             self.ask(pod, Command::SetName(name));
         }
         if self.rng.gen_ratio(1, PARTS) {
-            self.part_from_somebody(pod);
+            self.begin_parting(pod);
         }
     }
 
-    /// Whether the gate lets this device in.
+    /// Whether the pod's access control lets this device in.
     pub(super) fn is_admitted(&self, pod: usize, device: usize) -> bool {
-        let body = &self.bodies[pod];
-        body.admitted.contains(&body.pod.person().device_key(device))
+        let shell = &self.shells[pod];
+        shell.admitted.contains(&shell.pod.person().device_key(device))
     }
 
-    /// Those that are the owner's and are not let in, unless they are lost; those that are lost, out.
+    /// Adds the owner's devices that may not connect, unless they are lost, and revokes lost ones that may.
     fn let_devices_in(&mut self, pod: usize) {
         let now = self.heap.now();
-        self.bodies[pod].lost_devices.retain(|_, until| *until > now);
+        self.shells[pod].lost_devices.retain(|_, until| *until > now);
         for device in [LIMITED, MINIMAL] {
-            if !self.bodies[pod].pod.is_running() {
+            if !self.shells[pod].pod.is_running() {
                 return;
             }
-            let lost = self.bodies[pod].lost_devices.contains_key(&device);
+            let lost = self.shells[pod].lost_devices.contains_key(&device);
             match (self.is_admitted(pod, device), lost) {
                 (false, false) => {
-                    let newcomer = self.bodies[pod].pod.person().newcomer(device);
-                    let answer = self.ask(pod, Command::AddDevice(newcomer));
+                    let new_device = self.shells[pod].pod.person().new_device(device);
+                    let answer = self.ask(pod, Command::AddDevice(new_device));
                     if matches!(answer, Some(Ok(_))) && !self.is_admitted(pod, device) {
                         self.breach(Some(pod), "it let a device in, and the gate does not".into());
                     }
@@ -84,15 +89,17 @@ impl World {
         }
     }
 
+    /// A device is lost for some hours. The first one never is: with it the owner does everything else.
     fn lose_a_device(&mut self, pod: usize) {
         let device = self.rng.gen_range(LIMITED..=MINIMAL);
         let until: Millis = self.heap.now() + self.rng.gen_range(HOUR..DAY);
-        self.bodies[pod].lost_devices.insert(device, until);
+        self.shells[pod].lost_devices.insert(device, until);
         self.revoke(pod, device);
     }
 
+    /// Revokes a device. From the answer on it must not be let in.
     fn revoke(&mut self, pod: usize, device: usize) {
-        let key = self.bodies[pod].pod.person().device_key(device);
+        let key = self.shells[pod].pod.person().device_key(device);
         let answer = self.ask(pod, Command::RevokeDevice(key));
         if matches!(answer, Some(Ok(_))) {
             self.figures.revoked += 1;
@@ -102,7 +109,8 @@ impl World {
         }
     }
 
-    /// A device asks for what it may not have: also over a connection that was open before it was shut out.
+    /// A device asks for more than its access level allows, or over a connection that was open when it was revoked.
+    /// The pod has to refuse: the connection itself proves nothing.
     fn probe(&mut self, pod: usize) {
         let device = self.rng.gen_range(LIMITED..=MINIMAL);
         let command = match (self.is_admitted(pod, device), device) {
@@ -111,19 +119,21 @@ impl World {
             (true, _) => Command::Contacts,
         };
         self.figures.probes += 1;
-        let key = self.bodies[pod].pod.person().device_key(device);
+        let key = self.shells[pod].pod.person().device_key(device);
         if let Some(Ok(answer)) = self.give(pod, Input::Ask { device: key, key: None, command }) {
             self.breach(Some(pod), format!("device {device} may not ask this, and is told {answer:?}"));
         }
     }
 
-    /// The owner has new keys drawn and certifies them; the pod starts again with them, at another place.
+    /// The pod draws new keys, its owner certifies them, and it starts again with them, at another place. A crash in
+    /// between leaves keys that the owner has not certified, or a certificate that the pod has not adopted: the next
+    /// time begins anew.
     fn renew_keys(&mut self, pod: usize) {
-        self.bodies[pod].stale_keys = true;
+        self.shells[pod].stale_keys = true;
         if !matches!(self.ask(pod, Command::DrawKeys), Some(Ok(_))) {
             return;
         }
-        let Some(bundle) = self.bodies[pod].pod.bundle() else { return };
+        let Some(bundle) = self.shells[pod].pod.bundle() else { return };
         match self.give(pod, Input::Adopt(bundle)) {
             Some(Ok(_)) => {}
             Some(Err(why)) => return self.breach(Some(pod), format!("its owner's bundle is refused: {why}")),
@@ -131,16 +141,16 @@ impl World {
         }
         self.figures.renewed += 1;
         let now = self.heap.now();
-        let body = &mut self.bodies[pod];
-        body.stale_keys = false;
-        body.tell(now, "has new keys, life", body.life);
-        self.fall(pod);
-        self.rise(pod);
+        let shell = &mut self.shells[pod];
+        shell.stale_keys = false;
+        shell.log_event(now, "has new keys, launch", shell.launch);
+        self.stop(pod);
+        self.start(pod);
     }
 
-    /// A pod may have another place after a start than before.
+    /// Notes where a pod is reached: at another place after a start with new keys.
     pub(super) fn settle(&mut self, pod: usize) {
-        let place = self.bodies[pod].pod.place();
+        let place = self.shells[pod].pod.place();
         let here = Host::Pod(pod);
         if self.hosts.get(&place) != Some(&here) {
             self.hosts.retain(|_, host| *host != here);
@@ -148,70 +158,74 @@ impl World {
         }
     }
 
-    /// Two agree to forget each other, and will meet again.
-    fn part_from_somebody(&mut self, pod: usize) {
-        let free = |pod: &usize| self.bodies[*pod].backup.is_none() && self.bodies[*pod].blocked.is_empty();
-        let bonds = self.bonds_of[pod].iter().copied();
-        let bonds = bonds.filter(|bond| {
-            let bond = &self.bonds[*bond];
-            bond.is_bound() && free(&bond.inviter) && free(&bond.invitee)
+    /// Two contacts agree to remove each other; afterwards they become contacts again. Not while one of them may be
+    /// restored from a backup or blocks anybody.
+    fn begin_parting(&mut self, pod: usize) {
+        let free = |pod: &usize| self.shells[*pod].backup.is_none() && self.shells[*pod].blocked.is_empty();
+        let pairs = self.pairs_of[pod].iter().copied();
+        let pairs = pairs.filter(|pair| {
+            let pair = &self.pairs[*pair];
+            pair.is_connected() && free(&pair.inviter) && free(&pair.invitee)
         });
-        let bonds: Vec<usize> = bonds.collect();
-        if bonds.is_empty() {
+        let pairs: Vec<usize> = pairs.collect();
+        if pairs.is_empty() {
             return;
         }
-        let bond = bonds[self.rng.gen_range(0..bonds.len())];
+        let pair = pairs[self.rng.gen_range(0..pairs.len())];
         self.figures.partings += 1;
-        self.bonds[bond].stage = Stage::Parting { inviter: false, invitee: false };
+        self.pairs[pair].stage = Stage::Parting { inviter: false, invitee: false };
     }
 
-    /// One of two who part forgets the other. What they had said and the other does not have yet is withdrawn.
-    pub(super) fn part(&mut self, bond: usize, pod: usize, state: Option<ContactState>) {
-        let other = self.bonds[bond].other(pod);
-        let contact: ContactId = self.bodies[other].pod.contact_id();
+    /// One of two who part removes the other. What they had sent and the other does not have yet is withdrawn:
+    /// nothing more is promised about it. Once both have done so they are strangers, and the pair begins anew.
+    pub(super) fn part(&mut self, pair: usize, pod: usize, state: Option<ContactState>) {
+        let other = self.pairs[pair].other(pod);
+        let contact: ContactId = self.shells[other].pod.contact_id();
         let gone =
             state.is_none() || matches!(self.ask(pod, Command::Remove(contact)), Some(Ok(Answer::Done)));
         if !gone {
             return;
         }
-        self.truth.withdraw((pod, other));
+        self.oracle.withdraw((pod, other));
         self.forget_files_between(pod, other);
-        self.bodies[pod].unread.remove(&contact);
-        let bond = &mut self.bonds[bond];
-        let Stage::Parting { inviter, invitee } = &mut bond.stage else { return };
-        *inviter |= pod == bond.inviter;
-        *invitee |= pod == bond.invitee;
+        self.shells[pod].unread.remove(&contact);
+        let pair = &mut self.pairs[pair];
+        let Stage::Parting { inviter, invitee } = &mut pair.stage else { return };
+        *inviter |= pod == pair.inviter;
+        *invitee |= pod == pair.invitee;
         if *inviter && *invitee {
-            bond.stage = Stage::Planned;
+            pair.stage = Stage::Planned;
         }
     }
 
-    /// In the end exactly the owner's devices may enter, and friends know each other by their present names.
+    /// In the end exactly the owner's devices may connect.
     pub(super) fn check_devices(&mut self) {
-        for pod in 0..self.bodies.len() {
+        for pod in 0..self.shells.len() {
             let shut_out = (0..DEVICES).find(|device| !self.is_admitted(pod, *device));
             if let Some(device) = shut_out {
                 self.breach(Some(pod), format!("device {device} may not enter in the end"));
             }
-            if self.bodies[pod].admitted.len() != DEVICES {
+            if self.shells[pod].admitted.len() != DEVICES {
                 self.breach(Some(pod), "somebody else's device may enter".into());
             }
         }
     }
 
+    /// In the end contacts know each other by their present names.
     pub(super) fn check_names(&mut self) {
-        for bond in 0..self.bonds.len() {
-            let (inviter, invitee) = (self.bonds[bond].inviter, self.bonds[bond].invitee);
+        for pair in 0..self.pairs.len() {
+            let (inviter, invitee) = (self.pairs[pair].inviter, self.pairs[pair].invitee);
             self.check_name(inviter, invitee);
             self.check_name(invitee, inviter);
         }
     }
 
+    /// Compares the name of a pod with the card that a contact has of it.
     fn check_name(&mut self, pod: usize, other: usize) {
-        let contact = self.bodies[other].pod.contact_id();
+        let contact = self.shells[other].pod.contact_id();
         let Some(Ok(Answer::Profile { name })) = self.ask(other, Command::Profile) else { return };
         let Some(Ok(Answer::Contact(seen))) = self.ask(pod, Command::Contact(contact)) else { return };
-        // The command that names a pod may fall with it: then its cards say what they say of everybody without a name.
+        // A crash may cut off the command that names a pod: then its cards have the name of everybody without one.
         let name = Some(name.unwrap_or_else(|| NAMELESS.into()));
         if seen.card_name != name {
             let known = seen.card_name;
@@ -219,9 +233,9 @@ impl World {
         }
     }
 
-    /// The device that writes: the one with full access or, where it is let in, the limited one.
+    /// The device that sends the next message: the first one, or sometimes the limited one, where it is let in.
     pub(super) fn writer(&mut self, pod: usize) -> usize {
-        let limited = self.config.by_itself && self.is_admitted(pod, LIMITED) && self.rng.gen_bool(0.3);
+        let limited = self.config.autonomous && self.is_admitted(pod, LIMITED) && self.rng.gen_bool(0.3);
         if limited { LIMITED } else { FULL }
     }
 }

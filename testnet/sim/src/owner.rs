@@ -1,85 +1,24 @@
-//! People: they invite, accept, confirm, write and read, and hand invites over outside of the world of pods.
+//! Owners: when their pods run, and what they write, read and block when they use a device. What they do to become
+//! contacts is in `pairs`.
+//!
+//! Messages carry their number in the text, so that the oracle can tell them apart wherever they turn up. To the node it is
+//! a text like any other.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use autonomy_messaging::invite::Invite;
-use autonomy_messaging::messenger::{ContactState, InviteId, InviteState};
 use autonomy_messaging::payload::{MAX_TEXT_LEN, Payload};
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use super::body::Hours;
-use super::command::{Answer, Command, ContactSeen, Notice};
-use super::config::{Config, DAY, Fault, HOUR, SECOND};
+use super::command::{Answer, Command, Notice};
+use super::config::{DAY, HOUR};
 use super::heap::Millis;
+use super::shell::Hours;
 use super::world::{Event, World};
 
-/// How often an owner looks at their device: between half of it and half more.
+/// How often an owner uses a device: after half to one and a half of this time.
 const LOOKS: Millis = HOUR / 2;
-/// How long invites are good for, seconds.
-const VALID_FOR: u64 = 3 * 86_400;
 
-/// Two who want to be contacts.
-pub(super) struct Bond {
-    pub(super) inviter: usize,
-    pub(super) invitee: usize,
-    pub(super) stage: Stage,
-}
-
-pub(super) enum Stage {
-    /// The inviter is to make an invite.
-    Planned,
-    /// The inviter made this one, which cannot be used yet.
-    Made(InviteId),
-    /// The invitee has it.
-    Offered(Box<Invite>),
-    /// The invitee accepted it.
-    Accepted { inviter_agrees: bool, invitee_agrees: bool },
-    /// Contacts on both sides.
-    Bound,
-    /// They forget each other, and then begin anew; whether each has.
-    Parting { inviter: bool, invitee: bool },
-}
-
-impl Bond {
-    pub(super) fn new(inviter: usize, invitee: usize) -> Self {
-        Self { inviter, invitee, stage: Stage::Planned }
-    }
-
-    pub(super) fn is_bound(&self) -> bool {
-        matches!(self.stage, Stage::Bound)
-    }
-
-    pub(super) fn other(&self, pod: usize) -> usize {
-        if pod == self.inviter { self.invitee } else { self.inviter }
-    }
-}
-
-/// Everybody invites those who come a few after them, and each pair is one pair only.
-pub(super) fn bonds(config: &Config) -> (Vec<Bond>, Vec<Vec<usize>>) {
-    let mut of = vec![Vec::new(); config.pods];
-    let mut bonds: Vec<Bond> = Vec::new();
-    if !config.by_itself {
-        return (bonds, of);
-    }
-    for inviter in 0..config.pods {
-        // Steps of 1, 2, 5, 10, 17, …: neighbours have opposite hours, others meet now and then.
-        for step in (0..config.invites).map(|n| 1 + n * n) {
-            let invitee = (inviter + step) % config.pods;
-            let known = of[inviter].iter().any(|bond: &usize| bonds[*bond].other(inviter) == invitee);
-            if invitee == inviter || known {
-                continue;
-            }
-            of[inviter].push(bonds.len());
-            of[invitee].push(bonds.len());
-            bonds.push(Bond::new(inviter, invitee));
-        }
-    }
-    (bonds, of)
-}
-
-/// When a pod is on: a quarter always, a quarter now and then, and half in shifts that never overlap.
+/// The hours of a pod: a quarter is always on, a quarter now and then, and half in two shifts that never overlap, so
+/// that their messages have to wait at relays.
 pub(super) fn hours(index: usize, rng: &mut StdRng) -> Hours {
     let shift = 4 * HOUR;
     match index % 4 {
@@ -94,20 +33,20 @@ pub(super) fn hours(index: usize, rng: &mut StdRng) -> Hours {
     }
 }
 
-/// A text that carries the number of its message.
+/// A text of this length that carries the number of its message.
 fn text_with(message: u64, len: usize) -> String {
     let mut words = format!("{message:x} ");
     words.extend(std::iter::repeat_n('.', len.min(MAX_TEXT_LEN).saturating_sub(words.len())));
     words
 }
 
-/// The number of the message that this is.
+/// The number of the message that a text carries.
 pub(super) fn number_in(payload: &Payload) -> Option<u64> {
     let Payload::Text(text) = payload else { return None };
     u64::from_str_radix(text.as_str().split(' ').next()?, 16).ok()
 }
 
-/// Mostly a line, sometimes a page, now and then all that a text takes.
+/// Length of a message: mostly a line, sometimes a page, now and then all that a text takes.
 fn some_length(rng: &mut StdRng) -> usize {
     match rng.gen_range(0..100) {
         0..70 => rng.gen_range(1..200),
@@ -118,155 +57,42 @@ fn some_length(rng: &mut StdRng) -> usize {
 }
 
 impl World {
-    /// An owner looks at their device.
+    /// An owner uses a device, and will again.
     pub(super) fn owner(&mut self, pod: usize) {
         let next = self.rng.gen_range(LOOKS / 2..LOOKS + LOOKS / 2);
         self.heap.after(next, Event::Owner { pod });
-        if !self.bodies[pod].pod.is_running() {
+        if !self.shells[pod].pod.is_running() {
             return;
         }
         self.unblock_those_due(pod);
-        self.mind_devices(pod);
-        self.mind_money(pod);
-        self.mind_files(pod);
-        self.mind_sessions(pod);
-        if self.bonds_of[pod].iter().any(|bond| !self.bonds[*bond].is_bound()) {
-            self.look(pod);
+        self.act_on_devices(pod);
+        self.act_on_money(pod);
+        self.act_on_files(pod);
+        self.act_on_sessions(pod);
+        if self.pairs_of[pod].iter().any(|pair| !self.pairs[*pair].is_connected()) {
+            self.work_on_pairs(pod);
         }
-        if self.troubled && self.config.by_itself {
+        if self.faults_on && self.config.autonomous {
             self.write_some(pod);
         }
         self.read(pod);
     }
 
-    /// Does what is to be done to become contacts.
-    fn look(&mut self, pod: usize) {
-        let Some(Ok(Answer::Contacts(contacts))) = self.ask(pod, Command::Contacts) else { return };
-        let known: BTreeMap<usize, ContactSeen> = contacts
-            .into_iter()
-            .filter_map(|view| Some((self.people.get(&view.id).copied()?, view)))
-            .collect();
-        for (other, view) in &known {
-            if view.state == ContactState::Asking {
-                let expected = self.bonds_of[pod].iter().map(|bond| &self.bonds[*bond]);
-                let expected = expected.clone().any(|bond| bond.inviter == pod && bond.invitee == *other);
-                let command = if expected { Command::Confirm(view.id) } else { Command::Remove(view.id) };
-                self.ask(pod, command);
-            }
-        }
-        for bond in self.bonds_of[pod].clone() {
-            if self.bodies[pod].pod.is_running() && !self.bonds[bond].is_bound() {
-                let other = self.bonds[bond].other(pod);
-                self.further(bond, pod, known.get(&other).map(|view| view.state));
-            }
-        }
-    }
-
-    /// One step on the way to be contacts, on the side of `pod`, where the other is in this state.
-    fn further(&mut self, bond: usize, pod: usize, state: Option<ContactState>) {
-        let Bond { inviter, invitee, .. } = self.bonds[bond];
-        let is_inviter = pod == inviter;
-        let invitee_id = self.bodies[invitee].pod.contact_id();
-        match (&mut self.bonds[bond].stage, state) {
-            (Stage::Parting { .. }, state) => self.part(bond, pod, state),
-            (Stage::Planned, None) if is_inviter => self.make_invite(bond),
-            (Stage::Made(invite), None) if is_inviter => {
-                let invite = *invite;
-                self.offer(bond, invite);
-            }
-            (Stage::Planned, Some(ContactState::Active)) if is_inviter => {
-                // The other lost us before they knew that we agreed: once more.
-                self.ask(pod, Command::Remove(invitee_id));
-            }
-            (Stage::Offered(invite), None) if !is_inviter => {
-                let invite = invite.clone();
-                self.take_up(bond, invite);
-            }
-            (Stage::Offered(_), Some(ContactState::Joining | ContactState::Active)) if !is_inviter => {
-                // The answer was lost, or the invite had come another way.
-                self.bonds[bond].stage = Stage::Accepted { inviter_agrees: false, invitee_agrees: false };
-            }
-            (Stage::Accepted { .. }, None) if !is_inviter => {
-                self.figures.failed_joins += 1;
-                self.bonds[bond].stage = Stage::Planned;
-            }
-            (Stage::Accepted { inviter_agrees, invitee_agrees }, Some(ContactState::Active)) => {
-                *inviter_agrees |= is_inviter;
-                *invitee_agrees |= !is_inviter;
-                if *inviter_agrees && *invitee_agrees {
-                    self.bonds[bond].stage = Stage::Bound;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn make_invite(&mut self, bond: usize) {
-        let inviter = self.bonds[bond].inviter;
-        let short = self.troubled && self.config.faults.has(Fault::Invites) && self.rng.gen_ratio(1, 16);
-        let valid_for = if short { 60 } else { VALID_FOR };
-        let invite = self.ask(inviter, Command::Invite { valid_for });
-        if let Some(Ok(Answer::Invite(view))) = invite {
-            self.bonds[bond].stage = Stage::Made(view.id);
-            self.offer(bond, view.id);
-        }
-    }
-
-    /// Hands an invite over once it can be used.
-    fn offer(&mut self, bond: usize, invite: InviteId) {
-        let inviter = self.bonds[bond].inviter;
-        match self.ask(inviter, Command::InviteById(invite)) {
-            Some(Ok(Answer::Invite(view))) => match view.state {
-                InviteState::Publishing => {}
-                InviteState::Ready => self.bonds[bond].stage = Stage::Offered(Box::new(view.invite)),
-                _ => self.bonds[bond].stage = Stage::Planned,
-            },
-            Some(_) => self.bonds[bond].stage = Stage::Planned,
-            None => {}
-        }
-    }
-
-    fn take_up(&mut self, bond: usize, invite: Box<Invite>) {
-        let Bond { inviter, invitee, .. } = self.bonds[bond];
-        let now = self.heap.now();
-        self.bodies[invitee].tell(now, "accepts the invite of pod", inviter as u64);
-        let twice = self.troubled && self.config.faults.has(Fault::Invites) && self.rng.gen_ratio(1, 8);
-        if twice {
-            self.a_stranger_takes_up(inviter, invite.clone());
-            self.ask(invitee, Command::Accept(invite.clone()));
-        }
-        match self.ask(invitee, Command::Accept(invite)) {
-            Some(Ok(_)) => {
-                self.bonds[bond].stage = Stage::Accepted { inviter_agrees: false, invitee_agrees: false };
-            }
-            Some(Err(_)) => self.bonds[bond].stage = Stage::Planned,
-            None => {}
-        }
-    }
-
-    /// Somebody who is no friend of the inviter got hold of an invite.
-    fn a_stranger_takes_up(&mut self, inviter: usize, invite: Box<Invite>) {
-        let stranger = self.rng.gen_range(0..self.bodies.len());
-        let friend = self.bonds_of[stranger].iter().any(|bond| self.bonds[*bond].other(stranger) == inviter);
-        if stranger != inviter && !friend {
-            self.ask(stranger, Command::Accept(invite));
-        }
-    }
-
-    /// Contacts who are not shut out.
+    /// The contacts of a pod that its owner has not blocked.
     pub(super) fn friends(&self, pod: usize) -> Vec<usize> {
-        let blocked = &self.bodies[pod].blocked;
-        let friends = self.bonds_of[pod].iter().map(|bond| &self.bonds[*bond]).filter(|bond| bond.is_bound());
-        let friends = friends.map(|bond| bond.other(pod));
+        let blocked = &self.shells[pod].blocked;
+        let friends =
+            self.pairs_of[pod].iter().map(|pair| &self.pairs[*pair]).filter(|pair| pair.is_connected());
+        let friends = friends.map(|pair| pair.other(pod));
         friends.filter(|friend| !blocked.contains_key(friend)).collect()
     }
 
-    /// Writes to some friends: as much as keeps pace with what is to be written in all.
+    /// Writes to some contacts: as many messages as keep pace with the number that is to be sent in all.
     fn write_some(&mut self, pod: usize) {
         let now = self.heap.now();
         let friends = self.friends(pod);
         let end = self.config.days * DAY;
-        let looks = end.saturating_sub(now) / LOOKS * self.bodies.len() as u64 / 2 + 1;
+        let looks = end.saturating_sub(now) / LOOKS * self.shells.len() as u64 / 2 + 1;
         let most = (2 * self.messages_left / looks + 1).min(self.messages_left);
         if friends.is_empty() || most == 0 {
             return;
@@ -279,17 +105,17 @@ impl World {
         }
     }
 
-    /// Writes one message. Says whether the pod goes on.
+    /// Sends one message. What the pod accepts has to be on its disk. Gives whether the pod still runs.
     fn write(&mut self, from: usize, to: usize, len: Option<usize>) -> bool {
-        let message = self.truth.number();
+        let message = self.oracle.number();
         let len = len.unwrap_or_else(|| some_length(&mut self.rng));
-        let contact = self.bodies[to].pod.contact_id();
+        let contact = self.shells[to].pod.contact_id();
         let device = self.writer(from);
         let answer = self.ask_by(from, device, Command::Send { contact, text: text_with(message, len) });
         match answer {
             Some(Ok(Answer::Queued(_))) => {
                 self.messages_left = self.messages_left.saturating_sub(1);
-                if !self.truth.was_said((from, to), message) {
+                if !self.oracle.is_accepted((from, to), message) {
                     self.breach(Some(from), format!("message {message} was accepted and is not on the disk"));
                 }
                 true
@@ -302,38 +128,41 @@ impl World {
         }
     }
 
+    /// Marks everything as read.
     fn read(&mut self, pod: usize) {
-        for (contact, up_to) in std::mem::take(&mut self.bodies[pod].unread) {
+        for (contact, up_to) in std::mem::take(&mut self.shells[pod].unread) {
             self.ask(pod, Command::MarkRead { contact, up_to });
         }
     }
 
+    /// Ends blocks whose time is over.
     fn unblock_those_due(&mut self, pod: usize) {
         let now = self.heap.now();
-        let due = self.bodies[pod].blocked.iter().filter(|(_, until)| **until <= now);
+        let due = self.shells[pod].blocked.iter().filter(|(_, until)| **until <= now);
         for friend in due.map(|(friend, _)| *friend).collect::<Vec<_>>() {
-            let contact = self.bodies[friend].pod.contact_id();
+            let contact = self.shells[friend].pod.contact_id();
             if self.ask(pod, Command::SetBlocked(contact, false)).is_some() {
-                self.bodies[pod].blocked.remove(&friend);
+                self.shells[pod].blocked.remove(&friend);
             }
         }
     }
 
-    /// An owner shuts out one of their friends for some hours.
-    pub(super) fn block_somebody(&mut self, pod: usize) {
-        let friends = self.bonds_of[pod].iter().map(|bond| &self.bonds[*bond]).filter(|bond| bond.is_bound());
-        let friends: Vec<usize> = friends.map(|bond| bond.other(pod)).collect();
-        if friends.is_empty() || !self.bodies[pod].pod.is_running() {
+    /// An owner blocks a contact for some hours.
+    pub(super) fn block_contact(&mut self, pod: usize) {
+        let friends =
+            self.pairs_of[pod].iter().map(|pair| &self.pairs[*pair]).filter(|pair| pair.is_connected());
+        let friends: Vec<usize> = friends.map(|pair| pair.other(pod)).collect();
+        if friends.is_empty() || !self.shells[pod].pod.is_running() {
             return;
         }
         let friend = friends[self.rng.gen_range(0..friends.len())];
         let until = self.heap.now() + self.rng.gen_range(HOUR..DAY);
-        let contact = self.bodies[friend].pod.contact_id();
-        self.bodies[pod].blocked.insert(friend, until);
+        let contact = self.shells[friend].pod.contact_id();
+        self.shells[pod].blocked.insert(friend, until);
         self.ask(pod, Command::SetBlocked(contact, true));
     }
 
-    /// What the owner is told.
+    /// A device hears of an event: the world counts it and notes it for a violation that may come.
     pub(super) fn notice(&mut self, pod: usize, notice: Notice) {
         let now = self.heap.now();
         let (what, about) = match notice {
@@ -352,49 +181,16 @@ impl World {
             Notice::CardChanged(contact) => ("has a new card of pod", self.people.get(&contact).copied()),
             Notice::Other => return,
         };
-        self.bodies[pod].tell(now, what, about.map_or(0, |pod| pod as u64));
+        self.shells[pod].log_event(now, what, about.map_or(0, |pod| pod as u64));
     }
 }
 
 /// What a scenario does as an owner.
 impl World {
-    /// The two want to be contacts: they do by themselves what is to be done, whenever their pods run.
-    pub fn befriend(&mut self, inviter: usize, invitee: usize) {
-        for pod in [inviter, invitee] {
-            if self.bonds_of[pod].is_empty() {
-                self.heap.after(SECOND, Event::Owner { pod });
-            }
-            self.bonds_of[pod].push(self.bonds.len());
-        }
-        self.bonds.push(Bond::new(inviter, invitee));
-    }
-
-    /// Whether all who want to be contacts are.
-    #[must_use]
-    pub fn all_are_contacts(&self) -> bool {
-        self.bonds.iter().all(Bond::is_bound)
-    }
-
-    /// Writes a message of this length. Says whether the pod took it.
+    /// Sends a message of this length. Gives whether the pod accepted it.
     pub fn say(&mut self, from: usize, to: usize, len: usize) -> bool {
-        let before = self.truth.sent;
+        let before = self.oracle.sent;
         self.write(from, to, Some(len));
-        self.truth.sent > before
-    }
-}
-
-impl fmt::Debug for Bond {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inviter, invitee, stage } = self;
-        let stage = match stage {
-            Stage::Planned => "planned",
-            Stage::Made(_) => "an invite is made",
-            Stage::Offered(_) => "invited",
-            Stage::Accepted { inviter_agrees: true, .. } => "confirmed",
-            Stage::Accepted { .. } => "accepted",
-            Stage::Bound => "contacts",
-            Stage::Parting { .. } => "part",
-        };
-        write!(f, "pod {inviter} and pod {invitee}: {stage}")
+        self.oracle.sent > before
     }
 }

@@ -1,4 +1,7 @@
-//! A person: who they are, and the keys of their devices. Nothing of it is in the pod.
+//! A person: root key, pod certificates, and the keys of their devices. A pod has none of it.
+//!
+//! The pod learns of devices by certificates only. Which access level a device has is fixed here by its number, so
+//! that a test knows what each may ask.
 
 use std::fmt;
 
@@ -10,16 +13,19 @@ use autonomy_messaging::{
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
-use crate::command::Newcomer;
-use crate::pod::BEGINNING;
+use crate::command::NewDevice;
+use crate::pod::WORLD_START;
 
-/// A certificate outlives every world.
+/// How long certificates are valid, seconds: longer than any world lasts.
 const CERTIFIED_FOR: u64 = 10 * 365 * 86_400;
 
-/// Devices of a person, by how far they may go.
+/// The number of the first device, which has full access.
 pub(super) const FULL: usize = 0;
+/// The number of the device with limited access: it reads, writes and proposes.
 pub(super) const LIMITED: usize = 1;
+/// The number of the device with minimal access: it sees the status only.
 pub(super) const MINIMAL: usize = 2;
+/// Devices of each person.
 pub(super) const DEVICES: usize = 3;
 const ACCESS: [Access; DEVICES] = [Access::Full, Access::Limited, Access::Minimal];
 
@@ -27,10 +33,11 @@ const ACCESS: [Access; DEVICES] = [Access::Full, Access::Limited, Access::Minima
 pub(super) struct Person {
     auth: AuthSeed,
     devices: [Device; DEVICES],
-    /// Of the last bundle that was made; each newer one supersedes those before.
+    /// Epoch of the last bundle. Each newer one replaces those before.
     epoch: u64,
 }
 
+/// The keys of a device.
 struct Device {
     key: SigningKey,
     descriptor: [u8; 32],
@@ -46,42 +53,43 @@ impl Device {
 }
 
 impl Person {
+    /// A person with new keys.
     pub(super) fn draw(rng: &mut StdRng) -> Self {
         let auth = AuthSeed::generate(rng);
         let devices = std::array::from_fn(|_| Device::draw(rng));
         Self { auth, devices, epoch: 0 }
     }
 
-    /// How others name this person.
+    /// How contacts name this person.
     pub(super) fn contact_id(&self) -> ContactId {
         ContactId::of(&self.auth.root_key().public())
     }
 
-    /// The key of a device.
+    /// The public key of a device.
     pub(super) fn device_key(&self, device: usize) -> [u8; 32] {
         *PublicKey::from(&self.devices[device].key).as_bytes()
     }
 
-    /// Of the last bundle.
+    /// Epoch of the last bundle.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// What a pod needs to let a device in.
+    /// What a pod needs to let a device in: its certificate and its descriptor key.
     #[expect(clippy::expect_used, reason = "short and visible")]
-    pub(super) fn newcomer(&self, device: usize) -> Newcomer {
+    pub(super) fn new_device(&self, device: usize) -> NewDevice {
         let Device { key, descriptor } = &self.devices[device];
         let role = CertificateRole::Device { access: ACCESS[device] };
-        let validity = Validity::lasting(BEGINNING - 86_400, CERTIFIED_FOR);
+        let validity = Validity::lasting(WORLD_START - 86_400, CERTIFIED_FOR);
         let certificate = self.auth.root_key().certify(role, &PublicKey::from(key), self.epoch, validity);
-        Newcomer {
+        NewDevice {
             certificate,
             descriptor_key: *DescriptorSecret::from_bytes(descriptor).public().as_bytes(),
             name: Name::new(&format!("device {device}")).expect("short and visible"),
         }
     }
 
-    /// The answer to a pod's request: with it the pod belongs to this person.
+    /// The answer to a pod's request, with which the pod belongs to this person. It replaces every earlier one.
     #[expect(clippy::expect_used, reason = "short and visible")]
     pub(super) fn bundle(&mut self, request: &PodRequest, seed: u64) -> String {
         self.epoch += 1;
@@ -91,7 +99,7 @@ impl Person {
             descriptor_key: DescriptorSecret::from_bytes(&self.devices[FULL].descriptor).public(),
             epoch: self.epoch,
             onion_epoch: 0,
-            validity: Validity::lasting(BEGINNING - 86_400, CERTIFIED_FOR),
+            validity: Validity::lasting(WORLD_START - 86_400, CERTIFIED_FOR),
         };
         let mut rng = StdRng::seed_from_u64(seed);
         Bundle::new(&self.auth, request, terms).seal(&self.auth, request, &mut rng).to_text()

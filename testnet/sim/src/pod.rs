@@ -1,7 +1,7 @@
-//! The pod under test behind a seam: a whole node, its disk, and steps that may be cut off anywhere.
+//! The node under test behind a seam: a whole node, its disk, and steps that may be cut off at any point.
 //!
-//! All that the world knows of the node is in this module: it speaks its own words ([`Command`], [`Effect`]), which
-//! `translate` turns into the node's.
+//! Everything that the world knows of the node is in this module. The world speaks in types of its own ([`Command`],
+//! [`Effect`]), and `translate` turns them into the node's: what changes in the node changes nothing else here.
 
 mod translate;
 
@@ -21,93 +21,101 @@ use crate::command::{Answer, Command, Notice, Refused};
 use crate::heap::Millis;
 use crate::person::Person;
 
-/// First byte of the messenger's keys of parts that wait, and of entries.
+/// First byte of the messenger's keys of parts that wait for those before them.
 const PART: u8 = b'p';
+/// First byte of the messenger's keys of entries of conversations.
 const ENTRY: u8 = b'e';
 
-/// When worlds begin: 23 November 2026, in seconds since 1970.
-pub(super) const BEGINNING: u64 = 1_795_392_000;
-/// Blocks that a new pod is told of: as many as it keeps.
+/// The moment at which worlds begin: 23 November 2026, in seconds since 1970.
+pub(super) const WORLD_START: u64 = 1_795_392_000;
+/// Blocks that a new pod is given at first: as many as it keeps.
 pub(super) const MAX_ANCHOR: u32 = 144;
 /// Bitcoin network of all pods.
 const NETWORK: Network = Network::Regtest;
-/// Characters that are shown before what differs.
+/// Characters of a node's debug text that are shown before the first difference.
 const CONTEXT: usize = 200;
-/// Settled entries that a disk keeps for each pod: nothing reads older ones here.
+/// Entries of conversations that a disk keeps for each pod once they are delivered or received. Nothing here reads
+/// older ones, and a million of them would not fit into memory.
 const KEPT_ENTRIES: usize = 256;
 
-/// A row on disk: key and value.
+/// All rows of a pod: values by keys, as a store keeps them.
 pub(super) type Disk = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Names a subscription of a pod for one stay in memory.
+/// Names a subscription of a pod. A number is not used again, so a late frame of an old subscription leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SubscriptionId {
     pub(super) pod: usize,
     pub(super) number: u64,
 }
 
-/// A pod: whose it is, what is on its disk, and what is in its memory while it runs.
+/// A pod: its owner, its disk, and its memory while it runs.
 #[derive(Debug)]
 pub(super) struct Pod {
     person: Person,
+    /// Where it was reached when it ran last.
     place: Place,
     seed: u64,
+    /// What a crash leaves behind.
     disk: Disk,
+    /// What a crash takes.
     memory: Option<Box<Node>>,
+    /// Steps since the world began: the seed of each step's randomness.
     steps: u64,
-    /// Seconds by which its clock is wrong.
+    /// Seconds by which its clock is ahead.
     pub(super) clock: i64,
+    /// Keys of entries that nothing reads any more, oldest first: see [`KEPT_ENTRIES`].
     settled: VecDeque<Vec<u8>>,
 }
 
-/// What can happen to a pod.
+/// An input of a pod.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// A place answered, a frame came, or somebody asks.
+    /// A call ended, a frame came, another asks, or a place is connected.
     Mail(messenger::Input),
-    /// A device asks, under an idempotency key where it changes anything.
+    /// A device gives a command, under an idempotency key where the command changes anything.
     Ask { device: [u8; 32], key: Option<String>, command: Command },
-    /// The owner of the machine brings the answer to the pod's request.
+    /// The owner of the machine brings the bundle that answers the pod's request.
     Adopt(String),
-    /// Its chain source saw something.
+    /// The chain source reports.
     Chain(ChainNews),
-    /// What became of a transaction that it sent.
+    /// What became of a transaction that the pod broadcast.
     Broadcast(Txid, Verdict),
     /// Time has passed.
     Wake,
 }
 
-/// What a chain source sees.
+/// A report of a chain source.
 #[derive(Debug)]
 pub(super) enum ChainNews {
     /// The last blocks, oldest first: height, hash, time.
     Anchor(Vec<(u32, BlockHash, u64)>),
-    /// A block on one that the pod knows: as a source gives it that compares it with what the pod watches.
+    /// A block whose parent the pod knows: its header, or the whole block where the pod watches something in it.
     Block(node::ChainEvent),
-    /// New transactions that concern the pod, and watched ones that are gone.
+    /// New transactions that concern the pod, and watched ones that left the mempool without a block.
     Mempool { seen: Vec<Transaction>, evicted: Vec<Txid> },
-    /// There is no more to tell up to this height.
+    /// The source has nothing more to tell up to this height.
     Synced(u32),
 }
 
-/// What a pod does to the world.
+/// An effect of a pod on its surroundings.
 #[derive(Debug)]
 pub(super) enum Effect {
-    /// Ask a place something, collect, serve, answer.
+    /// A call, a change of subscriptions or of served queues, or an answer.
     Mail(Box<messenger::Effect>),
-    /// Tell the devices.
+    /// An event for the devices.
     Notice(Notice),
-    /// Exactly these devices may enter.
+    /// Exactly these devices may connect.
     Admit(BTreeSet<[u8; 32]>),
-    /// The chain source looks for these too.
+    /// Scripts and transactions that the chain source has to look for too.
     Watch(Box<Watch>),
-    /// Hand this transaction to the chain source.
+    /// A transaction for the chain source.
     Broadcast(Txid, Box<Transaction>),
-    /// Nothing that this world has.
+    /// An effect on something that this world does not have.
     Nothing,
 }
 
-/// The outcome of one input: commit the rows, then carry out the effects, then give the answer.
+/// The outcome of one input. As in the daemon, the rows are committed first, then the effects carried out, then the
+/// answer given.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) rows: Vec<Change>,
@@ -115,22 +123,22 @@ pub(super) struct Step {
     pub(super) answer: Option<Result<Answer, Refused>>,
 }
 
-/// A row that changes.
+/// A row of a step, not committed yet.
 #[derive(Debug)]
 pub(super) struct Change {
     key: Vec<u8>,
     pub(super) value: Option<Vec<u8>>,
-    /// The entry of a conversation that it is, if it is one.
+    /// The entry of a conversation that the row holds, if it holds one.
     entry: Option<(ContactId, EntryView)>,
 }
 
 impl Pod {
-    /// A pod that its owner has just adopted; it does not run yet.
+    /// Makes a pod and lets its owner adopt it. It does not run yet.
     pub(super) fn new(seed: u64, index: usize) -> Self {
         let seed = mix(seed, index as u64 + 1);
         let mut rng = StdRng::seed_from_u64(seed);
         let mut person = Person::draw(&mut rng);
-        let (node, rows) = Node::create(Identity::draw(NETWORK, &mut rng, BEGINNING));
+        let (node, rows) = Node::create(Identity::draw(NETWORK, &mut rng, WORLD_START));
         let bundle = person.bundle(&node.pod_request(), mix(seed, 0));
         let mut pod = Self {
             place: some_place(&mut rng),
@@ -147,7 +155,7 @@ impl Pod {
         pod
     }
 
-    /// The machine's owner hands over the bundle, and the pod stops: new keys are used from the next start.
+    /// Gives the pod its owner's bundle and stops it: new keys are in use from the next start.
     #[expect(clippy::expect_used, reason = "it was just made, and runs; it has an owner now")]
     fn adopt(&mut self, bundle: String) {
         let step = self.handle(0, Input::Adopt(bundle));
@@ -158,35 +166,41 @@ impl Pod {
         self.stop();
     }
 
-    /// Where others reach it, when they do.
+    /// Where others reach it while it runs.
     pub(super) fn place(&self) -> Place {
         self.place
     }
 
+    /// How contacts name its owner.
     pub(super) fn contact_id(&self) -> ContactId {
         self.person.contact_id()
     }
 
+    /// Its owner's keys and devices.
     pub(super) fn person(&self) -> &Person {
         &self.person
     }
 
-    /// Its owner's answer to what it asks for now. None when it does not run.
+    /// Its owner's answer to the pod's present request. None while it does not run.
     pub(super) fn bundle(&mut self) -> Option<String> {
         let request = self.memory.as_ref()?.pod_request();
         Some(self.person.bundle(&request, mix(self.seed, self.steps)))
     }
 
+    /// Whether it has a process.
     pub(super) fn is_running(&self) -> bool {
         self.memory.is_some()
     }
 
     /// What its clock shows, seconds since 1970.
     pub(super) fn clock(&self, now: Millis) -> u64 {
-        (BEGINNING + now / 1000).saturating_add_signed(self.clock)
+        (WORLD_START + now / 1000).saturating_add_signed(self.clock)
     }
 
-    /// Comes up from its disk: gives what it does first.
+    /// Starts it from its disk. Gives the effects that may have been lost with the last process.
+    ///
+    /// # Errors
+    /// Its rows cannot be read.
     pub(super) fn start(&mut self) -> Result<Vec<Effect>, String> {
         let (node, effects) = self.restored()?;
         self.place = place_of(&node).unwrap_or(self.place);
@@ -194,16 +208,20 @@ impl Pod {
         Ok(effects.into_iter().map(translate::effect).collect())
     }
 
-    /// Its memory is gone.
+    /// Ends its process: what is not on disk is gone.
     pub(super) fn stop(&mut self) {
         self.memory = None;
     }
 
-    /// One step in memory; nothing of it is on disk yet. None when it does not run.
+    /// One step in memory; nothing of it is on disk yet. None while it does not run.
     pub(super) fn handle(&mut self, now: Millis, input: Input) -> Option<Step> {
         self.work(now, translate::input(input))
     }
 
+    /// The same in the node's types.
+    ///
+    /// Each step has randomness of its own, drawn from the pod's seed and the number of the step: what one pod draws
+    /// does not depend on how many steps others took.
     fn work(&mut self, now: Millis, input: node::Input) -> Option<Step> {
         let clock = self.clock(now);
         let node = self.memory.as_mut()?;
@@ -217,7 +235,11 @@ impl Pod {
         })
     }
 
-    /// The rows of a step are on disk now; gives the entries of conversations among them.
+    /// Puts the rows of a step on disk. Gives the entries of conversations among them.
+    ///
+    /// Entries that are settled, which means delivered, given up or received, are dropped from the disk once there
+    /// are more than [`KEPT_ENTRIES`] newer ones. The node does not notice: it holds them in no memory and nothing
+    /// here asks for them.
     pub(super) fn commit(&mut self, rows: Vec<Change>) -> Vec<(ContactId, EntryView)> {
         let mut entries = Vec::new();
         for Change { key, value, entry } in rows {
@@ -240,50 +262,55 @@ impl Pod {
         entries
     }
 
-    /// Where a pod restored from this one's disk differs from the one that runs, if it does.
+    /// Restores a node from the disk and compares it with the one that runs. Gives how they differ, if they do. This
+    /// is the promise that a crash at any moment changes nothing but what was not committed.
+    ///
+    /// # Errors
+    /// The rows cannot be read.
     pub(super) fn differs_from_restored(&self) -> Result<Option<String>, String> {
         let (restored, _) = self.restored()?;
         let running = self.memory.as_deref().filter(|node| **node != restored);
         Ok(running.map(|node| difference(node, &restored)))
     }
 
-    /// When it wants to be woken.
+    /// When it wants to be woken, in the world's time.
     pub(super) fn next_wake(&self) -> Option<Millis> {
         let at = self.memory.as_ref()?.next_wake()?;
-        Some(at.saturating_add_signed(-self.clock).saturating_sub(BEGINNING).saturating_mul(1000))
+        Some(at.saturating_add_signed(-self.clock).saturating_sub(WORLD_START).saturating_mul(1000))
     }
 
-    /// The blocks that it knows, oldest first: where its chain source resumes.
+    /// The blocks that it knows, oldest first: a chain source resumes at the last of them that is on the best chain.
     pub(super) fn chain_points(&self) -> Vec<(u32, BlockHash)> {
         let points = self.memory.iter().flat_map(|node| node.chain_points());
         points.map(|point| (point.height, point.hash)).collect()
     }
 
-    /// A backup: everything but the ratchets.
+    /// A copy of the disk as a backup has it: without ratchets, which must never go back.
     pub(super) fn backup(&self) -> Disk {
         let kept = self.disk.iter().filter(|(key, _)| Row::is_in_backup(key));
         kept.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
-    /// The disk is lost, and this backup takes its place.
-    pub(super) fn put_back(&mut self, backup: Disk) {
+    /// The disk is lost, and a backup takes its place.
+    pub(super) fn restore_backup(&mut self, backup: Disk) {
         self.disk = backup;
-        // What was settled since may wait again.
+        // An entry that was settled since may wait again.
         self.settled.clear();
     }
 
-    /// Parts that wait for those before them, of all contacts.
+    /// Parts of all contacts that wait for those before them.
     pub(super) fn kept_parts(&self) -> usize {
         let [from, to] =
             [vec![PART], vec![PART, 0xff]].map(|key| Row::from(MailRow { key, value: None }).key);
         self.disk.range(from..to).count()
     }
 
-    /// Bytes on disk.
+    /// Bytes of all keys and values on disk.
     pub(super) fn disk_bytes(&self) -> usize {
         self.disk.iter().map(|(key, value)| key.len() + value.len()).sum()
     }
 
+    /// A node from the rows on disk. Cold rows are left out, as the daemon leaves them out.
     fn restored(&self) -> Result<(Node, Vec<node::Effect>), String> {
         let hot = self.disk.iter().filter(|(key, _)| !Row::is_cold_key(key));
         let rows = hot.map(|(key, value)| Row::found(key.clone(), value.clone()));
@@ -292,6 +319,8 @@ impl Pod {
 }
 
 impl Change {
+    /// Reads the entry of a conversation where the row holds one: the node knows what is in its rows, the world asks
+    /// it.
     fn of(row: Row) -> Self {
         let Row { key, value } = row;
         let entry = match key.split_first() {
@@ -319,7 +348,7 @@ impl From<messenger::Input> for Input {
     }
 }
 
-/// In which part two nodes differ, as far as they can be asked.
+/// In which part two nodes differ. Parts that cannot be asked for are compared by their debug text.
 fn difference(one: &Node, other: &Node) -> String {
     if one.messenger() != other.messenger() {
         return "in its mail".into();
@@ -334,7 +363,7 @@ fn difference(one: &Node, other: &Node) -> String {
     format!("perhaps here: {one} | restored: {other}")
 }
 
-/// Where a node says that it is reached.
+/// The place of a node's peer service, by the keys that it has now. None before it has an owner.
 fn place_of(node: &Node) -> Option<Place> {
     let onion = OnionSeed::from_bytes(&node.owner()?.peer_seed).public();
     let pod_key = SigningKey::from_bytes(&node.pod_seed());
@@ -346,14 +375,14 @@ fn device(key: [u8; 32]) -> Caller {
     Caller::Device(DeviceKey(key))
 }
 
-/// Where nobody is yet.
+/// A place with fresh keys.
 pub(super) fn some_place(rng: &mut StdRng) -> Place {
     let mut onion = [0; 32];
     rng.fill_bytes(&mut onion);
     Place::new(onion, PublicKey::from(&SigningKey::generate(rng)))
 }
 
-/// A seed for one purpose of another (splitmix64).
+/// A seed for one purpose, derived from another seed (splitmix64).
 pub(super) fn mix(seed: u64, purpose: u64) -> u64 {
     let mut x = seed.wrapping_add(purpose.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,8 @@
-//! A relay of the world: the real rules of queues over a map in place of a disk.
+//! A relay: the real rules of queues (`autonomy_messaging::queue`) over a map in place of a disk.
+//!
+//! What a relay of the daemon has in its database a relay here has in memory, and it never loses anything by itself:
+//! losses are faults, made by [`Relay::wipe`] and [`Conduct`]. Requests are answered by the same `QueueRecord` and
+//! `Pressure` as in the daemon, so refusals, tickets and limits are the real ones.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,48 +14,52 @@ use autonomy_messaging::wire::{QueueNotice, Refusal, Request, Response};
 
 use super::pod::SubscriptionId;
 
-/// What a relay does, and does not.
+/// How a relay behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conduct {
-    /// What it should.
+    /// As it should.
     Honest,
-    /// It takes frames, says that they are safe, and never gives one out.
-    Liar,
+    /// It accepts frames, acknowledges them, and never delivers one.
+    Withholding,
     /// It answers nobody.
     Dead,
-    /// It takes no more frames and makes no more queues.
+    /// It accepts no more frames and makes no more queues.
     Full,
 }
 
-/// A relay.
+/// A relay and everything that it stores.
 #[derive(Debug)]
 pub(super) struct Relay {
     pub(super) place: Place,
     pub(super) conduct: Conduct,
-    /// Without it nobody gets a queue here, where there is one.
+    /// Its operator's token: where there is one, nobody gets a queue without it.
     pub(super) token: Option<Capability>,
-    queues: BTreeMap<QueueId, Shelf>,
+    queues: BTreeMap<QueueId, StoredQueue>,
+    /// Frames in all queues, counted along: `is_sound` compares.
     frames: u64,
     limits: QueueLimits,
     pressure: Pressure,
 }
 
+/// A queue with its frames by number.
 #[derive(Debug)]
-struct Shelf {
+struct StoredQueue {
     record: QueueRecord,
     notice: Option<QueueNotice>,
     frames: BTreeMap<u64, Blob>,
+    /// The subscription that frames are pushed to.
     listener: Option<SubscriptionId>,
 }
 
-/// A frame came for somebody who listens.
-pub(super) struct Fresh {
+/// A frame that is to be pushed to a subscriber.
+pub(super) struct NewFrame {
     pub(super) listener: SubscriptionId,
     pub(super) queue: QueueId,
     pub(super) number: u64,
 }
 
 impl Relay {
+    /// An honest relay without queues. `secret` makes its challenges.
     pub(super) fn new(
         place: Place,
         limits: QueueLimits,
@@ -63,23 +71,25 @@ impl Relay {
         Self { place, conduct: Conduct::Honest, token, queues: BTreeMap::new(), frames: 0, limits, pressure }
     }
 
-    /// Answers one request, and says whom a frame is to be pushed to.
-    pub(super) fn answer(&mut self, now: u64, request: Request) -> (Response, Option<Fresh>) {
+    /// Answers a request, and says whom a frame is to be pushed to. Time is that of the world: relays have right
+    /// clocks.
+    pub(super) fn answer(&mut self, now: u64, request: Request) -> (Response, Option<NewFrame>) {
         let answered = match request {
             Request::Deposit(frame) => return self.deposit(now, frame),
             Request::Open { queue, deposit, collect, ticket, notice } => {
                 let limits = self.present_limits();
                 match self.queues.get_mut(&queue) {
-                    Some(shelf) => {
-                        let reopened = shelf.record.reopen(&deposit, &collect, notice.is_some(), now);
-                        shelf.notice = shelf.notice.take().filter(|_| shelf.record.has_notice());
+                    Some(stored) => {
+                        let reopened = stored.record.reopen(&deposit, &collect, notice.is_some(), now);
+                        stored.notice = stored.notice.take().filter(|_| stored.record.has_notice());
                         reopened
                     }
                     None => self.pressure.admit(now, self.queues.len() as u64, &limits, &queue, &ticket).map(
                         |()| {
                             let record = QueueRecord::open(deposit, collect, notice.is_some(), now);
-                            let shelf = Shelf { record, notice, frames: BTreeMap::new(), listener: None };
-                            self.queues.insert(queue, shelf);
+                            let stored =
+                                StoredQueue { record, notice, frames: BTreeMap::new(), listener: None };
+                            self.queues.insert(queue, stored);
                         },
                     ),
                 }
@@ -93,6 +103,7 @@ impl Relay {
         (answered.map_or_else(Response::Refused, |()| Response::Done), None)
     }
 
+    /// The limits as they are now: one that is full has room for nothing.
     fn present_limits(&self) -> QueueLimits {
         match self.conduct {
             Conduct::Full => QueueLimits { max_queues: 0, max_frames: 0, ..self.limits },
@@ -100,47 +111,55 @@ impl Relay {
         }
     }
 
-    fn deposit(&mut self, now: u64, frame: Frame) -> (Response, Option<Fresh>) {
+    /// Stores a frame, where queue, capability and limits allow it. A repeat is acknowledged and not stored twice.
+    /// What is pushed stays stored until it is acknowledged.
+    fn deposit(&mut self, now: u64, frame: Frame) -> (Response, Option<NewFrame>) {
         self.expire(now, frame.queue);
         let limits = self.present_limits();
-        let Some(shelf) = self.queues.get_mut(&frame.queue) else {
+        let Some(stored) = self.queues.get_mut(&frame.queue) else {
             return (Response::Refused(Refusal::UnknownQueue), None);
         };
-        match shelf.record.deposit(now, &frame.capability, frame.deposit, &limits, self.frames) {
+        match stored.record.deposit(now, &frame.capability, frame.deposit, &limits, self.frames) {
             Ok(Deposited::Repeat) => (Response::Done, None),
             Ok(Deposited::New(number)) => {
                 self.frames += 1;
-                shelf.frames.insert(number, frame.blob);
-                let lies = self.conduct == Conduct::Liar;
-                let fresh = shelf.listener.filter(|_| !lies);
-                (Response::Done, fresh.map(|listener| Fresh { listener, queue: frame.queue, number }))
+                stored.frames.insert(number, frame.blob);
+                let lies = self.conduct == Conduct::Withholding;
+                let new_frame = stored.listener.filter(|_| !lies);
+                (Response::Done, new_frame.map(|listener| NewFrame { listener, queue: frame.queue, number }))
             }
             Err(refusal) => (Response::Refused(refusal), None),
         }
     }
 
+    /// Gives out the key package of an invite to whoever may leave frames in its queue.
     fn redeem(&self, queue: &QueueId, deposit: &Capability) -> Response {
-        let shelf = self.queues.get(queue).filter(|shelf| shelf.record.may_deposit(deposit));
-        let notice = shelf.and_then(|shelf| shelf.notice.clone());
+        let stored = self.queues.get(queue).filter(|stored| stored.record.may_deposit(deposit));
+        let notice = stored.and_then(|stored| stored.notice.clone());
         notice.map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
     }
 
+    /// Drops the frames up to one that the collector has on disk. Only the collector's capability allows it.
     fn ack(&mut self, now: u64, queue: QueueId, collect: &Capability, up_to: u64) -> Result<(), Refusal> {
-        let shelf = self.queues.get_mut(&queue).ok_or(Refusal::UnknownQueue)?;
-        let gone = shelf.record.ack(now, collect, up_to)?;
+        let stored = self.queues.get_mut(&queue).ok_or(Refusal::UnknownQueue)?;
+        let gone = stored.record.ack(now, collect, up_to)?;
         self.drop_frames(queue, gone);
         Ok(())
     }
 
+    /// Drops a queue.
     fn close(&mut self, queue: QueueId, collect: &Capability) -> Result<(), Refusal> {
-        let shelf = self.queues.get(&queue).filter(|shelf| shelf.record.may_collect(collect));
-        let kept = shelf.ok_or(Refusal::UnknownQueue)?.frames.len();
+        let stored = self.queues.get(&queue).filter(|stored| stored.record.may_collect(collect));
+        let kept = stored.ok_or(Refusal::UnknownQueue)?.frames.len();
         self.queues.remove(&queue);
         self.frames -= kept as u64;
         Ok(())
     }
 
-    /// Somebody collects: gives the numbers of the frames that wait, oldest first.
+    /// A subscription begins to collect a queue. Gives the numbers of the frames that wait, oldest first.
+    ///
+    /// # Errors
+    /// The queue is unknown, or the capability is not that of its collector.
     pub(super) fn listen(
         &mut self,
         now: u64,
@@ -149,77 +168,80 @@ impl Relay {
         listener: SubscriptionId,
     ) -> Result<Vec<u64>, Refusal> {
         self.expire(now, queue);
-        let shelf = self.queues.get_mut(&queue).filter(|shelf| shelf.record.may_collect(collect));
-        let shelf = shelf.ok_or(Refusal::UnknownQueue)?;
-        shelf.record.touch(now);
-        shelf.listener = Some(listener);
-        let lies = self.conduct == Conduct::Liar;
-        Ok(if lies { Vec::new() } else { shelf.frames.keys().copied().collect() })
+        let stored = self.queues.get_mut(&queue).filter(|stored| stored.record.may_collect(collect));
+        let stored = stored.ok_or(Refusal::UnknownQueue)?;
+        stored.record.touch(now);
+        stored.listener = Some(listener);
+        let lies = self.conduct == Conduct::Withholding;
+        Ok(if lies { Vec::new() } else { stored.frames.keys().copied().collect() })
     }
 
-    /// A subscription is over.
+    /// A subscription ends. A newer one of the same queue stays.
     pub(super) fn hang_up(&mut self, queue: QueueId, listener: SubscriptionId) {
-        if let Some(shelf) = self.queues.get_mut(&queue).filter(|shelf| shelf.listener == Some(listener)) {
-            shelf.listener = None;
+        if let Some(stored) = self.queues.get_mut(&queue).filter(|stored| stored.listener == Some(listener)) {
+            stored.listener = None;
         }
     }
 
-    /// A frame on its way to the one who listens.
+    /// A frame that is about to be delivered. None if it was acknowledged or dropped since.
     pub(super) fn frame(&self, queue: QueueId, number: u64) -> Option<Blob> {
         self.queues.get(&queue)?.frames.get(&number).cloned()
     }
 
-    /// Loses everything.
+    /// Loses all queues and frames.
     pub(super) fn wipe(&mut self) {
         self.queues.clear();
         self.frames = 0;
     }
 
-    /// Forgets what is too old, in all queues.
+    /// Drops what is too old, in all queues.
     pub(super) fn sweep(&mut self, now: u64) {
         let all: Vec<QueueId> = self.queues.keys().copied().collect();
         all.into_iter().for_each(|queue| self.expire(now, queue));
     }
 
+    /// Drops what is too old in one queue, and the queue if nobody used it.
     fn expire(&mut self, now: u64, queue: QueueId) {
-        let Some(shelf) = self.queues.get_mut(&queue) else { return };
-        match shelf.record.expire(now, &self.limits) {
+        let Some(stored) = self.queues.get_mut(&queue) else { return };
+        match stored.record.expire(now, &self.limits) {
             Expired::Nothing => {}
             Expired::Frames(gone) => self.drop_frames(queue, gone),
             Expired::Queue => {
-                self.frames -= shelf.frames.len() as u64;
+                self.frames -= stored.frames.len() as u64;
                 self.queues.remove(&queue);
             }
         }
     }
 
+    /// Drops frames that are acknowledged or too old.
     fn drop_frames(&mut self, queue: QueueId, gone: Range<u64>) {
-        let Some(shelf) = self.queues.get_mut(&queue) else { return };
-        let before = shelf.frames.len();
-        shelf.frames = shelf.frames.split_off(&gone.end.max(shelf.record.kept().start));
-        self.frames -= (before - shelf.frames.len()) as u64;
+        let Some(stored) = self.queues.get_mut(&queue) else { return };
+        let before = stored.frames.len();
+        stored.frames = stored.frames.split_off(&gone.end.max(stored.record.kept().start));
+        self.frames -= (before - stored.frames.len()) as u64;
     }
 
-    /// Whether the books are right, and within the limits.
+    /// Whether the counts are right and within the limits.
     pub(super) fn is_sound(&self) -> bool {
-        let kept = |shelf: &Shelf| {
-            let kept = shelf.record.kept();
-            shelf.frames.keys().copied().eq(kept)
-                && shelf.frames.len() <= self.limits.frames_per_queue as usize
+        let kept = |stored: &StoredQueue| {
+            let kept = stored.record.kept();
+            stored.frames.keys().copied().eq(kept)
+                && stored.frames.len() <= self.limits.frames_per_queue as usize
         };
-        let frames: usize = self.queues.values().map(|shelf| shelf.frames.len()).sum();
+        let frames: usize = self.queues.values().map(|stored| stored.frames.len()).sum();
         self.queues.values().all(kept)
             && frames as u64 == self.frames
             && self.frames <= self.limits.max_frames
             && self.queues.len() as u64 <= self.limits.max_queues
     }
 
-    /// Frames that wait in queues which somebody collects.
+    /// Frames that wait in queues which somebody collects: in the end there are none.
     pub(super) fn backlog(&self) -> u64 {
-        let heard = self.queues.values().filter(|shelf| shelf.listener.is_some());
-        heard.map(|shelf| shelf.frames.len() as u64).sum()
+        let heard = self.queues.values().filter(|stored| stored.listener.is_some());
+        heard.map(|stored| stored.frames.len() as u64).sum()
     }
 
+    /// Frames in all queues.
     pub(super) fn frames(&self) -> u64 {
         self.frames
     }

@@ -1,31 +1,40 @@
-//! Steps of a pod: handled, committed, carried out, cut off; and the promises held after each.
+//! Steps of a pod, in the order that the daemon's driver keeps:
+//!
+//! ```text input ──► handle ──►│ commit rows ──►│ effect ──►│ effect ──►│ answer ▲                ▲           ▲
+//! ▲ BeforeCommit   AfterEffects(0)     (1)        (2)         here a crash may cut the step off ```
+//!
+//! After the commit the oracle hears of every entry of a conversation that is on disk now, and every so often a node
+//! that is restored from the disk is compared with the running one.
 
 use autonomy_messaging::messenger::{self, ContactId, Direction, EntryState, EntryView};
 use autonomy_messaging::place::QueueId;
 use autonomy_messaging::wire::Response;
 use rand::Rng;
 
-use super::body::Crash;
 use super::command::{Answer, Refused};
 use super::config::{Fault, SECOND};
 use super::net::Host;
 use super::owner;
 use super::pod::{Change, Effect, Input};
+use super::shell::Crash;
 use super::world::{Event, World};
 
-/// A world compares the rows of a pod with its memory about so often, evenly over its steps.
+/// About so many times in a run, rows of a pod are compared with its memory, evenly over all steps. Each comparison
+/// restores a whole node, which takes as long as hundreds of steps.
 const COMPARISONS: u64 = 4_000;
-/// But no more often than after one step in so many. A scripted world compares after every step.
+/// Small runs compare less often than that: after one step in so many. A scripted world compares after every step.
 const COMPARED: u64 = 64;
-/// A step in so many is cut off, where pods fall.
-const STEPS_TO_A_FALL: u32 = 1_500;
-/// Wakes in a row that ask to be woken at once.
-const MAX_SPINS: u32 = 60;
+/// Where pods crash, one step in so many is cut off.
+const STEPS_PER_CRASH: u32 = 1_500;
+/// A pod that asks so often in a row for a moment that is over would never rest: a broken promise.
+const MAX_IMMEDIATE_WAKES: u32 = 60;
 
 /// Steps.
 impl World {
-    /// Gives a pod an input: handled, committed, carried out, unless the pod falls in between. None where no answer
-    /// comes of it.
+    /// Gives a pod an input. Its rows are committed, then its effects carried out, unless the pod crashes in between.
+    ///
+    /// None where the pod does not run or crashes: nobody is answered then. An effect may give the pod, or another
+    /// one, an input of its own before this one returns; the driver of the daemon orders them the same way.
     pub(super) fn give(&mut self, pod: usize, input: impl Into<Input>) -> Option<Result<Answer, Refused>> {
         let (now, input) = (self.heap.now(), input.into());
         let crash = self.draw_crash(pod);
@@ -33,10 +42,10 @@ impl World {
             Input::Mail(messenger::Input::Collected { queue, number, .. }) => Some((*queue, *number)),
             _ => None,
         };
-        let step = self.bodies[pod].pod.handle(now, input)?;
+        let step = self.shells[pod].pod.handle(now, input)?;
         self.figures.steps += 1;
         if crash == Some(Crash::BeforeCommit) {
-            self.crash(pod, "falls before commit, in step");
+            self.crash(pod, "crashes before commit, in step");
             return None;
         }
         self.commit(pod, step.rows, collected);
@@ -51,7 +60,7 @@ impl World {
         if crash.is_some() {
             self.crash(
                 pod,
-                if most < all { "falls amid effects, in step" } else { "falls after effects, in step" },
+                if most < all { "crashes amid effects, in step" } else { "crashes after effects, in step" },
             );
             return None;
         }
@@ -59,12 +68,13 @@ impl World {
         step.answer
     }
 
+    /// Whether the step that begins now is cut off, and where: as a test asked for, or by chance.
     pub(super) fn draw_crash(&mut self, pod: usize) -> Option<Crash> {
-        if let Some(crash) = self.bodies[pod].crash_now() {
+        if let Some(crash) = self.shells[pod].crash_now() {
             return Some(crash);
         }
-        let falls = self.troubled && self.config.faults.has(Fault::Crashes);
-        if !falls || !self.rng.gen_ratio(1, STEPS_TO_A_FALL) {
+        let crashes = self.faults_on && self.config.faults.has(Fault::Crashes);
+        if !crashes || !self.rng.gen_ratio(1, STEPS_PER_CRASH) {
             return None;
         }
         Some(match self.rng.gen_range(0..4) {
@@ -74,13 +84,15 @@ impl World {
         })
     }
 
+    /// Commits the rows of a step, and tells the oracle which entries of conversations are on disk now. `collected`
+    /// is the frame that the step took from a relay: once the step is committed, the pod may acknowledge it.
     fn commit(&mut self, pod: usize, rows: Vec<Change>, collected: Option<(QueueId, u64)>) {
         self.figures.rows += rows.len() as u64;
         let bytes = rows.iter().map(|row| row.value.as_ref().map_or(0, |value| value.len())).sum::<usize>();
         self.figures.row_bytes += bytes as u64;
-        let entries = self.bodies[pod].pod.commit(rows);
+        let entries = self.shells[pod].pod.commit(rows);
         if let Some((queue, number)) = collected {
-            let safe = self.bodies[pod].safe.entry(queue).or_default();
+            let safe = self.shells[pod].safe.entry(queue).or_default();
             *safe = number.max(*safe);
         }
         for (contact, entry) in entries {
@@ -88,35 +100,36 @@ impl World {
         }
         // A message takes some four steps.
         let each = (self.config.messages * 4 / COMPARISONS).max(COMPARED);
-        if !self.config.by_itself || self.figures.steps.is_multiple_of(each) {
+        if !self.config.autonomous || self.figures.steps.is_multiple_of(each) {
             self.compare(pod);
         }
     }
 
-    /// An entry of a conversation is on a disk.
+    /// An entry of a conversation is on a disk: the oracle decides whether it may be. Entries without a number are of
+    /// no interest: offered files, for example.
     fn entry(&mut self, pod: usize, contact: ContactId, entry: &EntryView) {
         let now = self.heap.now();
         let Some(other) = self.people.get(&contact).copied() else { return };
         let Some(message) = owner::number_in(&entry.payload) else { return };
         let kept = match (entry.direction, entry.state) {
             (Direction::Outgoing, EntryState::Delivered(_)) => {
-                self.bodies[pod].tell(now, "was told of delivery:", message);
-                self.truth.delivered((pod, other), message)
+                self.shells[pod].log_event(now, "was told of delivery:", message);
+                self.oracle.delivered((pod, other), message)
             }
             (Direction::Outgoing, EntryState::Expired(_)) => {
-                self.bodies[pod].tell(now, "gave up message", message);
-                self.truth.expired((pod, other), message);
+                self.shells[pod].log_event(now, "gave up message", message);
+                self.oracle.expired((pod, other), message);
                 Ok(())
             }
             (Direction::Outgoing, _) => {
-                self.bodies[pod].tell(now, "wrote message", message);
-                self.truth.said((pod, other), message, now);
+                self.shells[pod].log_event(now, "wrote message", message);
+                self.oracle.accepted((pod, other), message, now);
                 Ok(())
             }
             (Direction::Incoming, _) => {
-                self.bodies[pod].tell(now, "was shown message", message);
-                self.bodies[pod].unread.insert(contact, entry.number);
-                self.truth.shown((other, pod), message, now)
+                self.shells[pod].log_event(now, "was shown message", message);
+                self.shells[pod].unread.insert(contact, entry.number);
+                self.oracle.shown((other, pod), message, now)
             }
         };
         if let Err(what) = kept {
@@ -124,10 +137,11 @@ impl World {
         }
     }
 
-    /// A pod restored from its rows must equal the one that runs.
+    /// Compares a pod that is restored from its rows with the one that runs, and counts the parts that it holds: a
+    /// window for each contact at most, whatever others send.
     pub(super) fn compare(&mut self, pod: usize) {
         self.figures.compared += 1;
-        match self.bodies[pod].pod.differs_from_restored() {
+        match self.shells[pod].pod.differs_from_restored() {
             Ok(None) => {}
             Ok(Some(how)) => {
                 let what = format!("restored from its rows it differs from the one that runs, {how}");
@@ -136,53 +150,58 @@ impl World {
             Err(error) => self.breach(Some(pod), format!("its rows cannot be read: {error}")),
         }
         // A window of parts and a message for each contact.
-        let most = (self.people.len().min(self.bonds_of[pod].len() + 8)) * 262;
-        if self.bodies[pod].pod.kept_parts() > most {
+        let most = (self.people.len().min(self.pairs_of[pod].len() + 8)) * 262;
+        if self.shells[pod].pod.kept_parts() > most {
             self.breach(Some(pod), "it keeps more parts than a window".into());
         }
     }
 
+    /// Adds the wake-up for which a pod asks, at the next full second: its clock counts seconds.
     pub(super) fn schedule_wake(&mut self, pod: usize) {
         let now = self.heap.now();
-        let Some(at) = self.bodies[pod].pod.next_wake() else { return };
-        self.spins[pod] = if at <= now.saturating_sub(SECOND) { self.spins[pod] + 1 } else { 0 };
-        if self.spins[pod] > MAX_SPINS {
+        let Some(at) = self.shells[pod].pod.next_wake() else { return };
+        self.immediate_wakes[pod] =
+            if at <= now.saturating_sub(SECOND) { self.immediate_wakes[pod] + 1 } else { 0 };
+        if self.immediate_wakes[pod] > MAX_IMMEDIATE_WAKES {
             return self.breach(Some(pod), format!("it wants to be woken at {at}, at once and for ever"));
         }
         let at = at.max(now - now % SECOND + SECOND);
-        let body = &mut self.bodies[pod];
-        if body.wake.is_none_or(|before| before > at || before < now) {
-            body.wake = Some(at);
-            let life = body.life;
-            self.heap.at(at, Event::Wake { pod, life });
+        let shell = &mut self.shells[pod];
+        if shell.wake.is_none_or(|before| before > at || before < now) {
+            shell.wake = Some(at);
+            let launch = shell.launch;
+            self.heap.at(at, Event::Wake { pod, launch });
         }
     }
 
+    /// Carries one effect out.
     pub(super) fn carry_out(&mut self, pod: usize, effect: Effect) {
         match effect {
             Effect::Mail(effect) => self.carry_out_mail(pod, *effect),
             Effect::Notice(notice) => self.notice(pod, notice),
-            Effect::Admit(devices) => self.bodies[pod].admitted = devices,
-            Effect::Watch(watch) => self.bodies[pod].money.watch(*watch),
+            Effect::Admit(devices) => self.shells[pod].admitted = devices,
+            Effect::Watch(watch) => self.shells[pod].money.watch(*watch),
             Effect::Broadcast(txid, transaction) => self.broadcast(pod, txid, transaction),
             Effect::Nothing => {}
         }
     }
 
+    /// The same for effects of the messenger.
     fn carry_out_mail(&mut self, pod: usize, effect: messenger::Effect) {
         use messenger::Effect;
         match effect {
             Effect::Call { call, place, lane, request } => self.call(pod, call, place, lane, request),
             Effect::Collect(collections) => self.collect(pod, collections),
-            Effect::Serve(queues) => self.bodies[pod].serving = queues.into_iter().collect(),
+            Effect::Serve(queues) => self.shells[pod].serving = queues.into_iter().collect(),
             Effect::Answer { ticket, response } => self.answer_ask(pod, ticket, response),
-            // Of these the node makes events.
+            // The node turns these into events.
             Effect::Notify(_) => {}
         }
     }
 
+    /// A pod answers a request of another, if anybody still waits for it.
     pub(super) fn answer_ask(&mut self, pod: usize, ticket: u64, response: Response) {
-        if let Some(caller) = self.bodies[pod].asks.remove(&ticket) {
+        if let Some(caller) = self.shells[pod].asks.remove(&ticket) {
             self.reply(caller, Host::Pod(pod), response);
         }
     }

@@ -1,4 +1,9 @@
-//! Subscriptions of pods at relays, and what comes over them.
+//! Subscriptions of pods at relays, and the frames that come over them.
+//!
+//! A pod says which queues it collects ([`World::collect`]). The shell dials for them, up to as many queues a stream
+//! as the protocol allows, dials again when a stream breaks, and tells the pod whenever a place becomes connected or
+//! ceases to be. A relay pushes what waits, and then each frame as it comes. A frame that is on its way when the
+//! stream breaks is lost and pushed again over the next one: the pod has to recognise it.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +13,17 @@ use autonomy_messaging::place::{Capability, Place, QueueId};
 use autonomy_messaging::wire::MAX_SUBSCRIBED;
 use rand::Rng;
 
-use super::body::Subscription;
 use super::config::SECOND;
 use super::net::Host;
 use super::pod::SubscriptionId;
-use super::relay::Fresh;
+use super::relay::NewFrame;
+use super::shell::Subscription;
 use super::world::{Event, World};
 
 /// Subscriptions.
 impl World {
-    /// Exactly these queues are collected from now on.
+    /// Exactly these queues are collected from now on. Subscriptions that already have their queues go on; others
+    /// begin and end.
     pub(super) fn collect(&mut self, pod: usize, collections: Vec<Collection>) {
         let mut wanted: BTreeMap<(Place, Lane), Vec<(QueueId, Capability)>> = BTreeMap::new();
         for Collection { place, lane, queue, capability } in collections {
@@ -28,7 +34,7 @@ impl World {
             chunks.into_iter().enumerate().map(move |(index, queues)| ((place, lane, index), queues))
         });
         let wanted: BTreeMap<_, _> = chunks.collect();
-        let mut present = std::mem::take(&mut self.bodies[pod].subscriptions);
+        let mut present = std::mem::take(&mut self.shells[pod].subscriptions);
         let mut kept = BTreeMap::new();
         for (key, queues) in wanted {
             let subscription = match present.remove(&key) {
@@ -48,18 +54,19 @@ impl World {
         for (key, gone) in present {
             self.leave(pod, &key.0, &gone);
         }
-        let body = &mut self.bodies[pod];
-        body.told_up.retain(|place, _| kept.keys().any(|(known, ..)| known == place));
-        body.subscriptions = kept;
+        let shell = &mut self.shells[pod];
+        shell.told_up.retain(|place, _| kept.keys().any(|(known, ..)| known == place));
+        shell.subscriptions = kept;
     }
 
+    /// A number that no subscription of this pod had before.
     fn next_subscription(&mut self, pod: usize) -> u64 {
-        let body = &mut self.bodies[pod];
-        body.next_subscription += 1;
-        body.next_subscription
+        let shell = &mut self.shells[pod];
+        shell.next_subscription += 1;
+        shell.next_subscription
     }
 
-    /// The relay hears no more of a subscription.
+    /// A relay drops a subscription.
     pub(super) fn leave(&mut self, pod: usize, place: &Place, subscription: &Subscription) {
         let Some(Host::Relay(relay)) = self.hosts.get(place).copied() else { return };
         let listener = SubscriptionId { pod, number: subscription.number };
@@ -68,16 +75,19 @@ impl World {
         }
     }
 
+    /// The place and state of a subscription. None once it has ended.
     fn subscription(&mut self, pod: usize, number: u64) -> Option<(Place, &mut Subscription)> {
-        let all = self.bodies[pod].subscriptions.iter_mut();
+        let all = self.shells[pod].subscriptions.iter_mut();
         let mut found = all.filter(|(_, subscription)| subscription.number == number);
         found.next().map(|(key, subscription)| (key.0, subscription))
     }
 
+    /// Dials for a subscription. Where the dial fails it is tried again, with pauses that grow to five minutes. A
+    /// queue that the relay does not know is reported to the pod.
     pub(super) fn connect(&mut self, pod: usize, number: u64) {
         let Some((place, subscription)) = self.subscription(pod, number) else { return };
         let (queues, tries) = (subscription.queues.clone(), subscription.tries);
-        let fails = self.rng.gen_bool(self.weather.dial);
+        let fails = self.rng.gen_bool(self.links.dial);
         let relay = match self.hosts.get(&place).copied() {
             Some(host @ Host::Relay(relay)) if !fails && self.reaches(pod, host) => relay,
             _ => {
@@ -87,14 +97,14 @@ impl World {
                 let pause = (5 << tries.min(6)).min(300) * SECOND;
                 let pause = self.rng.gen_range(pause / 2..pause + pause / 2);
                 self.heap.after(pause, Event::Connect { pod, number });
-                return self.tell_connected(pod, place);
+                return self.report_connected(pod, place);
             }
         };
         if let Some((_, subscription)) = self.subscription(pod, number) {
             subscription.up = true;
             subscription.tries = 0;
         }
-        if let Some(lasts) = self.weather.lasts {
+        if let Some(lasts) = self.links.lasts {
             let until = self.rng.gen_range(SECOND..2 * lasts);
             self.heap.after(until, Event::Hangup { pod, number });
         }
@@ -105,29 +115,30 @@ impl World {
                 Ok(frames) => {
                     frames
                         .into_iter()
-                        .for_each(|number| self.push(relay, &Fresh { listener, queue, number }));
+                        .for_each(|number| self.push(relay, &NewFrame { listener, queue, number }));
                 }
                 Err(_) => lost.push(queue),
             }
         }
         if let Some((_, subscription)) = self.subscription(pod, number).filter(|_| !lost.is_empty()) {
             subscription.lacks = true;
-            // Asked for again by and by, as long as it is wanted.
+            // Asked for again after a while, as long as it is wanted.
             self.heap.after(300 * SECOND, Event::Hangup { pod, number });
         }
-        self.tell_connected(pod, place);
-        let life = self.bodies[pod].life;
+        self.report_connected(pod, place);
+        let launch = self.shells[pod].launch;
         for queue in lost {
-            if self.bodies[pod].life == life {
+            if self.shells[pod].launch == launch {
                 let now = self.heap.now();
-                self.bodies[pod].tell(now, "is told that a relay lost a queue:", relay as u64);
+                self.shells[pod].log_event(now, "is told that a relay lost a queue:", relay as u64);
                 self.give(pod, Input::Missing { place, queue });
             }
         }
     }
 
+    /// A subscription breaks, and is dialled for again.
     pub(super) fn hang_up(&mut self, pod: usize, number: u64) {
-        let next = self.bodies[pod].next_subscription + 1;
+        let next = self.shells[pod].next_subscription + 1;
         let Some((place, subscription)) = self.subscription(pod, number).filter(|(_, s)| s.up) else {
             return;
         };
@@ -135,29 +146,29 @@ impl World {
         subscription.lacks = false;
         subscription.number = next;
         let queues: Vec<QueueId> = subscription.queues.iter().map(|(queue, _)| *queue).collect();
-        self.bodies[pod].next_subscription = next;
+        self.shells[pod].next_subscription = next;
         if let Some(Host::Relay(relay)) = self.hosts.get(&place).copied() {
             let listener = SubscriptionId { pod, number };
             queues.into_iter().for_each(|queue| self.relays[relay].hang_up(queue, listener));
         }
         let dial = self.rng.gen_range(SECOND..30 * SECOND);
         self.heap.after(dial, Event::Connect { pod, number: next });
-        self.tell_connected(pod, place);
+        self.report_connected(pod, place);
     }
 
     /// Tells the pod whether it collects at a place, if that changed: one of its subscriptions there has to work.
-    fn tell_connected(&mut self, pod: usize, place: Place) {
-        let body = &mut self.bodies[pod];
-        let mut there = body.subscriptions.iter().filter(|(key, _)| key.0 == place);
+    fn report_connected(&mut self, pod: usize, place: Place) {
+        let shell = &mut self.shells[pod];
+        let mut there = shell.subscriptions.iter().filter(|(key, _)| key.0 == place);
         let up = there.any(|(_, subscription)| subscription.up);
-        if body.told_up.insert(place, up).unwrap_or_default() != up {
+        if shell.told_up.insert(place, up).unwrap_or_default() != up {
             self.give(pod, Input::Subscribed { place, up });
         }
     }
 
-    /// A frame leaves a relay for somebody who listens.
-    pub(super) fn push(&mut self, relay: usize, fresh: &Fresh) {
-        let Fresh { listener: SubscriptionId { pod, number }, queue, number: frame } = *fresh;
+    /// A frame leaves a relay for a subscriber. Frames of one subscription arrive in order.
+    pub(super) fn push(&mut self, relay: usize, new_frame: &NewFrame) {
+        let NewFrame { listener: SubscriptionId { pod, number }, queue, number: frame } = *new_frame;
         let takes = self.latency(pod, Host::Relay(relay));
         let now = self.heap.now();
         let Some((_, subscription)) = self.subscription(pod, number) else { return };
@@ -166,6 +177,7 @@ impl World {
         self.heap.at(at, Event::Push { pod, number, queue, frame });
     }
 
+    /// A frame arrives at its subscriber, unless the connection is gone.
     pub(super) fn pushed(&mut self, pod: usize, number: u64, queue: QueueId, frame: u64) {
         let Some((place, _)) = self.subscription(pod, number).filter(|(_, s)| s.up) else { return };
         let Some(host @ Host::Relay(relay)) = self.hosts.get(&place).copied() else { return };

@@ -1,4 +1,4 @@
-//! Small worlds in virtual time, each a story.
+//! Small worlds in virtual time: searches with all faults, and scripted stories.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
@@ -8,13 +8,13 @@ use autonomy_sim::{Answer, Command, Conduct, Config, Crash, DAY, Fault, Faults, 
 /// A minute.
 const MINUTE: u64 = 60 * SECOND;
 
-fn by_itself(seed: u64, faults: Faults) -> Config {
+fn autonomous(seed: u64, faults: Faults) -> Config {
     Config { seed, pods: 12, relays: 5, messages: 300, payments: 30, days: 2, faults, ..Config::default() }
 }
 
-/// Everything that can go wrong does, to a dozen of pods, and every promise holds.
-fn all_goes_wrong(seed: u64) {
-    let report = autonomy_sim::run(by_itself(seed, Faults::all()), &|_, _| {})
+/// A dozen pods with every kind of fault keep every promise.
+fn all_faults(seed: u64) {
+    let report = autonomy_sim::run(autonomous(seed, Faults::all()), &|_, _| {})
         .unwrap_or_else(|broken| panic!("{broken}"));
     assert!(report.sent >= 200 && report.figures.crashes > 0, "{report:?}");
     assert_eq!(report.sent, report.delivered + report.expired + report.forgotten + report.withdrawn);
@@ -71,17 +71,17 @@ fn state(world: &mut World, of: usize, with: usize) -> Option<ContactState> {
 }
 
 #[test]
-fn a_calm_world_delivers_everything() {
-    let report = autonomy_sim::run(by_itself(1, Faults::none()), &|_, _| {})
+fn world_without_faults_delivers_every_message() {
+    let report = autonomy_sim::run(autonomous(1, Faults::none()), &|_, _| {})
         .unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!(report.sent, report.delivered);
     assert_eq!((report.expired, report.forgotten, report.shown_again), (0, 0, 0));
 }
 
 #[test]
-fn payments_are_true_of_the_chain_while_it_is_reorganised() {
+fn payments_match_the_chain_after_reorganisations() {
     let faults = Faults::only(&[Fault::Links, Fault::Crashes, Fault::Chain]);
-    let config = Config { payments: 60, messages: 50, days: 3, ..by_itself(5, faults) };
+    let config = Config { payments: 60, messages: 50, days: 3, ..autonomous(5, faults) };
     let report = autonomy_sim::run(config, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     let of = report.figures;
     assert!(of.accounts == 4 && of.paid_in > 5 && of.payments > 5, "{of:?}");
@@ -89,9 +89,9 @@ fn payments_are_true_of_the_chain_while_it_is_reorganised() {
 }
 
 #[test]
-fn owners_mind_devices_keys_names_and_files_and_part_and_meet_again() {
+fn owners_change_devices_keys_names_and_contacts_safely() {
     let faults = Faults::only(&[Fault::Links, Fault::Crashes, Fault::Owners]);
-    let config = Config { payments: 0, messages: 200, days: 4, ..by_itself(6, faults) };
+    let config = Config { payments: 0, messages: 200, days: 4, ..autonomous(6, faults) };
     let report = autonomy_sim::run(config, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     let of = report.figures;
     assert!(of.files > 0 && of.repeats > 0 && of.probes > 0 && of.revoked > 0, "{of:?}");
@@ -99,23 +99,23 @@ fn owners_mind_devices_keys_names_and_files_and_part_and_meet_again() {
 }
 
 #[test]
-fn everything_goes_wrong_and_nothing_is_lost_1() {
-    all_goes_wrong(1);
+fn all_faults_at_once_lose_no_message_1() {
+    all_faults(1);
 }
 
 #[test]
-fn everything_goes_wrong_and_nothing_is_lost_2() {
-    all_goes_wrong(2);
+fn all_faults_at_once_lose_no_message_2() {
+    all_faults(2);
 }
 
 #[test]
-fn everything_goes_wrong_and_nothing_is_lost_3() {
-    all_goes_wrong(3);
+fn all_faults_at_once_lose_no_message_3() {
+    all_faults(3);
 }
 
 #[test]
-fn a_seed_replays_in_its_decisions() {
-    let config = || Config { messages: 100, days: 1, ..by_itself(7, Faults::all()) };
+fn equal_seeds_make_equal_decisions() {
+    let config = || Config { messages: 100, days: 1, ..autonomous(7, Faults::all()) };
     let first = autonomy_sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     let again = autonomy_sim::run(config(), &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!((first.digest, first.figures.events), (again.digest, again.figures.events));
@@ -125,7 +125,7 @@ fn a_seed_replays_in_its_decisions() {
 }
 
 #[test]
-fn two_who_are_never_on_together_become_contacts_and_talk_with_two_of_three_relays_dead() {
+fn pods_never_on_together_talk_with_two_of_three_relays_dead() {
     let mut world = World::new(Config::scripted(11, 2, 3));
     world.switch_to(1, false);
     run(&mut world, MINUTE);
@@ -147,7 +147,7 @@ fn two_who_are_never_on_together_become_contacts_and_talk_with_two_of_three_rela
 }
 
 #[test]
-fn two_who_are_never_on_together_become_contacts_though_two_of_three_relays_are_dead_from_the_start() {
+fn pods_never_on_together_meet_through_the_one_relay_left() {
     let mut world = World::new(Config::scripted(12, 2, 3));
     world.conduct(0, Conduct::Dead);
     world.conduct(2, Conduct::Dead);
@@ -158,7 +158,7 @@ fn two_who_are_never_on_together_become_contacts_though_two_of_three_relays_are_
 }
 
 #[test]
-fn a_stale_backup_has_new_keys_by_itself_and_what_contacts_still_hold_arrives() {
+fn restored_pod_rekeys_and_gets_what_contacts_still_hold() {
     let mut world = two_contacts(21, 3);
     (0..10).for_each(|_| assert!(world.say(0, 1, 100) && world.say(1, 0, 100)));
     until(&mut world, HOUR, |world| world.waiting() == 0);
@@ -170,7 +170,7 @@ fn a_stale_backup_has_new_keys_by_itself_and_what_contacts_still_hold_arrives() 
     let last = 45;
     run(&mut world, HOUR);
     world.switch_to(0, true);
-    world.put_back(0);
+    world.restore_backup(0);
     until(&mut world, 2 * HOUR, |world| world.waiting() == 0);
     assert_eq!(world.shown_to(1, 0), last);
     assert!(world.report().figures.rekeyed >= 1);
@@ -180,7 +180,7 @@ fn a_stale_backup_has_new_keys_by_itself_and_what_contacts_still_hold_arrives() 
 }
 
 #[test]
-fn both_come_from_stale_backups_at_once() {
+fn two_restored_pods_rekey_with_each_other() {
     let mut world = two_contacts(22, 3);
     (0..20).for_each(|_| assert!(world.say(0, 1, 300) && world.say(1, 0, 300)));
     world.back_up(0);
@@ -188,21 +188,21 @@ fn both_come_from_stale_backups_at_once() {
     until(&mut world, HOUR, |world| world.waiting() == 0);
     (0..20).for_each(|_| assert!(world.say(0, 1, 300) && world.say(1, 0, 300)));
     until(&mut world, HOUR, |world| world.waiting() == 0);
-    world.put_back(0);
-    world.put_back(1);
+    world.restore_backup(0);
+    world.restore_backup(1);
     (0..20).for_each(|_| assert!(world.say(0, 1, 300) && world.say(1, 0, 300)));
     until(&mut world, 6 * HOUR, |world| world.waiting() == 0);
     all_is_well(&mut world);
 }
 
 #[test]
-fn a_backup_may_be_put_back_again_and_again() {
+fn repeated_restores_lose_no_message() {
     let mut world = two_contacts(23, 3);
     for round in 0..6 {
         world.back_up(round % 2);
         (0..5).for_each(|_| assert!(world.say(0, 1, 50) && world.say(1, 0, 50)));
         run(&mut world, 10 * SECOND * round as u64);
-        world.put_back(round % 2);
+        world.restore_backup(round % 2);
         (0..5).for_each(|_| assert!(world.say(0, 1, 50) && world.say(1, 0, 50)));
         run(&mut world, 10 * MINUTE);
     }
@@ -211,7 +211,7 @@ fn a_backup_may_be_put_back_again_and_again() {
 }
 
 #[test]
-fn what_waited_in_a_backup_is_sent_though_it_had_arrived_before_the_disk_was_lost() {
+fn restored_outbox_is_sent_again_and_shown_once() {
     let mut world = two_contacts(29, 3);
     world.switch_to(1, false);
     (0..600).for_each(|_| assert!(world.say(0, 1, 50)));
@@ -219,7 +219,7 @@ fn what_waited_in_a_backup_is_sent_though_it_had_arrived_before_the_disk_was_los
     world.switch_to(1, true);
     until(&mut world, DAY, |world| world.waiting() == 0);
     world.switch_to(1, false);
-    world.put_back(0);
+    world.restore_backup(0);
     (0..100).for_each(|_| assert!(world.say(0, 1, 50)));
     world.switch_to(1, true);
     until(&mut world, DAY, |world| world.waiting() == 0);
@@ -227,11 +227,11 @@ fn what_waited_in_a_backup_is_sent_though_it_had_arrived_before_the_disk_was_los
 }
 
 #[test]
-fn a_relay_that_lies_is_found_out_and_replaced() {
+fn relay_that_withholds_frames_is_replaced() {
     let mut world = World::new(Config { relays_per_pod: 4, ..Config::scripted(31, 2, 5) });
     world.befriend(0, 1);
     until(&mut world, DAY, World::all_are_contacts);
-    world.conduct(1, Conduct::Liar);
+    world.conduct(1, Conduct::Withholding);
     for round in 0..40 {
         // Away as one whose machine is off, or who has no network.
         if round % 2 == 0 {
@@ -254,7 +254,7 @@ fn a_relay_that_lies_is_found_out_and_replaced() {
 }
 
 #[test]
-fn a_wiped_relay_is_used_again_and_nothing_is_lost() {
+fn wiped_relay_is_used_again_and_loses_no_message() {
     let mut world = two_contacts(32, 1);
     world.switch_to(1, false);
     run(&mut world, MINUTE);
@@ -271,7 +271,7 @@ fn a_wiped_relay_is_used_again_and_nothing_is_lost() {
 }
 
 #[test]
-fn an_invite_that_two_redeem_makes_one_contact() {
+fn invite_redeemed_by_two_makes_one_contact() {
     let mut world = World::new(Config::scripted(41, 3, 3));
     let invite = match world.command(0, Command::Invite { valid_for: 86_400 }).unwrap().unwrap() {
         Answer::Invite(view) => Box::new(view.invite),
@@ -291,13 +291,13 @@ fn an_invite_that_two_redeem_makes_one_contact() {
     assert_eq!(state(&mut world, 0, 2), Some(ContactState::Active));
     assert_eq!(state(&mut world, 2, 0), Some(ContactState::Active));
     assert_eq!(state(&mut world, 1, 0), Some(ContactState::Joining));
-    // Nobody confirms the other: after 30 days they are told.
+    // Nobody confirms the other one: after 30 days the attempt ends.
     run(&mut world, 31 * DAY);
     assert_eq!(state(&mut world, 1, 0), None);
 }
 
 #[test]
-fn an_invite_that_ran_out_is_refused_and_told() {
+fn expired_invite_is_refused_and_makes_no_contact() {
     let mut world = World::new(Config::scripted(42, 2, 3));
     let invite = match world.command(0, Command::Invite { valid_for: 60 }).unwrap().unwrap() {
         Answer::Invite(view) => Box::new(view.invite),
@@ -309,7 +309,7 @@ fn an_invite_that_ran_out_is_refused_and_told() {
 }
 
 #[test]
-fn a_contact_who_is_away_for_a_month_costs_a_report_and_nothing_else() {
+fn messages_to_a_pod_away_for_a_month_expire_reported() {
     let mut world = two_contacts(51, 2);
     world.switch_to(1, false);
     (0..5).for_each(|_| assert!(world.say(0, 1, 200)));
@@ -324,8 +324,8 @@ fn a_contact_who_is_away_for_a_month_costs_a_report_and_nothing_else() {
     all_is_well(&mut world);
 }
 
-/// Both sides fall in every step of becoming contacts and of a first word each, one step a run.
-fn falls_at_every_step(who: usize, crash: Crash) {
+/// One of two crashes at each step of becoming contacts and of a first message each, one step a run.
+fn crashes_at_every_step(who: usize, crash: Crash) {
     let mut reached = true;
     let mut step = 0;
     while reached {
@@ -335,7 +335,7 @@ fn falls_at_every_step(who: usize, crash: Crash) {
         until(&mut world, 3 * DAY, World::all_are_contacts);
         until(&mut world, HOUR, |_| true);
         for (from, to) in [(0, 1), (1, 0)] {
-            // The fall may come in this very step, before the message is on disk.
+            // The crash may come in this very step, before the message is on disk.
             if !world.say(from, to, 20) {
                 run(&mut world, HOUR);
                 assert!(world.say(from, to, 20), "step {step}");
@@ -349,31 +349,31 @@ fn falls_at_every_step(who: usize, crash: Crash) {
 }
 
 #[test]
-fn an_inviter_falls_at_every_step_before_commit() {
-    falls_at_every_step(0, Crash::BeforeCommit);
+fn inviter_crashes_before_commit_at_every_step() {
+    crashes_at_every_step(0, Crash::BeforeCommit);
 }
 
 #[test]
-fn an_inviter_falls_at_every_step_before_effects() {
-    falls_at_every_step(0, Crash::AfterEffects(0));
+fn inviter_crashes_before_effects_at_every_step() {
+    crashes_at_every_step(0, Crash::AfterEffects(0));
 }
 
 #[test]
-fn an_invitee_falls_at_every_step_before_commit() {
-    falls_at_every_step(1, Crash::BeforeCommit);
+fn invitee_crashes_before_commit_at_every_step() {
+    crashes_at_every_step(1, Crash::BeforeCommit);
 }
 
 #[test]
-fn an_invitee_falls_at_every_step_amid_effects() {
-    falls_at_every_step(1, Crash::AfterEffects(1));
+fn invitee_crashes_amid_effects_at_every_step() {
+    crashes_at_every_step(1, Crash::AfterEffects(1));
 }
 
 #[test]
-fn clocks_that_are_a_day_off_lose_nothing() {
+fn clocks_a_day_off_lose_no_message() {
     let mut world = two_contacts(71, 3);
     for (ahead, behind) in [(86_400, -86_400), (-86_400, 86_400), (0, 0)] {
-        world.turn_clock_by(0, ahead);
-        world.turn_clock_by(1, behind);
+        world.shift_clock_by(0, ahead);
+        world.shift_clock_by(1, behind);
         run(&mut world, 2 * MINUTE);
         (0..10).for_each(|_| assert!(world.say(0, 1, 300) && world.say(1, 0, 300)));
         until(&mut world, 2 * DAY, |world| world.waiting() == 0);
@@ -382,7 +382,7 @@ fn clocks_that_are_a_day_off_lose_nothing() {
 }
 
 #[test]
-fn blocked_for_a_while_loses_nothing() {
+fn messages_of_a_blocked_contact_arrive_after_unblocking() {
     let mut world = two_contacts(81, 3);
     let other = world.contact(1);
     world.command(0, Command::SetBlocked(other, true)).unwrap().unwrap();
@@ -394,7 +394,7 @@ fn blocked_for_a_while_loses_nothing() {
 }
 
 #[test]
-fn faults_are_named_one_by_one() {
+fn faults_parse_from_their_names() {
     assert_eq!("all".parse::<Faults>().unwrap(), Faults::all());
     assert_eq!("none".parse::<Faults>().unwrap(), Faults::none());
     let some: Faults = "crashes,relays".parse().unwrap();

@@ -7,6 +7,7 @@ use std::{
 };
 
 use autonomy_api::{AccountKind, NewPayment, Recipient, Written};
+use autonomy_blocks::{block_on, coinbase, spend};
 use autonomy_client::{AccountWish, Device, NewAccount, PodClient, Profile, Transport, profile::NewProfile};
 use autonomy_daemon::{
     chain::NoChain,
@@ -18,9 +19,8 @@ use autonomy_node::{Caller, ChainEvent, ChainPoint, Command, Identity, Input, No
 use autonomy_store::{Store, Unlock};
 use autonomy_wallet::{
     bitcoin::{
-        Address, Amount, Block, BlockHash, CompactTarget, Network, OutPoint, ScriptBuf, Sequence,
-        Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness, absolute, address::NetworkUnchecked, block,
-        constants::genesis_block, hashes::Hash as _, transaction,
+        Address, Amount, BlockHash, Network, OutPoint, Transaction, Txid, address::NetworkUnchecked,
+        constants::genesis_block, hashes::Hash as _,
     },
     keys::Seed,
     rate,
@@ -289,42 +289,10 @@ impl World {
     pub(crate) async fn mine(&mut self, mut transactions: Vec<Transaction>) {
         self.salt += 1;
         let (height, parent) = *self.chain.last().unwrap();
-        transactions.insert(0, coinbase(height + 1, self.salt));
-        let header = block::Header {
-            version: block::Version::TWO,
-            prev_blockhash: parent,
-            merkle_root: TxMerkleNode::all_zeros(),
-            time: now() as u32,
-            bits: CompactTarget::from_consensus(0x207f_ffff),
-            nonce: self.salt,
-        };
-        let mut block = Block { header, txdata: transactions };
-        block.header.merkle_root = block.compute_merkle_root().unwrap();
+        transactions.insert(0, coinbase(height + 1, self.salt, vec![]));
+        let block = block_on(parent, now() as u32, self.salt, transactions);
         self.chain.push((height + 1, block.block_hash()));
         self.tell(ChainEvent::Block { block: Box::new(block), height: height + 1 }).await;
         self.tell(ChainEvent::Source(SourceState::Synced(height + 1))).await;
     }
-}
-
-fn spend(from: OutPoint, script: ScriptBuf, sat: u64) -> Transaction {
-    let input = TxIn {
-        previous_output: from,
-        script_sig: ScriptBuf::new(),
-        sequence: Sequence::MAX,
-        witness: Witness::new(),
-    };
-    Transaction {
-        version: transaction::Version::TWO,
-        lock_time: absolute::LockTime::ZERO,
-        input: vec![input],
-        output: vec![TxOut { value: Amount::from_sat(sat), script_pubkey: script }],
-    }
-}
-
-fn coinbase(height: u32, salt: u32) -> Transaction {
-    let mut transaction = spend(OutPoint::null(), ScriptBuf::new(), 0);
-    let bytes = [height.to_be_bytes(), salt.to_be_bytes()].concat();
-    transaction.input[0].script_sig =
-        ScriptBuf::builder().push_slice::<[u8; 8]>(bytes.try_into().unwrap()).into_script();
-    transaction
 }

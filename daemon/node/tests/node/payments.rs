@@ -1,6 +1,7 @@
 //! Payments: who must agree, what is remembered before a signature leaves, and what a crash may not lose.
 
 use autonomy_api::{ApprovePayment, DeviceKey, EventKind, NewPayment, PaymentState, PsbtBytes};
+use autonomy_blocks::spend;
 use autonomy_messaging::{Access, SigningKey};
 use autonomy_node::{Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effect, Input, Refusal};
 use autonomy_wallet::{
@@ -8,7 +9,7 @@ use autonomy_wallet::{
     rate,
 };
 
-use crate::world::{OUTSIDE, RATE, World, pays, spend};
+use crate::world::{OUTSIDE, RATE, World, pays};
 
 #[test]
 fn a_payment_goes_from_draft_to_confirmed() {

@@ -6,6 +6,7 @@ use autonomy_api::{
     Account, AccountKind, AccountOffer, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, DeviceKey,
     Event, EventKind, Hex, NewPayment, Payment, PsbtBytes, Recipient, Written,
 };
+use autonomy_blocks::{block_on, coinbase, spend};
 use autonomy_messaging::{
     Access, AuthSeed, CertificateRole, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
     provision::{Bundle, BundleTerms, SealedBundle},
@@ -17,9 +18,8 @@ use autonomy_node::{
 use autonomy_wallet::{
     account::AccountMap,
     bitcoin::{
-        Address, Amount, Block, BlockHash, CompactTarget, FeeRate, Network, OutPoint, ScriptBuf, Sequence,
-        Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness, absolute, address::NetworkUnchecked, block,
-        hashes::Hash as _, transaction,
+        Address, Amount, Block, BlockHash, FeeRate, Network, OutPoint, Transaction, Txid,
+        address::NetworkUnchecked, hashes::Hash as _,
     },
     keys::Seed,
     rate,
@@ -254,17 +254,9 @@ impl World {
 
     fn mine_on(&mut self, height: u32, parent: BlockHash, mut transactions: Vec<Transaction>) {
         self.salt += 1;
-        transactions.insert(0, coinbase(height + 1, self.salt));
-        let header = block::Header {
-            version: block::Version::TWO,
-            prev_blockhash: parent,
-            merkle_root: TxMerkleNode::all_zeros(),
-            time: (START + u64::from(height) * 600) as u32,
-            bits: CompactTarget::from_consensus(0x207f_ffff),
-            nonce: self.salt,
-        };
-        let mut block = Block { header, txdata: transactions };
-        block.header.merkle_root = block.compute_merkle_root().unwrap();
+        transactions.insert(0, coinbase(height + 1, self.salt, vec![]));
+        let time = (START + u64::from(height) * 600) as u32;
+        let block = block_on(parent, time, self.salt, transactions);
         let hash = block.block_hash();
         self.chain.push((height + 1, hash));
         self.found(block, height + 1);
@@ -389,28 +381,4 @@ pub(crate) fn read<T: Written>(text: &str) -> T {
 
 pub(crate) fn pays(to: &str, sat: u64) -> Recipient {
     Recipient { address: read(to), amount: Amount::from_sat(sat) }
-}
-
-/// A transaction without signatures that pays `sat` to `script` from a coin.
-pub(crate) fn spend(from: OutPoint, script: ScriptBuf, sat: u64) -> Transaction {
-    let input = TxIn {
-        previous_output: from,
-        script_sig: ScriptBuf::new(),
-        sequence: Sequence::MAX,
-        witness: Witness::new(),
-    };
-    Transaction {
-        version: transaction::Version::TWO,
-        lock_time: absolute::LockTime::ZERO,
-        input: vec![input],
-        output: vec![TxOut { value: Amount::from_sat(sat), script_pubkey: script }],
-    }
-}
-
-fn coinbase(height: u32, salt: u32) -> Transaction {
-    let mut transaction = spend(OutPoint::null(), ScriptBuf::new(), 0);
-    let bytes = [height.to_be_bytes(), salt.to_be_bytes()].concat();
-    transaction.input[0].script_sig =
-        ScriptBuf::builder().push_slice::<[u8; 8]>(bytes.try_into().unwrap()).into_script();
-    transaction
 }

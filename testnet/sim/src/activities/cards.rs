@@ -14,43 +14,45 @@ use rand::rngs::StdRng;
 use crate::command::{Answer, Command};
 use crate::world::World;
 
-/// Of so many looks, one ends in this being done.
+/// One time in so many, an owner sets new fields.
 const SETS: u32 = 40;
+/// One time in so many, an owner shares other fields with a contact.
 const SHARES: u32 = 20;
 
+/// All fields of a card.
 const ALL: [CardField; 4] = [CardField::Note, CardField::Email, CardField::Way, CardField::Picture];
 
-/// An owner sets the fields of their card, or says who gets which: also of those who are no contacts yet.
-pub(super) fn look(world: &mut World, pod: usize) {
-    if !world.troubled || !world.config.by_itself {
+/// An owner sets the fields of their card, or shares some with one of their pairs, also before the two are contacts.
+pub(super) fn act(world: &mut World, pod: usize) {
+    if !world.faults_on || !world.config.autonomous {
         return;
     }
     if world.rng.gen_ratio(1, SETS) {
         let fields = Box::new(some_fields(&mut world.rng));
         ask(world, pod, CardCommand::SetOwn(fields));
     }
-    if world.rng.gen_ratio(1, SHARES) && !world.bonds_of[pod].is_empty() {
-        let bond = world.bonds_of[pod][world.rng.gen_range(0..world.bonds_of[pod].len())];
-        let other = world.bonds[bond].other(pod);
+    if world.rng.gen_ratio(1, SHARES) && !world.pairs_of[pod].is_empty() {
+        let pair = world.pairs_of[pod][world.rng.gen_range(0..world.pairs_of[pod].len())];
+        let other = world.pairs[pair].other(pod);
         let fields = some_of(&mut world.rng);
-        let contact = world.bodies[other].pod.contact_id();
+        let contact = world.shells[other].pod.contact_id();
         ask(world, pod, CardCommand::Share(contact, ShareCard { fields }));
     }
 }
 
-/// Whether everybody has what is shared with them.
+/// Whether each contact has what is shared with them.
 pub(super) fn is_settled(world: &mut World) -> bool {
     ways(world).into_iter().all(|(from, to)| {
-        let contact = world.bodies[to].pod.contact_id();
+        let contact = world.shells[to].pod.contact_id();
         of(world, from, contact).is_none_or(|card| card.delivery == CardDelivery::Delivered)
     })
 }
 
-/// Friends have exactly the fields last shared with them, as the pod of who shares knows them: a command may fall with its
-/// pod, or be lost with its disk.
+/// Each contact has exactly the fields last shared with them, as the sharer's pod knows them: a command may be cut off with
+/// its pod, or be lost with its disk.
 pub(super) fn check(world: &mut World) {
     for (from, to) in ways(world) {
-        let (sharer, receiver) = (world.bodies[from].pod.contact_id(), world.bodies[to].pod.contact_id());
+        let (sharer, receiver) = (world.shells[from].pod.contact_id(), world.shells[to].pod.contact_id());
         let Some(CardAnswer::Own(own)) = ask(world, from, CardCommand::Own) else { continue };
         let (Some(shares), Some(has)) = (of(world, from, receiver), of(world, to, sharer)) else { continue };
         if shares.delivery != CardDelivery::Delivered {
@@ -65,10 +67,10 @@ pub(super) fn check(world: &mut World) {
     }
 }
 
-/// All who are contacts, both ways.
+/// All who are contacts, in both directions.
 fn ways(world: &World) -> Vec<(usize, usize)> {
-    let bound = world.bonds.iter().filter(|bond| bond.is_bound());
-    bound.flat_map(|bond| [(bond.inviter, bond.invitee), (bond.invitee, bond.inviter)]).collect()
+    let connected = world.pairs.iter().filter(|pair| pair.is_connected());
+    connected.flat_map(|pair| [(pair.inviter, pair.invitee), (pair.invitee, pair.inviter)]).collect()
 }
 
 fn ask(world: &mut World, pod: usize, command: CardCommand) -> Option<CardAnswer> {
@@ -85,7 +87,7 @@ fn of(world: &mut World, pod: usize, contact: ContactId) -> Option<ContactCard> 
     }
 }
 
-#[expect(clippy::expect_used, reason = "each is short, visible and of its form by its making")]
+#[expect(clippy::expect_used, reason = "short and visible, and by the rules of each field")]
 fn some_fields(rng: &mut StdRng) -> CardFields {
     let number: u32 = rng.r#gen();
     let note = CardNote::new(&format!("note {number}")).expect("short and visible");

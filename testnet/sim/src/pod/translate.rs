@@ -1,14 +1,17 @@
-//! Between the simulator's words and the node's.
+//! Between the simulator's types and the node's: the one place that a change of the node's commands, answers, events
+//! and effects touches.
 
 use autonomy_api::{
     AccountKind, AccountOffer, AddDevice, ApprovePayment, BeginAccount, CeremonyId, CompleteAccount, Contact,
     DeviceKey, EventKind, Hex, Invite as InviteIs, NewPayment, Payment, PaymentId, PaymentState, Recipient,
     SetProfile, UpdateContact, Written,
 };
-use autonomy_messaging::messenger::Command as Mail;
+use autonomy_messaging::messenger::{Command as Mail, ContactId};
 use autonomy_messaging::payload::{FileName, Text};
+use autonomy_messaging::{FileContent, TransferId};
 use autonomy_node as node;
 use autonomy_wallet::{
+    account::AccountId,
     bitcoin::{Amount, FeeRate},
     rate,
 };
@@ -16,11 +19,11 @@ use autonomy_wallet::{
 use super::{ChainNews, Effect, Input};
 use crate::chain::Verdict;
 use crate::command::{
-    Answer, Command, Completion, ContactSeen, InviteSeen, Newcomer, Notice, Offer, PaymentSeen,
-    PaymentStands, Refused,
+    Answer, Command, Completion, ContactSeen, InviteSeen, NewDevice, Notice, Offer, PaymentProgress,
+    PaymentSeen, Refused,
 };
 
-/// What payments offer: what devices agree to.
+/// The fee rate of payments. Devices here accept no other.
 const FEE_RATE: FeeRate = rate::sat_per_vb(2);
 
 /// An input of the node.
@@ -43,7 +46,7 @@ pub(super) fn input(input: Input) -> node::Input {
     }
 }
 
-/// Each key names one request here, so its text stands for the request's digest too.
+/// A key names one request here, so its text stands for the digest of the request too.
 fn idempotency_key(key: String) -> node::IdempotencyKey {
     let mut request = [0; 32];
     request.iter_mut().zip(key.bytes()).for_each(|(byte, of_key)| *byte = of_key);
@@ -64,82 +67,86 @@ pub(super) fn effect(effect: node::Effect) -> Effect {
     }
 }
 
-/// A command as a device gives it.
+/// A command as a device gives it. The match names every command, so a new one does not compile before it has its
+/// translation.
 fn command(command: Command) -> node::Command {
+    use node::Command as To;
     match command {
-        Command::Status => node::Command::Status,
-        Command::AddDevice(Newcomer { certificate, descriptor_key, name }) => {
-            let descriptor_key = Hex(descriptor_key);
-            node::Command::AddDevice(AddDevice { certificate: certificate.into(), name, descriptor_key })
-        }
-        Command::RevokeDevice(key) => node::Command::RevokeDevice(DeviceKey(key)),
-        Command::DrawKeys => node::Command::DrawKeys,
-        Command::Reconcile { seen } => node::Command::Reconcile { seen },
-        Command::BeginAccount => {
-            let begin = BeginAccount { name: made("main"), kind: AccountKind::TwoOfThree };
-            node::Command::BeginAccount(begin)
-        }
+        Command::Status => To::Status,
+        Command::Reconcile { seen } => To::Reconcile { seen },
+        Command::DrawKeys => To::DrawKeys,
+        Command::AddDevice(device) => add_device(device),
+        Command::RevokeDevice(key) => To::RevokeDevice(DeviceKey(key)),
+        Command::BeginAccount => begin_account(),
         Command::CompleteAccount(completion) => complete(completion),
-        Command::NewAddress(account) => node::Command::NewAddress(account),
-        Command::Account(account) => node::Command::Account(account),
-        Command::NewPayment { account, address, sat } => {
-            let recipients = vec![Recipient { address: made(&address), amount: Amount::from_sat(sat) }];
-            let payment = NewPayment { recipients, fee_rate: Some(FEE_RATE), note: None };
-            node::Command::NewPayment(account, payment)
-        }
+        Command::NewAddress(account) => To::NewAddress(account),
+        Command::Account(account) => To::Account(account),
+        Command::NewPayment { account, address, sat } => new_payment(account, &address, sat),
         Command::Approve { payment, psbt, epoch } => {
-            let approval = ApprovePayment { psbt: made(&psbt), state_epoch: epoch };
-            node::Command::ApprovePayment(PaymentId(payment), approval)
+            To::ApprovePayment(PaymentId(payment), ApprovePayment { psbt: made(&psbt), state_epoch: epoch })
         }
-        Command::Payments(account) => node::Command::Payments(account),
-        Command::Session(command) => node::Command::Session(command),
-        Command::Profile => node::Command::Profile,
-        Command::SetReach(reach) => {
-            node::Command::SetProfile(SetProfile { reach: Some(reach), ..SetProfile::default() })
-        }
-        Command::SetName(name) => {
-            node::Command::SetProfile(SetProfile { name: Some(name), ..SetProfile::default() })
-        }
+        Command::Payments(account) => To::Payments(account),
+        Command::Session(command) => To::Session(command),
+        Command::Profile => To::Profile,
+        Command::SetReach(reach) => set_profile(SetProfile { reach: Some(reach), ..SetProfile::default() }),
+        Command::SetName(name) => set_profile(SetProfile { name: Some(name), ..SetProfile::default() }),
         Command::SetBlocked(contact, blocked) => {
-            let update = UpdateContact { blocked: Some(blocked), ..UpdateContact::default() };
-            node::Command::UpdateContact(contact, update)
+            To::UpdateContact(contact, UpdateContact { blocked: Some(blocked), ..UpdateContact::default() })
         }
-        about_mail => node::Command::Mail(mail_command(about_mail)),
-    }
-}
-
-/// One about contacts, messages, files or relays.
-#[expect(clippy::expect_used, reason = "a plain file name; as long as a message may be")]
-fn mail_command(command: Command) -> Mail {
-    match command {
-        Command::OfferFile { contact, content } => {
-            let name = FileName::new("photo.jpg").expect("a plain file name");
-            Mail::OfferFile { contact, name, content }
-        }
+        Command::OfferFile { contact, content } => To::Mail(offer_file(contact, content)),
         Command::LoadFile { contact, transfer, bytes } => {
-            Mail::LoadFile { contact, transfer, first: 0, bytes: bytes.into() }
+            To::Mail(Mail::LoadFile { contact, transfer, first: 0, bytes: bytes.into() })
         }
-        Command::File(contact, transfer) => Mail::File(contact, transfer),
+        Command::File(contact, transfer) => To::Mail(Mail::File(contact, transfer)),
         Command::ReadFile { contact, transfer, count } => {
-            Mail::ReadFile { contact, transfer, first: 0, count }
+            To::Mail(Mail::ReadFile { contact, transfer, first: 0, count })
         }
-        Command::AddRelay { place, name, token } => Mail::AddRelay { place, name, token },
-        Command::Invite { valid_for } => Mail::Invite { note: None, valid_for },
-        Command::InviteById(id) => Mail::InviteById(id),
-        Command::Accept(invite) => Mail::Accept { invite, name: None },
-        Command::Confirm(contact) => Mail::Confirm(contact),
-        Command::Remove(contact) => Mail::Remove(contact),
-        Command::Contacts => Mail::Contacts,
-        Command::Contact(contact) => Mail::Contact(contact),
-        Command::Send { contact, text } => {
-            Mail::Send { contact, text: Text::new(&text).expect("as long as a message may be") }
-        }
-        Command::MarkRead { contact, up_to } => Mail::MarkRead { contact, up_to },
-        other => unreachable!("{other:?} is about no mail"),
+        Command::AddRelay { place, name, token } => To::Mail(Mail::AddRelay { place, name, token }),
+        Command::Invite { valid_for } => To::Mail(Mail::Invite { note: None, valid_for }),
+        Command::InviteById(id) => To::Mail(Mail::InviteById(id)),
+        Command::Accept(invite) => To::Mail(Mail::Accept { invite, name: None }),
+        Command::Confirm(contact) => To::Mail(Mail::Confirm(contact)),
+        Command::Remove(contact) => To::Mail(Mail::Remove(contact)),
+        Command::Contacts => To::Mail(Mail::Contacts),
+        Command::Contact(contact) => To::Mail(Mail::Contact(contact)),
+        Command::Send { contact, text } => To::Mail(Mail::Send { contact, text: whole_text(&text) }),
+        Command::MarkRead { contact, up_to } => To::Mail(Mail::MarkRead { contact, up_to }),
     }
 }
 
-/// A reply as a person understands it.
+fn add_device(device: NewDevice) -> node::Command {
+    let NewDevice { certificate, descriptor_key, name } = device;
+    let descriptor_key = Hex(descriptor_key);
+    node::Command::AddDevice(AddDevice { certificate: certificate.into(), name, descriptor_key })
+}
+
+fn begin_account() -> node::Command {
+    node::Command::BeginAccount(BeginAccount { name: made("main"), kind: AccountKind::TwoOfThree })
+}
+
+/// A payment to one recipient at [`FEE_RATE`], without a note.
+fn new_payment(account: AccountId, address: &str, sat: u64) -> node::Command {
+    let recipients = vec![Recipient { address: made(address), amount: Amount::from_sat(sat) }];
+    node::Command::NewPayment(account, NewPayment { recipients, fee_rate: Some(FEE_RATE), note: None })
+}
+
+fn set_profile(change: SetProfile) -> node::Command {
+    node::Command::SetProfile(change)
+}
+
+/// All files have one name here: nothing depends on it.
+#[expect(clippy::expect_used, reason = "a plain file name")]
+fn offer_file(contact: ContactId, content: FileContent) -> Mail {
+    let name = FileName::new("photo.jpg").expect("a plain file name");
+    Mail::OfferFile { contact, name, content }
+}
+
+#[expect(clippy::expect_used, reason = "as long as a message may be")]
+fn whole_text(text: &str) -> Text {
+    Text::new(text).expect("as long as a message may be")
+}
+
+/// What a device reads from a reply.
 pub(super) fn reply(reply: node::Reply) -> Result<Answer, Refused> {
     Ok(match reply.map_err(|refusal| Refused(refusal.to_string()))? {
         node::Answer::Invite(invite) => Answer::Invite(invite_seen(invite)),
@@ -164,7 +171,7 @@ pub(super) fn reply(reply: node::Reply) -> Result<Answer, Refused> {
     })
 }
 
-/// An event as far as somebody in this world listens to it.
+/// An event of the node, as far as anybody here waits for it.
 fn notice(event: &EventKind) -> Notice {
     match *event {
         EventKind::ContactAsked { contact } => Notice::Asked(contact),
@@ -224,10 +231,10 @@ fn offered(offer: &AccountOffer) -> Offer {
 
 fn payment_seen(payment: &Payment) -> PaymentSeen {
     let state = match payment.state {
-        PaymentState::Draft | PaymentState::Cancelled => PaymentStands::GivenUp,
-        PaymentState::Signed | PaymentState::Seen => PaymentStands::Open,
-        PaymentState::Confirmed => PaymentStands::Confirmed,
-        PaymentState::Failed => PaymentStands::Failed,
+        PaymentState::Draft | PaymentState::Cancelled => PaymentProgress::GivenUp,
+        PaymentState::Signed | PaymentState::Seen => PaymentProgress::Open,
+        PaymentState::Confirmed => PaymentProgress::Confirmed,
+        PaymentState::Failed => PaymentProgress::Failed,
     };
     let psbt = payment.psbt.as_ref().map(|psbt| psbt.write().to_string());
     PaymentSeen { id: payment.id.0, txid: payment.txid, state, psbt }
@@ -242,7 +249,10 @@ fn contact_seen(contact: Contact) -> ContactSeen {
     ContactSeen { id: contact.id, state: contact.state, card_name }
 }
 
-/// What a device of this world wrote: it writes by the rules.
+/// Reads a text that a device wrote, by the rule of its type.
+///
+/// # Panics
+/// The text breaks the rule: devices here write valid texts only.
 fn made<T: Written>(text: &str) -> T {
     T::read(text).unwrap_or_else(|rule| panic!("a device wrote `{text}`: {rule}"))
 }

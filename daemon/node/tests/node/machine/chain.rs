@@ -1,5 +1,6 @@
 //! Blocks and the mempool, honest and foreign, and how the source is.
 
+use autonomy_blocks::spend;
 use autonomy_node::{ChainEvent, ChainPoint, Input, SourceState};
 use autonomy_wallet::bitcoin::{
     Amount, BlockHash, Network, OutPoint, ScriptBuf, constants::genesis_block, hashes::Hash as _,
@@ -7,7 +8,6 @@ use autonomy_wallet::bitcoin::{
 use proptest::prelude::*;
 
 use super::Machine;
-use crate::world::spend;
 
 #[derive(Debug, Clone)]
 pub(super) enum Event {

@@ -1,76 +1,89 @@
-//! What really happened, as nobody inside the world knows it, and the promises held against it.
+//! What really happened to each message, and what was promised about it.
 //!
-//! Messages are numbered over the whole world, so numbers of one sender to one receiver only grow. The promises:
+//! Messages are numbered over the whole world, so that the numbers from one sender to one receiver only grow. The
+//! promises:
 //!
-//! * A message that is on its sender's disk is shown by the receiver **once**, after every earlier one that still waits.
-//! * It counts as delivered only after the receiver's disk has shown it.
-//! * In the end nothing waits: each was delivered, or given up and reported.
+//! * A message that is on its sender's disk is shown by the receiver **once**, after every earlier one that still
+//!   waits.
+//! * It counts as delivered only once it was shown on the receiver's disk.
+//! * In the end nothing waits: each message was delivered, or given up and reported.
 //!
-//! A pod whose disk is lost keeps what its backup had. What it had shown after the backup it may be shown again, if the
-//! sender still has it, or has it again because its own disk was lost: then even after newer ones. What it said after
-//! the backup is forgotten with its disk: that may have arrived or not.
+//! A pod whose disk was lost has what its backup has. A message that it had shown after the backup may be shown
+//! again, if the sender still has it, or has it again because the sender's disk was lost too: then even after newer
+//! ones. A message that it had sent after the backup is forgotten with its disk: it may have arrived or not.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::heap::Millis;
 
-/// From whom, and to whom.
+/// Sender and receiver, by the numbers of their pods.
 pub(super) type Way = (usize, usize);
 
-/// Buckets of latency: doubling from a second.
+/// Buckets of latency. Each is twice as long as the one before, from a second on.
 const BUCKETS: usize = 24;
 
-/// All conversations of the world.
+/// All conversations of a world. A method that takes an event gives an error where a promise forbids the event.
 #[derive(Debug, Default)]
-pub(super) struct Truth {
+pub(super) struct Oracle {
     ways: BTreeMap<Way, Thread>,
+    /// The number of the last message.
     last: u64,
+    /// Messages that were on their sender's disk.
     pub(super) sent: u64,
+    /// Messages that were shown, each counted once.
     pub(super) shown: u64,
+    /// Messages that were shown once more, after the receiver's disk was lost.
     pub(super) shown_again: u64,
+    /// Messages whose sender knows that they were shown.
     pub(super) delivered: u64,
+    /// Messages that were given up and reported.
     pub(super) expired: u64,
+    /// Messages that were lost with their sender's disk.
     pub(super) forgotten: u64,
+    /// Messages to a contact that the sender removed.
     pub(super) withdrawn: u64,
+    /// Messages that are on their sender's disk and neither delivered nor given up.
     waiting: u64,
+    /// How many messages were shown within the time of each bucket.
     latencies: [u64; BUCKETS],
 }
 
 /// One direction of a conversation.
 #[derive(Debug, Clone, Default)]
 struct Thread {
-    /// On the sender's disk, and neither delivered nor given up.
+    /// On the sender's disk, and neither delivered nor given up. By number.
     waiting: VecDeque<Waiting>,
-    /// The last one on the receiver's disk.
+    /// The last message that is shown on the receiver's disk.
     shown_to: u64,
-    /// The last one that ever was there.
+    /// The last message that ever was. Greater than `shown_to` after the disk was lost.
     ever_shown_to: u64,
-    /// What was there and was lost with the disk: ranges, both ends included.
+    /// Messages that were shown on a disk that was lost: ranges, both ends included.
     lost: Vec<(u64, u64)>,
 }
 
+/// A message, and since when it waits.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     message: u64,
     since: Millis,
 }
 
-/// What a backup knows of the conversations of one pod.
+/// What the oracle goes back to for one pod when the pod is restored from a backup.
 #[derive(Debug)]
-pub(super) struct Memory {
-    said: Vec<(Way, VecDeque<Waiting>)>,
+pub(super) struct OracleBackup {
+    sent: Vec<(Way, VecDeque<Waiting>)>,
     shown: Vec<(Way, u64)>,
 }
 
-impl Truth {
-    /// A number for a message that somebody is about to send.
+impl Oracle {
+    /// A number for a message that is about to be sent.
     pub(super) fn number(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
 
     /// A message is on its sender's disk.
-    pub(super) fn said(&mut self, way: Way, message: u64, now: Millis) {
+    pub(super) fn accepted(&mut self, way: Way, message: u64, now: Millis) {
         let thread = self.ways.entry(way).or_default();
         if thread.waiting.back().is_none_or(|last| last.message < message) {
             thread.waiting.push_back(Waiting { message, since: now });
@@ -79,15 +92,21 @@ impl Truth {
         }
     }
 
-    /// Whether this message is on its sender's disk, and waits.
-    pub(super) fn was_said(&self, way: Way, message: u64) -> bool {
+    /// Whether a message is on its sender's disk and waits.
+    pub(super) fn is_accepted(&self, way: Way, message: u64) -> bool {
         self.ways.get(&way).is_some_and(|thread| thread.find(message).is_some())
     }
 
-    /// A message is on its receiver's disk.
+    /// A message is shown on its receiver's disk.
+    ///
+    /// It has to be newer than the last one that is shown, and no earlier one of the sender may be waiting, unless it
+    /// was lost with the receiver's disk: then it may come at any time, once.
+    ///
+    /// # Errors
+    /// It was never sent, was shown before, or an earlier one waits.
     pub(super) fn shown(&mut self, way: Way, message: u64, now: Millis) -> Result<(), String> {
         if message > self.last {
-            return Err(format!("message {message} was shown and never said"));
+            return Err(format!("message {message} was shown and never accepted"));
         }
         let thread = self.ways.entry(way).or_default();
         let was_lost = thread.take_lost(message);
@@ -120,7 +139,11 @@ impl Truth {
         Ok(())
     }
 
-    /// The sender is told that a message is at its receiver's.
+    /// The sender's pod reports a message as delivered. A repeat changes nothing: a pod that crashed may report it
+    /// again.
+    ///
+    /// # Errors
+    /// It was never shown.
     pub(super) fn delivered(&mut self, way: Way, message: u64) -> Result<(), String> {
         let thread = self.ways.entry(way).or_default();
         if message > thread.ever_shown_to {
@@ -134,7 +157,7 @@ impl Truth {
         Ok(())
     }
 
-    /// The sender is told that a message was given up.
+    /// The sender's pod reports a message as given up.
     pub(super) fn expired(&mut self, way: Way, message: u64) {
         let thread = self.ways.entry(way).or_default();
         if let Some(at) = thread.find(message) {
@@ -144,7 +167,7 @@ impl Truth {
         }
     }
 
-    /// The sender forgets the receiver, and what waited for them.
+    /// The sender removes the contact, and with it what waits for it.
     pub(super) fn withdraw(&mut self, way: Way) {
         let thread = self.ways.entry(way).or_default();
         let waited = std::mem::take(&mut thread.waiting).len() as u64;
@@ -152,25 +175,28 @@ impl Truth {
         self.waiting -= waited;
     }
 
-    /// What `pod` has on its disk.
-    pub(super) fn remember(&self, pod: usize) -> Memory {
-        let said = self.ways.iter().filter(|((from, _), _)| *from == pod);
+    /// What is on the disk of a pod now.
+    pub(super) fn remember(&self, pod: usize) -> OracleBackup {
+        let sent = self.ways.iter().filter(|((from, _), _)| *from == pod);
         let shown = self.ways.iter().filter(|((_, to), _)| *to == pod);
-        Memory {
-            said: said.map(|(way, thread)| (*way, thread.waiting.clone())).collect(),
+        OracleBackup {
+            sent: sent.map(|(way, thread)| (*way, thread.waiting.clone())).collect(),
             shown: shown.map(|(way, thread)| (*way, thread.shown_to)).collect(),
         }
     }
 
-    /// The disk of `pod` is as it was then.
-    pub(super) fn roll_back(&mut self, pod: usize, memory: Memory) {
+    /// The disk of a pod is as it was when `memory` was taken.
+    ///
+    /// What the pod had shown since may be shown again, once. What it had sent since is forgotten. What it had
+    /// waiting then waits again, even if it was delivered since: it will be reported as delivered again.
+    pub(super) fn roll_back(&mut self, pod: usize, memory: OracleBackup) {
         for (way, thread) in &mut self.ways {
             if way.0 == pod {
                 let waited = std::mem::take(&mut thread.waiting);
-                let then = memory.said.iter().find(|(known, _)| known == way);
+                let then = memory.sent.iter().find(|(known, _)| known == way);
                 thread.waiting = then.map(|(_, waiting)| waiting.clone()).unwrap_or_default();
                 let newest = thread.waiting.back().map_or(0, |waiting| waiting.message);
-                // What was delivered since waits again, and will be told as delivered again.
+                // What was delivered since waits again, and will be reported as delivered again.
                 let again = thread.waiting.iter().filter(|waiting| {
                     waited.binary_search_by_key(&waiting.message, |waited| waited.message).is_err()
                 });
@@ -194,12 +220,12 @@ impl Truth {
         self.waiting
     }
 
-    /// The way and number of one that waits.
+    /// One that waits, if any does.
     pub(super) fn one_waiting(&self) -> Option<(Way, u64)> {
         self.ways.iter().find_map(|(way, thread)| Some((*way, thread.waiting.front()?.message)))
     }
 
-    /// The last message of this way that its receiver was shown.
+    /// The last message of this way that is shown.
     pub(super) fn shown_to(&self, way: Way) -> u64 {
         self.ways.get(&way).map_or(0, |thread| thread.shown_to)
     }
@@ -217,7 +243,7 @@ impl Truth {
 }
 
 impl Thread {
-    /// Whether this message was lost, and not shown since.
+    /// Whether this message was lost and not shown since. Then it may be shown once, now.
     fn take_lost(&mut self, message: u64) -> bool {
         let mut found = false;
         let parts = std::mem::take(&mut self.lost).into_iter().flat_map(|(from, to)| {
@@ -229,6 +255,7 @@ impl Thread {
         found
     }
 
+    /// Where a message waits.
     fn find(&self, message: u64) -> Option<usize> {
         self.waiting.binary_search_by_key(&message, |waiting| waiting.message).ok()
     }
@@ -239,25 +266,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_disk_lost_may_come_late_and_once() {
-        let (mut truth, way) = (Truth::default(), (0, 1));
+    fn message_lost_with_a_disk_may_be_shown_once_more() {
+        let (mut oracle, way) = (Oracle::default(), (0, 1));
         for message in 1..=3 {
-            truth.number();
-            truth.said(way, message, 0);
+            oracle.number();
+            oracle.accepted(way, message, 0);
         }
-        let sender = truth.remember(0);
-        let receiver = truth.remember(1);
-        truth.shown(way, 1, 0).unwrap();
-        truth.shown(way, 2, 0).unwrap();
-        truth.roll_back(1, receiver);
-        truth.delivered(way, 1).unwrap();
-        truth.delivered(way, 2).unwrap();
-        truth.shown(way, 3, 0).unwrap();
-        assert!(truth.shown(way, 3, 0).is_err(), "it is there");
-        truth.roll_back(0, sender);
-        truth.shown(way, 2, 0).unwrap();
-        assert!(truth.shown(way, 2, 0).is_err(), "it came again already");
-        truth.shown(way, 1, 0).unwrap();
-        assert_eq!((truth.shown, truth.shown_again), (3, 2));
+        let sender = oracle.remember(0);
+        let receiver = oracle.remember(1);
+        oracle.shown(way, 1, 0).unwrap();
+        oracle.shown(way, 2, 0).unwrap();
+        oracle.roll_back(1, receiver);
+        oracle.delivered(way, 1).unwrap();
+        oracle.delivered(way, 2).unwrap();
+        oracle.shown(way, 3, 0).unwrap();
+        assert!(oracle.shown(way, 3, 0).is_err(), "it is there");
+        oracle.roll_back(0, sender);
+        oracle.shown(way, 2, 0).unwrap();
+        assert!(oracle.shown(way, 2, 0).is_err(), "it was shown again already");
+        oracle.shown(way, 1, 0).unwrap();
+        assert_eq!((oracle.shown, oracle.shown_again), (3, 2));
     }
 }

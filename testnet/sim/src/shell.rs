@@ -1,4 +1,16 @@
-//! What is around a pod: its shell, its place in the world, and the story of what happened to it.
+//! What a process has around its node: calls, subscriptions, served queues and timers; and what the world notes of
+//! each pod.
+//!
+//! | ends with the process | outlives it |
+//! |---|---|
+//! | calls in flight, and requests that are not answered | the disk |
+//! | subscriptions, and what was said of them | hours, and whether the owner wants it to run |
+//! | served queues, admitted devices | which frames are safe on disk |
+//! | the wake-up | what owner and devices know: unread entries, lost devices, blocks, money |
+//! | what it was told of the chain | the backup |
+//!
+//! Numbers of launches, tickets and subscriptions go on over all processes, so that what was meant for one never
+//! reaches another.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -9,100 +21,106 @@ use autonomy_messaging::place::{Capability, Place, QueueId};
 
 use super::heap::Millis;
 use super::money::Money;
-use super::pod::{BEGINNING, Disk, Pod};
-use super::truth::Memory;
+use super::oracle::OracleBackup;
+use super::pod::{Disk, Pod, WORLD_START};
 
-/// Events of a pod that are told when a promise is broken.
-const STORY: usize = 40;
+/// Events of a pod that a violation shows.
+const LOG_LINES: usize = 40;
 
-/// A pod in its surroundings.
+/// A pod with what surrounds it. [`PodShell::stop`] says which of it ends with the process.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(super) struct PodShell {
     pub(super) pod: Pod,
-    /// Counts its lives: what was meant for an earlier one does not reach it.
-    pub(super) life: u64,
-    /// Whether its owner wants it to run now.
+    /// Counts its processes: an event that was meant for an earlier one is dropped.
+    pub(super) launch: u64,
+    /// Whether its owner wants it to run now: after a crash it starts again only then.
     pub(super) wanted: bool,
     pub(super) hours: Hours,
-    /// When it is to be woken, if it is.
+    /// The moment of the wake-up that counts. Others that are still in the heap do nothing.
     pub(super) wake: Option<Millis>,
+    /// Calls in flight.
     pub(super) calls: BTreeMap<CallId, LaneRole>,
-    /// Requests by others that it has not answered, by ticket.
+    /// Requests of others that it has not answered, by ticket.
     pub(super) asks: BTreeMap<u64, Caller>,
     pub(super) next_ask: u64,
+    /// Queues of its own at which others may leave frames.
     pub(super) serving: BTreeSet<QueueId>,
-    /// Devices that the gate lets in.
+    /// Devices that its access control lets in.
     pub(super) admitted: BTreeSet<[u8; 32]>,
-    /// Commands that its devices gave: the last idempotency key.
+    /// Commands of its devices so far: the number of the next idempotency key.
     pub(super) asked: u64,
+    /// What it collects, by place, lane and number within the lane.
     pub(super) subscriptions: BTreeMap<(Place, Lane, usize), Subscription>,
     pub(super) next_subscription: u64,
-    /// What the pod was told of each place it collects at.
+    /// Whether it was told that it is connected with each place it collects at.
     pub(super) told_up: BTreeMap<Place, bool>,
-    /// The last frame of each queue whose step is on disk.
+    /// The last frame of each queue whose step is committed: up to there it may acknowledge.
     pub(super) safe: BTreeMap<QueueId, u64>,
-    /// The last incoming entry of each contact.
+    /// The last incoming entry of each contact that its owner has not read.
     pub(super) unread: BTreeMap<ContactId, u64>,
     pub(super) money: Money,
-    /// Friends who are shut out, and until when.
+    /// Contacts that its owner has blocked, and until when.
     pub(super) blocked: BTreeMap<usize, Millis>,
-    /// Devices that are lost, until when: they are shut out.
+    /// Devices that its owner has lost, and until when: they are revoked as long.
     pub(super) lost_devices: BTreeMap<usize, Millis>,
-    /// Its keys were superseded, or are to be.
+    /// Whether a later certificate has replaced that of its keys, so that it needs new ones.
     pub(super) stale_keys: bool,
+    /// The backup that will take the place of its disk.
     pub(super) backup: Option<Backup>,
-    /// Falls in the step after so many more.
+    /// The crash that a test asked for, after so many more steps.
     pub(super) crash: Option<(u64, Crash)>,
-    /// On which side of a partition, and how much slower than others.
+    /// On which side of a partition it is.
     pub(super) side: bool,
+    /// By how much its links are slower than others.
     pub(super) slowness: u64,
-    story: VecDeque<Tale>,
+    /// Its last events.
+    log: VecDeque<LogEntry>,
 }
 
-/// Somebody waits for the answer to a call.
+/// Whoever waits for the answer to a call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caller {
     pub(super) pod: usize,
-    pub(super) life: u64,
+    pub(super) launch: u64,
     pub(super) call: CallId,
 }
 
-/// What a pod collects over one stream.
+/// Queues that a pod collects over one stream.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) number: u64,
     pub(super) queues: Vec<(QueueId, Capability)>,
     pub(super) up: bool,
-    /// The place does not know one of the queues.
+    /// Whether the place does not know one of the queues.
     pub(super) lacks: bool,
     pub(super) tries: u32,
-    /// When the last frame on its way arrives: the next comes after it.
+    /// When the last frame on its way arrives: a stream delivers in order, so the next one comes after it.
     pub(super) busy_until: Millis,
 }
 
-/// A copy of a disk, and what was true then.
+/// A copy of a disk, with what was true when it was made.
 #[derive(Debug)]
 pub(super) struct Backup {
     pub(super) disk: Disk,
-    pub(super) memory: Memory,
-    /// Of the pod's certificate.
+    pub(super) memory: OracleBackup,
+    /// Epoch of the pod's certificate.
     pub(super) epoch: u64,
 }
 
-/// Where in a step a pod falls.
+/// Where in a step a pod crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
     /// Before anything is on disk.
     BeforeCommit,
-    /// After that, and after so many effects.
+    /// After the commit and so many effects.
     AfterEffects(usize),
 }
 
-/// When an owner lets the pod run.
+/// When an owner lets a pod run.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Hours {
     Always,
-    /// From and to these moments of every period.
+    /// In each period between these two moments of it.
     Part {
         period: Millis,
         from: Millis,
@@ -110,19 +128,20 @@ pub(super) enum Hours {
     },
 }
 
-/// One thing that happened to a pod.
+/// One event of a pod.
 #[derive(Debug, Clone, Copy)]
-struct Tale {
+struct LogEntry {
     at: Millis,
     what: &'static str,
     number: u64,
 }
 
-impl Body {
+impl PodShell {
+    /// A pod that has not run yet.
     pub(super) fn new(pod: Pod, hours: Hours) -> Self {
         Self {
             pod,
-            life: 0,
+            launch: 0,
             wanted: false,
             hours,
             wake: None,
@@ -145,36 +164,38 @@ impl Body {
             crash: None,
             side: false,
             slowness: 1,
-            story: VecDeque::new(),
+            log: VecDeque::new(),
         }
     }
 
-    pub(super) fn tell(&mut self, at: Millis, what: &'static str, number: u64) {
-        if self.story.len() == STORY {
-            self.story.pop_front();
+    /// Notes an event for the violation that may come.
+    pub(super) fn log_event(&mut self, at: Millis, what: &'static str, number: u64) {
+        if self.log.len() == LOG_LINES {
+            self.log.pop_front();
         }
-        self.story.push_back(Tale { at, what, number });
+        self.log.push_back(LogEntry { at, what, number });
     }
 
-    pub(super) fn story(&self) -> Vec<String> {
-        self.story.iter().map(ToString::to_string).collect()
+    /// The last events, one a line, oldest first.
+    pub(super) fn log_lines(&self) -> Vec<String> {
+        self.log.iter().map(ToString::to_string).collect()
     }
 
-    /// Everything that does not outlive a process. Gives those who wait for answers.
-    pub(super) fn fall(&mut self) -> Vec<Caller> {
+    /// Ends the process and everything that does not outlive it. Gives those who wait for its answers.
+    pub(super) fn stop(&mut self) -> Vec<Caller> {
         self.pod.stop();
-        self.life += 1;
+        self.launch += 1;
         self.wake = None;
         self.calls.clear();
         self.serving.clear();
         self.admitted.clear();
         self.subscriptions.clear();
         self.told_up.clear();
-        self.money.fall();
+        self.money.stop();
         std::mem::take(&mut self.asks).into_values().collect()
     }
 
-    /// Whether the step that begins now is to be cut off, and where.
+    /// Whether a test asked for a crash in the step that begins now, and where.
     pub(super) fn crash_now(&mut self) -> Option<Crash> {
         let (left, crash) = self.crash?;
         self.crash = left.checked_sub(1).map(|left| (left, crash));
@@ -183,6 +204,7 @@ impl Body {
 }
 
 impl Hours {
+    /// Whether the pod runs at this moment.
     pub(super) fn is_open(self, now: Millis) -> bool {
         match self {
             Self::Always => true,
@@ -190,7 +212,7 @@ impl Hours {
         }
     }
 
-    /// When that changes.
+    /// When that changes next. None if it never does.
     pub(super) fn next_change(self, now: Millis) -> Option<Millis> {
         let Self::Part { period, from, to } = self else { return None };
         let begin = now - now % period;
@@ -198,10 +220,10 @@ impl Hours {
     }
 }
 
-impl fmt::Display for Tale {
+impl fmt::Display for LogEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, what, number } = self;
-        let clock = at / 1000 + BEGINNING;
+        let clock = at / 1000 + WORLD_START;
         write!(f, "{clock}.{:03} {what} {number}", at % 1000)
     }
 }

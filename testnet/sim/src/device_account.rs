@@ -1,5 +1,8 @@
-//! What a device knows and holds of an account: the map that it rebuilt itself, and the key P. No byte of the pod is
-//! trusted: what is signed is what was typed.
+//! What a device knows and holds of an account: the map that it rebuilt itself, and the key P. It trusts no byte of
+//! the pod and signs only what its owner typed.
+//!
+//! The checks are those of the device library (`autonomy_wallet::check`), so a draft that a pod gets wrong after any
+//! sequence of faults ends the world.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,22 +20,27 @@ use data_encoding::BASE64;
 
 use crate::command::{Completion, Offer};
 
-/// Scripts of each branch that are looked at when an account's coins are counted: more than any world uses.
+/// Scripts of each branch that are searched when an account's coins are counted: more than any world uses.
 const SCRIPTS: u32 = 400;
-/// What payments offer.
+/// The fee rate of payments: 2 satoshi a virtual byte.
 const FEE_RATE: FeeRate = rate::sat_per_vb(2);
 
-/// An account, as the device has it.
-pub(super) struct Purse {
+/// An account as the device has it.
+pub(super) struct DeviceAccount {
     map: AccountMap,
+    /// The seed of P.
     payer: Seed,
-    /// The account's number for P.
+    /// Number of the account at P.
     index: AccountIndex,
+    /// Which addresses are known to be in use: a draft may pay change only near them.
     view: DeviceView,
 }
 
-impl Purse {
-    /// Compares the pod's offer, and answers it.
+impl DeviceAccount {
+    /// Compares the pod's offer, rebuilds the map from the three keys, and answers the offer.
+    ///
+    /// # Errors
+    /// The offer has a key or number that no account can have.
     pub(super) fn agree(entropy: [[u8; 32]; 2], offer: &Offer) -> Result<(Completion, Self), String> {
         let [payer, recovery] = entropy;
         let wrong = |error: &dyn fmt::Display| error.to_string();
@@ -63,11 +71,12 @@ impl Purse {
         Ok((completion, Self { map, payer, index, view: DeviceView::default() }))
     }
 
+    /// Names the account.
     pub(super) fn id(&self) -> AccountId {
         self.map.id()
     }
 
-    /// Whether this is the account's address of that number; then it is known to be in use.
+    /// Whether this is the account's address of that number. If it is, it counts as in use.
     pub(super) fn is_own(&mut self, index: u32, address: &str) -> bool {
         let derived = self.map.address(Keychain::External, index);
         let own = derived.is_ok_and(|derived| derived.to_string() == address);
@@ -77,7 +86,10 @@ impl Purse {
         own
     }
 
-    /// Checks a draft, and signs it with P where it pays what was wanted.
+    /// Checks a draft and signs it with P.
+    ///
+    /// # Errors
+    /// The draft does not pay what the owner typed, or breaks another rule of the checker.
     pub(super) fn sign(&mut self, psbt: &str, to: &str, sat: u64) -> Result<String, String> {
         let wrong = |error: &dyn fmt::Display| error.to_string();
         let unchecked = Unchecked::from_base64(psbt).map_err(|error| wrong(&error))?;
@@ -93,7 +105,7 @@ impl Purse {
         Ok(BASE64.encode(&signed.map_err(|error| wrong(&error))?.to_bytes()))
     }
 
-    /// The addresses in what was checked are in use.
+    /// The addresses of a checked draft count as in use.
     fn learn(&mut self, summary: &Summary) {
         let change = summary.outputs.iter().filter_map(|output| match output.owner {
             Owner::Own { keychain, index } => Some((keychain, index)),
@@ -103,7 +115,7 @@ impl Purse {
         spent.chain(change).for_each(|(keychain, index)| self.view.learn(keychain, index));
     }
 
-    /// All scripts by which the account may have coins.
+    /// All scripts at which the account may have coins.
     pub(super) fn scripts(&self) -> BTreeSet<ScriptBuf> {
         let branches =
             Keychain::ALL.into_iter().flat_map(|keychain| (0..SCRIPTS).map(move |i| (keychain, i)));
@@ -111,8 +123,11 @@ impl Purse {
     }
 }
 
-impl fmt::Debug for Purse {
+impl fmt::Debug for DeviceAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Purse").field("id", &self.id()).field("payer", &"[secret]").finish_non_exhaustive()
+        f.debug_struct("DeviceAccount")
+            .field("id", &self.id())
+            .field("payer", &"[secret]")
+            .finish_non_exhaustive()
     }
 }
