@@ -16,15 +16,10 @@ use crate::bitcoin::constants::genesis_block;
 use crate::bitcoin::hashes::Hash;
 use crate::bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 
-/// How many stored scripts of each keychain are derived again at every load: the newest, the oldest, the last given out,
-/// and a spread between.
-///
-/// A sample finds scripts that are wrong as a whole, as those of another account are: for that one would do. A single wrong
-/// script among the hundred of a new account passes 16 derivations in five of six cases, and one among thousands would pass
-/// 64 as well; damage on the disk is found by the seals of the store. A wrong script can hide a coin and not misdirect one:
-/// an address is derived anew when it is shown, and a coin when it is spent. 16 derivations are 1.5 ms; all of 10,000 would
-/// be a second.
-const SAMPLED_SCRIPTS: usize = 16;
+/// How many stored scripts of each keychain are derived again at every load: the newest, the oldest, and a
+/// spread between. 64 derivations are 6 ms; all of 10,000 would be a second. An address is checked again when
+/// it is shown, and a coin when it is spent, so a damaged row can hide a coin but not misdirect one.
+const SAMPLED_SCRIPTS: usize = 64;
 
 /// Why rows do not make a ledger. Restore the store from its backup, or make a new ledger from the account map
 /// and let it search the chain again: no coin depends on these rows.

@@ -2,7 +2,7 @@
 //!
 //! Measured is `Node::handle` in all steps of both, without commits and links. Both keep as many events as they may, as
 //! after a busy day. Run: `cargo bench -p autonomy-node`.
-#![expect(clippy::unwrap_used, reason = "a measurement that cannot go on should stop")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that cannot go on should stop")]
 #![expect(clippy::print_stdout, reason = "figures in bytes are printed beside the times")]
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 

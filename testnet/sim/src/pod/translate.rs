@@ -6,9 +6,9 @@ use autonomy_api::{
     DeviceKey, EventKind, Hex, Invite as InviteIs, NewPayment, Payment, PaymentId, PaymentState, Recipient,
     SetProfile, UpdateContact, Written,
 };
+use autonomy_messaging::FileContent;
 use autonomy_messaging::messenger::{Command as Mail, ContactId};
 use autonomy_messaging::payload::{FileName, Text};
-use autonomy_messaging::{FileContent, TransferId};
 use autonomy_node as node;
 use autonomy_wallet::{
     account::AccountId,
