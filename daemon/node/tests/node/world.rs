@@ -78,9 +78,12 @@ impl World {
     /// A pod that starts from rows at the end of the [story](crate::story).
     pub(crate) fn from_rows(rows: BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
         let found = rows.iter().map(|(key, value)| Row::found(key.clone(), value.clone()));
-        let (node, _) = Node::restore(found).unwrap();
+        let (node, effects) = Node::restore(found).unwrap();
         let world = Self::around(node, StdRng::seed_from_u64(70), crate::story::END);
-        Self { rows, ..world }
+        let mut world = Self { rows, ..world };
+        world.carry_out(effects);
+        world.effects.clear();
+        world
     }
 
     fn around(node: Node, rng: StdRng, now: Timestamp) -> Self {
