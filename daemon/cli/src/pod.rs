@@ -222,7 +222,7 @@ mod tests {
         let state = ServiceState::Reachable;
         let event = RunEvent::Service { name: "app", address: Some(address), state };
         let text = sentence(&event);
-        assert!(text.starts_with("app onion […]") && text.ends_with("is reachable"), "{text}");
+        assert!(text.starts_with("app onion service […]") && text.ends_with("is reachable"), "{text}");
         assert!(!text.contains(&address.to_string()[..20]));
     }
 }

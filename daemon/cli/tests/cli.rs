@@ -114,8 +114,8 @@ fn text_of_the_wrong_kind_is_named() {
     let home = Home::new();
     let request = string(&home.json(&["pod", "init", "--network", "regtest"]), "request");
     home.json(&["init"]);
-    let (status, _, detail) = home.failure(&["pod", "adopt", &request]);
-    assert_eq!(status, 5);
+    let (status, kind, detail) = home.failure(&["pod", "adopt", &request]);
+    assert_eq!((status, kind.as_str()), (2, "usage"));
     assert!(detail.contains("this is a pod request, not a bundle"), "{detail}");
     let bundle = string(&home.json(&["provision", &request]), "bundle");
     let (status, kind, detail) = home.failure(&["provision", &bundle, "--yes"]);

@@ -18,7 +18,7 @@
 //! | `session`, `sessions` | what consumes payloads that contacts send, and the list of all such |
 //! | `restore` | the node from its rows |
 //!
-//! A *part* owns its state: private fields, and methods that take the [`context`] (the moment, randomness, the step) and
+//! A *part* owns its state: private fields, and methods that take the `context` (the moment, randomness, the step) and
 //! the other parts that they have to look at. Nobody reaches into the fields of another. So whatever can change a
 //! ledger stands in `accounts`, and whatever can sign with G in `payments`.
 

@@ -1,6 +1,6 @@
 //! The list of all sessions, and how payloads, contacts and commands find their way to them.
 //!
-//! To add one: a module with a type that is [`Session`] and [`Commanded`], its tables in [`TABLES`], and its line in
+//! To add one: a module with a type that is `Session` and `Commanded`, its tables in `TABLES`, and its line in
 //! `sessions!` below. `ARCHITECTURE.md` has the whole list of files.
 
 pub mod card;

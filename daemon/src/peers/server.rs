@@ -141,7 +141,7 @@ async fn respond(stream: &mut (impl tokio::io::AsyncWrite + Unpin), response: &R
 
 /// Serves all streams of `server`, until its onion service ends or `stop` turns true.
 ///
-/// At [`MAX_IN_SERVICE`] further streams wait in the server's queue, and beyond that are reset.
+/// At `MAX_IN_SERVICE` further streams wait in the server's queue, and beyond that are reset.
 pub async fn serve(mut server: PeerServer, request_router: RequestRouter, mut stop: watch::Receiver<bool>) {
     let request_router = Arc::new(request_router);
     let mut in_service = JoinSet::new();

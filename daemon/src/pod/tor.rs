@@ -33,7 +33,7 @@ struct TorState {
 
 impl SharedTor {
     /// Tor that is started on the current runtime as soon as a pod with an owner needs it. A failed
-    /// start is repeated every [`BOOTSTRAP_RETRY`].
+    /// start is repeated every `BOOTSTRAP_RETRY`.
     #[must_use]
     pub fn on_demand(config: TorConfig) -> Self {
         let (state, seen) = watch::channel(TorState::default());

@@ -59,7 +59,7 @@ pub struct TlsListener<S> {
     _handshakes: OwnedTask,
 }
 
-/// A connection whose caller is known. It fails with `TimedOut` after [`IDLE_LIMIT`] without input.
+/// A connection whose caller is known. It fails with `TimedOut` after `IDLE_LIMIT` without input.
 pub struct TlsConnection<S> {
     /// The encrypted stream.
     tls: TlsStream<S>,

@@ -1,7 +1,10 @@
 //! Steps of a pod, in the order that the daemon's driver keeps:
 //!
-//! ```text input ──► handle ──►│ commit rows ──►│ effect ──►│ effect ──►│ answer ▲                ▲           ▲
-//! ▲ BeforeCommit   AfterEffects(0)     (1)        (2)         here a crash may cut the step off ```
+//! ```text
+//! input ──► handle ──►│ commit rows ──►│ effect ──►│ effect ──►│ answer
+//!                     ▲                ▲           ▲
+//!               BeforeCommit   AfterEffects(0)    (1)      here a crash may cut the step off
+//! ```
 //!
 //! After the commit the oracle hears of every entry of a conversation that is on disk now, and every so often a node
 //! that is restored from the disk is compared with the running one.

@@ -2,6 +2,7 @@
 
 use std::{io::Write as _, os::unix::net::UnixStream};
 
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use crate::{
@@ -147,8 +148,10 @@ fn body_must_be_json_of_bounded_size() {
     let approve = format!("/v1/payments/{NOTHING}/approve");
     home.ask("POST", &approve, &[JSON, KEY], &vec![b' '; 6 * 1024 * 1024 + 1]).refused(413, "too-large");
     home.ask("POST", &approve, &[JSON, KEY], &vec![b' '; 10_000_000]).refused(413, "too-large");
-    let psbt = json!({"psbt": "A".repeat(6_000_000), "state_epoch": 0}).to_string();
-    home.ask("POST", &approve, &[JSON, KEY], psbt.as_bytes()).refused(404, "unknown");
+    // The largest PSBT is read whole; one byte more is refused before anything is looked up.
+    let psbt = |len: usize| json!({"psbt": BASE64.encode(&vec![0; len]), "state_epoch": 0}).to_string();
+    home.ask("POST", &approve, &[JSON, KEY], psbt(4_000_000).as_bytes()).refused(404, "unknown");
+    home.ask("POST", &approve, &[JSON, KEY], psbt(4_000_001).as_bytes()).refused(422, "invalid");
     // In chunks nobody says beforehand how long it will be.
     let chunk = format!("{:x}\r\n{}\r\n", 60_000, " ".repeat(60_000));
     let chunked = format!(

@@ -178,7 +178,7 @@ async fn conversation_out_of_order_is_refused() {
         ("order", |reported| reported[1]["number"] = json!(10)),
         ("length", |reported| *reported = json!(vec![reported[0].clone(); 6])),
         ("state", |reported| reported[0]["state"] = json!("delivered")),
-        ("content", |reported| reported[0]["kind"] = json!("receipt")),
+        ("content", |reported| reported[0]["kind"] = json!("card")),
         ("content", |reported| reported[1]["text"] = json!("and this")),
     ];
     let world = World::new().await;

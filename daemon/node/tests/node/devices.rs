@@ -37,7 +37,7 @@ fn a_pod_with_an_owner_is_nobody_elses() {
 
 #[test]
 fn a_bundle_for_another_pod_or_a_damaged_one_is_refused() {
-    let mut other = World::new();
+    let mut other = World::seeded(8);
     let foreign = {
         let mut elsewhere = World::adopted();
         elsewhere.restart();
