@@ -35,7 +35,7 @@
 //! A scripted world ([`Config::scripted`]) has no faults and no owners of its own: a test says what happens, and lets time
 //! pass. After every step, a node that is restored from its rows is compared with the running one.
 //!
-//! ```
+//! ```no_run
 //! use autonomy_sim::{Config, DAY, HOUR, World};
 //!
 //! # fn main() -> Result<(), Box<autonomy_sim::Violation>> {
