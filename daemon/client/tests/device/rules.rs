@@ -45,8 +45,10 @@ async fn people_with_a_field_that_breaks_a_rule_are_not_shown() {
         ("contacts[0].unread", json!(-1)),
     ] {
         let field = lie.0;
-        world.change("GET", "/v1/contacts", |answer| {
-            if answer["contacts"][0]["places"] == json!([]) {
+        // This contact has no place yet: the lie about one stands in the place of it.
+        let about_a_place = field.contains("places");
+        world.change("GET", "/v1/contacts", move |answer| {
+            if about_a_place {
                 answer["contacts"][0]["places"] = json!([""]);
             }
         });
@@ -154,6 +156,10 @@ async fn money_that_breaks_a_rule_is_not_shown() {
         world.change("POST", "/payments", tell(lie));
         assert_names_field(world.device.draft(&id, &World::pays(25_000_000)).await, field);
         world.honest();
+        // The pod made the draft, which holds the coins that the next one needs.
+        for payment in world.device.pod.payments(&id).await.unwrap().payments {
+            world.device.pod.cancel_payment(&payment.id).await.unwrap();
+        }
     }
 }
 
