@@ -284,7 +284,8 @@ mod tests {
         assert!(name.detail.starts_with("`name`: ") && !name.detail.contains("column"), "{name:?}");
         let text = problem(parse::<NewMessage>(br#"{"text":""}"#)).await;
         assert!(text.detail.starts_with("`text`: "), "{text:?}");
-        let within = br#"{"recipients":[{"address":"a","amount_sat":-1}]}"#;
+        let within =
+            br#"{"recipients":[{"address":"bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080","amount_sat":-1}]}"#;
         let within = problem(parse::<NewPayment>(within)).await;
         assert!(within.detail.starts_with("`recipients[0].amount_sat`: "), "{within:?}");
         let missing = problem(parse::<NewMessage>(b"{}")).await;
