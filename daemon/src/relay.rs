@@ -89,7 +89,7 @@ pub struct Relay(Arc<Inner>);
 struct Inner {
     /// The file, for reads.
     db: Arc<RelayDb>,
-    /// Who is told of new frames.
+    /// Subscribers to new frames.
     subscribers: Arc<Subscribers>,
     metrics: Arc<Metrics>,
     /// Decides who may open a queue as the relay fills up.

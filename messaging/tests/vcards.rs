@@ -76,7 +76,7 @@ fn an_address_a_way_and_a_picture_come_back_as_they_were() {
 }
 
 #[test]
-fn of_several_addresses_the_first_counts_and_a_long_picture_is_passed_over() {
+fn first_address_counts_and_a_long_picture_is_skipped() {
     let long = "A".repeat(MAX_PROPERTY_LEN + 1);
     let lines = format!(
         "FN:Alice\r\nEMAIL:\r\nEMAIL;PREF=1:a@b.org\r\nPHOTO:{long}\r\nIMPP:a\u{1}b\r\n{}",

@@ -91,7 +91,7 @@ pub struct OnionTransport {
 
 /// A connection being made; incoming ones are ready at once.
 type Upgrade = BoxFuture<'static, Result<OnionStream, OnionTransportError>>;
-/// What the swarm is told by this transport.
+/// Events of this transport for the swarm.
 type Event = TransportEvent<Upgrade, OnionTransportError>;
 
 impl OnionTransport {

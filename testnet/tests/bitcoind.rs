@@ -72,7 +72,7 @@ fn a_refusal_says_the_call_and_what_bitcoind_said() {
 }
 
 #[test]
-fn a_node_that_never_started_is_told_from_one_that_refuses_its_caller() {
+fn missing_cookie_differs_from_refused_credentials() {
     let node = fixture::bitcoind();
     let folder = tempfile::tempdir().unwrap();
     let address = node.rpc_url().trim_start_matches("http://").parse().unwrap();

@@ -32,16 +32,6 @@ pub fn nearest(sat_per_vb: f64) -> Option<FeeRate> {
     (0.0..=MAX_KWU_RATE).contains(&sat_per_kwu).then(|| FeeRate::from_sat_per_kwu(sat_per_kwu as u64))
 }
 
-/// The lowest rate that the library can express and that is not below the one asked for.
-///
-/// What is no rate becomes zero or the highest number there is: no [`Intent`](crate::payment::Intent) takes
-/// either.
-#[must_use]
-pub fn at_least(sat_per_vb: f64) -> FeeRate {
-    // A cast of a float saturates, and not-a-number becomes zero.
-    FeeRate::from_sat_per_kwu((sat_per_vb * KWU_RATE_OF_ONE as f64).ceil() as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,8 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn at_least_rounds_up_and_nearest_to_the_next() {
-        assert_eq!(at_least(1.0001), FeeRate::from_sat_per_kwu(251));
+    fn nearest_rounds_to_the_next_step() {
         assert_eq!(nearest(1.0001), Some(FeeRate::from_sat_per_kwu(250)));
     }
 
@@ -64,8 +53,6 @@ mod tests {
     fn negative_infinite_or_huge_rate_is_refused() {
         for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 1e9] {
             assert_eq!(nearest(odd), None, "{odd}");
-            let possible = crate::payment::MIN_FEE_RATE..=crate::payment::MAX_FEE_RATE;
-            assert!(!possible.contains(&at_least(odd)), "{odd}");
         }
     }
 }

@@ -29,7 +29,7 @@ pub enum Method {
 /// A rule that an answer breaks: the pod is not believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokenRule {
-    /// The thing that was told.
+    /// The kind of answer.
     pub what: &'static str,
     /// Its field.
     pub field: &'static str,

@@ -203,7 +203,7 @@ impl AbsolutePath {
     /// Takes an absolute path.
     ///
     /// # Errors
-    /// It is none.
+    /// The path is relative, or not UTF-8.
     pub fn new(path: PathBuf) -> Result<Self, BrokenRule> {
         let rule = BrokenRule("an absolute path in UTF-8; the pod's working folder is not the caller's");
         if path.is_absolute() && path.to_str().is_some() { Ok(Self(path)) } else { Err(rule) }

@@ -328,7 +328,7 @@ fn unknown(id: &AccountId) -> Refusal {
     Refusal::Unknown { what: "account", id: id.to_string() }
 }
 
-/// Too few coins is what an owner can mend; all else is a conflict with the state of the account.
+/// Too few coins is a refusal that the owner can resolve; all else is a conflict with the state of the account.
 fn draft_refusal(error: DraftError) -> Refusal {
     match error {
         DraftError::InsufficientFunds { .. } => Refusal::Funds(error.to_string()),

@@ -49,7 +49,7 @@ pub(crate) struct Chain {
     fees: Vec<FeeBucket>,
     /// Why the source's blocks no longer connect to ours, while they do not.
     detached: Option<String>,
-    /// The transactions that the source was told last to look for in the mempool.
+    /// The transactions that the last `Effect::Watch` named.
     told: BTreeSet<Txid>,
 }
 
@@ -138,7 +138,7 @@ impl Chain {
         true
     }
 
-    /// Notes what the source is told to find in the mempool; gives whether it was told the same before.
+    /// Notes what the next `Effect::Watch` names; gives whether the last one named the same.
     pub(super) fn told_txids(&mut self, txids: &BTreeSet<Txid>) -> bool {
         let same = self.told == *txids;
         if !same {

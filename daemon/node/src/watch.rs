@@ -131,10 +131,8 @@ impl Turn<'_> {
 
 #[cfg(test)]
 mod tests {
-    use autonomy_wallet::bitcoin::{
-        Amount, Network, Sequence, TxIn, TxOut, Witness, absolute, constants::genesis_block,
-        hashes::Hash as _, transaction,
-    };
+    use autonomy_blocks::spend;
+    use autonomy_wallet::bitcoin::{Network, constants::genesis_block, hashes::Hash as _};
 
     use super::*;
 
@@ -147,18 +145,7 @@ mod tests {
     }
 
     fn transaction(spends: OutPoint, pays: ScriptBuf) -> Transaction {
-        let input = TxIn {
-            previous_output: spends,
-            script_sig: ScriptBuf::new(),
-            sequence: Sequence::MAX,
-            witness: Witness::new(),
-        };
-        Transaction {
-            version: transaction::Version::TWO,
-            lock_time: absolute::LockTime::ZERO,
-            input: vec![input],
-            output: vec![TxOut { value: Amount::ONE_SAT, script_pubkey: pays }],
-        }
+        spend(spends, pays, 1)
     }
 
     fn is_whole(watched: &Watched, transactions: Vec<Transaction>) -> bool {

@@ -4,8 +4,8 @@
 //! place get the same block, which is read once. So a pod that was away for a year is served block by block beside those
 //! that are at the tip. Nothing here waits for a pod: one that has no room, or has to commit first, is passed over.
 //!
-//! What concerns one pod only (another network, another chain, a block that was pruned) is told to that pod, which is
-//! left alone until the next look. What concerns the way to bitcoind is told to all, and everything is asked anew after
+//! What concerns one pod only (another network, another chain, a block that was pruned) is delivered to that pod, which is
+//! left alone until the next look. What concerns the connection to bitcoind is delivered to all, and everything is asked anew after
 //! [`RETRY`]. Either way the cursors stay where they are, so nothing is skipped.
 //!
 //! Rounds follow each other at once while anything moves. Else the thread sleeps until a pod says something, bitcoind has
@@ -45,7 +45,7 @@ const RETRY: Duration = Duration::from_secs(2);
 const FULL_RETRY: Duration = Duration::from_millis(100);
 /// Pause between two looks at fee estimates.
 const FEES_EVERY: Duration = Duration::from_secs(60);
-/// Blocks below the tip that a new pod is told of, so that a reorganisation right after its birth finds its fork: with the
+/// Blocks below the tip that a new pod gets, so that a reorganisation right after its birth finds its fork: with the
 /// tip as many as the node keeps. Only their headers are asked for, since there is no account yet they could concern.
 const ANCHOR_DEPTH: u32 = KEPT_POINTS as u32 - 1;
 /// Blocks kept for pods that are a little behind the others, which have to commit what they were given. A block of 4 MB

@@ -154,9 +154,8 @@ pub(super) fn fetch(client: &Client, txid: &Txid) -> Result<Option<Seen>, Troubl
 mod tests {
     use std::collections::BTreeSet;
 
-    use bdk_wallet::bitcoin::{
-        Amount, OutPoint, ScriptBuf, Sequence, TxIn, TxOut, Witness, absolute, hashes::Hash as _, transaction,
-    };
+    use autonomy_blocks::spend;
+    use bdk_wallet::bitcoin::{OutPoint, ScriptBuf, hashes::Hash as _};
 
     use super::*;
     use autonomy_node::Watch;
@@ -166,18 +165,7 @@ mod tests {
     }
 
     fn transaction(spends: u8, pays: u8) -> Transaction {
-        let input = TxIn {
-            previous_output: coin(spends),
-            script_sig: ScriptBuf::new(),
-            sequence: Sequence::MAX,
-            witness: Witness::new(),
-        };
-        Transaction {
-            version: transaction::Version::TWO,
-            lock_time: absolute::LockTime::ZERO,
-            input: vec![input],
-            output: vec![TxOut { value: Amount::ONE_SAT, script_pubkey: script(pays) }],
-        }
+        spend(coin(spends), script(pays), 1)
     }
 
     fn coin(number: u8) -> OutPoint {

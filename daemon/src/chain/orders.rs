@@ -37,7 +37,7 @@ pub(super) struct Orders {
     pub(super) left: bool,
 }
 
-/// The desk between the pods of a process and the thread that follows the chain for them.
+/// What the pods of a process and the thread that follows the chain for them share.
 #[derive(Debug, Default)]
 pub(super) struct OrderBook {
     inner: Mutex<Inner>,

@@ -95,7 +95,7 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// What a pod on this network is told of a source on another one; none where they are on the same.
+    /// The trouble that a pod on this network gets from a source on another one; none where both are on the same.
     pub(super) fn wrong_network(&self, network: Network) -> Option<String> {
         (self.network != network).then(|| {
             format!(
@@ -105,7 +105,7 @@ impl Survey {
         })
     }
 
-    /// What a pod is told that has all blocks of this source.
+    /// The state that is delivered to a pod which has all blocks of this source.
     pub(super) fn state(&self) -> SourceState {
         self.catching_up_to.map_or(SourceState::Synced(self.blocks), SourceState::Syncing)
     }
@@ -142,7 +142,7 @@ pub(super) fn standing(client: &Client, block: &BlockHash) -> Result<Standing, T
     }
 }
 
-/// What a pod is told whose blocks, up to this height, are none of the source's best chain. Without this check a chain
+/// The trouble of a pod whose blocks, up to this height, are none of the source's best chain. Without this check a chain
 /// that began anew would be read from its first block, as if all coins had been reorganised away.
 pub(super) fn another_chain(height: u32) -> String {
     format!(

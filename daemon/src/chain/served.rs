@@ -1,4 +1,4 @@
-//! One pod as its follower knows it: where it stands, what it was told, and whether it can take more.
+//! One pod as its follower knows it: its position, what was delivered to it, and whether it can take more.
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -24,7 +24,7 @@ pub(super) struct Served {
     pub(super) cursor: Cursor,
     /// The way to its driver.
     deliver: Deliver,
-    /// The state it was told last, so that only changes are told.
+    /// The last state that was delivered, so that only changes are.
     told: Option<SourceState>,
     /// Transactions of the mempool it was given, as long as they are there: one that leaves and comes back is given again.
     heard: BTreeSet<Txid>,
@@ -85,7 +85,7 @@ impl Served {
         self.held_until.filter(|until| *until > now)
     }
 
-    /// Tells how the source is, unless that was told last. Told again the next time where there was no room.
+    /// Delivers the state of the source, unless it is the one delivered last. Tried again the next time where there was no room.
     pub(super) fn tell(&mut self, state: SourceState) -> Delivered {
         if self.told.as_ref() == Some(&state) {
             return Delivered::Taken;
@@ -182,7 +182,7 @@ impl Served {
     }
 
     /// Tells which of its own transactions have left the mempool, now that it was listed. Only a pod that has committed
-    /// the very best block is told: for any other a transaction that was mined would look like one that was dropped.
+    /// the very best block is delivered: for any other a transaction that was mined would look like one that was dropped.
     pub(super) fn tell_evicted(&mut self, mempool: &Mempool) {
         self.heard.retain(|txid| mempool.has(txid));
         if !mempool.listed_at().is_some_and(|best| self.cursor.is_settled_at(&best)) {

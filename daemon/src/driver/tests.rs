@@ -228,7 +228,7 @@ impl ChainLink for Listed {
 }
 
 #[test]
-fn deliveries_are_confirmed_once_they_are_committed_and_after_effects() {
+fn delivery_is_confirmed_after_commit_and_effects() {
     let mut place = Place::new();
     let (link, said) = std::sync::mpsc::channel();
     place.driver.chain = Box::new(Listed(link));

@@ -112,7 +112,7 @@ impl Writer {
     }
 
     /// Commits a batch and sends the replies. On a fault no request of it is carried out and every
-    /// caller is told to ask again.
+    /// caller gets an error that says to ask again.
     ///
     /// A panic of the database counts as damage: its state in memory can no longer be trusted.
     fn commit(&self, batch: Vec<Job>) -> Result<(), Fault> {

@@ -1,7 +1,7 @@
 //! How many rows a store holds and which, in 48 bytes that each commit renews.
 //!
 //! Each row as it is sealed has a mark, a keyed hash that nobody without the key can compute; the tally holds the
-//! XOR of the marks of all rows, and their number. A row taken away, put back from an older day or added from elsewhere
+//! XOR of the marks of all rows, and their number. A row taken away, rolled back to an older day or added from elsewhere
 //! changes one of them, and the tally is sealed.
 //!
 //! # Construction

@@ -279,7 +279,7 @@ pub struct ContactSeen {
 #[error("{0}")]
 pub struct Refused(pub String);
 
-/// An event that devices are told of.
+/// An event that devices get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Notice {
     Asked(ContactId),

@@ -61,7 +61,7 @@ pub struct Config {
     pub pods: usize,
     /// Relays in the world; every third admits only whoever has its operator's token.
     pub relays: usize,
-    /// Relays that a pod is told to use. The node has fewer of them in use at a time and keeps the others in reserve.
+    /// Relays that a pod is configured with. The node has fewer of them in use at a time and keeps the others in reserve.
     pub relays_per_pod: usize,
     /// Contacts that each owner invites. A pod has twice as many contacts, since others invite it.
     pub invites: usize,

@@ -121,7 +121,7 @@ impl World {
         self.figures.probes += 1;
         let key = self.shells[pod].pod.person().device_key(device);
         if let Some(Ok(answer)) = self.give(pod, Input::Ask { device: key, key: None, command }) {
-            self.breach(Some(pod), format!("device {device} may not ask this, and is told {answer:?}"));
+            self.breach(Some(pod), format!("device {device} may not ask this, and gets {answer:?}"));
         }
     }
 

@@ -6,7 +6,6 @@
 
 use autonomy_messaging::Name;
 use autonomy_messaging::messenger::{ContactId, Reach};
-use autonomy_messaging::place::Place;
 use rand::Rng;
 
 use super::command::{Answer, Command, Refused};
@@ -198,11 +197,5 @@ impl World {
     #[must_use]
     pub fn now(&self) -> Millis {
         self.heap.now()
-    }
-
-    /// The place of a relay.
-    #[must_use]
-    pub fn relay_place(&self, relay: usize) -> Place {
-        self.relays[relay].place
     }
 }

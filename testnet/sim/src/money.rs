@@ -46,16 +46,16 @@ pub(super) struct Money {
     signed: BTreeMap<OutPoint, Txid>,
     /// What the pod told this process to watch: scripts, coins, and its transactions in the mempool.
     watched: Watched,
-    /// Transactions of the mempool that this process was told of.
+    /// Transactions of the mempool that were given to this process.
     told: BTreeSet<Txid>,
-    /// The height up to which this process was told that it has everything.
+    /// The height up to which this process knows that it has everything.
     synced: Option<u32>,
     /// Whether the chain source is about to look.
     coming: bool,
 }
 
 impl Money {
-    /// Ends with the process: the next one is told everything anew.
+    /// Ends with the process: the next one gets everything anew.
     pub(super) fn stop(&mut self) {
         self.watched = Watched::default();
         self.told.clear();

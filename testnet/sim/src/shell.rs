@@ -7,7 +7,7 @@
 //! | subscriptions, and what was said of them | hours, and whether the owner wants it to run |
 //! | served queues, admitted devices | which frames are safe on disk |
 //! | the wake-up | what owner and devices know: unread entries, lost devices, blocks, money |
-//! | what it was told of the chain | the backup |
+//! | what it learnt of the chain | the backup |
 //!
 //! Numbers of launches, tickets and subscriptions go on over all processes, so that what was meant for one never
 //! reaches another.
@@ -52,7 +52,7 @@ pub(super) struct PodShell {
     /// What it collects, by place, lane and number within the lane.
     pub(super) subscriptions: BTreeMap<(Place, Lane, usize), Subscription>,
     pub(super) next_subscription: u64,
-    /// Whether it was told that it is connected with each place it collects at.
+    /// Whether its node knows that it is connected with each place it collects at.
     pub(super) told_up: BTreeMap<Place, bool>,
     /// The last frame of each queue whose step is committed: up to there it may acknowledge.
     pub(super) safe: BTreeMap<QueueId, u64>,

@@ -116,7 +116,7 @@ impl World {
         let Some(message) = owner::number_in(&entry.payload) else { return };
         let kept = match (entry.direction, entry.state) {
             (Direction::Outgoing, EntryState::Delivered(_)) => {
-                self.shells[pod].log_event(now, "was told of delivery:", message);
+                self.shells[pod].log_event(now, "learns of delivery:", message);
                 self.oracle.delivered((pod, other), message)
             }
             (Direction::Outgoing, EntryState::Expired(_)) => {

@@ -130,7 +130,7 @@ impl World {
         for queue in lost {
             if self.shells[pod].launch == launch {
                 let now = self.heap.now();
-                self.shells[pod].log_event(now, "is told that a relay lost a queue:", relay as u64);
+                self.shells[pod].log_event(now, "learns that a relay lost a queue:", relay as u64);
                 self.give(pod, Input::Missing { place, queue });
             }
         }

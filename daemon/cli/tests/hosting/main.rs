@@ -18,7 +18,7 @@ use autonomy_daemon::{
 };
 use autonomy_messaging::{
     AuthSeed, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
-    provision::{Bundle, BundleTerms},
+    provision::{Bundle, BundleTerms, PodRequest, SealedBundle},
 };
 use autonomy_node::{Answer, Caller, Command, Request};
 use autonomy_onion::{CircuitRole, DialPolicy, OnionAddress, PrivateNetwork, Tor, TorConfig, TorNetwork};
@@ -37,6 +37,12 @@ const PLACE_PORT: u16 = autonomy_messaging::place::PLACE_PORT;
 fn adopted(folder: &TempDir, number: u8) -> PodDir {
     let dir = PodDir::new(folder.path().join(number.to_string()));
     let request = pod::init(&dir, &key(), Network::Regtest).unwrap();
+    pod::adopt(&dir, &key(), bundle(&request, number)).unwrap();
+    dir
+}
+
+/// The answer of the person of this number to a pod's request.
+fn bundle(request: &PodRequest, number: u8) -> SealedBundle {
     let owner = AuthSeed::from_bytes(&[number; 32]);
     let terms = BundleTerms {
         pod_name: Name::new("home").unwrap(),
@@ -46,9 +52,7 @@ fn adopted(folder: &TempDir, number: u8) -> PodDir {
         onion_epoch: 0,
         validity: Validity::lasting(autonomy_daemon::driver::now(), 86_400),
     };
-    let bundle = Bundle::new(&owner, &request, terms).seal(&owner, &request, &mut OsRng);
-    pod::adopt(&dir, &key(), bundle).unwrap();
-    dir
+    Bundle::new(&owner, request, terms).seal(&owner, request, &mut OsRng)
 }
 
 fn key() -> Unlock {

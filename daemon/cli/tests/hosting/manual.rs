@@ -11,16 +11,12 @@ use autonomy_daemon::{
     chain::{ChainLink, ChainSource, Delivered, Delivery, PodCursor},
     driver,
 };
-use autonomy_messaging::{
-    AuthSeed, DescriptorSecret, Name, PublicKey, SigningKey, Validity,
-    provision::{Bundle, BundleTerms, SealedBundle},
-};
 use autonomy_node::{Answer, Caller, ChainEvent, Command, Effect, Identity, Input, Node, Request, Row, Step};
 use autonomy_testnet::clock;
 use autonomy_wallet::{account::AccountMap, bitcoin::Network, keys::Seed};
 use rand_core::OsRng;
 
-use crate::cosigner;
+use crate::{bundle, cosigner};
 
 /// The longest that anything here may take on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -62,7 +58,7 @@ impl ManualPod {
             account: None,
         };
         pod.commit(rows);
-        let bundle = bundle(&pod.node, number);
+        let bundle = bundle(&pod.node.pod_request(), number);
         assert_eq!(pod.ask(Command::Adopt(bundle)), Answer::Adopted);
         pod
     }
@@ -206,18 +202,4 @@ impl ManualPod {
         }
         told
     }
-}
-
-fn bundle(node: &Node, number: u8) -> SealedBundle {
-    let owner = AuthSeed::from_bytes(&[number; 32]);
-    let terms = BundleTerms {
-        pod_name: Name::new("home").unwrap(),
-        device_key: PublicKey::from(&SigningKey::from_bytes(&[number + 10; 32])),
-        descriptor_key: DescriptorSecret::from_bytes(&[number + 20; 32]).public(),
-        epoch: 1,
-        onion_epoch: 0,
-        validity: Validity::lasting(driver::now(), 86_400),
-    };
-    let request = node.pod_request();
-    Bundle::new(&owner, &request, terms).seal(&owner, &request, &mut OsRng)
 }

@@ -64,7 +64,7 @@ async fn a_card_of_somebody_else_or_with_other_fields_is_not_believed() {
 }
 
 #[tokio::test]
-async fn other_fields_than_those_that_were_set_and_such_as_break_a_rule_are_not_shown() {
+async fn card_with_wrong_or_invalid_fields_is_refused() {
     let world = World::new().await;
     let mailbox = world.device.mailbox();
     world.change("PUT", "/v1/card", |card| card["note"] = json!("another"));

@@ -1,4 +1,4 @@
-//! What the chain does to accounts, and what of it is told.
+//! What the chain does to accounts, and the events that follow from it.
 
 use autonomy_wallet::{
     account::AccountId,
@@ -10,9 +10,9 @@ use super::Accounts;
 use crate::{Refusal, chain::Chain, context::Context};
 use autonomy_api::{EventKind, UnconfirmedReason};
 
-/// Depths that are told.
+/// Numbers of confirmations that raise an event.
 const TOLD_CONFIRMATIONS: [u32; 4] = [1, 2, 3, 6];
-/// The deepest of them.
+/// The largest of them.
 const DEEPEST_TOLD: u32 = 6;
 
 impl Accounts {
@@ -37,8 +37,8 @@ impl Accounts {
         changed
     }
 
-    /// Whether the block concerns this account. A ledger that cannot take it keeps what it has: it is told by the log,
-    /// and mended by a restore.
+    /// Whether the block concerns this account. A ledger that cannot take it keeps what it has, and the log has an
+    /// error; the next restore reads it anew.
     fn block_for(
         &mut self,
         cx: &mut Context<'_>,
@@ -128,7 +128,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Takes the rows, and tells what stands differently from what was told.
+    /// Takes the rows, and raises an event for each transaction whose state differs from the last event about it.
     fn tell_movements(&mut self, cx: &mut Context<'_>, chain: &Chain, id: AccountId) {
         self.take_rows(cx, id);
         let Some(account) = self.all.get_mut(&id) else { return };
@@ -142,7 +142,7 @@ impl Accounts {
         }
     }
 
-    /// Tells which transactions have reached a depth that is told, with the block just taken.
+    /// Raises events for transactions that have reached one of the depths above with the block just taken.
     fn tell_confirmations(&self, cx: &mut Context<'_>, id: AccountId, tip: u32) {
         let history = self.all.get(&id).into_iter().flat_map(|account| account.ledger.history());
         for entry in history {
@@ -164,7 +164,7 @@ impl Accounts {
     }
 }
 
-/// What is told of a transaction that stood so before; nothing where the owner has heard it.
+/// The event for a transaction that was in this state before; none where its owner had it already.
 fn movement(
     id: AccountId,
     entry: &HistoryEntry,

@@ -21,8 +21,8 @@ impl PaymentRecord {
         matches!(self.state, PaymentState::Signed | PaymentState::Seen)
     }
 
-    /// Sends the signed transaction; nothing where there is none. One that cannot be read is a damaged row: it is told
-    /// by the log, since the network cannot have it.
+    /// Sends the signed transaction; nothing where there is none. One that cannot be read is a damaged row: it is logged,
+    /// since the network cannot have it.
     fn broadcast(&self) -> Option<Effect> {
         match consensus::deserialize::<Transaction>(self.transaction.as_deref()?) {
             Ok(transaction) => Some(Effect::Broadcast(self.txid, Box::new(transaction))),

@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, convert::Infallible};
 
+use autonomy_blocks::{block_on, unsigned};
 use bdk_wallet::bitcoin::{
-    Amount, CompactTarget, Network, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode, TxOut,
-    Txid, Witness, absolute, block, constants::genesis_block, hashes::Hash as _, transaction,
+    Amount, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid, constants::genesis_block,
+    hashes::Hash as _,
 };
 
 use super::*;
@@ -25,22 +26,14 @@ impl Chain {
         self.salt += 1;
         let coin = OutPoint { txid: Txid::from_byte_array([0xff; 32]), vout: self.salt };
         let output = pays.iter().map(|number| output(*number)).collect();
-        let paid = spend(coin, output);
+        let paid = unsigned(coin, output);
         self.mine_these(vec![paid.clone()]);
         paid
     }
 
     fn mine_these(&mut self, txdata: Vec<Transaction>) {
         self.salt += 1;
-        let header = block::Header {
-            version: block::Version::TWO,
-            prev_blockhash: self.tip(),
-            merkle_root: TxMerkleNode::all_zeros(),
-            time: self.salt,
-            bits: CompactTarget::from_consensus(0x207f_ffff),
-            nonce: self.salt,
-        };
-        self.best.push(Block { header, txdata });
+        self.best.push(block_on(self.tip(), self.salt, self.salt, txdata));
     }
 
     fn reorganise(&mut self, depth: usize) {
@@ -79,21 +72,6 @@ fn output(number: u8) -> TxOut {
 
 fn script(number: u8) -> ScriptBuf {
     ScriptBuf::from_bytes(vec![0x50, number])
-}
-
-fn spend(previous_output: OutPoint, output: Vec<TxOut>) -> Transaction {
-    let input = TxIn {
-        previous_output,
-        script_sig: ScriptBuf::new(),
-        sequence: Sequence::MAX,
-        witness: Witness::new(),
-    };
-    Transaction {
-        version: transaction::Version::TWO,
-        lock_time: absolute::LockTime::ZERO,
-        input: vec![input],
-        output,
-    }
 }
 
 fn watch(scripts: &[u8]) -> Watch {
@@ -180,7 +158,7 @@ fn what_a_payment_adds_is_watched_before_the_next_block_is_compared() {
     let paid = chain.mine(&[1]);
     // Beyond what is watched before the first payment; and a spend of a coin that it makes.
     chain.mine(&[2]);
-    chain.mine_these(vec![spend(OutPoint { txid: paid.compute_txid(), vout: 0 }, Vec::new())]);
+    chain.mine_these(vec![unsigned(OutPoint { txid: paid.compute_txid(), vout: 0 }, Vec::new())]);
     assert_eq!(given(&mut cursor, &chain), (vec![], vec![1]));
     let coin = OutPoint { txid: paid.compute_txid(), vout: 0 };
     cursor.watch(Watch { coins: vec![coin], ..watch(&[2]) });
@@ -191,7 +169,7 @@ fn what_a_payment_adds_is_watched_before_the_next_block_is_compared() {
 }
 
 #[test]
-fn unconfirmed_payments_have_to_be_committed_before_a_block_is_compared() {
+fn no_block_is_matched_before_the_mempool_is_committed() {
     let mut chain = Chain::new();
     let mut cursor = pod(&chain, &[1]);
     cursor.gave_unsettling();
@@ -237,7 +215,7 @@ fn a_reorganisation_is_followed_from_the_fork() {
 }
 
 #[test]
-fn a_chain_with_nothing_in_common_gives_nothing_until_the_old_one_is_back() {
+fn foreign_chain_delivers_nothing_until_the_old_one_returns() {
     let mut chain = Chain::new();
     (0..2 * KEPT_POINTS).for_each(|_| drop(chain.mine(&[])));
     let mut cursor = pod(&chain, &[1]);

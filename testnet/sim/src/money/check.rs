@@ -52,7 +52,9 @@ impl World {
         let coins = || self.shells[pod].money.signed.iter().filter(|(_, txid)| **txid == payment.txid);
         let could_be_mined = coins().next().is_some() && coins().all(|(coin, _)| self.chain.has_coin(coin));
         match (payment.state, mined) {
-            (PaymentProgress::Confirmed, None) => Some("it is told as confirmed and in no block".into()),
+            (PaymentProgress::Confirmed, None) => {
+                Some("it is reported as confirmed and is in no block".into())
+            }
             (PaymentProgress::Confirmed, Some(_)) | (_, None) if !could_be_mined => None,
             (PaymentProgress::Open, None) => Some("it waits, though all its coins are there".into()),
             (PaymentProgress::Failed | PaymentProgress::GivenUp, None) => None,

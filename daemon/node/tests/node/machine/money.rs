@@ -76,7 +76,7 @@ impl Machine {
     fn draft(&mut self, account: u8, sat: u64, rate: Option<f64>, key: Option<u8>) {
         let id = self.account_of(account).id;
         let recipients = vec![pays(OUTSIDE, sat)];
-        let body = NewPayment { recipients, fee_rate: rate.map(rate::at_least), note: None };
+        let body = NewPayment { recipients, fee_rate: rate.and_then(rate::nearest), note: None };
         if let Ok(Answer::Payment(payment)) = self.ask(key, Command::NewPayment(id, body))
             && self.payments.iter().all(|known| known.id != payment.id)
         {
