@@ -10,6 +10,7 @@ use super::{
     effect::ContactChange,
     row::Key,
     stage::{ContactRecord, Stage},
+    stored::StoredName,
     turn::Turn,
     work::FollowUp,
 };
@@ -145,7 +146,7 @@ impl Turn<'_> {
 
     /// The name on all cards from now on; every contact gets a new card where it says something else.
     pub(super) fn set_name(&mut self, name: Name) -> CommandResult {
-        self.cx.put(Key::Name, &name.as_str().to_owned());
+        self.cx.put(Key::Name, &StoredName(name.clone()));
         self.messenger.name = Some(name);
         let ids: Vec<_> = self.messenger.contacts.keys().copied().collect();
         for id in ids {

@@ -17,8 +17,9 @@ use super::{
     network::QueueOwner,
     row::{BadRow, Key, Unreadable, unpack},
     stage::ContactRecord,
+    stored::StoredName,
 };
-use crate::{Name, RelayAudit, RootPublic, card::UnverifiedCard, place::QueueId};
+use crate::{RelayAudit, RootPublic, card::UnverifiedCard, place::QueueId};
 
 /// Why a messenger cannot be brought back from its rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +64,7 @@ impl Messenger {
                 continue;
             }
             match Key::parse(key).ok_or(unfit("its key is malformed"))? {
-                Key::Name => messenger.name = Name::new(&unpack::<String>(value).map_err(bad)?).ok(),
+                Key::Name => messenger.name = Some(unpack::<StoredName>(value).map_err(bad)?.0),
                 Key::Reach => messenger.reach = unpack(value).map_err(bad)?,
                 Key::Relay(place) => {
                     messenger.relays.restore(place, unpack(value).map_err(bad)?).map_err(unfit)?;
@@ -155,5 +156,23 @@ impl PartialEq for Contact {
         self.record() == other.record()
             && self.conversation == other.conversation
             && self.files == other.files
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Name, messenger::row::pack};
+
+    fn restored(name: &[u8]) -> Result<Messenger, RestoreError> {
+        Messenger::restore([(&Key::Name.to_bytes()[..], name)], None)
+    }
+
+    #[test]
+    fn stored_name_that_breaks_a_rule_refuses_the_restore() {
+        let good = pack(&StoredName(Name::new("Alice").unwrap()));
+        assert_eq!(restored(&good).unwrap().name.unwrap().as_str(), "Alice");
+        let damaged: Vec<u8> = good.iter().map(|byte| if *byte == b'A' { b'\n' } else { *byte }).collect();
+        assert!(matches!(restored(&damaged), Err(RestoreError::Row(_))));
     }
 }

@@ -10,6 +10,7 @@ use super::{
     row::{BadRow, Key, RowClass, Unreadable, pack, unpack},
     stage::ContactRecord,
     states::Reach,
+    stored::StoredName,
 };
 use crate::ratchet::check_page;
 
@@ -32,7 +33,7 @@ pub fn rewritten(key: &[u8], value: &[u8]) -> Result<Zeroizing<Vec<u8>>, BadRow>
 
 fn repacked(key: Key, value: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
     Ok(match key {
-        Key::Name => pack(&unpack::<String>(value)?),
+        Key::Name => pack(&unpack::<StoredName>(value)?),
         Key::Reach => pack(&unpack::<Reach>(value)?),
         Key::Relay(..) => pack(&unpack::<RelayRecord>(value)?),
         Key::Invite(..) => pack(&unpack::<InviteRecord>(value)?),
@@ -50,10 +51,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Name;
 
     #[test]
     fn a_rewritten_row_is_the_same_and_a_newer_one_is_refused() {
-        let (key, value) = (Key::Name.to_bytes(), pack(&"Alice".to_owned()));
+        let (key, value) = (Key::Name.to_bytes(), pack(&StoredName(Name::new("Alice").unwrap())));
         assert_eq!(rewritten(&key, &value), Ok(value.clone()));
         let newer = rewritten(&key, &[&[2], &value[1..]].concat()).unwrap_err();
         assert_eq!((newer.tag, newer.to_string().contains("newer program")), (b'n', true), "{newer}");

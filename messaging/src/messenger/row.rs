@@ -189,8 +189,6 @@ pub(super) trait Kept: Serialize + DeserializeOwned {
     }
 }
 
-/// The owner's chosen name.
-impl Kept for String {}
 /// Parts of messages and chunks of files: bytes as they came.
 impl Kept for Vec<u8> {}
 

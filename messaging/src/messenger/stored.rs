@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::row::Kept;
 use crate::{
     BadName, Name,
     invite::{Invite, InviteError},
@@ -103,6 +104,9 @@ pub(super) mod optional_text {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct StoredName(#[serde(with = "text")] pub(super) Name);
+
+/// The owner's chosen name is a row by itself.
+impl Kept for StoredName {}
 
 /// An invite as its canonical bytes. To read one checks its keys, so it is done where the invite is needed.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
