@@ -108,7 +108,21 @@ impl Handle {
     pub async fn ask(&self, request: Request) -> Result<Reply, AskError> {
         let (answer, reply) = oneshot::channel();
         self.inbox.send(Message::Asked(request, answer)).await.map_err(|_| AskError::Stopped)?;
-        reply.await.map_err(|_| AskError::NoAnswer)
+        self.answer(reply).await
+    }
+
+    /// Waits for an answer, or for the end of the driver. A message that was sent while the driver
+    /// ended stays in the inbox with its sender as long as there is a handle, so that waiting for
+    /// the answer alone might never end.
+    ///
+    /// # Errors
+    /// The driver ended without an answer.
+    async fn answer<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, AskError> {
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| AskError::NoAnswer),
+            _ = self.stopped() => Err(AskError::NoAnswer),
+        }
     }
 
     /// Delivers an input; waits while the inbox is full. False when the node has ended.
@@ -125,7 +139,7 @@ impl Handle {
     pub async fn back_up(&self, file: PathBuf) -> Result<Result<(), BackupError>, AskError> {
         let (answer, reply) = oneshot::channel();
         self.inbox.send(Message::BackUp(file, answer)).await.map_err(|_| AskError::Stopped)?;
-        reply.await.map_err(|_| AskError::NoAnswer)
+        self.answer(reply).await
     }
 
     /// Ends the driver once everything that waits is committed. [`Self::stopped`] waits for the

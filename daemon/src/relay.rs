@@ -179,7 +179,7 @@ impl Relay {
     /// Removes a bounded part of what is too old. True when there may be more.
     pub async fn sweep(&self) -> bool {
         let (answer, swept) = oneshot::channel();
-        self.send(Job::Sweep(answer)).await.is_ok() && swept.await.unwrap_or(false)
+        self.send(Job::Sweep(answer)).await.is_ok() && self.answer(swept).await.unwrap_or(false)
     }
 
     /// The counters and the present numbers of queues and frames.
@@ -211,8 +211,19 @@ impl Relay {
         let (answer, answered) = oneshot::channel();
         let busy = Response::Refused(Refusal::Busy { retry_after: RETRY_AFTER });
         match self.send(Job::Request(Box::new(request), answer)).await {
-            Ok(()) => answered.await.unwrap_or(busy),
+            Ok(()) => self.answer(answered).await.unwrap_or(busy),
             Err(()) => busy,
+        }
+    }
+
+    /// Waits for the writer's answer; `None` where it ended without one. A job that was sent while
+    /// the writer ended stays in the channel with its sender, so that waiting for the answer alone
+    /// might never end.
+    async fn answer<T>(&self, answer: oneshot::Receiver<T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            answer = answer => answer.ok(),
+            _ = self.failed() => None,
         }
     }
 

@@ -93,6 +93,14 @@ struct LaneHandle {
     _task: OwnedTask,
 }
 
+/// The lane for a request.
+enum Asked {
+    /// A new one, which holds the request.
+    New(Arc<Usage>),
+    /// One that runs: the request, and where it is to be sent.
+    Running(Waiting, mpsc::Sender<Waiting>, Arc<Usage>),
+}
+
 impl Peers {
     /// Connections over `tor`, for streams of `protocol` (which begins with a slash).
     #[must_use]
@@ -126,11 +134,8 @@ impl Peers {
     pub async fn open(&self, to: &PeerAddress, lane: CircuitRole) -> Result<PeerStream, PeerError> {
         // A lane may end in the moment it is asked; then another is made.
         for _ in 0..2 {
-            let (asks, usage) = self.0.shared.lane(to, lane)?;
             let (answer, answered) = oneshot::channel();
-            if asks.send(answer).await.is_err() {
-                continue;
-            }
+            let usage = self.0.shared.ask(to, lane, answer).await?;
             match answered.await {
                 Ok(Ok(opening)) => {
                     if let Ok(stream) = opening.await {
@@ -165,20 +170,44 @@ impl Peers {
 }
 
 impl Shared {
-    /// The lane that exists, or a new one.
+    /// Asks the lane that exists, or a new one, for a stream. `waiting` is answered or dropped.
+    ///
+    /// The lane's sender is given back before the answer is awaited: a request that was sent while
+    /// the lane ended stays in the channel, and is dropped with the last sender only.
     ///
     /// # Errors
     /// There is no room for a new lane, or the peer's key is not an Ed25519 key.
-    fn lane(
+    async fn ask(
         self: &Arc<Self>,
         to: &PeerAddress,
         role: CircuitRole,
-    ) -> Result<(mpsc::Sender<Waiting>, Arc<Usage>), PeerError> {
+        waiting: Waiting,
+    ) -> Result<Arc<Usage>, PeerError> {
+        let (waiting, lane, usage) = match self.lane_or_new(to, role, waiting)? {
+            Asked::New(usage) => return Ok(usage),
+            Asked::Running(waiting, lane, usage) => (waiting, lane, usage),
+        };
+        // Fails where the lane has ended; then the request is dropped, which says so.
+        drop(lane.send(waiting).await);
+        Ok(usage)
+    }
+
+    /// The lane that exists; or a new one, which holds the request from the start: it ends when
+    /// nobody wants it.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    fn lane_or_new(
+        self: &Arc<Self>,
+        to: &PeerAddress,
+        role: CircuitRole,
+        request: Waiting,
+    ) -> Result<Asked, PeerError> {
         let mut lanes = self.lanes();
         if let Some(lane) = lanes.by_key.get(&(*to, role))
             && !lane.waiting.is_closed()
         {
-            return Ok((lane.waiting.clone(), lane.usage.clone()));
+            return Ok(Asked::Running(request, lane.waiting.clone(), lane.usage.clone()));
         }
         let peer = to.peer_id().ok_or(PeerError::Key)?;
         lanes.by_key.remove(&(*to, role));
@@ -196,13 +225,13 @@ impl Shared {
             protocol: self.protocol.clone(),
             usage: usage.clone(),
             waiting: asked,
-            first: Vec::new(),
+            first: vec![request],
             woken: self.woken.subscribe(),
         };
         let task = OwnedTask::spawn(self.clone().run_lane(lane, number));
-        let running = LaneHandle { number, waiting: waiting.clone(), usage: usage.clone(), _task: task };
+        let running = LaneHandle { number, waiting, usage: usage.clone(), _task: task };
         lanes.by_key.insert((*to, role), running);
-        Ok((waiting, usage))
+        Ok(Asked::New(usage))
     }
 
     /// The task of a lane: from its dial to its end. It removes the lane unless a newer one has its

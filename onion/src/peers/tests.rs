@@ -146,6 +146,21 @@ async fn failed_dial_is_reported_to_all_waiting_requests() {
     }
 }
 
+/// A lane whose request has not arrived yet must not end for lack of one: the request might be lost in its channel.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_request_is_answered_by_the_lane_made_for_it() {
+    let (_, peers) = peers();
+    let (to, _task) = telling();
+    let nobody = PeerAddress { port: 9, ..to };
+    for round in 0..500u16 {
+        let lane = |n: u8| {
+            CircuitRole::DEPOSIT.of([round.to_be_bytes(), [0, n]].concat().repeat(4).try_into().unwrap())
+        };
+        let outcomes = futures::future::join_all((0..4).map(|n| peers.open(&nobody, lane(n)))).await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(PeerError::Dial(_)))), "{outcomes:?}");
+    }
+}
+
 #[tokio::test]
 async fn lane_reconnects_when_the_server_is_back() {
     let (_, peers) = peers();

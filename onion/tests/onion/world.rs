@@ -45,10 +45,15 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     })
 });
 
-/// Runs a test in the world.
+/// Far more than any test of this program takes: four dials to new services, each after the longest wait for its
+/// descriptor. A test that waits longer waits for something that never comes.
+const TEST_LIMIT: Duration = Duration::from_secs(4 * 150 + 300);
+
+/// Runs a test in the world. A test that hangs fails by name, instead of stopping all that come after it.
 pub(crate) fn in_world<F: Future<Output = ()>>(test: impl FnOnce(&'static World) -> F) {
     let world = &*WORLD;
-    RUNTIME.block_on(Box::pin(test(world)));
+    let ended = RUNTIME.block_on(Box::pin(async { tokio::time::timeout(TEST_LIMIT, test(world)).await }));
+    ended.expect("it ends");
 }
 
 pub(crate) fn folder() -> TempDir {
