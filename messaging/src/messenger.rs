@@ -218,6 +218,7 @@ impl Messenger {
             return Some(0);
         }
         let contacts = self.work.wakes.first().map(|(at, _)| *at);
-        [contacts, self.invites.next_wake(), self.relays.next_wake()].into_iter().flatten().min()
+        let parts = [self.invites.next_wake(), self.relays.next_wake(), self.network.next_wake()];
+        parts.into_iter().chain([contacts]).flatten().min()
     }
 }

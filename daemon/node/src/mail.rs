@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Answer, Effect, Refusal, Reply,
-    context::Context,
+    context::{ColdRows, Context},
     mail_answer,
     mail_command::{self, Subject},
     row::{Row, tag},
@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Cold rows of the node as the messenger names them.
-struct MailRows<'a>(&'a dyn Rows);
+struct MailRows<'a>(ColdRows<'a>);
 
 impl Rows for MailRows<'_> {
     fn get(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
@@ -51,7 +51,9 @@ fn step(
     happened: &mut VecDeque<ApplicationEvent>,
     input: messenger::Input,
 ) -> Option<Result<MailAnswer, RefusedBecause>> {
-    let step = messenger.handle(cx.now, cx.rng, &MailRows(cx.cold), input);
+    let now = cx.now;
+    let (rng, cold) = cx.rng_and_cold();
+    let step = messenger.handle(now, rng, &MailRows(cold), input);
     let messenger::Step { rows, application, effects, answer } = step;
     cx.rows(rows.into_iter().map(Row::from));
     for effect in effects {

@@ -35,7 +35,7 @@ impl Turn<'_> {
                 let (places, invites, network) = self.messenger.invites_and_places(&own);
                 invites.published(&mut self.cx, network, places, invite, with_notice, outcome);
             }
-            Some(Purpose::Ack(queue)) => self.ack_ended(queue, outcome.is_ok()),
+            Some(Purpose::Ack(queue)) => self.ack_ended(queue, acknowledged(&outcome)),
             // A queue that its place did not close runs out there by itself.
             Some(Purpose::Close) => {}
             None => self.cx.refuse(RefusalReason::Superseded),
@@ -244,4 +244,10 @@ impl Turn<'_> {
         let (places, invites, network) = self.messenger.invites_and_places(own);
         invites.expire_orphaned(&mut self.cx, network, places);
     }
+}
+
+/// Whether nothing more is to be done about an acknowledgement. A place that is full or busy refused it for the moment,
+/// and keeps the frames until it has it: it is sent again, or the queue stays full.
+fn acknowledged(outcome: &Result<Response, Unreached>) -> bool {
+    !matches!(outcome, Err(_) | Ok(Response::Refused(Refusal::Busy { .. } | Refusal::PlaceFull)))
 }

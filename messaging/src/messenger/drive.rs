@@ -26,6 +26,8 @@ impl ContactTurn<'_, '_> {
     ///
     /// Queues first, since cards name them; the reset before frames, since nothing else is said while it waits.
     pub(super) fn drive_contact(&mut self) {
+        // In every stage: the room of cancelled files is wanted back from those who are blocked, too.
+        self.contact.files.wake(self.cx, self.id);
         match self.contact.record().state() {
             ContactState::Joining => {
                 self.open_queues();
@@ -37,7 +39,6 @@ impl ContactTurn<'_, '_> {
                 self.refresh_card();
                 self.expire();
                 self.check_relay_audits();
-                self.contact.files.wake(self.cx, self.id);
                 self.drive_reset();
                 self.pump();
             }

@@ -220,6 +220,11 @@ impl Network {
         owed.map(|(queue, _)| *queue).collect()
     }
 
+    /// When acknowledgements are to be sent again.
+    pub(super) fn next_wake(&self) -> Option<Timestamp> {
+        self.acks_due
+    }
+
     /// Whether queues are to be announced, which is once after each change.
     pub(super) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)

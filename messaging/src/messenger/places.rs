@@ -26,12 +26,9 @@ const FIRST_PAUSE: u64 = 2;
 const LONGEST_PAUSE: u64 = 900;
 
 impl Contact {
-    /// Queues that their places do not have.
+    /// Queues that their places do not have, and should. None of one who is blocked: theirs stay closed.
     fn unopened(&self) -> impl Iterator<Item = &OwnQueue> {
-        self.record()
-            .queues()
-            .iter()
-            .filter(|queue| !queue.is_open() || self.volatile.lost.contains(&queue.id()))
+        self.heard_queues().filter(|queue| !queue.is_open() || self.volatile.lost.contains(&queue.id()))
     }
 
     /// Queues of which frames are taken.

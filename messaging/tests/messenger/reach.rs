@@ -79,6 +79,35 @@ fn relays_only_pod_never_tells_its_own_address() {
 }
 
 #[test]
+fn an_acknowledgement_that_a_busy_relay_refused_is_sent_again() {
+    let mut world = World::new(2, 1);
+    let (alice, bob) = contacts(&mut world);
+    world.add_relays(ALICE);
+    world.command(ALICE, Command::SetReach(Reach::Relays));
+    world.pass(HOUR);
+    world.relays[0].1.busy = true;
+    world.send(BOB, alice, "hello");
+    world.pass(MINUTE);
+    assert_eq!(world.texts(ALICE, bob), ["hello"]);
+    assert!(world.relays[0].1.frames() > 0, "the relay could not drop the frame");
+    world.relays[0].1.busy = false;
+    world.pass(HOUR);
+    assert_eq!(world.relays[0].1.frames(), 0, "nothing new came, and the frame is acknowledged all the same");
+}
+
+#[test]
+fn a_blocked_contact_lets_the_pod_sleep() {
+    let mut world = World::new(2, 1);
+    let (alice, _) = contacts(&mut world);
+    world.add_relays(BOB);
+    world.pass(HOUR);
+    world.command(BOB, Command::SetBlocked(alice, true));
+    world.pass(HOUR);
+    let next = world.pods[BOB].messenger.next_wake();
+    assert!(next.is_none_or(|at| at > world.now + MINUTE), "it wakes again at {next:?}, {}", world.now);
+}
+
+#[test]
 fn a_relay_never_seen_since_start_is_replaced() {
     let mut world = World::new(2, 4);
     contacts(&mut world);

@@ -16,6 +16,8 @@ pub(crate) struct Relay {
     pub(crate) lying: bool,
     /// Makes no more queues.
     pub(crate) full: bool,
+    /// Takes no acknowledgements for the moment, as one whose disk is full.
+    pub(crate) busy: bool,
     pub(crate) queues: BTreeMap<QueueId, Queue>,
 }
 
@@ -30,6 +32,11 @@ pub(crate) struct Queue {
 }
 
 impl Relay {
+    /// Frames that wait in all queues.
+    pub(crate) fn frames(&self) -> usize {
+        self.queues.values().map(|queue| queue.frames.len()).sum()
+    }
+
     pub(crate) fn answer(&mut self, request: Request) -> Response {
         match request {
             Request::Open { queue, .. } if self.full && !self.queues.contains_key(&queue) => {
@@ -62,6 +69,7 @@ impl Relay {
                 }
                 _ => Response::Refused(Refusal::UnknownQueue),
             },
+            Request::Ack { .. } if self.busy => Response::Refused(Refusal::Busy { retry_after: 30 }),
             Request::Ack { queue, collect, up_to } => {
                 if let Some(queue) =
                     self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(&collect))

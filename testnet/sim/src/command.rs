@@ -26,6 +26,8 @@ pub enum Command {
     SetReach(Reach),
     /// Set the name on cards.
     SetName(Name),
+    /// Set both with one request.
+    SetNameAndReach(Name, Reach),
     /// Make an invite.
     Invite {
         /// Seconds for which it can be redeemed.

@@ -140,11 +140,12 @@ impl World {
     fn break_relay(&mut self) {
         let relay = self.rng.gen_range(0..self.relays.len());
         let honest = self.relays.iter().filter(|relay| relay.conduct == Conduct::Honest).count();
-        let conduct = match self.rng.gen_range(0..6) {
+        let conduct = match self.rng.gen_range(0..7) {
             0 => return self.wipe_relay(relay),
             1 => return self.hang_up_at(relay),
             2 | 3 => Conduct::Dead,
             4 => Conduct::Full,
+            5 => Conduct::Busy,
             _ => Conduct::Withholding,
         };
         if honest <= 1 {

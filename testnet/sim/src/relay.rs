@@ -25,7 +25,12 @@ pub enum Conduct {
     Dead,
     /// It accepts no more frames and makes no more queues.
     Full,
+    /// It refuses every request for the moment, acknowledgements too.
+    Busy,
 }
+
+/// What a busy relay answers.
+const BUSY: Refusal = Refusal::Busy { retry_after: 5 };
 
 /// A relay and everything that it stores.
 #[derive(Debug)]
@@ -74,6 +79,9 @@ impl Relay {
     /// Answers a request, and says whom a frame is to be pushed to. Time is that of the world: relays have right
     /// clocks.
     pub(super) fn answer(&mut self, now: u64, request: Request) -> (Response, Option<NewFrame>) {
+        if self.conduct == Conduct::Busy {
+            return (Response::Refused(BUSY), None);
+        }
         let answered = match request {
             Request::Deposit(frame) => return self.deposit(now, frame),
             Request::Open { queue, deposit, collect, ticket, notice } => {
@@ -159,7 +167,7 @@ impl Relay {
     /// A subscription begins to collect a queue. Gives the numbers of the frames that wait, oldest first.
     ///
     /// # Errors
-    /// The queue is unknown, or the capability is not that of its collector.
+    /// The queue is unknown, or the capability is not that of its collector; or the relay is busy.
     pub(super) fn listen(
         &mut self,
         now: u64,
@@ -167,6 +175,9 @@ impl Relay {
         collect: &Capability,
         listener: SubscriptionId,
     ) -> Result<Vec<u64>, Refusal> {
+        if self.conduct == Conduct::Busy {
+            return Err(BUSY);
+        }
         self.expire(now, queue);
         let stored = self.queues.get_mut(&queue).filter(|stored| stored.record.may_collect(collect));
         let stored = stored.ok_or(Refusal::UnknownQueue)?;

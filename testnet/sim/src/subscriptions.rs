@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use autonomy_messaging::lane::Lane;
 use autonomy_messaging::messenger::{Collection, Input};
 use autonomy_messaging::place::{Capability, Place, QueueId};
-use autonomy_messaging::wire::MAX_SUBSCRIBED;
+use autonomy_messaging::wire::{MAX_SUBSCRIBED, Refusal};
 use rand::Rng;
 
 use super::config::SECOND;
@@ -109,7 +109,7 @@ impl World {
             self.heap.after(until, Event::Hangup { pod, number });
         }
         let (now, listener) = (self.seconds(), SubscriptionId { pod, number });
-        let mut lost = Vec::new();
+        let (mut lost, mut refused) = (Vec::new(), false);
         for (queue, collect) in queues {
             match self.relays[relay].listen(now, queue, &collect, listener) {
                 Ok(frames) => {
@@ -117,10 +117,15 @@ impl World {
                         .into_iter()
                         .for_each(|number| self.push(relay, &NewFrame { listener, queue, number }));
                 }
-                Err(_) => lost.push(queue),
+                Err(refusal) => {
+                    refused = true;
+                    if refusal == Refusal::UnknownQueue {
+                        lost.push(queue);
+                    }
+                }
             }
         }
-        if let Some((_, subscription)) = self.subscription(pod, number).filter(|_| !lost.is_empty()) {
+        if let Some((_, subscription)) = self.subscription(pod, number).filter(|_| refused) {
             subscription.lacks = true;
             // Asked for again after a while, as long as it is wanted.
             self.heap.after(300 * SECOND, Event::Hangup { pod, number });

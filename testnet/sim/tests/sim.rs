@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
-use autonomy_messaging::messenger::ContactState;
+use autonomy_messaging::{
+    Name,
+    messenger::{ContactState, Reach},
+};
 use autonomy_sim::{Answer, Command, Conduct, Config, Crash, DAY, Fault, Faults, HOUR, SECOND, World};
 
 /// A minute.
@@ -366,6 +369,24 @@ fn invitee_crashes_before_commit_at_every_step() {
 #[test]
 fn invitee_crashes_amid_effects_at_every_step() {
     crashes_at_every_step(1, Crash::AfterEffects(1));
+}
+
+/// One request that is two tasks of the messenger, with more contacts than it keeps ratchets of in memory: the second
+/// task must read the ratchets as the first has left them, or one key encrypts two messages.
+#[test]
+fn one_request_with_two_changes_uses_no_message_key_twice() {
+    const OTHERS: usize = 40;
+    let mut world = World::new(Config::scripted(91, OTHERS + 1, 2));
+    (1..=OTHERS).for_each(|other| world.befriend(0, other));
+    until(&mut world, DAY, World::all_are_contacts);
+    (1..=OTHERS).for_each(|other| assert!(world.say(other, 0, 50)));
+    until(&mut world, HOUR, |world| world.waiting() == 0);
+    run(&mut world, 10 * MINUTE);
+    let name = Name::new("one of many").unwrap();
+    world.command(0, Command::SetNameAndReach(name, Reach::Relays)).unwrap().unwrap();
+    run(&mut world, HOUR);
+    assert_eq!(world.report().figures.rekeyed, 0, "a conversation broke");
+    all_is_well(&mut world);
 }
 
 #[test]
