@@ -37,7 +37,7 @@ use std::{
 use autonomy_messaging::{
     place::{Capability, CapabilityHash, QueueId},
     queue::{Pressure, QueueLimits},
-    wire::{Refusal, Request, Response},
+    wire::{PlaceRefusal, Request, Response},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -161,7 +161,7 @@ impl Relay {
     ///
     /// # Errors
     /// One of the queues is unknown or its capability is wrong; or the file cannot be read.
-    pub async fn subscribe(&self, queues: Vec<(QueueId, Capability)>) -> Result<Subscription, Refusal> {
+    pub async fn subscribe(&self, queues: Vec<(QueueId, Capability)>) -> Result<Subscription, PlaceRefusal> {
         let names: Vec<QueueId> = queues.iter().map(|(queue, _)| *queue).collect();
         let subscription = Subscription::new(self.clone(), &names);
         let touched = self.blocking(move |inner| inner.may_collect(&queues)).await;
@@ -203,13 +203,13 @@ impl Relay {
 
     /// Counts a request that could not be parsed.
     pub fn malformed(&self) {
-        self.0.metrics.refused(&Refusal::Malformed);
+        self.0.metrics.refused(&PlaceRefusal::Malformed);
     }
 
     /// Hands a request to the writer and waits until it is durable or refused.
     async fn write(&self, request: Request) -> Response {
         let (answer, answered) = oneshot::channel();
-        let busy = Response::Refused(Refusal::Busy { retry_after: RETRY_AFTER });
+        let busy = Response::Refused(PlaceRefusal::Busy { retry_after: RETRY_AFTER });
         match self.send(Job::Request(Box::new(request), answer)).await {
             Ok(()) => self.answer(answered).await.unwrap_or(busy),
             Err(()) => busy,
@@ -248,7 +248,7 @@ impl Inner {
         let refused = |refusal| Some(Response::Refused(refusal));
         let record = |queue| self.db.record(queue);
         let known = match request {
-            Request::Subscribe(_) => return refused(Refusal::Malformed),
+            Request::Subscribe(_) => return refused(PlaceRefusal::Malformed),
             Request::Redeem { queue, deposit } => return Some(self.redeem(queue, deposit)),
             Request::Open { queue, ticket, .. } => {
                 let Ok(None) = record(queue) else { return None };
@@ -265,8 +265,8 @@ impl Inner {
         };
         match known {
             Ok(true) => None,
-            Ok(false) => refused(Refusal::UnknownQueue),
-            Err(_) => refused(Refusal::Busy { retry_after: RETRY_AFTER }),
+            Ok(false) => refused(PlaceRefusal::UnknownQueue),
+            Err(_) => refused(PlaceRefusal::Busy { retry_after: RETRY_AFTER }),
         }
     }
 
@@ -281,8 +281,8 @@ impl Inner {
                 self.metrics.redeemed();
                 Response::Notice(notice)
             }
-            Ok(None) => Response::Refused(Refusal::UnknownQueue),
-            Err(_) => Response::Refused(Refusal::Busy { retry_after: RETRY_AFTER }),
+            Ok(None) => Response::Refused(PlaceRefusal::UnknownQueue),
+            Err(_) => Response::Refused(PlaceRefusal::Busy { retry_after: RETRY_AFTER }),
         }
     }
 
@@ -291,12 +291,13 @@ impl Inner {
     ///
     /// # Errors
     /// A queue is unknown or its capability is wrong; or the file cannot be read.
-    fn may_collect(&self, queues: &[(QueueId, Capability)]) -> Result<bool, Refusal> {
+    fn may_collect(&self, queues: &[(QueueId, Capability)]) -> Result<bool, PlaceRefusal> {
         let mut to_touch = false;
         for (queue, capability) in queues {
-            let record = self.db.record(queue).map_err(|_| Refusal::Busy { retry_after: RETRY_AFTER })?;
+            let record =
+                self.db.record(queue).map_err(|_| PlaceRefusal::Busy { retry_after: RETRY_AFTER })?;
             let mut record =
-                record.filter(|record| record.may_collect(capability)).ok_or(Refusal::UnknownQueue)?;
+                record.filter(|record| record.may_collect(capability)).ok_or(PlaceRefusal::UnknownQueue)?;
             to_touch |= record.touch((self.clock)());
         }
         Ok(to_touch)

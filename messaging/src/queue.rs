@@ -22,7 +22,7 @@ use autonomy_codec::Reader;
 
 use crate::frame::DepositId;
 use crate::place::{Capability, CapabilityHash};
-use crate::wire::Refusal;
+use crate::wire::PlaceRefusal;
 use days::Days;
 
 /// Seconds.
@@ -143,16 +143,16 @@ impl QueueRecord {
     /// does not come back: remove it where [`has_notice`](Self::has_notice) says no afterwards.
     ///
     /// # Errors
-    /// [`Refusal::UnknownQueue`] where the hashes are others: the name is taken. Nothing changed.
+    /// [`PlaceRefusal::UnknownQueue`] where the hashes are others: the name is taken. Nothing changed.
     pub fn reopen(
         &mut self,
         deposit: &CapabilityHash,
         collect: &CapabilityHash,
         with_notice: bool,
         now: u64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), PlaceRefusal> {
         if self.deposit != *deposit || self.collect != *collect {
-            return Err(Refusal::UnknownQueue);
+            return Err(PlaceRefusal::UnknownQueue);
         }
         self.has_notice &= with_notice;
         self.touch(now);
@@ -208,7 +208,7 @@ impl QueueRecord {
     /// Somebody leaves a frame. `frames_at_place` are those kept in all queues. A refusal changes nothing.
     ///
     /// # Errors
-    /// [`Refusal::UnknownQueue`] with another capability, [`Refusal::QueueFull`] and [`Refusal::PlaceFull`] at the
+    /// [`PlaceRefusal::UnknownQueue`] with another capability, [`PlaceRefusal::QueueFull`] and [`PlaceRefusal::PlaceFull`] at the
     /// limits. The order matters: only who may deposit learns how full the place is, and a repeat succeeds in a full
     /// queue.
     pub fn deposit(
@@ -218,18 +218,18 @@ impl QueueRecord {
         id: DepositId,
         limits: &QueueLimits,
         frames_at_place: u64,
-    ) -> Result<Deposited, Refusal> {
+    ) -> Result<Deposited, PlaceRefusal> {
         if !self.may_deposit(capability) {
-            return Err(Refusal::UnknownQueue);
+            return Err(PlaceRefusal::UnknownQueue);
         }
         if self.recent.contains(&id) {
             return Ok(Deposited::Repeat);
         }
         if self.next - self.first >= u64::from(limits.frames_per_queue.min(days::MAX_COUNT)) {
-            return Err(Refusal::QueueFull);
+            return Err(PlaceRefusal::QueueFull);
         }
         if frames_at_place >= limits.max_frames {
-            return Err(Refusal::PlaceFull);
+            return Err(PlaceRefusal::PlaceFull);
         }
         if self.recent.len() == RECENT {
             self.recent.remove(0);
@@ -245,10 +245,10 @@ impl QueueRecord {
     /// belongs to another queue, and removes nothing.
     ///
     /// # Errors
-    /// [`Refusal::UnknownQueue`] with another capability. A number that is not kept is no error.
-    pub fn ack(&mut self, now: u64, capability: &Capability, up_to: u64) -> Result<Range<u64>, Refusal> {
+    /// [`PlaceRefusal::UnknownQueue`] with another capability. A number that is not kept is no error.
+    pub fn ack(&mut self, now: u64, capability: &Capability, up_to: u64) -> Result<Range<u64>, PlaceRefusal> {
         if !self.may_collect(capability) {
-            return Err(Refusal::UnknownQueue);
+            return Err(PlaceRefusal::UnknownQueue);
         }
         self.touch(now);
         if !self.kept().contains(&up_to) {

@@ -103,7 +103,7 @@ pub enum Ticket {
     ///
     /// Compared with the hashes that the place was started with; it stands for work at any load.
     Token(Capability),
-    /// Work was done for it (see [`Refusal::WorkNeeded`]).
+    /// Work was done for it (see [`PlaceRefusal::WorkNeeded`]).
     Work {
         /// The challenge answered.
         challenge: [u8; 32],
@@ -138,13 +138,13 @@ pub enum Response {
     },
     /// Nothing was changed.
     ///
-    /// The same request may succeed later where [`Refusal`] says so.
-    Refused(Refusal),
+    /// The same request may succeed later where [`PlaceRefusal`] says so.
+    Refused(PlaceRefusal),
 }
 
 /// Why a place changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum PlaceRefusal {
     /// No such queue, or not with this capability: a place does not say which.
     #[error("there is no such queue there, or the capability is not its own")]
     UnknownQueue,

@@ -10,7 +10,7 @@ use autonomy_messaging::place::Capability;
 use autonomy_messaging::queue::{
     Deposited, Expired, Pressure, QUEUE_RECORD_LEN, QueueLimits, QueueRecord, work_bits,
 };
-use autonomy_messaging::wire::{MAX_WORK_BITS, Refusal, Ticket, work};
+use autonomy_messaging::wire::{MAX_WORK_BITS, PlaceRefusal, Ticket, work};
 use proptest::prelude::*;
 use support::NOW;
 use support::wire::{capability, queue};
@@ -37,11 +37,11 @@ fn record() -> QueueRecord {
     QueueRecord::open(writer().hash(), reader().hash(), false, NOW)
 }
 
-fn deposit(record: &mut QueueRecord, now: u64, number: u64) -> Result<Deposited, Refusal> {
+fn deposit(record: &mut QueueRecord, now: u64, number: u64) -> Result<Deposited, PlaceRefusal> {
     record.deposit(now, &writer(), id(number), &limits(), 0)
 }
 
-fn number(deposited: Result<Deposited, Refusal>) -> u64 {
+fn number(deposited: Result<Deposited, PlaceRefusal>) -> u64 {
     let Ok(Deposited::New(number)) = deposited else { panic!("not stored: {deposited:?}") };
     number
 }
@@ -65,9 +65,9 @@ fn each_capability_opens_its_own_side_only() {
     assert!(queue.may_collect(&reader()) && !queue.may_collect(&writer()));
     let before = queue.clone();
     let refused = queue.deposit(NOW, &reader(), id(1), &limits(), 0);
-    assert_eq!(refused, Err(Refusal::UnknownQueue));
-    assert_eq!(queue.ack(NOW, &writer(), u64::MAX), Err(Refusal::UnknownQueue));
-    assert_eq!(queue.reopen(&reader().hash(), &writer().hash(), false, NOW), Err(Refusal::UnknownQueue));
+    assert_eq!(refused, Err(PlaceRefusal::UnknownQueue));
+    assert_eq!(queue.ack(NOW, &writer(), u64::MAX), Err(PlaceRefusal::UnknownQueue));
+    assert_eq!(queue.reopen(&reader().hash(), &writer().hash(), false, NOW), Err(PlaceRefusal::UnknownQueue));
     assert_eq!(queue.reopen(&writer().hash(), &reader().hash(), false, NOW), Ok(()));
     assert_eq!(queue, before);
 }
@@ -104,12 +104,12 @@ fn full_queue_and_full_place_are_refused() {
     let first = number(deposit(&mut queue, NOW, 0));
     (1..4).for_each(|n| assert!(deposit(&mut queue, NOW, n).is_ok()));
     let before = queue.clone();
-    assert_eq!(deposit(&mut queue, NOW, 4), Err(Refusal::QueueFull));
+    assert_eq!(deposit(&mut queue, NOW, 4), Err(PlaceRefusal::QueueFull));
     assert_eq!(deposit(&mut queue, NOW, 3), Ok(Deposited::Repeat));
     assert_eq!(queue, before);
     queue.ack(NOW, &reader(), first).unwrap();
     let at_place = |queue: &mut QueueRecord, frames| queue.deposit(NOW, &writer(), id(5), &limits(), frames);
-    assert_eq!(at_place(&mut queue, 1_000), Err(Refusal::PlaceFull));
+    assert_eq!(at_place(&mut queue, 1_000), Err(PlaceRefusal::PlaceFull));
     assert!(at_place(&mut queue, 999).is_ok());
 }
 
@@ -190,16 +190,16 @@ fn a_place_above_half_load_wants_work_and_when_full_refuses() {
     let admit = |queues, ticket: &Ticket| pressure.admit(NOW, queues, &limits, &queue(1), ticket);
     assert_eq!(admit(0, &Ticket::Open), Ok(()));
     assert_eq!(admit(499, &Ticket::Open), Ok(()));
-    let Err(Refusal::WorkNeeded { challenge, bits: 12 }) = admit(500, &Ticket::Open) else { panic!() };
+    let Err(PlaceRefusal::WorkNeeded { challenge, bits: 12 }) = admit(500, &Ticket::Open) else { panic!() };
     let nonce = work(&challenge, &queue(1), 12).unwrap();
     let done = Ticket::Work { challenge, nonce };
     assert_eq!(admit(500, &done), Ok(()));
-    assert_eq!(pressure.admit(NOW, 500, &limits, &queue(2), &done), Err(Refusal::BadTicket));
+    assert_eq!(pressure.admit(NOW, 500, &limits, &queue(2), &done), Err(PlaceRefusal::BadTicket));
     let token = Ticket::Token(capability(9));
     assert_eq!(admit(999, &token), Ok(()));
-    assert_eq!(admit(999, &Ticket::Token(capability(8))), Err(Refusal::BadTicket));
+    assert_eq!(admit(999, &Ticket::Token(capability(8))), Err(PlaceRefusal::BadTicket));
     for ticket in [Ticket::Open, done, token] {
-        assert_eq!(admit(1_000, &ticket), Err(Refusal::TooManyQueues));
+        assert_eq!(admit(1_000, &ticket), Err(PlaceRefusal::TooManyQueues));
     }
 }
 
@@ -208,12 +208,12 @@ fn work_is_taken_for_some_time_only() {
     let limits = QueueLimits { max_queues: 1_000, ..limits() };
     let pressure = Pressure::new([5; 32], vec![], true);
     let admit = |now, ticket: &Ticket| pressure.admit(now, 500, &limits, &queue(1), ticket);
-    let Err(Refusal::WorkNeeded { challenge, bits }) = admit(NOW, &Ticket::Open) else { panic!() };
+    let Err(PlaceRefusal::WorkNeeded { challenge, bits }) = admit(NOW, &Ticket::Open) else { panic!() };
     let done = Ticket::Work { challenge, nonce: work(&challenge, &queue(1), bits).unwrap() };
     assert_eq!(admit(NOW + 600, &done), Ok(()));
-    assert!(matches!(admit(NOW + 1_200, &done), Err(Refusal::WorkNeeded { .. })));
+    assert!(matches!(admit(NOW + 1_200, &done), Err(PlaceRefusal::WorkNeeded { .. })));
     let invented = Ticket::Work { challenge: [0; 32], nonce: 0 };
-    assert!(matches!(admit(NOW, &invented), Err(Refusal::WorkNeeded { .. })));
+    assert!(matches!(admit(NOW, &invented), Err(PlaceRefusal::WorkNeeded { .. })));
 }
 
 #[test]
@@ -221,8 +221,8 @@ fn place_with_tokens_refuses_callers_without_one() {
     let pressure = Pressure::new([5; 32], vec![capability(9).hash()], false);
     let admit = |ticket: &Ticket| pressure.admit(NOW, 0, &limits(), &queue(1), ticket);
     assert_eq!(admit(&Ticket::Token(capability(9))), Ok(()));
-    assert_eq!(admit(&Ticket::Open), Err(Refusal::BadTicket));
-    assert_eq!(admit(&Ticket::Work { challenge: [0; 32], nonce: 0 }), Err(Refusal::BadTicket));
+    assert_eq!(admit(&Ticket::Open), Err(PlaceRefusal::BadTicket));
+    assert_eq!(admit(&Ticket::Work { challenge: [0; 32], nonce: 0 }), Err(PlaceRefusal::BadTicket));
 }
 
 #[test]
@@ -272,11 +272,11 @@ proptest! {
                     let capability = if right { writer() } else { reader() };
                     let found = queue.deposit(now, &capability, id(named), &limits, 0);
                     if !right {
-                        prop_assert_eq!(found, Err(Refusal::UnknownQueue));
+                        prop_assert_eq!(found, Err(PlaceRefusal::UnknownQueue));
                     } else if recent.contains(&named) {
                         prop_assert_eq!(found, Ok(Deposited::Repeat));
                     } else if list.len() == 4 {
-                        prop_assert_eq!(found, Err(Refusal::QueueFull));
+                        prop_assert_eq!(found, Err(PlaceRefusal::QueueFull));
                     } else {
                         let Ok(Deposited::New(number)) = found else { panic!("{found:?}") };
                         prop_assert!(list.back().is_none_or(|(last, _)| number == last + 1));
@@ -296,7 +296,7 @@ proptest! {
                         prop_assert_eq!(gone.end - gone.start, expected as u64);
                         list.drain(..expected);
                     } else {
-                        prop_assert_eq!(gone, Err(Refusal::UnknownQueue));
+                        prop_assert_eq!(gone, Err(PlaceRefusal::UnknownQueue));
                     }
                 }
                 Act::Expire => {

@@ -6,8 +6,8 @@ mod support;
 use autonomy_messaging::frame::{BLOB_LEN, Blob, DepositId, Frame};
 use autonomy_messaging::place::{Capability, CapabilityHash, QueueId};
 use autonomy_messaging::wire::{
-    MAX_NOTICE, MAX_REQUEST, MAX_RESPONSE, MAX_SUBSCRIBED, MAX_WORK_BITS, MalformedMessage, QueueNotice,
-    Refusal, Request, Response, Ticket, is_worked, work, work_within,
+    MAX_NOTICE, MAX_REQUEST, MAX_RESPONSE, MAX_SUBSCRIBED, MAX_WORK_BITS, MalformedMessage, PlaceRefusal,
+    QueueNotice, Request, Response, Ticket, is_worked, work, work_within,
 };
 use proptest::prelude::*;
 use support::wire::{blob, capability, frame, queue};
@@ -38,14 +38,14 @@ fn requests() -> Vec<Request> {
 
 fn responses() -> Vec<Response> {
     let refusals = [
-        Refusal::UnknownQueue,
-        Refusal::QueueFull,
-        Refusal::PlaceFull,
-        Refusal::TooManyQueues,
-        Refusal::WorkNeeded { challenge: [8; 32], bits: 20 },
-        Refusal::BadTicket,
-        Refusal::Busy { retry_after: 30 },
-        Refusal::Malformed,
+        PlaceRefusal::UnknownQueue,
+        PlaceRefusal::QueueFull,
+        PlaceRefusal::PlaceFull,
+        PlaceRefusal::TooManyQueues,
+        PlaceRefusal::WorkNeeded { challenge: [8; 32], bits: 20 },
+        PlaceRefusal::BadTicket,
+        PlaceRefusal::Busy { retry_after: 30 },
+        PlaceRefusal::Malformed,
     ];
     let mut all = vec![
         Response::Done,

@@ -7,7 +7,7 @@
 //! ```text
 //! bytes ─► Unchecked<Psbt> ── check ──► Proposal ── approve(digest) ──► Approved ── sign(key) ──► Signed ── finalise
 //!            nothing in it    │          what a human                    what was shown             takes others'
-//!            is verified      └ Refusal  is shown                        is what is signed          signatures only
+//!            is verified      └ CheckRefusal  is shown                        is what is signed          signatures only
 //! ```
 //!
 //! [`Unchecked::check`] re-derives every input and change script from the **stored** account map, takes amounts
@@ -40,7 +40,7 @@ mod unchecked;
 mod view;
 
 pub use proposal::{Approved, Proposal};
-pub use refusal::Refusal;
+pub use refusal::CheckRefusal;
 pub use signed::Signed;
 pub use summary::{Digest, InputLine, OutputLine, Owner, Summary};
 pub use unchecked::Unchecked;

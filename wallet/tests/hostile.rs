@@ -16,7 +16,7 @@ use autonomy_wallet::bitcoin::{
     Address, Amount, EcdsaSighashType, Network, OutPoint, Psbt, PublicKey, ScriptBuf, Sequence, TxOut, Txid,
     Witness, absolute, transaction,
 };
-use autonomy_wallet::check::{DeviceView, MAX_PSBT_BYTES, Refusal, Unchecked};
+use autonomy_wallet::check::{CheckRefusal, DeviceView, MAX_PSBT_BYTES, Unchecked};
 use autonomy_wallet::payment::Intent;
 use autonomy_wallet::policy::Policy;
 use common::{NETWORK, SHOP, THIEF, World, address, coinbase, pay, rate, sat, spend};
@@ -28,7 +28,7 @@ fn script(text: &str) -> ScriptBuf {
 }
 
 /// Takes an honest draft to the shop, lets `attack` change it, and returns why both sides refuse it.
-fn refused(attack: impl FnOnce(&mut World, &mut Psbt)) -> Refusal {
+fn refused(attack: impl FnOnce(&mut World, &mut Psbt)) -> CheckRefusal {
     let mut world = World::funded();
     let intent = pay(SHOP, AMOUNT);
     let mut psbt = world.draft_psbt(&intent);
@@ -54,7 +54,7 @@ fn swapped_recipient_is_refused() {
         psbt.unsigned_tx.output[output].script_pubkey = script(THIEF);
     });
     let shop = address(SHOP).assume_checked();
-    assert_eq!(refusal, Refusal::RecipientMissing { recipient: 0, address: shop });
+    assert_eq!(refusal, CheckRefusal::RecipientMissing { recipient: 0, address: shop });
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn reduced_amount_is_refused() {
         psbt.outputs.push(Default::default());
     });
     let (found, agreed) = (sat(AMOUNT - 10_000), sat(AMOUNT));
-    assert_eq!(refusal, Refusal::AmountChanged { output: at, recipient: 0, found, agreed });
+    assert_eq!(refusal, CheckRefusal::AmountChanged { output: at, recipient: 0, found, agreed });
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn payment_to_an_unnamed_recipient_is_refused() {
         psbt.outputs.push(Default::default());
     });
     let thief = address(THIEF).assume_checked();
-    assert_eq!(refusal, Refusal::UnknownRecipient { output: 2, address: thief, amount: sat(50_000) });
+    assert_eq!(refusal, CheckRefusal::UnknownRecipient { output: 2, address: thief, amount: sat(50_000) });
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn foreign_script_marked_as_change_is_refused() {
         // Fingerprints, paths and scripts all claim that it is ours. The script itself is not.
         psbt.unsigned_tx.output[at].script_pubkey = script(THIEF);
     });
-    assert_eq!(refusal, Refusal::ForeignChange { output: at, keychain: Keychain::Internal, index: 0 });
+    assert_eq!(refusal, CheckRefusal::ForeignChange { output: at, keychain: Keychain::Internal, index: 0 });
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn unmarked_foreign_change_is_refused() {
         psbt.unsigned_tx.output[at].script_pubkey = script(THIEF);
         psbt.outputs[at] = Default::default();
     });
-    assert!(matches!(refusal, Refusal::UnknownRecipient { output, .. } if output == at), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::UnknownRecipient { output, .. } if output == at), "{refusal}");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn change_with_a_replaced_key_is_refused() {
         let theirs = common::Members::new(200).map(MapKind::Personal);
         psbt.unsigned_tx.output[at].script_pubkey = theirs.script_pubkey(Keychain::Internal, 0).unwrap();
     });
-    assert_eq!(refusal, Refusal::ForeignChange { output: at, keychain: Keychain::Internal, index: 0 });
+    assert_eq!(refusal, CheckRefusal::ForeignChange { output: at, keychain: Keychain::Internal, index: 0 });
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn change_past_the_gap_limit_is_refused() {
     move_output(&world, &mut psbt, at, Keychain::Internal, 5_000);
     let refusal = world.on_device(&psbt.serialize(), Some(&intent)).unwrap_err();
     let (output, keychain, index) = (at, Keychain::Internal, 5_000);
-    assert_eq!(refusal, Refusal::ChangeBeyondGap { output, keychain, index, last: None });
+    assert_eq!(refusal, CheckRefusal::ChangeBeyondGap { output, keychain, index, last: None });
 
     // 19 is the last one a restored wallet would find, 20 the first it would not.
     for (index, fine) in [(19, true), (20, false)] {
@@ -156,7 +156,7 @@ fn change_on_a_receiving_address_is_refused() {
     let mut psbt = world.draft_psbt(&intent);
     let at = change(&psbt);
     move_output(&world, &mut psbt, at, Keychain::External, 0);
-    assert_eq!(world.refused(&psbt, Some(&intent)), Refusal::UnexpectedChange { output: at });
+    assert_eq!(world.refused(&psbt, Some(&intent)), CheckRefusal::UnexpectedChange { output: at });
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn own_fingerprint_on_an_unused_path_is_refused() {
         let path: DerivationPath = "m/48h/1h/0h/2h/7/0".parse().unwrap();
         psbt.outputs[at].bip32_derivation = BTreeMap::from([(key, (fingerprint, path))]);
     });
-    assert_eq!(refusal, Refusal::ForeignPath { output: at });
+    assert_eq!(refusal, CheckRefusal::ForeignPath { output: at });
 }
 
 #[test]
@@ -179,12 +179,12 @@ fn output_without_address_or_of_dust_is_refused() {
         at = shop(psbt);
         psbt.unsigned_tx.output[at].script_pubkey = ScriptBuf::new_op_return([1, 2, 3]);
     });
-    assert_eq!(refusal, Refusal::NoAddress { output: at });
+    assert_eq!(refusal, CheckRefusal::NoAddress { output: at });
     let refusal = refused(|_, psbt| {
         at = shop(psbt);
         psbt.unsigned_tx.output[at].value = sat(293);
     });
-    assert_eq!(refusal, Refusal::Dust { output: at, amount: sat(293) });
+    assert_eq!(refusal, CheckRefusal::Dust { output: at, amount: sat(293) });
 }
 
 #[test]
@@ -195,7 +195,10 @@ fn intent_for_another_network_is_refused() {
     // The script is the same on both networks; only the intent can tell.
     let psbt = world.draft_psbt(&pay(SHOP, AMOUNT));
     let (intent_on, account) = (Network::Bitcoin, NETWORK);
-    assert_eq!(world.refused(&psbt, Some(&intent)), Refusal::WrongNetwork { intent: intent_on, account });
+    assert_eq!(
+        world.refused(&psbt, Some(&intent)),
+        CheckRefusal::WrongNetwork { intent: intent_on, account }
+    );
 }
 
 // --- what miners get ---
@@ -207,7 +210,7 @@ fn change_turned_into_fee_is_refused() {
         psbt.unsigned_tx.output.remove(change);
         psbt.outputs.remove(change);
     });
-    assert!(matches!(refusal, Refusal::FeeAbsolute { most, .. } if most == sat(1_000_000)), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::FeeAbsolute { most, .. } if most == sat(1_000_000)), "{refusal}");
 }
 
 #[test]
@@ -216,7 +219,7 @@ fn fee_above_the_agreed_rate_is_refused() {
         let change = change(psbt);
         psbt.unsigned_tx.output[change].value -= sat(2_500);
     });
-    assert!(matches!(refusal, Refusal::FeeAboveAgreed { .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::FeeAboveAgreed { .. }), "{refusal}");
 }
 
 #[test]
@@ -228,9 +231,9 @@ fn fee_limits_hold_without_an_intent() {
         psbt.unsigned_tx.output[change].value -= sat(fee);
         world.refused(&psbt, None)
     };
-    assert!(matches!(with_fee(AMOUNT, 999_500), Refusal::FeeAbsolute { .. }));
-    assert!(matches!(with_fee(AMOUNT, 400_000), Refusal::FeeRate { .. }));
-    assert!(matches!(with_fee(100_000, 25_000), Refusal::FeeShare { percent: 10, .. }));
+    assert!(matches!(with_fee(AMOUNT, 999_500), CheckRefusal::FeeAbsolute { .. }));
+    assert!(matches!(with_fee(AMOUNT, 400_000), CheckRefusal::FeeRate { .. }));
+    assert!(matches!(with_fee(100_000, 25_000), CheckRefusal::FeeShare { percent: 10, .. }));
 }
 
 #[test]
@@ -239,13 +242,13 @@ fn outputs_above_inputs_or_all_money_are_refused() {
         let change = change(psbt);
         psbt.unsigned_tx.output[change].value = sat(80_000_000);
     });
-    assert!(matches!(refusal, Refusal::Overspent { .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::Overspent { .. }), "{refusal}");
     for amount in [Amount::MAX_MONEY, Amount::MAX] {
         let refusal = refused(|_, psbt| {
             let change = change(psbt);
             psbt.unsigned_tx.output[change].value = amount;
         });
-        assert_eq!(refusal, Refusal::AmountRange("outputs"));
+        assert_eq!(refusal, CheckRefusal::AmountRange("outputs"));
     }
 }
 
@@ -266,7 +269,7 @@ fn add_input(psbt: &mut Psbt, previous: autonomy_wallet::bitcoin::Transaction) {
 }
 
 /// The checks differ here by design: the device sees a stranger's script, the pod a coin it does not know.
-fn refused_by_each(attack: impl FnOnce(&mut World, &mut Psbt)) -> (Refusal, Refusal) {
+fn refused_by_each(attack: impl FnOnce(&mut World, &mut Psbt)) -> (CheckRefusal, CheckRefusal) {
     let mut world = World::funded();
     let mut psbt = world.draft_psbt(&pay(SHOP, AMOUNT));
     attack(&mut world, &mut psbt);
@@ -277,8 +280,8 @@ fn refused_by_each(attack: impl FnOnce(&mut World, &mut Psbt)) -> (Refusal, Refu
 #[test]
 fn input_of_another_wallet_is_refused() {
     let (device, pod) = refused_by_each(|_, psbt| add_input(psbt, spend(stray_coin(), script(THIEF), 5_000)));
-    assert!(matches!(device, Refusal::ForeignInput { input: 1, .. }), "{device}");
-    assert!(matches!(pod, Refusal::UnknownCoin { input: 1, .. }), "{pod}");
+    assert!(matches!(device, CheckRefusal::ForeignInput { input: 1, .. }), "{device}");
+    assert!(matches!(pod, CheckRefusal::UnknownCoin { input: 1, .. }), "{pod}");
 }
 
 #[test]
@@ -293,7 +296,7 @@ fn made_up_coin_is_refused_by_the_pod() {
     psbt.inputs[0].witness_utxo = Some(fake.output[0].clone());
     psbt.inputs[0].non_witness_utxo = Some(fake);
     let refusal = world.on_pod(&psbt.serialize(), None).unwrap_err();
-    assert_eq!(refusal, Refusal::UnknownCoin { input: 0, outpoint });
+    assert_eq!(refusal, CheckRefusal::UnknownCoin { input: 0, outpoint });
 }
 
 #[test]
@@ -310,9 +313,9 @@ fn spent_coin_is_refused_by_the_pod() {
     let by = tx.compute_txid();
     // Spent the moment it is broadcast, not only when it is mined.
     world.ledger.apply_unconfirmed([(tx.clone(), 1_700_100_000)]);
-    assert_eq!(world.on_pod(&draft, None).unwrap_err(), Refusal::SpentCoin { input: 0, by });
+    assert_eq!(world.on_pod(&draft, None).unwrap_err(), CheckRefusal::SpentCoin { input: 0, by });
     world.mine(vec![tx]);
-    assert_eq!(world.on_pod(&draft, None).unwrap_err(), Refusal::SpentCoin { input: 0, by });
+    assert_eq!(world.on_pod(&draft, None).unwrap_err(), CheckRefusal::SpentCoin { input: 0, by });
 }
 
 #[test]
@@ -323,7 +326,7 @@ fn immature_mining_reward_is_refused() {
     assert_eq!(world.ledger.balance().immature, sat(5_000_000_000));
     let mut psbt = world.draft_psbt(&pay(SHOP, AMOUNT));
     add_input(&mut psbt, reward);
-    assert_eq!(world.on_pod(&psbt.serialize(), None).unwrap_err(), Refusal::ImmatureCoin { input: 1 });
+    assert_eq!(world.on_pod(&psbt.serialize(), None).unwrap_err(), CheckRefusal::ImmatureCoin { input: 1 });
 }
 
 #[test]
@@ -333,7 +336,7 @@ fn same_coin_twice_is_refused() {
         psbt.unsigned_tx.input.push(txin);
         psbt.inputs.push(fields);
     });
-    assert_eq!(refusal, Refusal::DuplicateInput { input: 1, first: 0 });
+    assert_eq!(refusal, CheckRefusal::DuplicateInput { input: 1, first: 0 });
 }
 
 #[test]
@@ -347,7 +350,7 @@ fn input_address_past_the_gap_limit_is_refused() {
     let view = DeviceView { external: Some(2), internal: None, height: None };
     let unchecked = Unchecked::from_bytes(&psbt.serialize()).unwrap();
     let refusal = unchecked.check(&world.map, &view, &Policy::STANDARD, None).unwrap_err();
-    assert!(matches!(refusal, Refusal::InputBeyondGap { index: 60, last: Some(2), .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::InputBeyondGap { index: 60, last: Some(2), .. }), "{refusal}");
 }
 
 // --- lies about amounts and scripts ---
@@ -356,24 +359,24 @@ fn input_address_past_the_gap_limit_is_refused() {
 fn witness_utxo_unlike_the_previous_tx_is_refused() {
     let lie =
         |change: fn(&mut TxOut)| refused(|_, psbt| change(psbt.inputs[0].witness_utxo.as_mut().unwrap()));
-    assert_eq!(lie(|utxo| utxo.value -= sat(1)), Refusal::LyingUtxo { input: 0, field: "amount" });
+    assert_eq!(lie(|utxo| utxo.value -= sat(1)), CheckRefusal::LyingUtxo { input: 0, field: "amount" });
     assert_eq!(
         lie(|utxo| utxo.script_pubkey = script(THIEF)),
-        Refusal::LyingUtxo { input: 0, field: "script" }
+        CheckRefusal::LyingUtxo { input: 0, field: "script" }
     );
 }
 
 #[test]
 fn missing_or_wrong_previous_tx_is_refused() {
     let refusal = refused(|_, psbt| psbt.inputs[0].non_witness_utxo = None);
-    assert_eq!(refusal, Refusal::MissingPrevious { input: 0 });
+    assert_eq!(refusal, CheckRefusal::MissingPrevious { input: 0 });
     let refusal = refused(|_, psbt| {
         // A larger amount, and so another transaction id.
         psbt.inputs[0].non_witness_utxo.as_mut().unwrap().output[0].value += sat(1);
     });
-    assert!(matches!(refusal, Refusal::WrongPrevious { input: 0, .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::WrongPrevious { input: 0, .. }), "{refusal}");
     let refusal = refused(|_, psbt| psbt.unsigned_tx.input[0].previous_output.vout = 7);
-    assert_eq!(refusal, Refusal::NoSuchOutput { input: 0, vout: 7 });
+    assert_eq!(refusal, CheckRefusal::NoSuchOutput { input: 0, vout: 7 });
 }
 
 #[test]
@@ -381,13 +384,13 @@ fn replaced_or_final_scripts_are_refused() {
     let refusal = refused(|_, psbt| {
         psbt.inputs[0].witness_script = Some(ScriptBuf::from_bytes(vec![0x51]));
     });
-    assert_eq!(refusal, Refusal::WitnessScript { input: 0 });
+    assert_eq!(refusal, CheckRefusal::WitnessScript { input: 0 });
     let refusal = refused(|_, psbt| psbt.inputs[0].redeem_script = Some(script(THIEF)));
-    assert_eq!(refusal, Refusal::RedeemScript { input: 0 });
+    assert_eq!(refusal, CheckRefusal::RedeemScript { input: 0 });
     let refusal = refused(|_, psbt| {
         psbt.inputs[0].final_script_witness = Some(Witness::from_slice(&[[1u8]]));
     });
-    assert_eq!(refusal, Refusal::AlreadyFinal { input: 0 });
+    assert_eq!(refusal, CheckRefusal::AlreadyFinal { input: 0 });
 }
 
 #[test]
@@ -399,7 +402,7 @@ fn missing_or_too_many_hints_are_refused() {
     // The pod recognises the coin without hints, the device does not look for it.
     assert!(world.on_pod(&psbt.serialize(), None).is_ok());
     let refusal = world.on_device(&psbt.serialize(), None).unwrap_err();
-    assert!(matches!(refusal, Refusal::ForeignInput { input: 0, .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::ForeignInput { input: 0, .. }), "{refusal}");
 
     let secp = Secp256k1::new();
     for i in 1..=17u8 {
@@ -407,7 +410,7 @@ fn missing_or_too_many_hints_are_refused() {
         psbt.inputs[0].bip32_derivation.insert(key, entry.clone());
     }
     let refusal = world.refused(&psbt, None);
-    assert_eq!(refusal, Refusal::TooManyHints { place: "input", number: 0, count: 17 });
+    assert_eq!(refusal, CheckRefusal::TooManyHints { place: "input", number: 0, count: 17 });
 }
 
 #[test]
@@ -421,7 +424,7 @@ fn hints_that_name_two_addresses_are_refused() {
         *last = last.increment().unwrap();
         *path = steps.into();
     });
-    assert_eq!(refusal, Refusal::ContradictoryHints { place: "output", number: at });
+    assert_eq!(refusal, CheckRefusal::ContradictoryHints { place: "output", number: at });
 }
 
 // --- signatures ---
@@ -437,10 +440,10 @@ fn sighash_request_other_than_all_is_refused() {
         Type::SinglePlusAnyoneCanPay,
     ] {
         let refusal = refused(|_, psbt| psbt.inputs[0].sighash_type = Some(kind.into()));
-        assert_eq!(refusal, Refusal::Sighash { input: 0, found: kind.to_u32() });
+        assert_eq!(refusal, CheckRefusal::Sighash { input: 0, found: kind.to_u32() });
     }
     let refusal = refused(|_, psbt| psbt.inputs[0].sighash_type = Some(PsbtSighashType::from_u32(0x42)));
-    assert_eq!(refusal, Refusal::Sighash { input: 0, found: 0x42 });
+    assert_eq!(refusal, CheckRefusal::Sighash { input: 0, found: 0x42 });
 }
 
 /// An honest PSBT with P's signature, taken apart.
@@ -466,7 +469,7 @@ fn signature_with_sighash_other_than_all_is_refused() {
         let (key, signature) = signature(&mut psbt);
         signature.sighash_type = kind;
         let found = kind.to_u32();
-        assert_eq!(world.refused(&psbt, None), Refusal::SignatureSighash { input: 0, key, found });
+        assert_eq!(world.refused(&psbt, None), CheckRefusal::SignatureSighash { input: 0, key, found });
     }
 }
 
@@ -476,7 +479,7 @@ fn invalid_signature_is_refused() {
     let secret = SecretKey::from_slice(&[3; 32]).unwrap();
     let (_, signature) = signature(&mut psbt);
     signature.signature = Secp256k1::new().sign_ecdsa(&Message::from_digest([1; 32]), &secret);
-    assert_eq!(world.refused(&psbt, None), Refusal::BadSignature { input: 0, member: MemberLabel::P });
+    assert_eq!(world.refused(&psbt, None), CheckRefusal::BadSignature { input: 0, member: MemberLabel::P });
 }
 
 #[test]
@@ -487,7 +490,7 @@ fn signature_of_a_stranger_is_refused() {
     let copy = *signature(&mut psbt).1;
     psbt.inputs[0].partial_sigs.insert(key, copy);
     let refusal = world.refused(&psbt, None);
-    assert_eq!(refusal, Refusal::UnknownSigner { input: 0, key });
+    assert_eq!(refusal, CheckRefusal::UnknownSigner { input: 0, key });
 }
 
 #[test]
@@ -495,7 +498,7 @@ fn change_after_a_signature_is_refused() {
     let (world, mut psbt) = signed_by_p();
     let change = change(&psbt);
     psbt.unsigned_tx.output[change].value -= sat(100);
-    assert_eq!(world.refused(&psbt, None), Refusal::BadSignature { input: 0, member: MemberLabel::P });
+    assert_eq!(world.refused(&psbt, None), CheckRefusal::BadSignature { input: 0, member: MemberLabel::P });
 }
 
 #[test]
@@ -511,7 +514,7 @@ fn signature_of_the_recovery_branch_is_refused() {
     let secret = SecretKey::from_slice(&[3; 32]).unwrap();
     let signature = Secp256k1::new().sign_ecdsa(&Message::from_digest([1; 32]), &secret);
     psbt.inputs[0].partial_sigs.insert(branch, Signature { signature, sighash_type: EcdsaSighashType::All });
-    assert_eq!(world.refused(&psbt, None), Refusal::UnknownSigner { input: 0, key: branch });
+    assert_eq!(world.refused(&psbt, None), CheckRefusal::UnknownSigner { input: 0, key: branch });
 }
 
 #[test]
@@ -543,7 +546,7 @@ fn merge_takes_signatures_and_nothing_else() {
     let mut other = with_p;
     other.unsigned_tx.output[0].value -= sat(1);
     let refusal = ours.merge(&Unchecked::from_bytes(&other.serialize()).unwrap()).unwrap_err();
-    assert!(matches!(refusal, Refusal::DifferentTransaction { .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::DifferentTransaction { .. }), "{refusal}");
     assert_eq!(ours.signers(), [MemberLabel::G]);
 }
 
@@ -561,7 +564,7 @@ fn lock_time_in_the_future_is_refused() {
     // A clock time: long past, and still nothing a pure check can judge.
     psbt.unsigned_tx.lock_time = absolute::LockTime::from_time(1_700_000_000).unwrap();
     let refusal = world.on_device(&psbt.serialize(), None).unwrap_err();
-    assert_eq!(refusal, Refusal::LockTime { found: 1_700_000_000, height: None });
+    assert_eq!(refusal, CheckRefusal::LockTime { found: 1_700_000_000, height: None });
 }
 
 #[test]
@@ -571,7 +574,7 @@ fn locking_or_final_sequence_is_refused() {
     {
         let refusal = refused(|_, psbt| psbt.unsigned_tx.input[0].sequence = sequence);
         let found = sequence.to_consensus_u32();
-        assert_eq!(refusal, Refusal::Sequence { input: 0, found });
+        assert_eq!(refusal, CheckRefusal::Sequence { input: 0, found });
     }
 }
 
@@ -579,7 +582,7 @@ fn locking_or_final_sequence_is_refused() {
 fn other_transaction_versions_are_refused() {
     for version in [0, 1, 3, -1, i32::MAX] {
         let refusal = refused(|_, psbt| psbt.unsigned_tx.version = transaction::Version(version));
-        assert_eq!(refusal, Refusal::TxVersion(version));
+        assert_eq!(refusal, CheckRefusal::TxVersion(version));
     }
 }
 
@@ -588,12 +591,12 @@ fn other_transaction_versions_are_refused() {
 #[test]
 fn oversized_psbt_is_refused_unparsed() {
     let refusal = Unchecked::from_bytes(&vec![0x70; 10_000_000]).unwrap_err();
-    assert_eq!(refusal, Refusal::TooLarge(10_000_000));
+    assert_eq!(refusal, CheckRefusal::TooLarge(10_000_000));
     let text = "A".repeat(10_000_000);
-    assert!(matches!(Unchecked::from_base64(&text).unwrap_err(), Refusal::TooLarge(_)));
+    assert!(matches!(Unchecked::from_base64(&text).unwrap_err(), CheckRefusal::TooLarge(_)));
     // Right at the limit it is parsed, and refused for what it is.
     let refusal = Unchecked::from_bytes(&vec![0x70; MAX_PSBT_BYTES]).unwrap_err();
-    assert!(matches!(refusal, Refusal::Malformed(_)), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::Malformed(_)), "{refusal}");
 }
 
 #[test]
@@ -601,11 +604,11 @@ fn truncated_or_extended_psbt_is_refused() {
     let mut world = World::funded();
     let bytes = world.draft(&pay(SHOP, AMOUNT)).to_bytes();
     for end in 0..bytes.len() {
-        assert!(matches!(Unchecked::from_bytes(&bytes[..end]), Err(Refusal::Malformed(_))), "{end}");
+        assert!(matches!(Unchecked::from_bytes(&bytes[..end]), Err(CheckRefusal::Malformed(_))), "{end}");
     }
     for junk in [&[0u8][..], b"psbt", &bytes] {
         let longer = [&bytes, junk].concat();
-        assert_eq!(Unchecked::from_bytes(&longer).unwrap_err(), Refusal::TrailingBytes(junk.len()));
+        assert_eq!(Unchecked::from_bytes(&longer).unwrap_err(), CheckRefusal::TrailingBytes(junk.len()));
     }
 }
 
@@ -617,7 +620,7 @@ fn duplicate_psbt_field_is_refused() {
     let length = bytes[7] as usize;
     let pair = &bytes[5..8 + length];
     let twice = [&bytes[..5], pair, pair, &bytes[8 + length..]].concat();
-    assert!(matches!(Unchecked::from_bytes(&twice).unwrap_err(), Refusal::Malformed(_)));
+    assert!(matches!(Unchecked::from_bytes(&twice).unwrap_err(), CheckRefusal::Malformed(_)));
 }
 
 #[test]
@@ -659,25 +662,25 @@ fn too_many_inputs_or_outputs_are_refused() {
             psbt.inputs.push(fields.clone());
         }
     });
-    assert_eq!(refusal, Refusal::TooMany { what: "inputs", count: 971, most: 970 });
+    assert_eq!(refusal, CheckRefusal::TooMany { what: "inputs", count: 971, most: 970 });
     let refusal = refused(|_, psbt| {
         for _ in 0..100 {
             psbt.unsigned_tx.output.push(TxOut { value: sat(1_000), script_pubkey: script(SHOP) });
             psbt.outputs.push(Default::default());
         }
     });
-    assert_eq!(refusal, Refusal::TooMany { what: "outputs", count: 102, most: 101 });
+    assert_eq!(refusal, CheckRefusal::TooMany { what: "outputs", count: 102, most: 101 });
     let refusal = refused(|_, psbt| {
         psbt.unsigned_tx.output.clear();
         psbt.outputs.clear();
     });
-    assert!(matches!(refusal, Refusal::Empty("outputs") | Refusal::Malformed(_)), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::Empty("outputs") | CheckRefusal::Malformed(_)), "{refusal}");
 }
 
 #[test]
 fn text_that_is_no_psbt_is_refused() {
     for text in ["", "not base64!", "cHNidA==", "cHNidP8="] {
-        assert!(matches!(Unchecked::from_base64(text).unwrap_err(), Refusal::Malformed(_)));
+        assert!(matches!(Unchecked::from_base64(text).unwrap_err(), CheckRefusal::Malformed(_)));
     }
     let mut world = World::funded();
     let psbt = world.draft_psbt(&pay(SHOP, AMOUNT));
@@ -689,11 +692,11 @@ fn text_that_is_no_psbt_is_refused() {
 fn refusal_text_names_the_place_and_the_rule() {
     let address: Address = address(SHOP).assume_checked();
     assert_eq!(
-        Refusal::RecipientMissing { recipient: 0, address }.to_string(),
+        CheckRefusal::RecipientMissing { recipient: 0, address }.to_string(),
         format!("recipient 0 ({SHOP}) is not paid")
     );
     assert_eq!(
-        Refusal::Sighash { input: 3, found: 2 }.to_string(),
+        CheckRefusal::Sighash { input: 3, found: 2 }.to_string(),
         "input 3: asks for sighash type 0x2; only ALL (0x1) is signed"
     );
 }

@@ -6,7 +6,7 @@ mod common;
 use std::sync::LazyLock;
 
 use autonomy_wallet::account::{AccountMap, MapKind};
-use autonomy_wallet::check::{DeviceView, Digest, Refusal, Summary, Unchecked};
+use autonomy_wallet::check::{CheckRefusal, DeviceView, Digest, Summary, Unchecked};
 use autonomy_wallet::payment::Intent;
 use autonomy_wallet::policy::Policy;
 use common::{Members, SHOP, World, pay, plan, sharer};
@@ -40,7 +40,7 @@ static MAPS: LazyLock<[AccountMap; 3]> = LazyLock::new(|| {
     [personal(MapKind::Personal), personal(MapKind::PersonalOrRecovery { blocks: 52_560 }), shared]
 });
 
-fn check(bytes: &[u8]) -> Result<Summary, Refusal> {
+fn check(bytes: &[u8]) -> Result<Summary, CheckRefusal> {
     let honest = &*HONEST;
     let unchecked = Unchecked::from_bytes(bytes)?;
     let proposal = unchecked.check(&honest.map, &honest.view, &Policy::STANDARD, Some(&honest.intent))?;

@@ -5,7 +5,7 @@ mod common;
 
 use autonomy_wallet::account::{Keychain, MapKind};
 use autonomy_wallet::bitcoin::{Amount, Network};
-use autonomy_wallet::check::{Owner, Refusal, Unchecked};
+use autonomy_wallet::check::{CheckRefusal, Owner, Unchecked};
 use autonomy_wallet::ledger::HistoryState;
 use autonomy_wallet::payment::{DraftError, Intent, IntentError};
 use common::{NETWORK, SHOP, THIEF, World, address, pay, rate, sat};
@@ -70,7 +70,7 @@ fn any_two_members_can_pay_and_one_cannot() {
             proposal.approve(&digest).unwrap().sign(key).unwrap()
         };
         let alone = sign(first).finalise().unwrap_err();
-        assert_eq!(alone, Refusal::MissingSignatures { input: 0, found: 1, needed: 2 });
+        assert_eq!(alone, CheckRefusal::MissingSignatures { input: 0, found: 1, needed: 2 });
         let mut both = sign(first);
         both.merge(&Unchecked::from_bytes(&sign(second).to_bytes()).unwrap()).unwrap();
         assert!(both.is_complete());
@@ -92,7 +92,10 @@ fn time_locked_account_pays_by_its_members_branch() {
     let proposal = world.on_pod(&draft, None).unwrap();
     let digest = proposal.summary().digest();
     let alone = proposal.approve(&digest).unwrap().sign(&world.members.r).unwrap();
-    assert_eq!(alone.finalise().unwrap_err(), Refusal::MissingSignatures { input: 0, found: 1, needed: 2 });
+    assert_eq!(
+        alone.finalise().unwrap_err(),
+        CheckRefusal::MissingSignatures { input: 0, found: 1, needed: 2 }
+    );
 }
 
 #[test]
@@ -212,7 +215,7 @@ fn approval_fits_one_payment_only() {
     for other in [pay(THIEF, 1_000_000), pay(SHOP, 1_000_001)] {
         let other = world.draft(&other).to_bytes();
         let proposal = world.on_device(&other, None).unwrap();
-        assert_eq!(proposal.approve(&shown).unwrap_err(), Refusal::NotWhatWasShown);
+        assert_eq!(proposal.approve(&shown).unwrap_err(), CheckRefusal::NotWhatWasShown);
     }
 }
 
@@ -225,6 +228,6 @@ fn key_of_another_account_does_not_sign() {
         let proposal = world.on_device(&draft, None).unwrap();
         let digest = proposal.summary().digest();
         let refusal = proposal.approve(&digest).unwrap().sign(key).unwrap_err();
-        assert_eq!(refusal, Refusal::NotAMember(key.public().fingerprint()));
+        assert_eq!(refusal, CheckRefusal::NotAMember(key.public().fingerprint()));
     }
 }

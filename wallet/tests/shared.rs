@@ -7,7 +7,7 @@ use autonomy_wallet::account::{
     AccountError, AccountMap, Birthday, Keychain, MAX_KEYS, MAX_MAP_BYTES, MapKind, Member, MemberLabel,
 };
 use autonomy_wallet::bitcoin::{Psbt, Transaction};
-use autonomy_wallet::check::{Refusal, Unchecked};
+use autonomy_wallet::check::{CheckRefusal, Unchecked};
 use autonomy_wallet::keys::{AccountKey, KeyForm};
 use common::{Members, NETWORK, SHOP, World, pay, sharer};
 
@@ -21,7 +21,7 @@ fn party(count: u8) -> (Vec<Member>, Vec<AccountKey>) {
 }
 
 /// Each of these members approves on its own and signs; the first one collects.
-fn signed(world: &World, draft: &Unchecked<Psbt>, keys: &[AccountKey]) -> Result<Transaction, Refusal> {
+fn signed(world: &World, draft: &Unchecked<Psbt>, keys: &[AccountKey]) -> Result<Transaction, CheckRefusal> {
     let mut all = keys.iter().map(|key| {
         let proposal = world.on_device(&draft.to_bytes(), None).unwrap();
         let digest = proposal.summary().digest();
@@ -47,7 +47,7 @@ fn m_of_n_members_pay_and_one_fewer_does_not() {
         if threshold > 1 {
             let (found, needed) = (threshold - 1, threshold);
             let refusal = signed(&world, &draft, &keys[..found]).unwrap_err();
-            assert_eq!(refusal, Refusal::MissingSignatures { input: 0, found, needed });
+            assert_eq!(refusal, CheckRefusal::MissingSignatures { input: 0, found, needed });
         }
     }
 }
@@ -68,7 +68,7 @@ fn member_that_signs_again_counts_once() {
     assert_eq!(signed.signers(), [members[0].label.clone()]);
     assert!(!signed.is_complete());
     let refusal = signed.finalise().unwrap_err();
-    assert_eq!(refusal, Refusal::MissingSignatures { input: 0, found: 1, needed: 2 });
+    assert_eq!(refusal, CheckRefusal::MissingSignatures { input: 0, found: 1, needed: 2 });
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn key_outside_the_account_does_not_sign() {
         let proposal = world.on_device(&draft.to_bytes(), None).unwrap();
         let digest = proposal.summary().digest();
         let refusal = proposal.approve(&digest).unwrap().sign(&key).unwrap_err();
-        assert_eq!(refusal, Refusal::NotAMember(key.public().fingerprint()));
+        assert_eq!(refusal, CheckRefusal::NotAMember(key.public().fingerprint()));
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     args::{AccountVerb, CreateAccount, ExportFormat, History, Receive},
     ask, bip21,
     context::{Context, Session, now},
-    output::{Answer, pairs, table, time},
+    output::{Report, pairs, table, time},
 };
 use autonomy_api::{Account, AccountKind, HistoryEntry, ReceiveAddress, Written as _};
 use autonomy_client::{
@@ -27,7 +27,7 @@ use autonomy_client::{
 ///
 /// # Errors
 /// There is no such account; a check refused; the pod refuses or is not reached.
-pub(super) async fn account(context: &Context, verb: AccountVerb) -> Result<Answer, Failure> {
+pub(super) async fn account(context: &Context, verb: AccountVerb) -> Result<Report, Failure> {
     match verb {
         AccountVerb::Create(wish) => create(context, wish).await,
         AccountVerb::List => list(context).await,
@@ -44,7 +44,7 @@ pub(super) async fn account(context: &Context, verb: AccountVerb) -> Result<Answ
 ///
 /// # Errors
 /// Not three holders; the decks cannot be written; or a check of the pod's part refused.
-async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failure> {
+async fn create(context: &Context, wish: CreateAccount) -> Result<Report, Failure> {
     let holders = match wish.holders.len() {
         0 => Ok(USUAL_HOLDERS.map(str::to_owned)),
         _ => wish.holders.try_into(),
@@ -61,7 +61,7 @@ async fn create(context: &Context, wish: CreateAccount) -> Result<Answer, Failur
 }
 
 /// The new account, and what to do with its decks now.
-fn created(wish: &AccountWish, made: &NewAccount) -> Answer {
+fn created(wish: &AccountWish, made: &NewAccount) -> Report {
     let json = json!({
         "id": made.map.id(), "name": made.map.name(), "descriptor": made.map.descriptor(),
         "first_address": made.map.first_address().to_string(), "account_index": made.reported.account_index,
@@ -79,14 +79,14 @@ fn created(wish: &AccountWish, made: &NewAccount) -> Answer {
         "\nGive each file to another person, then delete it here: any two of them make the recovery key whole.\n\
          Keep a copy of the account map too: `autonomy account export`.",
     );
-    Answer::new(&json, text)
+    Report::new(&json, text)
 }
 
 /// Lists accounts with balances, and whether this device has checked them.
 ///
 /// The column `checked here` says whether the device holds the map, so whether the descriptor is
 /// known to be the right one.
-async fn list(context: &Context) -> Result<Answer, Failure> {
+async fn list(context: &Context) -> Result<Report, Failure> {
     let accounts = listed(context).await?.1;
     let row = |account: &ListedAccount| {
         let Account { name, id, balance, .. } = &account.reported;
@@ -100,13 +100,13 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
         true => "no account yet: `autonomy account create`".to_owned(),
         false => table(&["name", "balance", "checked here", "id"], &rows),
     };
-    Ok(Answer::new(&json, text))
+    Ok(Report::new(&json, text))
 }
 
 /// Shows one account in full.
 ///
 /// The descriptor is what a person needs to watch the account without this program.
-async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
+async fn show(context: &Context, wanted: Option<&str>) -> Result<Report, Failure> {
     let accounts = listed(context).await?.1;
     let account = choose(&accounts, wanted)?;
     let Account { name, id, descriptor, first_address, balance, .. } = &account.reported;
@@ -135,7 +135,7 @@ async fn show(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
             "\nThis is what the pod says; it is not checked here, since this device holds no map of it.\n",
         );
     }
-    Ok(Answer::new(&json_of(account), text))
+    Ok(Report::new(&json_of(account), text))
 }
 
 /// An account as the pod reports it, and whether it was checked here.
@@ -149,16 +149,16 @@ fn json_of(account: &ListedAccount) -> Value {
 ///
 /// # Errors
 /// This device holds no such map.
-async fn export(context: &Context, wanted: Option<&str>, format: ExportFormat) -> Result<Answer, Failure> {
+async fn export(context: &Context, wanted: Option<&str>, format: ExportFormat) -> Result<Report, Failure> {
     let profile = context.profile().await?;
     let map = held(&profile, wanted)?;
     let json = serde_json::to_value(map).map_err(|error| Failure::other("map", error))?;
     Ok(match format {
-        ExportFormat::Json => Answer::new(&json, pretty(&json)),
-        ExportFormat::Descriptor => Answer::new(&json!({ "descriptor": map.descriptor() }), map.descriptor()),
+        ExportFormat::Json => Report::new(&json, pretty(&json)),
+        ExportFormat::Descriptor => Report::new(&json!({ "descriptor": map.descriptor() }), map.descriptor()),
         ExportFormat::Core => {
             let import = map.core_import();
-            Answer::new(&json!({ "importdescriptors": import }), pretty(&import))
+            Report::new(&json!({ "importdescriptors": import }), pretty(&import))
         }
     })
 }
@@ -194,7 +194,7 @@ fn held<'a>(profile: &'a Profile, wanted: Option<&str>) -> Result<&'a AccountMap
 ///
 /// # Errors
 /// The text is not an account map, or the map breaks a rule.
-async fn import(context: &Context, text: &str) -> Result<Answer, Failure> {
+async fn import(context: &Context, text: &str) -> Result<Report, Failure> {
     let text = ask::text(text)?;
     if text.len() > MAX_MAP_BYTES {
         return Err(Failure::usage(format!("an account map has at most {MAX_MAP_BYTES} bytes")));
@@ -213,7 +213,7 @@ async fn import(context: &Context, text: &str) -> Result<Answer, Failure> {
         map.first_address()
     );
     profile.keep_account(map)?;
-    Ok(Answer::new(&json, text))
+    Ok(Report::new(&json, text))
 }
 
 /// Shows an address to be paid at: a fresh one, or with `--index` one that was given out before. A
@@ -221,7 +221,7 @@ async fn import(context: &Context, text: &str) -> Result<Answer, Failure> {
 ///
 /// # Errors
 /// The amount is malformed; a check refused; or the pod gives out no further address.
-pub(super) async fn receive(context: &Context, wish: &Receive) -> Result<Answer, Failure> {
+pub(super) async fn receive(context: &Context, wish: &Receive) -> Result<Report, Failure> {
     let amount = match wish.amount.join(" ").as_str() {
         "" => None,
         text => Some(text.parse::<Sat>().map_err(Failure::usage)?),
@@ -266,7 +266,7 @@ fn to_pay(
     address: &ReceiveAddress,
     amount: Option<Sat>,
     verified: bool,
-) -> Answer {
+) -> Report {
     let text = address.address.write();
     let uri = bip21::uri(&text, amount);
     let json = json!({
@@ -276,14 +276,14 @@ fn to_pay(
     if !verified {
         text.push_str("\nThis is what the pod says; no device has checked it.");
     }
-    Answer::new(&json, text).with_qr(uri)
+    Report::new(&json, text).with_qr(uri)
 }
 
 /// Shows the transactions of an account as the pod's chain source saw them.
 ///
 /// # Errors
 /// There is no such account; the pod refuses or is not reached.
-pub(super) async fn history(context: &Context, wish: &History) -> Result<Answer, Failure> {
+pub(super) async fn history(context: &Context, wish: &History) -> Result<Report, Failure> {
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wish.account.as_deref())?;
     let asked = session.pod().history(&account.reported.id, wish.limit);
@@ -293,7 +293,7 @@ pub(super) async fn history(context: &Context, wish: &History) -> Result<Answer,
         true => "nothing yet".to_owned(),
         false => table(&["when", "BTC", "confirmations", "transaction", "note"], &rows),
     };
-    Ok(Answer::new(&json!({ "account": account.reported.id, "entries": history.entries }), text))
+    Ok(Report::new(&json!({ "account": account.reported.id, "entries": history.entries }), text))
 }
 
 /// One transaction as a row of the table.

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{
     Failure,
     context::Context,
-    output::{Answer, pairs},
+    output::{Report, pairs},
 };
 use autonomy_client::{
     CallError, Transport,
@@ -28,24 +28,24 @@ pub(super) async fn serve() -> Result<(), Failure> {
 ///
 /// # Errors
 /// The agent does not end.
-pub(super) async fn stop(context: &Context) -> Result<Answer, Failure> {
+pub(super) async fn stop(context: &Context) -> Result<Report, Failure> {
     let transport = transport(context);
     if agent::start::status(&transport).await.is_err() {
-        return Ok(Answer::new(&json!({ "running": false }), "no agent runs for this profile"));
+        return Ok(Report::new(&json!({ "running": false }), "no agent runs for this profile"));
     }
     context.spinner.during("ending the agent", agent::start::stop(&transport)).await?;
-    Ok(Answer::new(&json!({ "running": false }), "the agent has ended"))
+    Ok(Report::new(&json!({ "running": false }), "the agent has ended"))
 }
 
 /// Shows the agent of this profile.
 ///
 /// # Errors
 /// An agent runs and does not answer.
-pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
+pub(super) async fn status(context: &Context) -> Result<Report, Failure> {
     let status = match agent::start::status(&transport(context)).await {
         Ok(status) => status,
         Err(CallError::Unreachable { .. }) => {
-            return Ok(Answer::new(&json!({ "running": false }), "no agent runs for this profile"));
+            return Ok(Report::new(&json!({ "running": false }), "no agent runs for this profile"));
         }
         Err(error) => return Err(error.into()),
     };
@@ -60,7 +60,7 @@ pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
         ("Tor", format!("{} %", status.bootstrap_percent)),
         ("detail", status.text.clone()),
     ]);
-    Ok(Answer::new(&json!({ "running": true, "agent": status }), text))
+    Ok(Report::new(&json!({ "running": true, "agent": status }), text))
 }
 
 /// The connection to the agent of this profile, whether it runs or not.

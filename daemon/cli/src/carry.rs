@@ -23,7 +23,7 @@ use super::{
     contact::{find, short},
     context::Context,
     invite,
-    output::Answer,
+    output::Report,
     qr,
 };
 use autonomy_api::ContactState;
@@ -38,7 +38,7 @@ const CLEAR: &str = "\x1b[2J\x1b[H";
 ///
 /// # Errors
 /// The file exists; there is no such contact; the pod refuses or is not reached.
-pub(super) async fn export(context: &Context, wanted: &str, file: Option<&Path>) -> Result<Answer, Failure> {
+pub(super) async fn export(context: &Context, wanted: &str, file: Option<&Path>) -> Result<Report, Failure> {
     let way = Way::new(context, file)?;
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
@@ -55,7 +55,7 @@ pub(super) async fn export_invite(
     context: &Context,
     wanted: &str,
     file: Option<&Path>,
-) -> Result<Answer, Failure> {
+) -> Result<Report, Failure> {
     let way = Way::new(context, file)?;
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
@@ -97,7 +97,7 @@ impl<'a> Way<'a> {
         parcel: &Parcel,
         mut json: Value,
         whose: &str,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Report, Failure> {
         let (bytes, count) = (parcel.to_bytes(), parcel.entries().len());
         json["frames"] = count.into();
         match self {
@@ -110,7 +110,7 @@ impl<'a> Way<'a> {
                     path.display(),
                     bytes.len()
                 );
-                Ok(Answer::new(&json, text))
+                Ok(Report::new(&json, text))
             }
             Self::Codes => {
                 let parts = carrier::parts(&bytes).ok_or_else(|| {
@@ -119,10 +119,10 @@ impl<'a> Way<'a> {
                 })?;
                 if context.out.json {
                     json["parts"] = json!(parts);
-                    return Ok(Answer::new(&json, ""));
+                    return Ok(Report::new(&json, ""));
                 }
                 show(&parts).await?;
-                Ok(Answer::new(&json, format!("{} codes for {whose} were shown", parts.len())))
+                Ok(Report::new(&json, format!("{} codes for {whose} were shown", parts.len())))
             }
         }
     }
@@ -176,7 +176,7 @@ fn print(text: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// The file is not a complete parcel; the pod refuses or is not reached.
-pub(super) async fn import(context: &Context, file: &Path) -> Result<Answer, Failure> {
+pub(super) async fn import(context: &Context, file: &Path) -> Result<Report, Failure> {
     let parcel = parcel_in(&read(file, MAX_PARCEL)?)?;
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
@@ -189,7 +189,7 @@ pub(super) async fn import(context: &Context, file: &Path) -> Result<Answer, Fai
         let why = "not for you, or they cannot be opened any more";
         text.push_str(&format!(", {} refused: {why}", imported.refused));
     }
-    Ok(Answer::new(&imported, text))
+    Ok(Report::new(&imported, text))
 }
 
 /// The parcel in these bytes, or in the texts of QR codes.
@@ -231,7 +231,7 @@ pub(super) async fn export_card(
     context: &Context,
     wanted: &str,
     file: Option<&Path>,
-) -> Result<Answer, Failure> {
+) -> Result<Report, Failure> {
     let out = file.map(|path| GrowingFile::begin(path).map(|out| (path, out))).transpose()?;
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
@@ -242,12 +242,12 @@ pub(super) async fn export_card(
             out.write(card.as_bytes())?;
             out.finish()?;
             let json = json!({ "contact": contact.id, "path": path });
-            Ok(Answer::new(&json, format!("{} is in {}", contact.name, path.display())))
+            Ok(Report::new(&json, format!("{} is in {}", contact.name, path.display())))
         }
         None => {
             let json = json!({ "contact": contact.id, "vcard": card });
             let lines = card.replace("\r\n", "\n");
-            Ok(Answer::new(&json, lines).with_qr(card))
+            Ok(Report::new(&json, lines).with_qr(card))
         }
     }
 }
@@ -256,7 +256,7 @@ pub(super) async fn export_card(
 ///
 /// # Errors
 /// The file is not a vCard with a root key; the pod refuses or is not reached.
-pub(super) async fn import_card(context: &Context, file: &Path) -> Result<Answer, Failure> {
+pub(super) async fn import_card(context: &Context, file: &Path) -> Result<Report, Failure> {
     let bytes = read(file, MAX_VCARD)?;
     let text = str::from_utf8(&bytes).map_err(|_| Failure::check("bad-vcard", "this is not a text"))?;
     let card = VCard::from_text(text).map_err(|error| Failure::check("bad-vcard", error))?;
@@ -267,7 +267,7 @@ pub(super) async fn import_card(context: &Context, file: &Path) -> Result<Answer
         "{} is imported; messages can be sent once one of you has accepted the other's invite",
         contact.name
     );
-    Ok(Answer::new(&contact, text))
+    Ok(Report::new(&contact, text))
 }
 
 /// Reads a file of at most `max` bytes, or standard input.

@@ -14,7 +14,7 @@ use super::{
     ask, carry,
     context::{Context, Mail},
     invite,
-    output::{Answer, pairs, table, time},
+    output::{Report, pairs, table, time},
 };
 use autonomy_api::{Contact, ContactState, UpdateContact, place};
 use autonomy_client::printable;
@@ -27,7 +27,7 @@ const MIN_ID_PREFIX: usize = 4;
 ///
 /// # Errors
 /// There is no such contact or invite; a check refused; the pod refuses or is not reached.
-pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Answer, Failure> {
+pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Report, Failure> {
     match verb {
         ContactVerb::Invite(wish) => invite::make(context, wish).await,
         ContactVerb::Invites => invite::list(context).await,
@@ -72,7 +72,7 @@ pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Answ
 /// safety numbers yet: the output shows how.
 ///
 /// Whoever used the invite may be somebody else who got its text; the safety number tells.
-async fn confirm(context: &Context, wanted: &str) -> Result<Answer, Failure> {
+async fn confirm(context: &Context, wanted: &str) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let asking = find(context, &mail, wanted, Some(ContactState::Asking)).await?;
     let mailbox = mail.mailbox();
@@ -85,11 +85,11 @@ async fn confirm(context: &Context, wanted: &str) -> Result<Answer, Failure> {
         digits,
         short(&contact.id),
     );
-    Ok(Answer::new(&contact, text))
+    Ok(Report::new(&contact, text))
 }
 
 /// Lists contacts and people who wait for a confirmation.
-async fn list(context: &Context) -> Result<Answer, Failure> {
+async fn list(context: &Context) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let contacts = context.spinner.during("asking the pod", mail.mailbox().contacts()).await?;
     let row = |contact: &Contact| {
@@ -110,15 +110,15 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
         true => "no contact yet: `autonomy contact invite`, or `autonomy contact accept INVITE`".to_owned(),
         false => table(&head, &rows),
     };
-    Ok(Answer::new(&json!({ "contacts": contacts }), text))
+    Ok(Report::new(&json!({ "contacts": contacts }), text))
 }
 
 /// Shows one contact in full.
-async fn show(context: &Context, wanted: &str) -> Result<Answer, Failure> {
+async fn show(context: &Context, wanted: &str) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let found = find(context, &mail, wanted, None).await?;
     let contact = context.spinner.during("asking the pod", mail.mailbox().contact(&found.id)).await?;
-    Ok(Answer::new(&contact, described(&contact)))
+    Ok(Report::new(&contact, described(&contact)))
 }
 
 /// A contact in words.
@@ -153,17 +153,17 @@ async fn update(
     wanted: &str,
     change: UpdateContact,
     done: &str,
-) -> Result<Answer, Failure> {
+) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let found = find(context, &mail, wanted, Some(ContactState::Active)).await?;
     let mailbox = mail.mailbox();
     let contact = context.spinner.during("telling the pod", mailbox.update(&found.id, &change)).await?;
-    Ok(Answer::new(&contact, format!("{} {done}", contact.name)))
+    Ok(Report::new(&contact, format!("{} {done}", contact.name)))
 }
 
 /// Shows the safety number of a contact as digits, words and QR code. With a profile it is computed
 /// here from both root keys; the pod's answer is only compared with it.
-async fn safety(context: &Context, wanted: &str) -> Result<Answer, Failure> {
+async fn safety(context: &Context, wanted: &str) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
     let safety = context.spinner.during("asking the pod", mail.mailbox().safety(&contact)).await?;
@@ -176,7 +176,7 @@ async fn safety(context: &Context, wanted: &str) -> Result<Answer, Failure> {
         contact.name
     );
     let qr = safety.qr.as_str().to_ascii_uppercase();
-    Ok(Answer::new(&safety, text).with_qr(qr))
+    Ok(Report::new(&safety, text).with_qr(qr))
 }
 
 /// Words in indented rows of `width` words.
@@ -197,7 +197,7 @@ async fn verify(
     wanted: &str,
     scanned: Option<&str>,
     yes: bool,
-) -> Result<Answer, Failure> {
+) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
     let mailbox = mail.mailbox();
@@ -211,7 +211,7 @@ async fn verify(
     }
     let change = UpdateContact { verified: Some(true), ..UpdateContact::default() };
     let contact = context.spinner.during("telling the pod", mailbox.update(&contact.id, &change)).await?;
-    Ok(Answer::new(&contact, format!("{} is marked as verified", contact.name)))
+    Ok(Report::new(&contact, format!("{} is marked as verified", contact.name)))
 }
 
 /// Compares the text of the contact's QR code with the number that follows from both root keys.
@@ -235,14 +235,14 @@ fn compare(mail: &Mail, contact: &Contact, scanned: &str) -> Result<(), Failure>
 }
 
 /// Deletes a contact with all messages, or declines a person who asks.
-async fn remove(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Failure> {
+async fn remove(context: &Context, wanted: &str, yes: bool) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, None).await?;
     let question = format!("Delete {} and all messages?", contact.name);
     ask::confirm(&question, yes)?;
     context.spinner.during("telling the pod", mail.mailbox().remove(&contact.id)).await?;
     let json = json!({ "removed": contact.id, "name": contact.name.as_str() });
-    Ok(Answer::new(&json, format!("{} is deleted", contact.name)))
+    Ok(Report::new(&json, format!("{} is deleted", contact.name)))
 }
 
 /// Asks for the contacts and returns the one that is meant.

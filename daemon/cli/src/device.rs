@@ -12,7 +12,7 @@ use super::{
     args::DeviceVerb,
     ask,
     context::{Context, now},
-    output::{Answer, table, time},
+    output::{Report, table, time},
 };
 use autonomy_api::{Access, Device};
 use autonomy_client::{Profile, printable, profile::NewProfile};
@@ -22,7 +22,7 @@ use autonomy_client::{Profile, printable, profile::NewProfile};
 /// # Errors
 /// A text is not what it should be; there is no such device; a check refused; the pod refuses or is
 /// not reached.
-pub(super) async fn device(context: &Context, verb: DeviceVerb) -> Result<Answer, Failure> {
+pub(super) async fn device(context: &Context, verb: DeviceVerb) -> Result<Report, Failure> {
     match verb {
         DeviceVerb::Request { name } => request(context, name).await,
         DeviceVerb::Add { request, name, access } => add(context, &request, name.as_deref(), access).await,
@@ -34,7 +34,7 @@ pub(super) async fn device(context: &Context, verb: DeviceVerb) -> Result<Answer
 
 /// Prints a request in the name of this device. Where there is no profile, one without payment key
 /// and identity is made: the device can propose payments and never sign one.
-async fn request(context: &Context, name: String) -> Result<Answer, Failure> {
+async fn request(context: &Context, name: String) -> Result<Report, Failure> {
     let dir = context.profile_dir();
     let profile = if Profile::exists(&dir) {
         context.profile().await?
@@ -45,7 +45,7 @@ async fn request(context: &Context, name: String) -> Result<Answer, Failure> {
     let request = profile.device_request()?;
     let text = format!("{request}\n\nNext, on a device with full access: `autonomy device add REQUEST`.");
     let json = json!({ "request": request, "profile_dir": dir, "name": profile.name() });
-    Ok(Answer::new(&json, text).with_qr(request.to_ascii_uppercase()))
+    Ok(Report::new(&json, text).with_qr(request.to_ascii_uppercase()))
 }
 
 /// Adds a device and prints its grant. The grant carries the account maps as far as they fit; the
@@ -58,7 +58,7 @@ async fn add(
     request: &str,
     name: Option<&str>,
     access: Access,
-) -> Result<Answer, Failure> {
+) -> Result<Report, Failure> {
     let request = ask::text(request)?;
     let mut device = context.device("add other devices").await?;
     let work = device.let_in(&request, name, access, now());
@@ -76,11 +76,11 @@ async fn add(
     let json = json!({
         "id": added.id, "name": added.name, "grant": added.grant, "left_out": added.left_out,
     });
-    Ok(Answer::new(&json, text).with_qr(added.grant.to_ascii_uppercase()))
+    Ok(Report::new(&json, text).with_qr(added.grant.to_ascii_uppercase()))
 }
 
 /// Accepts a grant, so that this device belongs to the pod's owner.
-async fn join(context: &Context, grant: &str) -> Result<Answer, Failure> {
+async fn join(context: &Context, grant: &str) -> Result<Report, Failure> {
     let grant = ask::text(grant)?;
     let mut profile = context.profile().await?;
     profile.join(&grant, now())?;
@@ -91,12 +91,12 @@ async fn join(context: &Context, grant: &str) -> Result<Answer, Failure> {
          {accounts} account map(s) were included."
     );
     let json = json!({ "owner": root, "pod_key": pod.pod_key().to_string(), "accounts": accounts });
-    Ok(Answer::new(&json, text))
+    Ok(Report::new(&json, text))
 }
 
 /// Lists the devices with their access, and how many more can be added before new addresses are
 /// needed.
-async fn list(context: &Context) -> Result<Answer, Failure> {
+async fn list(context: &Context) -> Result<Report, Failure> {
     let session = context.session().await?;
     let devices = context.spinner.during("asking the pod", session.pod().devices()).await?;
     let rows: Vec<Vec<String>> = devices.devices.iter().map(row).collect();
@@ -105,7 +105,7 @@ async fn list(context: &Context) -> Result<Answer, Failure> {
         table(&["name", "access", "added", "last seen", "id"], &rows),
         devices.spare_descriptor_keys.len()
     );
-    Ok(Answer::new(&devices, text))
+    Ok(Report::new(&devices, text))
 }
 
 /// A device as a row of the table.
@@ -125,7 +125,7 @@ fn row(device: &Device) -> Vec<String> {
 ///
 /// The device keeps its profile and its account maps, with which it can still watch the accounts on
 /// the chain.
-async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Failure> {
+async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Report, Failure> {
     let session = context.session().await?;
     let devices = context.spinner.during("asking the pod", session.pod().devices()).await?.devices;
     let named: Vec<_> = devices
@@ -144,5 +144,5 @@ async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Answer, Fa
     let own = if device.this_device { " This is the device you are using." } else { "" };
     ask::confirm(&format!("Revoke {name}?{own} It cannot connect again without a new grant."), yes)?;
     context.spinner.during("telling the pod", session.pod().revoke_device(&device.id)).await?;
-    Ok(Answer::new(&json!({ "revoked": device.id, "name": name.as_str() }), format!("{name} is revoked")))
+    Ok(Report::new(&json!({ "revoked": device.id, "name": name.as_str() }), format!("{name} is revoked")))
 }

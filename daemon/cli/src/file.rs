@@ -13,7 +13,7 @@ use super::{
     ask::written,
     contact::{find, short},
     context::{Context, Mail},
-    output::{Answer, table, time},
+    output::{Report, table, time},
 };
 use autonomy_api::{Contact, ContactState, Direction, File, FileState, UpdateContact};
 use autonomy_client::{MailFileError, Wait, printable};
@@ -23,7 +23,7 @@ use autonomy_client::{MailFileError, Wait, printable};
 /// # Errors
 /// There is no such contact or file; a local file cannot be read or written; the pod refuses or is
 /// not reached.
-pub(super) async fn file(context: &Context, verb: FileVerb) -> Result<Answer, Failure> {
+pub(super) async fn file(context: &Context, verb: FileVerb) -> Result<Report, Failure> {
     match verb {
         FileVerb::Send { contact, file, name, wait, timeout } => {
             send(context, &contact, &file, name, wait.then_some(timeout)).await
@@ -56,7 +56,7 @@ async fn send(
     path: &Path,
     name: Option<String>,
     within: Option<u64>,
-) -> Result<Answer, Failure> {
+) -> Result<Report, Failure> {
     let own_name = || path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
     let name = name
         .or_else(own_name)
@@ -85,7 +85,7 @@ async fn send(
         FileState::Complete => format!("✓ delivered: {} has {}", contact.name, file.name),
         _ => format!("file {} is being delivered to {}", short(&file.id), contact.name),
     };
-    Ok(Answer::new(&file, text))
+    Ok(Report::new(&file, text))
 }
 
 /// The failure of a transfer that needs longer than the person wants to wait. The transfer itself
@@ -110,7 +110,7 @@ async fn get(
     file: &str,
     out: Option<PathBuf>,
     within: Option<u64>,
-) -> Result<Answer, Failure> {
+) -> Result<Report, Failure> {
     let (mail, contact) = opened(context, wanted).await?;
     let mailbox = mail.mailbox();
     let files = context.spinner.during("asking the pod", mailbox.files(&contact.id)).await?;
@@ -131,11 +131,11 @@ async fn get(
     let mut json = serde_json::to_value(&file).unwrap_or_default();
     json["path"] = json!(path);
     let text = format!("{} bytes of {} are in {}", file.size, contact.name, path.display());
-    Ok(Answer::new(&json, text))
+    Ok(Report::new(&json, text))
 }
 
 /// Lists the files of a contact with the progress of each.
-async fn list(context: &Context, wanted: &str) -> Result<Answer, Failure> {
+async fn list(context: &Context, wanted: &str) -> Result<Report, Failure> {
     let (mail, contact) = opened(context, wanted).await?;
     let files = context.spinner.during("asking the pod", mail.mailbox().files(&contact.id)).await?;
     let row = |file: &File| {
@@ -158,28 +158,28 @@ async fn list(context: &Context, wanted: &str) -> Result<Answer, Failure> {
         true => "no file yet: `autonomy file send`".to_owned(),
         false => table(&["id", "way", "state", "bytes", "offered", "name"], &rows),
     };
-    Ok(Answer::new(&json!({ "contact": contact.id, "files": files }), text))
+    Ok(Report::new(&json!({ "contact": contact.id, "files": files }), text))
 }
 
 /// Cancels the transfer of a file, or deletes a complete one from the pod.
-async fn remove(context: &Context, wanted: &str, file: &str) -> Result<Answer, Failure> {
+async fn remove(context: &Context, wanted: &str, file: &str) -> Result<Report, Failure> {
     let (mail, contact) = opened(context, wanted).await?;
     let mailbox = mail.mailbox();
     let files = context.spinner.during("asking the pod", mailbox.files(&contact.id)).await?;
     let file = choose(&files, file)?;
     context.spinner.during("telling the pod", mailbox.remove_file(&contact.id, &file.id)).await?;
     let text = format!("file {} is removed", short(&file.id));
-    Ok(Answer::new(&json!({ "removed": file.id }), text))
+    Ok(Report::new(&json!({ "removed": file.id }), text))
 }
 
 /// Sets the largest file that is accepted from a contact.
-async fn limit(context: &Context, wanted: &str, bytes: u64) -> Result<Answer, Failure> {
+async fn limit(context: &Context, wanted: &str, bytes: u64) -> Result<Report, Failure> {
     let (mail, contact) = opened(context, wanted).await?;
     let change = UpdateContact { file_limit: Some(bytes), ..UpdateContact::default() };
     let mailbox = mail.mailbox();
     let contact = context.spinner.during("telling the pod", mailbox.update(&contact.id, &change)).await?;
     let text = format!("files of at most {} bytes are accepted from {}", contact.file_limit, contact.name);
-    Ok(Answer::new(&contact, text))
+    Ok(Report::new(&contact, text))
 }
 
 /// The file that is meant, by id, the beginning of it (four characters or more), or name. Of

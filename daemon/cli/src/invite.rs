@@ -12,7 +12,7 @@ use super::{
     ask,
     contact::short,
     context::{Context, now},
-    output::{Answer, table, time},
+    output::{Report, table, time},
 };
 use autonomy_api::{AcceptInvite, ContactState, Invite, InviteState, place};
 use autonomy_client::Wait;
@@ -25,7 +25,7 @@ use autonomy_client::Wait;
 /// # Errors
 /// The place refuses the invite or does not accept it in time; the pod goes on trying in the second
 /// case.
-pub(super) async fn make(context: &Context, wish: NewInvite) -> Result<Answer, Failure> {
+pub(super) async fn make(context: &Context, wish: NewInvite) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let note = wish.note.as_deref().map(|note| ask::written("--note", note)).transpose()?;
@@ -49,7 +49,7 @@ pub(super) async fn make(context: &Context, wish: NewInvite) -> Result<Answer, F
     }
     text.push_str("When they have used it: `autonomy contact list`, then `autonomy contact confirm NAME`.");
     let qr = invite.text.to_text().to_ascii_uppercase();
-    Ok(Answer::new(&invite, text).with_qr(qr))
+    Ok(Report::new(&invite, text).with_qr(qr))
 }
 
 /// The invite, if its place has accepted it.
@@ -76,7 +76,7 @@ fn usable(invite: Invite, seconds: u64) -> Result<Invite, Failure> {
 ///
 /// # Errors
 /// The pod is not reached.
-pub(super) async fn list(context: &Context) -> Result<Answer, Failure> {
+pub(super) async fn list(context: &Context) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let invites = context.spinner.during("asking the pod", mail.mailbox().invites()).await?;
     let row = |invite: &Invite| {
@@ -92,21 +92,21 @@ pub(super) async fn list(context: &Context) -> Result<Answer, Failure> {
     for invite in invites.iter().filter(|invite| invite.state == InviteState::Ready) {
         text.push_str(&format!("\n{}  {}\n", short(&invite.id), invite.text.to_text()));
     }
-    Ok(Answer::new(&json!({ "invites": invites }), text))
+    Ok(Report::new(&json!({ "invites": invites }), text))
 }
 
 /// Cancels an invite.
 ///
 /// # Errors
 /// There is no such invite; the pod refuses or is not reached.
-pub(super) async fn cancel(context: &Context, wanted: &str) -> Result<Answer, Failure> {
+pub(super) async fn cancel(context: &Context, wanted: &str) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let invites = context.spinner.during("asking the pod", mailbox.invites()).await?;
     let invite = choose(&invites, wanted)?;
     context.spinner.during("telling the pod", mailbox.cancel_invite(&invite.id)).await?;
     let text = format!("invite {} cannot be used any more", short(&invite.id));
-    Ok(Answer::new(&json!({ "cancelled": invite.id }), text))
+    Ok(Report::new(&json!({ "cancelled": invite.id }), text))
 }
 
 /// The invite whose id begins with `wanted`.
@@ -139,7 +139,7 @@ pub(super) async fn accept(
     invite: &str,
     name: Option<String>,
     within: Option<u64>,
-) -> Result<Answer, Failure> {
+) -> Result<Report, Failure> {
     let text = ask::text(invite)?;
     let parsed = ParsedInvite::from_text(&text).map_err(Failure::usage)?;
     parsed.check(now()).map_err(|error| Failure::check("invite-expired", error))?;
@@ -166,7 +166,7 @@ pub(super) async fn accept(
         ),
         _ => format!("{} is a contact now", contact.name),
     };
-    Ok(Answer::new(&contact, text))
+    Ok(Report::new(&contact, text))
 }
 
 /// The state of an invite in words.

@@ -11,7 +11,7 @@ use super::{
     carry,
     contact::find,
     context::Context,
-    output::{Answer, time},
+    output::{Report, time},
 };
 use autonomy_api::{ContactState, Direction, Message, MessageKind, MessageState};
 use autonomy_client::{Wait, harmless};
@@ -23,7 +23,7 @@ const MAX_INPUT: u64 = 16 * 1024 + 1;
 ///
 /// # Errors
 /// There is no such contact; the text breaks a rule; the pod refuses or is not reached.
-pub(super) async fn message(context: &Context, verb: MessageVerb) -> Result<Answer, Failure> {
+pub(super) async fn message(context: &Context, verb: MessageVerb) -> Result<Report, Failure> {
     match verb {
         MessageVerb::Send(wish) => send(context, &wish).await,
         MessageVerb::List { contact, limit, before } => list(context, &contact, before, limit).await,
@@ -31,7 +31,7 @@ pub(super) async fn message(context: &Context, verb: MessageVerb) -> Result<Answ
         MessageVerb::Export { contact, file } => carry::export(context, &contact, file.as_deref()).await,
         MessageVerb::Import { file } => carry::import(context, &file).await,
         MessageVerb::Watch { contact } => {
-            super::watch::watch(context, contact.as_deref()).await.map(|()| Answer::default())
+            super::watch::watch(context, contact.as_deref()).await.map(|()| Report::default())
         }
     }
 }
@@ -44,7 +44,7 @@ pub(super) async fn message(context: &Context, verb: MessageVerb) -> Result<Answ
 /// # Errors
 /// The message is not delivered in time, or expired: it must not be sent again, since the pod goes
 /// on trying.
-async fn send(context: &Context, wish: &SendMessage) -> Result<Answer, Failure> {
+async fn send(context: &Context, wish: &SendMessage) -> Result<Report, Failure> {
     let text = written("message", &words(&wish.words)?)?;
     let mail = context.mail().await?;
     let contact = find(context, &mail, &wish.contact, Some(ContactState::Active)).await?;
@@ -54,7 +54,7 @@ async fn send(context: &Context, wish: &SendMessage) -> Result<Answer, Failure> 
         json!({ "contact": contact.id, "number": queued.number, "at": queued.at, "state": "queued" });
     if !wish.wait {
         let text = format!("message {} to {} is queued", queued.number, contact.name);
-        return Ok(Answer::new(&json, text));
+        return Ok(Report::new(&json, text));
     }
     let following = mailbox.follow_message(&contact.id, queued.number, Wait::seconds(wish.timeout));
     let message = context.spinner.during("waiting until it is delivered", following).await?;
@@ -77,7 +77,7 @@ async fn send(context: &Context, wish: &SendMessage) -> Result<Answer, Failure> 
             json["state"] = "delivered".into();
             json["settled_at"] = message.and_then(|message| message.settled_at).into();
             let text = format!("✓ delivered: message {} is at {}'s pod", queued.number, contact.name);
-            Ok(Answer::new(&json, text))
+            Ok(Report::new(&json, text))
         }
     }
 }
@@ -98,7 +98,7 @@ fn words(words: &[String]) -> Result<String, Failure> {
 /// Shows messages with a contact, oldest first.
 ///
 /// Messages that a contact has sent are shown without control characters.
-async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) -> Result<Answer, Failure> {
+async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
     let mailbox = mail.mailbox();
@@ -114,13 +114,13 @@ async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) 
         let _ = write!(text, "\n{} unread; `autonomy message read` marks them as read", contact.unread);
     }
     let json = json!({ "contact": contact.id, "name": contact.name.as_str(), "messages": messages });
-    Ok(Answer::new(&json, text))
+    Ok(Report::new(&json, text))
 }
 
 /// Marks messages of a contact as read, all of them where no number is given.
 ///
 /// Contacts do not learn that their messages were read.
-async fn read(context: &Context, wanted: &str, up_to: Option<u64>) -> Result<Answer, Failure> {
+async fn read(context: &Context, wanted: &str, up_to: Option<u64>) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
     let mailbox = mail.mailbox();
@@ -135,7 +135,7 @@ async fn read(context: &Context, wanted: &str, up_to: Option<u64>) -> Result<Ans
         context.spinner.during("telling the pod", mailbox.mark_read(&contact.id, number)).await?;
     }
     let json = json!({ "contact": contact.id, "up_to": up_to });
-    Ok(Answer::new(&json, format!("the messages of {} are marked as read", contact.name)))
+    Ok(Report::new(&json, format!("the messages of {} are marked as read", contact.name)))
 }
 
 /// A message for people: number, time, sender, text, state. Further lines of a text are marked, so

@@ -22,7 +22,7 @@ pub struct Output {
 
 /// The result of a command in both forms.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct Report {
     /// The form for programs.
     json: Value,
     /// The form for people.
@@ -31,7 +31,7 @@ pub struct Answer {
     qr: Option<String>,
 }
 
-impl Answer {
+impl Report {
     /// A result in both forms: `json` for programs, `text` for people.
     ///
     /// Results are made of strings, numbers and lists, which always have a JSON form.
@@ -54,7 +54,7 @@ impl Output {
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub fn answer(self, answer: &Answer) -> io::Result<()> {
+    pub fn answer(self, answer: &Report) -> io::Result<()> {
         let code = answer.qr.as_deref().filter(|_| self.draws()).and_then(qr::draw);
         let mut out = io::stdout().lock();
         if self.json {

@@ -22,7 +22,7 @@ use super::{
     ask,
     bip21::Payee,
     context::Context,
-    output::{Answer, pairs, table, time},
+    output::{Report, pairs, table, time},
 };
 use autonomy_api::{NewPayment, Payment, PaymentState, Recipient, Written as _};
 use autonomy_client::{CheckedDraft, Device, DeviceError, printable};
@@ -37,7 +37,7 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(15);
 /// # Errors
 /// The amount is missing or ambiguous; a check refused the draft; the person says no; or the
 /// outcome is unknown, with exit status 6.
-pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure> {
+pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Report, Failure> {
     let amount = amount_of(wish)?;
     ask::can_confirm(wish.yes)?;
     let (mut device, accounts) = listed_by_device(context, "pay").await?;
@@ -65,7 +65,7 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Answer, Failure
         json["warning"] = warning.clone().into();
         let _ = writeln!(text, "warning: the payment is made, but {warning}");
     }
-    Ok(Answer::new(&json, text))
+    Ok(Report::new(&json, text))
 }
 
 /// A URI may offer more than an address and an amount: who pays should know that nothing came of the rest.
@@ -174,19 +174,19 @@ fn json_of(summary: &Summary) -> Value {
 ///
 /// # Errors
 /// There is no such payment, or it is no draft any more; the pod refuses or is not reached.
-pub(super) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Answer, Failure> {
+pub(super) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Report, Failure> {
     match verb {
         PaymentVerb::List { account } => list(context, account.as_deref()).await,
         PaymentVerb::Show { payment } => {
             let session = context.session().await?;
             let payment = context.spinner.during("asking the pod", session.pod().payment(&payment)).await?;
-            Ok(Answer::new(&payment, described(&payment)))
+            Ok(Report::new(&payment, described(&payment)))
         }
         PaymentVerb::Cancel { payment, yes } => {
             let session = context.session().await?;
             ask::confirm("Cancel this draft?", yes)?;
             context.spinner.during("telling the pod", session.pod().cancel_payment(&payment)).await?;
-            Ok(Answer::new(
+            Ok(Report::new(
                 &json!({ "cancelled": payment }),
                 "the draft is cancelled; its coins can be spent again",
             ))
@@ -195,7 +195,7 @@ pub(super) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Answ
 }
 
 /// Lists the payments of an account, newest first.
-async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure> {
+async fn list(context: &Context, wanted: Option<&str>) -> Result<Report, Failure> {
     let (session, accounts) = listed(context).await?;
     let account = choose(&accounts, wanted)?;
     let payments =
@@ -210,7 +210,7 @@ async fn list(context: &Context, wanted: Option<&str>) -> Result<Answer, Failure
         true => "no payment yet".to_owned(),
         false => table(&["drafted", "BTC", "state", "id", "note"], &rows),
     };
-    Ok(Answer::new(&json!({ "account": account.reported.id, "payments": payments.payments }), text))
+    Ok(Report::new(&json!({ "account": account.reported.id, "payments": payments.payments }), text))
 }
 
 /// A payment in words, as the pod reports it.

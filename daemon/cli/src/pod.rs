@@ -13,7 +13,7 @@ use autonomy_messaging::{
 use autonomy_onion::OnionAddress;
 use serde_json::{Value, json};
 
-use super::{Exit, Failure, args::PodVerb, ask, context::Context, output::Answer, status};
+use super::{Exit, Failure, args::PodVerb, ask, context::Context, output::Report, status};
 use autonomy_client::{CallError, PodClient, Transport};
 use autonomy_daemon::pod::{self, RunEvent};
 
@@ -21,7 +21,7 @@ use autonomy_daemon::pod::{self, RunEvent};
 ///
 /// # Errors
 /// There is no pod, or one already; it does not open; or it refuses.
-pub(super) async fn pod(context: &Context, verb: PodVerb) -> Result<Answer, Failure> {
+pub(super) async fn pod(context: &Context, verb: PodVerb) -> Result<Report, Failure> {
     match verb {
         PodVerb::Init { network } => init(context, network),
         PodVerb::Request { new_keys } => {
@@ -41,7 +41,7 @@ pub(super) async fn pod(context: &Context, verb: PodVerb) -> Result<Answer, Fail
 }
 
 /// Creates a pod and prints its request.
-fn init(context: &Context, network: Network) -> Result<Answer, Failure> {
+fn init(context: &Context, network: Network) -> Result<Report, Failure> {
     let dir = context.pod_dir();
     if dir.store().exists() {
         return Err(pod::PodError::Exists(dir.path().to_owned()).into());
@@ -51,20 +51,20 @@ fn init(context: &Context, network: Network) -> Result<Answer, Failure> {
 }
 
 /// The request as text, JSON and QR code, and what to do with it.
-fn shown(context: &Context, request: &PodRequest) -> Answer {
+fn shown(context: &Context, request: &PodRequest) -> Report {
     let text = request.to_text();
     let json = json!({
         "request": text, "network": request.network().to_string(), "pod_key": request.pod_key().to_string(),
         "data_dir": context.pod_dir().path(),
     });
     let next = "Next, on your device: `autonomy provision REQUEST`, which gives the bundle for `autonomy pod adopt`.";
-    Answer::new(&json, format!("{text}\n\n{next}")).with_qr(text.to_ascii_uppercase())
+    Report::new(&json, format!("{text}\n\n{next}")).with_qr(text.to_ascii_uppercase())
 }
 
 /// Gives the pod its owner, whether it runs or not.
 ///
 /// The bundle is checked by the pod; a refused one changes nothing.
-async fn adopt(context: &Context, bundle: &str) -> Result<Answer, Failure> {
+async fn adopt(context: &Context, bundle: &str) -> Result<Report, Failure> {
     let bundle: SealedBundle = ask::written("bundle", &ask::text(bundle)?)?;
     let next = match running(context).await? {
         Some(pod) => {
@@ -76,11 +76,11 @@ async fn adopt(context: &Context, bundle: &str) -> Result<Answer, Failure> {
             "start it with `autonomy pod run`"
         }
     };
-    Ok(Answer::new(&json!({ "adopted": true }), format!("the pod has its owner; {next}")))
+    Ok(Report::new(&json!({ "adopted": true }), format!("the pod has its owner; {next}")))
 }
 
 /// Shows the running pod. It is asked through the socket, so its answer is not checked.
-async fn status(context: &Context) -> Result<Answer, Failure> {
+async fn status(context: &Context) -> Result<Report, Failure> {
     match running(context).await? {
         Some(pod) => Ok(status::shown(&context.spinner.during("asking the pod", pod.status()).await?)),
         None => Err(not_running()),
@@ -90,21 +90,21 @@ async fn status(context: &Context) -> Result<Answer, Failure> {
 /// Writes a sealed backup, of the running pod or of its files.
 ///
 /// The path is made absolute, since the running pod writes the file itself.
-async fn backup(context: &Context, file: &Path) -> Result<Answer, Failure> {
+async fn backup(context: &Context, file: &Path) -> Result<Report, Failure> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     match running(context).await? {
         Some(pod) => pod.back_up(AbsolutePath::new(file.clone()).map_err(Failure::usage)?).await?,
         None => pod::backup(&context.pod_dir(), &context.unlock("pod", false)?, &file)?,
     }
     let text = format!("sealed copy in {}; it opens with the same passphrase or key file", file.display());
-    Ok(Answer::new(&json!({ "file": file }), text))
+    Ok(Report::new(&json!({ "file": file }), text))
 }
 
 /// Allows a restored pod to cosign again, after the person says that everything was compared.
 ///
 /// The person must have compared first: the pod has forgotten what it signed after the backup, and
 /// cosigning again with forgotten payments can spend coins twice over.
-async fn reconcile(context: &Context, epoch: u64, yes: bool) -> Result<Answer, Failure> {
+async fn reconcile(context: &Context, epoch: u64, yes: bool) -> Result<Report, Failure> {
     let Some(pod) = running(context).await? else {
         return Err(Failure::new(Exit::Unreachable, "not-running", "the pod does not run")
             .help("start it with `autonomy pod run`, and look at its accounts first"));
@@ -112,17 +112,17 @@ async fn reconcile(context: &Context, epoch: u64, yes: bool) -> Result<Answer, F
     let question = "Have you compared addresses, balances and payments with what your devices know?";
     ask::confirm(question, yes)?;
     pod.reconcile(epoch).await?;
-    Ok(Answer::new(&json!({ "reconciled": epoch }), "the pod cosigns again"))
+    Ok(Report::new(&json!({ "reconciled": epoch }), "the pod cosigns again"))
 }
 
 /// Restores a backup into an empty folder.
 ///
 /// The secret that opens the backup is that of the pod it was made from.
-fn restore(context: &Context, file: &Path) -> Result<Answer, Failure> {
+fn restore(context: &Context, file: &Path) -> Result<Report, Failure> {
     let dir = context.pod_dir();
     pod::restore(&dir, &context.unlock("pod", false)?, file)?;
     let text = "the pod is restored. Devices that have seen a later state refuse it until you run `autonomy pod reconcile`";
-    Ok(Answer::new(&json!({ "data_dir": dir.path() }), text))
+    Ok(Report::new(&json!({ "data_dir": dir.path() }), text))
 }
 
 /// The failure of a verb that needs the running pod.

@@ -26,7 +26,7 @@ use super::{
     Exit, Failure,
     args::{Probe, ProbeAs},
     context::Context,
-    output::{Answer, pairs},
+    output::{Report, pairs},
 };
 use autonomy_api::APP_PORT;
 use autonomy_daemon::pod::ECHO_PORT;
@@ -92,7 +92,7 @@ enum Refused {
 ///
 /// # Errors
 /// The flags cannot be used, Tor does not start, or the pod refused.
-pub(super) async fn probe(context: &Context, wish: &Probe, folder: &Path) -> Result<Answer, Failure> {
+pub(super) async fn probe(context: &Context, wish: &Probe, folder: &Path) -> Result<Report, Failure> {
     let plan = plan(context, wish).await?;
     let config = context.config.tor(folder).map_err(|error| Failure::usage(error.to_string()))?;
     let mut figures = Figures::default();
@@ -286,7 +286,7 @@ fn refused(
         said["bootstrap_seconds"] = figures.bootstrap_seconds.into();
     }
     if context.out.json
-        && let Err(error) = context.out.answer(&Answer::new(&said, ""))
+        && let Err(error) = context.out.answer(&Report::new(&said, ""))
     {
         return Failure::other("output", format!("cannot write the answer: {error}"));
     }
@@ -302,7 +302,7 @@ impl Figures {
     }
 
     /// The times as a table and as JSON.
-    fn answer(&self) -> Answer {
+    fn answer(&self) -> Report {
         let failed = if self.cold_failed == 0 { String::new() } else { self.cold_failed.to_string() };
         let text = pairs([
             ("Tor started", format!("{:.1} s", self.bootstrap_seconds)),
@@ -311,7 +311,7 @@ impl Figures {
             ("warm round trip", spread(&self.warm_seconds)),
             ("echo round trip", spread(&self.echo_seconds)),
         ]);
-        Answer::new(&self.json(), text)
+        Report::new(&self.json(), text)
     }
 }
 

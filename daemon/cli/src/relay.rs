@@ -13,7 +13,7 @@ use super::{
     args::RelayVerb,
     ask::written,
     context::Context,
-    output::{Answer, pairs, table},
+    output::{Report, pairs, table},
 };
 use autonomy_api::{AddRelay, MailStatus, RefusalReason, Relay, RelayState, place};
 use autonomy_client::printable;
@@ -24,7 +24,7 @@ pub(super) use self::host::run;
 ///
 /// # Errors
 /// The relay is not known or not usable; the pod refuses or is not reached.
-pub(super) async fn relay(context: &Context, verb: RelayVerb) -> Result<Answer, Failure> {
+pub(super) async fn relay(context: &Context, verb: RelayVerb) -> Result<Report, Failure> {
     match verb {
         RelayVerb::Add { place, name, token } => add(context, place, name, token).await,
         RelayVerb::Remove { relay } => remove(context, &relay).await,
@@ -48,7 +48,7 @@ async fn add(
     place: String,
     name: Option<String>,
     token: Option<String>,
-) -> Result<Answer, Failure> {
+) -> Result<Report, Failure> {
     let wish = AddRelay {
         place: place::parse(&place).map_err(Failure::usage)?,
         name: name.as_deref().map(|name| written("--name", name)).transpose()?,
@@ -62,7 +62,7 @@ async fn add(
 /// Removes the relay with this name or address.
 ///
 /// The pod closes its queues there, and asks contacts to deposit elsewhere.
-async fn remove(context: &Context, wanted: &str) -> Result<Answer, Failure> {
+async fn remove(context: &Context, wanted: &str) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let relays = context.spinner.during("asking the pod", mailbox.relays()).await?;
@@ -82,8 +82,8 @@ async fn remove(context: &Context, wanted: &str) -> Result<Answer, Failure> {
 }
 
 /// All relays, as a table and as JSON.
-fn listed(relays: &[Relay]) -> Answer {
-    Answer::new(&json!({ "relays": relays }), relay_table(relays))
+fn listed(relays: &[Relay]) -> Report {
+    Report::new(&json!({ "relays": relays }), relay_table(relays))
 }
 
 /// A table of relays, or what to do where there is none.
@@ -108,7 +108,7 @@ fn relay_table(relays: &[Relay]) -> String {
 ///
 /// A relay is `unreachable for too long` when it was away while another one answered, and
 /// `withholds messages` when it accepted frames and did not return them.
-async fn status(context: &Context) -> Result<Answer, Failure> {
+async fn status(context: &Context) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let status = context.spinner.during("asking the pod", mailbox.status()).await?;
@@ -119,7 +119,7 @@ async fn status(context: &Context) -> Result<Answer, Failure> {
             let _ = writeln!(text, "{}: {}", relay.name, printable(detail));
         }
     }
-    Ok(Answer::new(&json!({ "mail": status, "relays": relays }), text))
+    Ok(Report::new(&json!({ "mail": status, "relays": relays }), text))
 }
 
 /// Mail traffic in numbers.

@@ -19,7 +19,7 @@ use super::{
     contact,
     context::Context,
     device, events, file, message,
-    output::Answer,
+    output::Report,
     pay, pod, probe, relay, setup, shell, status, verbs, watch,
 };
 
@@ -131,7 +131,7 @@ fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 /// Carries out a verb. `None` for verbs that print while they run.
 ///
 /// Each arm is one verb; what they share is in `context`.
-async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure> {
+async fn answer(context: &Context, verb: Verb) -> Result<Option<Report>, Failure> {
     let answer = match verb {
         Verb::Init(init) => setup::init(context, &init).await?,
         Verb::Provision(provision) => setup::provision(context, &provision).await?,
@@ -164,7 +164,7 @@ async fn answer(context: &Context, verb: Verb) -> Result<Option<Answer>, Failure
 }
 
 /// Prints a result in the form that the flags ask for.
-fn print(context: &Context, answer: &Answer) -> Result<(), Failure> {
+fn print(context: &Context, answer: &Report) -> Result<(), Failure> {
     written(context.out.answer(answer))
 }
 

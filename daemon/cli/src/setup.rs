@@ -11,7 +11,7 @@ use super::{
     args::{Init, Provision},
     ask,
     context::{Context, now},
-    output::Answer,
+    output::Report,
 };
 use autonomy_client::{Profile, files::write_private, profile::NewProfile};
 
@@ -22,7 +22,7 @@ use autonomy_client::{Profile, files::write_private, profile::NewProfile};
 ///
 /// # Errors
 /// There is a profile already; words are wrong; or the profile cannot be written.
-pub(super) async fn init(context: &Context, init: &Init) -> Result<Answer, Failure> {
+pub(super) async fn init(context: &Context, init: &Init) -> Result<Report, Failure> {
     let dir = context.profile_dir();
     if Profile::exists(&dir) {
         return Err(Failure::other(
@@ -41,7 +41,7 @@ pub(super) async fn init(context: &Context, init: &Init) -> Result<Answer, Failu
     let device = autonomy_messaging::PublicKey::from(&profile.device_key()).to_string();
     if init.restore {
         let json = json!({ "profile_dir": dir, "identity": root, "device": device });
-        return Ok(Answer::new(&json, format!("profile in {}\nidentity {root}", dir.display())));
+        return Ok(Report::new(&json, format!("profile in {}\nidentity {root}", dir.display())));
     }
     let (payment_words, identity_words) = (words.0.as_str(), words.1.as_str());
     let json = json!({
@@ -56,7 +56,7 @@ pub(super) async fn init(context: &Context, init: &Init) -> Result<Answer, Failu
         numbered(payment_words).as_str(),
         numbered(identity_words).as_str(),
     );
-    Ok(Answer::new(&json, text))
+    Ok(Report::new(&json, text))
 }
 
 /// Fresh secrets. Each is drawn by itself, so that one says nothing about the other.
@@ -119,7 +119,7 @@ fn numbered(words: &str) -> Zeroizing<String> {
 /// # Errors
 /// The text is not a request; the profile has another pod and the person does not want to replace
 /// it; or the bundle cannot be written to the file.
-pub(super) async fn provision(context: &Context, wish: &Provision) -> Result<Answer, Failure> {
+pub(super) async fn provision(context: &Context, wish: &Provision) -> Result<Report, Failure> {
     let request = ask::text(&wish.request)?;
     let mut profile = context.profile().await?;
     if let Some(pod) = profile.pod() {
@@ -137,7 +137,7 @@ pub(super) async fn provision(context: &Context, wish: &Provision) -> Result<Ans
     let text = format!(
         "{bundle}\n\nNext, on the pod's machine: `autonomy pod adopt BUNDLE`, then `autonomy pod run`."
     );
-    Ok(Answer::new(&json, text).with_qr(bundle.to_ascii_uppercase()))
+    Ok(Report::new(&json, text).with_qr(bundle.to_ascii_uppercase()))
 }
 
 #[cfg(test)]

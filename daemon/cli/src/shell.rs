@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use clap::CommandFactory;
 use serde_json::json;
 
-use super::{Failure, args::Cli, output::Answer};
+use super::{Failure, args::Cli, output::Report};
 
 /// Prints the completion script of a shell.
 ///
@@ -21,13 +21,13 @@ pub(super) fn completions(shell: clap_complete::Shell) -> io::Result<()> {
 ///
 /// # Errors
 /// The folder cannot be created or written.
-pub(super) fn man(dir: &Path) -> Result<Answer, Failure> {
+pub(super) fn man(dir: &Path) -> Result<Report, Failure> {
     let failed =
         |error: io::Error| Failure::other("file", format!("cannot write to {}: {error}", dir.display()));
     std::fs::create_dir_all(dir).map_err(failed)?;
     clap_mangen::generate_to(Cli::command(), dir).map_err(failed)?;
     let text = format!("manual pages are in {0}; read one with `man -l {0}/autonomy.1`", dir.display());
-    Ok(Answer::new(&json!({ "dir": dir }), text))
+    Ok(Report::new(&json!({ "dir": dir }), text))
 }
 
 #[cfg(test)]

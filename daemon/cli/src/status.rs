@@ -3,7 +3,7 @@
 use super::{
     Failure,
     context::{Context, Session},
-    output::{Answer, pairs, time},
+    output::{Report, pairs, time},
 };
 use autonomy_api::{ServiceStatus, Status};
 use autonomy_client::printable;
@@ -13,7 +13,7 @@ use autonomy_client::printable;
 ///
 /// # Errors
 /// The pod is not reached, or the check refused.
-pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
+pub(super) async fn status(context: &Context) -> Result<Report, Failure> {
     let status = match context.session().await? {
         Session::Device(mut device) => context.spinner.during("asking the pod", device.status()).await?,
         Session::Owner(pod) => context.spinner.during("asking the pod", pod.status()).await?,
@@ -22,7 +22,7 @@ pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
 }
 
 /// A status for people and programs.
-pub(super) fn shown(status: &Status) -> Answer {
+pub(super) fn shown(status: &Status) -> Report {
     let chain = &status.chain;
     let source = chain.source_height.filter(|height| *height != chain.height);
     let mut text = pairs([
@@ -44,7 +44,7 @@ pub(super) fn shown(status: &Status) -> Answer {
     for warning in &status.warnings {
         text.push_str(&format!("warning: {}\n", printable(warning)));
     }
-    Answer::new(status, text)
+    Report::new(status, text)
 }
 
 /// An onion service in one line.

@@ -8,7 +8,7 @@ mod profile;
 
 use clap::Subcommand;
 
-use super::{Failure, context::Context, output::Answer};
+use super::{Failure, context::Context, output::Report};
 
 /// All of them.
 #[derive(Debug, Subcommand)]
@@ -22,7 +22,7 @@ pub enum OwnVerb {
 }
 
 /// Carries out one of them.
-pub(super) async fn answer(context: &Context, verb: OwnVerb) -> Result<Answer, Failure> {
+pub(super) async fn answer(context: &Context, verb: OwnVerb) -> Result<Report, Failure> {
     match verb {
         OwnVerb::Card(verb) => card::card(context, verb).await,
         OwnVerb::Profile(verb) => profile::profile(context, verb).await,

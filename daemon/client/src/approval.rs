@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use autonomy_wallet::{
     account::Keychain,
-    check::{DeviceView, Owner, Refusal, Summary},
+    check::{CheckRefusal, DeviceView, Owner, Summary},
 };
 
 use super::{
@@ -120,7 +120,7 @@ impl Device {
 
 fn to_send(signed: Vec<u8>) -> Result<PsbtBytes, Distrust> {
     let bytes = signed.len();
-    PsbtBytes::new(signed).map_err(|_| Distrust::Payment(Refusal::TooLarge(bytes)))
+    PsbtBytes::new(signed).map_err(|_| Distrust::Payment(CheckRefusal::TooLarge(bytes)))
 }
 
 /// What a question about a lost approval brought.

@@ -7,7 +7,7 @@ use autonomy_messaging::{Network, PublicKey};
 use autonomy_wallet::{
     account::AccountError,
     bitcoin::{Address, Txid},
-    check::Refusal,
+    check::CheckRefusal,
 };
 
 /// Why this device refuses what its pod said. Nothing of it was shown or kept. Nothing was signed either, unless it
@@ -106,7 +106,7 @@ pub enum Distrust {
     },
     /// The draft is not what was asked for, or breaks a rule.
     #[error("the payment is refused: {0}")]
-    Payment(#[from] Refusal),
+    Payment(#[from] CheckRefusal),
     /// The draft comes without its PSBT.
     #[error("the pod sent a draft without the transaction to check")]
     NoDraft,

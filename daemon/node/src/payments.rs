@@ -10,7 +10,7 @@ mod view;
 use autonomy_wallet::{
     account::{AccountId, MemberLabel},
     bitcoin::{FeeRate, Network, OutPoint, Transaction, Txid, consensus},
-    check::{Refusal as CheckRefusal, Signed, Unchecked},
+    check::{CheckRefusal, Signed, Unchecked},
     payment::{Intent, IntentError},
     policy::Policy,
     rate,

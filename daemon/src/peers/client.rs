@@ -13,7 +13,7 @@ use std::{
 use autonomy_messaging::{
     lane::{Lane, Unreached},
     place::Place,
-    wire::{MAX_RESPONSE, Refusal, Request, Response, Ticket, work},
+    wire::{MAX_RESPONSE, PlaceRefusal, Request, Response, Ticket, work},
 };
 use tokio::{
     io::AsyncWriteExt as _,
@@ -106,7 +106,7 @@ impl Client {
 
 /// The request with the work that the place demands; `None` where it demands none, or too much.
 async fn with_work(request: &Request, answer: &Response) -> Option<Request> {
-    let Response::Refused(Refusal::WorkNeeded { challenge, bits }) = *answer else { return None };
+    let Response::Refused(PlaceRefusal::WorkNeeded { challenge, bits }) = *answer else { return None };
     let Request::Open { queue, deposit, collect, notice, .. } = request.clone() else { return None };
     // A second at most (22 bits); the threads for blocking work have nothing to do with those that carry frames.
     let nonce = tokio::task::spawn_blocking(move || work(&challenge, &queue, bits)).await.ok()??;
@@ -142,7 +142,7 @@ mod tests {
         let (queue, right) = (QueueId::from_bytes([1; 32]), Capability::from_bytes([2; 32]));
         let (deposit, collect) = (right.hash(), right.hash());
         let open = Request::Open { queue, deposit, collect, ticket: Ticket::Open, notice: None };
-        let wanted = Response::Refused(Refusal::WorkNeeded { challenge: [3; 32], bits: 8 });
+        let wanted = Response::Refused(PlaceRefusal::WorkNeeded { challenge: [3; 32], bits: 8 });
         let Some(Request::Open { ticket: Ticket::Work { challenge, nonce }, .. }) =
             with_work(&open, &wanted).await
         else {
@@ -151,7 +151,7 @@ mod tests {
         assert!(challenge == [3; 32] && is_worked(&challenge, &queue, nonce, 8));
 
         assert_eq!(with_work(&open, &Response::Done).await, None);
-        let too_much = Response::Refused(Refusal::WorkNeeded { challenge: [3; 32], bits: 40 });
+        let too_much = Response::Refused(PlaceRefusal::WorkNeeded { challenge: [3; 32], bits: 40 });
         assert_eq!(with_work(&open, &too_much).await, None);
         assert_eq!(with_work(&Request::Subscribe(Vec::new()), &wanted).await, None);
     }

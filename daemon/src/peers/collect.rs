@@ -21,7 +21,7 @@ use autonomy_messaging::{
     lane::{Lane, Unreached},
     messenger::Input,
     place::{Capability, Place, QueueId},
-    wire::{MAX_RESPONSE, MAX_SUBSCRIBED, Refusal, Request, Response},
+    wire::{MAX_RESPONSE, MAX_SUBSCRIBED, PlaceRefusal, Request, Response},
 };
 use tokio::{
     sync::mpsc,
@@ -390,7 +390,7 @@ impl SubscriptionTask {
         let answer = message::read(&mut stream, MAX_RESPONSE).await.map_err(broken)?;
         match Response::parse(&answer) {
             Ok(Response::Done) => Ok(Some(stream)),
-            Ok(Response::Refused(Refusal::UnknownQueue)) => Ok(None),
+            Ok(Response::Refused(PlaceRefusal::UnknownQueue)) => Ok(None),
             Ok(Response::Refused(refusal)) => Err(unreached(refusal.to_string())),
             Ok(_) => Err(unreached("an answer to another request".into())),
             Err(error) => Err(unreached(format!("a malformed answer: {error}"))),

@@ -11,7 +11,7 @@ use std::{
 
 use autonomy_messaging::{
     messenger::Input,
-    wire::{Refusal, Request, Response},
+    wire::{PlaceRefusal, Request, Response},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -51,7 +51,7 @@ impl PendingRequests {
     /// Passes a request to the node and waits for its answer. Gives `Busy` where too many wait or
     /// the node does not answer in time.
     pub(super) async fn ask(&self, request: Request) -> Response {
-        let busy = Response::Refused(Refusal::Busy { retry_after: RETRY_AFTER });
+        let busy = Response::Refused(PlaceRefusal::Busy { retry_after: RETRY_AFTER });
         let Some(pending) = self.register() else { return busy };
         let asked = async {
             self.events.send(Input::Asked { ticket: pending.ticket, request }).await.ok()?;

@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use autonomy_messaging::{
     place::{Capability, QueueId},
-    wire::{MAX_REQUEST, Refusal, Request, Response},
+    wire::{MAX_REQUEST, PlaceRefusal, Request, Response},
 };
 use autonomy_onion::peers::PeerServer;
 use tokio::{
@@ -57,7 +57,7 @@ impl RequestRouter {
         let response = match Request::parse(&request) {
             Ok(Request::Subscribe(queues)) => match &self.relay {
                 Some(relay) => return push(relay, queues, stream).await,
-                None => Response::Refused(Refusal::UnknownQueue),
+                None => Response::Refused(PlaceRefusal::UnknownQueue),
             },
             Ok(request) => self.answer(request).await,
             Err(error) => {
@@ -65,7 +65,7 @@ impl RequestRouter {
                 if let Some(relay) = &self.relay {
                     relay.malformed();
                 }
-                Response::Refused(Refusal::Malformed)
+                Response::Refused(PlaceRefusal::Malformed)
             }
         };
         if respond(&mut stream, &response).await {
@@ -91,7 +91,7 @@ impl RequestRouter {
         }
         match &self.relay {
             Some(relay) => relay.handle(request).await,
-            None => Response::Refused(Refusal::UnknownQueue),
+            None => Response::Refused(PlaceRefusal::UnknownQueue),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use autonomy_messaging::{frame::BLOB_LEN, wire::Refusal};
+use autonomy_messaging::{frame::BLOB_LEN, wire::PlaceRefusal};
 use serde::{Deserialize, Serialize};
 
 /// The counters. They start at zero with each start of the relay, and are updated after commits
@@ -131,16 +131,16 @@ impl Metrics {
     }
 
     /// Counts a refusal by its reason.
-    pub(super) fn refused(&self, refusal: &Refusal) {
+    pub(super) fn refused(&self, refusal: &PlaceRefusal) {
         let reason = match refusal {
-            Refusal::UnknownQueue => 0,
-            Refusal::QueueFull => 1,
-            Refusal::PlaceFull => 2,
-            Refusal::TooManyQueues => 3,
-            Refusal::WorkNeeded { .. } => 4,
-            Refusal::BadTicket => 5,
-            Refusal::Busy { .. } => 6,
-            Refusal::Malformed => 7,
+            PlaceRefusal::UnknownQueue => 0,
+            PlaceRefusal::QueueFull => 1,
+            PlaceRefusal::PlaceFull => 2,
+            PlaceRefusal::TooManyQueues => 3,
+            PlaceRefusal::WorkNeeded { .. } => 4,
+            PlaceRefusal::BadTicket => 5,
+            PlaceRefusal::Busy { .. } => 6,
+            PlaceRefusal::Malformed => 7,
         };
         self.refused[reason].fetch_add(1, Relaxed);
     }

@@ -1,7 +1,7 @@
 //! One request inside a write transaction.
 //!
 //! The rules are those of [`autonomy_messaging::queue`], which knows nothing of tables; here they
-//! are applied to rows. A function that returns a [`Refusal`] has written nothing. A [`Fault`]
+//! are applied to rows. A function that returns a [`PlaceRefusal`] has written nothing. A [`Fault`]
 //! makes the whole transaction fail, so nothing half-done is ever committed.
 
 use std::ops::Range;
@@ -10,7 +10,7 @@ use autonomy_messaging::{
     frame::{BLOB_LEN, Frame},
     place::{Capability, CapabilityHash, QueueId},
     queue::{Deposited, Expired, Pressure, QueueLimits, QueueRecord},
-    wire::{QueueNotice, Refusal, Request, Response, Ticket},
+    wire::{PlaceRefusal, QueueNotice, Request, Response, Ticket},
 };
 use redb::{ReadableTable as _, ReadableTableMetadata as _, Table, WriteTransaction};
 
@@ -92,7 +92,7 @@ impl<'t> WriteTxn<'t> {
             Request::Ack { queue, collect, up_to } => self.ack(&queue, &collect, up_to)?,
             Request::Close { queue, collect } => self.close(&queue, &collect)?,
             // Answered by reading.
-            Request::Redeem { .. } | Request::Subscribe(_) => Err(Refusal::Malformed),
+            Request::Redeem { .. } | Request::Subscribe(_) => Err(PlaceRefusal::Malformed),
         };
         Ok(outcome.map_or_else(Response::Refused, |()| Response::Done))
     }
@@ -108,7 +108,7 @@ impl<'t> WriteTxn<'t> {
         [deposit, collect]: [CapabilityHash; 2],
         ticket: &Ticket,
         notice: Option<QueueNotice>,
-    ) -> Result<Result<(), Refusal>, Fault> {
+    ) -> Result<Result<(), PlaceRefusal>, Fault> {
         let Rules { limits, pressure, now, full, .. } = *self.rules;
         if let Some((mut record, due)) = self.record(&queue)? {
             let reopened = record.reopen(&deposit, &collect, notice.is_some(), now);
@@ -124,7 +124,7 @@ impl<'t> WriteTxn<'t> {
             return Ok(Err(refusal));
         }
         if full {
-            return Ok(Err(Refusal::PlaceFull));
+            return Ok(Err(PlaceRefusal::PlaceFull));
         }
         let record = QueueRecord::open(deposit, collect, notice.is_some(), now);
         if let Some(notice) = notice {
@@ -142,10 +142,10 @@ impl<'t> WriteTxn<'t> {
     ///
     /// A repeat is recognised by the frame's deposit id, so a sender that lost the answer may send
     /// again.
-    fn deposit(&mut self, frame: &Frame) -> Result<Result<(), Refusal>, Fault> {
+    fn deposit(&mut self, frame: &Frame) -> Result<Result<(), PlaceRefusal>, Fault> {
         let Rules { limits, now, full, .. } = *self.rules;
         let Some((mut record, due)) = self.record(&frame.queue)? else {
-            return Ok(Err(Refusal::UnknownQueue));
+            return Ok(Err(PlaceRefusal::UnknownQueue));
         };
         let at_place = self.frames.len()?;
         let number = match record.deposit(now, &frame.capability, frame.deposit, limits, at_place) {
@@ -154,7 +154,7 @@ impl<'t> WriteTxn<'t> {
                 self.counts.repeats += 1;
                 return Ok(Ok(()));
             }
-            Ok(Deposited::New(_)) if full => return Ok(Err(Refusal::PlaceFull)),
+            Ok(Deposited::New(_)) if full => return Ok(Err(PlaceRefusal::PlaceFull)),
             Ok(Deposited::New(number)) => number,
         };
         self.frames.insert(frame_key(&frame.queue, number), frame.blob.as_bytes())?;
@@ -175,8 +175,8 @@ impl<'t> WriteTxn<'t> {
         queue: &QueueId,
         collect: &Capability,
         up_to: u64,
-    ) -> Result<Result<(), Refusal>, Fault> {
-        let Some((mut record, due)) = self.record(queue)? else { return Ok(Err(Refusal::UnknownQueue)) };
+    ) -> Result<Result<(), PlaceRefusal>, Fault> {
+        let Some((mut record, due)) = self.record(queue)? else { return Ok(Err(PlaceRefusal::UnknownQueue)) };
         let before = record.clone();
         let gone = match record.ack(self.rules.now, collect, up_to) {
             Ok(gone) => gone,
@@ -194,10 +194,10 @@ impl<'t> WriteTxn<'t> {
     ///
     /// A wrong capability is answered like an unknown queue, so that names of queues cannot be
     /// probed.
-    fn close(&mut self, queue: &QueueId, collect: &Capability) -> Result<Result<(), Refusal>, Fault> {
-        let Some((record, due)) = self.record(queue)? else { return Ok(Err(Refusal::UnknownQueue)) };
+    fn close(&mut self, queue: &QueueId, collect: &Capability) -> Result<Result<(), PlaceRefusal>, Fault> {
+        let Some((record, due)) = self.record(queue)? else { return Ok(Err(PlaceRefusal::UnknownQueue)) };
         if !record.may_collect(collect) {
-            return Ok(Err(Refusal::UnknownQueue));
+            return Ok(Err(PlaceRefusal::UnknownQueue));
         }
         self.due.remove(due_key(due, queue))?;
         self.remove_queue(queue, &record)?;

@@ -14,7 +14,7 @@ use std::{
 use autonomy_messaging::{
     place::QueueId,
     queue::Pressure,
-    wire::{Refusal, Request, Response},
+    wire::{PlaceRefusal, Request, Response},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -121,8 +121,8 @@ impl Writer {
             .unwrap_or_else(|_| Err(Fault::Damaged("a page does not fit".into())));
         if let Err(fault) = &written {
             let refusal = match fault {
-                Fault::Full => Refusal::PlaceFull,
-                _ => Refusal::Busy { retry_after: RETRY_AFTER },
+                Fault::Full => PlaceRefusal::PlaceFull,
+                _ => PlaceRefusal::Busy { retry_after: RETRY_AFTER },
             };
             replies.requests.iter_mut().for_each(|(_, response)| *response = Response::Refused(refusal));
             replies.sweeps.iter_mut().for_each(|(_, more)| *more = false);
@@ -226,7 +226,7 @@ fn carry_out(txn: &mut WriteTxn<'_>, job: Job, replies: &mut Replies) -> Result<
     match job {
         Job::Request(request, to) => {
             let done = txn.apply(*request);
-            let fallback = Response::Refused(Refusal::Busy { retry_after: RETRY_AFTER });
+            let fallback = Response::Refused(PlaceRefusal::Busy { retry_after: RETRY_AFTER });
             let (response, fault) = match done {
                 Ok(response) => (response, None),
                 Err(fault) => (fallback, Some(fault)),
@@ -245,7 +245,7 @@ fn carry_out(txn: &mut WriteTxn<'_>, job: Job, replies: &mut Replies) -> Result<
 
 /// Notes a `Busy` for every caller of a batch that could not be started.
 fn refuse(batch: Vec<Job>, replies: &mut Replies) {
-    let busy = Response::Refused(Refusal::Busy { retry_after: RETRY_AFTER });
+    let busy = Response::Refused(PlaceRefusal::Busy { retry_after: RETRY_AFTER });
     for job in batch {
         match job {
             Job::Request(_, to) => replies.requests.push((to, busy.clone())),

@@ -13,7 +13,7 @@ use std::{
 use autonomy_daemon::relay::{Relay, RelayConfig, RelayError};
 use autonomy_messaging::{
     place::{Capability, QueueId},
-    wire::{Refusal, Response, Ticket},
+    wire::{PlaceRefusal, Response, Ticket},
 };
 
 use crate::world::{Mailbox, NOW, Site, refused};
@@ -165,8 +165,8 @@ async fn torn_pages_give_errors_and_no_false_frame() {
         ),
         Ok(relay) => {
             let answer = relay.handle(own.frame(100)).await;
-            let spoilt = matches!(answer, Response::Refused(Refusal::Busy { .. }))
-                || answer == refused(Refusal::UnknownQueue);
+            let spoilt = matches!(answer, Response::Refused(PlaceRefusal::Busy { .. }))
+                || answer == refused(PlaceRefusal::UnknownQueue);
             assert!(spoilt || answer == Response::Done, "{answer:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use autonomy_messaging::{
     place::Capability,
-    wire::{QueueNotice, Refusal, Request, Response, Ticket},
+    wire::{PlaceRefusal, QueueNotice, Request, Response, Ticket},
 };
 
 use crate::world::{Mailbox, Site, next, nothing_more, refused};
@@ -76,9 +76,9 @@ async fn wrong_capability_is_refused_without_a_write() {
     let unknown = Mailbox::draw();
     for other in [foreign, crossed, unknown] {
         for request in [other.frame(2), other.ack(u64::MAX / 2), other.close(), other.redeem()] {
-            assert_eq!(relay.handle(request).await, refused(Refusal::UnknownQueue));
+            assert_eq!(relay.handle(request).await, refused(PlaceRefusal::UnknownQueue));
         }
-        assert_eq!(other.subscribe(&relay).await.unwrap_err(), Refusal::UnknownQueue);
+        assert_eq!(other.subscribe(&relay).await.unwrap_err(), PlaceRefusal::UnknownQueue);
     }
     let counted = relay.snapshot().await;
     assert_eq!(counted.commits, commits);
@@ -93,7 +93,7 @@ async fn opening_a_queue_again_has_no_effect() {
     let own = Mailbox::at(&relay).await;
     assert_eq!(relay.handle(own.open(Ticket::Open)).await, Response::Done);
     let thief = Mailbox { queue: own.queue, ..Mailbox::draw() };
-    assert_eq!(relay.handle(thief.open(Ticket::Open)).await, refused(Refusal::UnknownQueue));
+    assert_eq!(relay.handle(thief.open(Ticket::Open)).await, refused(PlaceRefusal::UnknownQueue));
     assert_eq!(relay.snapshot().await.queues, 1);
 }
 
@@ -110,8 +110,8 @@ async fn notice_is_read_with_deposit_capability_until_close() {
     assert_eq!(relay.handle(own.redeem()).await, notice, "also after a restart");
     relay.handle(own.frame(1)).await;
     assert_eq!(relay.handle(own.close()).await, Response::Done);
-    assert_eq!(relay.handle(own.redeem()).await, refused(Refusal::UnknownQueue));
-    assert_eq!(relay.handle(own.frame(2)).await, refused(Refusal::UnknownQueue));
+    assert_eq!(relay.handle(own.redeem()).await, refused(PlaceRefusal::UnknownQueue));
+    assert_eq!(relay.handle(own.frame(2)).await, refused(PlaceRefusal::UnknownQueue));
     let counted = relay.snapshot().await;
     assert_eq!((counted.queues, counted.frames, counted.closed), (0, 0, 1));
 }
@@ -124,11 +124,15 @@ async fn reopening_without_notice_removes_only_the_notice() {
     assert_eq!(relay.handle(own.open_with(Ticket::Open, Some(b"notice"))).await, Response::Done);
     assert_eq!(relay.handle(own.frame(1)).await, Response::Done);
     assert_eq!(relay.handle(own.open(Ticket::Open)).await, Response::Done);
-    assert_eq!(relay.handle(own.redeem()).await, refused(Refusal::UnknownQueue));
+    assert_eq!(relay.handle(own.redeem()).await, refused(PlaceRefusal::UnknownQueue));
     drop(relay);
     let relay = site.open();
     assert_eq!(relay.handle(own.open_with(Ticket::Open, Some(b"notice"))).await, Response::Done);
-    assert_eq!(relay.handle(own.redeem()).await, refused(Refusal::UnknownQueue), "it does not come back");
+    assert_eq!(
+        relay.handle(own.redeem()).await,
+        refused(PlaceRefusal::UnknownQueue),
+        "it does not come back"
+    );
     assert_eq!(own.content(&relay, 1).await.len(), 1);
 }
 
@@ -144,8 +148,8 @@ async fn one_unknown_queue_fails_the_whole_subscription() {
     relay.handle(two.frame(2)).await;
     assert_eq!(next(&mut subscription).await.1, 2);
     let with_another = [both, vec![(Mailbox::draw().queue, Capability::from_bytes([0; 32]))]].concat();
-    assert_eq!(relay.subscribe(with_another).await.unwrap_err(), Refusal::UnknownQueue);
-    assert_eq!(relay.handle(Request::Subscribe(Vec::new())).await, refused(Refusal::Malformed));
+    assert_eq!(relay.subscribe(with_another).await.unwrap_err(), PlaceRefusal::UnknownQueue);
+    assert_eq!(relay.handle(Request::Subscribe(Vec::new())).await, refused(PlaceRefusal::Malformed));
 }
 
 #[tokio::test]

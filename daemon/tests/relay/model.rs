@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use autonomy_daemon::relay::Relay;
 use autonomy_messaging::{
     queue::QueueLimits,
-    wire::{Refusal, Request, Response, Ticket},
+    wire::{PlaceRefusal, Request, Response, Ticket},
 };
 use proptest::prelude::*;
 
@@ -89,7 +89,7 @@ impl Played {
             Act::Ack(n, count) => self.ack(n, count).await,
             Act::Close(n) => {
                 let known = self.expected[n].frames.take().is_some();
-                let answer = if known { Response::Done } else { refused(Refusal::UnknownQueue) };
+                let answer = if known { Response::Done } else { refused(PlaceRefusal::UnknownQueue) };
                 assert_eq!(self.ask(self.boxes[n].close()).await, answer);
             }
             Act::Restart => {
@@ -104,9 +104,9 @@ impl Played {
         self.drawn += 1;
         let answer = self.ask(self.boxes[n].frame(self.drawn)).await;
         match &mut self.expected[n].frames {
-            None => assert_eq!(answer, refused(Refusal::UnknownQueue)),
+            None => assert_eq!(answer, refused(PlaceRefusal::UnknownQueue)),
             Some(frames) if frames.len() == FRAMES_EACH as usize => {
-                assert_eq!(answer, refused(Refusal::QueueFull));
+                assert_eq!(answer, refused(PlaceRefusal::QueueFull));
             }
             Some(frames) => {
                 assert_eq!(answer, Response::Done);
@@ -156,7 +156,7 @@ async fn play(acts: Vec<Act>) {
 /// The same frames in the same order, under growing numbers that never change.
 async fn compare(relay: &Relay, own: &Mailbox, queue: &mut Expected) {
     let Some(frames) = &mut queue.frames else {
-        return assert_eq!(own.subscribe(relay).await.unwrap_err(), Refusal::UnknownQueue);
+        return assert_eq!(own.subscribe(relay).await.unwrap_err(), PlaceRefusal::UnknownQueue);
     };
     let mut subscription = own.subscribe(relay).await.unwrap();
     let mut last = 0;

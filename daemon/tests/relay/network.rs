@@ -17,7 +17,7 @@ use autonomy_messaging::{
     lane::{CallId, Lane, LaneRole, Unreached},
     messenger::Input,
     place::Place,
-    wire::{Refusal, Request, Response, Ticket},
+    wire::{PlaceRefusal, Request, Response, Ticket},
 };
 use futures::future::BoxFuture;
 use tokio::{
@@ -152,7 +152,7 @@ async fn each_call_has_exactly_one_outcome() {
     assert_eq!((call, outcome), (CallId(1), Ok(Response::Done)));
     node.network.call(CallId(2), place(1), lane(1), Mailbox::draw().frame(1));
     let Input::Called { outcome, .. } = node.event().await else { panic!() };
-    assert_eq!(outcome, Ok(Response::Refused(Refusal::UnknownQueue)));
+    assert_eq!(outcome, Ok(Response::Refused(PlaceRefusal::UnknownQueue)));
     node.network.call(CallId(3), place(2), lane(1), own.frame(1));
     let Input::Called { call, outcome } = node.event().await else { panic!() };
     assert_eq!((call, outcome.unwrap_err().detail.as_str()), (CallId(3), "nobody there"));
@@ -294,7 +294,7 @@ async fn own_queues_go_to_the_node_and_others_are_unknown() {
     for (n, request) in strange.into_iter().enumerate() {
         caller.network.call(CallId(n as u64), place(3), lane(1), request);
         let Input::Called { outcome, .. } = caller.event().await else { panic!() };
-        assert_eq!(outcome, Ok(Response::Refused(Refusal::UnknownQueue)));
+        assert_eq!(outcome, Ok(Response::Refused(PlaceRefusal::UnknownQueue)));
     }
 }
 
@@ -313,7 +313,7 @@ async fn malformed_requests_are_refused_and_counted() {
         tokio::io::AsyncReadExt::read_to_end(&mut near, &mut answer).await.unwrap();
         says.push(answer);
     }
-    let malformed = Response::Refused(Refusal::Malformed).to_bytes();
+    let malformed = Response::Refused(PlaceRefusal::Malformed).to_bytes();
     assert_eq!(says[0][4..], malformed);
     assert_eq!(says[1][4..], malformed);
     assert!(

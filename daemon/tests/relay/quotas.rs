@@ -3,7 +3,7 @@
 use autonomy_messaging::{
     place::Capability,
     queue::QueueLimits,
-    wire::{Refusal, Response, Ticket, work},
+    wire::{PlaceRefusal, Response, Ticket, work},
 };
 
 use crate::world::{DAY, Mailbox, Site, refused};
@@ -16,7 +16,7 @@ async fn full_queue_refuses_until_frames_are_collected() {
     for n in 0..3 {
         relay.handle(own.frame(n)).await;
     }
-    assert_eq!(relay.handle(own.frame(3)).await, refused(Refusal::QueueFull));
+    assert_eq!(relay.handle(own.frame(3)).await, refused(PlaceRefusal::QueueFull));
     assert_eq!(relay.handle(own.frame(2)).await, Response::Done, "a repeat is there already");
     assert_eq!(relay.handle(other.frame(3)).await, Response::Done, "another queue has room");
     let content = own.content(&relay, 3).await;
@@ -33,7 +33,7 @@ async fn full_relay_refuses_until_frames_are_collected() {
         relay.handle(boxes[n % 2].frame(n as u64)).await;
     }
     for own in &boxes {
-        assert_eq!(relay.handle(own.frame(9)).await, refused(Refusal::PlaceFull));
+        assert_eq!(relay.handle(own.frame(9)).await, refused(PlaceRefusal::PlaceFull));
     }
     let content = boxes[0].content(&relay, 2).await;
     relay.handle(boxes[0].ack(content[1].0)).await;
@@ -48,8 +48,8 @@ async fn relay_on_a_full_disk_still_serves_stored_frames() {
     site.open().handle(own.frame(1)).await;
     site.config.free_disk = u64::MAX;
     let relay = site.open();
-    assert_eq!(relay.handle(own.frame(2)).await, refused(Refusal::PlaceFull));
-    assert_eq!(relay.handle(Mailbox::draw().open(Ticket::Open)).await, refused(Refusal::PlaceFull));
+    assert_eq!(relay.handle(own.frame(2)).await, refused(PlaceRefusal::PlaceFull));
+    assert_eq!(relay.handle(Mailbox::draw().open(Ticket::Open)).await, refused(PlaceRefusal::PlaceFull));
     let content = own.content(&relay, 1).await;
     assert_eq!(relay.handle(own.ack(content[0].0)).await, Response::Done);
     drop(relay);
@@ -65,7 +65,7 @@ async fn filling_relay_demands_work_and_full_one_refuses() {
         Mailbox::at(&relay).await;
     }
     let own = Mailbox::draw();
-    let Response::Refused(Refusal::WorkNeeded { challenge, bits }) =
+    let Response::Refused(PlaceRefusal::WorkNeeded { challenge, bits }) =
         relay.handle(own.open(Ticket::Open)).await
     else {
         panic!("no work asked for");
@@ -75,18 +75,18 @@ async fn filling_relay_demands_work_and_full_one_refuses() {
     let thief = Mailbox::draw();
     assert_eq!(
         relay.handle(thief.open(ticket.clone())).await,
-        refused(Refusal::BadTicket),
+        refused(PlaceRefusal::BadTicket),
         "work for another"
     );
     assert_eq!(relay.handle(own.open(ticket)).await, Response::Done);
     let mut last = Mailbox::draw();
     loop {
         match relay.handle(last.open(Ticket::Open)).await {
-            Response::Refused(Refusal::WorkNeeded { challenge, bits }) => {
+            Response::Refused(PlaceRefusal::WorkNeeded { challenge, bits }) => {
                 let nonce = work(&challenge, &last.queue, bits).unwrap();
                 assert_eq!(relay.handle(last.open(Ticket::Work { challenge, nonce })).await, Response::Done);
             }
-            other => break assert_eq!(other, refused(Refusal::TooManyQueues)),
+            other => break assert_eq!(other, refused(PlaceRefusal::TooManyQueues)),
         }
         last = Mailbox::draw();
     }
@@ -100,9 +100,9 @@ async fn relay_by_invitation_opens_queues_only_with_token() {
     (site.config.tokens, site.config.strangers) = (vec![token.hash()], false);
     let relay = site.open();
     let own = Mailbox::draw();
-    assert_eq!(relay.handle(own.open(Ticket::Open)).await, refused(Refusal::BadTicket));
+    assert_eq!(relay.handle(own.open(Ticket::Open)).await, refused(PlaceRefusal::BadTicket));
     let wrong = Ticket::Token(Capability::from_bytes([6; 32]));
-    assert_eq!(relay.handle(own.open(wrong)).await, refused(Refusal::BadTicket));
+    assert_eq!(relay.handle(own.open(wrong)).await, refused(PlaceRefusal::BadTicket));
     assert_eq!(relay.handle(own.open(Ticket::Token(token))).await, Response::Done);
     assert_eq!(relay.handle(own.frame(1)).await, Response::Done, "who deposits needs none");
 }
@@ -144,7 +144,7 @@ async fn queue_expires_only_without_visits_of_its_owner() {
         kept.subscribe(&relay).await.unwrap();
         sweep_all(&relay).await;
     }
-    assert_eq!(relay.handle(gone.frame(1)).await, refused(Refusal::UnknownQueue));
+    assert_eq!(relay.handle(gone.frame(1)).await, refused(PlaceRefusal::UnknownQueue));
     assert_eq!(relay.handle(kept.frame(1)).await, Response::Done);
     let counted = relay.snapshot().await;
     assert_eq!((counted.queues, counted.expired_queues), (1, 1));

@@ -14,7 +14,7 @@ use autonomy_messaging::{
     frame::{BLOB_LEN, Blob, DepositId, Frame},
     place::{Capability, QueueId},
     queue::QueueLimits,
-    wire::{QueueNotice, Refusal, Request, Response, Ticket},
+    wire::{PlaceRefusal, QueueNotice, Request, Response, Ticket},
 };
 use rand::{RngCore as _, rngs::OsRng};
 use tempfile::TempDir;
@@ -122,7 +122,7 @@ impl Mailbox {
         Request::Redeem { queue: self.queue, deposit: self.deposit.clone() }
     }
 
-    pub(crate) async fn subscribe(&self, relay: &Relay) -> Result<Subscription, Refusal> {
+    pub(crate) async fn subscribe(&self, relay: &Relay) -> Result<Subscription, PlaceRefusal> {
         relay.subscribe(vec![(self.queue, self.collect.clone())]).await
     }
 
@@ -138,7 +138,7 @@ impl Mailbox {
     }
 }
 
-pub(crate) fn refused(refusal: Refusal) -> Response {
+pub(crate) fn refused(refusal: PlaceRefusal) -> Response {
     Response::Refused(refusal)
 }
 

@@ -16,7 +16,7 @@ use crate::{
     frame::Blob,
     lane::{CallId, Lane, Unreached},
     place::{Capability, Place, QueueId},
-    wire::{Refusal, Request, Response},
+    wire::{PlaceRefusal, Request, Response},
 };
 
 impl Turn<'_> {
@@ -115,13 +115,13 @@ impl Turn<'_> {
             return self.no_such_queue();
         }
         let notice = self.messenger.invites.notice_of(&mut self.cx, id);
-        notice.map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
+        notice.map_or(Response::Refused(PlaceRefusal::UnknownQueue), Response::Notice)
     }
 
     /// The one answer to whatever is wrong: it does not tell what.
     fn no_such_queue(&mut self) -> Response {
         self.cx.refuse(RefusalReason::UnknownQueue);
-        Response::Refused(Refusal::UnknownQueue)
+        Response::Refused(PlaceRefusal::UnknownQueue)
     }
 
     /// A frame of one of our queues, whichever way it came.
@@ -249,5 +249,5 @@ impl Turn<'_> {
 /// Whether nothing more is to be done about an acknowledgement. A place that is full or busy refused it for the moment,
 /// and keeps the frames until it has it: it is sent again, or the queue stays full.
 fn acknowledged(outcome: &Result<Response, Unreached>) -> bool {
-    !matches!(outcome, Err(_) | Ok(Response::Refused(Refusal::Busy { .. } | Refusal::PlaceFull)))
+    !matches!(outcome, Err(_) | Ok(Response::Refused(PlaceRefusal::Busy { .. } | PlaceRefusal::PlaceFull)))
 }

@@ -20,7 +20,7 @@ use crate::{
     lane::{Lane, LaneRole, Unreached},
     packet::{Acks, Item, MAX_ITEMS, Packet},
     place::QueueAddress,
-    wire::{Refusal, Request, Response},
+    wire::{PlaceRefusal, Request, Response},
 };
 
 impl Contact {
@@ -174,7 +174,7 @@ impl ContactTurn<'_, '_> {
         self.touch();
         let ending = match outcome {
             Ok(Response::Done) => CallOutcome::Accepted,
-            Ok(Response::Refused(Refusal::Busy { retry_after })) => {
+            Ok(Response::Refused(PlaceRefusal::Busy { retry_after })) => {
                 CallOutcome::Refused { wait: u64::from(*retry_after) }
             }
             Ok(_) => CallOutcome::Refused { wait: 0 },

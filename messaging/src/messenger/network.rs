@@ -16,7 +16,7 @@ use super::{
 use crate::{
     lane::{CallId, Lane},
     place::{Place, QueueId},
-    wire::{Refusal, Request},
+    wire::{PlaceRefusal, Request},
 };
 
 /// Pause before acknowledgements that did not reach their place are sent again, seconds: they only keep it tidy.
@@ -85,10 +85,13 @@ pub(super) struct Network {
 }
 
 /// Whether a place may answer otherwise later.
-pub(super) fn is_passing(refusal: &Refusal) -> bool {
+pub(super) fn is_passing(refusal: &PlaceRefusal) -> bool {
     matches!(
         refusal,
-        Refusal::Busy { .. } | Refusal::WorkNeeded { .. } | Refusal::PlaceFull | Refusal::QueueFull
+        PlaceRefusal::Busy { .. }
+            | PlaceRefusal::WorkNeeded { .. }
+            | PlaceRefusal::PlaceFull
+            | PlaceRefusal::QueueFull
     )
 }
 

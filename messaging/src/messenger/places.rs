@@ -17,7 +17,7 @@ use crate::{
     RelayAudit,
     lane::Unreached,
     place::{Place, QueueId},
-    wire::{Refusal, Response},
+    wire::{PlaceRefusal, Response},
 };
 
 /// Pause before a place is asked again to make a queue, seconds; doubled each time.
@@ -129,7 +129,7 @@ impl ContactTurn<'_, '_> {
                 self.record_changed();
             }
             Ok(Response::Refused(refusal)) => self.follow_up(FollowUp::RelayRefused(place, refusal)),
-            Ok(_) => self.follow_up(FollowUp::RelayRefused(place, Refusal::Malformed)),
+            Ok(_) => self.follow_up(FollowUp::RelayRefused(place, PlaceRefusal::Malformed)),
             Err(_) => {}
         }
     }

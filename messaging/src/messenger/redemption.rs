@@ -27,7 +27,7 @@ use crate::{
     invite::Invite,
     lane::{Lane, LaneRole, Unreached},
     ratchet::{OwnKeyPackage, PeerKeyPackage, Session},
-    wire::{QueueNotice, Refusal, Request, Response},
+    wire::{PlaceRefusal, QueueNotice, Request, Response},
 };
 
 /// How long to wait for all our relays to make queues before the introduction goes out with those that did, seconds. It
@@ -160,7 +160,7 @@ impl ContactTurn<'_, '_> {
                 introduced.left = Some(now);
                 self.record_changed();
             }
-            (step, Ok(Response::Refused(Refusal::UnknownQueue))) if flight.tries + 1 >= GONE_AFTER => {
+            (step, Ok(Response::Refused(PlaceRefusal::UnknownQueue))) if flight.tries + 1 >= GONE_AFTER => {
                 match step {
                     // Left before: the inviter may have closed the queue because they confirmed us.
                     JoinStep::Introduced(Introduced { left: Some(_), .. }) => flight.due = now + HELLO_AGAIN,

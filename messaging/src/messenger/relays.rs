@@ -31,7 +31,7 @@ use super::{
 use crate::{
     Name,
     place::{Capability, Place},
-    wire::{Refusal, Ticket},
+    wire::{PlaceRefusal, Ticket},
 };
 
 /// Relays in use at a time: with the pod itself four places, so a card stays within one frame.
@@ -88,7 +88,7 @@ pub(super) enum RelayEvent<'a> {
     /// A place gave out a frame.
     Collected(Place),
     /// A place does not make a queue.
-    Refused { place: Place, refusal: &'a Refusal },
+    Refused { place: Place, refusal: &'a PlaceRefusal },
     /// A place took frames and does not give them out.
     Withholds(Place),
     /// Time has passed. These places should be connected, since something is collected there.

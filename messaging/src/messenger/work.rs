@@ -10,7 +10,7 @@ use super::{
 use crate::{
     courier::{Budget, MAX_CALLS},
     place::Place,
-    wire::Refusal,
+    wire::PlaceRefusal,
 };
 
 /// What follows for others from what a contact did. Carried out once the contact has been served.
@@ -23,7 +23,7 @@ pub(super) enum FollowUp {
     /// A relay of ours took frames and does not give them out.
     RelayWithholds(Place),
     /// A relay of ours does not make a queue.
-    RelayRefused(Place, Refusal),
+    RelayRefused(Place, PlaceRefusal),
 }
 
 /// Learnt anew after a start.

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::QueueLimits;
 use crate::keys::derive_key;
 use crate::place::{Capability, CapabilityHash, QueueId};
-use crate::wire::{MAX_WORK_BITS, Refusal, Ticket, is_worked};
+use crate::wire::{MAX_WORK_BITS, PlaceRefusal, Ticket, is_worked};
 
 /// Seconds for which a challenge is given out; it is taken for as long again. Enough for a slow machine and Tor.
 const CHALLENGE_PERIOD: u64 = 600;
@@ -48,8 +48,8 @@ impl Pressure {
     /// gets one, token or not.
     ///
     /// # Errors
-    /// [`Refusal::TooManyQueues`] at the cap, [`Refusal::BadTicket`] for an unknown token, wrong work, or a stranger
-    /// where none may come, [`Refusal::WorkNeeded`] with the challenge of now where work is missing or was done for
+    /// [`PlaceRefusal::TooManyQueues`] at the cap, [`PlaceRefusal::BadTicket`] for an unknown token, wrong work, or a stranger
+    /// where none may come, [`PlaceRefusal::WorkNeeded`] with the challenge of now where work is missing or was done for
     /// an old one.
     pub fn admit(
         &self,
@@ -58,14 +58,14 @@ impl Pressure {
         limits: &QueueLimits,
         queue: &QueueId,
         ticket: &Ticket,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), PlaceRefusal> {
         if queues >= limits.max_queues {
-            return Err(Refusal::TooManyQueues);
+            return Err(PlaceRefusal::TooManyQueues);
         }
         match ticket {
             Ticket::Token(token) if self.knows(token) => Ok(()),
-            Ticket::Token(_) => Err(Refusal::BadTicket),
-            _ if !self.strangers => Err(Refusal::BadTicket),
+            Ticket::Token(_) => Err(PlaceRefusal::BadTicket),
+            _ if !self.strangers => Err(PlaceRefusal::BadTicket),
             _ if work_bits(queues, limits) == 0 => Ok(()),
             Ticket::Open => Err(self.work_needed(now, queues, limits)),
             Ticket::Work { challenge, nonce } => {
@@ -77,7 +77,7 @@ impl Pressure {
                 }
                 // A step is granted: the place may have filled while they worked.
                 let bits = work_bits(queues, limits) - 1;
-                is_worked(challenge, queue, *nonce, bits).then_some(()).ok_or(Refusal::BadTicket)
+                is_worked(challenge, queue, *nonce, bits).then_some(()).ok_or(PlaceRefusal::BadTicket)
             }
         }
     }
@@ -90,8 +90,8 @@ impl Pressure {
     }
 
     /// What to answer to a stranger without a valid ticket.
-    fn work_needed(&self, now: u64, queues: u64, limits: &QueueLimits) -> Refusal {
-        Refusal::WorkNeeded { challenge: self.challenge(now), bits: work_bits(queues, limits) }
+    fn work_needed(&self, now: u64, queues: u64, limits: &QueueLimits) -> PlaceRefusal {
+        PlaceRefusal::WorkNeeded { challenge: self.challenge(now), bits: work_bits(queues, limits) }
     }
 
     /// The challenge of the period in which `now` lies: HKDF of the secret and the period's number.

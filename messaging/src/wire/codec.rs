@@ -7,7 +7,7 @@
 
 use autonomy_codec::{Reader, put_bytes_u16};
 
-use super::{MAX_NOTICE, MAX_SUBSCRIBED, QueueNotice, Refusal, Request, Response, Ticket};
+use super::{MAX_NOTICE, MAX_SUBSCRIBED, PlaceRefusal, QueueNotice, Request, Response, Ticket};
 use crate::frame::{BLOB_LEN, Blob, FRAME_LEN, Frame};
 use crate::place::{Capability, CapabilityHash, QueueId};
 
@@ -162,7 +162,7 @@ impl Response {
             tag::DONE => Some(Self::Done),
             tag::NOTICE => read_notice(reader).map(Self::Notice),
             tag::PUSHED => read_pushed(reader),
-            tag::REFUSED => Refusal::read(reader).map(Self::Refused),
+            tag::REFUSED => PlaceRefusal::read(reader).map(Self::Refused),
             _ => return Err(MalformedMessage::Kind(kind)),
         };
         response.filter(|_| reader.is_empty()).ok_or(MalformedMessage::Field)
@@ -196,7 +196,7 @@ impl Ticket {
     }
 }
 
-impl Refusal {
+impl PlaceRefusal {
     /// A tag, and what the refusal carries.
     fn write(self, out: &mut Vec<u8>) {
         match self {

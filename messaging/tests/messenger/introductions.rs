@@ -6,7 +6,7 @@ use autonomy_messaging::{
     invite::Invite,
     messenger::{Command, ContactId, ContactState, Input, MailAnswer, Notice, Reach, RefusedBecause},
     place::Place,
-    wire::{Refusal, Request, Response},
+    wire::{PlaceRefusal, Request, Response},
 };
 
 use super::{
@@ -130,7 +130,7 @@ fn confirmed_and_not_reached(at_relay: bool) -> (World, Invite) {
 fn waits(world: &mut World, invite: &Invite) -> bool {
     let request =
         Request::Redeem { queue: invite.address().queue, deposit: invite.address().deposit.clone() };
-    world.ask(invite.address().place, request) != Ok(Response::Refused(Refusal::UnknownQueue))
+    world.ask(invite.address().place, request) != Ok(Response::Refused(PlaceRefusal::UnknownQueue))
 }
 
 fn has_queue(world: &World, invite: &Invite) -> bool {

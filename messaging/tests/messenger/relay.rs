@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use autonomy_messaging::{
     frame::Blob,
     place::{Capability, CapabilityHash, QueueId},
-    wire::{QueueNotice, Refusal, Request, Response},
+    wire::{PlaceRefusal, QueueNotice, Request, Response},
 };
 
 /// A relay that keeps everything it is given.
@@ -40,7 +40,7 @@ impl Relay {
     pub(crate) fn answer(&mut self, request: Request) -> Response {
         match request {
             Request::Open { queue, .. } if self.full && !self.queues.contains_key(&queue) => {
-                Response::Refused(Refusal::TooManyQueues)
+                Response::Refused(PlaceRefusal::TooManyQueues)
             }
             Request::Open { queue, deposit, collect, notice, .. } => {
                 let kept = notice.is_some();
@@ -61,15 +61,16 @@ impl Relay {
                     queue.next += 1;
                     Response::Done
                 }
-                _ => Response::Refused(Refusal::UnknownQueue),
+                _ => Response::Refused(PlaceRefusal::UnknownQueue),
             },
             Request::Redeem { queue, deposit } => match self.queues.get(&queue) {
-                Some(found) if found.deposit.admits(&deposit) => {
-                    found.notice.clone().map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
-                }
-                _ => Response::Refused(Refusal::UnknownQueue),
+                Some(found) if found.deposit.admits(&deposit) => found
+                    .notice
+                    .clone()
+                    .map_or(Response::Refused(PlaceRefusal::UnknownQueue), Response::Notice),
+                _ => Response::Refused(PlaceRefusal::UnknownQueue),
             },
-            Request::Ack { .. } if self.busy => Response::Refused(Refusal::Busy { retry_after: 30 }),
+            Request::Ack { .. } if self.busy => Response::Refused(PlaceRefusal::Busy { retry_after: 30 }),
             Request::Ack { queue, collect, up_to } => {
                 if let Some(queue) =
                     self.queues.get_mut(&queue).filter(|queue| queue.collect.admits(&collect))
@@ -82,7 +83,7 @@ impl Relay {
                 self.queues.remove(&queue);
                 Response::Done
             }
-            Request::Subscribe(_) => Response::Refused(Refusal::Malformed),
+            Request::Subscribe(_) => Response::Refused(PlaceRefusal::Malformed),
         }
     }
 

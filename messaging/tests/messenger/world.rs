@@ -14,7 +14,7 @@ use autonomy_messaging::{
     },
     payload::{Payload, Text},
     place::{Capability, Place, QueueId},
-    wire::{Refusal, Request, Response},
+    wire::{PlaceRefusal, Request, Response},
 };
 use rand::{SeedableRng as _, rngs::StdRng};
 
@@ -205,10 +205,10 @@ impl World {
         let queue = match &request {
             Request::Deposit(frame) => frame.queue,
             Request::Redeem { queue, .. } => *queue,
-            _ => return Ok(Response::Refused(Refusal::UnknownQueue)),
+            _ => return Ok(Response::Refused(PlaceRefusal::UnknownQueue)),
         };
         if !self.pods[pod].serves.contains(&queue) {
-            return Ok(Response::Refused(Refusal::UnknownQueue));
+            return Ok(Response::Refused(PlaceRefusal::UnknownQueue));
         }
         self.step(pod, Input::Asked { ticket: 1, request }).1.ok_or_else(unreached)
     }

@@ -10,7 +10,7 @@ use autonomy_messaging::payload::{
 use autonomy_messaging::queue::{QueueLimits, QueueRecord};
 use autonomy_messaging::ratchet::Incarnation;
 use autonomy_messaging::vcard::{Note, OtherProperties, VCard};
-use autonomy_messaging::wire::{QueueNotice, Refusal, Request, Response, Ticket};
+use autonomy_messaging::wire::{PlaceRefusal, QueueNotice, Request, Response, Ticket};
 use autonomy_messaging::{FileContent, Window};
 
 use super::wire::{blob, capability, frame, pod_certificate, queue};
@@ -47,14 +47,14 @@ pub(crate) fn sample_requests() -> Vec<(&'static str, Request)> {
 }
 
 pub(crate) fn sample_responses() -> Vec<(&'static str, Response)> {
-    let work = Refusal::WorkNeeded { challenge: [8; 32], bits: 20 };
+    let work = PlaceRefusal::WorkNeeded { challenge: [8; 32], bits: 20 };
     vec![
         ("good-done", Response::Done),
         ("good-notice", Response::Notice(QueueNotice::new(b"a notice".to_vec()).unwrap())),
         ("good-pushed", Response::Pushed { queue: queue(1), number: 5, blob: blob(4) }),
-        ("good-unknown", Response::Refused(Refusal::UnknownQueue)),
+        ("good-unknown", Response::Refused(PlaceRefusal::UnknownQueue)),
         ("good-work", Response::Refused(work)),
-        ("good-busy", Response::Refused(Refusal::Busy { retry_after: 30 })),
+        ("good-busy", Response::Refused(PlaceRefusal::Busy { retry_after: 30 })),
     ]
 }
 

@@ -21,7 +21,7 @@ use autonomy_messaging::frame::{FRAME_LEN, Frame};
 use autonomy_messaging::lane::{CallId, Lane, LaneRole, Unreached};
 use autonomy_messaging::messenger::Input;
 use autonomy_messaging::place::Place;
-use autonomy_messaging::wire::{Refusal, Request, Response, Ticket, work};
+use autonomy_messaging::wire::{PlaceRefusal, Request, Response, Ticket, work};
 use rand::Rng;
 
 use super::config::{Fault, Faults, HOUR, SECOND};
@@ -213,10 +213,10 @@ impl World {
         match (retry, response) {
             (
                 Some(Request::Open { queue, deposit, collect, notice, .. }),
-                Response::Refused(Refusal::WorkNeeded { challenge, bits }),
+                Response::Refused(PlaceRefusal::WorkNeeded { challenge, bits }),
             ) => {
                 let Some(nonce) = work(&challenge, &queue, bits) else {
-                    return Response::Refused(Refusal::BadTicket);
+                    return Response::Refused(PlaceRefusal::BadTicket);
                 };
                 let ticket = Ticket::Work { challenge, nonce };
                 self.relays[relay].answer(now, Request::Open { queue, deposit, collect, ticket, notice }).0
@@ -234,7 +234,7 @@ impl World {
         };
         if !queue.is_some_and(|queue| self.shells[pod].serving.contains(&queue)) {
             if let Some(caller) = caller {
-                self.reply(caller, Host::Pod(pod), Response::Refused(Refusal::UnknownQueue));
+                self.reply(caller, Host::Pod(pod), Response::Refused(PlaceRefusal::UnknownQueue));
             }
             return;
         }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use autonomy_messaging::frame::{Blob, Frame};
 use autonomy_messaging::place::{Capability, Place, QueueId};
 use autonomy_messaging::queue::{Deposited, Expired, Pressure, QueueLimits, QueueRecord};
-use autonomy_messaging::wire::{QueueNotice, Refusal, Request, Response};
+use autonomy_messaging::wire::{PlaceRefusal, QueueNotice, Request, Response};
 
 use super::pod::SubscriptionId;
 
@@ -30,7 +30,7 @@ pub enum Conduct {
 }
 
 /// What a busy relay answers.
-const BUSY: Refusal = Refusal::Busy { retry_after: 5 };
+const BUSY: PlaceRefusal = PlaceRefusal::Busy { retry_after: 5 };
 
 /// A relay and everything that it stores.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Relay {
             Request::Ack { queue, collect, up_to } => self.ack(now, queue, &collect, up_to),
             Request::Close { queue, collect } => self.close(queue, &collect),
             // Subscriptions are asked for with `listen`.
-            Request::Subscribe(_) => Err(Refusal::Malformed),
+            Request::Subscribe(_) => Err(PlaceRefusal::Malformed),
         };
         (answered.map_or_else(Response::Refused, |()| Response::Done), None)
     }
@@ -125,7 +125,7 @@ impl Relay {
         self.expire(now, frame.queue);
         let limits = self.present_limits();
         let Some(stored) = self.queues.get_mut(&frame.queue) else {
-            return (Response::Refused(Refusal::UnknownQueue), None);
+            return (Response::Refused(PlaceRefusal::UnknownQueue), None);
         };
         match stored.record.deposit(now, &frame.capability, frame.deposit, &limits, self.frames) {
             Ok(Deposited::Repeat) => (Response::Done, None),
@@ -144,21 +144,27 @@ impl Relay {
     fn redeem(&self, queue: &QueueId, deposit: &Capability) -> Response {
         let stored = self.queues.get(queue).filter(|stored| stored.record.may_deposit(deposit));
         let notice = stored.and_then(|stored| stored.notice.clone());
-        notice.map_or(Response::Refused(Refusal::UnknownQueue), Response::Notice)
+        notice.map_or(Response::Refused(PlaceRefusal::UnknownQueue), Response::Notice)
     }
 
     /// Drops the frames up to one that the collector has on disk. Only the collector's capability allows it.
-    fn ack(&mut self, now: u64, queue: QueueId, collect: &Capability, up_to: u64) -> Result<(), Refusal> {
-        let stored = self.queues.get_mut(&queue).ok_or(Refusal::UnknownQueue)?;
+    fn ack(
+        &mut self,
+        now: u64,
+        queue: QueueId,
+        collect: &Capability,
+        up_to: u64,
+    ) -> Result<(), PlaceRefusal> {
+        let stored = self.queues.get_mut(&queue).ok_or(PlaceRefusal::UnknownQueue)?;
         let gone = stored.record.ack(now, collect, up_to)?;
         self.drop_frames(queue, gone);
         Ok(())
     }
 
     /// Drops a queue.
-    fn close(&mut self, queue: QueueId, collect: &Capability) -> Result<(), Refusal> {
+    fn close(&mut self, queue: QueueId, collect: &Capability) -> Result<(), PlaceRefusal> {
         let stored = self.queues.get(&queue).filter(|stored| stored.record.may_collect(collect));
-        let kept = stored.ok_or(Refusal::UnknownQueue)?.frames.len();
+        let kept = stored.ok_or(PlaceRefusal::UnknownQueue)?.frames.len();
         self.queues.remove(&queue);
         self.frames -= kept as u64;
         Ok(())
@@ -174,13 +180,13 @@ impl Relay {
         queue: QueueId,
         collect: &Capability,
         listener: SubscriptionId,
-    ) -> Result<Vec<u64>, Refusal> {
+    ) -> Result<Vec<u64>, PlaceRefusal> {
         if self.conduct == Conduct::Busy {
             return Err(BUSY);
         }
         self.expire(now, queue);
         let stored = self.queues.get_mut(&queue).filter(|stored| stored.record.may_collect(collect));
-        let stored = stored.ok_or(Refusal::UnknownQueue)?;
+        let stored = stored.ok_or(PlaceRefusal::UnknownQueue)?;
         stored.record.touch(now);
         stored.listener = Some(listener);
         let lies = self.conduct == Conduct::Withholding;

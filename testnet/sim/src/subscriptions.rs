@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use autonomy_messaging::lane::Lane;
 use autonomy_messaging::messenger::{Collection, Input};
 use autonomy_messaging::place::{Capability, Place, QueueId};
-use autonomy_messaging::wire::{MAX_SUBSCRIBED, Refusal};
+use autonomy_messaging::wire::{MAX_SUBSCRIBED, PlaceRefusal};
 use rand::Rng;
 
 use super::config::SECOND;
@@ -119,7 +119,7 @@ impl World {
                 }
                 Err(refusal) => {
                     refused = true;
-                    if refusal == Refusal::UnknownQueue {
+                    if refusal == PlaceRefusal::UnknownQueue {
                         lost.push(queue);
                     }
                 }

@@ -3,7 +3,7 @@
 use super::inputs::CheckedInput;
 use super::outputs::CheckedOutput;
 use super::rules::Rules;
-use super::{MAX_WEIGHT, Refusal};
+use super::{CheckRefusal, MAX_WEIGHT};
 use crate::account::{AccountMap, Keychain};
 use crate::bitcoin::{Amount, FeeRate, Transaction, Weight};
 use crate::payment::Intent;
@@ -27,13 +27,13 @@ pub(super) fn check(
     tx: &Transaction,
     inputs: &[CheckedInput],
     outputs: &[CheckedOutput],
-) -> Result<Fee, Refusal> {
+) -> Result<Fee, CheckRefusal> {
     let spent = sum(inputs.iter().map(|input| input.txout.value), "inputs")?;
     let paid = sum(outputs.iter().map(|output| output.amount), "outputs")?;
-    let amount = spent.checked_sub(paid).ok_or(Refusal::Overspent { spent, paid })?;
+    let amount = spent.checked_sub(paid).ok_or(CheckRefusal::Overspent { spent, paid })?;
     let weight = signed_weight(rules.map, tx);
     if weight.to_wu() > MAX_WEIGHT {
-        return Err(Refusal::TooHeavy(weight.to_wu()));
+        return Err(CheckRefusal::TooHeavy(weight.to_wu()));
     }
     let fee = Fee { amount, weight };
     check_limits(rules, fee, outputs)?;
@@ -44,12 +44,12 @@ pub(super) fn check(
 }
 
 /// # Errors
-/// [`Refusal::AmountRange`] where they add up to more than 21 million bitcoin.
-fn sum(mut amounts: impl Iterator<Item = Amount>, what: &'static str) -> Result<Amount, Refusal> {
+/// [`CheckRefusal::AmountRange`] where they add up to more than 21 million bitcoin.
+fn sum(mut amounts: impl Iterator<Item = Amount>, what: &'static str) -> Result<Amount, CheckRefusal> {
     amounts
         .try_fold(Amount::ZERO, |sum, amount| sum.checked_add(amount))
         .filter(|sum| *sum <= Amount::MAX_MONEY)
-        .ok_or(Refusal::AmountRange(what))
+        .ok_or(CheckRefusal::AmountRange(what))
 }
 
 /// Largest weight the transaction can have when signed: marker and flag, and the largest witness of every input.
@@ -67,13 +67,13 @@ fn witness_weight(map: &AccountMap) -> Weight {
 
 ///
 /// Absolute, by rate, and as a share of what is paid; small fees are exempt from the last.
-fn check_limits(rules: &Rules<'_>, fee: Fee, outputs: &[CheckedOutput]) -> Result<(), Refusal> {
+fn check_limits(rules: &Rules<'_>, fee: Fee, outputs: &[CheckedOutput]) -> Result<(), CheckRefusal> {
     let limits = &rules.policy.fees;
     if fee.amount > limits.absolute {
-        return Err(Refusal::FeeAbsolute { fee: fee.amount, most: limits.absolute });
+        return Err(CheckRefusal::FeeAbsolute { fee: fee.amount, most: limits.absolute });
     }
     if fee.rate() > limits.rate {
-        return Err(Refusal::FeeRate { rate: fee.rate(), most: limits.rate });
+        return Err(CheckRefusal::FeeRate { rate: fee.rate(), most: limits.rate });
     }
     let to_others = || outputs.iter().filter(|output| output.own.is_none()).map(|output| output.amount);
     // A payment to ourselves (consolidation) is measured on what it moves.
@@ -82,7 +82,7 @@ fn check_limits(rules: &Rules<'_>, fee: Fee, outputs: &[CheckedOutput]) -> Resul
     let percent = limits.share_percent;
     let share = u128::from(paid.to_sat()) * u128::from(percent) / 100;
     if fee.amount > limits.share_from && u128::from(fee.amount.to_sat()) > share {
-        return Err(Refusal::FeeShare { fee: fee.amount, paid, percent });
+        return Err(CheckRefusal::FeeShare { fee: fee.amount, paid, percent });
     }
     Ok(())
 }
@@ -90,7 +90,7 @@ fn check_limits(rules: &Rules<'_>, fee: Fee, outputs: &[CheckedOutput]) -> Resul
 /// The agreed rate on the largest size, and what change too small to keep may add: an output of 43 vB, an input
 /// of 41 vB and its witness to spend it later, and the dust limit below which it cannot exist (330 sat for
 /// P2WSH).
-fn check_agreed(map: &AccountMap, fee: Fee, intent: &Intent) -> Result<(), Refusal> {
+fn check_agreed(map: &AccountMap, fee: Fee, intent: &Intent) -> Result<(), CheckRefusal> {
     let change = Weight::from_vb_unchecked(43 + 41) + witness_weight(map);
     let most = intent
         .fee_rate()
@@ -98,7 +98,7 @@ fn check_agreed(map: &AccountMap, fee: Fee, intent: &Intent) -> Result<(), Refus
         .and_then(|most| most.checked_add(Amount::from_sat(330)))
         .unwrap_or(Amount::MAX_MONEY);
     if fee.amount > most {
-        return Err(Refusal::FeeAboveAgreed { fee: fee.amount, most });
+        return Err(CheckRefusal::FeeAboveAgreed { fee: fee.amount, most });
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::own::{self, OwnScript};
 use super::rules::Rules;
-use super::{MAX_INPUTS, Refusal, Standing};
+use super::{CheckRefusal, MAX_INPUTS, Standing};
 use crate::bitcoin::psbt::Input;
 use crate::bitcoin::{EcdsaSighashType, OutPoint, Sequence, Transaction, TxIn, TxOut};
 
@@ -25,12 +25,12 @@ pub(super) fn check_all(
     rules: &Rules<'_>,
     tx: &Transaction,
     inputs: &[Input],
-) -> Result<Vec<CheckedInput>, Refusal> {
+) -> Result<Vec<CheckedInput>, CheckRefusal> {
     if tx.input.is_empty() {
-        return Err(Refusal::Empty("inputs"));
+        return Err(CheckRefusal::Empty("inputs"));
     }
     if tx.input.len() > MAX_INPUTS {
-        return Err(Refusal::too_many_inputs(tx.input.len()));
+        return Err(CheckRefusal::too_many_inputs(tx.input.len()));
     }
     check_distinct(tx)?;
     let pairs = tx.input.iter().zip(inputs).enumerate();
@@ -38,11 +38,11 @@ pub(super) fn check_all(
 }
 
 /// One coin, one input: the second would be refused by every node.
-fn check_distinct(tx: &Transaction) -> Result<(), Refusal> {
+fn check_distinct(tx: &Transaction) -> Result<(), CheckRefusal> {
     let mut seen = HashMap::new();
     for (input, txin) in tx.input.iter().enumerate() {
         if let Some(first) = seen.insert(txin.previous_output, input) {
-            return Err(Refusal::DuplicateInput { input, first });
+            return Err(CheckRefusal::DuplicateInput { input, first });
         }
     }
     Ok(())
@@ -50,7 +50,12 @@ fn check_distinct(tx: &Transaction) -> Result<(), Refusal> {
 
 ///
 /// The order is that of cost: what the bytes say, then the previous transaction, then the chain, then one derivation.
-fn check_one(rules: &Rules<'_>, input: usize, txin: &TxIn, fields: &Input) -> Result<CheckedInput, Refusal> {
+fn check_one(
+    rules: &Rules<'_>,
+    input: usize,
+    txin: &TxIn,
+    fields: &Input,
+) -> Result<CheckedInput, CheckRefusal> {
     let outpoint = txin.previous_output;
     check_sequence(input, txin)?;
     check_fields(input, fields)?;
@@ -58,74 +63,83 @@ fn check_one(rules: &Rules<'_>, input: usize, txin: &TxIn, fields: &Input) -> Re
     let txout = previous
         .output
         .get(outpoint.vout as usize)
-        .ok_or(Refusal::NoSuchOutput { input, vout: outpoint.vout })?;
+        .ok_or(CheckRefusal::NoSuchOutput { input, vout: outpoint.vout })?;
     check_witness_utxo(input, txout, fields)?;
     check_standing(rules, input, outpoint, txout)?;
     let own = own_input(rules, input, outpoint, txout, fields)?;
     if fields.witness_script.as_ref().is_some_and(|script| *script != own.witness_script) {
-        return Err(Refusal::WitnessScript { input });
+        return Err(CheckRefusal::WitnessScript { input });
     }
     Ok(CheckedInput { outpoint, txout: txout.clone(), previous: previous.clone(), own })
 }
 
 /// One sequence for all: replaceable (BIP-125), and without a relative lock (BIP-68) that would hold the
 /// payment back or open the recovery branch.
-fn check_sequence(input: usize, txin: &TxIn) -> Result<(), Refusal> {
+fn check_sequence(input: usize, txin: &TxIn) -> Result<(), CheckRefusal> {
     if txin.sequence == Sequence::ENABLE_RBF_NO_LOCKTIME {
         return Ok(());
     }
-    Err(Refusal::Sequence { input, found: txin.sequence.to_consensus_u32() })
+    Err(CheckRefusal::Sequence { input, found: txin.sequence.to_consensus_u32() })
 }
 
 /// Only what a PSBT to be signed here may ask for: SIGHASH_ALL, no redeem script, nothing final.
-fn check_fields(input: usize, fields: &Input) -> Result<(), Refusal> {
+fn check_fields(input: usize, fields: &Input) -> Result<(), CheckRefusal> {
     let all = EcdsaSighashType::All.to_u32();
     if let Some(asked) = fields.sighash_type.filter(|asked| asked.to_u32() != all) {
-        return Err(Refusal::Sighash { input, found: asked.to_u32() });
+        return Err(CheckRefusal::Sighash { input, found: asked.to_u32() });
     }
     if fields.redeem_script.is_some() {
-        return Err(Refusal::RedeemScript { input });
+        return Err(CheckRefusal::RedeemScript { input });
     }
     if fields.final_script_sig.is_some() || fields.final_script_witness.is_some() {
-        return Err(Refusal::AlreadyFinal { input });
+        return Err(CheckRefusal::AlreadyFinal { input });
     }
     Ok(())
 }
 
 /// The signature of a segwit input covers its amount, but not those of the others: only full previous
 /// transactions rule out that a lie about another input becomes a fee.
-fn previous_transaction(input: usize, outpoint: OutPoint, fields: &Input) -> Result<&Transaction, Refusal> {
-    let previous = fields.non_witness_utxo.as_ref().ok_or(Refusal::MissingPrevious { input })?;
+fn previous_transaction(
+    input: usize,
+    outpoint: OutPoint,
+    fields: &Input,
+) -> Result<&Transaction, CheckRefusal> {
+    let previous = fields.non_witness_utxo.as_ref().ok_or(CheckRefusal::MissingPrevious { input })?;
     let found = previous.compute_txid();
     if found != outpoint.txid {
-        return Err(Refusal::WrongPrevious { input, found, expected: outpoint.txid });
+        return Err(CheckRefusal::WrongPrevious { input, found, expected: outpoint.txid });
     }
     Ok(previous)
 }
 
 /// A copy that agrees with the previous transaction is superfluous; one that does not is a lie.
-fn check_witness_utxo(input: usize, txout: &TxOut, fields: &Input) -> Result<(), Refusal> {
+fn check_witness_utxo(input: usize, txout: &TxOut, fields: &Input) -> Result<(), CheckRefusal> {
     let Some(claimed) = &fields.witness_utxo else { return Ok(()) };
     if claimed.value != txout.value {
-        return Err(Refusal::LyingUtxo { input, field: "amount" });
+        return Err(CheckRefusal::LyingUtxo { input, field: "amount" });
     }
     if claimed.script_pubkey != txout.script_pubkey {
-        return Err(Refusal::LyingUtxo { input, field: "script" });
+        return Err(CheckRefusal::LyingUtxo { input, field: "script" });
     }
     Ok(())
 }
 
 /// What this side knows of the coin; a device without a chain source knows nothing and says so.
-fn check_standing(rules: &Rules<'_>, input: usize, outpoint: OutPoint, txout: &TxOut) -> Result<(), Refusal> {
+fn check_standing(
+    rules: &Rules<'_>,
+    input: usize,
+    outpoint: OutPoint,
+    txout: &TxOut,
+) -> Result<(), CheckRefusal> {
     match rules.view.standing(&outpoint) {
         Standing::Unspent(known) if known == *txout => Ok(()),
         Standing::Unspent(known) if known.value != txout.value => {
-            Err(Refusal::LyingUtxo { input, field: "amount" })
+            Err(CheckRefusal::LyingUtxo { input, field: "amount" })
         }
-        Standing::Unspent(_) => Err(Refusal::LyingUtxo { input, field: "script" }),
-        Standing::Immature => Err(Refusal::ImmatureCoin { input }),
-        Standing::Spent { by } => Err(Refusal::SpentCoin { input, by }),
-        Standing::Unknown => Err(Refusal::UnknownCoin { input, outpoint }),
+        Standing::Unspent(_) => Err(CheckRefusal::LyingUtxo { input, field: "script" }),
+        Standing::Immature => Err(CheckRefusal::ImmatureCoin { input }),
+        Standing::Spent { by } => Err(CheckRefusal::SpentCoin { input, by }),
+        Standing::Unknown => Err(CheckRefusal::UnknownCoin { input, outpoint }),
         Standing::Unwatched => Ok(()),
     }
 }
@@ -137,14 +151,14 @@ fn own_input(
     outpoint: OutPoint,
     txout: &TxOut,
     fields: &Input,
-) -> Result<OwnScript, Refusal> {
+) -> Result<OwnScript, CheckRefusal> {
     let claim = own::claim(rules.map, &fields.bip32_derivation, "input", input)?;
     let own = own::find(rules.map, rules.view, &txout.script_pubkey, &claim)
-        .ok_or(Refusal::ForeignInput { input, outpoint })?;
+        .ok_or(CheckRefusal::ForeignInput { input, outpoint })?;
     let (keychain, index) = (own.keychain, own.index);
     if !own::within_gap(rules.view, keychain, index) {
         let last = rules.view.last_known(keychain);
-        return Err(Refusal::InputBeyondGap { input, keychain, index, last });
+        return Err(CheckRefusal::InputBeyondGap { input, keychain, index, last });
     }
     Ok(own)
 }

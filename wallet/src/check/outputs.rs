@@ -2,7 +2,7 @@
 
 use super::own::{self, Claim, OwnScript};
 use super::rules::Rules;
-use super::{MAX_OUTPUTS, Refusal};
+use super::{CheckRefusal, MAX_OUTPUTS};
 use crate::account::Keychain;
 use crate::bitcoin::psbt::Output;
 use crate::bitcoin::{Address, Amount, Transaction, TxOut};
@@ -19,12 +19,12 @@ pub(super) fn check_all(
     rules: &Rules<'_>,
     tx: &Transaction,
     outputs: &[Output],
-) -> Result<Vec<CheckedOutput>, Refusal> {
+) -> Result<Vec<CheckedOutput>, CheckRefusal> {
     if tx.output.is_empty() {
-        return Err(Refusal::Empty("outputs"));
+        return Err(CheckRefusal::Empty("outputs"));
     }
     if tx.output.len() > MAX_OUTPUTS {
-        return Err(Refusal::too_many_outputs(tx.output.len()));
+        return Err(CheckRefusal::too_many_outputs(tx.output.len()));
     }
     let pairs = tx.output.iter().zip(outputs).enumerate();
     pairs.map(|(output, (txout, fields))| check_one(rules, output, txout, fields)).collect()
@@ -36,11 +36,11 @@ fn check_one(
     output: usize,
     txout: &TxOut,
     fields: &Output,
-) -> Result<CheckedOutput, Refusal> {
+) -> Result<CheckedOutput, CheckRefusal> {
     let address = Address::from_script(&txout.script_pubkey, rules.map.network())
-        .map_err(|_| Refusal::NoAddress { output })?;
+        .map_err(|_| CheckRefusal::NoAddress { output })?;
     if txout.value < txout.script_pubkey.minimal_non_dust() {
-        return Err(Refusal::Dust { output, amount: txout.value });
+        return Err(CheckRefusal::Dust { output, amount: txout.value });
     }
     let own = own_output(rules, output, txout, fields)?;
     Ok(CheckedOutput { address, amount: txout.value, own })
@@ -53,25 +53,25 @@ fn own_output(
     output: usize,
     txout: &TxOut,
     fields: &Output,
-) -> Result<Option<OwnScript>, Refusal> {
+) -> Result<Option<OwnScript>, CheckRefusal> {
     let claim = own::claim(rules.map, &fields.bip32_derivation, "output", output)?;
     let Some(own) = own::find(rules.map, rules.view, &txout.script_pubkey, &claim) else {
         return match claim {
             Claim::None => Ok(None),
-            Claim::Foreign => Err(Refusal::ForeignPath { output }),
-            Claim::At(keychain, index) => Err(Refusal::ForeignChange { output, keychain, index }),
+            Claim::Foreign => Err(CheckRefusal::ForeignPath { output }),
+            Claim::At(keychain, index) => Err(CheckRefusal::ForeignChange { output, keychain, index }),
         };
     };
     let (keychain, index) = (own.keychain, own.index);
     if !own::within_gap(rules.view, keychain, index) {
         let last = rules.view.last_known(keychain);
-        return Err(Refusal::ChangeBeyondGap { output, keychain, index, last });
+        return Err(CheckRefusal::ChangeBeyondGap { output, keychain, index, last });
     }
     Ok(Some(own))
 }
 
 /// Every recipient is paid once, exactly; what is left is at most one change output.
-pub(super) fn check_intent(outputs: &[CheckedOutput], intent: &Intent) -> Result<(), Refusal> {
+pub(super) fn check_intent(outputs: &[CheckedOutput], intent: &Intent) -> Result<(), CheckRefusal> {
     let mut left: Vec<usize> = (0..outputs.len()).collect();
     for (number, recipient) in intent.recipients().iter().enumerate() {
         let output = output_for(outputs, &left, number, recipient, intent.is_drain())?;
@@ -82,10 +82,10 @@ pub(super) fn check_intent(outputs: &[CheckedOutput], intent: &Intent) -> Result
         let checked = &outputs[output];
         match &checked.own {
             Some(own) if own.keychain == Keychain::Internal && change_allowed => change_allowed = false,
-            Some(_) => return Err(Refusal::UnexpectedChange { output }),
+            Some(_) => return Err(CheckRefusal::UnexpectedChange { output }),
             None => {
                 let (address, amount) = (checked.address.clone(), checked.amount);
-                return Err(Refusal::UnknownRecipient { output, address, amount });
+                return Err(CheckRefusal::UnknownRecipient { output, address, amount });
             }
         }
     }
@@ -94,7 +94,7 @@ pub(super) fn check_intent(outputs: &[CheckedOutput], intent: &Intent) -> Result
 
 /// The output that pays a recipient; the amount does not matter where all of the account is sent.
 /// # Errors
-/// [`Refusal::AmountChanged`] where they are paid another amount, [`Refusal::RecipientMissing`] where they are not
+/// [`CheckRefusal::AmountChanged`] where they are paid another amount, [`CheckRefusal::RecipientMissing`] where they are not
 /// paid.
 fn output_for(
     outputs: &[CheckedOutput],
@@ -102,18 +102,18 @@ fn output_for(
     number: usize,
     recipient: &Recipient,
     any_amount: bool,
-) -> Result<usize, Refusal> {
+) -> Result<usize, CheckRefusal> {
     let to_them = || left.iter().copied().filter(|output| outputs[*output].address == recipient.address);
     if let Some(exact) = to_them().find(|output| any_amount || outputs[*output].amount == recipient.amount) {
         return Ok(exact);
     }
     Err(match to_them().next() {
-        Some(output) => Refusal::AmountChanged {
+        Some(output) => CheckRefusal::AmountChanged {
             output,
             recipient: number,
             found: outputs[output].amount,
             agreed: recipient.amount,
         },
-        None => Refusal::RecipientMissing { recipient: number, address: recipient.address.clone() },
+        None => CheckRefusal::RecipientMissing { recipient: number, address: recipient.address.clone() },
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CoinView, MAX_HINTS, Refusal};
+use super::{CheckRefusal, CoinView, MAX_HINTS};
 use crate::account::{AccountMap, GAP_LIMIT, Keychain, Member};
 use crate::bitcoin::bip32::{ChildNumber, DerivationPath, KeySource};
 use crate::bitcoin::secp256k1;
@@ -98,9 +98,9 @@ pub(super) fn claim(
     hints: &Hints,
     place: &'static str,
     number: usize,
-) -> Result<Claim, Refusal> {
+) -> Result<Claim, CheckRefusal> {
     if hints.len() > MAX_HINTS {
-        return Err(Refusal::TooManyHints { place, number, count: hints.len() });
+        return Err(CheckRefusal::TooManyHints { place, number, count: hints.len() });
     }
     let mut claim = Claim::None;
     for (fingerprint, path) in hints.values() {
@@ -109,7 +109,7 @@ pub(super) fn claim(
             (Claim::None, None) => Claim::Foreign,
             (Claim::None | Claim::Foreign, Some((keychain, index))) => Claim::At(keychain, index),
             (Claim::At(keychain, index), Some(other)) if other != (keychain, index) => {
-                return Err(Refusal::ContradictoryHints { place, number });
+                return Err(CheckRefusal::ContradictoryHints { place, number });
             }
             (claim, _) => claim,
         };

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::own::OwnScript;
 use super::signed::Signed;
-use super::{Digest, Refusal, Summary};
+use super::{CheckRefusal, Digest, Summary};
 use crate::account::{AccountMap, MemberLabel};
 use crate::bitcoin::{Amount, Psbt};
 use crate::keys::AccountKey;
@@ -41,9 +41,9 @@ impl Proposal {
     /// Approves the payment, by the digest of the summary that was shown (or decided on).
     ///
     /// # Errors
-    /// [`Refusal::NotWhatWasShown`] when the digest is another's.
-    pub fn approve(self, shown: &Digest) -> Result<Approved, Refusal> {
-        if self.summary.digest() == *shown { Ok(Approved(self)) } else { Err(Refusal::NotWhatWasShown) }
+    /// [`CheckRefusal::NotWhatWasShown`] when the digest is another's.
+    pub fn approve(self, shown: &Digest) -> Result<Approved, CheckRefusal> {
+        if self.summary.digest() == *shown { Ok(Approved(self)) } else { Err(CheckRefusal::NotWhatWasShown) }
     }
 }
 
@@ -61,8 +61,8 @@ impl Approved {
     /// Commit what spending limits count of the payment before the signature leaves.
     ///
     /// # Errors
-    /// [`Refusal::NotAMember`] when the key is not the one in the account map.
-    pub fn sign(self, key: &AccountKey) -> Result<Signed, Refusal> {
+    /// [`CheckRefusal::NotAMember`] when the key is not the one in the account map.
+    pub fn sign(self, key: &AccountKey) -> Result<Signed, CheckRefusal> {
         let mut signed = self.collect();
         signed.add(key)?;
         Ok(signed)

@@ -8,7 +8,7 @@ use crate::check::{MAX_HINTS, MAX_INPUTS, MAX_OUTPUTS, MAX_PSBT_BYTES, MAX_WEIGH
 /// A PSBT that is not signed, and the rule it breaks. Inputs and outputs are counted from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum CheckRefusal {
     // --- the bytes ---
     /// Over the size limit; not parsed.
     #[error("{0} bytes of PSBT, at most {MAX_PSBT_BYTES} are read")]
@@ -387,7 +387,7 @@ pub enum Refusal {
     Finalise(String),
 }
 
-impl Refusal {
+impl CheckRefusal {
     pub(crate) fn too_many_inputs(count: usize) -> Self {
         Self::TooMany { what: "inputs", count, most: MAX_INPUTS }
     }

@@ -2,7 +2,7 @@
 
 use super::inputs::{self, CheckedInput};
 use super::outputs::{self, CheckedOutput};
-use super::{CoinView, LOCK_TIME_SLACK, Proposal, Refusal, Summary, Unchecked, fees, signatures};
+use super::{CheckRefusal, CoinView, LOCK_TIME_SLACK, Proposal, Summary, Unchecked, fees, signatures};
 use crate::account::AccountMap;
 use crate::bitcoin::sighash::SighashCache;
 use crate::bitcoin::{Psbt, Transaction, absolute, psbt, transaction};
@@ -36,7 +36,7 @@ impl Unchecked<Psbt> {
         view: &dyn CoinView,
         policy: &Policy,
         intent: Option<&Intent>,
-    ) -> Result<Proposal, Refusal> {
+    ) -> Result<Proposal, CheckRefusal> {
         let rules = Rules { map, view, policy, intent };
         let psbt = self.into_inner();
         let tx = &psbt.unsigned_tx;
@@ -56,13 +56,13 @@ impl Unchecked<Psbt> {
 }
 
 /// What concerns the transaction as a whole: network, version, lock time.
-fn check_whole(rules: &Rules<'_>, tx: &Transaction) -> Result<(), Refusal> {
+fn check_whole(rules: &Rules<'_>, tx: &Transaction) -> Result<(), CheckRefusal> {
     if let Some(intent) = rules.intent.filter(|intent| intent.network() != rules.map.network()) {
         let account = rules.map.network();
-        return Err(Refusal::WrongNetwork { intent: intent.network(), account });
+        return Err(CheckRefusal::WrongNetwork { intent: intent.network(), account });
     }
     if tx.version != transaction::Version::TWO {
-        return Err(Refusal::TxVersion(tx.version.0));
+        return Err(CheckRefusal::TxVersion(tx.version.0));
     }
     let height = rules.view.height();
     let in_time = match tx.lock_time {
@@ -72,7 +72,11 @@ fn check_whole(rules: &Rules<'_>, tx: &Transaction) -> Result<(), Refusal> {
         // Never written by our builder, and no pure check can compare it with a clock.
         absolute::LockTime::Seconds(_) => false,
     };
-    if in_time { Ok(()) } else { Err(Refusal::LockTime { found: tx.lock_time.to_consensus_u32(), height }) }
+    if in_time {
+        Ok(())
+    } else {
+        Err(CheckRefusal::LockTime { found: tx.lock_time.to_consensus_u32(), height })
+    }
 }
 
 fn check_signatures(
@@ -80,7 +84,7 @@ fn check_signatures(
     tx: &Transaction,
     fields: &[psbt::Input],
     inputs: &[CheckedInput],
-) -> Result<(), Refusal> {
+) -> Result<(), CheckRefusal> {
     let mut cache = SighashCache::new(tx);
     for (input, (fields, checked)) in fields.iter().zip(inputs).enumerate() {
         if !fields.partial_sigs.is_empty() {
@@ -97,9 +101,9 @@ fn rebuild(
     received: Psbt,
     inputs: &[CheckedInput],
     outputs: &[CheckedOutput],
-) -> Result<Psbt, Refusal> {
+) -> Result<Psbt, CheckRefusal> {
     let mut clean = Psbt::from_unsigned_tx(received.unsigned_tx)
-        .map_err(|error| Refusal::Malformed(error.to_string()))?;
+        .map_err(|error| CheckRefusal::Malformed(error.to_string()))?;
     for ((field, old), checked) in clean.inputs.iter_mut().zip(received.inputs).zip(inputs) {
         field.non_witness_utxo = Some(checked.previous.clone());
         field.witness_utxo = Some(checked.txout.clone());

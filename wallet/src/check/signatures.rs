@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Refusal;
+use super::CheckRefusal;
 use super::own::OwnScript;
 use crate::account::AccountMap;
 use crate::bitcoin::ecdsa::Signature;
@@ -41,16 +41,16 @@ pub(super) fn verify(
     own: &OwnScript,
     message: &Message,
     found: &PartialSigs,
-) -> Result<(), Refusal> {
+) -> Result<(), CheckRefusal> {
     for (key, signature) in found {
-        let member = own.member_with(map, key).ok_or(Refusal::UnknownSigner { input, key: *key })?;
+        let member = own.member_with(map, key).ok_or(CheckRefusal::UnknownSigner { input, key: *key })?;
         if signature.sighash_type != EcdsaSighashType::All {
             let found = signature.sighash_type.to_u32();
-            return Err(Refusal::SignatureSighash { input, key: *key, found });
+            return Err(CheckRefusal::SignatureSighash { input, key: *key, found });
         }
         crate::secp()
             .verify_ecdsa(message, &signature.signature, &key.inner)
-            .map_err(|_| Refusal::BadSignature { input, member: member.label.clone() })?;
+            .map_err(|_| CheckRefusal::BadSignature { input, member: member.label.clone() })?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::own::OwnScript;
-use super::{Refusal, Summary, Unchecked, signatures};
+use super::{CheckRefusal, Summary, Unchecked, signatures};
 use crate::account::{AccountMap, Member, MemberLabel};
 use crate::bitcoin::ecdsa::Signature;
 use crate::bitcoin::sighash::SighashCache;
@@ -49,13 +49,13 @@ impl Signed {
     /// Takes the signatures of others, and nothing else, from their copy of the PSBT.
     ///
     /// # Errors
-    /// [`Refusal::DifferentTransaction`], [`Refusal::UnknownSigner`], [`Refusal::SignatureSighash`],
-    /// [`Refusal::BadSignature`]. On any of them nothing is taken.
-    pub fn merge(&mut self, theirs: &Unchecked<Psbt>) -> Result<(), Refusal> {
+    /// [`CheckRefusal::DifferentTransaction`], [`CheckRefusal::UnknownSigner`], [`CheckRefusal::SignatureSighash`],
+    /// [`CheckRefusal::BadSignature`]. On any of them nothing is taken.
+    pub fn merge(&mut self, theirs: &Unchecked<Psbt>) -> Result<(), CheckRefusal> {
         let theirs = theirs.psbt();
         if theirs.unsigned_tx != self.psbt.unsigned_tx {
             let found = theirs.unsigned_tx.compute_txid();
-            return Err(Refusal::DifferentTransaction { found, approved: self.summary.txid });
+            return Err(CheckRefusal::DifferentTransaction { found, approved: self.summary.txid });
         }
         let mut cache = SighashCache::new(&self.psbt.unsigned_tx);
         for (input, (fields, (own, amount))) in theirs.inputs.iter().zip(&self.own).enumerate() {
@@ -74,22 +74,22 @@ impl Signed {
     /// Completes the transaction. miniscript's interpreter runs every script with its signatures.
     ///
     /// # Errors
-    /// [`Refusal::MissingSignatures`]; [`Refusal::Finalise`] would mean a fault in this crate.
-    pub fn finalise(self) -> Result<Transaction, Refusal> {
+    /// [`CheckRefusal::MissingSignatures`]; [`CheckRefusal::Finalise`] would mean a fault in this crate.
+    pub fn finalise(self) -> Result<Transaction, CheckRefusal> {
         let needed = self.map.threshold();
         for (input, members) in satisfied(&self.map, &self.psbt, &self.own).enumerate() {
             let found = members.len();
             if found < needed {
-                return Err(Refusal::MissingSignatures { input, found, needed });
+                return Err(CheckRefusal::MissingSignatures { input, found, needed });
             }
         }
         let mut psbt = self.psbt;
         psbt.finalize_mut(crate::secp()).map_err(|errors| {
-            Refusal::Finalise(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+            CheckRefusal::Finalise(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         })?;
-        let tx = psbt.extract(crate::secp()).map_err(|error| Refusal::Finalise(error.to_string()))?;
+        let tx = psbt.extract(crate::secp()).map_err(|error| CheckRefusal::Finalise(error.to_string()))?;
         if tx.compute_txid() != self.summary.txid {
-            return Err(Refusal::NotWhatWasShown);
+            return Err(CheckRefusal::NotWhatWasShown);
         }
         Ok(tx)
     }
@@ -97,10 +97,10 @@ impl Signed {
     /// Signs every input, with the key derived along the branch meant and no other.
     ///
     /// # Errors
-    /// [`Refusal::NotAMember`] where the key is not one of the map's, or gives another key at some address. Nothing
+    /// [`CheckRefusal::NotAMember`] where the key is not one of the map's, or gives another key at some address. Nothing
     /// is signed then.
-    pub(super) fn add(&mut self, key: &AccountKey) -> Result<(), Refusal> {
-        let not_a_member = Refusal::NotAMember(key.public().fingerprint());
+    pub(super) fn add(&mut self, key: &AccountKey) -> Result<(), CheckRefusal> {
+        let not_a_member = CheckRefusal::NotAMember(key.public().fingerprint());
         let Some(member) = self.map.member_with(key.public()) else { return Err(not_a_member) };
         let secp = crate::secp();
         let mut cache = SighashCache::new(&self.psbt.unsigned_tx);

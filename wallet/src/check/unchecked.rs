@@ -1,6 +1,6 @@
 //! A PSBT as it came, with nothing in it verified.
 
-use super::{MAX_PSBT_BYTES, Refusal};
+use super::{CheckRefusal, MAX_PSBT_BYTES};
 use crate::bitcoin::base64::{Engine, prelude::BASE64_STANDARD};
 use crate::bitcoin::{Psbt, Txid};
 
@@ -13,20 +13,20 @@ impl Unchecked<Psbt> {
     /// Parses a version 0 PSBT (BIP-174).
     ///
     /// # Errors
-    /// [`Refusal::TooLarge`] before any parsing; [`Refusal::Malformed`] for damage and for duplicate fields,
-    /// [`Refusal::TrailingBytes`], [`Refusal::Version`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Refusal> {
+    /// [`CheckRefusal::TooLarge`] before any parsing; [`CheckRefusal::Malformed`] for damage and for duplicate fields,
+    /// [`CheckRefusal::TrailingBytes`], [`CheckRefusal::Version`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckRefusal> {
         if bytes.len() > MAX_PSBT_BYTES {
-            return Err(Refusal::TooLarge(bytes.len()));
+            return Err(CheckRefusal::TooLarge(bytes.len()));
         }
         let mut rest = bytes;
         let psbt = Psbt::deserialize_from_reader(&mut rest)
-            .map_err(|error| Refusal::Malformed(error.to_string()))?;
+            .map_err(|error| CheckRefusal::Malformed(error.to_string()))?;
         if !rest.is_empty() {
-            return Err(Refusal::TrailingBytes(rest.len()));
+            return Err(CheckRefusal::TrailingBytes(rest.len()));
         }
         if psbt.version != 0 {
-            return Err(Refusal::Version(psbt.version));
+            return Err(CheckRefusal::Version(psbt.version));
         }
         Ok(Self(psbt))
     }
@@ -35,13 +35,14 @@ impl Unchecked<Psbt> {
     ///
     /// # Errors
     /// As [`Unchecked::from_bytes`].
-    pub fn from_base64(text: &str) -> Result<Self, Refusal> {
+    pub fn from_base64(text: &str) -> Result<Self, CheckRefusal> {
         let text = text.trim();
         if text.len() > MAX_PSBT_BYTES.div_ceil(3) * 4 {
-            return Err(Refusal::TooLarge(text.len() / 4 * 3));
+            return Err(CheckRefusal::TooLarge(text.len() / 4 * 3));
         }
-        let bytes =
-            BASE64_STANDARD.decode(text).map_err(|_| Refusal::Malformed("the text is not base64".into()))?;
+        let bytes = BASE64_STANDARD
+            .decode(text)
+            .map_err(|_| CheckRefusal::Malformed("the text is not base64".into()))?;
         Self::from_bytes(&bytes)
     }
 

@@ -8,7 +8,7 @@ use autonomy_wallet::bitcoin::{
     Address, Amount, Block, BlockHash, CompactTarget, FeeRate, Network, OutPoint, Psbt, ScriptBuf, Sequence,
     Transaction, TxIn, TxMerkleNode, TxOut, Txid, Witness, absolute, block, transaction,
 };
-use autonomy_wallet::check::{DeviceView, Proposal, Refusal, Unchecked};
+use autonomy_wallet::check::{CheckRefusal, DeviceView, Proposal, Unchecked};
 use autonomy_wallet::keys::{AccountIndex, AccountKey, RecoveryKey, Seed};
 use autonomy_wallet::ledger::{Applied, BlockId, LOOKAHEAD, Ledger};
 use autonomy_wallet::payment::{Intent, parse_address};
@@ -183,18 +183,18 @@ impl World {
     }
 
     /// As the device sees it.
-    pub fn on_device(&self, bytes: &[u8], intent: Option<&Intent>) -> Result<Proposal, Refusal> {
+    pub fn on_device(&self, bytes: &[u8], intent: Option<&Intent>) -> Result<Proposal, CheckRefusal> {
         let view = self.device();
         Unchecked::from_bytes(bytes)?.check(&self.map, &view, &Policy::STANDARD, intent)
     }
 
     /// As the pod sees it.
-    pub fn on_pod(&self, bytes: &[u8], intent: Option<&Intent>) -> Result<Proposal, Refusal> {
+    pub fn on_pod(&self, bytes: &[u8], intent: Option<&Intent>) -> Result<Proposal, CheckRefusal> {
         Unchecked::from_bytes(bytes)?.check(&self.map, &self.ledger, &Policy::STANDARD, intent)
     }
 
     /// Both must refuse, for the same reason.
-    pub fn refused(&self, psbt: &Psbt, intent: Option<&Intent>) -> Refusal {
+    pub fn refused(&self, psbt: &Psbt, intent: Option<&Intent>) -> CheckRefusal {
         let bytes = psbt.serialize();
         let device = self.on_device(&bytes, intent).unwrap_err();
         let pod = self.on_pod(&bytes, intent).unwrap_err();

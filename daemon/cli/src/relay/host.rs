@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     Exit, Failure,
     context::{Context, absolute},
-    output::{Answer, pairs},
+    output::{Report, pairs},
 };
 use autonomy_daemon::{
     relay::metrics::Snapshot,
@@ -25,9 +25,9 @@ const MAX_ANSWER: u64 = 64 * 1024;
 ///
 /// # Errors
 /// The keys cannot be read or made.
-pub(super) fn place(context: &Context) -> Result<Answer, Failure> {
+pub(super) fn place(context: &Context) -> Result<Report, Failure> {
     let place = relay_service::address(&absolute(&context.config.relay_dir()))?.to_string();
-    Ok(Answer::new(&json!({ "place": place }), place.clone()).with_qr(place))
+    Ok(Report::new(&json!({ "place": place }), place.clone()).with_qr(place))
 }
 
 /// Prints the counters of the relay that runs in this folder.
@@ -36,7 +36,7 @@ pub(super) fn place(context: &Context) -> Result<Answer, Failure> {
 ///
 /// # Errors
 /// No relay runs there, or its answer is not understood.
-pub(super) async fn metrics(context: &Context) -> Result<Answer, Failure> {
+pub(super) async fn metrics(context: &Context) -> Result<Report, Failure> {
     let socket = absolute(&context.config.relay_dir()).join("relay.sock");
     let not_running = |error: std::io::Error| {
         Failure::new(Exit::Unreachable, "not-running", format!("the relay does not run ({error})"))
@@ -50,7 +50,7 @@ pub(super) async fn metrics(context: &Context) -> Result<Answer, Failure> {
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
     let counted: Snapshot = serde_json::from_str(body)
         .map_err(|error| Failure::other("relay", format!("its answer is not understood: {error}")))?;
-    Ok(Answer::new(&counted, text(&counted)))
+    Ok(Report::new(&counted, text(&counted)))
 }
 
 /// The counters for people; `--json` has all of them.

@@ -18,7 +18,7 @@ use crate::{
     ask::written,
     contact::find,
     context::Context,
-    output::{Answer, pairs},
+    output::{Report, pairs},
 };
 
 /// `card …`.
@@ -95,7 +95,7 @@ impl From<Field> for CardField {
 }
 
 /// Carries out a verb of `card`.
-pub(super) async fn card(context: &Context, verb: CardVerb) -> Result<Answer, Failure> {
+pub(super) async fn card(context: &Context, verb: CardVerb) -> Result<Report, Failure> {
     match verb {
         CardVerb::Show { contact: None, picture } => show_own(context, picture.as_deref()).await,
         CardVerb::Show { contact: Some(contact), picture } => {
@@ -109,7 +109,7 @@ pub(super) async fn card(context: &Context, verb: CardVerb) -> Result<Answer, Fa
     }
 }
 
-async fn show_own(context: &Context, picture: Option<&Path>) -> Result<Answer, Failure> {
+async fn show_own(context: &Context, picture: Option<&Path>) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let fields = context.spinner.during("asking the pod", mail.mailbox().exchange(&read_card())).await?;
     write_picture(picture, &fields)?;
@@ -117,20 +117,20 @@ async fn show_own(context: &Context, picture: Option<&Path>) -> Result<Answer, F
         true => "your card carries your name only: `autonomy card set`".to_owned(),
         false => described(&fields),
     };
-    Ok(Answer::new(&fields, text))
+    Ok(Report::new(&fields, text))
 }
 
-async fn show(context: &Context, wanted: &str, picture: Option<&Path>) -> Result<Answer, Failure> {
+async fn show(context: &Context, wanted: &str, picture: Option<&Path>) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, None).await?;
     let request = read_contact_card(contact.id);
     let card = context.spinner.during("asking the pod", mail.mailbox().exchange(&request)).await?;
     write_picture(picture, &card.theirs)?;
     let shared = pairs([("you share", names(&card.shared)), ("which", delivery(card.delivery).to_owned())]);
-    Ok(Answer::new(&card, format!("{}{shared}", described(&card.theirs))))
+    Ok(Report::new(&card, format!("{}{shared}", described(&card.theirs))))
 }
 
-async fn set(context: &Context, change: SetFields) -> Result<Answer, Failure> {
+async fn set(context: &Context, change: SetFields) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let mut fields = context.spinner.during("asking the pod", mailbox.exchange(&read_card())).await?;
@@ -152,16 +152,16 @@ async fn set(context: &Context, change: SetFields) -> Result<Answer, Failure> {
     }
     let told = context.spinner.during("telling the pod", mailbox.exchange(&write_card(fields))).await?;
     let text = format!("{}`autonomy card share CONTACT FIELD…` says who gets it", described(&told));
-    Ok(Answer::new(&told, text))
+    Ok(Report::new(&told, text))
 }
 
-async fn share(context: &Context, wanted: &str, wish: ShareCard) -> Result<Answer, Failure> {
+async fn share(context: &Context, wanted: &str, wish: ShareCard) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let contact = find(context, &mail, wanted, None).await?;
     let request = share_card(contact.id, wish);
     let card = context.spinner.during("telling the pod", mail.mailbox().exchange(&request)).await?;
     let text = format!("{} gets {}; it {}", contact.name, names(&card.shared), delivery(card.delivery));
-    Ok(Answer::new(&card, text))
+    Ok(Report::new(&card, text))
 }
 
 fn described(fields: &CardFields) -> String {

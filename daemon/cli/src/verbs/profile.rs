@@ -9,7 +9,7 @@ use crate::{
     args::words,
     ask::written,
     context::Context,
-    output::{Answer, pairs},
+    output::{Report, pairs},
 };
 
 /// `profile …`.
@@ -37,7 +37,7 @@ pub enum ProfileVerb {
 ///
 /// # Errors
 /// The name breaks a rule; the pod refuses or is not reached.
-pub(super) async fn profile(context: &Context, verb: ProfileVerb) -> Result<Answer, Failure> {
+pub(super) async fn profile(context: &Context, verb: ProfileVerb) -> Result<Report, Failure> {
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let profile = match verb {
@@ -60,5 +60,5 @@ pub(super) async fn profile(context: &Context, verb: ProfileVerb) -> Result<Answ
     };
     let identity_shown = identity.clone().unwrap_or_default();
     let text = pairs([("name", name), ("identity", identity_shown), ("reached", reached.to_owned())]);
-    Ok(Answer::new(&json!({ "name": chosen, "identity": identity, "reach": profile.reach }), text))
+    Ok(Report::new(&json!({ "name": chosen, "identity": identity, "reach": profile.reach }), text))
 }

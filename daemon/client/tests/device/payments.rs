@@ -5,7 +5,7 @@ use autonomy_client::{AccountWish, CheckedDraft, DeviceError, Distrust};
 use autonomy_wallet::{
     account::AccountId,
     bitcoin::{Address, Amount, EcdsaSighashType, FeeRate, Psbt},
-    check::Refusal,
+    check::CheckRefusal,
 };
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ async fn cancelled_draft_frees_its_coins() {
 }
 
 /// Lets the pod draft 0.25 of 1 BTC, changes the PSBT on its way, and gives what the device says.
-async fn tampered(change: impl Fn(&mut Psbt) + Send + 'static) -> Refusal {
+async fn tampered(change: impl Fn(&mut Psbt) + Send + 'static) -> CheckRefusal {
     let text = move |payment: &mut Value| {
         let bytes = BASE64.decode(payment["psbt"].as_str().unwrap().as_bytes()).unwrap();
         let mut psbt = Psbt::deserialize(&bytes).unwrap();
@@ -101,31 +101,31 @@ fn change_output(psbt: &mut Psbt) -> &mut autonomy_wallet::bitcoin::TxOut {
 #[tokio::test]
 async fn draft_with_swapped_recipient_is_refused() {
     let refusal = tampered(|psbt| to_outside(psbt).script_pubkey = script(THIEF)).await;
-    assert!(matches!(refusal, Refusal::RecipientMissing { recipient: 0, .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::RecipientMissing { recipient: 0, .. }), "{refusal}");
 }
 
 #[tokio::test]
 async fn draft_with_changed_amount_is_refused() {
     let refusal = tampered(|psbt| to_outside(psbt).value = Amount::from_sat(25_000_001)).await;
-    assert!(matches!(refusal, Refusal::AmountChanged { .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::AmountChanged { .. }), "{refusal}");
 }
 
 #[tokio::test]
 async fn change_to_a_foreign_address_is_refused() {
     let refusal = tampered(|psbt| change_output(psbt).script_pubkey = script(THIEF)).await;
-    assert!(matches!(refusal, Refusal::ForeignChange { .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::ForeignChange { .. }), "{refusal}");
     let refusal = tampered(|psbt| {
         change_output(psbt).script_pubkey = script(THIEF);
         psbt.outputs.iter_mut().for_each(|hints| *hints = Default::default());
     });
     let refusal = refusal.await;
-    assert!(matches!(refusal, Refusal::UnknownRecipient { .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::UnknownRecipient { .. }), "{refusal}");
 }
 
 #[tokio::test]
 async fn fee_above_the_agreed_rate_is_refused() {
     let refusal = tampered(|psbt| change_output(psbt).value -= Amount::from_sat(5_000)).await;
-    assert!(matches!(refusal, Refusal::FeeAboveAgreed { .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::FeeAboveAgreed { .. }), "{refusal}");
 }
 
 #[tokio::test]
@@ -136,20 +136,20 @@ async fn false_input_amount_is_refused() {
         }
     })
     .await;
-    assert!(matches!(refusal, Refusal::LyingUtxo { field: "amount", .. }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::LyingUtxo { field: "amount", .. }), "{refusal}");
 }
 
 #[tokio::test]
 async fn input_without_previous_transaction_is_refused() {
     let refusal = tampered(|psbt| psbt.inputs[0].non_witness_utxo = None).await;
-    assert!(matches!(refusal, Refusal::MissingPrevious { input: 0 }), "{refusal}");
+    assert!(matches!(refusal, CheckRefusal::MissingPrevious { input: 0 }), "{refusal}");
 }
 
 #[tokio::test]
 async fn sighash_other_than_all_is_refused() {
     for kind in [EcdsaSighashType::None, EcdsaSighashType::Single, EcdsaSighashType::AllPlusAnyoneCanPay] {
         let refusal = tampered(move |psbt| psbt.inputs[0].sighash_type = Some(kind.into())).await;
-        assert!(matches!(refusal, Refusal::Sighash { input: 0, .. }), "{refusal}");
+        assert!(matches!(refusal, CheckRefusal::Sighash { input: 0, .. }), "{refusal}");
     }
 }
 
@@ -158,12 +158,12 @@ async fn malformed_draft_is_refused() {
     let nothing = tampered_payment(|payment| payment["psbt"] = Value::Null).await;
     assert!(matches!(nothing, Distrust::NoDraft));
     let nonsense = tampered_payment(|payment| payment["psbt"] = json!("AAAA")).await;
-    assert!(matches!(nonsense, Distrust::Payment(Refusal::Malformed(_))), "{nonsense}");
+    assert!(matches!(nonsense, Distrust::Payment(CheckRefusal::Malformed(_))), "{nonsense}");
     let cut = tampered_payment(|payment| {
         let text = payment["psbt"].as_str().unwrap();
         payment["psbt"] = json!(text[..text.len() / 2 / 4 * 4]);
     });
-    assert!(matches!(cut.await, Distrust::Payment(Refusal::Malformed(_))));
+    assert!(matches!(cut.await, Distrust::Payment(CheckRefusal::Malformed(_))));
 }
 
 #[tokio::test]

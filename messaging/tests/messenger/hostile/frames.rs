@@ -5,7 +5,7 @@ use autonomy_messaging::{
     lane::Unreached,
     messenger::{Command, Input, RefusalReason},
     place::{Capability, QueueId},
-    wire::{Refusal, Request, Response},
+    wire::{PlaceRefusal, Request, Response},
 };
 
 use super::super::{ALICE, BOB, HOUR, contacts, world::World};
@@ -34,7 +34,7 @@ fn deposit(world: &mut World, at: usize, frame: Frame) -> Response {
     world.ask(place, Request::Deposit(frame)).unwrap()
 }
 
-const UNKNOWN: Response = Response::Refused(Refusal::UnknownQueue);
+const UNKNOWN: Response = Response::Refused(PlaceRefusal::UnknownQueue);
 
 #[test]
 fn a_frame_needs_the_capability_of_its_queue() {

@@ -4,7 +4,7 @@ use autonomy_messaging::{
     invite::Invite,
     lane::Unreached,
     messenger::{Command, ContactState, MailAnswer, Notice},
-    wire::{QueueNotice, Refusal, Request, Response},
+    wire::{PlaceRefusal, QueueNotice, Request, Response},
 };
 
 use super::super::{
@@ -51,7 +51,7 @@ fn wrong_notice_fails_the_redemption() {
 
 #[test]
 fn redemption_fails_after_repeated_unknown_queue() {
-    let (mut world, invite) = at_a_relay(|| Ok(Response::Refused(Refusal::UnknownQueue)));
+    let (mut world, invite) = at_a_relay(|| Ok(Response::Refused(PlaceRefusal::UnknownQueue)));
     accept(&mut world, BOB, &invite);
     world.pass(5);
     assert!(!failed(&world), "it may just not have it yet");
@@ -63,7 +63,7 @@ fn redemption_fails_after_repeated_unknown_queue() {
 #[test]
 fn redemption_retries_a_broken_place_until_the_invite_expires() {
     let answers: [fn() -> Result<Response, Unreached>; 3] =
-        [|| Ok(Response::Done), || Ok(Response::Refused(Refusal::Malformed)), || Err(unreached())];
+        [|| Ok(Response::Done), || Ok(Response::Refused(PlaceRefusal::Malformed)), || Err(unreached())];
     for answer in answers {
         let (mut world, invite) = at_a_relay(answer);
         accept(&mut world, BOB, &invite);
