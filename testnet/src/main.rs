@@ -76,7 +76,10 @@ fn relays(text: &str) -> Result<usize, String> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    stop::on_signals();
+    // A simulated world has started nothing that must be stopped in order: a signal ends it at once.
+    if !matches!(cli.verb, Verb::Sim(_)) {
+        stop::on_signals();
+    }
     let json = match &cli.verb {
         Verb::Up(up) => up.json,
         Verb::Demo(demo) => demo.json,
