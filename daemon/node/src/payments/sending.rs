@@ -156,7 +156,7 @@ impl Payments {
     }
 
     /// Brings the payments of accounts in line with their ledgers.
-    pub(crate) fn follow(&mut self, cx: &mut Context<'_>, accounts: &Accounts, changed: &[AccountId]) {
+    pub(crate) fn follow(&mut self, cx: &mut Context<'_>, accounts: &mut Accounts, changed: &[AccountId]) {
         let follows = |payment: &PaymentRecord| {
             let account =
                 changed.contains(&payment.account).then(|| accounts.get(&payment.account).ok())??;
@@ -169,6 +169,7 @@ impl Payments {
         });
         let followers: Vec<_> = followers.collect();
         for (id, payment, state, detail) in followers {
+            let payment = taken_over(cx, accounts, payment);
             self.set_state(cx, id, payment, state, detail);
         }
     }
@@ -178,4 +179,21 @@ impl Payments {
         let unsent = self.unsent().filter(|(_, payment)| payment.txid == txid);
         unsent.map(|(id, payment)| (*id, payment.clone())).collect()
     }
+}
+
+/// A payment of which the network has a transaction that was not signed here: this pod comes from a backup of before the
+/// signature, or the other signers finished the draft without it. What the network has is kept as if it had been signed
+/// here, to be sent again if the network loses it; and its coins are spent, no longer held.
+fn taken_over(cx: &mut Context<'_>, accounts: &mut Accounts, payment: PaymentRecord) -> PaymentRecord {
+    if payment.transaction.is_some() {
+        return payment;
+    }
+    let ledger = accounts.get(&payment.account).map(|account| account.ledger());
+    let Ok(Some(transaction)) = ledger.map(|ledger| ledger.transaction(&payment.txid)) else {
+        return payment;
+    };
+    if let Err(error) = accounts.release(cx, payment.account, payment.inputs.clone()) {
+        tracing::error!(txid = %payment.txid, "a payment found on the network holds its coins: {error}");
+    }
+    PaymentRecord { psbt: None, transaction: Some(consensus::serialize(transaction.as_ref())), ..payment }
 }

@@ -170,6 +170,35 @@ fn a_pod_from_an_old_backup_signs_nothing() {
     assert!(world.device_asks(command).is_ok(), "its owner has looked, and said so");
 }
 
+/// The draft is in the backup, its signature is not: the network knows more than the pod.
+#[test]
+fn a_restored_draft_that_was_sent_is_kept_on_the_network() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let payment = world.draft(&account, 250_000).unwrap();
+    let backup = world.rows.clone();
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt).unwrap();
+    let sent = world.sent().pop().unwrap();
+
+    world.rows = backup;
+    world.restart();
+    assert_eq!(world.payment(&payment).state, PaymentState::Draft);
+    world.seen(vec![sent.clone()]);
+    assert_eq!(world.payment(&payment).state, PaymentState::Seen);
+    world.give(Input::Chain(ChainEvent::Mempool { seen: vec![], evicted: vec![sent.compute_txid()] }));
+    assert_eq!(world.payment(&payment).state, PaymentState::Signed);
+    world.now += 60;
+    world.give(Input::Wake);
+    let again = world.sent();
+    assert!(
+        !again.is_empty() && again.iter().all(|transaction| *transaction == sent),
+        "it is sent again, whole"
+    );
+    world.mine(vec![sent]);
+    assert_eq!(world.payment(&payment).state, PaymentState::Confirmed);
+}
+
 #[test]
 fn what_cannot_be_paid_is_refused_by_field() {
     let mut world = World::adopted();
