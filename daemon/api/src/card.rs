@@ -34,7 +34,12 @@ pub struct CardNote(String);
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email(String);
 
-/// Another way to be reached: a URI (`xmpp:…`, `matrix:…`, `tel:…`, `https:…`) of at most [`MAX_OTHER_WAY`] bytes.
+/// Schemes of another way to be reached. Apps make links of it, so none is here that runs or opens anything of the reader's
+/// own machine (`javascript:`, `data:`, `file:`).
+pub const WAY_SCHEMES: [&str; 9] =
+    ["https", "http", "mailto", "matrix", "nostr", "sip", "sips", "tel", "xmpp"];
+
+/// Another way to be reached: a URI of one of [`WAY_SCHEMES`], of at most [`MAX_OTHER_WAY`] bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OtherWay(String);
 
@@ -53,7 +58,7 @@ pub enum BadCardField {
     #[error("an e-mail address, like name@example.org, of at most {MAX_EMAIL} bytes")]
     Email,
     /// Not a URI.
-    #[error("a URI, like xmpp:name@example.org, of at most {MAX_OTHER_WAY} bytes")]
+    #[error("a URI like xmpp:name@example.org, of at most {MAX_OTHER_WAY} bytes; its scheme is one of {}", WAY_SCHEMES.join(", "))]
     Uri,
     /// Not base64.
     #[error("base64 with padding (RFC 4648, section 4)")]
@@ -128,13 +133,11 @@ impl OtherWay {
     /// Takes a URI.
     ///
     /// # Errors
-    /// It has no scheme (RFC 3986, section 3.1) with something behind it, or is no visible word of so many bytes.
+    /// Its scheme is none of [`WAY_SCHEMES`] (in any case, RFC 3986, section 3.1) with something behind it, or it is no visible
+    /// word of so many bytes.
     pub fn new(text: &str) -> Result<Self, BadCardField> {
-        let scheme = |scheme: &str| {
-            let plain = |c: u8| c.is_ascii_alphanumeric() || b"+-.".contains(&c);
-            scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(plain)
-        };
-        let parts = text.split_once(':').filter(|(name, rest)| scheme(name) && !rest.is_empty());
+        let known = |name: &str| WAY_SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(name));
+        let parts = text.split_once(':').filter(|(name, rest)| known(name) && !rest.is_empty());
         match parts {
             Some(_) if word(text, MAX_OTHER_WAY) => Ok(Self(text.to_owned())),
             _ => Err(BadCardField::Uri),
@@ -230,7 +233,7 @@ pub struct CardFields {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "written::optional")]
     #[schema(value_type = Option<String>)]
     pub email: Option<Email>,
-    /// Another way to be reached: a URI of at most 270 bytes.
+    /// Another way to be reached: an https, http, mailto, matrix, nostr, sip, sips, tel or xmpp URI of at most 270 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "written::optional")]
     #[schema(value_type = Option<String>)]
     pub way: Option<OtherWay>,

@@ -241,7 +241,7 @@ fn the_largest_card_fits_a_message_and_arrives_whole() {
     let largest = CardFields {
         note: Some(CardNote::new(&"n".repeat(MAX_CARD_NOTE)).unwrap()),
         email: Some(Email::new(&format!("a@{host}")).unwrap()),
-        way: Some(OtherWay::new(&format!("a:{}", "b".repeat(MAX_OTHER_WAY - 2))).unwrap()),
+        way: Some(OtherWay::new(&format!("tel:{}", "1".repeat(MAX_OTHER_WAY - 4))).unwrap()),
         picture: Some(picture(MAX_PICTURE)),
     };
     // Names, lengths and the revision take less than 100 bytes.
