@@ -42,12 +42,16 @@ run_lanes() {
         set +m
         lanes+=($!)
         # What computes leaves the cores to what has to keep up with a network.
-        case $lane in *lint* | simulation) renice -n 10 -p $! >/dev/null ;; esac
+        case $lane in *lint* | simulation*) renice -n 10 -p $! >/dev/null ;; esac
     done
-    local running=yes
+    local running=yes said=$SECONDS
     while [ -n "$running" ]; do
         [ -n "$(jobs -r)" ] || running=
         show_ended
+        if [ $((SECONDS - said)) -ge 60 ]; then
+            said=$SECONDS
+            printf -- '-- %d s, still to end: %s\n' "$SECONDS" "${left[*]}"
+        fi
         sleep 1
     done
     wait
