@@ -10,6 +10,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     hash::{BuildHasher as _, Hash, RandomState},
+    sync::Arc,
 };
 
 use bdk_bitcoind_rpc::{
@@ -21,8 +22,8 @@ use bdk_wallet::bitcoin::{BlockHash, Transaction, Txid};
 use super::rpc::Trouble;
 use autonomy_node::Watched;
 
-/// A transaction and when bitcoind first saw it, seconds.
-pub(super) type Seen = (Transaction, u64);
+/// A transaction, one copy for all pods, and when bitcoind first saw it, seconds.
+pub(super) type Seen = (Arc<Transaction>, u64);
 
 /// The mempool, as it was listed last.
 #[derive(Debug, Default)]
@@ -149,7 +150,7 @@ impl Mempool {
 pub(super) fn fetch(client: &Client, txid: &Txid) -> Result<Option<Seen>, Trouble> {
     let one = || -> Result<Seen, bitcoincore_rpc::Error> {
         let entry = client.get_mempool_entry(txid)?;
-        Ok((client.get_raw_transaction(txid, None)?, entry.time))
+        Ok((Arc::new(client.get_raw_transaction(txid, None)?), entry.time))
     };
     match one() {
         Ok(seen) => Ok(Some(seen)),
@@ -240,7 +241,7 @@ mod tests {
         assert_eq!(mempool.fetch(9, |_| Ok(None)).unwrap(), []);
         assert!(!mempool.has(&txid) && !mempool.has_more());
         mempool.listed(vec![txid]);
-        let seen = (transaction, 7);
+        let seen = (Arc::new(transaction), 7);
         assert_eq!(mempool.fetch(9, |_| Ok(Some(seen.clone()))).unwrap(), [seen.clone()]);
     }
 }

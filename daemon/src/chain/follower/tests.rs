@@ -51,7 +51,7 @@ fn script() -> ScriptBuf {
 
 fn payment(number: u8) -> Seen {
     let coin = OutPoint { txid: Txid::from_byte_array([number; 32]), vout: 0 };
-    (spend(coin, script(), 1), 7)
+    (Arc::new(spend(coin, script(), 1)), 7)
 }
 
 /// Two pods that have been searched for, and their follower.
