@@ -1,5 +1,7 @@
 //! What can happen to a pod. Nothing reaches the node but as one of these.
 
+use std::sync::Arc;
+
 use autonomy_messaging::{
     messenger::{self, ContactId},
     provision::SealedBundle,
@@ -181,8 +183,8 @@ pub enum ChainEvent {
     /// A block with something of ours, which connects to one the node knows; a height that is not above the tip's means a
     /// reorganisation.
     Block {
-        /// The whole block.
-        block: Box<Block>,
+        /// The whole block: up to 10 MB in memory, so that all pods of a process are given the same one.
+        block: Arc<Block>,
         /// Its height.
         height: u32,
     },
@@ -196,7 +198,8 @@ pub enum ChainEvent {
     /// News from the mempool.
     Mempool {
         /// Transactions with the time they were first seen, seconds. Foreign ones are ignored.
-        seen: Vec<(Transaction, u64)>,
+        /// All pods of a process are given the same ones.
+        seen: Vec<(Arc<Transaction>, u64)>,
         /// Watched transactions that left without being mined.
         evicted: Vec<Txid>,
     },

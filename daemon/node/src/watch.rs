@@ -5,7 +5,10 @@
 //! missing script here is a payment that the pod never sees, so the same comparison serves bitcoind, the simulator and
 //! any source to come; a source of compact filters (BIP-158) tests them with [`Watched::scripts`] first.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use autonomy_wallet::{
     bitcoin::{Block, OutPoint, Script, ScriptBuf, Transaction, Txid},
@@ -68,11 +71,12 @@ impl Watched {
     }
 
     /// What the pod is to be given of a block: the whole of it where any transaction concerns the pod, else its header.
+    /// The block is shared and not copied, however many pods are given it.
     #[must_use]
-    pub fn event(&self, block: &Block, height: u32) -> ChainEvent {
+    pub fn event(&self, block: &Arc<Block>, height: u32) -> ChainEvent {
         let anything = !(self.scripts.is_empty() && self.coins.is_empty());
         if anything && block.txdata.iter().any(|transaction| self.concerns(transaction)) {
-            ChainEvent::Block { block: Box::new(block.clone()), height }
+            ChainEvent::Block { block: block.clone(), height }
         } else {
             ChainEvent::Header { header: block.header, height }
         }
@@ -149,9 +153,12 @@ mod tests {
     }
 
     fn is_whole(watched: &Watched, transactions: Vec<Transaction>) -> bool {
-        let block = Block { txdata: transactions, ..genesis_block(Network::Regtest) };
+        let block = Arc::new(Block { txdata: transactions, ..genesis_block(Network::Regtest) });
         match watched.event(&block, 7) {
-            ChainEvent::Block { block: whole, height: 7 } => *whole == block,
+            ChainEvent::Block { block: whole, height: 7 } => {
+                assert!(Arc::ptr_eq(&whole, &block), "the block is copied");
+                true
+            }
             ChainEvent::Header { header, height: 7 } => {
                 assert_eq!(header, block.header);
                 false

@@ -14,7 +14,7 @@
 //! What makes it safe: a block is compared only once the pod has said what it watches, and while nothing is under way
 //! that may add to it.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bdk_wallet::{
     bitcoin::{Block, BlockHash},
@@ -181,7 +181,7 @@ impl Cursor {
     ///
     /// **Call it with a block that was read before the pod's last orders were**: an address that was given out before
     /// the block was mined is watched then.
-    pub(super) fn look(&self, base: BlockId, block: &Block) -> Option<Found> {
+    pub(super) fn look(&self, base: BlockId, block: &Arc<Block>) -> Option<Found> {
         let settled = self.committed >= self.unsettled;
         if !settled || block.header.prev_blockhash != base.hash {
             return None;

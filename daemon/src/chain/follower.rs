@@ -11,6 +11,8 @@
 //! Rounds follow each other at once while anything moves. Else the thread sleeps until a pod says something, bitcoind has
 //! a new block (`tip`), or [`POLL`] is over.
 
+mod mempool;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
@@ -26,19 +28,16 @@ use bdk_wallet::{
 use super::{
     BitcoindConfig, Delivered,
     cursor::{Fork, Need, Standing},
-    mempool::{self, Mempool},
+    mempool::Mempool,
     orders::{OrderBook, PodId},
     rpc::{self, Survey, Trouble},
-    served::{MEMPOOL_BATCH, Served},
+    served::Served,
 };
 use autonomy_node::{BroadcastOutcome, Input, KEPT_POINTS, SourceState};
 
 /// Pause between two looks at the source: for its mempool, which nobody can wait for by RPC, and for a block that the
 /// long poll missed. One for the whole process.
 pub(super) const POLL: Duration = Duration::from_secs(2);
-/// A look at the mempool takes at most one part in so many of the time, ours and bitcoind's: 5 %. A list of 100,000
-/// transactions is 7 MB of JSON and takes some 0.2 s, after which comes a pause of 4 s.
-const MEMPOOL_SHARE: u32 = 20;
 /// Pause after the source did not answer.
 const RETRY: Duration = Duration::from_secs(2);
 /// Pause before a pod is asked again that had no room. Its inbox of 64 empties with each commit, 5 ms to 0.1 s.
@@ -303,52 +302,6 @@ impl Follower {
     }
 }
 
-// The mempool.
-impl Follower {
-    /// Lists the mempool when that is due, fetches some of what is new, and gives each pod what concerns it.
-    ///
-    /// A pod that is behind hears of nothing: a transaction that spends a coin it has not seen yet would not concern it. It
-    /// is searched for such a pod once it is at the tip.
-    fn follow_mempool(&mut self, source: &Source, now: Instant) -> Result<(), Trouble> {
-        if now >= self.next_list && !self.mempool.has_more() {
-            self.mempool.list(&source.client)?;
-            let took = self::now().saturating_duration_since(now);
-            self.next_list = now + POLL.max(took * MEMPOOL_SHARE);
-            let mempool = &self.mempool;
-            self.pods.values_mut().for_each(|pod| pod.tell_evicted(mempool));
-        }
-        let fresh = self.mempool.fetch(&source.client, MEMPOOL_BATCH)?;
-        for pod in self.pods.values_mut() {
-            if !pod.listens(&source.survey.best) || pod.held(now).is_some() {
-                if !fresh.is_empty() {
-                    pod.missed();
-                }
-                continue;
-            }
-            let delivered = if pod.is_search_due() {
-                search(pod, &self.mempool, &source.client)?
-            } else {
-                pod.hear(&fresh, true)
-            };
-            if delivered == Delivered::Full {
-                pod.hold(now + FULL_RETRY);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Gives a pod what the whole mempool holds for it, as far as it was fetched: a batch at a time.
-fn search(pod: &mut Served, mempool: &Mempool, client: &Client) -> Result<Delivered, Trouble> {
-    let found = pod.search(mempool);
-    let all = found.len() < MEMPOOL_BATCH;
-    let mut seen = Vec::new();
-    for txid in found {
-        seen.extend(mempool::fetch(client, &txid)?);
-    }
-    Ok(pod.hear(&seen, all))
-}
-
 impl Source {
     /// Where a block stands, asked once a look.
     fn standing(&mut self, block: &BlockId) -> Result<Standing, Trouble> {
@@ -378,3 +331,6 @@ impl Source {
 fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests;

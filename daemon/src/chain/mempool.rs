@@ -10,6 +10,7 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
     hash::{BuildHasher as _, Hash, RandomState},
+    sync::Arc,
 };
 
 use bdk_bitcoind_rpc::{
@@ -21,8 +22,8 @@ use bdk_wallet::bitcoin::{BlockHash, Transaction, Txid};
 use super::rpc::Trouble;
 use autonomy_node::Watched;
 
-/// A transaction and when bitcoind first saw it, seconds.
-pub(super) type Seen = (Transaction, u64);
+/// A transaction, one copy for all pods, and when bitcoind first saw it, seconds.
+pub(super) type Seen = (Arc<Transaction>, u64);
 
 /// The mempool, as it was listed last.
 #[derive(Debug, Default)]
@@ -81,7 +82,8 @@ impl Mempool {
         Ok(())
     }
 
-    fn listed(&mut self, ids: Vec<Txid>) {
+    /// Takes in a list: forgets what has left, and has what is new fetched.
+    pub(super) fn listed(&mut self, ids: Vec<Txid>) {
         let present: HashSet<Txid> = ids.iter().copied().collect();
         self.entries.retain(|txid, _| present.contains(txid));
         self.waiting.retain(|txid| present.contains(txid));
@@ -108,17 +110,24 @@ impl Mempool {
         !self.waiting.is_empty()
     }
 
-    /// Fetches at most `batch` of those that are new.
+    /// Fetches at most `batch` of those that are new, each with `fetch`.
     ///
     /// # Errors
-    /// bitcoind does not answer; what was not fetched is fetched the next time.
-    pub(super) fn fetch(&mut self, client: &Client, batch: usize) -> Result<Vec<Seen>, Trouble> {
+    /// As `fetch`, with the first that fails: it and those after it are fetched the next time. Those before it are known
+    /// and will not be fetched again: only a [`search`](Self::search) finds them.
+    pub(super) fn fetch(
+        &mut self,
+        batch: usize,
+        mut fetch: impl FnMut(&Txid) -> Result<Option<Seen>, Trouble>,
+    ) -> Result<Vec<Seen>, Trouble> {
         let mut fetched = Vec::new();
         while let Some(txid) = self.waiting.front().copied().filter(|_| fetched.len() < batch) {
-            // One that has left the mempool meanwhile is let go with the next list.
-            if let Some(seen) = fetch(client, &txid)? {
+            if let Some(seen) = fetch(&txid)? {
                 self.entries.insert(txid, Some(self.marker.marks(&seen.0)));
                 fetched.push(seen);
+            } else {
+                // It has left the mempool since the list. If it is back in the next one, it is new again.
+                self.entries.remove(&txid);
             }
             self.waiting.pop_front();
         }
@@ -141,7 +150,7 @@ impl Mempool {
 pub(super) fn fetch(client: &Client, txid: &Txid) -> Result<Option<Seen>, Trouble> {
     let one = || -> Result<Seen, bitcoincore_rpc::Error> {
         let entry = client.get_mempool_entry(txid)?;
-        Ok((client.get_raw_transaction(txid, None)?, entry.time))
+        Ok((Arc::new(client.get_raw_transaction(txid, None)?), entry.time))
     };
     match one() {
         Ok(seen) => Ok(Some(seen)),
@@ -221,5 +230,18 @@ mod tests {
         assert!(!mempool.has_more(), "it left before it was fetched");
         mempool.listed(vec![old, gone]);
         assert_eq!(mempool.waiting, [gone], "what comes back is fetched again");
+    }
+
+    #[test]
+    fn what_left_between_list_and_fetch_is_fetched_once_it_is_back() {
+        let transaction = transaction(1, 2);
+        let txid = transaction.compute_txid();
+        let mut mempool = Mempool::default();
+        mempool.listed(vec![txid]);
+        assert_eq!(mempool.fetch(9, |_| Ok(None)).unwrap(), []);
+        assert!(!mempool.has(&txid) && !mempool.has_more());
+        mempool.listed(vec![txid]);
+        let seen = (Arc::new(transaction), 7);
+        assert_eq!(mempool.fetch(9, |_| Ok(Some(seen.clone()))).unwrap(), std::slice::from_ref(&seen));
     }
 }

@@ -13,7 +13,8 @@ use super::{
 use autonomy_node::{ChainEvent, ChainPoint, Input, SourceState};
 
 /// Transactions given at most in one event. The inbox of a pod holds 64 events: at 400 kB, the largest transaction that is
-/// relayed, these are 80 MB an event at the very worst, and 40 kB for payments of 200 bytes.
+/// relayed, these are 80 MB an event at the very worst, and 40 kB for payments of 200 bytes. Pods that are given the same
+/// event share them.
 pub(super) const MEMPOOL_BATCH: usize = 200;
 
 /// A pod that is served.

@@ -322,3 +322,20 @@ async fn malformed_requests_are_refused_and_counted() {
     );
     assert_eq!(relay.snapshot().await.refused["malformed"], 2);
 }
+
+#[tokio::test]
+async fn failed_relay_of_a_pod_answers_nobody_and_own_queues_go_on() {
+    let (site, mut pod, mut caller) = (Site::new(), Node::start(), Node::start());
+    let own = Mailbox::draw();
+    pod.network.serve([own.queue]);
+    let router = RequestRouter::new(Some(&pod.network), Some(site.failed().await));
+    caller.lines.places.lock().unwrap().insert(place(3), router);
+    let other = Mailbox::draw();
+    for (n, request) in [other.frame(1), other.open(Ticket::Open)].into_iter().enumerate() {
+        caller.network.call(CallId(n as u64), place(3), lane(1), request);
+        let Input::Called { outcome, .. } = caller.event().await else { panic!() };
+        assert!(outcome.is_err(), "a relay that has ended is away, and not {outcome:?}");
+    }
+    caller.network.call(CallId(9), place(3), lane(1), own.frame(5));
+    assert!(matches!(pod.event().await, Input::Asked { .. }));
+}

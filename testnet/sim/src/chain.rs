@@ -4,7 +4,10 @@
 //! money. It does not check signatures: a wrong one would be the node's or the device's fault, and both check each other.
 //! Nothing here depends on the order of transaction ids, which differ with keys, so that a seed replays.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use autonomy_blocks::{block_on, coinbase, unsigned};
 use autonomy_wallet::bitcoin::{
@@ -27,7 +30,7 @@ pub(super) const MAX_REORGANISATION: usize = 24;
 /// The chain and its mempool.
 #[derive(Debug)]
 pub(super) struct Chain {
-    blocks: Vec<Block>,
+    blocks: Vec<Arc<Block>>,
     /// Hashes of `blocks`, which are compared far more often than made.
     hashes: Vec<BlockHash>,
     /// In the order in which they came: parents before children.
@@ -59,7 +62,7 @@ impl Chain {
         let genesis = genesis_block(Network::Regtest);
         let mut chain = Self {
             hashes: vec![genesis.block_hash()],
-            blocks: vec![genesis],
+            blocks: vec![Arc::new(genesis)],
             mempool: Vec::new(),
             coins: BTreeMap::new(),
             mined: BTreeMap::new(),
@@ -77,7 +80,7 @@ impl Chain {
     }
 
     /// A block of the best chain with its hash.
-    pub(super) fn block(&self, height: u32) -> Option<(&Block, BlockHash)> {
+    pub(super) fn block(&self, height: u32) -> Option<(&Arc<Block>, BlockHash)> {
         Some((self.blocks.get(height as usize)?, *self.hashes.get(height as usize)?))
     }
 
@@ -161,7 +164,7 @@ impl Chain {
         self.hashes.truncate(self.blocks.len());
         self.recount();
         let waiting = std::mem::take(&mut self.mempool);
-        let back = gone.into_iter().flat_map(|block| block.txdata.into_iter().skip(1));
+        let back = gone.into_iter().flat_map(|block| Arc::unwrap_or_clone(block).txdata.into_iter().skip(1));
         for transaction in back.chain(waiting) {
             let from_outside = transaction.input.iter().all(|input| self.is_faucet(&input.previous_output));
             let spent_otherwise = from_outside && !keeps();
@@ -211,7 +214,7 @@ impl Chain {
         let block = block_on(tip, time, self.salt, transactions);
         self.count(height, &block);
         self.hashes.push(block.block_hash());
-        self.blocks.push(block);
+        self.blocks.push(Arc::new(block));
     }
 
     /// Adds the coins of a block, and removes those that it spends.

@@ -133,10 +133,14 @@ impl Ledger {
     /// ignored, so a whole mempool may be given.
     ///
     /// Also call it with a payment of our own when it is broadcast: the ledger does not know it otherwise.
-    pub fn apply_unconfirmed(&mut self, txs: impl IntoIterator<Item = (Transaction, u64)>) -> Applied {
+    pub fn apply_unconfirmed(
+        &mut self,
+        txs: impl IntoIterator<Item = (impl Into<Arc<Transaction>>, u64)>,
+    ) -> Applied {
         // One that already counts gains nothing from being seen again, and would cost a commit.
         let fresh: Vec<_> = txs
             .into_iter()
+            .map(|(tx, seen)| -> (Arc<Transaction>, u64) { (tx.into(), seen) })
             .filter(|(tx, _)| may_be_unconfirmed(tx))
             .filter(|(tx, _)| !self.counts(&tx.compute_txid()))
             .collect();

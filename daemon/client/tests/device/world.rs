@@ -292,7 +292,7 @@ impl World {
         transactions.insert(0, coinbase(height + 1, self.salt, vec![]));
         let block = block_on(parent, now() as u32, self.salt, transactions);
         self.chain.push((height + 1, block.block_hash()));
-        self.tell(ChainEvent::Block { block: Box::new(block), height: height + 1 }).await;
+        self.tell(ChainEvent::Block { block: Arc::new(block), height: height + 1 }).await;
         self.tell(ChainEvent::Source(SourceState::Synced(height + 1))).await;
     }
 }

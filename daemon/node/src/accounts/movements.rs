@@ -1,5 +1,7 @@
 //! What the chain does to accounts, and the events that follow from it.
 
+use std::sync::Arc;
+
 use autonomy_wallet::{
     account::AccountId,
     bitcoin::{Block, Transaction, Txid, block::Header},
@@ -75,7 +77,7 @@ impl Accounts {
         &mut self,
         cx: &mut Context<'_>,
         chain: &Chain,
-        seen: &[(Transaction, u64)],
+        seen: &[(Arc<Transaction>, u64)],
         evicted: &[Txid],
     ) -> Vec<AccountId> {
         let mut changed = Vec::new();

@@ -1,6 +1,6 @@
 //! A pod, its owner's device, and a chain, all in memory.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use autonomy_api::{
     Account, AccountKind, AccountOffer, AddDevice, ApprovePayment, BeginAccount, CompleteAccount, DeviceKey,
@@ -268,8 +268,9 @@ impl World {
     /// A block reaches the pod as its source gives it: whole, or its header. Either must come to the same.
     fn found(&mut self, block: Block, height: u32) {
         let (mut twin, _) = self.restored();
+        let block = Arc::new(block);
         let event = self.watched.event(&block, height);
-        let whole = Input::Chain(ChainEvent::Block { block: Box::new(block), height });
+        let whole = Input::Chain(ChainEvent::Block { block, height });
         let _ = twin.handle(self.now, &mut self.rng.clone(), &self.rows, whole);
         self.give(Input::Chain(event));
         assert!(twin == self.node, "a pod that was given whole blocks only differs");
@@ -286,7 +287,7 @@ impl World {
     }
 
     pub(crate) fn seen(&mut self, transactions: Vec<Transaction>) {
-        let seen = transactions.into_iter().map(|transaction| (transaction, self.now)).collect();
+        let seen = transactions.into_iter().map(|transaction| (Arc::new(transaction), self.now)).collect();
         self.give(Input::Chain(ChainEvent::Mempool { seen, evicted: vec![] }));
     }
 }

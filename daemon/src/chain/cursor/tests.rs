@@ -12,13 +12,13 @@ use super::*;
 
 /// A best chain, and everything that ever was in it.
 struct Chain {
-    best: Vec<Block>,
+    best: Vec<Arc<Block>>,
     salt: u32,
 }
 
 impl Chain {
     fn new() -> Self {
-        Self { best: vec![genesis_block(Network::Regtest)], salt: 0 }
+        Self { best: vec![Arc::new(genesis_block(Network::Regtest))], salt: 0 }
     }
 
     /// Mines a block that pays these scripts.
@@ -33,7 +33,7 @@ impl Chain {
 
     fn mine_these(&mut self, txdata: Vec<Transaction>) {
         self.salt += 1;
-        self.best.push(block_on(self.tip(), self.salt, self.salt, txdata));
+        self.best.push(Arc::new(block_on(self.tip(), self.salt, self.salt, txdata)));
     }
 
     fn reorganise(&mut self, depth: usize) {
@@ -49,13 +49,13 @@ impl Chain {
         let height = block.height as usize;
         match self.best.get(height) {
             Some(there) if there.block_hash() == block.hash => {
-                Standing::Best(self.best.get(height + 1).map(Block::block_hash))
+                Standing::Best(self.best.get(height + 1).map(|block| block.block_hash()))
             }
             _ => Standing::Stale,
         }
     }
 
-    fn block(&self, hash: &BlockHash) -> &Block {
+    fn block(&self, hash: &BlockHash) -> &Arc<Block> {
         self.best.iter().find(|block| block.block_hash() == *hash).unwrap()
     }
 
@@ -122,6 +122,17 @@ fn each_pod_is_given_its_own_blocks_whole_and_headers_of_the_others() {
     assert_eq!(given(&mut one, &chain), (vec![2, 3], vec![]));
     assert_eq!(given(&mut two, &chain), (vec![3], vec![]));
     assert_eq!(one.needs(&chain.tip()), Need::Nothing);
+}
+
+#[test]
+fn pods_that_a_block_concerns_are_given_the_same_copy() {
+    let mut chain = Chain::new();
+    let mut pods = [pod(&chain, &[1]), pod(&chain, &[1])];
+    chain.mine(&[1]);
+    for given in pods.each_mut().map(|pod| step(pod, &chain)) {
+        let Some(ChainEvent::Block { block, .. }) = given else { panic!("{given:?}") };
+        assert!(Arc::ptr_eq(&block, &chain.best[1]));
+    }
 }
 
 #[test]

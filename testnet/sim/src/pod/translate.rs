@@ -1,6 +1,8 @@
 //! Between the simulator's types and the node's: the one place that a change of the node's commands, answers, events
 //! and effects touches.
 
+use std::sync::Arc;
+
 use autonomy_api::{
     AccountKind, AccountOffer, AddDevice, ApprovePayment, BeginAccount, CeremonyId, CompleteAccount, Contact,
     DeviceKey, EventKind, Hex, Invite as InviteIs, NewPayment, Payment, PaymentId, PaymentState, Recipient,
@@ -196,7 +198,7 @@ fn chain_event(news: ChainNews) -> node::ChainEvent {
         }
         ChainNews::Block(event) => event,
         ChainNews::Mempool { seen, evicted } => {
-            let seen = seen.into_iter().map(|transaction| (transaction, 0)).collect();
+            let seen = seen.into_iter().map(|transaction| (Arc::new(transaction), 0)).collect();
             node::ChainEvent::Mempool { seen, evicted }
         }
         ChainNews::Synced(height) => node::ChainEvent::Source(node::SourceState::Synced(height)),

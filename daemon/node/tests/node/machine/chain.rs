@@ -1,5 +1,7 @@
 //! Blocks and the mempool, honest and foreign, and how the source is.
 
+use std::sync::Arc;
+
 use autonomy_blocks::spend;
 use autonomy_node::{ChainEvent, ChainPoint, Input, SourceState};
 use autonomy_wallet::bitcoin::{
@@ -65,7 +67,7 @@ impl Machine {
                 }
             }
             Event::ForeignBlock(height) => {
-                let block = Box::new(genesis_block(Network::Regtest));
+                let block = Arc::new(genesis_block(Network::Regtest));
                 self.source_says(ChainEvent::Block { block, height });
             }
             Event::Evict(choice) => self.evict(choice),
