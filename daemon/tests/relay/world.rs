@@ -1,7 +1,6 @@
 //! A relay whose clock the test sets, and users with queues at it.
 
 use std::{
-    fs::OpenOptions,
     path::PathBuf,
     sync::{
         Arc,
@@ -17,10 +16,8 @@ use autonomy_messaging::{
     queue::QueueLimits,
     wire::{PlaceRefusal, QueueNotice, Request, Response, Ticket},
 };
-use futures::future::join_all;
 use rand::{RngCore as _, rngs::OsRng};
 use tempfile::TempDir;
-use tokio::time::timeout;
 
 /// The longest that anything here may take on a loaded machine.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -58,19 +55,6 @@ impl Site {
 
     pub(crate) fn open(&self) -> Relay {
         self.try_open().unwrap()
-    }
-
-    /// A relay that has failed for good: its file was cut while it was open.
-    pub(crate) async fn failed(&self) -> Relay {
-        let relay = self.open();
-        // So many that their records fill several pages, each of which is read when it is needed.
-        join_all((0..500).map(|_| Mailbox::at(&relay))).await;
-        drop(relay);
-        let relay = self.open();
-        OpenOptions::new().write(true).open(self.file()).unwrap().set_len(8_192).unwrap();
-        drop(relay.handle(Mailbox::draw().open(Ticket::Open)).await);
-        timeout(TEST_TIMEOUT, relay.failed()).await.expect("it fails");
-        relay
     }
 
     pub(crate) fn pass(&self, seconds: u64) {
@@ -160,13 +144,13 @@ pub(crate) fn refused(refusal: PlaceRefusal) -> Response {
 
 /// The next pushed frame: its number at the place, and the one it begins with.
 pub(crate) async fn next(subscription: &mut Subscription) -> (u64, u64) {
-    let pushed = timeout(TEST_TIMEOUT, subscription.next()).await.expect("a frame is pushed");
+    let pushed = tokio::time::timeout(TEST_TIMEOUT, subscription.next()).await.expect("a frame is pushed");
     let Some(Response::Pushed { number, blob, .. }) = pushed else { panic!("not a frame: {pushed:?}") };
     (number, u64::from_be_bytes(*blob.as_bytes().first_chunk().unwrap()))
 }
 
 /// What lies there is pushed at once: what does not come within a moment is not there.
 pub(crate) async fn nothing_more(subscription: &mut Subscription) {
-    let more = timeout(Duration::from_millis(100), subscription.next()).await;
+    let more = tokio::time::timeout(Duration::from_millis(100), subscription.next()).await;
     assert!(more.is_err(), "one more was pushed");
 }
