@@ -7,6 +7,7 @@
 //! | `run` | the process of one pod: one caller of `start` |
 //! | `tor` | a Tor client that pods share |
 //! | `services` | the two onion services: launched, kept current, watched |
+//! | `relay` | the relay beside the pod: opened, watched |
 //! | `mail` | passes effects and inputs between the node and the network |
 //! | `report` | state changes, for the code that started the pod |
 //!
@@ -15,6 +16,7 @@
 
 mod handle;
 mod mail;
+mod relay;
 mod report;
 mod run;
 mod services;

@@ -201,6 +201,13 @@ impl Relay {
         }
     }
 
+    /// Whether the relay has failed for good. It then refuses whatever has to be written, for ever.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        let failed = &self.0.failed;
+        failed.borrow().is_some() || failed.has_changed().is_err()
+    }
+
     /// Counts a request that could not be parsed.
     pub fn malformed(&self) {
         self.0.metrics.refused(&Refusal::Malformed);

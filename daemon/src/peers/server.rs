@@ -49,12 +49,15 @@ impl RequestRouter {
     /// Serves one stream from its request to its end.
     ///
     /// A malformed request is counted at the relay and answered with a refusal, so that a pod of a
-    /// newer version learns that it was not understood.
+    /// newer version learns that it was not understood. Whoever wants a relay that has failed gets no answer, as
+    /// where a relay that runs by itself has ended: they turn to their other relays. A refusal would say that it will be
+    /// there soon, or that the queue is gone, and neither is true.
     pub async fn serve(&self, mut stream: impl Duplex) {
         let Ok(Ok(request)) = timeout(REQUEST_LIMIT, message::read(&mut stream, MAX_REQUEST)).await else {
             return;
         };
         let response = match Request::parse(&request) {
+            Ok(request) if self.is_for_failed_relay(&request) => return,
             Ok(Request::Subscribe(queues)) => match &self.relay {
                 Some(relay) => return push(relay, queues, stream).await,
                 None => Response::Refused(Refusal::UnknownQueue),
@@ -78,21 +81,28 @@ impl RequestRouter {
     /// Only `Deposit` and `Redeem` can concern the pod's own queues. Collecting from them is not
     /// possible over the network, and opening and closing them is the node's.
     async fn answer(&self, request: Request) -> Response {
+        match (self.node_for(&request), &self.relay) {
+            (Some(node), _) => node.ask(request).await,
+            (None, Some(relay)) => relay.handle(request).await,
+            (None, None) => Response::Refused(Refusal::UnknownQueue),
+        }
+    }
+
+    /// The way to the node, for a request that concerns the pod's own queues.
+    fn node_for(&self, request: &Request) -> Option<&PendingRequests> {
         // Own queues are collected by nobody, and opened and closed by the node itself.
-        let queue = match &request {
-            Request::Deposit(frame) => Some(frame.queue),
-            Request::Redeem { queue, .. } => Some(*queue),
-            _ => None,
+        let queue = match request {
+            Request::Deposit(frame) => &frame.queue,
+            Request::Redeem { queue, .. } => queue,
+            _ => return None,
         };
-        if let Some((own, pending)) = &self.own
-            && queue.is_some_and(|queue| own.borrow().contains(&queue))
-        {
-            return pending.ask(request).await;
-        }
-        match &self.relay {
-            Some(relay) => relay.handle(request).await,
-            None => Response::Refused(Refusal::UnknownQueue),
-        }
+        let (own, pending) = self.own.as_ref()?;
+        own.borrow().contains(queue).then_some(&**pending)
+    }
+
+    /// Whether a request is the relay's, and the relay has failed for good.
+    fn is_for_failed_relay(&self, request: &Request) -> bool {
+        self.relay.as_ref().is_some_and(Relay::has_failed) && self.node_for(request).is_none()
     }
 }
 

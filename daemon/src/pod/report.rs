@@ -58,8 +58,9 @@ pub(super) async fn report(
                 observer(RunEvent::Service { name, address: status.address, state: status.state });
             }
         }
-        for warning in now.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
-            observer(RunEvent::Warning(warning.clone()));
+        let known = before.warnings();
+        for warning in now.warnings().into_iter().filter(|warning| !known.contains(warning)) {
+            observer(RunEvent::Warning(warning));
         }
         before = now;
     }

@@ -17,7 +17,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, mail, open,
+    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, mail, open, relay,
     report::report,
     services::{self, Parts},
 };
@@ -26,7 +26,7 @@ use crate::{
     config::Config,
     driver::{self, Handle},
     peers::{self, NetworkHandle},
-    relay::{self, Relay, RelayConfig},
+    relay::{Relay, RelayConfig},
     relay_service,
     server::{ApiState, router, routes::OnionState},
     socket::{self, Socket},
@@ -105,7 +105,7 @@ impl Pod {
         autonomy_onion::install_crypto_provider();
         let socket = Socket::bind(&self.dir.socket()).await;
         let socket = socket.map_err(|error| PodError::system("opening the pod's socket", error))?;
-        let relay = relay_of(&self.dir, &deps.settings)?;
+        let relay = relay::open(&self.dir, &deps.settings)?;
         let pod_seed = self.node.pod_seed();
         let (post, mail) = mpsc::unbounded_channel();
         let node = driver::start(self.node, self.store, self.effects, &*deps.chain, post)
@@ -114,16 +114,6 @@ impl Pod {
         let running = Running { deps, node, relay, pod_seed };
         Ok(running.start(socket, mail))
     }
-}
-
-/// The relay beside the pod, where the settings want one. It shares no file with the pod.
-///
-/// A relay that cannot be opened keeps the pod from starting: its owner has asked for it, and would
-/// otherwise believe that it runs.
-fn relay_of(dir: &PodDir, settings: &PodSettings) -> Result<Option<Relay>, PodError> {
-    let Some(config) = settings.relay.clone() else { return Ok(None) };
-    let relay = Relay::open(&relay::file_in(dir.path()), config, relay_service::clock());
-    relay.map(Some).map_err(|error| PodError::system("opening the relay", error))
 }
 
 /// A pod whose node runs and whose tasks are about to be started.
@@ -182,6 +172,9 @@ impl Running {
         tasks.spawn(mail::carry_out(mail, network.clone(), stopping.clone()));
         tasks.spawn(mail::deliver(from_network, node, stopping.clone()));
         if let Some(relay) = self.relay.clone() {
+            let failed = relay.clone();
+            let failed = async move { failed.failed().await };
+            tasks.spawn(relay::show_failure(failed, onion.clone(), stopping.clone()));
             tasks.spawn(relay_service::sweep_until_stopped(relay, stopping.clone()));
         }
         tasks.spawn(self.on_tor(network, routes, onion, stopping));

@@ -51,8 +51,23 @@ pub struct OnionState {
     pub app: Option<ServiceStatus>,
     /// The peer service.
     pub peer: Option<ServiceStatus>,
-    /// What the owner should know.
+    /// What the owner should know of Tor and the services now.
     pub warnings: Vec<String>,
+    /// Why the relay beside the pod has ended; `None` while it runs, and where there is none. It stays until the pod ends.
+    pub relay_failure: Option<String>,
+}
+
+impl OnionState {
+    /// All that the owner should know.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let relay = self.relay_failure.as_ref().map(|why| {
+            format!(
+                "the relay of this pod has ended, and nobody reaches it until the pod is started again: {why}"
+            )
+        });
+        self.warnings.iter().cloned().chain(relay).collect()
+    }
 }
 
 type Answered<T> = Result<axum::Json<T>, ApiError>;
@@ -153,7 +168,7 @@ pub(super) async fn status(State(state): State<ApiState>, caller: Caller) -> Ans
 
 fn full_status(state: &ApiState, node: NodeStatus) -> Status {
     let onion = state.onion.borrow().clone();
-    let mut warnings = onion.warnings;
+    let mut warnings = onion.warnings();
     warnings.extend(node.warnings);
     let nothing = || ServiceStatus {
         address: None,

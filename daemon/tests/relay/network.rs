@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
+    fs::OpenOptions,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -321,4 +322,34 @@ async fn malformed_requests_are_refused_and_counted() {
         "a length that lies, and a message that ends, get nothing"
     );
     assert_eq!(relay.snapshot().await.refused["malformed"], 2);
+}
+
+/// A relay that has failed for good: its file was cut while it was open.
+async fn failed(site: &Site) -> Relay {
+    let relay = site.open();
+    // So many that their records fill several pages, each of which is read when it is needed.
+    futures::future::join_all((0..500).map(|_| Mailbox::at(&relay))).await;
+    drop(relay);
+    let relay = site.open();
+    OpenOptions::new().write(true).open(site.file()).unwrap().set_len(8_192).unwrap();
+    drop(relay.handle(Mailbox::draw().open(Ticket::Open)).await);
+    timeout(TEST_TIMEOUT, relay.failed()).await.expect("it fails");
+    relay
+}
+
+#[tokio::test]
+async fn failed_relay_of_a_pod_answers_nobody_and_own_queues_go_on() {
+    let (site, mut pod, mut caller) = (Site::new(), Node::start(), Node::start());
+    let own = Mailbox::draw();
+    pod.network.serve([own.queue]);
+    let router = RequestRouter::new(Some(&pod.network), Some(failed(&site).await));
+    caller.lines.places.lock().unwrap().insert(place(3), router);
+    let other = Mailbox::draw();
+    for (n, request) in [other.frame(1), other.open(Ticket::Open)].into_iter().enumerate() {
+        caller.network.call(CallId(n as u64), place(3), lane(1), request);
+        let Input::Called { outcome, .. } = caller.event().await else { panic!() };
+        assert!(outcome.is_err(), "a relay that has ended is away, and not {outcome:?}");
+    }
+    caller.network.call(CallId(9), place(3), lane(1), own.frame(5));
+    assert!(matches!(pod.event().await, Input::Asked { .. }));
 }
