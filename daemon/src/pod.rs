@@ -8,12 +8,14 @@
 //! | `tor` | a Tor client that pods share |
 //! | `services` | the two onion services: launched, kept current, watched |
 //! | `relay` | the relay beside the pod: opened, watched |
+//! | `discovery` | which devices find the app service |
 //! | `mail` | passes effects and inputs between the node and the network |
 //! | `report` | state changes, for the code that started the pod |
 //!
 //! All functions here that take a folder work on a pod that is not running: the database's lock
 //! makes them fail while it runs.
 
+mod discovery;
 mod handle;
 mod mail;
 mod relay;

@@ -14,7 +14,7 @@ use std::{
 use futures::Stream;
 use tokio::sync::mpsc;
 use tor_config::Reconfigure;
-use tor_hsservice::{HsNickname, RendRequest, RunningOnionService};
+use tor_hsservice::{HsNickname, OnionServiceConfig, RendRequest, RunningOnionService};
 
 use crate::{
     DescriptorPublicKey, DescriptorSecret, OnionAddress, OnionKey, OnionStream, PortTaken, Tor,
@@ -241,7 +241,8 @@ impl OnionService {
     /// it is needed.
     ///
     /// # Errors
-    /// Arti did not release the old service within five seconds, or refused to launch the new one.
+    /// Arti did not release the old service within five seconds, refused to launch the new one, or refused to change it
+    /// to what was set meanwhile.
     pub async fn relaunch(&self) -> Result<(), LaunchError> {
         let config = {
             let mut launch = self.0.launch();
@@ -249,8 +250,9 @@ impl OnionService {
             launch.introduction_points = INTRODUCTION_POINTS[0];
             arti::config(&self.0.nickname, &launch, self.0.self_check.as_ref())?
         };
-        let (running, requests) = self.0.tor.launch_again(config).await?;
+        let (running, requests) = self.0.tor.launch_again(config.clone()).await?;
         self.0.open(running, requests);
+        self.0.catch_up(&config)?;
         tracing::info!(address = %self.0.address.scrubbed(), "onion service relaunched");
         Ok(())
     }
@@ -274,11 +276,20 @@ impl Inner {
     }
 
     /// Hands the configuration that follows from `launch` to the running service. Does nothing
-    /// between two launches: the next one reads the same state.
+    /// between two launches: the next one reads the same state, or catches up with it.
     fn reconfigure(&self, launch: &Launch) -> Result<(), LaunchError> {
         let config = arti::config(&self.nickname, launch, self.self_check.as_ref())?;
         let Some(running) = &launch.running else { return Ok(()) };
         running.reconfigure(config, Reconfigure::AllOrNothing).map_err(|e| LaunchError::Arti(chain(&e)))
+    }
+
+    /// Changes the service that was launched with `launched` where something else was set meanwhile.
+    fn catch_up(&self, launched: &OnionServiceConfig) -> Result<(), LaunchError> {
+        let launch = self.launch();
+        if arti::config(&self.nickname, &launch, self.self_check.as_ref())? == *launched {
+            return Ok(());
+        }
+        self.reconfigure(&launch)
     }
 
     /// The state of the current launch, locked.

@@ -22,9 +22,9 @@ use futures::stream;
 use tokio::{sync::watch, task::JoinSet};
 use zeroize::Zeroizing;
 
-use super::PodError;
+use super::{PodError, discovery::Discovery};
 use crate::{
-    driver::{self, Admitted, Handle},
+    driver::{self, Handle},
     peers::{
         NetworkHandle,
         server::{self, RequestRouter},
@@ -101,7 +101,8 @@ async fn run(
     stop: watch::Receiver<bool>,
 ) -> Result<(), PodError> {
     let failed = |error: &dyn std::fmt::Display| PodError::system("launching the onion services", error);
-    let app = launch_app(tor, parts, handle).await?;
+    let devices = Discovery::new(handle.admitted());
+    let app = launch_app(tor, parts, devices.published()).await?;
     let key = OnionKey::from_seed(*parts.owner.peer_seed);
     let peer_config =
         ServiceConfig { nickname: nickname("peer", &key), key, access: ServiceAccess::Open, echo_port: None };
@@ -123,7 +124,8 @@ async fn run(
     if let Some(network) = &parts.network {
         network.attach(Some(Arc::new(OverTor::new(tor))));
     }
-    tasks.spawn(keep_current(app.clone(), handle.admitted(), stop.clone()));
+    let changed = app.clone();
+    tasks.spawn(devices.keep_current(move |keys| changed.set_descriptor_keys(keys), stop.clone()));
     let mut changes = [watches[0].subscribe(), watches[1].subscribe()];
     let mut stop = stop;
     loop {
@@ -141,16 +143,20 @@ async fn run(
     Ok(())
 }
 
-/// Launches the app service for the devices admitted now.
+/// Launches the app service for the devices with these keys.
 ///
 /// # Errors
 /// Tor refused to launch it.
-async fn launch_app(tor: &Tor, parts: &Parts, handle: &Handle) -> Result<OnionService, PodError> {
+async fn launch_app(
+    tor: &Tor,
+    parts: &Parts,
+    devices: &[DescriptorPublicKey],
+) -> Result<OnionService, PodError> {
     let key = OnionKey::from_seed(*parts.owner.app_seed);
     let config = ServiceConfig {
         nickname: nickname("app", &key),
         key,
-        access: ServiceAccess::Restricted(descriptor_keys(&handle.admitted().borrow())),
+        access: ServiceAccess::Restricted(devices.to_vec()),
         echo_port: parts.echo.then_some(ECHO_PORT),
     };
     tor.launch(config).await.map_err(|error| PodError::system("launching the app onion service", error))
@@ -192,37 +198,6 @@ async fn name_caller(
 ) -> Response {
     request.extensions_mut().insert(Caller::Device(DeviceKey(caller.0)));
     next.run(request).await
-}
-
-/// Publishes the descriptor anew when devices are added or removed.
-///
-/// A failed change is logged and tried again with the next change of devices; until then the
-/// descriptor names the devices of before, and TLS still refuses the revoked ones.
-async fn keep_current(
-    app: OnionService,
-    mut admitted: watch::Receiver<Admitted>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut published = descriptor_keys(&admitted.borrow_and_update());
-    loop {
-        tokio::select! {
-            changed = admitted.changed() => if changed.is_err() { return },
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-        let keys = descriptor_keys(&admitted.borrow_and_update());
-        if keys == published {
-            continue;
-        }
-        match app.set_descriptor_keys(keys.clone()) {
-            Ok(()) => published = keys,
-            Err(error) => tracing::error!("the descriptor keys cannot be changed: {error}"),
-        }
-    }
-}
-
-/// The keys of all devices that may find the app service.
-fn descriptor_keys(admitted: &Admitted) -> Vec<DescriptorPublicKey> {
-    admitted.descriptor_keys.iter().map(|key| DescriptorPublicKey::from_bytes(*key)).collect()
 }
 
 /// Publishes the state of both services to the API and the observer.

@@ -189,6 +189,25 @@ fn relaunch_interrupts_no_connection() {
 }
 
 #[test]
+fn keys_set_during_a_relaunch_open_the_relaunched_service() {
+    in_world(|world| async {
+        let (first, second) =
+            (DescriptorSecret::from_bytes([44; 32]), DescriptorSecret::from_bytes([45; 32]));
+        let service = launch(&world.pod, ServiceAccess::Restricted(vec![first.public()])).await;
+        let onion = service.address();
+        // The relaunch waits for the service of before to end, and the keys are set meanwhile.
+        let set = async { service.set_descriptor_keys(vec![second.public()]) };
+        let (relaunched, set) = tokio::join!(service.relaunch(), set);
+        relaunched.unwrap();
+        set.unwrap();
+
+        world.device.add_discovery_key(&onion, &second).unwrap();
+        let mut newcomer = reach(&world.device, &onion, ECHO).await;
+        echo(&mut newcomer, "added meanwhile").await;
+    });
+}
+
+#[test]
 fn restarted_pod_keeps_address_and_locks_folder() {
     in_world(|world| async {
         let folder = folder();
