@@ -27,6 +27,25 @@ macro_rules! codes {
     };
 }
 
+/// Bytes that may hold a secret, as one byte string.
+pub(crate) mod secret_bytes {
+    use serde::{Deserializer, Serializer};
+    use zeroize::Zeroizing;
+
+    pub(crate) fn serialize<S: Serializer>(
+        bytes: &Zeroizing<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Zeroizing<Vec<u8>>, D::Error> {
+        serde_bytes::deserialize::<Vec<u8>, D>(deserializer).map(Zeroizing::new)
+    }
+}
+
 codes!(access: super::Access { Minimal = 1, Limited = 2, Full = 3 });
 codes!(account_kind: super::AccountKind { TwoOfThree = 1, TwoOfThreeOrRecovery = 2, Shared = 3 });
 codes!(payment_state: super::PaymentState {

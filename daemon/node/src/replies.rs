@@ -4,12 +4,15 @@
 //! refused, since its sender would take the answer to the first for its own. An answer goes after a day, or when its caller
 //! has made 256 newer requests; a repeat that comes later is done again.
 
+use std::fmt;
+
 use autonomy_api::MAX_KEY_LEN;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::{
-    Timestamp,
+    Timestamp, disk,
     input::Caller,
     reply::{Answer, Refusal},
     row::{Row, tag},
@@ -32,15 +35,16 @@ pub struct ReplyKey {
 }
 
 /// An answer as it was given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredReply {
     /// SHA-256 of the request.
     request: [u8; 32],
     /// When it was given.
     at: Timestamp,
-    /// What was answered, as [`Answer::to_bytes`] wrote it: later versions of the API need not know its shape.
-    #[serde(with = "serde_bytes")]
-    answer: Vec<u8>,
+    /// What was answered, as [`Answer::to_bytes`] wrote it: later versions of the API need not know its shape. It may hold a
+    /// secret, such as an invite's text, and is wiped when it is dropped.
+    #[serde(with = "disk::secret_bytes")]
+    answer: Zeroizing<Vec<u8>>,
 }
 
 /// All answers that are kept.
@@ -83,6 +87,16 @@ impl StoredReply {
                           use a fresh Idempotency-Key for a new one";
             Refusal::Conflict(detail.into())
         })
+    }
+}
+
+impl fmt::Debug for StoredReply {
+    /// Of the answer only its length.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredReply")
+            .field("at", &self.at)
+            .field("bytes", &self.answer.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -191,12 +205,20 @@ mod tests {
         assert_eq!(replies.find(other, &REQUEST).unwrap(), None);
     }
 
+    #[test]
+    fn debug_shows_nothing_of_a_kept_answer() {
+        let (replies, key) = kept(&Answer::Card("secret".into()));
+        let stored = &replies.0[&key];
+        let bytes = stored.answer.len();
+        assert_eq!(format!("{stored:?}"), format!("StoredReply {{ at: 100, bytes: {bytes}, .. }}"));
+    }
+
     /// As another version of the program keeps an answer: in a shape that this one does not know.
     #[test]
     fn a_repeat_of_an_unreadable_answer_is_a_conflict() {
         let (mut replies, key) = kept(&Answer::Done);
-        for answer in [vec![], vec![0xff], [replies.0[&key].answer.clone(), vec![0]].concat()] {
-            let stored = StoredReply { answer, ..replies.0[&key].clone() };
+        for answer in [vec![], vec![0xff], [&replies.0[&key].answer[..], &[0]].concat()] {
+            let stored = StoredReply { answer: answer.into(), ..replies.0[&key].clone() };
             let _row = replies.0.put(key, stored);
             let refusal = replies.find(key, &REQUEST).unwrap_err();
             assert!(

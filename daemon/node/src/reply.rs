@@ -1,8 +1,9 @@
 //! What the node answers: an answer, or a refusal that names the field and the rule.
 
-use autonomy_messaging::{Network, PublicKey, RootPublic};
+use autonomy_messaging::{Network, PublicKey, RootPublic, SecretWriter};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use zeroize::Zeroizing;
 
 use super::{SessionAnswer, table};
 
@@ -11,6 +12,9 @@ use autonomy_api::{
     Files, History, Imported, Invite, Invites, MailStatus, Messages, Payment, Payments, Profile,
     QueuedMessage, ReceiveAddress, Relays, Safety, written,
 };
+
+/// Room that a kept answer gets at first: most fit. A larger one costs a copy.
+const USUAL_LEN: usize = 1024;
 
 /// The node's reply to a request.
 pub type Reply = Result<Answer, Refusal>;
@@ -81,13 +85,50 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The bytes in which an answer is kept for a repeat of its request.
-    #[expect(clippy::expect_used, reason = "answers are plain data, and a vector takes every byte")]
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+    /// What kind of answer it is: all that may stand in a log, since invites and messages are answers too.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Status(_) => "Status",
+            Self::Adopted => "Adopted",
+            Self::Devices(_) => "Devices",
+            Self::Device(_) => "Device",
+            Self::Accounts(_) => "Accounts",
+            Self::Account(_) => "Account",
+            Self::Offer(_) => "Offer",
+            Self::Addresses(_) => "Addresses",
+            Self::Address(_) => "Address",
+            Self::History(_) => "History",
+            Self::Payments(_) => "Payments",
+            Self::Payment(_) => "Payment",
+            Self::Events(_) => "Events",
+            Self::MailStatus(_) => "MailStatus",
+            Self::Profile(_) => "Profile",
+            Self::Invite(_) => "Invite",
+            Self::Invites(_) => "Invites",
+            Self::Contact(_) => "Contact",
+            Self::Contacts(_) => "Contacts",
+            Self::Safety(_) => "Safety",
+            Self::Messages(_) => "Messages",
+            Self::Queued(_) => "Queued",
+            Self::Relays(_) => "Relays",
+            Self::File(_) => "File",
+            Self::Files(_) => "Files",
+            Self::Bytes(_) => "Bytes",
+            Self::Imported(_) => "Imported",
+            Self::Card(_) => "Card",
+            Self::Session(_) => "Session",
+            Self::Done => "Done",
+        }
+    }
+
+    /// The bytes in which an answer is kept for a repeat of its request. They are wiped when they are dropped.
+    #[expect(clippy::expect_used, reason = "answers are plain data, and the buffer takes every byte")]
+    pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = SecretWriter::with_capacity(USUAL_LEN);
         ciborium::into_writer(self, &mut bytes)
-            .expect("answers are plain data, and a vector takes every byte");
-        bytes
+            .expect("answers are plain data, and the buffer takes every byte");
+        bytes.into_bytes()
     }
 
     /// Reads [`Answer::to_bytes`]; none where another version of the program wrote it in another shape.

@@ -44,8 +44,7 @@ const LAUNCH_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
 /// probability of 1 to 3 × 10^13.
 const NICKNAME_BYTES: usize = 8;
 
-/// What the services are made of.
-#[derive(Debug)]
+/// What the services are made of. It holds seeds, and is not for any log.
 pub(super) struct Parts {
     /// The seed of the pod's key: its TLS identity and its libp2p identity.
     pub(super) pod_seed: Zeroizing<[u8; 32]>,

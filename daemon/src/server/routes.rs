@@ -138,7 +138,7 @@ macro_rules! answered {
 use answered;
 
 fn unexpected(answer: &Answer) -> ApiError {
-    tracing::error!("a command was answered with {answer:?}");
+    tracing::error!("a command was answered with an answer of kind {}", answer.kind());
     let detail = "the pod gave an answer of another kind; this is a fault of the program";
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of the program", detail)
 }

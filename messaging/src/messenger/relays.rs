@@ -14,7 +14,7 @@
 //! A relay is trusted with nothing but its storage. That it is away, or keeps what it took, is found out and answered
 //! by moving, which costs a card to each contact; so a move needs a spare to go to and a reason that lasts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ const DEAD_AFTER: u64 = 15 * 60;
 const DEAD_FOR: u64 = 6 * 3_600;
 
 /// What is remembered of a relay.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct RelayRecord {
     #[serde(with = "place_bytes")]
     place: Place,
@@ -63,6 +63,16 @@ pub(super) struct RelayRecord {
 }
 
 impl Kept for RelayRecord {}
+
+impl fmt::Debug for RelayRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayRecord")
+            .field("place", &self.place)
+            .field("state", &self.state)
+            .field("token", &self.token.map(|_| "[secret]"))
+            .finish_non_exhaustive()
+    }
+}
 
 /// A relay in memory.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! The pod a device belongs to, and how to reach it.
 
+use std::fmt;
+
 use autonomy_messaging::{Access, Certificate, PublicKey, RootPublic, UnverifiedCertificate};
 use autonomy_wallet::bitcoin::Network;
 use serde::{Deserialize, Serialize};
@@ -37,7 +39,6 @@ pub(super) struct PodRow {
 }
 
 /// What a bundle or a grant brings.
-#[derive(Debug)]
 pub struct NewPod {
     /// The root's certificate for the pod key.
     pub pod_certificate: Certificate,
@@ -55,6 +56,18 @@ pub struct NewPod {
     pub entropy: Option<[u8; 32]>,
     /// What the owner calls the pod.
     pub name: String,
+}
+
+impl fmt::Debug for NewPod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewPod")
+            .field("network", &self.network)
+            .field("onion_epoch", &self.onion_epoch)
+            .field("name", &self.name)
+            .field("descriptor_secret", &"[secret]")
+            .field("entropy", &"[secret]")
+            .finish_non_exhaustive()
+    }
 }
 
 impl PodLink {
@@ -205,8 +218,8 @@ impl Profile {
     }
 }
 
-impl std::fmt::Debug for PodLink {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for PodLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PodLink")
             .field("pod_key", &self.pod_key)
             .field("root", &self.root)
