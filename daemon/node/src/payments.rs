@@ -4,6 +4,7 @@
 //! pod, since effects and replies come after the commit. From then on the transaction is sent until the network
 //! has it or refuses it (`sending`).
 
+mod room;
 mod sending;
 mod view;
 
@@ -32,10 +33,6 @@ use autonomy_api::{Access, ApprovePayment, EventKind, NewPayment, Note, PaymentS
 
 /// How long a draft holds its coins, seconds: a day.
 const DRAFT_SECONDS: u64 = 24 * 60 * 60;
-/// Drafts of one account at once. Each holds coins, and a PSBT of up to 4 MiB in memory and on disk.
-const MAX_DRAFTS: usize = 16;
-/// Drafts of one account that a device without full access may have open at once: it must not hold every coin.
-const MAX_DRAFTS_LIMITED: usize = 4;
 /// Cancelled drafts of one account that are still shown; the oldest goes first.
 const MAX_CANCELLED: usize = 16;
 /// Payments in one list, newest first: a year of one a day.
@@ -132,37 +129,11 @@ impl Payments {
     fn get(&self, id: &PaymentId) -> Result<&PaymentRecord, Refusal> {
         self.all.get(id).ok_or_else(|| Refusal::Unknown { what: "payment", id: id.to_string() })
     }
-
-    /// How many drafts of an account count.
-    fn drafts(&self, account: AccountId, counts: impl Fn(&PaymentRecord) -> bool) -> usize {
-        let draft =
-            |payment: &&PaymentRecord| payment.account == account && payment.state == PaymentState::Draft;
-        self.all.values().filter(draft).filter(|payment| counts(payment)).count()
-    }
-
-    /// Drafts hold coins, so there are few; a device without full access must not hold every coin.
-    fn check_room_for_draft(
-        &self,
-        caller: Caller,
-        has: Option<Access>,
-        id: AccountId,
-    ) -> Result<(), Refusal> {
-        let remedy = "cancel or approve one of them";
-        let full = |limit| Refusal::Full { what: "drafts of an account", limit, remedy };
-        if self.drafts(id, |_| true) >= MAX_DRAFTS {
-            return Err(full(MAX_DRAFTS));
-        }
-        let limited = has < Some(Access::Full);
-        if limited && self.drafts(id, |payment| payment.by == caller) >= MAX_DRAFTS_LIMITED {
-            return Err(full(MAX_DRAFTS_LIMITED));
-        }
-        Ok(())
-    }
 }
 
 /// What changes them.
 impl Payments {
-    /// Drafts a payment, and holds its coins.
+    /// Drafts a payment, and holds its coins. Drafts of devices without full access may have to yield (`room`).
     ///
     /// # Errors
     /// There is no such account, the request breaks a rule, there are too many drafts or too few coins, or the checker
@@ -178,10 +149,9 @@ impl Payments {
     ) -> Reply {
         accounts.get(&id)?;
         let intent = intent(admission.identity().network(), chain, body)?;
-        self.check_room_for_draft(caller, admission.access(caller), id)?;
-        let proposal = accounts.draft(cx, id, &intent, &POLICY)?;
+        let proposal = self.propose(cx, admission, accounts, (caller, id, &intent))?;
         let summary = proposal.summary();
-        let inputs: Vec<OutPoint> = summary.inputs.iter().map(|input| input.outpoint).collect();
+        let inputs = room::coins_of(&proposal);
         accounts.reserve(cx, id, inputs.clone())?;
         let record = PaymentRecord {
             account: id,
@@ -258,7 +228,7 @@ impl Payments {
             return Err(Refusal::AccessTooLow { needed: Access::Full, has });
         }
         match payment.state {
-            PaymentState::Draft => self.give_up(cx, accounts, id)?,
+            PaymentState::Draft => self.give_up(cx, accounts, id, None)?,
             PaymentState::Cancelled => {}
             _ => {
                 let detail = "this payment is signed, and can no longer be taken back";
@@ -268,18 +238,19 @@ impl Payments {
         Ok(Answer::Payment(self.describe(accounts, chain, &id)?))
     }
 
-    /// Cancels a draft and frees its coins.
+    /// Cancels a draft and frees its coins; `detail` says why, where its maker did not ask for it.
     fn give_up(
         &mut self,
         cx: &mut Context<'_>,
         accounts: &mut Accounts,
         id: PaymentId,
+        detail: Option<String>,
     ) -> Result<(), Refusal> {
         let payment = self.get(&id)?.clone();
         let account = payment.account;
         accounts.release(cx, account, payment.inputs.clone())?;
         let state = PaymentState::Cancelled;
-        self.set(cx, id, PaymentRecord { psbt: None, state, detail: None, ..payment });
+        self.set(cx, id, PaymentRecord { psbt: None, state, detail, ..payment });
         self.forget_cancelled(cx, account, id);
         Ok(())
     }
@@ -303,7 +274,7 @@ impl Payments {
         let old: Vec<(PaymentId, PaymentState)> = old.map(|(id, payment)| (*id, payment.state)).collect();
         for (id, state) in old {
             if state == PaymentState::Draft
-                && let Err(error) = self.give_up(cx, accounts, id)
+                && let Err(error) = self.give_up(cx, accounts, id, None)
             {
                 tracing::error!(payment = %id, "a draft that lapsed holds its coins: {error}");
             }

@@ -11,6 +11,7 @@ mod cosigner;
 mod accounts;
 mod cards;
 mod devices;
+mod drafts;
 mod facts;
 mod golden;
 mod machine;

@@ -1,8 +1,7 @@
 //! Payments: who must agree, what is remembered before a signature leaves, and what a crash may not lose.
 
-use autonomy_api::{ApprovePayment, DeviceKey, EventKind, NewPayment, PaymentState, PsbtBytes};
+use autonomy_api::{ApprovePayment, EventKind, NewPayment, PaymentState, PsbtBytes};
 use autonomy_blocks::spend;
-use autonomy_messaging::{Access, SigningKey};
 use autonomy_node::{Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effect, Input, Refusal};
 use autonomy_wallet::{
     bitcoin::{Amount, FeeRate, OutPoint, Psbt, ScriptBuf},
@@ -291,31 +290,6 @@ fn a_clock_that_is_off_by_a_day_delays_no_payment_and_shuts_nobody_out() {
     assert!(world.sent().iter().any(|again| *again == sent[0]), "sent again within a minute");
     world.mine(sent);
     assert_eq!(world.payment(&payment).state, PaymentState::Confirmed);
-}
-
-#[test]
-fn a_device_with_limited_access_cannot_tie_up_or_cancel_the_owners_drafts() {
-    let mut world = World::adopted();
-    let account = world.account();
-    for _ in 0..6 {
-        let address = world.receive(&account);
-        let coin = world.paid_in(&address, 100_000);
-        world.mine(vec![coin]);
-    }
-    let owners = world.draft(&account, 50_000).unwrap();
-    let laptop = SigningKey::from_bytes(&[20; 32]);
-    let newcomer = world.newcomer(&laptop, Access::Limited);
-    world.device_asks(Command::AddDevice(newcomer)).unwrap();
-    let caller = Caller::Device(DeviceKey(laptop.verifying_key().to_bytes()));
-    let cancel = Command::CancelPayment(owners.id);
-    assert!(matches!(world.refused(caller, cancel), Refusal::AccessTooLow { .. }));
-    let body = NewPayment { recipients: vec![pays(OUTSIDE, 10_000)], fee_rate: Some(RATE), note: None };
-    let draft = Command::NewPayment(account.id, body);
-    for _ in 0..4 {
-        world.ask(caller, draft.clone()).unwrap();
-    }
-    assert!(matches!(world.refused(caller, draft), Refusal::Full { limit: 4, .. }));
-    assert!(world.draft(&account, 50_000).is_ok());
 }
 
 fn epoch(world: &mut World) -> u64 {

@@ -1,0 +1,100 @@
+//! Drafts of devices with limited access beside those of the owner: what they hold, and when they yield.
+
+use autonomy_api::{Account, DeviceKey, NewPayment, PaymentState};
+use autonomy_messaging::{Access, SigningKey};
+use autonomy_node::{Answer, Caller, Command, Refusal};
+
+use crate::world::{OUTSIDE, RATE, World, pays};
+
+#[test]
+fn a_device_with_limited_access_cannot_tie_up_or_cancel_the_owners_drafts() {
+    let mut world = World::adopted();
+    let account = world.account();
+    coins(&mut world, &account, 6);
+    let owners = world.draft(&account, 50_000).unwrap();
+    let caller = limited_device(&mut world);
+    let cancel = Command::CancelPayment(owners.id);
+    assert!(matches!(world.refused(caller, cancel), Refusal::AccessTooLow { .. }));
+    let draft = Command::NewPayment(account.id, payment_of(10_000));
+    for _ in 0..4 {
+        world.ask(caller, draft.clone()).unwrap();
+    }
+    assert!(matches!(world.refused(caller, draft), Refusal::Full { limit: 4, .. }));
+    assert!(world.draft(&account, 50_000).is_ok());
+}
+
+/// A device with limited access.
+fn limited_device(world: &mut World) -> Caller {
+    let laptop = SigningKey::from_bytes(&[20; 32]);
+    let newcomer = world.newcomer(&laptop, Access::Limited);
+    world.device_asks(Command::AddDevice(newcomer)).unwrap();
+    Caller::Device(DeviceKey(laptop.verifying_key().to_bytes()))
+}
+
+/// So many coins of 100,000 satoshi.
+fn coins(world: &mut World, account: &Account, count: usize) {
+    for _ in 0..count {
+        let address = world.receive(account);
+        let coin = world.paid_in(&address, 100_000);
+        world.mine(vec![coin]);
+    }
+}
+
+fn payment_of(sat: u64) -> NewPayment {
+    NewPayment { recipients: vec![pays(OUTSIDE, sat)], fee_rate: Some(RATE), note: None }
+}
+
+#[test]
+fn drafts_of_limited_devices_yield_their_coins_to_full_access() {
+    let mut world = World::adopted();
+    let account = world.account();
+    coins(&mut world, &account, 3);
+    let limited = limited_device(&mut world);
+    let mut drafts = Vec::new();
+    for sat in [90_000, 150_000] {
+        world.now += 1;
+        let asked = world.ask(limited, Command::NewPayment(account.id, payment_of(sat)));
+        let Ok(Answer::Payment(draft)) = asked else { panic!("{asked:?}") };
+        drafts.push(draft);
+    }
+    // All coins are held now. A payment that cannot be made for all that cancels nothing.
+    let caller = world.device.caller();
+    let too_much = Command::NewPayment(account.id, payment_of(700_000));
+    assert!(matches!(world.refused(caller, too_much), Refusal::Funds(_)));
+    let more = Command::NewPayment(account.id, payment_of(10_000));
+    assert!(matches!(world.refused(limited, more), Refusal::Funds(_)), "they yield to full access only");
+
+    let owners = world.draft(&account, 80_000).unwrap();
+    let [first, second] = [&drafts[0], &drafts[1]].map(|draft| world.payment(draft));
+    assert_eq!(
+        [first.state, second.state],
+        [PaymentState::Cancelled, PaymentState::Draft],
+        "the oldest first"
+    );
+    assert!(first.detail.unwrap().contains("full access"));
+    assert!(
+        matches!(world.draft(&account, 250_000), Err(Refusal::Funds(_))),
+        "one coin is the owner's own draft's"
+    );
+    let psbt = world.sign(&account, &owners);
+    world.approve(&owners, psbt).unwrap();
+    assert!(world.draft(&account, 150_000).is_ok());
+    assert_eq!(world.payment(&drafts[1]).state, PaymentState::Cancelled);
+}
+
+#[test]
+fn drafts_of_limited_devices_yield_their_place_to_full_access() {
+    let mut world = World::adopted();
+    let account = world.account();
+    coins(&mut world, &account, 17);
+    let limited = limited_device(&mut world);
+    let asked = world.ask(limited, Command::NewPayment(account.id, payment_of(50_000)));
+    let Ok(Answer::Payment(theirs)) = asked else { panic!("{asked:?}") };
+    for _ in 0..15 {
+        world.draft(&account, 50_000).unwrap();
+    }
+    assert_eq!(world.payment(&theirs).state, PaymentState::Draft);
+    world.draft(&account, 50_000).unwrap();
+    assert_eq!(world.payment(&theirs).state, PaymentState::Cancelled);
+    assert!(matches!(world.draft(&account, 50_000), Err(Refusal::Full { limit: 16, .. })));
+}
