@@ -93,7 +93,7 @@ fn command(command: Command) -> node::Command {
         Command::SetReach(reach) => set_profile(SetProfile { reach: Some(reach), ..SetProfile::default() }),
         Command::SetName(name) => set_profile(SetProfile { name: Some(name), ..SetProfile::default() }),
         Command::SetNameAndReach(name, reach) => {
-            set_profile(SetProfile { name: Some(name), reach: Some(reach), ..SetProfile::default() })
+            set_profile(SetProfile { name: Some(name), reach: Some(reach) })
         }
         Command::SetBlocked(contact, blocked) => {
             To::UpdateContact(contact, UpdateContact { blocked: Some(blocked), ..UpdateContact::default() })
