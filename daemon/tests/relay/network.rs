@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    fs::OpenOptions,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -18,9 +17,11 @@ use autonomy_messaging::{
     lane::{CallId, Lane, LaneRole, Unreached},
     messenger::Input,
     place::Place,
+    queue::QUEUE_RECORD_LEN,
     wire::{PlaceRefusal, Request, Response, Ticket},
 };
 use futures::future::BoxFuture;
+use redb::TableDefinition;
 use tokio::{
     io::AsyncWriteExt as _,
     sync::{mpsc, watch},
@@ -324,15 +325,22 @@ async fn malformed_requests_are_refused_and_counted() {
     assert_eq!(relay.snapshot().await.refused["malformed"], 2);
 }
 
-/// A relay that has failed for good: its file was cut while it was open.
+/// A relay that has failed for good: a record in its file was damaged while it was off.
 async fn failed(site: &Site) -> Relay {
+    const RECORD: usize = QUEUE_RECORD_LEN + 8;
     let relay = site.open();
-    // So many that their records fill several pages, each of which is read when it is needed.
-    futures::future::join_all((0..500).map(|_| Mailbox::at(&relay))).await;
+    let own = Mailbox::at(&relay).await;
     drop(relay);
+    let file = redb::Database::open(site.file()).unwrap();
+    let write = file.begin_write().unwrap();
+    let queues = TableDefinition::<[u8; 32], &[u8; RECORD]>::new("queues");
+    write.open_table(queues).unwrap().insert(*own.queue.as_bytes(), &[0xff; RECORD]).unwrap();
+    write.commit().unwrap();
+    drop(file);
     let relay = site.open();
-    OpenOptions::new().write(true).open(site.file()).unwrap().set_len(8_192).unwrap();
-    drop(relay.handle(Mailbox::draw().open(Ticket::Open)).await);
+    // Long enough for the queue to be looked at.
+    site.pass(365 * 24 * 60 * 60);
+    assert!(!relay.sweep().await);
     timeout(TEST_TIMEOUT, relay.failed()).await.expect("it fails");
     relay
 }
