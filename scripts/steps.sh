@@ -41,8 +41,6 @@ run_lanes() {
         run_lane "$lane" </dev/null &
         set +m
         lanes+=($!)
-        # What computes leaves the cores to what has to keep up with a network.
-        case $lane in *lint* | simulation*) renice -n 10 -p $! >/dev/null ;; esac
     done
     local running=yes said=$SECONDS
     while [ -n "$running" ]; do
@@ -78,6 +76,8 @@ show_ended() {
 
 run_lane() {
     set +m
+    # What computes leaves the cores to what has to keep up with a network. From within, before anything is started.
+    case $1 in *lint* | simulation*) renice -n 10 -p "$BASHPID" >/dev/null ;; esac
     local step started outcome
     for step in ${1//+/ }; do
         started=$SECONDS outcome=ok
