@@ -133,8 +133,8 @@ impl OtherWay {
     /// Takes a URI.
     ///
     /// # Errors
-    /// Its scheme is none of [`WAY_SCHEMES`] (in any case, RFC 3986, section 3.1) with something behind it, or it is no visible
-    /// word of so many bytes.
+    /// Its scheme is not one of [`WAY_SCHEMES`] (in upper or lower case, RFC 3986, section 3.1), nothing follows the scheme,
+    /// or it is no visible word of so many bytes.
     pub fn new(text: &str) -> Result<Self, BadCardField> {
         let known = |name: &str| WAY_SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(name));
         let parts = text.split_once(':').filter(|(name, rest)| known(name) && !rest.is_empty());

@@ -10,7 +10,8 @@ use autonomy_api::EventKind;
 
 /// What all parts write to while one input is worked on. It knows none of them but the journal.
 ///
-/// Commands check everything first and change things after: what is refused has left no row here.
+/// Commands check everything first and change things after: what is refused has left no row here, or rows that end as they
+/// were (coins let go and held again).
 pub(super) struct Context<'a> {
     pub(super) now: Timestamp,
     pub(super) rng: &'a mut dyn CryptoRngCore,

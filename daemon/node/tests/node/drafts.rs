@@ -7,7 +7,7 @@ use autonomy_node::{Answer, Caller, Command, Refusal};
 use crate::world::{OUTSIDE, RATE, World, pays};
 
 #[test]
-fn a_device_with_limited_access_cannot_tie_up_or_cancel_the_owners_drafts() {
+fn limited_device_cannot_tie_up_or_cancel_the_owners_drafts() {
     let mut world = World::adopted();
     let account = world.account();
     coins(&mut world, &account, 6);
