@@ -48,7 +48,7 @@ need_component() {
     (cd "$root" && rustup component add "$1" >&2) || die "cargo $2 is missing: run: rustup component add $1"
 }
 
-# A C compiler with the headers of the C library: SQLite, zstd, xz, libsecp256k1 and AWS-LC are built from source.
+# A C compiler with the headers of the C library: SQLite, libsecp256k1 and AWS-LC are built from source.
 need_compiler() {
     printf '#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n' |
         cc -x c -o /dev/null - 2>/dev/null && return

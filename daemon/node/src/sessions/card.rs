@@ -272,10 +272,8 @@ impl Session for Cards {
 
     fn wake(&mut self, cx: &mut SessionContext<'_, '_>) {
         let now = cx.cx.now;
-        let due = self
-            .contacts
-            .iter()
-            .filter(|(contact, record)| self.due_at(contact, record).is_some_and(|at| at <= now));
+        let is_due = |contact: &ContactId, record| self.due_at(contact, record).is_some_and(|at| at <= now);
+        let due = self.contacts.iter().filter(|(contact, record)| is_due(contact, record));
         let due: Vec<ContactId> = due.map(|(contact, _)| *contact).collect();
         due.into_iter().for_each(|contact| self.send(cx, contact));
     }
