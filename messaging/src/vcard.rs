@@ -90,7 +90,7 @@ pub enum VCardError {
     /// One of our properties is missing.
     #[error("the vCard has no {0}")]
     Missing(&'static str),
-    /// The name is none.
+    /// The name is invalid.
     #[error("the FN of the vCard cannot be taken: {0}")]
     Name(#[from] BadName),
     /// The note is none.

@@ -1,6 +1,6 @@
 //! A private Tor network on loopback: directory authorities and relays of the system's own C tor.
 //!
-//! How it is brought up, quickly and without losing a relay, is told in `start`; what *ready* means too.
+//! How it is brought up, quickly and without losing a relay, stands in `start`; what *ready* means too.
 
 mod config;
 mod directory;

@@ -66,7 +66,7 @@ fn a_picture_is_known_by_its_first_bytes_and_small() {
 }
 
 #[test]
-fn a_request_is_read_by_the_same_rules_and_written_as_it_was_read() {
+fn a_request_is_validated_when_read_and_written_back_the_same() {
     let picture = BASE64.encode(b"\xff\xd8\xff\xe0");
     let all = json!({"note": "hello", "email": "a@b", "way": "xmpp:a@b", "picture": picture});
     let fields: CardFields = serde_json::from_value(all.clone()).unwrap();

@@ -258,7 +258,7 @@ pub enum DeviceError {
         payment: PaymentId,
         /// The transaction; its id does not change by signing.
         txid: Txid,
-        /// What kept the truth away.
+        /// Why there is no clear answer.
         cause: Box<DeviceError>,
     },
     /// This device has not seen an address of that number given out.

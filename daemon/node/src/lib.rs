@@ -1,4 +1,4 @@
-//! The mind of a pod, without a body: no socket, no file, no clock, no randomness of its own.
+//! The logic of a pod: no socket, no file, no clock, no randomness of its own.
 //!
 //! [`Node::handle`] takes one thing that happened and gives a [`Step`]: rows to commit, effects to carry out, a
 //! reply. The driver of `autonomy-daemon` is the body. The node never fails and never blocks; what is wrong with an

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_given_whole_for_an_output_or_an_input_of_ours_only() {
+    fn only_a_block_with_an_own_output_or_input_is_given_whole() {
         let mut watched = Watched::default();
         assert!(!is_whole(&watched, vec![transaction(coin(1), script(1))]), "nothing is watched");
         let watch = Watch { scripts: vec![script(1)], coins: vec![coin(2)], txids: BTreeSet::new() };

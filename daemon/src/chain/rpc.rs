@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bitcoind_that_lets_nobody_wait_is_told_from_one_that_is_away() {
+    fn a_bitcoind_without_long_poll_is_not_taken_for_an_absent_one() {
         // Another program, or bitcoind without the call.
         let unknown = "HTTP/1.1 404 Not Found\r\nContent-Length: 80\r\n\r\n\
             {\"result\":null,\"error\":{\"code\":-32601,\"message\":\"Method not found\"},\"id\":1}     ";

@@ -191,7 +191,7 @@ impl Served {
         }
         let evicted = self.cursor.watched().map(|watched| watched.missing(|txid| mempool.has(txid)));
         if let Some(evicted) = evicted.filter(|evicted| !evicted.is_empty()) {
-            // Told again with the next list if there is no room now.
+            // Sent again with the next list if there is no room now.
             self.give(Input::Chain(ChainEvent::Mempool { seen: Vec::new(), evicted }));
         }
     }

@@ -58,8 +58,8 @@ pub(super) struct Parts {
     pub(super) relay: Option<Relay>,
 }
 
-/// Launches both services and runs them until `stop` turns true. A launch that fails is shown as a
-/// warning and repeated after [`LAUNCH_RETRY`].
+/// Launches both services and runs them until `stop` turns true. A launch that fails, and a service that ends by itself,
+/// is shown as a warning; both are launched again after [`LAUNCH_RETRY`].
 ///
 /// The settings of the services follow from the owner, so an error here is Tor's: waiting and
 /// trying again is the only remedy.
@@ -90,7 +90,7 @@ pub(super) async fn keep_running(
 /// about to end.
 ///
 /// # Errors
-/// Something could not be launched. What was launched before it ends when it is dropped.
+/// Something could not be launched, or has ended by itself. What else was launched ends with it.
 async fn run(
     tor: &Tor,
     parts: &Parts,
@@ -127,19 +127,25 @@ async fn run(
     tasks.spawn(devices.keep_current(move |keys| changed.set_descriptor_keys(keys), stop.clone()));
     let mut changes = [watches[0].subscribe(), watches[1].subscribe()];
     let mut stop = stop;
-    loop {
+    let ended = loop {
         let [app_change, peer_change] = &mut changes;
         tokio::select! {
+            // First, since the tasks end by it too.
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break Ok(()),
+            Some(_) = tasks.join_next() => break Err(PodError::system("serving over Tor", "a service ended")),
             _ = app_change.changed() => publish_state(onion, &app, &peer, &watches),
             _ = peer_change.changed() => publish_state(onion, &app, &peer, &watches),
-            _ = stop.wait_for(|stop| *stop) => break,
         }
-    }
+    };
     if let Some(network) = &parts.network {
         network.attach(None);
     }
+    if ended.is_err() {
+        tasks.abort_all();
+    }
     while tasks.join_next().await.is_some() {}
-    Ok(())
+    ended
 }
 
 /// Launches the app service for the devices with these keys.

@@ -131,7 +131,7 @@ pub enum ReadError {
         row: String,
     },
     /// Each row is sound, but rows are missing or are of an older day.
-    #[error("rows of {} were taken away or put back to an older state. Nothing was changed; restore the file from a backup", path.display())]
+    #[error("rows of {} were removed or rolled back to an older state. Nothing was changed; restore the file from a backup", path.display())]
     Rows {
         /// The store.
         path: PathBuf,

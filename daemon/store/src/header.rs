@@ -99,7 +99,7 @@ impl<'a> Header<'a> {
     /// Reads a header. Sizes and costs are checked before anything is computed from them.
     ///
     /// # Errors
-    /// Not a header, one of a newer program, or damaged; each is told apart, because the remedies differ.
+    /// Not a header, one of a newer program, or damaged; each is an error of its own, because the remedies differ.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, HeaderError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(HeaderError::Foreign)?;
         let (version, _) = rest.split_first_chunk().ok_or(HeaderError::Foreign)?;
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_is_an_error_that_is_not_about_the_passphrase() {
+    fn a_flipped_bit_is_never_reported_as_a_wrong_passphrase() {
         let bytes = Header::wrap(&DataKey::new([3; 32]), &key_file());
         for at in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();

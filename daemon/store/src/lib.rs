@@ -13,11 +13,11 @@
 //! | [`unlock`] | what opens a store, and where it is looked for |
 //! | `header` | the 143 bytes that hold the wrapped data key |
 //! | `keys` | ids and seals of rows |
-//! | `tally` | how many rows there are and which, so that none can be removed or put back unseen |
+//! | `tally` | how many rows there are and which, so that none can be removed or rolled back unseen |
 //! | `error` | what can go wrong, one enum for each question |
 //!
 //! What it promises: a [`commit`](Store::commit) is on disk whole or not at all; a row that was altered, swapped or
-//! taken away is reported, never returned. What it cannot see is a whole file put back to an older day: that is the
+//! taken away is reported, never returned. What it cannot see is a whole file rolled back to an older day: that is the
 //! business of the devices, which remember the pod's state epoch.
 //!
 //! A removed row's ciphertext may stay in free pages of the file until they are used again, and

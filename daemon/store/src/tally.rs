@@ -128,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn adding_and_removing_in_any_order_gives_the_sum_of_what_is_left(
+        fn the_order_of_additions_and_removals_does_not_matter(
             kept in prop::collection::vec(any::<Mark>(), 0..20),
             gone in prop::collection::vec(any::<Mark>(), 0..20),
         ) {

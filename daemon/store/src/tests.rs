@@ -88,7 +88,7 @@ fn rows_come_back_after_closing() {
 }
 
 #[test]
-fn the_file_shows_neither_names_nor_values_and_belongs_to_its_user() {
+fn the_file_shows_no_names_or_values_and_is_private_to_its_user() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::with(&[("name of a contact", "what she wrote")]);
     let bytes = fs::read(place.path()).unwrap();

@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_wins_over_the_environment_and_that_over_a_credential() {
+    fn a_named_file_wins_over_the_environment_over_a_credential() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "from file\n").unwrap();

@@ -126,7 +126,7 @@ impl Mailbox {
         relay.subscribe(vec![(self.queue, self.collect.clone())]).await
     }
 
-    /// What lies here, as a new subscriber is told: numbers of the place, and of the frames.
+    /// What lies here, as a new subscriber gets it: numbers of the place, and of the frames.
     pub(crate) async fn content(&self, relay: &Relay, frames: usize) -> Vec<(u64, u64)> {
         let mut subscription = self.subscribe(relay).await.unwrap();
         let mut content = Vec::new();

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_a_newer_program_or_with_bytes_behind_it_is_refused() {
+    fn a_value_of_an_unknown_version_or_with_a_tail_is_refused() {
         let newer = unpack::<Third>(&written(4, &(9_u64, "nine"))).unwrap_err();
         assert_eq!(newer, "a newer program wrote it (version 4, this one reads up to 3)");
         let longer = [written(3, &(9_u64, "nine")), vec![0]].concat();

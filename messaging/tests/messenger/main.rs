@@ -155,7 +155,7 @@ fn an_invite_is_for_one() {
     world.pass(60);
     assert_eq!(state(&mut world, ALICE, carol), ContactState::Active);
     let MailAnswer::Contacts(contacts) = world.command(ALICE, Command::Contacts) else { panic!() };
-    assert_eq!(contacts.len(), 1, "whoever else redeemed it is sent away");
+    assert_eq!(contacts.len(), 1, "every other redeemer is declined");
     let alice = world.id(ALICE);
     assert_eq!(state(&mut world, BOB, alice), ContactState::Joining);
 }

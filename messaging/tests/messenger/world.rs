@@ -323,7 +323,7 @@ impl World {
         it.own.place = at;
     }
 
-    /// The same, and the running pod is told.
+    /// The same, and the running pod gets it.
     pub(crate) fn adopt(&mut self, pod: usize, epoch: u64, key: u8, at: Place) {
         self.certify(pod, epoch, key, at);
         let it = &mut self.pods[pod];

@@ -137,7 +137,7 @@ fn the_block_an_account_was_born_in_may_be_reorganised_away() {
 }
 
 #[test]
-fn an_account_made_late_in_a_long_chain_sees_its_very_first_block_and_reorganisations() {
+fn an_account_made_at_a_high_block_survives_reorganisations() {
     let mut world = World::adopted();
     // More than the pod remembers: the block an account's ledger begins with is forgotten with the next one.
     world.mine_empty(200);

@@ -117,7 +117,7 @@ fn contacts_hear_of_changes_and_lose_what_is_withdrawn() {
 }
 
 #[test]
-fn what_is_chosen_before_they_are_contacts_is_sent_once_they_are() {
+fn fields_chosen_before_the_first_contact_are_sent_once_active() {
     let (mut alice, mut bob) = (World::adopted(), other());
     set(&mut alice, &fields("from Alice"));
     set(&mut bob, &fields("from Bob"));
@@ -257,7 +257,7 @@ fn the_largest_card_fits_a_message_and_arrives_whole() {
 }
 
 #[test]
-fn an_address_book_gets_the_fields_and_gives_them_to_another_pod() {
+fn fields_survive_an_export_to_vcard_and_its_import() {
     let (mut alice, mut bob) = contacts();
     let (to, from) = (id(&only_contact(&mut alice)), id(&only_contact(&mut bob)));
     set(&mut alice, &fields("a note"));

@@ -89,7 +89,7 @@ fn a_revoked_device_is_shut_out_with_the_very_next_request() {
 }
 
 #[test]
-fn a_spare_descriptor_key_is_handed_out_once_and_burnt_with_its_device() {
+fn a_descriptor_key_is_given_once_and_goes_with_its_device() {
     let mut world = World::adopted();
     let spare = |world: &mut World| match world.device_asks(Command::Devices).unwrap() {
         Answer::Devices(devices) => devices.spare_descriptor_keys,
@@ -107,7 +107,7 @@ fn a_spare_descriptor_key_is_handed_out_once_and_burnt_with_its_device() {
 }
 
 #[test]
-fn a_certificate_of_another_root_or_past_its_time_lets_nobody_in() {
+fn an_expired_or_foreign_certificate_admits_nobody() {
     let mut world = World::adopted();
     let laptop = key(20);
     let mut forged = world.newcomer(&laptop, Access::Full);

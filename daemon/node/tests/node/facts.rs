@@ -1,4 +1,4 @@
-//! What a device is told of a pod, as lines that a later release must tell too.
+//! What a pod answers a device, as lines that a later release must answer too.
 //!
 //! The words are those of this file and not of the API, so that a field that gets another name is still the same fact.
 

@@ -222,7 +222,7 @@ pub(crate) fn settle(alice: &mut World, bob: &mut World) {
 }
 
 #[test]
-fn two_people_become_contacts_and_their_words_arrive_and_are_told_as_delivered() {
+fn two_contacts_exchange_messages_and_see_them_delivered() {
     let (mut alice, mut bob) = contacts();
     let (of_alice, of_bob) = (only_contact(&mut alice), only_contact(&mut bob));
     assert_eq!((of_alice.state, of_bob.state), (ContactState::Active, ContactState::Active));

@@ -1,4 +1,4 @@
-//! A pod's mind, from its birth to its payments, without a network: every step is committed to rows, and after
+//! A pod's node, from adoption to payments, without a network: every step is committed to rows, and after
 //! every step the pod is restored from them and must equal the one that kept running.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]

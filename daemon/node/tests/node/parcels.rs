@@ -87,7 +87,7 @@ fn a_parcel_is_taken_once_and_only_by_whom_it_is_for() {
 
 /// What breaks the form of a parcel is refused where it comes in; what is broken within it, message by message.
 #[test]
-fn a_parcel_with_a_damaged_message_counts_it_and_changes_nothing() {
+fn a_damaged_message_in_a_parcel_is_counted_and_changes_nothing() {
     let (mut alice, mut bob) = contacts();
     let (to_bob, to_alice) = (id(&only_contact(&mut alice)), id(&only_contact(&mut bob)));
     says(&mut alice, to_bob, "whole");

@@ -273,7 +273,7 @@ fn a_reorganised_payment_is_confirmed_again() {
 }
 
 #[test]
-fn a_payment_that_the_mempool_lets_go_keeps_its_coins_and_is_sent_again() {
+fn an_evicted_payment_keeps_its_coins_and_is_sent_again() {
     let mut world = World::adopted();
     let account = world.funded(1_000_000);
     let payment = world.draft(&account, 250_000).unwrap();
@@ -303,7 +303,7 @@ fn a_payment_that_the_mempool_lets_go_keeps_its_coins_and_is_sent_again() {
 }
 
 #[test]
-fn a_clock_that_is_off_by_a_day_delays_no_payment_and_shuts_nobody_out() {
+fn a_clock_off_by_a_day_delays_no_payment_and_locks_nobody_out() {
     let mut world = World::adopted();
     let account = world.funded(1_000_000);
     world.now += 86_400;
@@ -329,7 +329,7 @@ fn epoch(world: &mut World) -> u64 {
 }
 
 #[test]
-fn every_draft_that_is_given_up_is_told_as_such_however_many_there_were() {
+fn each_draft_is_cancelled_and_the_last_sixteen_stay_listed() {
     let mut world = World::adopted();
     let account = world.funded(1_000_000);
     for _ in 0..40 {

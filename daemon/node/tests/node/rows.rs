@@ -35,7 +35,7 @@ fn every_kind_of_row_comes_back_as_it_was_written() {
 }
 
 #[test]
-fn a_row_of_another_version_or_with_something_behind_it_is_refused() {
+fn a_row_of_an_unknown_version_or_with_a_tail_is_refused() {
     for row in rows().iter().filter(|row| !is_part_of_a_whole(row)) {
         let (key, value) = (&row.key, row.value.as_ref().unwrap());
         let newer = [&[2], &value[1..]].concat();
@@ -77,7 +77,7 @@ fn a_ledger_or_a_ratchet_of_a_newer_program_is_refused() {
 }
 
 #[test]
-fn a_row_of_the_messenger_is_refused_under_the_tag_of_another_class() {
+fn a_messenger_row_under_the_tag_of_another_class_is_refused() {
     let row = messenger_row(b"n", b"\x01\x05Alice");
     assert_eq!(row.rewritten().unwrap(), row);
     for tag in [12, 13] {

@@ -110,7 +110,7 @@ fn given(cursor: &mut Cursor, chain: &Chain) -> (Vec<u32>, Vec<u32>) {
 }
 
 #[test]
-fn each_pod_is_given_its_own_blocks_whole_and_headers_of_the_others() {
+fn each_pod_gets_its_own_blocks_whole_and_headers_of_others() {
     let mut chain = Chain::new();
     let (mut one, mut two) = (pod(&chain, &[1]), pod(&chain, &[2]));
     [&[1_u8][..], &[2], &[9]].into_iter().for_each(|pays| drop(chain.mine(pays)));
@@ -163,7 +163,7 @@ fn a_pod_that_knows_no_block_asks_for_an_anchor() {
 }
 
 #[test]
-fn what_a_payment_adds_is_watched_before_the_next_block_is_compared() {
+fn scripts_of_a_new_payment_are_watched_before_the_next_block() {
     let mut chain = Chain::new();
     let mut cursor = pod(&chain, &[1]);
     let paid = chain.mine(&[1]);

@@ -42,7 +42,7 @@ fn requests_for_one_invite_are_bounded() {
     assert_eq!(crowd.len(), MAX_ASKING);
     let rows = world.pods[ALICE].disk.len();
     assert!(rows < 40 * MAX_ASKING, "{rows} rows");
-    // The one it was meant for comes last, is told nothing, and gets in once there is room.
+    // The one it was meant for comes last, gets no refusal, and is accepted once there is room.
     accept(&mut world, BOB, &invite);
     world.pass(60);
     let bob = world.id(BOB);
