@@ -15,7 +15,7 @@ use super::{
     journal::{COUNTERS, Journal},
     payments::Payments,
     replies::Replies,
-    row::{Row, RowError, tag},
+    row::{REMEDY, Row, RowError, tag},
     sessions::Sessions,
     table::Restore,
 };
@@ -35,7 +35,7 @@ pub enum RestoreError {
     #[error("this store holds no pod: run `autonomy pod init` first")]
     NoIdentity,
     /// A ledger has no account, or does not fit it.
-    #[error("the ledger of account {account} cannot be read: {why}; restore the pod from a backup")]
+    #[error("the ledger of account {account} cannot be read: {why}; {REMEDY}")]
     Ledger {
         /// The account.
         account: AccountId,
@@ -43,7 +43,7 @@ pub enum RestoreError {
         why: LoadError,
     },
     /// Contacts or their mail.
-    #[error("{0}; restore the pod from a backup")]
+    #[error("{0}; {REMEDY}")]
     Mail(#[from] messenger::RestoreError),
     /// The owner's record does not hold.
     #[error("{0}; restore the pod from a backup")]
@@ -126,7 +126,7 @@ impl Node {
         let tag = key.first().copied().ok_or(RowError { tag: u8::MAX, why: "its key is empty".into() })?;
         match self.parts().into_iter().find(|part| part.tag() == tag) {
             Some(part) => part.restore(key, value),
-            None => Err(RowError { tag, why: "a newer version of the program may have written it".into() }),
+            None => Err(RowError { tag, why: "its kind is not known here".into() }),
         }
     }
 

@@ -64,7 +64,7 @@ impl Row {
         match tag {
             tag::LEDGER => Ok(self.clone()),
             tag::MAIL | tag::RATCHET | tag::COLD_MAIL => self.rewritten_mail(tag, value),
-            _ => Err(RowError { tag, why: "a newer version of the program may have written it".into() }),
+            _ => Err(RowError { tag, why: "its kind is not known here".into() }),
         }
     }
 

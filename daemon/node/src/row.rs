@@ -43,9 +43,13 @@ pub struct Row {
     pub value: Option<Zeroizing<Vec<u8>>>,
 }
 
+/// What to do about rows that cannot be read. A backup is the last resort: it costs what happened since, and a new group
+/// with each contact.
+pub(crate) const REMEDY: &str = "start the newest version of the program that has run this pod; if this is it, restore the pod from a backup";
+
 /// A row that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a row of kind {tag} cannot be read: {why}; restore the pod from a backup")]
+#[error("a row of kind {tag} cannot be read: {why}; {REMEDY}")]
 pub struct RowError {
     /// First byte of the key.
     pub tag: u8,

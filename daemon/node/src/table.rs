@@ -85,7 +85,10 @@ impl<K: TableKey, V: Serialize + DeserializeOwned> Table<K, V> {
         let value = match *version {
             version if version == self.version => whole(body),
             version if version < self.version => (self.upgrade)(version, body),
-            version => Err(format!("it has version {version}, this program reads up to {}", self.version)),
+            version => {
+                let read = self.version;
+                Err(format!("a newer program wrote it (version {version}, this one reads up to {read})"))
+            }
         };
         Ok((key, value.map_err(refused)?))
     }

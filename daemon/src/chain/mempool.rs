@@ -126,12 +126,16 @@ impl Mempool {
                 self.entries.insert(txid, Some(self.marker.marks(&seen.0)));
                 fetched.push(seen);
             } else {
-                // It has left the mempool since the list. If it is back in the next one, it is new again.
-                self.entries.remove(&txid);
+                self.forget(&txid);
             }
             self.waiting.pop_front();
         }
         Ok(fetched)
+    }
+
+    /// Forgets a transaction that has left the mempool since the list. If it is back in the next one, it is new again.
+    pub(super) fn forget(&mut self, txid: &Txid) {
+        self.entries.remove(txid);
     }
 
     /// Transactions among those fetched so far that may concern a pod, without those it has `heard` of.

@@ -101,6 +101,10 @@ impl Subscription {
     /// The next frame as a [`Response::Pushed`]. `None` once the relay has failed.
     pub async fn next(&mut self) -> Option<Response> {
         loop {
+            // Also while queues are marked: what a failed relay has cannot be read any more.
+            if self.relay.has_failed() {
+                return None;
+            }
             if let Some(pushed) = self.ready.pop_front() {
                 self.relay.0.metrics.pushed();
                 return Some(pushed);

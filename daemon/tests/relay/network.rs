@@ -325,8 +325,8 @@ async fn malformed_requests_are_refused_and_counted() {
     assert_eq!(relay.snapshot().await.refused["malformed"], 2);
 }
 
-/// A relay that has failed for good: a record in its file was damaged while it was off.
-async fn failed(site: &Site) -> Relay {
+/// A relay that will fail: a record in its file was damaged while it was off.
+async fn damaged(site: &Site) -> Relay {
     const RECORD: usize = QUEUE_RECORD_LEN + 8;
     let relay = site.open();
     let own = Mailbox::at(&relay).await;
@@ -337,12 +337,31 @@ async fn failed(site: &Site) -> Relay {
     write.open_table(queues).unwrap().insert(*own.queue.as_bytes(), &[0xff; RECORD]).unwrap();
     write.commit().unwrap();
     drop(file);
-    let relay = site.open();
+    site.open()
+}
+
+/// Has a damaged relay fail for good.
+async fn fail(site: &Site, relay: &Relay) {
     // Long enough for the queue to be looked at.
     site.pass(365 * 24 * 60 * 60);
     assert!(!relay.sweep().await);
     timeout(TEST_TIMEOUT, relay.failed()).await.expect("it fails");
-    relay
+}
+
+/// A subscriber would wait for ever for the rest, and never turn to another relay.
+#[tokio::test]
+async fn a_failed_relay_ends_subscriptions_with_frames_left() {
+    let site = Site::new();
+    let relay = damaged(&site).await;
+    let full = Mailbox::at(&relay).await;
+    for n in 1..=20 {
+        assert_eq!(relay.handle(full.frame(n)).await, Response::Done);
+    }
+    let mut subscription = full.subscribe(&relay).await.unwrap();
+    assert!(subscription.next().await.is_some());
+    fail(&site, &relay).await;
+    let next = timeout(TEST_TIMEOUT, subscription.next()).await.expect("it ends");
+    assert_eq!(next, None);
 }
 
 #[tokio::test]
@@ -350,7 +369,9 @@ async fn failed_relay_of_a_pod_answers_nobody_and_own_queues_go_on() {
     let (site, mut pod, mut caller) = (Site::new(), Node::start(), Node::start());
     let own = Mailbox::draw();
     pod.network.serve([own.queue]);
-    let router = RequestRouter::new(Some(&pod.network), Some(failed(&site).await));
+    let relay = damaged(&site).await;
+    fail(&site, &relay).await;
+    let router = RequestRouter::new(Some(&pod.network), Some(relay));
     caller.lines.places.lock().unwrap().insert(place(3), router);
     let other = Mailbox::draw();
     for (n, request) in [other.frame(1), other.open(Ticket::Open)].into_iter().enumerate() {

@@ -63,7 +63,7 @@ impl Messenger {
             if super::RowClass::of(key) != super::RowClass::Hot {
                 continue;
             }
-            match Key::parse(key).ok_or(unfit("its key is malformed"))? {
+            match Key::parse(key).ok_or(unfit("its kind or its name is not known here"))? {
                 Key::Name => messenger.name = Some(unpack::<StoredName>(value).map_err(bad)?.0),
                 Key::Reach => messenger.reach = unpack(value).map_err(bad)?,
                 Key::Relay(place) => {

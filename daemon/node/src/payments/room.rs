@@ -39,7 +39,8 @@ impl Payments {
         let yielding = if limited { Vec::new() } else { self.limited_drafts(admission, id) };
         let in_the_way = self.check_place(caller, limited, id, &yielding)?;
         let (proposal, overtaken) = self.propose_over(cx, accounts, (id, intent), &yielding)?;
-        let yields: BTreeSet<PaymentId> = overtaken.into_iter().chain(in_the_way).collect();
+        // Whose coins are taken leaves a place as well.
+        let yields = if overtaken.is_empty() { Vec::from_iter(in_the_way) } else { overtaken };
         for payment in yields {
             self.give_up(cx, accounts, payment, Some(YIELDED.into()))?;
         }

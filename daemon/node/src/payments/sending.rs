@@ -46,6 +46,12 @@ impl PaymentRecord {
             _ => None,
         }
     }
+
+    /// Of several payments of one transaction, the transaction is of the one with the highest precedence.
+    pub(super) fn precedence(&self, id: PaymentId) -> (bool, Timestamp, PaymentId) {
+        let given_up = matches!(self.state, PaymentState::Cancelled | PaymentState::Failed);
+        (!given_up, self.created_at, id)
+    }
 }
 
 impl Payments {
@@ -165,13 +171,20 @@ impl Payments {
         };
         let followers = self.all.iter().filter_map(|(id, payment)| {
             let (state, detail) = follows(payment)?;
-            Some((*id, payment.clone(), state, detail))
+            (!self.is_superseded(*id, payment)).then(|| (*id, payment.clone(), state, detail))
         });
         let followers: Vec<_> = followers.collect();
         for (id, payment, state, detail) in followers {
             let payment = taken_over(cx, accounts, payment);
             self.set_state(cx, id, payment, state, detail);
         }
+    }
+
+    /// Whether the transaction of a payment counts for another one. Drafts of one intent may have the same transaction one
+    /// after the other: it is of the one that was not given up, and else of the newest.
+    fn is_superseded(&self, id: PaymentId, payment: &PaymentRecord) -> bool {
+        let own = payment.precedence(id);
+        self.all.iter().any(|(other, its)| its.txid == payment.txid && its.precedence(*other) > own)
     }
 
     /// Unsent payments of a transaction: one at most, since drafts of one account share no coin.
@@ -192,7 +205,10 @@ fn taken_over(cx: &mut Context<'_>, accounts: &mut Accounts, payment: PaymentRec
     let Ok(Some(transaction)) = ledger.map(|ledger| ledger.transaction(&payment.txid)) else {
         return payment;
     };
-    if let Err(error) = accounts.release(cx, payment.account, payment.inputs.clone()) {
+    // What was given up holds no coins: another draft may hold them by now.
+    if payment.state == PaymentState::Draft
+        && let Err(error) = accounts.release(cx, payment.account, payment.inputs.clone())
+    {
         tracing::error!(txid = %payment.txid, "a payment found on the network holds its coins: {error}");
     }
     PaymentRecord { psbt: None, transaction: Some(consensus::serialize(transaction.as_ref())), ..payment }

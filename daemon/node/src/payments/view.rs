@@ -63,7 +63,9 @@ impl Payments {
 
     /// The payment, and its note, that each transaction is of.
     pub(crate) fn by_transaction(&self) -> BTreeMap<Txid, (PaymentId, Option<Note>)> {
-        self.all.iter().map(|(id, payment)| (payment.txid, (*id, payment.note.clone()))).collect()
+        let mut all: Vec<_> = self.all.iter().collect();
+        all.sort_by_key(|(id, payment)| payment.precedence(**id));
+        all.into_iter().map(|(id, payment)| (payment.txid, (*id, payment.note.clone()))).collect()
     }
 }
 

@@ -94,8 +94,10 @@ pub(crate) struct CardRecord {
     /// Number of the payload on its way, and its revision.
     on_its_way: Option<(u64, u64)>,
     theirs: Fields,
-    /// Of what they shared last; 0 where the next is taken whatever its number.
+    /// Of what they shared last; 0 while they never did.
     their_revision: u64,
+    /// Whether the next is taken whatever its number.
+    takes_any: bool,
 }
 
 /// The fields of all cards.
@@ -185,10 +187,6 @@ impl Cards {
         }
     }
 
-    fn own_fields(&self) -> CardAnswer {
-        CardAnswer::Own(Box::new(self.own.0.clone()))
-    }
-
     fn describe(&self, contact: ContactId) -> CardAnswer {
         let record = self.record(contact);
         let delivery = match record.on_its_way {
@@ -231,11 +229,16 @@ impl Session for Cards {
             Err(why) => return tracing::warn!(contact = ?from, "fields of a card were left aside: {why}"),
         };
         let record = self.record(from);
-        if revision <= record.their_revision {
+        if revision <= record.their_revision && !record.takes_any {
             return tracing::debug!(contact = ?from, "fields of a card are older than those known");
         }
+        if record.their_revision == 0 && fields == Fields::default() {
+            // Nothing is withdrawn: what an address book says holds on.
+            return;
+        }
         let changed = record.theirs != fields;
-        self.put(cx.cx, from, CardRecord { theirs: fields, their_revision: revision, ..record });
+        let theirs = CardRecord { theirs: fields, their_revision: revision, takes_any: false, ..record };
+        self.put(cx.cx, from, theirs);
         if changed {
             cx.cx.notify(EventKind::ContactChanged { contact: from });
         }
@@ -254,15 +257,18 @@ impl Session for Cards {
     }
 
     fn contact(&mut self, cx: &mut SessionContext<'_, '_>, contact: ContactId, change: ContactChange) {
-        let Some(record) = self.contacts.get(&contact).cloned() else { return };
+        let known = self.contacts.get(&contact).cloned();
         if change == ContactChange::Forgotten {
             self.retry.remove(&contact);
-            return cx.cx.row(self.contacts.remove(&contact));
+            return known.into_iter().for_each(|_| cx.cx.row(self.contacts.remove(&contact)));
         }
-        let record = CardRecord { on_its_way: None, their_revision: 0, ..record };
-        match record.revision {
-            0 => self.put(cx.cx, contact, record),
-            _ => self.say_anew(cx, contact, record),
+        let says =
+            change == ContactChange::Renewed || known.as_ref().is_some_and(|record| record.revision > 0);
+        let Some(record) = known.or_else(|| says.then(CardRecord::default)) else { return };
+        let record = CardRecord { on_its_way: None, takes_any: true, ..record };
+        match says {
+            true => self.say_anew(cx, contact, record),
+            false => self.put(cx.cx, contact, record),
         }
     }
 
@@ -312,18 +318,16 @@ impl Commanded for Cards {
         {
             return Err(Refusal::Unknown { what: "contact", id: contact.to_string() });
         }
-        Ok(match command {
-            CardCommand::Own => self.own_fields(),
-            CardCommand::SetOwn(fields) => {
-                self.set_own(cx, *fields);
-                self.own_fields()
-            }
-            CardCommand::Of(contact) => self.describe(contact),
+        match command {
+            CardCommand::Own => {}
+            CardCommand::SetOwn(fields) => self.set_own(cx, *fields),
+            CardCommand::Of(contact) => return Ok(self.describe(contact)),
             CardCommand::Share(contact, wish) => {
                 self.share(cx, contact, FieldSet::of(&wish.fields));
-                self.describe(contact)
+                return Ok(self.describe(contact));
             }
-        })
+        }
+        Ok(CardAnswer::Own(Box::new(self.own.0.clone())))
     }
 }
 

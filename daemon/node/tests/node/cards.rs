@@ -163,7 +163,7 @@ fn backup(world: &World) -> Vec<(Vec<u8>, Vec<u8>)> {
     kept.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-fn put_back(world: &mut World, backup: Vec<(Vec<u8>, Vec<u8>)>) {
+fn restore_backup(world: &mut World, backup: Vec<(Vec<u8>, Vec<u8>)>) {
     world.rows = backup.into_iter().collect();
     world.restart();
 }
@@ -181,10 +181,24 @@ fn a_sharer_from_an_old_backup_says_again_what_it_knows() {
     share(&mut alice, to, &[CardField::Note]);
     settle(&mut alice, &mut bob);
     assert_eq!(of(&mut bob, from).theirs, fields("newer").only(&[CardField::Note]));
-    put_back(&mut alice, old);
+    restore_backup(&mut alice, old);
     settle(&mut alice, &mut bob);
     assert_eq!(of(&mut bob, from).theirs, fields("old"), "as the pod of the owner has it");
     assert_eq!(of(&mut alice, to).delivery, CardDelivery::Delivered);
+}
+
+#[test]
+fn a_sharer_from_a_backup_of_before_the_first_share_withdraws() {
+    let (mut alice, mut bob) = contacts();
+    let (to, from) = (id(&only_contact(&mut alice)), id(&only_contact(&mut bob)));
+    let old = backup(&alice);
+    set(&mut alice, &fields("shared"));
+    share(&mut alice, to, &ALL);
+    settle(&mut alice, &mut bob);
+    restore_backup(&mut alice, old);
+    settle(&mut alice, &mut bob);
+    assert_eq!(of(&mut alice, to).shared, []);
+    assert_eq!(of(&mut bob, from).theirs, CardFields::default(), "as the pod of the owner has it");
 }
 
 #[test]
@@ -195,7 +209,7 @@ fn a_receiver_from_an_old_backup_gets_again_what_it_forgot() {
     set(&mut alice, &fields("shared"));
     share(&mut alice, to, &ALL);
     settle(&mut alice, &mut bob);
-    put_back(&mut bob, old);
+    restore_backup(&mut bob, old);
     assert_eq!(of(&mut bob, from).theirs, CardFields::default());
     settle(&mut alice, &mut bob);
     assert_eq!(of(&mut bob, from).theirs, fields("shared"));

@@ -1,6 +1,6 @@
 //! Drafts of devices with limited access beside those of the owner: what they hold, and when they yield.
 
-use autonomy_api::{Account, DeviceKey, NewPayment, PaymentState};
+use autonomy_api::{Account, DeviceKey, NewPayment, Payment, PaymentState};
 use autonomy_messaging::{Access, SigningKey};
 use autonomy_node::{Answer, Caller, Command, Refusal};
 
@@ -33,11 +33,21 @@ fn limited_device(world: &mut World) -> Caller {
 
 /// So many coins of 100,000 satoshi.
 fn coins(world: &mut World, account: &Account, count: usize) {
-    for _ in 0..count {
-        let address = world.receive(account);
-        let coin = world.paid_in(&address, 100_000);
-        world.mine(vec![coin]);
-    }
+    (0..count).for_each(|_| coin(world, account, 100_000));
+}
+
+/// A coin.
+fn coin(world: &mut World, account: &Account, sat: u64) {
+    let address = world.receive(account);
+    let coin = world.paid_in(&address, sat);
+    world.mine(vec![coin]);
+}
+
+/// A draft of a device.
+fn draft_of(world: &mut World, caller: Caller, account: &Account, sat: u64) -> Payment {
+    let asked = world.ask(caller, Command::NewPayment(account.id, payment_of(sat)));
+    let Ok(Answer::Payment(draft)) = asked else { panic!("{asked:?}") };
+    draft
 }
 
 fn payment_of(sat: u64) -> NewPayment {
@@ -53,9 +63,7 @@ fn drafts_of_limited_devices_yield_their_coins_to_full_access() {
     let mut drafts = Vec::new();
     for sat in [90_000, 150_000] {
         world.now += 1;
-        let asked = world.ask(limited, Command::NewPayment(account.id, payment_of(sat)));
-        let Ok(Answer::Payment(draft)) = asked else { panic!("{asked:?}") };
-        drafts.push(draft);
+        drafts.push(draft_of(&mut world, limited, &account, sat));
     }
     // All coins are held now. A payment that cannot be made for all that cancels nothing.
     let caller = world.device.caller();
@@ -88,8 +96,7 @@ fn drafts_of_limited_devices_yield_their_place_to_full_access() {
     let account = world.account();
     coins(&mut world, &account, 17);
     let limited = limited_device(&mut world);
-    let asked = world.ask(limited, Command::NewPayment(account.id, payment_of(50_000)));
-    let Ok(Answer::Payment(theirs)) = asked else { panic!("{asked:?}") };
+    let theirs = draft_of(&mut world, limited, &account, 50_000);
     for _ in 0..15 {
         world.draft(&account, 50_000).unwrap();
     }
@@ -97,4 +104,24 @@ fn drafts_of_limited_devices_yield_their_place_to_full_access() {
     world.draft(&account, 50_000).unwrap();
     assert_eq!(world.payment(&theirs).state, PaymentState::Cancelled);
     assert!(matches!(world.draft(&account, 50_000), Err(Refusal::Full { limit: 16, .. })));
+}
+
+#[test]
+fn a_draft_that_yields_its_coins_yields_its_place_too() {
+    let mut world = World::adopted();
+    let account = world.account();
+    let limited = limited_device(&mut world);
+    // Each draft takes the one coin that is there.
+    coin(&mut world, &account, 30_000);
+    let small = draft_of(&mut world, limited, &account, 10_000);
+    world.now += 1;
+    coin(&mut world, &account, 100_000);
+    let large = draft_of(&mut world, limited, &account, 50_000);
+    for _ in 0..14 {
+        coin(&mut world, &account, 100_000);
+        world.draft(&account, 50_000).unwrap();
+    }
+    world.draft(&account, 80_000).unwrap();
+    let states = [&small, &large].map(|draft| world.payment(draft).state);
+    assert_eq!(states, [PaymentState::Draft, PaymentState::Cancelled], "one place, and it is free");
 }

@@ -2,9 +2,12 @@
 //!
 //! The words are those of this file and not of the API, so that a field that gets another name is still the same fact.
 
-use autonomy_api::{Account, Contact, Event, Written as _, place};
+use autonomy_api::{Account, CardFields, Contact, Event, Written as _, place};
 use autonomy_messaging::messenger::Command as Mail;
-use autonomy_node::{Answer, Caller, Command, HistoryPage};
+use autonomy_node::{
+    Answer, Caller, Command, HistoryPage, SessionAnswer, SessionCommand,
+    sessions::card::{CardAnswer, CardCommand},
+};
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
@@ -23,6 +26,21 @@ pub(crate) fn facts(world: &mut World) -> Vec<String> {
     facts.extend(mail(world));
     facts.extend(events(world));
     facts
+}
+
+fn card(world: &mut World, command: CardCommand) -> CardAnswer {
+    match world.device_asks(Command::Session(SessionCommand::Card(command))).unwrap() {
+        Answer::Session(SessionAnswer::Card(answer)) => answer,
+        other => panic!("no card: {other:?}"),
+    }
+}
+
+fn written(fields: &CardFields) -> String {
+    let CardFields { note, email, way, picture } = fields;
+    let (note, email) = (note.as_ref().map(|note| note.as_str()), email.as_ref().map(|email| email.as_str()));
+    let way = way.as_ref().map(|way| way.as_str());
+    let picture = picture.as_ref().map(|picture| HEXLOWER.encode(picture.as_bytes()));
+    format!("note {note:?}, e-mail {email:?}, way {way:?}, picture {picture:?}")
 }
 
 fn pod(world: &mut World) -> Vec<String> {
@@ -109,7 +127,11 @@ fn mail(world: &mut World) -> Vec<String> {
     let Answer::Invites(invites) = world.ask(Caller::Owner, Command::Mail(Mail::Invites)).unwrap() else {
         panic!("no invites")
     };
-    let mut facts = vec![format!("profile {:?} {:?}", profile.name, profile.reach)];
+    let CardAnswer::Own(own) = card(world, CardCommand::Own) else { panic!("no own card") };
+    let mut facts = vec![
+        format!("profile {:?} {:?}", profile.name, profile.reach),
+        format!("own card: {}", written(&own)),
+    ];
     facts.extend(
         relays
             .relays
@@ -138,8 +160,11 @@ fn of_contact(world: &mut World, contact: &Contact) -> Vec<String> {
         panic!("no messages")
     };
     let Answer::Files(files) = asks(world, Mail::Files(of)) else { panic!("no files") };
+    let CardAnswer::Of(card) = card(world, CardCommand::Of(of)) else { panic!("no card") };
     let name = &contact.name;
     let mut facts = vec![
+        format!("contact {name:?} has of us {:?}, {:?}", card.shared, card.delivery),
+        format!("contact {name:?} shares {}", written(&card.theirs)),
         format!("contact {} {name:?} {:?}, verified {}", contact.identity, contact.state, contact.verified),
         format!("contact {name:?} calls themselves {:?}, is at {:?}", contact.card_name, contact.places),
         format!(

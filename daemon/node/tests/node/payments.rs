@@ -1,8 +1,10 @@
 //! Payments: who must agree, what is remembered before a signature leaves, and what a crash may not lose.
 
-use autonomy_api::{ApprovePayment, EventKind, NewPayment, PaymentState, PsbtBytes};
+use autonomy_api::{ApprovePayment, EventKind, NewPayment, Payment, PaymentState, PsbtBytes};
 use autonomy_blocks::spend;
-use autonomy_node::{Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effect, Input, Refusal};
+use autonomy_node::{
+    Answer, BroadcastOutcome, Caller, ChainEvent, Command, Effect, HistoryPage, Input, Refusal,
+};
 use autonomy_wallet::{
     bitcoin::{Amount, FeeRate, OutPoint, Psbt, ScriptBuf},
     rate,
@@ -196,6 +198,63 @@ fn a_restored_draft_that_was_sent_is_kept_on_the_network() {
     );
     world.mine(vec![sent]);
     assert_eq!(world.payment(&payment).state, PaymentState::Confirmed);
+}
+
+/// Drafts of one intent on one coin are often the same transaction.
+#[test]
+fn a_cancelled_draft_stays_cancelled_when_its_twin_is_sent() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let mut cancelled: Vec<Payment> = Vec::new();
+    let payment = loop {
+        let draft = world.draft(&account, 250_000).unwrap();
+        if cancelled.iter().any(|other| other.txid == draft.txid) {
+            break draft;
+        }
+        world.device_asks(Command::CancelPayment(draft.id)).unwrap();
+        cancelled.push(draft);
+        assert!(cancelled.len() < 16, "two outputs have two orders");
+    };
+    let psbt = world.sign(&account, &payment);
+    world.approve(&payment, psbt).unwrap();
+    let sent = world.sent().pop().unwrap();
+    world.seen(vec![sent.clone()]);
+    world.mine(vec![sent]);
+    assert_eq!(world.payment(&payment).state, PaymentState::Confirmed);
+    for draft in &cancelled {
+        assert_eq!(world.payment(draft).state, PaymentState::Cancelled);
+    }
+    let page = HistoryPage { limit: 10 };
+    let Ok(Answer::History(history)) = world.device_asks(Command::History(account.id, page)) else {
+        panic!()
+    };
+    assert!(history.entries.iter().any(|entry| entry.payment == Some(payment.id)));
+}
+
+#[test]
+fn a_cancelled_draft_on_the_network_frees_no_coin_of_another() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let first = world.draft(&account, 250_000).unwrap();
+    let backup = world.rows.clone();
+    let psbt = world.sign(&account, &first);
+    world.approve(&first, psbt).unwrap();
+    let sent = world.sent().pop().unwrap();
+
+    world.rows = backup;
+    world.restart();
+    world.device_asks(Command::CancelPayment(first.id)).unwrap();
+    world.draft(&account, 300_000).unwrap();
+    world.seen(vec![sent.clone()]);
+    assert_eq!(world.payment(&first).state, PaymentState::Seen);
+    let evicted = vec![sent.compute_txid()];
+    world.give(Input::Chain(ChainEvent::Mempool { seen: vec![], evicted }));
+    world.give(Input::Broadcast(sent.compute_txid(), BroadcastOutcome::Invalid("too old".into())));
+    assert_eq!(world.payment(&first).state, PaymentState::Failed);
+    assert!(
+        matches!(world.draft(&account, 250_000), Err(Refusal::Funds(_))),
+        "the second draft holds the coin"
+    );
 }
 
 #[test]

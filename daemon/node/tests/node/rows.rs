@@ -50,7 +50,7 @@ fn a_row_of_an_unknown_version_or_with_a_tail_is_refused() {
         assert!(rewrite(&[&key[..], &[0]].concat(), value).is_err(), "{row:?}");
     }
     assert!(rewrite(&[], &[1]).is_err());
-    assert!(rewrite(&[200], &[1]).unwrap_err().to_string().contains("newer version"));
+    assert!(rewrite(&[200], &[1]).unwrap_err().to_string().contains("newest version"));
 }
 
 /// The first row of each holds the version of all of it.

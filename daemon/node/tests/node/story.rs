@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::OnceLock};
 
 use autonomy_api::{
-    AccountKind, BeginAccount, CardField, CardFields, CardNote, ContactId, SetProfile, ShareCard,
-    UpdateContact,
+    AccountKind, BeginAccount, CardField, CardFields, CardNote, ContactId, ContactState, Email, OtherWay,
+    Picture, SetProfile, ShareCard, UpdateContact,
 };
 use autonomy_messaging::{
     self as messaging, Access, AuthSeed, CHUNK_LEN, FileContent, Name, PublicKey, SigningKey,
@@ -44,6 +44,7 @@ fn told() -> World {
     talk(&mut alice, &mut bob);
     cards(&mut alice, &mut bob);
     files(&mut alice, &mut bob);
+    blocked(&mut alice, &mut person(10, 44));
     people(&mut alice, &mut carol);
     part_without_the_one_before(&mut alice, &mut bob);
     money(&mut alice);
@@ -142,7 +143,22 @@ fn elsewhere(seed: u8) -> Place {
     Place::new(*key(seed).as_bytes(), key(seed + 1))
 }
 
-/// Contacts in the stages before and beside talking: who asks, whom Alice asks, who is only known, who is blocked.
+/// Somebody who was a contact and is blocked, and an invite that was taken back.
+fn blocked(alice: &mut World, hugh: &mut World) {
+    let invite = invites(alice);
+    asks(hugh, accept(&invite));
+    settle(alice, hugh);
+    let Answer::Contacts(all) = asks(alice, Mail::Contacts) else { panic!("no contacts") };
+    let asking = all.contacts.iter().find(|contact| contact.state == ContactState::Asking).unwrap();
+    asks(alice, Mail::Confirm(id(asking)));
+    settle(alice, hugh);
+    asks(alice, Mail::SetBlocked(id(asking), true));
+    let invite = invites(alice);
+    asks(alice, Mail::CancelInvite(invite.id));
+    settle(alice, hugh);
+}
+
+/// Contacts in the stages before and beside talking: who asks, whom Alice asks, who is only known.
 fn people(alice: &mut World, carol: &mut World) {
     let invite = invites(alice);
     asks(carol, accept(&invite));
@@ -170,15 +186,25 @@ fn people(alice: &mut World, carol: &mut World) {
     alice.effects.clear();
 }
 
-/// What is on the owner's card, and who gets which of it.
+/// What is on the cards of both, and what each lets the other see.
 fn cards(alice: &mut World, bob: &mut World) {
-    let to_bob = id(&only_contact(alice));
-    let fields = CardFields { note: Some(CardNote::new("at the fair").unwrap()), ..CardFields::default() };
-    let share = ShareCard { fields: vec![CardField::Note] };
-    for command in [CardCommand::SetOwn(Box::new(fields)), CardCommand::Share(to_bob, share)] {
-        alice.device_asks(Command::Session(SessionCommand::Card(command))).unwrap();
-    }
+    let (to_bob, to_alice) = (id(&only_contact(alice)), id(&only_contact(bob)));
+    shares(alice, "Alice", to_bob, vec![CardField::Note, CardField::Picture]);
+    shares(bob, "Bob", to_alice, vec![CardField::Email, CardField::Way]);
     settle(alice, bob);
+}
+
+/// Sets all fields of a card, and shares some.
+fn shares(world: &mut World, name: &str, to: ContactId, fields: Vec<CardField>) {
+    let all = CardFields {
+        note: Some(CardNote::new(&format!("{name} at the fair")).unwrap()),
+        email: Some(Email::new(&format!("{name}@example.org")).unwrap()),
+        way: Some(OtherWay::new(&format!("xmpp:{name}@example.org")).unwrap()),
+        picture: Some(Picture::new(b"\x89PNG\r\n\x1a\n and a face".to_vec()).unwrap()),
+    };
+    for command in [CardCommand::SetOwn(Box::new(all)), CardCommand::Share(to, ShareCard { fields })] {
+        world.device_asks(Command::Session(SessionCommand::Card(command))).unwrap();
+    }
 }
 
 /// A message of several parts, of which the first is lost on the way: the others wait for it.

@@ -65,7 +65,7 @@ impl Follower {
 /// Gives a pod what concerns it among `fresh`; in the whole mempool, where that is to be searched for it.
 fn give(
     pod: &mut Served,
-    mempool: &Mempool,
+    mempool: &mut Mempool,
     fresh: &[Seen],
     now: Instant,
     fetch: impl FnMut(&Txid) -> Result<Option<Seen>, Trouble>,
@@ -81,14 +81,17 @@ fn give(
 /// Gives a pod what the whole mempool holds for it, as far as it was fetched: a batch at a time.
 fn search(
     pod: &mut Served,
-    mempool: &Mempool,
+    mempool: &mut Mempool,
     mut fetch: impl FnMut(&Txid) -> Result<Option<Seen>, Trouble>,
 ) -> Result<Delivered, Trouble> {
     let found = pod.search(mempool);
     let all = found.len() < MEMPOOL_BATCH;
     let mut seen = Vec::new();
     for txid in found {
-        seen.extend(fetch(&txid)?);
+        match fetch(&txid)? {
+            Some(transaction) => seen.push(transaction),
+            None => mempool.forget(&txid),
+        }
     }
     Ok(pod.hear(&seen, all))
 }

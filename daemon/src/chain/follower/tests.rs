@@ -108,3 +108,17 @@ fn a_failed_search_for_one_pod_hides_nothing_from_the_next() {
     fail_at(&mut follower, &payments, 2);
     assert_both_hear(follower, &pods, &payments);
 }
+
+#[test]
+fn a_payment_that_left_and_came_back_during_a_search_is_heard_of() {
+    let (mut follower, pods) = world();
+    let payments = [payment(1)];
+    let txids = || payments.iter().map(|(transaction, _)| transaction.compute_txid()).collect();
+    // The pods do not listen while it is fetched.
+    follower.mempool.listed(txids());
+    let elsewhere = BlockHash::from_byte_array([1; 32]);
+    follower.give_fresh(&elsewhere, now(), |txid| Ok(find(&payments, txid))).unwrap();
+    follower.give_fresh(&best(), now(), |_| Ok(None)).unwrap();
+    follower.mempool.listed(txids());
+    assert_both_hear(follower, &pods, &payments);
+}
