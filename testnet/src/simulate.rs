@@ -120,6 +120,8 @@ fn figures(step: &Step, report: &Report, seconds: f64) {
     step.figure("revoked", of.revoked);
     step.figure("renewed", of.renewed);
     step.figure("partings", of.partings);
+    step.figure("blocked", of.blocked);
+    step.figure("card_fields", of.card_fields);
     step.figure("accounts", of.accounts);
     step.figure("paid_in", of.paid_in);
     step.figure("payments", of.payments);

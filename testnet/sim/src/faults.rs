@@ -201,7 +201,7 @@ impl World {
     /// The disk of a pod is lost, and its last backup takes its place. The oracle goes back with it. Nothing happens where
     /// there is no backup.
     pub fn restore_backup(&mut self, pod: usize) {
-        let Some(Backup { disk, memory, epoch }) = self.shells[pod].backup.take() else { return };
+        let Some(Backup { disk, memory, choices, epoch }) = self.shells[pod].backup.take() else { return };
         let now = self.heap.now();
         self.figures.restores += 1;
         self.stop(pod);
@@ -213,6 +213,7 @@ impl World {
         shell.stale_keys = shell.pod.person().epoch() > epoch;
         shell.unread.clear();
         shell.blocked = BTreeMap::new();
+        shell.choices = choices;
         self.oracle.roll_back(pod, memory);
         self.forget_files(pod);
         if self.shells[pod].wanted {
@@ -289,6 +290,7 @@ impl World {
         let backup = Backup {
             disk: self.shells[pod].pod.backup(),
             memory: self.oracle.remember(pod),
+            choices: self.shells[pod].choices.clone(),
             epoch: self.shells[pod].pod.person().epoch(),
         };
         self.shells[pod].backup = Some(backup);

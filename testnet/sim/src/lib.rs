@@ -24,6 +24,7 @@
 //! | `person`, `devices` | keys and devices of an owner; revocations, new pod keys, names, partings |
 //! | `files` | files between contacts |
 //! | `activities` | what owners do with sessions, each with its promises |
+//! | `choices` | what owners chose: blocks, fields of cards; and what must not be shown or collected for that reason |
 //! | `chain` | blocks, a mempool, reorganisations |
 //! | `device_account`, `money` | what a device knows of an account; payments, and what must hold of them |
 //! | `faults` | faults and recoveries, and when they happen |
@@ -79,10 +80,15 @@
 //!   than 20 chunks.
 //! * `money`, `Money::roll_back`: coins that a pod signed away after its backup may be signed away again once its
 //!   owner has reconciled. Devices and pods check signatures, `chain` does not. Fee bumps are not simulated.
+//! * `choices`, `check_fields`: until the end, which fields a contact has is compared, not what is in them. A field that was
+//!   chosen once and withdrawn since may be on its way at any time, so it may arrive.
+//! * `choices`, `check_queues`: which queue is whose is learnt from the frames that contacts leave there. Of a blocked contact,
+//!   messages and fields are looked for, files and names on cards are not.
 //! * Steps are committed one by one, never lost in groups as a power cut of the daemon may lose them.
 
 mod activities;
 mod chain;
+mod choices;
 mod command;
 mod config;
 mod device_account;

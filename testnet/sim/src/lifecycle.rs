@@ -8,6 +8,7 @@ use autonomy_messaging::Name;
 use autonomy_messaging::messenger::{ContactId, Reach};
 use rand::Rng;
 
+use super::choices::{Choice, Progress};
 use super::command::{Answer, Command, Refused};
 use super::config::{HOUR, SECOND};
 use super::heap::Millis;
@@ -126,9 +127,10 @@ impl World {
         if shell.pod.is_running() && !shell.admitted.contains(&device) {
             self.breach(Some(pod), "the gate does not let its owner's device in".into());
         }
+        let choice = Choice::of(&command).filter(|_| self.shells[pod].pod.is_running());
         let again = self.links.repeat > 0.0 && key.is_some() && self.rng.gen_ratio(1, REPEATS);
         let repeat = again.then(|| Input::Ask { device, key: key.clone(), command: command.clone() });
-        let answer = self.give(pod, Input::Ask { device, key, command });
+        let answer = self.give_choice(pod, choice, Input::Ask { device, key, command });
         if let (Some(repeat), Some(Ok(first))) = (repeat, &answer)
             && let Some(second) = self.give(pod, repeat)
         {
@@ -138,6 +140,23 @@ impl World {
             }
         }
         answer
+    }
+
+    /// Gives a pod a command that chooses this, if it chooses anything.
+    fn give_choice(
+        &mut self,
+        pod: usize,
+        choice: Option<Choice>,
+        input: Input,
+    ) -> Option<Result<Answer, Refused>> {
+        if let Some(choice) = choice.clone() {
+            self.note_choice(pod, choice, Progress::Asked);
+        }
+        let answer = self.give(pod, input)?;
+        if let Some(choice) = choice {
+            self.note_choice(pod, choice, if answer.is_ok() { Progress::Done } else { Progress::Refused });
+        }
+        Some(answer)
     }
 }
 

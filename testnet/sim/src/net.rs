@@ -94,6 +94,9 @@ impl World {
         let caller = Caller { pod, launch, call };
         self.shells[pod].calls.insert(call, lane.role);
         self.check_call(pod, &request);
+        if let Request::Deposit(frame) = &request {
+            self.note_queue(pod, &lane, frame.queue);
+        }
         let host = self.hosts.get(&place).copied();
         let fails = self.rng.gen_bool(self.links.dial);
         let Some(to) = host.filter(|host| !fails && self.reaches(pod, *host)) else {

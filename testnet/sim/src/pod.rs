@@ -3,12 +3,13 @@
 //! Everything that the world knows of the node is in this module. The world speaks in types of its own ([`Command`],
 //! [`Effect`]), and `translate` turns them into the node's: what changes in the node changes nothing else here.
 
+mod change;
 mod translate;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use autonomy_api::DeviceKey;
-use autonomy_messaging::messenger::{self, ContactId, EntryState, EntryView, MailRow};
+use autonomy_messaging::messenger::{self, ContactId, ContactState, MailRow};
 use autonomy_messaging::place::Place;
 use autonomy_messaging::{OnionSeed, PublicKey, SigningKey};
 use autonomy_node::{self as node, Caller, Identity, Node, Row, Watch};
@@ -16,6 +17,7 @@ use autonomy_wallet::bitcoin::{BlockHash, Network, Transaction, Txid};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 
+pub(super) use self::change::{Change, Committed};
 use crate::chain::Verdict;
 use crate::command::{Answer, Command, Notice, Refused};
 use crate::heap::Millis;
@@ -23,8 +25,6 @@ use crate::person::Person;
 
 /// First byte of the messenger's keys of parts that wait for those before them.
 const PART: u8 = b'p';
-/// First byte of the messenger's keys of entries of conversations.
-const ENTRY: u8 = b'e';
 
 /// The moment at which worlds begin: 23 November 2026, in seconds since 1970.
 pub(super) const WORLD_START: u64 = 1_795_392_000;
@@ -121,15 +121,6 @@ pub(super) struct Step {
     pub(super) rows: Vec<Change>,
     pub(super) effects: Vec<Effect>,
     pub(super) answer: Option<Result<Answer, Refused>>,
-}
-
-/// A row of a step, not committed yet.
-#[derive(Debug)]
-pub(super) struct Change {
-    key: Vec<u8>,
-    pub(super) value: Option<Vec<u8>>,
-    /// The entry of a conversation that the row holds, if it holds one.
-    entry: Option<(ContactId, EntryView)>,
 }
 
 impl Pod {
@@ -235,20 +226,18 @@ impl Pod {
         })
     }
 
-    /// Puts the rows of a step on disk. Gives the entries of conversations among them.
+    /// Puts the rows of a step on disk. Gives what they are about.
     ///
     /// Entries that are settled, which means delivered, given up or received, are dropped from the disk once there
     /// are more than [`KEPT_ENTRIES`] newer ones. The node does not notice: it holds them in no memory and nothing
     /// here asks for them.
-    pub(super) fn commit(&mut self, rows: Vec<Change>) -> Vec<(ContactId, EntryView)> {
-        let mut entries = Vec::new();
-        for Change { key, value, entry } in rows {
-            if let Some((contact, entry)) = entry {
-                if entry.state != EntryState::Queued {
-                    self.settled.push_back(key.clone());
-                }
-                entries.push((contact, entry));
+    pub(super) fn commit(&mut self, rows: Vec<Change>) -> Committed {
+        let mut committed = Committed::default();
+        for Change { key, value, about } in rows {
+            if about.settles() {
+                self.settled.push_back(key.clone());
             }
+            committed.take(about);
             match value {
                 Some(value) => drop(self.disk.insert(key, value)),
                 None => drop(self.disk.remove(&key)),
@@ -259,7 +248,19 @@ impl Pod {
                 self.disk.remove(&key);
             }
         }
-        entries
+        // One who is removed and known anew with one step is no stranger.
+        committed.removed.retain(|contact| !self.knows(*contact));
+        committed
+    }
+
+    /// Whether this contact is on its disk, in any state.
+    pub(super) fn knows(&self, contact: ContactId) -> bool {
+        self.disk.contains_key(&change::contact_key(contact))
+    }
+
+    /// How its process stands with a contact. None while it does not run, and for one whom it does not know.
+    pub(super) fn contact_state(&self, contact: ContactId) -> Option<ContactState> {
+        self.memory.as_ref()?.messenger().contact_state(contact)
     }
 
     /// Restores a node from the disk and compares it with the one that runs. Gives how they differ, if they do. This
@@ -315,21 +316,6 @@ impl Pod {
         let hot = self.disk.iter().filter(|(key, _)| !Row::is_cold_key(key));
         let rows = hot.map(|(key, value)| Row::found(key.clone(), value.clone()));
         Node::restore(rows).map_err(|error| error.to_string())
-    }
-}
-
-impl Change {
-    /// Reads the entry of a conversation where the row holds one: the node knows what is in its rows, the world asks
-    /// it.
-    fn of(row: Row) -> Self {
-        let Row { key, value } = row;
-        let entry = match key.split_first() {
-            Some((_, mail)) if Row::is_cold_key(&key) && mail.first() == Some(&ENTRY) => {
-                MailRow { key: mail.to_vec(), value: value.clone() }.entry()
-            }
-            _ => None,
-        };
-        Self { key, value: value.map(|mut value| std::mem::take(&mut *value)), entry }
     }
 }
 

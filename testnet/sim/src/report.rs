@@ -59,6 +59,10 @@ pub struct Figures {
     pub renewed: u64,
     /// Contacts who removed each other.
     pub partings: u64,
+    /// Times that an owner blocked a contact.
+    pub blocked: u64,
+    /// Fields of cards that arrived at contacts: each value once.
+    pub card_fields: u64,
     /// Accounts that were made.
     pub accounts: u64,
     /// Payments from outside to an account.

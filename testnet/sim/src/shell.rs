@@ -6,8 +6,8 @@
 //! | calls in flight, and requests that are not answered | the disk |
 //! | subscriptions, and what was said of them | hours, and whether the owner wants it to run |
 //! | served queues, admitted devices | which frames are safe on disk |
-//! | the wake-up | what owner and devices know: unread entries, lost devices, blocks, money |
-//! | what it learnt of the chain | the backup |
+//! | the wake-up | what owner and devices know: unread entries, lost devices, blocks, cards, money |
+//! | what it learnt of the chain | the backup, queues that its contacts know |
 //!
 //! Numbers of launches, tickets and subscriptions go on over all processes, so that what was meant for one never
 //! reaches another.
@@ -15,10 +15,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
+use autonomy_api::CardField;
 use autonomy_messaging::lane::{CallId, Lane, LaneRole};
 use autonomy_messaging::messenger::ContactId;
 use autonomy_messaging::place::{Capability, Place, QueueId};
 
+use super::choices::Choices;
 use super::heap::Millis;
 use super::money::Money;
 use super::oracle::OracleBackup;
@@ -59,7 +61,14 @@ pub(super) struct PodShell {
     /// The last incoming entry of each contact that its owner has not read.
     pub(super) unread: BTreeMap<ContactId, u64>,
     pub(super) money: Money,
-    /// Contacts that its owner has blocked, and until when.
+    /// What its owner chose and its contacts chose for it, as it has to be on its disk.
+    pub(super) choices: Choices,
+    /// Fields of cards that were chosen for it since it and the other pod last were strangers. It may have some that its
+    /// backup does not know of: what was sent is sent.
+    pub(super) chosen_for: BTreeMap<usize, BTreeSet<CardField>>,
+    /// Queues of its own at which contacts leave frames.
+    pub(super) contact_queues: BTreeMap<QueueId, usize>,
+    /// Contacts that its owner wants to be blocked, and until when.
     pub(super) blocked: BTreeMap<usize, Millis>,
     /// Devices that its owner has lost, and until when: they are revoked as long.
     pub(super) lost_devices: BTreeMap<usize, Millis>,
@@ -103,6 +112,7 @@ pub(super) struct Subscription {
 pub(super) struct Backup {
     pub(super) disk: Disk,
     pub(super) memory: OracleBackup,
+    pub(super) choices: Choices,
     /// Epoch of the pod's certificate.
     pub(super) epoch: u64,
 }
@@ -157,6 +167,9 @@ impl PodShell {
             safe: BTreeMap::new(),
             unread: BTreeMap::new(),
             money: Money::default(),
+            choices: Choices::default(),
+            chosen_for: BTreeMap::new(),
+            contact_queues: BTreeMap::new(),
             blocked: BTreeMap::new(),
             lost_devices: BTreeMap::new(),
             stale_keys: false,

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! After the commit the oracle hears of every entry of a conversation that is on disk now, and every so often a node
-//! that is restored from the disk is compared with the running one.
+//! that is restored from the disk is compared with the running one. After the step a device looks at the cards of contacts
+//! that have changed.
 
 use autonomy_messaging::messenger::{self, ContactId, Direction, EntryState, EntryView};
 use autonomy_messaging::place::QueueId;
@@ -18,7 +19,7 @@ use super::command::{Answer, Refused};
 use super::config::{Fault, SECOND};
 use super::net::Host;
 use super::owner;
-use super::pod::{Change, Effect, Input};
+use super::pod::{Change, Committed, Effect, Input};
 use super::shell::Crash;
 use super::world::{Event, World};
 
@@ -39,8 +40,20 @@ impl World {
     /// None where the pod does not run or crashes: nobody is answered then. An effect may give the pod, or another
     /// one, an input of its own before this one returns; the driver of the daemon orders them the same way.
     pub(super) fn give(&mut self, pod: usize, input: impl Into<Input>) -> Option<Result<Answer, Refused>> {
-        let (now, input) = (self.heap.now(), input.into());
         let crash = self.draw_crash(pod);
+        let answer = self.give_until(pod, input.into(), crash);
+        self.look_at_cards(pod);
+        answer
+    }
+
+    /// The same with this crash, or without one.
+    pub(super) fn give_until(
+        &mut self,
+        pod: usize,
+        input: Input,
+        crash: Option<Crash>,
+    ) -> Option<Result<Answer, Refused>> {
+        let now = self.heap.now();
         let collected = match &input {
             Input::Mail(messenger::Input::Collected { queue, number, .. }) => Some((*queue, *number)),
             _ => None,
@@ -93,14 +106,14 @@ impl World {
         self.figures.rows += rows.len() as u64;
         let bytes = rows.iter().map(|row| row.value.as_ref().map_or(0, |value| value.len())).sum::<usize>();
         self.figures.row_bytes += bytes as u64;
-        let entries = self.shells[pod].pod.commit(rows);
+        let Committed { entries, removed, cards } = self.shells[pod].pod.commit(rows);
         if let Some((queue, number)) = collected {
             let safe = self.shells[pod].safe.entry(queue).or_default();
             *safe = number.max(*safe);
         }
-        for (contact, entry) in entries {
-            self.entry(pod, contact, &entry);
-        }
+        entries.into_iter().for_each(|(contact, entry)| self.entry(pod, contact, &entry));
+        removed.into_iter().for_each(|contact| self.contact_removed(pod, contact));
+        cards.into_iter().for_each(|contact| self.card_written(pod, contact));
         // A message takes some four steps.
         let each = (self.config.messages * 4 / COMPARISONS).max(COMPARED);
         if !self.config.autonomous || self.figures.steps.is_multiple_of(each) {
@@ -128,6 +141,9 @@ impl World {
                 self.shells[pod].log_event(now, "wrote message", message);
                 self.oracle.accepted((pod, other), message, now);
                 Ok(())
+            }
+            (Direction::Incoming, _) if self.shells[pod].choices.has_blocked(other) => {
+                Err(format!("message {message} of one who is blocked was shown"))
             }
             (Direction::Incoming, _) => {
                 self.shells[pod].log_event(now, "was shown message", message);
@@ -194,8 +210,14 @@ impl World {
         use messenger::Effect;
         match effect {
             Effect::Call { call, place, lane, request } => self.call(pod, call, place, lane, request),
-            Effect::Collect(collections) => self.collect(pod, collections),
-            Effect::Serve(queues) => self.shells[pod].serving = queues.into_iter().collect(),
+            Effect::Collect(collections) => {
+                self.collect(pod, collections);
+                self.check_queues(pod);
+            }
+            Effect::Serve(queues) => {
+                self.shells[pod].serving = queues.into_iter().collect();
+                self.check_queues(pod);
+            }
             Effect::Answer { ticket, response } => self.answer_ask(pod, ticket, response),
             // The node turns these into events.
             Effect::Notify(_) => {}

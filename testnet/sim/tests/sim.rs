@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
+use autonomy_api::{CardField, CardFields, CardNote, Email, ShareCard};
 use autonomy_messaging::{
     Name,
     messenger::{ContactState, Reach},
 };
-use autonomy_sim::{Answer, Command, Conduct, Config, Crash, DAY, Fault, Faults, HOUR, SECOND, World};
+use autonomy_node::{SessionCommand, sessions::card::CardCommand};
+use autonomy_sim::{
+    Answer, Command, Conduct, Config, Crash, DAY, Fault, Faults, HOUR, Refused, SECOND, World,
+};
 
 /// A minute.
 const MINUTE: u64 = 60 * SECOND;
@@ -21,6 +25,7 @@ fn all_faults(seed: u64) {
         .unwrap_or_else(|broken| panic!("{broken}"));
     assert!(report.sent >= 200 && report.figures.crashes > 0, "{report:?}");
     assert_eq!(report.sent, report.delivered + report.expired + report.forgotten + report.withdrawn);
+    assert!(report.figures.card_fields > 0, "{report:?}");
 }
 
 fn until(world: &mut World, limit: u64, done: impl Fn(&World) -> bool) {
@@ -79,6 +84,7 @@ fn world_without_faults_delivers_every_message() {
         .unwrap_or_else(|broken| panic!("{broken}"));
     assert_eq!(report.sent, report.delivered);
     assert_eq!((report.expired, report.forgotten, report.shown_again), (0, 0, 0));
+    assert!(report.figures.card_fields > 0, "{report:?}");
 }
 
 #[test]
@@ -412,6 +418,60 @@ fn messages_of_a_blocked_contact_arrive_after_unblocking() {
     assert_eq!(world.shown_to(1, 0), 0);
     world.command(0, Command::SetBlocked(other, false)).unwrap().unwrap();
     until(&mut world, 2 * DAY, |world| world.waiting() == 0);
+    assert_eq!(world.report().figures.blocked, 1);
+}
+
+fn card_command(world: &mut World, pod: usize, command: CardCommand) -> Option<Result<Answer, Refused>> {
+    world.command(pod, Command::Session(SessionCommand::Card(command)))
+}
+
+/// An owner shares fields with a contact. None where the pod crashes.
+fn share(world: &mut World, from: usize, to: usize, fields: &[CardField]) -> Option<Result<Answer, Refused>> {
+    let (contact, fields) = (world.contact(to), fields.to_vec());
+    card_command(world, from, CardCommand::Share(contact, ShareCard { fields }))
+}
+
+/// An owner writes a note and an address on their card.
+fn write_card(world: &mut World, pod: usize) {
+    let (note, email) = (CardNote::new("on Sundays").unwrap(), Email::new("a@example.org").unwrap());
+    let fields = CardFields { note: Some(note), email: Some(email), ..CardFields::default() };
+    card_command(world, pod, CardCommand::SetOwn(Box::new(fields))).unwrap().unwrap();
+}
+
+#[test]
+fn contacts_who_parted_get_no_field_chosen_before() {
+    let mut world = two_contacts(82, 2);
+    write_card(&mut world, 0);
+    share(&mut world, 0, 1, &[CardField::Note]).unwrap().unwrap();
+    run(&mut world, HOUR);
+    assert_eq!(world.report().figures.card_fields, 1);
+    for (pod, other) in [(0, 1), (1, 0)] {
+        let contact = world.contact(other);
+        world.command(pod, Command::Remove(contact)).unwrap().unwrap();
+    }
+    run(&mut world, HOUR);
+    world.befriend(0, 1);
+    until(&mut world, DAY, World::all_are_contacts);
+    run(&mut world, HOUR);
+    assert_eq!(world.report().figures.card_fields, 1);
+    share(&mut world, 0, 1, &[CardField::Email]).unwrap().unwrap();
+    run(&mut world, HOUR);
+    assert_eq!(world.report().figures.card_fields, 2);
+    all_is_well(&mut world);
+}
+
+#[test]
+fn choice_of_fields_cut_off_by_a_crash_is_kept_or_not() {
+    for crash in [Crash::BeforeCommit, Crash::AfterEffects(0)] {
+        let mut world = two_contacts(83, 2);
+        write_card(&mut world, 0);
+        world.crash_after(0, 0, crash);
+        assert!(share(&mut world, 0, 1, &[CardField::Note]).is_none());
+        run(&mut world, 2 * HOUR);
+        let arrived = u64::from(crash != Crash::BeforeCommit);
+        assert_eq!(world.report().figures.card_fields, arrived, "{crash:?}");
+        all_is_well(&mut world);
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Cards with fields: owners set them, share and withdraw them; in the end each contact has exactly what is shared.
+//! Cards with fields: owners set them, share and withdraw them; in the end each contact has exactly what the owner chose last.
+//! What a contact may have until then is compared in [`choices`](crate::choices).
 
 use autonomy_api::{
     CardDelivery, CardField, CardFields, CardNote, ContactCard, Email, OtherWay, Picture, ShareCard,
@@ -11,16 +12,15 @@ use autonomy_node::{
 use rand::Rng;
 use rand::rngs::StdRng;
 
+use crate::choices::CARD_FIELDS;
 use crate::command::{Answer, Command};
+use crate::oracle::Way;
 use crate::world::World;
 
 /// One time in so many, an owner sets new fields.
 const SETS: u32 = 40;
 /// One time in so many, an owner shares other fields with a contact.
 const SHARES: u32 = 20;
-
-/// All fields of a card.
-const ALL: [CardField; 4] = [CardField::Note, CardField::Email, CardField::Way, CardField::Picture];
 
 /// An owner sets the fields of their card, or shares some with one of their pairs, also before the two are contacts.
 pub(super) fn act(world: &mut World, pod: usize) {
@@ -48,27 +48,45 @@ pub(super) fn is_settled(world: &mut World) -> bool {
     })
 }
 
-/// Each contact has exactly the fields last shared with them, as the sharer's pod knows them: a command may be cut off with
-/// its pod, or be lost with its disk.
+/// Each pod has its owner's card as the owner set it, and each contact has exactly the fields of it that the owner chose for
+/// them: a command that was cut off with its pod, or a backup in place of a disk, may have made it the choice before.
 pub(super) fn check(world: &mut World) {
     for (from, to) in ways(world) {
         let (sharer, receiver) = (world.shells[from].pod.contact_id(), world.shells[to].pod.contact_id());
-        let Some(CardAnswer::Own(own)) = ask(world, from, CardCommand::Own) else { continue };
-        let (Some(shares), Some(has)) = (of(world, from, receiver), of(world, to, sharer)) else { continue };
-        if shares.delivery != CardDelivery::Delivered {
-            let how = shares.delivery;
-            world.breach(Some(from), format!("what it shares with pod {to} is not delivered: {how:?}"));
-        }
-        if has.theirs != own.only(&shares.shared) {
-            let what =
-                format!("pod {to} has {:?} of its card, and is to have {:?}", has.theirs, shares.shared);
-            world.breach(Some(from), what);
+        let own = ask(world, from, CardCommand::Own);
+        let (shares, has) = (of(world, from, receiver), of(world, to, sharer));
+        match (own, shares, has) {
+            (Some(CardAnswer::Own(own)), Some(shares), Some(has)) => {
+                check_way(world, (from, to), &own, &shares, &has)
+            }
+            missing => {
+                world.breach(Some(from), format!("no word of the card that pod {to} has of it: {missing:?}"))
+            }
         }
     }
 }
 
+/// The same in one direction, by what the two pods say.
+fn check_way(world: &mut World, (from, to): Way, own: &CardFields, shares: &ContactCard, has: &ContactCard) {
+    let choices = &world.shells[from].choices;
+    let (card, chosen) = (&choices.own, choices.shared_with(to));
+    let (shared, theirs) = (&shares.shared, &has.theirs);
+    let what = if !card.may_be(own) {
+        format!("its card is {own:?}, and was set to {card:?}")
+    } else if !chosen.may_be(shared) {
+        format!("it shares {shared:?} with pod {to}, and its owner chose {chosen:?}")
+    } else if shares.delivery != CardDelivery::Delivered {
+        format!("what it shares with pod {to} is not delivered: {:?}", shares.delivery)
+    } else if *theirs != own.only(shared) {
+        format!("pod {to} has {theirs:?} of its card, and is to have {shared:?}")
+    } else {
+        return;
+    };
+    world.breach(Some(from), what);
+}
+
 /// All who are contacts, in both directions.
-fn ways(world: &World) -> Vec<(usize, usize)> {
+fn ways(world: &World) -> Vec<Way> {
     let connected = world.pairs.iter().filter(|pair| pair.is_connected());
     connected.flat_map(|pair| [(pair.inviter, pair.invitee), (pair.invitee, pair.inviter)]).collect()
 }
@@ -101,5 +119,5 @@ fn some_fields(rng: &mut StdRng) -> CardFields {
 }
 
 fn some_of(rng: &mut StdRng) -> Vec<CardField> {
-    ALL.into_iter().filter(|_| rng.gen_bool(0.5)).collect()
+    CARD_FIELDS.into_iter().filter(|_| rng.gen_bool(0.5)).collect()
 }
