@@ -44,6 +44,7 @@ mod pages;
 mod provider;
 mod session;
 mod storage;
+mod version;
 
 use std::fmt;
 

@@ -23,7 +23,7 @@ fn write(rows: &mut Rows, changes: Changes) -> usize {
 }
 
 fn load(rows: &Rows) -> Result<Pages, LoadError> {
-    Pages::load(&mut |key| rows.get(key).cloned())
+    Pages::load(&mut |key| rows.get(key).cloned()).map(|(_, pages)| pages)
 }
 
 fn digests(pages: &Pages) -> Vec<(usize, Digest)> {
