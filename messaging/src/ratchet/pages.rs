@@ -208,6 +208,19 @@ impl Pages {
     }
 }
 
+/// The keys of all rows that a session has left which cannot be loaded, to remove them: `has` says whether there is a row.
+///
+/// None where there is no index: it is written with the first pages and goes with the last. Otherwise each id that a page
+/// can have is looked for, some 4,000, since an index that is damaged, or of another time, does not name them all.
+pub(crate) fn leftover_keys(has: &dyn Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
+    if !has(&INDEX_KEY) {
+        return Vec::new();
+    }
+    let ids = (0..=u16::MAX).take(MAX_PAGES);
+    let pages = ids.map(|id| page_key(id).to_vec()).filter(|key| has(key));
+    std::iter::once(INDEX_KEY.to_vec()).chain(pages).collect()
+}
+
 /// Checks a page as far as one can be checked alone: the index has a version that this program reads, a page has a length
 /// that it may have.
 ///
