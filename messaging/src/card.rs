@@ -16,6 +16,7 @@ use std::fmt;
 
 use autonomy_codec::{Reader, put_bytes_u8, put_bytes_u16};
 use ed25519_dalek::{Signer as _, SigningKey};
+use zeroize::Zeroizing;
 
 use crate::place::{Capability, PLACE_LEN, Place, QueueAddress, QueueId};
 use crate::ratchet::MAX_KEY_PACKAGE;
@@ -76,9 +77,9 @@ pub struct CardPlace {
 
 /// The bytes of a card and the pod's signature.
 ///
-/// Sent as it is; its receiver parses and verifies it as an [`UnverifiedCard`].
+/// Sent as it is; its receiver parses and verifies it as an [`UnverifiedCard`]. Wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SignedCard(Vec<u8>);
+pub struct SignedCard(Zeroizing<Vec<u8>>);
 
 /// A well-formed card that nobody has checked yet.
 ///
@@ -93,7 +94,7 @@ pub struct UnverifiedCard {
     key_package: Vec<u8>,
     signature: [u8; 64],
     /// The bytes before the signature.
-    signed: Vec<u8>,
+    signed: Zeroizing<Vec<u8>>,
 }
 
 /// Why a card cannot be made.
@@ -234,8 +235,8 @@ impl Card {
 
     /// All fields but the signature.
     #[expect(clippy::expect_used, reason = "the constructor takes eight places at most")]
-    fn unsigned(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(MAX_CARD);
+    fn unsigned(&self) -> Zeroizing<Vec<u8>> {
+        let mut out = Zeroizing::new(Vec::with_capacity(MAX_CARD));
         out.extend_from_slice(MAGIC);
         out.push(FORMAT);
         out.extend_from_slice(&self.version.to_be_bytes());
@@ -258,8 +259,8 @@ impl SignedCard {
 
     /// The same, without a copy.
     #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.0
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        std::mem::take(&mut *self.0)
     }
 }
 
@@ -286,7 +287,7 @@ impl UnverifiedCard {
             return Err(MalformedCard::Field);
         }
         check(&card.places, &card.key_package)?;
-        card.signed = bytes[..bytes.len() - SIGNATURE_LEN].to_vec();
+        card.signed = Zeroizing::new(bytes[..bytes.len() - SIGNATURE_LEN].to_vec());
         Ok(card)
     }
 
@@ -297,7 +298,7 @@ impl UnverifiedCard {
         let count = reader.u8().filter(|count| usize::from(*count) <= MAX_PLACES)?;
         let places = (0..count).map(|_| CardPlace::read(reader)).collect::<Option<_>>()?;
         let key_package = reader.bytes_u16()?.to_vec();
-        let (signature, signed) = (reader.array()?, Vec::new());
+        let (signature, signed) = (reader.array()?, Zeroizing::default());
         Some(Self { version, name, certificate, leaf_key, places, key_package, signature, signed })
     }
 
@@ -376,8 +377,8 @@ fn check(places: &[CardPlace], key_package: &[u8]) -> Result<(), BadCard> {
 }
 
 /// What is signed: no other kind of message starts like this.
-fn message(unsigned: &[u8]) -> Vec<u8> {
-    [DOMAIN, unsigned].concat()
+fn message(unsigned: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([DOMAIN, unsigned].concat())
 }
 
 impl fmt::Debug for SignedCard {

@@ -44,13 +44,14 @@ mod pages;
 mod provider;
 mod session;
 mod storage;
+mod version;
 
 use std::fmt;
 
 pub use errors::{CreateError, JoinError, KeyPackageError, LoadError, OpenError, SealError};
 pub use key_package::{MAX_IDENTITY, OwnKeyPackage, PeerKeyPackage};
 pub use pages::Changes;
-pub(crate) use pages::check_page;
+pub(crate) use pages::{check_page, leftover_keys};
 pub use session::{Sealed, Session};
 
 use openmls::prelude::{Ciphersuite, MlsGroupJoinConfig, SenderRatchetConfiguration};

@@ -183,6 +183,11 @@ impl Sessions {
                     tracing::warn!(?kind, number, delivered, "a payload of no session of this program ended")
                 }
             },
+            // Whose it was is not known: each session knows the numbers it waits for.
+            ApplicationEvent::Lost { contact, number } => {
+                let sent = Sent { to: contact, number, delivered: false };
+                self.all_mut().into_iter().for_each(|session| session.settled(cx, sent));
+            }
             // One who is known anew, or still, keeps what is theirs.
             ApplicationEvent::Contact { contact, change: ContactChange::Forgotten }
                 if cx.contact_state(contact).is_some() => {}

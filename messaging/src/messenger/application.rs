@@ -9,11 +9,13 @@ use super::{
     contact::Contact,
     contact_turn::ContactTurn,
     context::CommandResult,
-    conversation::HiddenSettled,
     effect::ApplicationEvent,
     files::FileEvent,
 };
-use crate::payload::{Application, ApplicationKind, MAX_APPLICATION_LEN, MAX_INLINE_LEN, Payload};
+use crate::{
+    TransferId,
+    payload::{Application, ApplicationKind, MAX_APPLICATION_LEN, MAX_INLINE_LEN, Payload},
+};
 
 impl ContactTurn<'_, '_> {
     /// Queues a payload of a session. Gives the number under which it will be settled.
@@ -49,22 +51,27 @@ impl ContactTurn<'_, '_> {
         }
     }
 
-    /// A message of a session left the outbox.
+    /// A payload of a session left the outbox.
+    pub(super) fn settle_application(&mut self, number: u64, kind: ApplicationKind, delivered: bool) {
+        let contact = self.id;
+        self.cx.application_event(ApplicationEvent::Settled { contact, number, kind, delivered });
+    }
+
+    /// Something left the outbox whose row is lost or damaged: a session may wait for it, under this number.
     ///
-    /// A long payload is settled by its chunks; by its offer only where that never arrived.
-    pub(super) fn settle_application(&mut self, settled: &HiddenSettled) {
-        let HiddenSettled { number, delivered, payload } = settled;
-        match payload {
-            Payload::Application(application) => {
-                let (contact, kind) = (self.id, application.kind());
-                let (number, delivered) = (*number, *delivered);
-                self.cx.application_event(ApplicationEvent::Settled { contact, number, kind, delivered });
-            }
-            // The offer arrived: the payload itself is settled by its last chunk.
-            Payload::ApplicationOffer(offer) if !delivered => {
-                self.file_event(FileEvent::OfferExpired(offer.transfer));
-            }
-            _ => {}
+    /// A long payload is another matter: it is settled by its transfer, which has rows of its own.
+    pub(super) fn settle_lost(&mut self, number: u64, delivered: bool) {
+        match self.contact.files.transfer_of(number) {
+            Some(transfer) => self.settle_offer(transfer, delivered),
+            // What there is of it is not what was sent: that it arrived whole cannot be said.
+            None => self.cx.application_event(ApplicationEvent::Lost { contact: self.id, number }),
+        }
+    }
+
+    /// The offer of a long payload left the outbox. Where it arrived, the payload is settled by its last chunk.
+    pub(super) fn settle_offer(&mut self, transfer: TransferId, delivered: bool) {
+        if !delivered {
+            self.file_event(FileEvent::OfferExpired(transfer));
         }
     }
 }

@@ -83,9 +83,9 @@ impl Turn<'_> {
     pub(super) fn collected(&mut self, place: Place, queue: QueueId, number: u64, blob: &Blob) {
         self.relay_event(RelayEvent::Collected(place));
         self.frame(queue, blob);
-        let own = self.own_queue(queue);
-        let own = own.as_ref().map(|(own, lane)| (own, *lane));
-        self.messenger.network.collected(&mut self.cx, queue, number, own);
+        if let Some((own, lane)) = self.own_queue(queue) {
+            self.messenger.network.collected(&mut self.cx, &own, lane, number);
+        }
     }
 
     /// Somebody asks for a queue of our own at our own pod.

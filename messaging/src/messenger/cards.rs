@@ -57,9 +57,14 @@ impl ContactTurn<'_, '_> {
         let own = self.own;
         let card = UnverifiedCard::parse(card).ok().and_then(|card| card.verify_kept(&own.root).ok());
         let Some(card) = card else { return self.cx.refuse(RefusalReason::DamagedRow) };
-        if let Some(ours) = self.contact.record_mut().our_card_mut()
-            && card.version() == ours.version
-        {
+        if card.version() == self.contact.record().our_card().version {
+            self.card_is_needed();
+        }
+    }
+
+    /// The contact may not have our newest card: it is made again.
+    pub(super) fn card_is_needed(&mut self) {
+        if let Some(ours) = self.contact.record_mut().our_card_mut() {
             ours.digest = [0; 32];
             self.record_changed();
             self.recheck_card();

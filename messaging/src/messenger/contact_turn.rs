@@ -16,7 +16,7 @@ use crate::{
     Name,
     lane::{CallId, Lane},
     place::Place,
-    ratchet::{LoadError, OwnKeyPackage, Session},
+    ratchet::{LoadError, OwnKeyPackage, Session, leftover_keys},
     wire::Request,
 };
 
@@ -118,15 +118,14 @@ impl ContactTurn<'_, '_> {
         self.work.used_session(self.id);
     }
 
-    /// Removes the group, in memory and in its rows.
-    ///
-    /// Where it cannot be loaded there is nothing to remove that could be named.
+    /// Removes the group, in memory and in its rows: also the rows of one that cannot be loaded. There are keys in them,
+    /// which nobody else would remove.
     pub(super) fn drop_session(&mut self) {
-        if let Some(session) = self.take_session() {
-            for page in session.row_keys() {
-                self.cx.put_page(self.id, &page, None);
-            }
-        }
+        let pages = match self.take_session() {
+            Some(session) => session.row_keys(),
+            None => leftover_keys(&|page| self.cx.has_page(self.id, page)),
+        };
+        pages.iter().for_each(|page| self.cx.put_page(self.id, page, None));
     }
 
     /// Whether there is a group that can be used. Loads it.

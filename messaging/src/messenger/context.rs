@@ -94,6 +94,11 @@ impl<'a> Context<'a> {
         self.read_raw(&page_key(id, page)).map(|mut page| std::mem::take(&mut *page))
     }
 
+    /// Whether there is such a page of a contact's group.
+    pub(super) fn has_page(&self, id: ContactId, page: &[u8]) -> bool {
+        self.read_raw(&page_key(id, page)).is_some()
+    }
+
     /// What this turn wrote comes before what the store has.
     fn read_raw(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         match self.fresh.get(key) {

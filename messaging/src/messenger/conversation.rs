@@ -253,7 +253,8 @@ impl Conversation {
 
     /// A message left the outbox.
     ///
-    /// What people do not see is removed, and given to whoever it concerns.
+    /// What people do not see is removed, and given to whoever it concerns: also what cannot be read any more, since
+    /// somebody may wait for it.
     fn settle(
         &mut self,
         cx: &mut Context<'_>,
@@ -263,18 +264,18 @@ impl Conversation {
     ) -> Option<HiddenSettled> {
         cx.remove(Key::Queued(id, number));
         self.queued_at.remove(&number);
+        let delivered = matches!(state, EntryState::Delivered(_));
         let Some(entry) = cx.read::<Entry>(Key::Entry(id, number)) else {
             cx.refuse(RefusalReason::LostRow);
-            return None;
+            return Some(HiddenSettled { number, delivered, payload: None });
         };
         let entry = Entry { state, ..entry };
         if entry.shown().is_none() {
             cx.remove(Key::Entry(id, number));
-            let Ok(payload) = Payload::parse(&entry.payload) else {
+            let payload = Payload::parse(&entry.payload).ok();
+            if payload.is_none() {
                 cx.refuse(RefusalReason::DamagedRow);
-                return None;
-            };
-            let delivered = matches!(state, EntryState::Delivered(_));
+            }
             return Some(HiddenSettled { number, delivered, payload });
         }
         if number < self.first_kept() {

@@ -112,6 +112,14 @@ pub enum ApplicationEvent {
         /// It is safe at the contact's pod; otherwise it expired or was declined, and may or may not have arrived.
         delivered: bool,
     },
+    /// One that was sent may have ended: what was under this number cannot be read any more, so it may have been of any
+    /// session, or of none. Whose number it is takes it for not delivered; it may have arrived all the same.
+    Lost {
+        /// To whom it was sent.
+        contact: ContactId,
+        /// The number that [`MailAnswer::Queued`](super::MailAnswer::Queued) gave for it.
+        number: u64,
+    },
     /// A contact of whom a session may keep something.
     Contact {
         /// Who.
@@ -144,6 +152,7 @@ impl std::fmt::Debug for ApplicationEvent {
             Self::Settled { contact, number, kind, delivered } => {
                 write!(f, "Settled({contact:?}, {number}, {kind:?}, delivered: {delivered})")
             }
+            Self::Lost { contact, number } => write!(f, "Lost({contact:?}, {number})"),
             Self::Contact { contact, change } => write!(f, "Contact({contact:?}, {change:?})"),
         }
     }

@@ -19,6 +19,7 @@ pub(super) use self::introduction::{Introduction, Opened};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{
     answer::{InviteView, MailAnswer, RefusedBecause},
@@ -57,7 +58,7 @@ pub(super) struct InviteRecord {
     /// The one named in the invite; read while the invite is open, and until its redeemer was heard from.
     queue: OwnQueue,
     /// The key package that waits at the place, with its private parts.
-    package: Vec<u8>,
+    package: Zeroizing<Vec<u8>>,
 }
 
 impl Kept for InviteRecord {}
@@ -218,9 +219,9 @@ impl Invites {
         let place = places.relays.best().unwrap_or(places.own.place);
         let at_home = place == places.own.place;
         let queue = OwnQueue::generate(place, at_home, cx.rng);
-        let mut psk = [0; 32];
-        cx.rng.fill_bytes(&mut psk);
-        let invite = Invite::new(cx.now + valid_for, places.own.root, psk, package.hash(), queue.address());
+        let mut psk = Zeroizing::new([0; 32]);
+        cx.rng.fill_bytes(psk.as_mut_slice());
+        let invite = Invite::new(cx.now + valid_for, places.own.root, *psk, package.hash(), queue.address());
         let mut id = InviteId([0; 8]);
         cx.rng.fill_bytes(&mut id.0);
         let record = InviteRecord {
@@ -230,7 +231,7 @@ impl Invites {
             created_at: cx.now,
             expires_at: invite.expires(),
             queue,
-            package: package.to_bytes().to_vec(),
+            package: package.to_bytes(),
         };
         network.lead(record.queue.id(), QueueOwner::Invite(id));
         let answer = record.view(id);

@@ -83,11 +83,20 @@ impl ContactTurn<'_, '_> {
 
     /// What is no part of the conversation that people see left the outbox.
     ///
-    /// A card that was given up is made again; the rest is for sessions.
+    /// A card that was given up is made again, and so is one that may have been it; the rest is for sessions.
     fn hidden_settled(&mut self, settled: &HiddenSettled) {
-        match &settled.payload {
-            Payload::Card(card) if !settled.delivered => self.card_was_given_up(card),
-            _ => self.settle_application(settled),
+        let HiddenSettled { number, delivered, payload } = settled;
+        match payload {
+            Some(Payload::Card(card)) if !delivered => self.card_was_given_up(card),
+            Some(Payload::Application(it)) => self.settle_application(*number, it.kind(), *delivered),
+            Some(Payload::ApplicationOffer(offer)) => self.settle_offer(offer.transfer, *delivered),
+            Some(_) => {}
+            None => {
+                self.settle_lost(*number, *delivered);
+                if !delivered {
+                    self.card_is_needed();
+                }
+            }
         }
     }
 

@@ -175,19 +175,11 @@ impl Network {
         self.changed = true;
     }
 
-    /// All frames of a queue up to this number are safe: this is acknowledged to its place.
-    pub(super) fn collected(
-        &mut self,
-        cx: &mut Context<'_>,
-        queue: QueueId,
-        up_to: u64,
-        own: Option<(&OwnQueue, Lane)>,
-    ) {
-        let collected = self.acks.entry(queue).or_default();
+    /// All frames of a queue of ours up to this number are safe: this is acknowledged to its place.
+    pub(super) fn collected(&mut self, cx: &mut Context<'_>, own: &OwnQueue, lane: Lane, up_to: u64) {
+        let collected = self.acks.entry(own.id()).or_default();
         collected.safe = collected.safe.max(up_to);
-        if let Some((own, lane)) = own {
-            self.acknowledge(cx, own, lane);
-        }
+        self.acknowledge(cx, own, lane);
     }
 
     /// One acknowledgement a queue is in flight at a time: those that come meanwhile leave as one.
@@ -256,5 +248,30 @@ impl Network {
             self.collecting = Some(collect.clone());
             cx.effect(Effect::Collect(collect));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng as _, rngs::StdRng};
+
+    use super::*;
+    use crate::{
+        NoRows, PublicKey, SigningKey,
+        frame::{BLOB_LEN, Blob},
+        messenger::{Input, Messenger},
+    };
+
+    #[test]
+    fn frame_of_an_unknown_queue_owes_no_acknowledgement() {
+        let mut messenger = Messenger::default();
+        let place = Place::new([1; 32], PublicKey::from(&SigningKey::from_bytes(&[2; 32])));
+        for number in 0..3 {
+            let (queue, blob) =
+                (QueueId::from_bytes([number; 32]), Box::new(Blob::from_slice(&[0; BLOB_LEN]).unwrap()));
+            let frame = Input::Collected { place, queue, number: number.into(), blob };
+            drop(messenger.handle(1, &mut StdRng::seed_from_u64(1), &NoRows, frame));
+        }
+        assert!(messenger.network.acks.is_empty(), "{:?}", messenger.network.acks);
     }
 }

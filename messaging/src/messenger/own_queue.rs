@@ -3,9 +3,11 @@
 //! A queue at the pod's own place needs no making: it is served from memory. One at a relay is asked for until the
 //! relay has it.
 
+use std::fmt;
+
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::ids::InviteId;
 use crate::{
@@ -19,18 +21,21 @@ use crate::{
 /// cannot tell that they belong together. Two queues share one with a probability of 1 in 16.
 const COLLECT_LANES: u8 = 16;
 
-/// A queue of ours for one contact at one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A queue of ours for one contact at one place. The rights to it are wiped when it is dropped, and never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub(super) struct OwnQueue {
     /// Where it lies.
+    #[zeroize(skip)]
     #[serde(with = "place_bytes")]
     pub(super) place: Place,
     /// Its name, known to the place and to whoever may deposit.
+    #[zeroize(skip)]
     id: [u8; 32],
     /// The right to deposit: on the contact's card, or in the invite.
     deposit: [u8; 32],
     /// The right to collect and to close; never leaves the pod.
     collect: [u8; 32],
+    #[zeroize(skip)]
     pub(super) state: QueueState,
 }
 
@@ -110,6 +115,15 @@ impl OwnQueue {
     }
 }
 
+impl fmt::Debug for OwnQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnQueue")
+            .field("place", &self.place)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The connection of an invite, which is nobody else's.
 pub(super) fn invite_lane(id: InviteId) -> Lane {
     let mut party = [0; 16];
@@ -132,5 +146,21 @@ pub(super) mod place_bytes {
         let bytes: &[u8; PLACE_LEN] =
             bytes.as_slice().try_into().map_err(|_| D::Error::custom("a place has 64 bytes"))?;
         Place::from_bytes(bytes).ok_or_else(|| D::Error::custom("not a place"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{PublicKey, SigningKey};
+
+    fn wiped<T: ZeroizeOnDrop>(_: &T) {}
+
+    #[test]
+    fn own_queue_is_printed_without_its_rights_and_wiped() {
+        let place = Place::new([1; 32], PublicKey::from(&SigningKey::from_bytes(&[2; 32])));
+        let queue = OwnQueue::derive(&[3; 32], place, true);
+        wiped(&queue);
+        assert_eq!(format!("{queue:?}"), format!("OwnQueue {{ place: {place:?}, state: Open, .. }}"));
     }
 }

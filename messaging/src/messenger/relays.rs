@@ -17,6 +17,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{
     answer::{RefusedBecause, RelayView},
@@ -54,7 +55,7 @@ pub(super) struct RelayRecord {
     #[serde(with = "text")]
     name: Name,
     /// The operator's invitation, where one is needed.
-    token: Option<[u8; 32]>,
+    token: Option<Zeroizing<[u8; 32]>>,
     state: RelayState,
     /// When the owner added it last.
     added_at: Timestamp,
@@ -69,7 +70,7 @@ impl fmt::Debug for RelayRecord {
         f.debug_struct("RelayRecord")
             .field("place", &self.place)
             .field("state", &self.state)
-            .field("token", &self.token.map(|_| "[secret]"))
+            .field("token", &self.token.as_ref().map(|_| "[secret]"))
             .finish_non_exhaustive()
     }
 }
@@ -116,7 +117,7 @@ pub(super) enum RelaysChanged {
 impl Relay {
     /// A relay of which nothing is known but its record.
     fn from_record(record: RelayRecord) -> Self {
-        let token = record.token.map(Capability::from_bytes);
+        let token = record.token.as_deref().copied().map(Capability::from_bytes);
         Self { record, connected: false, away_since: None, detail: None, token }
     }
 
@@ -214,7 +215,7 @@ impl Relays {
         let record = RelayRecord {
             place,
             name: name.clone(),
-            token: token.map(|token| *token.as_bytes()),
+            token: token.map(|token| Zeroizing::new(*token.as_bytes())),
             state,
             added_at: cx.now,
             retired_at: None,

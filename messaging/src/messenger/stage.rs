@@ -20,7 +20,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{
     ids::InviteId,
@@ -123,16 +123,16 @@ pub(super) struct Asking {
     pub(super) invite: InviteId,
     /// Of the group that they began with us.
     pub(super) pair: Pair,
-    /// Their signed card, checked when it came.
-    pub(super) their_card: Vec<u8>,
+    /// Their signed card, checked when it came. It grants the right to deposit in their queues.
+    pub(super) their_card: Zeroizing<Vec<u8>>,
 }
 
 /// A contact.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Active {
     pub(super) pair: Pair,
-    /// Their signed card, checked when it came.
-    pub(super) their_card: Vec<u8>,
+    /// Their signed card, checked when it came. It grants the right to deposit in their queues.
+    pub(super) their_card: Zeroizing<Vec<u8>>,
     /// The last card that we queued for them.
     pub(super) our_card: OurCard,
     /// Ours for them; kept while they are blocked, so that the address they know leads to us again afterwards.
@@ -330,16 +330,17 @@ impl ContactRecord {
                 our_card,
                 ..
             }) => {
-                let their_card = card.to_vec();
+                let their_card = Zeroizing::new(card.to_vec());
                 let (awaited_by, pending_reset) = (None, None);
                 self.stage =
                     Stage::Active(Active { pair, their_card, our_card, queues, awaited_by, pending_reset });
                 return true;
             }
             mut other => {
+                let card = Zeroizing::new(card.to_vec());
                 match &mut other {
-                    Stage::Asking(asking) => asking.their_card = card.to_vec(),
-                    Stage::Active(active) | Stage::Blocked(active) => active.their_card = card.to_vec(),
+                    Stage::Asking(asking) => asking.their_card = card,
+                    Stage::Active(active) | Stage::Blocked(active) => active.their_card = card,
                     Stage::Known | Stage::Joining(_) => {}
                 }
                 self.stage = other;

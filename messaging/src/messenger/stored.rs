@@ -4,6 +4,7 @@
 //! read: the messenger is not restored from it. What a constructor here has taken can be used without an error.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::row::Kept;
 use crate::{
@@ -108,15 +109,16 @@ pub(super) struct StoredName(#[serde(with = "text")] pub(super) Name);
 /// The owner's chosen name is a row by itself.
 impl Kept for StoredName {}
 
-/// An invite as its canonical bytes. To read one checks its keys, so it is done where the invite is needed.
+/// An invite as its canonical bytes, wiped when dropped: a secret of it is among them. To read one checks its keys, so it is
+/// done where the invite is needed.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
-pub(super) struct StoredInvite(Vec<u8>);
+#[serde(try_from = "Zeroizing<Vec<u8>>", into = "Zeroizing<Vec<u8>>")]
+pub(super) struct StoredInvite(Zeroizing<Vec<u8>>);
 
 impl StoredInvite {
     /// Keeps an invite.
     pub(super) fn new(invite: &Invite) -> Self {
-        Self(invite.to_bytes().to_vec())
+        Self(invite.to_bytes())
     }
 
     /// The invite that is kept.
@@ -130,20 +132,20 @@ impl StoredInvite {
 
     /// Whether this is that invite: its encoding is canonical, so equal bytes say it.
     pub(super) fn is(&self, invite: &Invite) -> bool {
-        self.0 == *invite.to_bytes()
+        self.0 == invite.to_bytes()
     }
 }
 
-impl TryFrom<Vec<u8>> for StoredInvite {
+impl TryFrom<Zeroizing<Vec<u8>>> for StoredInvite {
     type Error = InviteError;
 
-    fn try_from(bytes: Vec<u8>) -> Result<Self, InviteError> {
+    fn try_from(bytes: Zeroizing<Vec<u8>>) -> Result<Self, InviteError> {
         Invite::from_bytes(&bytes)?;
         Ok(Self(bytes))
     }
 }
 
-impl From<StoredInvite> for Vec<u8> {
+impl From<StoredInvite> for Zeroizing<Vec<u8>> {
     fn from(stored: StoredInvite) -> Self {
         stored.0
     }

@@ -15,7 +15,10 @@ use autonomy_codec::Reader;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::LoadError;
+use super::{
+    LoadError,
+    version::{NO_SUCH_VERSION, Stored, VERSION},
+};
 
 /// Rows of a store: a key relative to the contact, and the new value, or none where the row is to go.
 pub type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
@@ -41,8 +44,6 @@ const MAX_PAGES: usize = MAX_STATE / MIN_PAGE;
 const INDEX_KEY: [u8; 1] = [0];
 /// First byte of the key of each page; two bytes with its id follow.
 const PAGE: u8 = 1;
-/// Version of all that a session stores: of the index, of how a state is cut, and of the state itself.
-const VERSION: u8 = 1;
 const DIGEST_LEN: usize = 16;
 
 type Digest = [u8; DIGEST_LEN];
@@ -54,6 +55,14 @@ pub(super) struct Pages {
     pages: Vec<Page>,
     /// The bytes of all pages, one after the other.
     state: Zeroizing<Vec<u8>>,
+}
+
+/// What the index says.
+struct Index {
+    /// The pages in the order of the state.
+    ids: Vec<u16>,
+    /// See [`Pages::seal`].
+    seal: Digest,
 }
 
 /// Where a piece of the state lies.
@@ -68,14 +77,13 @@ struct Page {
 }
 
 impl Pages {
-    /// Reads the last state from the store.
+    /// Reads the last state from the store, and the version in which it was written.
     ///
     /// # Errors
-    /// [`LoadError::Missing`] if the index or a page is not there, [`LoadError::Malformed`] if what is there does not
-    /// belong together or exceeds its bounds.
-    pub(super) fn load(read: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>) -> Result<Self, LoadError> {
-        let index = read(&INDEX_KEY).ok_or(LoadError::Missing)?;
-        let (ids, seal) = read_index(&index)?;
+    /// [`LoadError::Missing`] if the index or a page is not there, [`LoadError::Newer`] if a newer program wrote it,
+    /// [`LoadError::Malformed`] if what is there does not belong together or exceeds its bounds.
+    pub(super) fn load(read: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>) -> Result<(u8, Self), LoadError> {
+        let (version, Index { ids, seal }) = read_index(&read(&INDEX_KEY).ok_or(LoadError::Missing)?)?;
         let mut loaded = Self::default();
         for id in ids {
             let page = read(&page_key(id)).map(Zeroizing::new).ok_or(LoadError::Missing)?;
@@ -88,7 +96,7 @@ impl Pages {
         if loaded.seal() != seal {
             return Err(LoadError::Malformed("its pages do not belong together"));
         }
-        Ok(loaded)
+        Ok((version, loaded))
     }
 
     /// The last state.
@@ -200,6 +208,19 @@ impl Pages {
     }
 }
 
+/// The keys of all rows that a session has left which cannot be loaded, to remove them: `has` says whether there is a row.
+///
+/// None where there is no index: it is written with the first pages and goes with the last. Otherwise each id that a page
+/// can have is looked for, some 4,000, since an index that is damaged, or of another time, does not name them all.
+pub(crate) fn leftover_keys(has: &dyn Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
+    if !has(&INDEX_KEY) {
+        return Vec::new();
+    }
+    let ids = (0..=u16::MAX).take(MAX_PAGES);
+    let pages = ids.map(|id| page_key(id).to_vec()).filter(|key| has(key));
+    std::iter::once(INDEX_KEY.to_vec()).chain(pages).collect()
+}
+
 /// Checks a page as far as one can be checked alone: the index has a version that this program reads, a page has a length
 /// that it may have.
 ///
@@ -214,26 +235,35 @@ pub(crate) fn check_page(key: &[u8], page: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-/// The ids of all pages, in order, and their seal. The version stands first: it covers the index, the cut into pages and
-/// the state in them, so a newer one is known before anything else is read.
-fn read_index(bytes: &[u8]) -> Result<(Vec<u16>, Digest), LoadError> {
-    let malformed = LoadError::Malformed("the index of its pages");
-    match bytes.first() {
-        Some(&version) if version > VERSION => return Err(LoadError::Newer(version)),
-        Some(&VERSION) if bytes.len() <= 1 + DIGEST_LEN + 2 * MAX_PAGES => {}
-        _ => return Err(malformed),
-    }
-    let mut reader = Reader::new(&bytes[1..]);
-    let seal = reader.array().ok_or(malformed)?;
-    let mut ids = Vec::new();
-    while !reader.is_empty() {
-        let id = u16::from_be_bytes(reader.array().ok_or(malformed)?);
-        if usize::from(id) >= MAX_PAGES {
-            return Err(malformed);
+/// The index in any version up to the present one, and that version.
+fn read_index(bytes: &[u8]) -> Result<(u8, Index), LoadError> {
+    let (version, body) = bytes.split_first().ok_or(BAD_INDEX)?;
+    Ok((*version, Index::unpack(*version, body)?))
+}
+
+const BAD_INDEX: LoadError = LoadError::Malformed("the index of its pages");
+
+impl Stored for Index {
+    fn read(body: &[u8]) -> Result<Self, LoadError> {
+        if body.len() > DIGEST_LEN + 2 * MAX_PAGES {
+            return Err(BAD_INDEX);
         }
-        ids.push(id);
+        let mut reader = Reader::new(body);
+        let seal = reader.array().ok_or(BAD_INDEX)?;
+        let mut ids = Vec::new();
+        while !reader.is_empty() {
+            let id = u16::from_be_bytes(reader.array().ok_or(BAD_INDEX)?);
+            if usize::from(id) >= MAX_PAGES {
+                return Err(BAD_INDEX);
+            }
+            ids.push(id);
+        }
+        Ok(Self { ids, seal })
     }
-    Ok((ids, seal))
+
+    fn upgrade(_: u8, _: &[u8]) -> Result<Self, LoadError> {
+        Err(NO_SUCH_VERSION)
+    }
 }
 
 /// The key of a page's row, relative to the contact.

@@ -1,5 +1,7 @@
 //! Payloads of sessions that the messenger does not know.
 
+use std::collections::BTreeMap;
+
 use autonomy_messaging::{
     messenger::{
         ApplicationEvent, Command, ContactId, FileState, MESSAGE_TTL, MailAnswer, RefusalReason,
@@ -141,6 +143,73 @@ fn expired_payload_is_settled_as_undelivered() {
     world.pass(MESSAGE_TTL + HOUR);
     assert_eq!(settled(&world, BOB, alice, short), [false]);
     assert_eq!(settled(&world, BOB, alice, long), [false]);
+}
+
+/// How often a number is said to be of a payload that cannot be read any more.
+fn lost(world: &World, pod: usize, to: ContactId, number: u64) -> usize {
+    let expected = ApplicationEvent::Lost { contact: to, number };
+    world.pods[pod].application.iter().filter(|event| **event == expected).count()
+}
+
+/// The row of an entry.
+fn entry(to: ContactId, number: u64) -> Vec<u8> {
+    [b"e", &to.0[..], &number.to_be_bytes()].concat()
+}
+
+/// Not the text that the damage below makes of it.
+const PAYLOAD: [u8; 3] = [1, 0xff, 0xff];
+
+type Damage = fn(&mut BTreeMap<Vec<u8>, Vec<u8>>, &[u8]);
+
+/// What can become of an entry: it is gone, it is no entry, or its payload is none: a text that is not UTF-8.
+const DAMAGES: [Damage; 3] = [
+    |disk, entry| drop(disk.remove(entry).unwrap()),
+    |disk, entry| disk.get_mut(entry).unwrap().truncate(3),
+    |disk, entry| {
+        let value = disk.get_mut(entry).unwrap();
+        let payload = value.len() - 2 - PAYLOAD.len();
+        assert_eq!(value[payload..], [&[0x02, 0x01][..], &PAYLOAD].concat());
+        value[payload..payload + 2].copy_from_slice(&[0x00, 0x01]);
+    },
+];
+
+#[test]
+fn expired_payload_that_cannot_be_read_ends_as_lost() {
+    for damage in DAMAGES {
+        let (mut world, alice, _) = served();
+        world.off(ALICE);
+        world.relays[0].1.dead = true;
+        let number = send(&mut world, BOB, alice, &PAYLOAD);
+        damage(&mut world.pods[BOB].disk, &entry(alice, number));
+        world.pass(MESSAGE_TTL + HOUR);
+        assert_eq!((lost(&world, BOB, alice, number), settled(&world, BOB, alice, number)), (1, vec![]));
+    }
+}
+
+#[test]
+fn delivered_payload_that_cannot_be_read_ends_as_lost() {
+    for damage in DAMAGES {
+        let (mut world, alice, bob) = served();
+        world.off(ALICE);
+        let number = send(&mut world, BOB, alice, &PAYLOAD);
+        world.pass(60);
+        damage(&mut world.pods[BOB].disk, &entry(alice, number));
+        world.on(ALICE);
+        world.pass(HOUR);
+        assert_eq!(delivered(&world, ALICE, bob, &PAYLOAD), 1);
+        assert_eq!((lost(&world, BOB, alice, number), settled(&world, BOB, alice, number)), (1, vec![]));
+    }
+}
+
+#[test]
+fn long_payload_whose_offer_is_lost_is_settled_by_its_transfer() {
+    let (mut world, alice, _) = served();
+    world.off(ALICE);
+    world.relays[0].1.dead = true;
+    let number = send(&mut world, BOB, alice, &bytes(MAX_INLINE_LEN + 1));
+    world.pods[BOB].disk.remove(&entry(alice, number)).unwrap();
+    world.pass(MESSAGE_TTL + HOUR);
+    assert_eq!((lost(&world, BOB, alice, number), settled(&world, BOB, alice, number)), (0, vec![false]));
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Somebody comes back from a backup between an introduction and the first words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use autonomy_messaging::{
-    messenger::{Command, ContactState, Notice, Reach},
+    messenger::{Command, ContactId, ContactState, Notice, Reach},
     place::Place,
     wire::Request,
 };
 
-use super::{ALICE, BOB, HOUR, accept, introductions::leaves, invite, state, world::World};
+use super::{ALICE, BOB, HOUR, accept, contacts, introductions::leaves, invite, state, world::World};
 
 const MINUTE: u64 = 60;
 
@@ -148,4 +148,76 @@ fn restored_redeemer_can_take_another_invite() {
     world.send(BOB, alice, "thank you");
     world.pass(MINUTE);
     assert_eq!(world.texts(ALICE, bob), ["thank you"]);
+}
+
+/// The rows of a pod's groups: their names within the contact.
+fn ratchet_rows(world: &World, pod: usize) -> BTreeSet<Vec<u8>> {
+    let rows = world.pods[pod].disk.keys().filter(|key| key[0] == b'k');
+    rows.map(|key| key[1 + 16..].to_vec()).collect()
+}
+
+/// The rows that the index of a pod's only group names, and its own.
+fn indexed_rows(world: &World, pod: usize, contact: ContactId) -> BTreeSet<Vec<u8>> {
+    let index = &world.pods[pod].disk[&[b"k", &contact.0[..], &[0]].concat()];
+    let pages = index[1 + 16..].chunks(2).map(|id| [&[1][..], id].concat());
+    pages.chain([vec![0]]).collect()
+}
+
+type Damage = fn(&mut BTreeMap<Vec<u8>, Vec<u8>>, &[u8]);
+
+/// The key of a page of the group whose index has this key.
+fn a_page(disk: &BTreeMap<Vec<u8>, Vec<u8>>, index: &[u8]) -> Vec<u8> {
+    disk.keys().find(|key| key.starts_with(&[&index[..17], &[1]].concat())).unwrap().clone()
+}
+
+/// What can be wrong with the rows of a group: its index, which has this key, or a page.
+const DAMAGES: [Damage; 4] = [
+    |disk, index| disk.get_mut(index).unwrap().truncate(9),
+    |disk, index| disk.get_mut(index).unwrap()[0] = u8::MAX,
+    |disk, index| drop(disk.remove(&a_page(disk, index))),
+    |disk, index| disk.get_mut(&a_page(disk, index)).unwrap()[0] ^= 1,
+];
+
+/// Two contacts who have talked for long enough that their group is larger than a new one; Alice's is damaged.
+fn damaged(damage: Damage) -> (World, ContactId, ContactId) {
+    let mut world = World::new(2, 0);
+    let (alice, bob) = contacts(&mut world);
+    for _ in 0..10 {
+        world.send(ALICE, bob, "there");
+        world.pass(MINUTE);
+        world.send(BOB, alice, "back");
+        world.pass(MINUTE);
+    }
+    assert_eq!(ratchet_rows(&world, ALICE), indexed_rows(&world, ALICE, bob));
+    damage(&mut world.pods[ALICE].disk, &[b"k", &bob.0[..], &[0]].concat());
+    world.off(ALICE);
+    (world, alice, bob)
+}
+
+#[test]
+fn group_begun_anew_leaves_no_page_of_a_damaged_one() {
+    for damage in DAMAGES {
+        let (mut world, alice, bob) = damaged(damage);
+        let before = ratchet_rows(&world, ALICE).len();
+        world.on(ALICE);
+        world.send(ALICE, bob, "in a new group");
+        world.pass(MINUTE);
+        assert_eq!(world.texts(BOB, alice).last().unwrap(), "in a new group");
+        assert!(ratchet_rows(&world, ALICE).len() < before, "the new group is smaller");
+        assert_eq!(ratchet_rows(&world, ALICE), indexed_rows(&world, ALICE, bob));
+    }
+}
+
+#[test]
+fn blocked_contact_with_a_damaged_group_leaves_no_row() {
+    for damage in DAMAGES {
+        let (mut world, _, bob) = damaged(|_, _| {});
+        world.on(ALICE);
+        world.command(ALICE, Command::SetBlocked(bob, true));
+        world.off(ALICE);
+        damage(&mut world.pods[ALICE].disk, &[b"k", &bob.0[..], &[0]].concat());
+        world.on(ALICE);
+        world.command(ALICE, Command::Remove(bob));
+        assert_eq!(ratchet_rows(&world, ALICE), BTreeSet::new());
+    }
 }

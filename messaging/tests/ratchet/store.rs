@@ -131,6 +131,25 @@ fn rows_that_are_not_a_session_are_refused() {
 }
 
 #[test]
+fn session_of_another_version_is_newer_or_malformed() {
+    let (creator, _) = pair(1);
+    let version = creator.rows[&[0][..]][0];
+    let load = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut rows = creator.rows.clone();
+        change(rows.get_mut(&[0][..]).expect("the index"));
+        Session::load(&mut |key| rows.get(key).cloned(), &creator.own)
+    };
+    assert!(load(&|_| {}).unwrap() == creator.session, "as it was written");
+    assert_eq!(load(&|index| index[0] += 1).unwrap_err(), LoadError::Newer(version + 1));
+    assert_eq!(load(&|index| index[0] = u8::MAX).unwrap_err(), LoadError::Newer(u8::MAX));
+    assert_eq!(load(&|index| *index = vec![7]).unwrap_err(), LoadError::Newer(7), "whatever follows");
+    let is_malformed = |error| matches!(error, LoadError::Malformed(_));
+    assert!(is_malformed(load(&|index| index[0] = 0).unwrap_err()), "there was no version 0");
+    assert!(is_malformed(load(&|index| index.truncate(16)).unwrap_err()), "without the whole seal");
+    assert!(is_malformed(load(&Vec::clear).unwrap_err()), "not even a version");
+}
+
+#[test]
 fn stale_session_state_is_detected() {
     let (mut creator, mut joiner) = pair(1);
     talk(&mut creator, &mut joiner, 1);

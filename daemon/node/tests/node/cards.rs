@@ -1,5 +1,7 @@
 //! Fields of cards: set, shared, changed and withdrawn between two pods, one of which may come from an old backup.
 
+use std::collections::BTreeSet;
+
 use autonomy_api::{
     CardDelivery, CardField, CardFields, CardNote, ContactCard, Email, EventKind, MAX_CARD_NOTE, MAX_EMAIL,
     MAX_OTHER_WAY, MAX_PICTURE, OtherWay, Picture, ShareCard,
@@ -314,7 +316,35 @@ fn a_card_that_expired_is_sent_again() {
     let (to, from) = (id(&only_contact(&mut alice)), id(&only_contact(&mut bob)));
     set(&mut alice, &fields("late"));
     share(&mut alice, to, &ALL);
-    // Bob's pod is away for longer than messages are kept.
+    outlast(&mut alice);
+    assert_eq!(of(&mut alice, to).delivery, CardDelivery::Sent, "once more");
+    catch_up(&mut alice, &mut bob);
+    assert_eq!(of(&mut bob, from).theirs, fields("late"));
+}
+
+#[test]
+fn a_card_whose_payload_is_lost_is_sent_again() {
+    let (mut alice, mut bob) = contacts();
+    let (to, from) = (id(&only_contact(&mut alice)), id(&only_contact(&mut bob)));
+    set(&mut alice, &fields("late"));
+    let entries = |world: &World| {
+        let entry = [b"e", &to.0[..]].concat();
+        let rows = world.rows.keys().filter(|key| key.windows(17).any(|part| part == entry));
+        rows.cloned().collect::<BTreeSet<_>>()
+    };
+    let before = entries(&alice);
+    share(&mut alice, to, &ALL);
+    let written: Vec<_> = entries(&alice).difference(&before).cloned().collect();
+    assert_eq!(written.len(), 1, "the payload");
+    alice.rows.remove(&written[0]);
+    outlast(&mut alice);
+    catch_up(&mut alice, &mut bob);
+    assert_eq!(of(&mut bob, from).theirs, fields("late"));
+    assert_eq!(of(&mut alice, to).delivery, CardDelivery::Delivered);
+}
+
+/// The contact's pod is away for longer than messages are kept.
+fn outlast(alice: &mut World) {
     let end = alice.now + messenger::MESSAGE_TTL + 86_400;
     while alice.now < end {
         alice.now += 43_200;
@@ -331,12 +361,14 @@ fn a_card_that_expired_is_sent_again() {
             alice.give(Input::Mail(messenger::Input::Called { call, outcome }));
         }
     }
-    assert_eq!(of(&mut alice, to).delivery, CardDelivery::Sent, "once more");
+}
+
+/// It is back, and both go on for a day.
+fn catch_up(alice: &mut World, bob: &mut World) {
     bob.now = alice.now;
     for _ in 0..20 {
-        settle(&mut alice, &mut bob);
+        settle(alice, bob);
         alice.now += 3_600;
         bob.now += 3_600;
     }
-    assert_eq!(of(&mut bob, from).theirs, fields("late"));
 }

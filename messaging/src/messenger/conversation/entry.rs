@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// One entry of a conversation, as it is kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(in crate::messenger) struct Entry {
     /// Who said it.
     pub(super) direction: Direction,

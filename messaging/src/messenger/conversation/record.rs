@@ -35,19 +35,18 @@ pub(in crate::messenger) type QueuedRow = (Option<Timestamp>, Vec<u8>);
 impl Kept for ThreadRecord {}
 impl Kept for QueuedRow {}
 
-/// Something left the outbox that people do not see.
+/// Something left the outbox, and people do not see what it was.
 #[derive(Debug)]
 pub(in crate::messenger) struct HiddenSettled {
     /// Its number in the conversation.
     pub(in crate::messenger) number: u64,
     /// It is at the contact's pod; otherwise it expired.
     pub(in crate::messenger) delivered: bool,
-    /// What it was.
-    pub(in crate::messenger) payload: Payload,
+    /// What it was; none where its row is lost or damaged.
+    pub(in crate::messenger) payload: Option<Payload>,
 }
 
 /// What came of a part.
-#[derive(Debug)]
 pub(in crate::messenger) struct PartTaken {
     /// A receipt is owed; whether the part had come before.
     pub(in crate::messenger) owes_receipt: Option<bool>,

@@ -127,6 +127,13 @@ impl Files {
         }
     }
 
+    /// The long payload that was queued under this number.
+    pub(in crate::messenger) fn transfer_of(&self, number: u64) -> Option<TransferId> {
+        let mut outgoing = self.records.iter().filter(|(_, file)| file.direction == Direction::Outgoing);
+        let found = outgoing.find(|(_, file)| file.payload().is_some_and(|(_, of)| of == number));
+        found.map(|(transfer, _)| *transfer)
+    }
+
     /// What the contact has of our files is learnt anew.
     fn learn_anew(&mut self, cx: &mut Context<'_>, id: ContactId) {
         let restarted = self.records.iter().filter_map(|(transfer, file)| {

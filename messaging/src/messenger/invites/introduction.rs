@@ -1,5 +1,7 @@
 //! Introductions left in the queue of an invite: opened with the invite's key, then joined and checked.
 
+use zeroize::Zeroizing;
+
 use super::{InviteId, Invites, OwnKeyPackage, RefusalReason, Timestamp};
 use crate::{
     card::{Card, UnverifiedCard},
@@ -23,7 +25,7 @@ pub(in crate::messenger) struct Introduction {
 pub(in crate::messenger) struct Opened {
     pub(in crate::messenger) session: Session,
     pub(in crate::messenger) card: Card,
-    pub(in crate::messenger) card_bytes: Vec<u8>,
+    pub(in crate::messenger) card_bytes: Zeroizing<Vec<u8>>,
 }
 
 impl Introduction {
@@ -39,7 +41,7 @@ impl Introduction {
 
     fn try_open(&self, now: Timestamp) -> Option<Opened> {
         let mut session = Session::join(&self.package, &self.hello.welcome, &self.psk).ok()?;
-        let card_bytes = session.open(None, &self.hello.message).ok()?.to_vec();
+        let card_bytes = session.open(None, &self.hello.message).ok()?;
         let card = UnverifiedCard::parse(&card_bytes).ok()?;
         let root = card.claimed_root();
         let card = card.verify(&root, now).ok()?;

@@ -3,6 +3,8 @@
 //! A place makes the queue of an invite and keeps its notice. Until it has said so once, nobody can have the invite,
 //! so it may still move to another place; from then on it stays where it is, whatever happens to the place.
 
+use zeroize::Zeroizing;
+
 use super::{
     Context, FirstFlight, Invite, InviteId, InviteRecord, InviteStage, Invites, Key, Network, Notice,
     OwnKeyPackage, OwnPlaces, OwnQueue, QueueOwner, RefusalReason, StoredInvite, invite_lane,
@@ -146,10 +148,10 @@ impl Invites {
         let Some((place, old)) = target else { return };
         let invite = old.invite();
         let queue = OwnQueue::generate(place, false, cx.rng);
-        let mut psk = [0; 32];
-        cx.rng.fill_bytes(&mut psk);
+        let mut psk = Zeroizing::new([0; 32]);
+        cx.rng.fill_bytes(psk.as_mut_slice());
         let moved =
-            Invite::new(invite.expires(), invite.root(), psk, *invite.key_package_hash(), queue.address());
+            Invite::new(invite.expires(), invite.root(), *psk, *invite.key_package_hash(), queue.address());
         // Only the answer may have been lost.
         network.drop_queue(cx, &old.queue, invite_lane(id));
         network.lead(queue.id(), QueueOwner::Invite(id));

@@ -23,7 +23,7 @@ fn write(rows: &mut Rows, changes: Changes) -> usize {
 }
 
 fn load(rows: &Rows) -> Result<Pages, LoadError> {
-    Pages::load(&mut |key| rows.get(key).cloned())
+    Pages::load(&mut |key| rows.get(key).cloned()).map(|(_, pages)| pages)
 }
 
 fn digests(pages: &Pages) -> Vec<(usize, Digest)> {
@@ -102,6 +102,18 @@ fn a_session_of_a_newer_program_is_named_as_such() {
     assert_eq!(load(&rows).err(), Some(LoadError::Newer(VERSION + 1)));
     rows.get_mut(&INDEX_KEY[..]).unwrap()[0] = 0;
     assert!(matches!(load(&rows).err(), Some(LoadError::Malformed(_))), "there was no version 0");
+}
+
+#[test]
+fn all_rows_of_a_session_that_is_damaged_are_found() {
+    let (mut pages, mut rows) = (Pages::default(), Rows::new());
+    write(&mut rows, pages.update(noise(MAX_STATE).into()));
+    rows.insert(page_key(u16::try_from(MAX_PAGES - 1).unwrap()).to_vec(), vec![1]);
+    rows.insert(INDEX_KEY.to_vec(), Vec::new());
+    let found = leftover_keys(&|key| rows.contains_key(key));
+    assert_eq!(found, rows.keys().cloned().collect::<Vec<_>>());
+    rows.remove(&INDEX_KEY[..]);
+    assert_eq!(leftover_keys(&|key| rows.contains_key(key)), [[0; 0]; 0], "no index, no session");
 }
 
 /// Removes `len` bytes somewhere, and puts others there.

@@ -18,6 +18,7 @@ use super::super::key_package::public_key;
 use super::super::pages::{Changes, Pages};
 use super::super::provider::Provider;
 use super::super::storage::Entities;
+use super::super::version::{NO_SUCH_VERSION, Stored};
 use super::super::{Incarnation, LoadError, MAX_COMMIT, OwnKeyPackage, SUITE};
 use super::{Session, Turn};
 use crate::PublicKey;
@@ -31,13 +32,14 @@ impl Session {
     ///
     /// # Errors
     /// [`LoadError::Missing`] where the store has no session, [`LoadError::OtherKeyPackage`] where it was begun with
-    /// another key package, [`LoadError::Malformed`] for anything that is not what was written.
+    /// another key package, [`LoadError::Newer`] where a newer program wrote it, [`LoadError::Malformed`] for anything that
+    /// is not what was written.
     pub fn load(
         read: &mut dyn FnMut(&[u8]) -> Option<Vec<u8>>,
         own: &OwnKeyPackage,
     ) -> Result<Self, LoadError> {
-        let pages = Pages::load(read)?;
-        let (id, turn, mut entities) = decode(pages.state()).ok_or(LoadError::Malformed("its parts"))?;
+        let (version, pages) = Pages::load(read)?;
+        let Parts { id, turn, mut entities } = Parts::unpack(version, pages.state())?;
         let crypto = CryptoProvider::new().map_err(|_| LoadError::Malformed("no randomness"))?;
         let group = load_group(&crypto, &mut entities, &id).ok_or(LoadError::Malformed("its group"))?;
         if !is_group_of_two(&group) {
@@ -83,8 +85,25 @@ impl Session {
     }
 }
 
-/// The parts of a state. None if it does not end where its last part ends.
-fn decode(state: &[u8]) -> Option<(Incarnation, Turn, Entities)> {
+/// The parts of a state.
+struct Parts {
+    id: Incarnation,
+    turn: Turn,
+    entities: Entities,
+}
+
+impl Stored for Parts {
+    fn read(state: &[u8]) -> Result<Self, LoadError> {
+        decode(state).ok_or(LoadError::Malformed("its parts"))
+    }
+
+    fn upgrade(_: u8, _: &[u8]) -> Result<Self, LoadError> {
+        Err(NO_SUCH_VERSION)
+    }
+}
+
+/// None if it does not end where its last part ends.
+fn decode(state: &[u8]) -> Option<Parts> {
     let mut reader = Reader::new(state);
     let id = Incarnation(reader.array()?);
     let heard = match reader.u8()? {
@@ -104,7 +123,7 @@ fn decode(state: &[u8]) -> Option<(Incarnation, Turn, Entities)> {
         let value = reader.take(usize::try_from(len).ok()?)?.to_vec();
         entities.insert(key, Zeroizing::new(value));
     }
-    Some((id, Turn { heard, unacked }, entities))
+    Some(Parts { id, turn: Turn { heard, unacked }, entities })
 }
 
 /// The group as its entities say.
