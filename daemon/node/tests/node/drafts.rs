@@ -111,11 +111,13 @@ fn a_draft_that_yields_its_coins_yields_its_place_too() {
     let mut world = World::adopted();
     let account = world.account();
     let limited = limited_device(&mut world);
-    // Each draft takes the one coin that is there.
+    // Each draft takes the one coin that is free. The older draft holds the newer coin.
+    coin(&mut world, &account, 100_000);
+    let before = draft_of(&mut world, limited, &account, 50_000);
     coin(&mut world, &account, 30_000);
     let small = draft_of(&mut world, limited, &account, 10_000);
     world.now += 1;
-    coin(&mut world, &account, 100_000);
+    world.ask(limited, Command::CancelPayment(before.id)).unwrap();
     let large = draft_of(&mut world, limited, &account, 50_000);
     for _ in 0..14 {
         coin(&mut world, &account, 100_000);
