@@ -60,7 +60,7 @@
 //! 1. Run the seed again with the same parameters: it ends at the same moment.
 //! 2. Leave out kinds of faults, payments, and days, as long as it still ends so.
 //! 3. Read the log of the pod that the violation names, and of its contact: each line is an event, in seconds since 1970.
-//! 4. Write the sequence as a scripted world in `tests/sim.rs`, or as a story of the crate whose rule was broken. It stays
+//! 4. Write the sequence as a scripted world in `tests/sim`, or as a story of the crate whose rule was broken. It stays
 //!    there: the seed goes another way with the next change of the code, a story does not.
 //!
 //! # Seams

@@ -2,15 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
-use autonomy_api::{CardField, CardFields, CardNote, Email, ShareCard};
+mod choices;
+mod invites;
+
 use autonomy_messaging::{
     Name,
     messenger::{ContactState, Reach},
 };
-use autonomy_node::{SessionCommand, sessions::card::CardCommand};
-use autonomy_sim::{
-    Answer, Command, Conduct, Config, Crash, DAY, Fault, Faults, HOUR, Refused, SECOND, World,
-};
+use autonomy_sim::{Answer, Command, Conduct, Config, DAY, Fault, Faults, HOUR, SECOND, World};
 
 /// A minute.
 const MINUTE: u64 = 60 * SECOND;
@@ -280,44 +279,6 @@ fn wiped_relay_is_used_again_and_loses_no_message() {
 }
 
 #[test]
-fn invite_redeemed_by_two_makes_one_contact() {
-    let mut world = World::new(Config::scripted(41, 3, 3));
-    let invite = match world.command(0, Command::Invite { valid_for: 86_400 }).unwrap().unwrap() {
-        Answer::Invite(view) => Box::new(view.invite),
-        other => panic!("{other:?}"),
-    };
-    run(&mut world, MINUTE);
-    for pod in [1, 2] {
-        world.command(pod, Command::Accept(invite.clone())).unwrap().unwrap();
-    }
-    until(&mut world, HOUR, |world| world.now() > 10 * MINUTE);
-    assert_eq!(state(&mut world, 0, 1), Some(ContactState::Asking));
-    assert_eq!(state(&mut world, 0, 2), Some(ContactState::Asking));
-    let second = world.contact(2);
-    world.command(0, Command::Confirm(second)).unwrap().unwrap();
-    run(&mut world, HOUR);
-    assert_eq!(state(&mut world, 0, 1), None);
-    assert_eq!(state(&mut world, 0, 2), Some(ContactState::Active));
-    assert_eq!(state(&mut world, 2, 0), Some(ContactState::Active));
-    assert_eq!(state(&mut world, 1, 0), Some(ContactState::Joining));
-    // Nobody confirms the other one: after 30 days the attempt ends.
-    run(&mut world, 31 * DAY);
-    assert_eq!(state(&mut world, 1, 0), None);
-}
-
-#[test]
-fn expired_invite_is_refused_and_makes_no_contact() {
-    let mut world = World::new(Config::scripted(42, 2, 3));
-    let invite = match world.command(0, Command::Invite { valid_for: 60 }).unwrap().unwrap() {
-        Answer::Invite(view) => Box::new(view.invite),
-        other => panic!("{other:?}"),
-    };
-    run(&mut world, 5 * MINUTE);
-    world.command(1, Command::Accept(invite)).unwrap().unwrap_err();
-    assert_eq!(state(&mut world, 1, 0), None);
-}
-
-#[test]
 fn messages_to_a_pod_away_for_a_month_expire_reported() {
     let mut world = two_contacts(51, 2);
     world.switch_to(1, false);
@@ -331,50 +292,6 @@ fn messages_to_a_pod_away_for_a_month_expire_reported() {
     until(&mut world, DAY, |world| world.waiting() == 0);
     assert_eq!(world.report().delivered, 10);
     all_is_well(&mut world);
-}
-
-/// One of two crashes at each step of becoming contacts and of a first message each, one step a run.
-fn crashes_at_every_step(who: usize, crash: Crash) {
-    let mut reached = true;
-    let mut step = 0;
-    while reached {
-        let mut world = World::new(Config::scripted(61, 2, 2));
-        world.befriend(0, 1);
-        world.crash_after(who, step, crash);
-        until(&mut world, 3 * DAY, World::all_are_contacts);
-        until(&mut world, HOUR, |_| true);
-        for (from, to) in [(0, 1), (1, 0)] {
-            // The crash may come in this very step, before the message is on disk.
-            if !world.say(from, to, 20) {
-                run(&mut world, HOUR);
-                assert!(world.say(from, to, 20), "step {step}");
-            }
-        }
-        until(&mut world, 2 * DAY, |world| world.waiting() == 0);
-        reached = !world.crash_is_due(who);
-        step += 1;
-    }
-    assert!(step > 20, "a handshake has more steps than {step}");
-}
-
-#[test]
-fn inviter_crashes_before_commit_at_every_step() {
-    crashes_at_every_step(0, Crash::BeforeCommit);
-}
-
-#[test]
-fn inviter_crashes_before_effects_at_every_step() {
-    crashes_at_every_step(0, Crash::AfterEffects(0));
-}
-
-#[test]
-fn invitee_crashes_before_commit_at_every_step() {
-    crashes_at_every_step(1, Crash::BeforeCommit);
-}
-
-#[test]
-fn invitee_crashes_amid_effects_at_every_step() {
-    crashes_at_every_step(1, Crash::AfterEffects(1));
 }
 
 /// One request that is two tasks of the messenger, with more contacts than it keeps ratchets of in memory: the second
@@ -406,72 +323,6 @@ fn clocks_a_day_off_lose_no_message() {
         until(&mut world, 2 * DAY, |world| world.waiting() == 0);
     }
     all_is_well(&mut world);
-}
-
-#[test]
-fn messages_of_a_blocked_contact_arrive_after_unblocking() {
-    let mut world = two_contacts(81, 3);
-    let other = world.contact(1);
-    world.command(0, Command::SetBlocked(other, true)).unwrap().unwrap();
-    (0..10).for_each(|_| assert!(world.say(1, 0, 300)));
-    run(&mut world, 6 * HOUR);
-    assert_eq!(world.shown_to(1, 0), 0);
-    world.command(0, Command::SetBlocked(other, false)).unwrap().unwrap();
-    until(&mut world, 2 * DAY, |world| world.waiting() == 0);
-    assert_eq!(world.report().figures.blocked, 1);
-}
-
-fn card_command(world: &mut World, pod: usize, command: CardCommand) -> Option<Result<Answer, Refused>> {
-    world.command(pod, Command::Session(SessionCommand::Card(command)))
-}
-
-/// An owner shares fields with a contact. None where the pod crashes.
-fn share(world: &mut World, from: usize, to: usize, fields: &[CardField]) -> Option<Result<Answer, Refused>> {
-    let (contact, fields) = (world.contact(to), fields.to_vec());
-    card_command(world, from, CardCommand::Share(contact, ShareCard { fields }))
-}
-
-/// An owner writes a note and an address on their card.
-fn write_card(world: &mut World, pod: usize) {
-    let (note, email) = (CardNote::new("on Sundays").unwrap(), Email::new("a@example.org").unwrap());
-    let fields = CardFields { note: Some(note), email: Some(email), ..CardFields::default() };
-    card_command(world, pod, CardCommand::SetOwn(Box::new(fields))).unwrap().unwrap();
-}
-
-#[test]
-fn contacts_who_parted_get_no_field_chosen_before() {
-    let mut world = two_contacts(82, 2);
-    write_card(&mut world, 0);
-    share(&mut world, 0, 1, &[CardField::Note]).unwrap().unwrap();
-    run(&mut world, HOUR);
-    assert_eq!(world.report().figures.card_fields, 1);
-    for (pod, other) in [(0, 1), (1, 0)] {
-        let contact = world.contact(other);
-        world.command(pod, Command::Remove(contact)).unwrap().unwrap();
-    }
-    run(&mut world, HOUR);
-    world.befriend(0, 1);
-    until(&mut world, DAY, World::all_are_contacts);
-    run(&mut world, HOUR);
-    assert_eq!(world.report().figures.card_fields, 1);
-    share(&mut world, 0, 1, &[CardField::Email]).unwrap().unwrap();
-    run(&mut world, HOUR);
-    assert_eq!(world.report().figures.card_fields, 2);
-    all_is_well(&mut world);
-}
-
-#[test]
-fn choice_of_fields_cut_off_by_a_crash_is_kept_or_not() {
-    for crash in [Crash::BeforeCommit, Crash::AfterEffects(0)] {
-        let mut world = two_contacts(83, 2);
-        write_card(&mut world, 0);
-        world.crash_after(0, 0, crash);
-        assert!(share(&mut world, 0, 1, &[CardField::Note]).is_none());
-        run(&mut world, 2 * HOUR);
-        let arrived = u64::from(crash != Crash::BeforeCommit);
-        assert_eq!(world.report().figures.card_fields, arrived, "{crash:?}");
-        all_is_well(&mut world);
-    }
 }
 
 #[test]
