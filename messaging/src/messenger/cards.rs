@@ -14,6 +14,10 @@ use crate::{
     ratchet::OwnKeyPackage,
 };
 
+/// The highest number that a card takes from the clock: of the year 2105. A clock that is ahead of that leaves room for 16
+/// million later cards.
+const LAST_CLOCK_VERSION: u32 = u32::MAX - (1 << 24);
+
 impl ContactTurn<'_, '_> {
     /// Our card for this contact with a key package of ours, signed.
     ///
@@ -89,8 +93,15 @@ impl ContactTurn<'_, '_> {
     ///
     /// None while no queue of ours is open, or where our keys are damaged.
     pub(super) fn sign_newer_card(&mut self) -> Option<Vec<u8>> {
-        let version = self.contact.record().our_card().version.saturating_add(1);
+        let version = self.next_card_version();
         self.sign_card_with(&self.own_package()?, version)
+    }
+
+    /// Numbers a new card: above the last, and by the clock. So a pod from an old backup does not give a number to another
+    /// card than before: the contact would take it for the one they have, and say that they have it.
+    pub(super) fn next_card_version(&self) -> u32 {
+        let clock = self.cx.now.min(LAST_CLOCK_VERSION.into()) as u32;
+        self.contact.record().our_card().version.saturating_add(1).max(clock)
     }
 
     /// Sends our card where the one they have no longer says what is so.

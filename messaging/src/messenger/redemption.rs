@@ -202,9 +202,8 @@ impl ContactTurn<'_, '_> {
     fn make_hello(&mut self, invite: &Invite, package: &[u8]) -> Option<(Session, Introduced)> {
         // Drawn with the group: whoever comes back from a backup of before it, and makes another, has another leaf key.
         let own = OwnKeyPackage::generate(self.cx.rng, self.own.root.as_bytes()).ok()?;
-        // Numbered by the clock: of two introductions of one person, with a restore in between, the later one counts.
-        let version = u32::try_from(self.cx.now).unwrap_or(u32::MAX);
-        let version = self.contact.record().our_card().version.max(version);
+        // Of two introductions of one person, with a restore in between, the later one counts.
+        let version = self.next_card_version();
         let card = self.sign_card_with(&own, version)?;
         let peer = PeerKeyPackage::parse(package).ok()?;
         let psk = invite.mls_psk();

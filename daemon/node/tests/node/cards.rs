@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use autonomy_api::{
     CardDelivery, CardField, CardFields, CardNote, ContactCard, Email, EventKind, MAX_CARD_NOTE, MAX_EMAIL,
-    MAX_OTHER_WAY, MAX_PICTURE, OtherWay, Picture, ShareCard,
+    MAX_OTHER_WAY, MAX_PICTURE, OtherWay, Picture, SetProfile, ShareCard,
 };
 use autonomy_messaging::{
-    Access,
+    Access, Name,
     messenger::{self, Command as Mail, ContactId},
     payload::MAX_INLINE_LEN,
     vcard::VCard,
@@ -201,6 +201,25 @@ fn a_sharer_from_a_backup_of_before_the_first_share_withdraws() {
     settle(&mut alice, &mut bob);
     assert_eq!(of(&mut alice, to).shared, []);
     assert_eq!(of(&mut bob, from).theirs, CardFields::default(), "as the pod of the owner has it");
+}
+
+/// The card with the new name would have the number that the one of after the backup had.
+#[test]
+fn a_name_given_right_after_a_restore_reaches_contacts() {
+    let (mut alice, mut bob) = contacts();
+    let called = |world: &mut World, name: &str| {
+        let profile = SetProfile { name: Some(Name::new(name).unwrap()), reach: None };
+        world.device_asks(Command::SetProfile(profile)).unwrap();
+    };
+    let known = |bob: &mut World| only_contact(bob).card_name.map(|name| name.as_str().to_owned());
+    let old = backup(&alice);
+    called(&mut alice, "Ann");
+    settle(&mut alice, &mut bob);
+    assert_eq!(known(&mut bob).as_deref(), Some("Ann"));
+    restore_backup(&mut alice, old);
+    called(&mut alice, "Anne");
+    settle(&mut alice, &mut bob);
+    assert_eq!(known(&mut bob).as_deref(), Some("Anne"));
 }
 
 #[test]
