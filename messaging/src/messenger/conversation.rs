@@ -131,6 +131,11 @@ impl Conversation {
         self.queued_at.first_key_value().map(|(_, at)| at.saturating_add(MESSAGE_TTL + 1))
     }
 
+    /// Parts that wait to be sent or acknowledged.
+    pub(super) fn queued_parts(&self) -> u64 {
+        self.outbox.queued_parts()
+    }
+
     /// Whether one more card may be queued.
     pub(super) fn has_room_for_card(&self) -> bool {
         self.outbox.queued_parts() < MAX_QUEUED_PARTS

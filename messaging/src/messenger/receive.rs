@@ -23,6 +23,8 @@ use crate::{
 const BROKEN_FRAMES: u32 = 3;
 /// The least time that such frames must have gone on, seconds.
 const BROKEN_AFTER: u64 = 10 * 60;
+/// Pause between two repetitions of a card that a contact does not take, seconds.
+const CARD_REPEAT: u64 = 60 * 60;
 
 impl ContactTurn<'_, '_> {
     /// A frame in a contact's queue.
@@ -123,6 +125,7 @@ impl ContactTurn<'_, '_> {
     fn receipts(&mut self, acks: &Acks) {
         self.messages_acknowledged(acks);
         self.adopt_card_version(acks.card);
+        self.repeat_card(acks.card);
         self.file_event(FileEvent::Receipts(&acks.transfers));
         self.audit_deposits(acks);
     }
@@ -135,6 +138,18 @@ impl ContactTurn<'_, '_> {
         {
             *ours = OurCard { version, digest: [0; 32] };
             self.record_changed();
+        }
+    }
+
+    /// The contact has an older card of ours although nothing waits for them: the newer one was lost on its way or refused,
+    /// by the clock of a pod that was off, for example. It is made again, not more often than each [`CARD_REPEAT`].
+    fn repeat_card(&mut self, version: u32) {
+        let now = self.cx.now;
+        let contact = &mut *self.contact;
+        let is_older = version < contact.record().our_card().version;
+        if is_older && contact.conversation.queued_parts() == 0 && contact.volatile.card_repeat_at <= now {
+            contact.volatile.card_repeat_at = now.saturating_add(CARD_REPEAT);
+            self.card_is_needed();
         }
     }
 
