@@ -1,8 +1,8 @@
 //! The logic of a pod: no socket, no file, no clock, no randomness of its own.
 //!
 //! [`Node::handle`] takes one thing that happened and gives a [`Step`]: rows to commit, effects to carry out, a
-//! reply. The driver of `autonomy-daemon` is the body. The node never fails and never blocks; what is wrong with an
-//! input becomes a refusal that changes nothing.
+//! reply. The driver of `autonomy-daemon` commits the rows and carries the effects out. The node never fails and never
+//! blocks; what is wrong with an input becomes a refusal that changes nothing.
 //!
 //! | module | holds |
 //! |---|---|
