@@ -201,7 +201,7 @@ impl Insider {
             messages: self.arrived,
             transfers: Vec::new(),
             deposited: vec![0],
-            card: 1,
+            card: self.alice.as_ref().map_or(0, Card::version),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Introductions: what may become of them, and of those who wait, until both have heard each other.
 
 use autonomy_messaging::{
+    Name,
     carrier::Parcel,
     frame::Frame,
     invite::Invite,
@@ -284,6 +285,25 @@ fn an_older_introduction_that_is_left_again_changes_nothing() {
     world.send(ALICE, bob, "still here");
     world.pass(MINUTE);
     assert_eq!(world.texts(BOB, alice), ["welcome", "still here"]);
+}
+
+#[test]
+fn name_whose_introduction_was_lost_is_said_again() {
+    let mut world = World::new(2, 1);
+    world.add_relay(ALICE, 0);
+    let invite = invite(&mut world, ALICE);
+    world.pass(MINUTE);
+    accept(&mut world, BOB, &invite);
+    world.pass(HOUR);
+    // The place of the invite takes no second introduction, and Alice confirms Bob by the first.
+    world.relays[0].1.dead = true;
+    let robert = Name::new("Robert").unwrap();
+    world.command(BOB, Command::SetName(robert.clone()));
+    let bob = world.id(BOB);
+    world.command(ALICE, Command::Confirm(bob));
+    world.pass(MINUTE);
+    let MailAnswer::Contact(view) = world.command(ALICE, Command::Contact(bob)) else { panic!() };
+    assert_eq!((view.state, view.card_name), (ContactState::Active, Some(robert)));
 }
 
 #[test]
