@@ -260,6 +260,52 @@ fn replaced_payment_names_its_replacement() {
 }
 
 #[test]
+fn taken_back_payment_frees_what_was_spent_with_it() {
+    let mut world = World::funded();
+    let fork = world.ledger.tip();
+    let incoming = world.payment_to_us(30_000_000);
+    world.mine(vec![incoming.clone()]);
+    let paid = world.paid(&pay(SHOP, 120_000_000));
+    world.ledger.apply_unconfirmed([(paid.clone(), 1_700_100_000)]);
+    let change_spent = world.paid(&pay(SHOP, 5_000_000));
+    world.ledger.apply_unconfirmed([(change_spent.clone(), 1_700_100_060)]);
+    // Whoever paid us spends the coin otherwise, in a block in place of the first.
+    let coin = incoming.input[0].previous_output;
+    let taken_back = spend(coin, address(SHOP).assume_checked().script_pubkey(), 29_000_000);
+    let by = taken_back.compute_txid();
+    assert!(world.ledger.watchlist().coins.contains(&coin));
+    let block = world.block_on(fork, vec![taken_back]);
+    world.ledger.apply_block(&block, fork.height + 1, fork).unwrap();
+    let mut store = Store::default();
+    store.commit(world.ledger.take_rows());
+    for ledger in [&store.load(&world).unwrap(), &world.ledger] {
+        for lost in [&incoming, &paid, &change_spent] {
+            assert_eq!(ledger.entry(&lost.compute_txid()).unwrap().state, HistoryState::Replaced { by });
+        }
+        assert_eq!(ledger.entry(&by), None, "it is of others");
+        assert_eq!(ledger.unconfirmed().count(), 0);
+        assert_eq!(ledger.balance().total(), sat(100_000_000));
+    }
+}
+
+#[test]
+fn rival_of_a_payment_that_leaves_the_mempool_gives_way() {
+    let mut world = World::new();
+    let incoming = world.payment_to_us(30_000_000);
+    let txid = incoming.compute_txid();
+    world.ledger.apply_unconfirmed([(incoming.clone(), 1_700_100_000)]);
+    let shop = address(SHOP).assume_checked().script_pubkey();
+    let rival = spend(incoming.input[0].previous_output, shop, 29_000_000);
+    let by = rival.compute_txid();
+    assert_eq!(world.ledger.apply_unconfirmed([(rival.clone(), 1_700_100_060)]).relevant, [by]);
+    assert_eq!(world.ledger.apply_unconfirmed([(rival, 1_700_100_120)]), Applied::default(), "known");
+    assert_eq!(world.ledger.entry(&txid).unwrap().state, HistoryState::Replaced { by });
+    assert_eq!(world.ledger.unconfirmed().collect::<Vec<_>>(), [by], "a source says when it is gone");
+    world.ledger.apply_evicted([(by, 1_700_100_180)]);
+    assert!(matches!(world.ledger.entry(&txid).unwrap().state, HistoryState::Pending { .. }));
+}
+
+#[test]
 fn evicted_payment_frees_its_coins_and_may_return() {
     let mut world = World::funded();
     let tx = world.paid(&pay(SHOP, 10_000_000));
@@ -425,7 +471,11 @@ fn news_of_the_watchlist_add_up_to_the_watchlist() {
     let far = world.map.script_pubkey(Keychain::External, LOOKAHEAD - 1).unwrap();
     let tx = world.payment_to(far, 10_000);
     world.mine(vec![tx.clone()]);
-    assert_eq!(told.take(&mut world.ledger), (LOOKAHEAD as usize - 1, 1));
+    assert_eq!(
+        told.take(&mut world.ledger),
+        (LOOKAHEAD as usize - 1, 2),
+        "our coin, and the one that it was paid with"
+    );
     let mut store = Store::default();
     store.commit(world.ledger.take_rows());
     let mut loaded = store.load(&world).unwrap();
@@ -441,7 +491,7 @@ struct Told {
 }
 
 impl Told {
-    /// Takes the news, checks that everything was told once, and gives how much was new.
+    /// Takes the news, checks that everything in the list was told, scripts once, and gives how much was new.
     #[track_caller]
     fn take(&mut self, ledger: &mut Ledger) -> (usize, usize) {
         let news = ledger.take_watchlist_news();
@@ -450,10 +500,10 @@ impl Told {
         self.coins.extend(news.coins);
         let mut all = ledger.watchlist();
         all.scripts.sort();
-        all.coins.sort();
         self.scripts.sort();
-        self.coins.sort();
-        assert_eq!((&self.scripts, &self.coins), (&all.scripts, &all.coins));
+        assert_eq!(self.scripts, all.scripts);
+        // The list forgets coins of others that are spent for good.
+        assert!(all.coins.iter().all(|coin| self.coins.contains(coin)));
         counts
     }
 }
@@ -466,6 +516,7 @@ enum Event {
     MineReward,
     Empty(u32),
     Pay(u64),
+    TakeBack,
     Evict,
     Reorganise(u32),
     Reveal,
@@ -480,6 +531,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::MineReward),
         1 => (1u32..160).prop_map(Event::Empty),
         3 => (1_000u64..20_000_000).prop_map(Event::Pay),
+        1 => Just(Event::TakeBack),
         1 => Just(Event::Evict),
         1 => (1u32..4).prop_map(Event::Reorganise),
         1 => Just(Event::Reveal),
@@ -518,6 +570,20 @@ impl Life {
                     let tx = world.paid(&intent);
                     world.ledger.apply_unconfirmed([(tx.clone(), *now)]);
                     mempool.push(tx);
+                }
+            }
+            Event::TakeBack => {
+                let is_paid_by_others = |coin: &OutPoint| world.ledger.transaction(&coin.txid).is_none();
+                let inputs = mempool.iter().flat_map(|tx| &tx.input).map(|input| input.previous_output);
+                if let Some(coin) = inputs.clone().find(is_paid_by_others) {
+                    let rival = spend(coin, address(SHOP).assume_checked().script_pubkey(), 1_000);
+                    world.ledger.apply_unconfirmed([(rival.clone(), *now)]);
+                    let waits = |tx: &Transaction| {
+                        let state = world.ledger.entry(&tx.compute_txid()).map(|entry| entry.state);
+                        matches!(state, Some(HistoryState::Pending { .. }))
+                    };
+                    mempool.retain(waits);
+                    mempool.push(rival);
                 }
             }
             Event::Evict => {

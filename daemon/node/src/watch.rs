@@ -22,8 +22,9 @@ use super::{ChainEvent, Effect, Node, accounts::Accounts, payments::Payments, ro
 pub struct Watch {
     /// Scripts to look for in outputs, **beside** those named before.
     pub scripts: Vec<ScriptBuf>,
-    /// Coins to look for in inputs, **beside** those named before. An input names a coin and not its script; a filter
-    /// holds the scripts of both, so a source of filters needs no coins.
+    /// Coins to look for in inputs, **beside** those named before: own ones, and those of others on which an own
+    /// transaction depends. An input names a coin and not its script; a filter holds the scripts of both, so a source of
+    /// filters needs no own coins, and looks up the scripts of others.
     pub coins: Vec<OutPoint>,
     /// Exactly these own transactions should be in the mempool now, **in place of** those named before.
     pub txids: BTreeSet<Txid>,

@@ -164,18 +164,21 @@ impl Ledger {
         Applied { relevant, reorganised: false }
     }
 
-    /// Transactions of the account that wait for a block: what a chain source watches for eviction.
+    /// Transactions that wait for a block: those of the account, and those of others that count in place of one of its own.
+    /// What a chain source watches for eviction.
     pub fn unconfirmed(&self) -> impl Iterator<Item = Txid> + '_ {
         use super::HistoryState::Pending;
         let pending = |entry: &&super::HistoryEntry| matches!(entry.state, Pending { .. });
         // They come first in the history, which may be long.
-        self.history().iter().take_while(pending).map(|entry| entry.txid)
+        let own = self.history().iter().take_while(pending).map(|entry| entry.txid);
+        own.chain(self.rivals().iter().filter(|(_, waits)| **waits).map(|(txid, _)| *txid))
     }
 
     fn counts(&self, txid: &Txid) -> bool {
         use super::HistoryState::{Confirmed, Pending};
         self.wallet.tx_graph().get_tx(*txid).is_some()
-            && self.entry(txid).is_some_and(|entry| matches!(entry.state, Confirmed { .. } | Pending { .. }))
+            && (self.rivals().contains_key(txid)
+                || self.entry(txid).is_some_and(|it| matches!(it.state, Confirmed { .. } | Pending { .. })))
     }
 
     fn balance_has_immature(&self) -> bool {

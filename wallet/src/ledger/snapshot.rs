@@ -4,9 +4,11 @@
 //! here answers balance, coins and history together.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use bdk_wallet::Wallet;
-use bdk_wallet::chain::{ChainPosition, ConfirmationBlockTime, Indexer};
+use bdk_wallet::chain::tx_graph::TxNode;
+use bdk_wallet::chain::{CanonicalizationParams, ChainPosition, ConfirmationBlockTime, Indexer};
 
 use super::history::{HistoryEntry, settled, unsettled};
 use crate::account::Keychain;
@@ -100,6 +102,8 @@ pub(super) struct Snapshot {
     pub(super) history: Vec<HistoryEntry>,
     /// Ours once, spent now, and by which transaction that counts.
     pub(super) spent: HashMap<OutPoint, Txid>,
+    /// Transactions of others that count in place of one of ours, and whether they wait for a block.
+    pub(super) rivals: BTreeMap<Txid, bool>,
 }
 
 impl Snapshot {
@@ -108,9 +112,15 @@ impl Snapshot {
         let mut spent = HashMap::new();
         let mut history = Vec::new();
         let mut counted = HashSet::new();
-        for canonical in wallet.transactions() {
+        let mut rivals = BTreeMap::new();
+        let (chain, params) = (wallet.local_chain(), CanonicalizationParams::default());
+        for canonical in wallet.tx_graph().list_canonical_txs(chain, chain.tip().block_id(), params) {
             let (txid, tx) = (canonical.tx_node.txid, &canonical.tx_node.tx);
             counted.insert(txid);
+            if !wallet.spk_index().is_tx_relevant(tx) {
+                rivals.insert(txid, !canonical.chain_position.is_confirmed());
+                continue;
+            }
             spent.extend(tx.input.iter().map(|input| (input.previous_output, txid)));
             coins.extend(own_outputs(wallet, txid, tx, &canonical.chain_position));
             history.push(settled(wallet, txid, tx, &canonical.chain_position));
@@ -121,7 +131,7 @@ impl Snapshot {
         history.sort_by_key(HistoryEntry::order);
         let mut balance = Balance::default();
         coins.values().for_each(|coin| balance.add(coin));
-        Self { balance, coins, history, spent }
+        Self { balance, coins, history, spent, rivals }
     }
 }
 
@@ -163,14 +173,22 @@ fn spends_only_own(wallet: &Wallet, tx: &Transaction) -> bool {
     tx.input.iter().all(|input| wallet.spk_index().txout(input.previous_output).is_some())
 }
 
-/// Transactions of ours that do not count: another spent the same coins, or the network forgot them.
+/// Transactions of ours that do not count: another spent the same coins, or those of an ancestor, or the network forgot them.
 fn superseded<'a>(wallet: &'a Wallet, counted: &'a HashSet<Txid>) -> impl Iterator<Item = HistoryEntry> + 'a {
+    let superseded = |node: &TxNode<'_, Arc<Transaction>, ConfirmationBlockTime>| {
+        !counted.contains(&node.txid) && wallet.spk_index().is_tx_relevant(&node.tx)
+    };
+    let nodes = wallet.tx_graph().full_txs().filter(superseded);
+    nodes.map(|node| unsettled(wallet, node.txid, &node.tx, rival(wallet, counted, &node.tx)))
+}
+
+/// The transaction that counts because it spends a coin which this one, or an ancestor of it, spends too.
+fn rival(wallet: &Wallet, counted: &HashSet<Txid>, tx: &Arc<Transaction>) -> Option<Txid> {
     let graph = wallet.tx_graph();
-    graph
-        .full_txs()
-        .filter(|node| !counted.contains(&node.txid) && wallet.spk_index().is_tx_relevant(&node.tx))
-        .map(|node| {
-            let by = graph.walk_conflicts(&node.tx, |_, txid| Some(txid)).find(|txid| counted.contains(txid));
-            unsettled(wallet, node.txid, &node.tx, by)
-        })
+    let of =
+        |tx: &Transaction| graph.walk_conflicts(tx, |_, txid| Some(txid)).find(|txid| counted.contains(txid));
+    // One that counts has no rival, nor has what it spends.
+    let uncounted =
+        |_, ancestor: Arc<Transaction>| (!counted.contains(&ancestor.compute_txid())).then_some(ancestor);
+    of(tx).or_else(|| graph.walk_ancestors(tx.clone(), uncounted).find_map(|ancestor| of(&ancestor)))
 }
