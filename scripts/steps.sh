@@ -77,7 +77,7 @@ show_ended() {
 run_lane() {
     set +m
     # What computes leaves the cores to what has to keep up with a network. From within, before anything is started.
-    case $1 in *lint* | simulation*) renice -n 10 -p "$BASHPID" >/dev/null ;; esac
+    case $1 in *lint* | *simulation*) renice -n 10 -p "$BASHPID" >/dev/null ;; esac
     local step started outcome
     for step in ${1//+/ }; do
         started=$SECONDS outcome=ok

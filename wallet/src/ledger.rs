@@ -30,7 +30,7 @@ pub use watch::Watchlist;
 /// The chain as the ledger knows it, and blocks named by height and hash: as chain sources name them.
 pub use bdk_wallet::chain::{BlockId, CheckPoint};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use crate::account::{AccountError, AccountMap, GAP_LIMIT, Keychain};
@@ -158,11 +158,6 @@ impl Ledger {
     /// One transaction of the account.
     pub fn entry(&self, txid: &Txid) -> Option<&HistoryEntry> {
         self.history().iter().find(|entry| entry.txid == *txid)
-    }
-
-    /// Transactions of others that count in place of one of the account's, and whether they wait for a block.
-    fn rivals(&self) -> &BTreeMap<Txid, bool> {
-        &self.snapshot().rivals
     }
 
     /// The full transaction, if it is one of the account's.

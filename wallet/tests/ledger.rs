@@ -289,7 +289,7 @@ fn taken_back_payment_frees_what_was_spent_with_it() {
 }
 
 #[test]
-fn rival_of_a_payment_that_leaves_the_mempool_gives_way() {
+fn unconfirmed_rival_of_others_decides_nothing() {
     let mut world = World::new();
     let incoming = world.payment_to_us(30_000_000);
     let txid = incoming.compute_txid();
@@ -297,12 +297,45 @@ fn rival_of_a_payment_that_leaves_the_mempool_gives_way() {
     let shop = address(SHOP).assume_checked().script_pubkey();
     let rival = spend(incoming.input[0].previous_output, shop, 29_000_000);
     let by = rival.compute_txid();
-    assert_eq!(world.ledger.apply_unconfirmed([(rival.clone(), 1_700_100_060)]).relevant, [by]);
-    assert_eq!(world.ledger.apply_unconfirmed([(rival, 1_700_100_120)]), Applied::default(), "known");
-    assert_eq!(world.ledger.entry(&txid).unwrap().state, HistoryState::Replaced { by });
-    assert_eq!(world.ledger.unconfirmed().collect::<Vec<_>>(), [by], "a source says when it is gone");
-    world.ledger.apply_evicted([(by, 1_700_100_180)]);
+    assert_eq!(world.ledger.apply_unconfirmed([(rival.clone(), 1_700_100_060)]), Applied::default());
     assert!(matches!(world.ledger.entry(&txid).unwrap().state, HistoryState::Pending { .. }));
+    world.mine(vec![rival]);
+    assert_eq!(world.ledger.entry(&txid).unwrap().state, HistoryState::Replaced { by });
+}
+
+#[test]
+fn eviction_that_is_known_gives_no_rows() {
+    let mut world = World::new();
+    let fork = world.ledger.tip();
+    let incoming = world.payment_to_us(30_000_000);
+    world.mine(vec![incoming.clone()]);
+    let paid = world.paid(&pay(SHOP, 10_000_000));
+    world.ledger.apply_unconfirmed([(paid, 1_700_100_000)]);
+    let block = world.block_on(fork, vec![]);
+    world.ledger.apply_block(&block, fork.height + 1, fork).unwrap();
+    // In no block any more, and no mempool has it; our payment may still bring it back.
+    let txid = incoming.compute_txid();
+    assert_eq!(world.ledger.apply_evicted([(txid, 1_700_200_000)]).relevant, [txid]);
+    let _ = world.ledger.take_rows();
+    for at in 0..3 {
+        assert_eq!(world.ledger.apply_evicted([(txid, 1_700_200_002 + at)]), Applied::default());
+        assert!(world.ledger.take_rows().is_empty());
+    }
+}
+
+#[test]
+fn eviction_counts_after_the_clock_was_set_back() {
+    let mut world = World::new();
+    let (ahead, right) = (1_800_000_000, 1_700_100_000);
+    let incoming = world.payment_to_us(30_000_000);
+    let txid = incoming.compute_txid();
+    world.ledger.apply_unconfirmed([(incoming.clone(), ahead)]);
+    for at in [right, right + 120] {
+        world.ledger.apply_evicted([(txid, at)]);
+        assert_eq!(world.ledger.entry(&txid).unwrap().state, HistoryState::Dropped);
+        world.ledger.apply_unconfirmed([(incoming.clone(), at + 60)]);
+        assert!(matches!(world.ledger.entry(&txid).unwrap().state, HistoryState::Pending { .. }));
+    }
 }
 
 #[test]
@@ -577,13 +610,12 @@ impl Life {
                 let inputs = mempool.iter().flat_map(|tx| &tx.input).map(|input| input.previous_output);
                 if let Some(coin) = inputs.clone().find(is_paid_by_others) {
                     let rival = spend(coin, address(SHOP).assume_checked().script_pubkey(), 1_000);
-                    world.ledger.apply_unconfirmed([(rival.clone(), *now)]);
+                    world.mine(vec![rival]);
                     let waits = |tx: &Transaction| {
                         let state = world.ledger.entry(&tx.compute_txid()).map(|entry| entry.state);
                         matches!(state, Some(HistoryState::Pending { .. }))
                     };
                     mempool.retain(waits);
-                    mempool.push(rival);
                 }
             }
             Event::Evict => {

@@ -16,7 +16,7 @@ use crate::{
 
 /// The highest number that a card takes from the clock: of the year 2105. A clock that is ahead of that leaves room for 16
 /// million later cards.
-const LAST_CLOCK_VERSION: u32 = u32::MAX - (1 << 24);
+pub(super) const LAST_CLOCK_VERSION: u32 = u32::MAX - (1 << 24);
 
 impl ContactTurn<'_, '_> {
     /// Our card for this contact with a key package of ours, signed.

@@ -5,8 +5,8 @@
 //! payloads in it.
 
 use super::{
-    contact_turn::ContactTurn, conversation::PartTaken, files::FileEvent, own_queue::OwnQueue,
-    refusals::RefusalReason, stage::OurCard, work::FollowUp,
+    cards::LAST_CLOCK_VERSION, contact_turn::ContactTurn, conversation::PartTaken, files::FileEvent,
+    own_queue::OwnQueue, refusals::RefusalReason, stage::OurCard, work::FollowUp,
 };
 use crate::{
     courier::RelayAudit,
@@ -131,8 +131,11 @@ impl ContactTurn<'_, '_> {
     }
 
     /// The contact has a newer card of ours than we know of: this pod was restored from a backup. The next card is numbered
-    /// above it, and is sent at once.
+    /// above it, and is sent at once. A number that no clock gives is none of ours: above it there may be no room for another.
     fn adopt_card_version(&mut self, version: u32) {
+        if version > self.contact.record().our_card().version.max(LAST_CLOCK_VERSION) {
+            return self.cx.refuse(RefusalReason::ForgedReceipt);
+        }
         if let Some(ours) = self.contact.record_mut().our_card_mut()
             && version > ours.version
         {
@@ -147,7 +150,10 @@ impl ContactTurn<'_, '_> {
         let now = self.cx.now;
         let contact = &mut *self.contact;
         let is_older = version < contact.record().our_card().version;
-        if is_older && contact.conversation.queued_parts() == 0 && contact.volatile.card_repeat_at <= now {
+        // A clock that was set back must not hold it up for as long.
+        let due = contact.volatile.card_repeat_at.min(now.saturating_add(CARD_REPEAT));
+        contact.volatile.card_repeat_at = due;
+        if is_older && contact.conversation.queued_parts() == 0 && due <= now {
             contact.volatile.card_repeat_at = now.saturating_add(CARD_REPEAT);
             self.card_is_needed();
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bdk_wallet::chain::local_chain::{self, ApplyHeaderError};
-use bdk_wallet::chain::{Merge, keychain_txout};
+use bdk_wallet::chain::{Indexer as _, Merge, keychain_txout};
 use bdk_wallet::{ChangeSet, LoadParams, Wallet};
 
 use super::{BlockId, CheckPoint, Ledger, MAX_HEIGHT, kind};
@@ -130,7 +130,8 @@ impl Ledger {
     }
 
     /// Takes unconfirmed transactions with the time they were seen (seconds since 1970). Foreign ones are
-    /// ignored, so a whole mempool may be given.
+    /// ignored, so a whole mempool may be given: also those that spend what a payment to us spends, which decides nothing
+    /// before it is in a block.
     ///
     /// Also call it with a payment of our own when it is broadcast: the ledger does not know it otherwise.
     pub fn apply_unconfirmed(
@@ -142,7 +143,12 @@ impl Ledger {
             .into_iter()
             .map(|(tx, seen)| -> (Arc<Transaction>, u64) { (tx.into(), seen) })
             .filter(|(tx, _)| may_be_unconfirmed(tx))
-            .filter(|(tx, _)| !self.counts(&tx.compute_txid()))
+            .filter(|(tx, _)| !self.counts(&tx.compute_txid()) && !self.is_rival(tx))
+            .map(|(tx, seen)| {
+                // Later than it left, also if the clock was set back meanwhile.
+                let left = self.left_at(&tx.compute_txid()).map_or(0, |left| left.saturating_add(1));
+                (tx, seen.max(left))
+            })
             .collect();
         self.wallet.apply_unconfirmed_txs(fresh);
         let relevant = self.drain_stage();
@@ -153,8 +159,17 @@ impl Ledger {
     }
 
     /// Takes transactions that left the mempool without a block, with the time this was noticed.
+    ///
+    /// One of which that is known already gives no rows: it counts still where another that waits spends its coins.
     pub fn apply_evicted(&mut self, txids: impl IntoIterator<Item = (Txid, u64)>) -> Applied {
-        let known: Vec<_> = txids.into_iter().filter(|(txid, _)| self.counts(txid)).collect();
+        let graph = self.wallet.tx_graph();
+        let known = txids.into_iter().filter(|(txid, _)| self.counts(txid)).filter_map(|(txid, at)| {
+            // Not before it was seen, also if the clock was set back meanwhile.
+            let seen = graph.get_tx_node(txid)?.last_seen;
+            let is_gone = self.left_at(&txid).is_some_and(|left| Some(left) >= seen);
+            (!is_gone).then_some((txid, at.max(seen.unwrap_or(0))))
+        });
+        let known: Vec<_> = known.collect();
         let relevant: Vec<_> = known.iter().map(|(txid, _)| *txid).collect();
         self.wallet.apply_evicted_txs(known);
         self.drain_stage();
@@ -164,21 +179,29 @@ impl Ledger {
         Applied { relevant, reorganised: false }
     }
 
-    /// Transactions that wait for a block: those of the account, and those of others that count in place of one of its own.
-    /// What a chain source watches for eviction.
+    /// Transactions of the account that wait for a block: what a chain source watches for eviction.
     pub fn unconfirmed(&self) -> impl Iterator<Item = Txid> + '_ {
         use super::HistoryState::Pending;
         let pending = |entry: &&super::HistoryEntry| matches!(entry.state, Pending { .. });
         // They come first in the history, which may be long.
-        let own = self.history().iter().take_while(pending).map(|entry| entry.txid);
-        own.chain(self.rivals().iter().filter(|(_, waits)| **waits).map(|(txid, _)| *txid))
+        self.history().iter().take_while(pending).map(|entry| entry.txid)
+    }
+
+    /// When a transaction left the mempool last, seconds since 1970.
+    fn left_at(&self, txid: &Txid) -> Option<u64> {
+        self.wallet.tx_graph().get_last_evicted(*txid)
+    }
+
+    /// Whether a transaction of others spends a coin that one of ours spends, too.
+    fn is_rival(&self, tx: &Transaction) -> bool {
+        let is_own = self.wallet.spk_index().is_tx_relevant(tx);
+        !is_own && self.wallet.tx_graph().direct_conflicts(tx).next().is_some()
     }
 
     fn counts(&self, txid: &Txid) -> bool {
         use super::HistoryState::{Confirmed, Pending};
         self.wallet.tx_graph().get_tx(*txid).is_some()
-            && (self.rivals().contains_key(txid)
-                || self.entry(txid).is_some_and(|it| matches!(it.state, Confirmed { .. } | Pending { .. })))
+            && self.entry(txid).is_some_and(|entry| matches!(entry.state, Confirmed { .. } | Pending { .. }))
     }
 
     fn balance_has_immature(&self) -> bool {

@@ -102,8 +102,6 @@ pub(super) struct Snapshot {
     pub(super) history: Vec<HistoryEntry>,
     /// Ours once, spent now, and by which transaction that counts.
     pub(super) spent: HashMap<OutPoint, Txid>,
-    /// Transactions of others that count in place of one of ours, and whether they wait for a block.
-    pub(super) rivals: BTreeMap<Txid, bool>,
 }
 
 impl Snapshot {
@@ -112,13 +110,12 @@ impl Snapshot {
         let mut spent = HashMap::new();
         let mut history = Vec::new();
         let mut counted = HashSet::new();
-        let mut rivals = BTreeMap::new();
         let (chain, params) = (wallet.local_chain(), CanonicalizationParams::default());
         for canonical in wallet.tx_graph().list_canonical_txs(chain, chain.tip().block_id(), params) {
             let (txid, tx) = (canonical.tx_node.txid, &canonical.tx_node.tx);
             counted.insert(txid);
+            // One of others that spends what one of ours spends, too.
             if !wallet.spk_index().is_tx_relevant(tx) {
-                rivals.insert(txid, !canonical.chain_position.is_confirmed());
                 continue;
             }
             spent.extend(tx.input.iter().map(|input| (input.previous_output, txid)));
@@ -131,7 +128,7 @@ impl Snapshot {
         history.sort_by_key(HistoryEntry::order);
         let mut balance = Balance::default();
         coins.values().for_each(|coin| balance.add(coin));
-        Self { balance, coins, history, spent, rivals }
+        Self { balance, coins, history, spent }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Contacts who hold all the keys and do not keep to the protocol.
 
 use autonomy_messaging::{
-    CertificateRole, MAX_PART, Validity, Window,
+    CertificateRole, MAX_PART, Name, Validity, Window,
     messenger::{Command, EntryState, MailAnswer, RefusalReason},
     packet::{Chunk, Item, Part, TransferId},
     payload::{Application, ApplicationKind, MAX_TEXT_LEN, Payload, Unknown},
@@ -42,6 +42,22 @@ fn receipt_for_an_unsent_part_is_refused() {
     world.pass(60);
     assert_eq!(mallory.collect(), ["is this read?"]);
     mallory.assert_talks(&mut world);
+}
+
+#[test]
+fn number_of_a_card_that_no_clock_gives_is_refused() {
+    let mut world = World::new(1, 0);
+    let mut mallory = Insider::new(&mut world, 100);
+    let mut acks = mallory.acks();
+    acks.card = u32::MAX;
+    mallory.say_with(&mut world, acks, &[]);
+    assert_eq!(world.refused(ALICE).of(RefusalReason::ForgedReceipt), 1);
+    // Our next card is one of today, and may have many after it.
+    world.command(ALICE, Command::SetName(Name::new("Alice").unwrap()));
+    world.pass(60);
+    mallory.collect();
+    let card = mallory.alice.unwrap();
+    assert_eq!((card.name().as_str(), u64::from(card.version()) <= world.now), ("Alice", true));
 }
 
 #[test]
