@@ -304,6 +304,27 @@ fn unconfirmed_rival_of_others_decides_nothing() {
 }
 
 #[test]
+fn unconfirmed_payment_in_place_of_a_spent_one_decides_nothing() {
+    let mut world = World::funded();
+    let fork = world.ledger.tip();
+    let incoming = world.payment_to_us(30_000_000);
+    world.mine(vec![incoming.clone()]);
+    let paid = world.paid(&pay(SHOP, 120_000_000));
+    world.ledger.apply_unconfirmed([(paid.clone(), 1_700_100_000)]);
+    let block = world.block_on(fork, vec![]);
+    world.ledger.apply_block(&block, fork.height + 1, fork).unwrap();
+    // Whoever paid us pays less in its place: our payment was signed, and may still be mined.
+    let script = world.map.first_address().script_pubkey();
+    let less = spend(incoming.input[0].previous_output, script, 1_000);
+    assert_eq!(world.ledger.apply_unconfirmed([(less.clone(), 1_700_100_060)]), Applied::default());
+    assert!(matches!(world.ledger.entry(&paid.compute_txid()).unwrap().state, HistoryState::Pending { .. }));
+    world.mine(vec![less.clone()]);
+    let by = less.compute_txid();
+    assert_eq!(world.ledger.entry(&paid.compute_txid()).unwrap().state, HistoryState::Replaced { by });
+    assert_eq!(world.ledger.balance().total(), sat(100_001_000));
+}
+
+#[test]
 fn eviction_that_is_known_gives_no_rows() {
     let mut world = World::new();
     let fork = world.ledger.tip();
@@ -321,6 +342,10 @@ fn eviction_that_is_known_gives_no_rows() {
         assert_eq!(world.ledger.apply_evicted([(txid, 1_700_200_002 + at)]), Applied::default());
         assert!(world.ledger.take_rows().is_empty());
     }
+    // Back in the mempool: it counts by itself, and no longer through our payment alone.
+    assert_eq!(world.ledger.apply_unconfirmed([(incoming.clone(), 1_700_300_000)]).relevant, [txid]);
+    let _ = world.ledger.take_rows();
+    assert_eq!(world.ledger.apply_unconfirmed([(incoming, 1_700_300_002)]), Applied::default());
 }
 
 #[test]

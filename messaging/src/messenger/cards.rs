@@ -16,7 +16,10 @@ use crate::{
 
 /// The highest number that a card takes from the clock: of the year 2105. A clock that is ahead of that leaves room for 16
 /// million later cards.
-pub(super) const LAST_CLOCK_VERSION: u32 = u32::MAX - (1 << 24);
+const LAST_CLOCK_VERSION: u32 = u32::MAX - (1 << 24);
+/// The highest number that we believe a card of ours to have: of 8 million after the last of a clock. That leaves room for as
+/// many above it.
+pub(super) const LAST_CARD_VERSION: u32 = LAST_CLOCK_VERSION + (1 << 23);
 
 impl ContactTurn<'_, '_> {
     /// Our card for this contact with a key package of ours, signed.

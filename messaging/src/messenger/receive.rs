@@ -5,7 +5,7 @@
 //! payloads in it.
 
 use super::{
-    cards::LAST_CLOCK_VERSION, contact_turn::ContactTurn, conversation::PartTaken, files::FileEvent,
+    cards::LAST_CARD_VERSION, contact_turn::ContactTurn, conversation::PartTaken, files::FileEvent,
     own_queue::OwnQueue, refusals::RefusalReason, stage::OurCard, work::FollowUp,
 };
 use crate::{
@@ -131,9 +131,10 @@ impl ContactTurn<'_, '_> {
     }
 
     /// The contact has a newer card of ours than we know of: this pod was restored from a backup. The next card is numbered
-    /// above it, and is sent at once. A number that no clock gives is none of ours: above it there may be no room for another.
+    /// above it, and is sent at once. A number far above all that a clock gives is none of ours: there may be no room
+    /// for another above it.
     fn adopt_card_version(&mut self, version: u32) {
-        if version > self.contact.record().our_card().version.max(LAST_CLOCK_VERSION) {
+        if version > LAST_CARD_VERSION {
             return self.cx.refuse(RefusalReason::ForgedReceipt);
         }
         if let Some(ours) = self.contact.record_mut().our_card_mut()

@@ -143,7 +143,10 @@ impl Ledger {
             .into_iter()
             .map(|(tx, seen)| -> (Arc<Transaction>, u64) { (tx.into(), seen) })
             .filter(|(tx, _)| may_be_unconfirmed(tx))
-            .filter(|(tx, _)| !self.counts(&tx.compute_txid()) && !self.is_rival(tx))
+            .filter(|(tx, _)| {
+                let txid = tx.compute_txid();
+                (!self.counts(&txid) || self.is_gone(&txid)) && !self.is_rival(tx)
+            })
             .map(|(tx, seen)| {
                 // Later than it left, also if the clock was set back meanwhile.
                 let left = self.left_at(&tx.compute_txid()).map_or(0, |left| left.saturating_add(1));
@@ -165,9 +168,8 @@ impl Ledger {
         let graph = self.wallet.tx_graph();
         let known = txids.into_iter().filter(|(txid, _)| self.counts(txid)).filter_map(|(txid, at)| {
             // Not before it was seen, also if the clock was set back meanwhile.
-            let seen = graph.get_tx_node(txid)?.last_seen;
-            let is_gone = self.left_at(&txid).is_some_and(|left| Some(left) >= seen);
-            (!is_gone).then_some((txid, at.max(seen.unwrap_or(0))))
+            let seen = graph.get_tx_node(txid)?.last_seen.unwrap_or(0);
+            (!self.is_gone(&txid)).then_some((txid, at.max(seen)))
         });
         let known: Vec<_> = known.collect();
         let relevant: Vec<_> = known.iter().map(|(txid, _)| *txid).collect();
@@ -192,10 +194,24 @@ impl Ledger {
         self.wallet.tx_graph().get_last_evicted(*txid)
     }
 
-    /// Whether a transaction of others spends a coin that one of ours spends, too.
+    /// Whether it left the mempool and was not seen again since. It may count still, because another that waits spends its
+    /// coins.
+    fn is_gone(&self, txid: &Txid) -> bool {
+        let seen = self.wallet.tx_graph().get_tx_node(*txid).and_then(|node| node.last_seen);
+        self.left_at(txid).is_some_and(|left| Some(left) >= seen)
+    }
+
+    /// Whether a transaction of others spends a coin that one of ours spends, too; or pays us in place of one whose coin we
+    /// have spent already.
     fn is_rival(&self, tx: &Transaction) -> bool {
-        let is_own = self.wallet.spk_index().is_tx_relevant(tx);
-        !is_own && self.wallet.tx_graph().direct_conflicts(tx).next().is_some()
+        let (graph, index) = (self.wallet.tx_graph(), self.wallet.spk_index());
+        let spends_own = tx.input.iter().any(|input| index.txout(input.previous_output).is_some());
+        let spent = |txid: &Txid| self.entry(txid).is_some_and(|entry| entry.sent > Amount::ZERO);
+        let ends_ours = |txid| {
+            spent(&txid) || graph.walk_descendants(txid, |_, txid| Some(txid)).any(|txid| spent(&txid))
+        };
+        !spends_own
+            && graph.direct_conflicts(tx).any(|(_, txid)| !index.is_tx_relevant(tx) || ends_ours(txid))
     }
 
     fn counts(&self, txid: &Txid) -> bool {
