@@ -124,7 +124,7 @@ impl Payments {
         }
     }
 
-    /// The network will never take it: its coins can be spent again.
+    /// The network will never take it, nor what spends its change: their coins can be spent again.
     fn refused(
         &mut self,
         cx: &mut Context<'_>,
@@ -133,6 +133,15 @@ impl Payments {
         txid: Txid,
         why: &str,
     ) {
+        for later in self.unsent_spenders(txid) {
+            self.refused(
+                cx,
+                accounts,
+                chain,
+                later,
+                &format!("it spends what {txid} would pay, refused as well: {why}"),
+            );
+        }
         for (id, payment) in self.unsent_with(txid) {
             let account = payment.account;
             let detail = Some(format!("the network refused it: {why}"));
@@ -142,6 +151,13 @@ impl Payments {
                 Err(error) => tracing::error!(payment = %id, "a refused payment holds its coins: {error}"),
             }
         }
+    }
+
+    /// Signed payments, not taken yet, that spend what this transaction makes. Each is signed after the one that it spends, so
+    /// there is no circle.
+    fn unsent_spenders(&self, txid: Txid) -> Vec<Txid> {
+        let spends = |payment: &PaymentRecord| payment.inputs.iter().any(|coin| coin.txid == txid);
+        self.unsent().filter(|(_, payment)| spends(payment)).map(|(_, payment)| payment.txid).collect()
     }
 
     /// Takes note of transactions that left the mempool. One of our own is signed and may come back at any time, so its

@@ -77,6 +77,31 @@ fn a_payment_that_the_network_refuses_fails_and_frees_its_coins() {
 }
 
 #[test]
+fn a_refused_payment_ends_what_spends_its_change() {
+    let mut world = World::adopted();
+    let account = world.funded(1_000_000);
+    let payments: Vec<_> = (0..3)
+        .map(|_| {
+            let payment = world.draft(&account, 100_000).unwrap();
+            let psbt = world.sign(&account, &payment);
+            world.approve(&payment, psbt).unwrap();
+            payment
+        })
+        .collect();
+    world.give(Input::Broadcast(payments[0].txid, BroadcastOutcome::Invalid("dust".into())));
+    for payment in &payments {
+        let failed = world.payment(payment);
+        assert_eq!(failed.state, PaymentState::Failed);
+        assert!(failed.detail.unwrap().contains("dust"));
+    }
+    assert_eq!(world.balance(&account).total.to_sat(), 1_000_000);
+    world.effects.clear();
+    world.now += 120;
+    world.give(Input::Wake);
+    assert!(world.sent().is_empty());
+}
+
+#[test]
 fn drafts_hold_their_coins_until_they_are_given_up_or_too_old() {
     let mut world = World::adopted();
     let account = world.funded(1_000_000);
