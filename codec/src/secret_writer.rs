@@ -26,31 +26,40 @@ impl SecretWriter {
     }
 
     /// Appends one byte.
+    #[inline]
     pub fn push(&mut self, byte: u8) {
         self.reserve(1);
         self.0.push(byte);
     }
 
     /// Appends bytes.
+    #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         self.0.extend_from_slice(bytes);
     }
 
-    /// Makes room for `more` bytes, at least doubling, so that many small writes copy each byte a bounded number of
-    /// times.
+    /// Makes room for `more` bytes. Asked for each byte that a serialiser writes, so what is rare stands elsewhere.
+    #[inline]
     fn reserve(&mut self, more: usize) {
-        let needed = self.0.len() + more;
-        if needed > self.0.capacity() {
-            let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * self.0.capacity())));
-            larger.extend_from_slice(&self.0);
-            // The old buffer is dropped here, which wipes all of its capacity.
-            self.0 = larger;
+        if more > self.0.capacity() - self.0.len() {
+            self.grow(more);
         }
+    }
+
+    /// At least doubles the room, so that many small writes copy each byte a bounded number of times.
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let needed = self.0.len() + more;
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * self.0.capacity())));
+        larger.extend_from_slice(&self.0);
+        // The old buffer is dropped here, which wipes all of its capacity.
+        self.0 = larger;
     }
 }
 
 impl Extend<u8> for SecretWriter {
+    #[inline]
     fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
         let bytes = bytes.into_iter();
         self.reserve(bytes.size_hint().0);
