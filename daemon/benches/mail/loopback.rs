@@ -47,16 +47,17 @@ pub(crate) fn measure() {
     runtime.block_on(async {
         let folder = tempfile::tempdir().unwrap();
         let (alice_place, bob_place) = (place_of(&mut alice), place_of(&mut bob));
-        let (alice_door, bob_door) = (listen().await, listen().await);
+        let (alice_listener, bob_listener) = (listen().await, listen().await);
         let lines = Arc::new(Lines {
             servers: HashMap::from([
-                (alice_place, alice_door.local_addr().unwrap()),
-                (bob_place, bob_door.local_addr().unwrap()),
+                (alice_place, alice_listener.local_addr().unwrap()),
+                (bob_place, bob_listener.local_addr().unwrap()),
             ]),
             woken: watch::Sender::new(0),
         });
-        let (alice, _alice_network) = start(alice, &folder.path().join("alice"), alice_door, lines.clone());
-        let (bob, _bob_network) = start(bob, &folder.path().join("bob"), bob_door, lines);
+        let (alice, _alice_network) =
+            start(alice, &folder.path().join("alice"), alice_listener, lines.clone());
+        let (bob, _bob_network) = start(bob, &folder.path().join("bob"), bob_listener, lines);
         let mut heard = bob.events();
         let mut took = Vec::new();
         for _ in 0..ONE_BY_ONE {

@@ -50,7 +50,7 @@ pub struct Deps {
     pub observer: RunObserver,
 }
 
-/// A pod whose database is open. No other process can open it meanwhile.
+/// What the owner chose for this pod in the settings of the process that runs it.
 #[derive(Debug, Clone, Default)]
 pub struct PodSettings {
     /// Open a port that echoes on the app service, to measure Tor without the pod.

@@ -84,6 +84,8 @@
 //!   chosen once and withdrawn since may be on its way at any time, so it may arrive.
 //! * `choices`, `check_queues`: which queue is whose is learnt from the frames that contacts leave there. Of a blocked contact,
 //!   messages and fields are looked for, files and names on cards are not.
+//! * `owner`: nobody has more than a dozen contacts or some thousand entries with one, and no text is longer than two parts.
+//!   What is carried by hand (parcels) is not simulated.
 //! * Steps are committed one by one, never lost in groups as a power cut of the daemon may lose them.
 
 mod activities;

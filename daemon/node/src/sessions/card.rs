@@ -8,20 +8,19 @@
 //! it has forgotten. When a conversation begins anew, both sides start over: who shares says it again under a new
 //! revision, and who receives takes the next whatever its number, since clocks may have been turned.
 
+mod fields;
+
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use autonomy_api::{
-    Access, CardDelivery, CardField, CardFields, CardNote, ContactCard, Email, EventKind, OtherWay, Picture,
-    ShareCard,
-};
+use autonomy_api::{Access, CardDelivery, CardFields, ContactCard, EventKind, ShareCard};
 use autonomy_messaging::{
     messenger::{ContactChange, ContactId, ContactState},
     payload::ApplicationKind,
     vcard::VCard,
 };
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 
+use self::fields::{FieldSet, Fields};
 use crate::{
     Refusal, Timestamp,
     context::Context,
@@ -64,28 +63,19 @@ pub enum CardAnswer {
     Of(Box<ContactCard>),
 }
 
-/// Fields as rows and payloads have them: read, they are valid.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "PlainFields", into = "PlainFields")]
-pub(crate) struct Fields(CardFields);
-
-/// Fields before they are checked, in the order of [`CardField`].
-type PlainFields = (Option<String>, Option<String>, Option<String>, Option<ByteBuf>);
-
 /// The payload, behind the byte of its format: CBOR.
 #[derive(Serialize, Deserialize)]
 struct Payload {
+    /// Above all that this sender said before.
     revision: u64,
+    /// All that the receiver may see: what is not in it is withdrawn.
     fields: Fields,
 }
-
-/// A set of fields: a bit each. A bit is never used for something else again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct FieldSet(u8);
 
 /// What is shared with a contact, and what they share.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CardRecord {
+    /// The fields that they are to see.
     shared: FieldSet,
     /// Of what they are to have; 0 while nothing was ever shared with them.
     revision: u64,
@@ -93,6 +83,7 @@ pub(crate) struct CardRecord {
     delivered: u64,
     /// Number of the payload on its way, and its revision.
     on_its_way: Option<(u64, u64)>,
+    /// What they share with us, as they said it last.
     theirs: Fields,
     /// Of what they shared last; 0 while they never did.
     their_revision: u64,
@@ -103,7 +94,9 @@ pub(crate) struct CardRecord {
 /// The fields of all cards.
 #[derive(Debug)]
 pub(super) struct Cards {
+    /// What the owner wrote, whoever may see it.
     own: Single<Fields>,
+    /// No row where nothing was ever shared in either direction.
     contacts: Held<ContactId, CardRecord>,
     /// In no row: when what could not be sent is tried again; never while they are not connected.
     retry: BTreeMap<ContactId, Option<Timestamp>>,
@@ -338,21 +331,6 @@ impl CardRecord {
     }
 }
 
-impl FieldSet {
-    const BITS: [(CardField, u8); 4] =
-        [(CardField::Note, 1), (CardField::Email, 2), (CardField::Way, 4), (CardField::Picture, 8)];
-
-    fn of(fields: &[CardField]) -> Self {
-        let bits = Self::BITS.iter().filter(|(field, _)| fields.contains(field)).map(|(_, bit)| *bit);
-        Self(bits.sum())
-    }
-
-    /// In the order of [`CardField`], each once.
-    fn fields(self) -> Vec<CardField> {
-        Self::BITS.iter().filter(|(_, bit)| self.0 & bit != 0).map(|(field, _)| *field).collect()
-    }
-}
-
 /// The kind as the messenger wants it.
 #[expect(clippy::expect_used, reason = "it is above the messenger's kinds, which a test of `sessions` holds")]
 fn kind() -> ApplicationKind {
@@ -375,30 +353,5 @@ impl Payload {
             Some((format, _)) => Err(format!("they are in format {format}, of a newer program")),
             None => Err("they are empty".to_owned()),
         }
-    }
-}
-
-impl TryFrom<PlainFields> for Fields {
-    type Error = autonomy_api::BadCardField;
-
-    fn try_from((note, email, way, picture): PlainFields) -> Result<Self, Self::Error> {
-        Ok(Self(CardFields {
-            note: note.map(|note| CardNote::new(&note)).transpose()?,
-            email: email.map(|email| Email::new(&email)).transpose()?,
-            way: way.map(|way| OtherWay::new(&way)).transpose()?,
-            picture: picture.map(|picture| Picture::new(picture.into_vec())).transpose()?,
-        }))
-    }
-}
-
-impl From<Fields> for PlainFields {
-    fn from(Fields(fields): Fields) -> Self {
-        let CardFields { note, email, way, picture } = fields;
-        (
-            note.map(|note| note.as_str().to_owned()),
-            email.map(|email| email.as_str().to_owned()),
-            way.map(|way| way.as_str().to_owned()),
-            picture.map(|picture| ByteBuf::from(picture.as_bytes())),
-        )
     }
 }

@@ -110,7 +110,7 @@ fn a_failed_search_for_one_pod_hides_nothing_from_the_next() {
 }
 
 #[test]
-fn a_payment_that_left_and_came_back_during_a_search_is_heard_of() {
+fn a_payment_that_returns_during_a_search_is_heard_of() {
     let (mut follower, pods) = world();
     let payments = [payment(1)];
     let txids = || payments.iter().map(|(transaction, _)| transaction.compute_txid()).collect();

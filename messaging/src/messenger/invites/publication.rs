@@ -161,7 +161,10 @@ impl Invites {
     /// The notice of an invite that is open: what waits at its place.
     pub(in crate::messenger) fn notice_of(&self, cx: &mut Context<'_>, id: InviteId) -> Option<QueueNotice> {
         let record = self.records.get(&id).filter(|record| record.is_open())?;
-        let package = OwnKeyPackage::from_bytes(&record.package).ok()?;
+        let Ok(package) = OwnKeyPackage::from_bytes(&record.package) else {
+            cx.refuse(RefusalReason::BadKeys);
+            return None;
+        };
         record.invite().seal_notice(package.public(), cx.rng).ok()
     }
 
