@@ -259,14 +259,20 @@ fn replaced_payment_names_its_replacement() {
     assert_eq!(world.ledger.spender(&first.input[0].previous_output), Some(by));
 }
 
-#[test]
-fn taken_back_payment_frees_what_was_spent_with_it() {
+/// A payment to us in the block after `fork`, and a payment of ours that spends it with all other coins.
+fn spent_incoming() -> (World, BlockId, Transaction, Transaction) {
     let mut world = World::funded();
     let fork = world.ledger.tip();
     let incoming = world.payment_to_us(30_000_000);
     world.mine(vec![incoming.clone()]);
     let paid = world.paid(&pay(SHOP, 120_000_000));
     world.ledger.apply_unconfirmed([(paid.clone(), 1_700_100_000)]);
+    (world, fork, incoming, paid)
+}
+
+#[test]
+fn taken_back_payment_frees_what_was_spent_with_it() {
+    let (mut world, fork, incoming, paid) = spent_incoming();
     let change_spent = world.paid(&pay(SHOP, 5_000_000));
     world.ledger.apply_unconfirmed([(change_spent.clone(), 1_700_100_060)]);
     // Whoever paid us spends the coin otherwise, in a block in place of the first.
@@ -305,12 +311,7 @@ fn unconfirmed_rival_of_others_decides_nothing() {
 
 #[test]
 fn unconfirmed_payment_in_place_of_a_spent_one_decides_nothing() {
-    let mut world = World::funded();
-    let fork = world.ledger.tip();
-    let incoming = world.payment_to_us(30_000_000);
-    world.mine(vec![incoming.clone()]);
-    let paid = world.paid(&pay(SHOP, 120_000_000));
-    world.ledger.apply_unconfirmed([(paid.clone(), 1_700_100_000)]);
+    let (mut world, fork, incoming, paid) = spent_incoming();
     let block = world.block_on(fork, vec![]);
     world.ledger.apply_block(&block, fork.height + 1, fork).unwrap();
     // Whoever paid us pays less in its place: our payment was signed, and may still be mined.
@@ -549,7 +550,7 @@ struct Told {
 }
 
 impl Told {
-    /// Takes the news, checks that everything in the list was told, scripts once, and gives how much was new.
+    /// Takes the news, checks that it had everything in the list, scripts once, and gives how much was new.
     #[track_caller]
     fn take(&mut self, ledger: &mut Ledger) -> (usize, usize) {
         let news = ledger.take_watchlist_news();

@@ -36,7 +36,7 @@ pub(super) trait Session {
     );
 
     /// Takes note that a payload it sent has ended. Where it was not delivered, it may have arrived all the same. A number
-    /// that it does not wait for is none of its own: it is passed over.
+    /// that it does not wait for belongs to another session: it is passed over.
     fn settled(&mut self, cx: &mut SessionContext<'_, '_>, sent: Sent);
 
     /// Takes note of what became of a contact. One who is [`ContactChange::Forgotten`] is no contact any more: all that

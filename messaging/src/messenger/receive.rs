@@ -131,7 +131,7 @@ impl ContactTurn<'_, '_> {
     }
 
     /// The contact has a newer card of ours than we know of: this pod was restored from a backup. The next card is numbered
-    /// above it, and is sent at once. A number far above all that a clock gives is none of ours: there may be no room
+    /// above it, and is sent at once. A number far above all that a clock gives is not believed: there may be no room
     /// for another above it.
     fn adopt_card_version(&mut self, version: u32) {
         if version > LAST_CARD_VERSION {

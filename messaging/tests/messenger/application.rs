@@ -161,7 +161,7 @@ const PAYLOAD: [u8; 3] = [1, 0xff, 0xff];
 
 type Damage = fn(&mut BTreeMap<Vec<u8>, Vec<u8>>, &[u8]);
 
-/// What can become of an entry: it is gone, it is no entry, or its payload is none: a text that is not UTF-8.
+/// What can become of an entry: it is gone, it is no entry, or its payload cannot be read: a text that is not UTF-8.
 const DAMAGES: [Damage; 3] = [
     |disk, entry| drop(disk.remove(entry).unwrap()),
     |disk, entry| disk.get_mut(entry).unwrap().truncate(3),

@@ -163,7 +163,7 @@ impl Ledger {
 
     /// Takes transactions that left the mempool without a block, with the time this was noticed.
     ///
-    /// One of which that is known already gives no rows: it counts still where another that waits spends its coins.
+    /// One that is known to have left gives no rows, though it may still count: another that waits may spend its coins.
     pub fn apply_evicted(&mut self, txids: impl IntoIterator<Item = (Txid, u64)>) -> Applied {
         let graph = self.wallet.tx_graph();
         let known = txids.into_iter().filter(|(txid, _)| self.counts(txid)).filter_map(|(txid, at)| {

@@ -26,7 +26,8 @@ pub enum HistoryState {
         /// that was reorganised away.
         first_seen: Option<u64>,
     },
-    /// Another transaction spent the same coins: this one will never be valid, unless that one disappears.
+    /// Another transaction spent the same coins, or those of a transaction that this one spends: this one will never be
+    /// valid, unless that one disappears.
     Replaced {
         /// The transaction that counts.
         by: Txid,

@@ -40,7 +40,9 @@ impl PaymentRecord {
             HistoryState::Pending { .. } if self.state == PaymentState::Signed => None,
             HistoryState::Pending { .. } => Some((PaymentState::Seen, None)),
             HistoryState::Replaced { by } => {
-                let why = format!("its coins were spent by another transaction, {by}");
+                let why = format!(
+                    "its coins, or those of a payment that it spends, were spent by another transaction, {by}"
+                );
                 Some((PaymentState::Failed, Some(why)))
             }
             _ => None,
