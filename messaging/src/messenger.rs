@@ -105,9 +105,9 @@ pub use self::{
 };
 use self::{
     contact::Contact, invites::Invites, network::Network, own_places::OwnPlaces, relays::Relays,
-    served_kinds::ServedKinds, turn::Turn, work::Work,
+    row::page_key, served_kinds::ServedKinds, turn::Turn, work::Work,
 };
-use crate::{Name, Rows};
+use crate::{Name, Rows, ratchet::Session};
 
 /// Most contacts of a pod, those who ask included: 12 kB each in memory are 12 MB.
 pub const MAX_CONTACTS: usize = 1024;
@@ -207,6 +207,15 @@ impl Messenger {
     #[must_use]
     pub fn contact_state(&self, id: ContactId) -> Option<ContactState> {
         self.contacts.get(&id).map(|contact| contact.record().state())
+    }
+
+    /// The epoch of the group with a contact: the number of commits in it, 1 in the first. None where there is no group, or its
+    /// rows are damaged.
+    #[must_use]
+    pub fn ratchet_epoch(&self, rows: &dyn Rows, id: ContactId) -> Option<u64> {
+        let own = self.contacts.get(&id)?.record().pair()?.own_package().ok()?;
+        let mut read = |page: &[u8]| rows.get(&page_key(id, page)).map(|mut page| std::mem::take(&mut *page));
+        Session::load(&mut read, &own).ok().map(|session| session.epoch())
     }
 
     /// When to wake the messenger if nothing else happens.

@@ -44,6 +44,24 @@ impl From<MailRow> for Row {
     }
 }
 
+impl super::Node {
+    /// The epoch of the ratchet with a contact, 1 in its first; `rows` reads rows by their encoded keys. None where there is
+    /// none.
+    #[must_use]
+    pub fn ratchet_epoch(&self, rows: &dyn Rows, contact: ContactId) -> Option<u64> {
+        self.messenger().ratchet_epoch(&StoredMail(rows), contact)
+    }
+}
+
+/// Rows of the store as the messenger names them.
+struct StoredMail<'a>(&'a dyn Rows);
+
+impl Rows for StoredMail<'_> {
+    fn get(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.0.get(&Row::from(MailRow { key: key.to_vec(), value: None }).key)
+    }
+}
+
 /// Hands one thing to the messenger. What happened to payloads of sessions, and to contacts, is left in `happened`.
 fn step(
     messenger: &mut Messenger,

@@ -27,11 +27,16 @@ pub enum Fault {
     Crashes,
     /// For hours, some pods and relays reach only some others, or a pod is slow.
     Partitions,
-    /// A relay stops answering, restarts, loses everything, withholds frames, or is full.
+    /// A relay stops answering, restarts, loses everything, withholds frames, repeats old ones, comes back from a backup, or
+    /// is full.
     Relays,
-    /// A disk is lost, and the pod is restored from a backup of hours or days ago, without its ratchets.
+    /// A disk is lost, and the pod is restored from a backup of any age, without its ratchets.
     Backups,
-    /// The clock of a pod is off by up to a day.
+    /// A copy of the whole disk, ratchets included, takes the place of a newer one: nobody tells the pod.
+    Rollbacks,
+    /// A pod is off for days or weeks.
+    Absences,
+    /// The clock of a pod or a relay is off, by an hour or by years.
     Clocks,
     /// An owner blocks a contact for some hours.
     Blocks,
@@ -107,12 +112,14 @@ impl Config {
 
 impl Fault {
     /// The names that [`Faults`] are written with.
-    const NAMES: [(&'static str, Self); 10] = [
+    const NAMES: [(&'static str, Self); 12] = [
         ("links", Self::Links),
         ("crashes", Self::Crashes),
         ("partitions", Self::Partitions),
         ("relays", Self::Relays),
         ("backups", Self::Backups),
+        ("rollbacks", Self::Rollbacks),
+        ("absences", Self::Absences),
         ("clocks", Self::Clocks),
         ("blocks", Self::Blocks),
         ("invites", Self::Invites),

@@ -161,7 +161,7 @@ impl World {
     /// Two contacts agree to remove each other; afterwards they become contacts again. Not while one of them may be
     /// restored from a backup or blocks anybody.
     fn begin_parting(&mut self, pod: usize) {
-        let free = |pod: &usize| self.shells[*pod].backup.is_none() && self.shells[*pod].blocked.is_empty();
+        let free = |pod: &usize| self.shells[*pod].blocked.is_empty();
         let pairs = self.pairs_of[pod].iter().copied();
         let pairs = pairs.filter(|pair| {
             let pair = &self.pairs[*pair];

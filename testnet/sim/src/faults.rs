@@ -2,33 +2,36 @@
 //!
 //! A pod meets one of these every two days on average, the kind by chance:
 //!
-//! | of 20 | kind | what happens | until |
+//! | of 24 | kind | what happens | until |
 //! |---:|---|---|---|
 //! | 3 | partitions | pods and relays reach only those of their side, or one pod is slow | 1 to 12 hours later |
-//! | 5 | relays | one is wiped, drops connections, answers nobody, is full, or withholds frames | up to 18 hours later |
-//! | 4 | backups | a backup is made, and takes the place of the disk an hour to two days later | |
-//! | 3 | clocks | the clock of a pod is off by an hour to a day | 1 hour to 2 days later |
+//! | 6 | relays | one is wiped, drops connections, answers nobody, is full, withholds or repeats frames, comes back from a backup | up to 18 hours later |
+//! | 4 | backups | a backup is made, and takes the place of the disk an hour to a third of the world's days later | |
+//! | 2 | rollbacks | the same with a copy of the whole disk, seconds to two days old | |
+//! | 1 | absences | a pod is off | an hour to a third of the world's days later |
+//! | 3 | clocks | the clock of a pod or a relay is off by an hour to a day, one time in three by up to five years | 1 hour to 2 days later |
 //! | 2 | blocks | an owner blocks a contact | an hour to a day later |
 //! | 3 | crashes | a pod loses power | up to 6 hours later |
 //!
 //! Others happen all the time, each in its module: bad links in `net`, crashes within a step in `step`, spoilt invites in
 //! `pairs`, reorganisations in `money`, changes of devices, keys, names and contacts in `devices`.
 
-use std::collections::BTreeMap;
-
 use rand::Rng;
 
 use super::config::{DAY, Fault, HOUR, SECOND};
 use super::heap::Millis;
 use super::net::{Host, LinkQuality};
-use super::relay::Conduct;
-use super::shell::{Backup, Hours};
+use super::relay::{Conduct, Relay};
+use super::shell::Hours;
 use super::world::{Event, World};
 
 /// Each pod meets one fault in this time.
 const EACH: Millis = 2 * DAY;
 /// The whole world meets no more than one in this time, so that thousands of pods leave it calm hours too.
 const AT_MOST_EACH: Millis = 60 * SECOND;
+
+/// A clock is off by less than this, seconds: five years.
+const FAR_OFF: i64 = 5 * 366 * 86_400;
 
 /// How a fault ends.
 #[derive(Debug)]
@@ -41,8 +44,14 @@ pub(super) enum Recovery {
     Partition,
     /// A relay behaves as it should.
     Relay(usize),
-    /// The disk of a pod is lost now, and the backup of then takes its place.
+    /// The disk of a pod is lost now, and the copy of then takes its place.
     Restore(usize),
+    /// A relay loses what it has, and its backup takes its place.
+    RestoreRelay(usize),
+    /// The clock of a relay is right again.
+    RelayClock(usize),
+    /// A pod that was off for long is on again in its hours.
+    Return(usize),
 }
 
 impl World {
@@ -60,12 +69,14 @@ impl World {
         }
         self.schedule_fault();
         let pod = self.rng.gen_range(0..self.shells.len());
-        let kind = match self.rng.gen_range(0..20) {
+        let kind = match self.rng.gen_range(0..24) {
             0..3 => Fault::Partitions,
-            3..8 => Fault::Relays,
-            8..12 => Fault::Backups,
-            12..15 => Fault::Clocks,
-            15..17 => Fault::Blocks,
+            3..9 => Fault::Relays,
+            9..13 => Fault::Backups,
+            13..15 => Fault::Rollbacks,
+            15 => Fault::Absences,
+            16..19 => Fault::Clocks,
+            19..21 => Fault::Blocks,
             _ => Fault::Crashes,
         };
         if !self.config.faults.has(kind) {
@@ -77,6 +88,9 @@ impl World {
             Fault::Partitions => self.slow_down(pod),
             Fault::Relays => self.break_relay(),
             Fault::Backups => self.schedule_disk_loss(pod),
+            Fault::Rollbacks => self.schedule_rollback(pod),
+            Fault::Absences => self.leave_for_long(pod),
+            Fault::Clocks if self.rng.gen_ratio(1, 4) => self.shift_relay_clock(),
             Fault::Clocks => self.shift_clock(pod),
             Fault::Blocks => self.block_contact(pod),
             _ => self.power_cut(pod),
@@ -91,6 +105,9 @@ impl World {
             Recovery::Partition => self.end_partition(),
             Recovery::Relay(relay) => self.set_conduct(relay, Conduct::Honest),
             Recovery::Restore(pod) => self.restore_backup(pod),
+            Recovery::RestoreRelay(relay) => self.restore_relay(relay),
+            Recovery::RelayClock(relay) => self.relays[relay].clock = 0,
+            Recovery::Return(pod) => self.return_home(pod),
         }
     }
 
@@ -140,12 +157,14 @@ impl World {
     fn break_relay(&mut self) {
         let relay = self.rng.gen_range(0..self.relays.len());
         let honest = self.relays.iter().filter(|relay| relay.conduct == Conduct::Honest).count();
-        let conduct = match self.rng.gen_range(0..7) {
+        let conduct = match self.rng.gen_range(0..10) {
             0 => return self.wipe_relay(relay),
             1 => return self.hang_up_at(relay),
-            2 | 3 => Conduct::Dead,
-            4 => Conduct::Full,
-            5 => Conduct::Busy,
+            2 => return self.schedule_relay_loss(relay),
+            3 | 4 => Conduct::Dead,
+            5 => Conduct::Full,
+            6 => Conduct::Busy,
+            7 | 8 => Conduct::Repeating,
             _ => Conduct::Withholding,
         };
         if honest <= 1 {
@@ -169,6 +188,20 @@ impl World {
         self.hang_up_at(relay);
     }
 
+    /// A backup of a relay is made now, and takes the place of what it has some hours later.
+    fn schedule_relay_loss(&mut self, relay: usize) {
+        self.relays[relay].back_up();
+        let after = self.rng.gen_range(HOUR..DAY);
+        self.heap.after(after, Event::Recover(Recovery::RestoreRelay(relay)));
+    }
+
+    /// A relay is as it was when its backup was made. Nothing happens where there is none.
+    fn restore_relay(&mut self, relay: usize) {
+        if self.relays[relay].restore_backup() {
+            self.hang_up_at(relay);
+        }
+    }
+
     /// All who collect at a relay are cut off, and notice within some seconds.
     fn hang_up_at(&mut self, relay: usize) {
         let place = self.relays[relay].place;
@@ -181,50 +214,24 @@ impl World {
         }
     }
 
-    /// Makes a backup now; the disk is lost hours or days later. Not while a contact of the pod is being introduced,
-    /// or is blocked, or its account is being made: the oracle knows no promise for those.
-    fn schedule_disk_loss(&mut self, pod: usize) {
-        let settled = self.pairs_of[pod].iter().all(|pair| self.pairs[*pair].is_connected());
-        let lacks_account = self.plans_account(pod) && self.shells[pod].money.device_account.is_none();
-        if !settled
-            || lacks_account
-            || self.shells[pod].backup.is_some()
-            || !self.shells[pod].blocked.is_empty()
-        {
-            return;
-        }
-        self.back_up(pod);
-        let after = self.rng.gen_range(HOUR..2 * DAY);
-        self.heap.after(after, Event::Recover(Recovery::Restore(pod)));
+    /// The clock of a relay is off for hours or days.
+    fn shift_relay_clock(&mut self) {
+        let relay = self.rng.gen_range(0..self.relays.len());
+        self.relays[relay].clock = self.some_shift();
+        let lasts = self.rng.gen_range(HOUR..2 * DAY);
+        self.heap.after(lasts, Event::Recover(Recovery::RelayClock(relay)));
     }
 
-    /// The disk of a pod is lost, and its last backup takes its place. The oracle goes back with it. Nothing happens where
-    /// there is no backup.
-    pub fn restore_backup(&mut self, pod: usize) {
-        let Some(Backup { disk, memory, choices, epoch }) = self.shells[pod].backup.take() else { return };
-        let now = self.heap.now();
-        self.figures.restores += 1;
-        self.stop(pod);
-        let shell = &mut self.shells[pod];
-        shell.log_event(now, "loses its disk and gets a backup, launch", shell.launch);
-        shell.pod.restore_backup(disk);
-        shell.safe.clear();
-        shell.money.roll_back();
-        shell.stale_keys = shell.pod.person().epoch() > epoch;
-        shell.unread.clear();
-        shell.blocked = BTreeMap::new();
-        shell.choices = choices;
-        self.oracle.roll_back(pod, memory);
-        self.forget_files(pod);
-        if self.shells[pod].wanted {
-            self.start(pod);
-        }
+    /// By how much a clock is off, seconds: by an hour to a day; one time in three by up to five years.
+    fn some_shift(&mut self) -> i64 {
+        let most = if self.rng.gen_ratio(1, 3) { FAR_OFF } else { 86_400 };
+        let by = self.rng.gen_range(3_600..most);
+        if self.rng.gen_bool(0.5) { by } else { -by }
     }
 
-    /// The clock of a pod is off by one hour to a day, for hours or days.
+    /// The clock of a pod is off, for hours or days.
     fn shift_clock(&mut self, pod: usize) {
-        let by = self.rng.gen_range(3_600..86_400);
-        let by = if self.rng.gen_bool(0.5) { by } else { -by };
+        let by = self.some_shift();
         self.set_clock(pod, by);
         let lasts = self.rng.gen_range(HOUR..2 * DAY);
         self.heap.after(lasts, Event::Recover(Recovery::Clock(pod)));
@@ -242,6 +249,34 @@ impl World {
             let launch = shell.launch;
             self.heap.at(at, Event::Wake { pod, launch });
         }
+    }
+
+    /// A pod is off for a part of the world's days.
+    fn leave_for_long(&mut self, pod: usize) {
+        let most = self.some_part_of_the_days();
+        let lasts = self.rng.gen_range(HOUR..most);
+        let now = self.heap.now();
+        let shell = &mut self.shells[pod];
+        shell.away_until = now + lasts;
+        shell.wanted = false;
+        shell.log_event(now, "is off for hours:", lasts / HOUR);
+        self.stop(pod);
+        self.heap.after(lasts, Event::Recover(Recovery::Return(pod)));
+    }
+
+    /// A pod that was off for long keeps its hours again.
+    fn return_home(&mut self, pod: usize) {
+        let now = self.heap.now();
+        let shell = &mut self.shells[pod];
+        shell.wanted = shell.is_wanted(now);
+        if shell.wanted {
+            self.start(pod);
+        }
+    }
+
+    /// The longest time that an absence takes or a backup is old: a third of the world's days, and ten weeks at most.
+    pub(super) fn some_part_of_the_days(&self) -> Millis {
+        (self.config.days * DAY / 3).clamp(2 * HOUR, 70 * DAY)
     }
 
     /// A pod stops, and starts again within six hours.
@@ -263,9 +298,11 @@ impl World {
         self.links = LinkQuality::GOOD;
         self.end_partition();
         (0..self.relays.len()).for_each(|relay| self.set_conduct(relay, Conduct::Honest));
+        self.relays.iter_mut().for_each(Relay::end_faults);
         for pod in 0..self.shells.len() {
             let shell = &mut self.shells[pod];
             shell.slowness = 1;
+            shell.away_until = 0;
             shell.backup = None;
             shell.lost_devices.clear();
             let now = self.heap.now();
@@ -283,17 +320,6 @@ impl World {
             self.shells[pod].wanted = true;
             self.start(pod);
         }
-    }
-
-    /// Makes a backup of a pod, for [`World::restore_backup`].
-    pub fn back_up(&mut self, pod: usize) {
-        let backup = Backup {
-            disk: self.shells[pod].pod.backup(),
-            memory: self.oracle.remember(pod),
-            choices: self.shells[pod].choices.clone(),
-            epoch: self.shells[pod].pod.person().epoch(),
-        };
-        self.shells[pod].backup = Some(backup);
     }
 
     /// Cuts a pod off from everybody, or connects it again.

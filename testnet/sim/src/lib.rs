@@ -27,7 +27,7 @@
 //! | `choices` | what owners chose: blocks, fields of cards; and what must not be shown or collected for that reason |
 //! | `chain` | blocks, a mempool, reorganisations |
 //! | `device_account`, `money` | what a device knows of an account; payments, and what must hold of them |
-//! | `faults` | faults and recoveries, and when they happen |
+//! | `faults`, `disks` | faults and recoveries, and when they happen; disks that are lost or go back |
 //! | `oracle` | what really happened to each message, and what was promised about it |
 //! | `world`, `report` | all of it together, and its figures |
 //!
@@ -95,6 +95,7 @@ mod command;
 mod config;
 mod device_account;
 mod devices;
+mod disks;
 mod faults;
 mod files;
 mod heap;

@@ -89,7 +89,7 @@ impl World {
     pub(super) fn switch(&mut self, pod: usize) {
         let now = self.heap.now();
         let shell = &mut self.shells[pod];
-        shell.wanted = shell.hours.is_open(now);
+        shell.wanted = shell.is_wanted(now);
         let (wanted, next) = (shell.wanted, shell.hours.next_change(now));
         if let Some(at) = next {
             self.heap.at(at, Event::Switch { pod });

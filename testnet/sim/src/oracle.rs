@@ -5,7 +5,8 @@
 //!
 //! * A message that is on its sender's disk is shown by the receiver **once**, after every earlier one that still
 //!   waits.
-//! * It counts as delivered only once it was shown on the receiver's disk.
+//! * It counts as delivered only once it, and none in its place, was shown on the receiver's disk.
+//! * It is given up only once its time to live is over, by the world's clock.
 //! * In the end nothing waits: each message was delivered, or given up and reported.
 //!
 //! A pod whose disk was lost has what its backup has. A message that it had shown after the backup may be shown
@@ -14,6 +15,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use autonomy_messaging::messenger::MESSAGE_TTL;
+
+use super::config::{HOUR, SECOND};
 use super::heap::Millis;
 
 /// Sender and receiver, by the numbers of their pods.
@@ -21,6 +25,9 @@ pub(super) type Way = (usize, usize);
 
 /// Buckets of latency. Each is twice as long as the one before, from a second on.
 const BUCKETS: usize = 24;
+
+/// No message is given up earlier: the time to live, but for two hours by which a clock may be ahead unnoticed.
+const LEAST_AGE: Millis = MESSAGE_TTL * SECOND - 2 * HOUR;
 
 /// All conversations of a world. A method that takes an event gives an error where a promise forbids the event.
 #[derive(Debug, Default)]
@@ -57,6 +64,8 @@ struct Thread {
     shown_to: u64,
     /// The last message that ever was. Greater than `shown_to` after the disk was lost.
     ever_shown_to: u64,
+    /// Messages that were given up, and whether they were shown nevertheless.
+    given_up: BTreeMap<u64, bool>,
     /// Messages that were shown on a disk that was lost: ranges, both ends included.
     lost: Vec<(u64, u64)>,
 }
@@ -66,6 +75,8 @@ struct Thread {
 struct Waiting {
     message: u64,
     since: Millis,
+    /// Whether the receiver showed it, on whatever disk.
+    shown: bool,
 }
 
 /// What the oracle goes back to for one pod when the pod is restored from a backup.
@@ -86,7 +97,7 @@ impl Oracle {
     pub(super) fn accepted(&mut self, way: Way, message: u64, now: Millis) {
         let thread = self.ways.entry(way).or_default();
         if thread.waiting.back().is_none_or(|last| last.message < message) {
-            thread.waiting.push_back(Waiting { message, since: now });
+            thread.waiting.push_back(Waiting { message, since: now, shown: false });
             self.sent += 1;
             self.waiting += 1;
         }
@@ -109,6 +120,7 @@ impl Oracle {
             return Err(format!("message {message} was shown and never accepted"));
         }
         let thread = self.ways.entry(way).or_default();
+        thread.note_shown(message);
         let was_lost = thread.take_lost(message);
         if message <= thread.shown_to && was_lost {
             self.shown_again += 1;
@@ -146,10 +158,14 @@ impl Oracle {
     /// It was never shown.
     pub(super) fn delivered(&mut self, way: Way, message: u64) -> Result<(), String> {
         let thread = self.ways.entry(way).or_default();
-        if message > thread.ever_shown_to {
-            return Err(format!("message {message} counts as delivered and was not shown"));
+        let never_shown = || format!("message {message} counts as delivered and was not shown");
+        if message > thread.ever_shown_to || thread.given_up.get(&message) == Some(&false) {
+            return Err(never_shown());
         }
         if let Some(at) = thread.find(message) {
+            if !thread.waiting[at].shown {
+                return Err(never_shown());
+            }
             thread.waiting.remove(at);
             self.delivered += 1;
             self.waiting -= 1;
@@ -157,14 +173,23 @@ impl Oracle {
         Ok(())
     }
 
-    /// The sender's pod reports a message as given up.
-    pub(super) fn expired(&mut self, way: Way, message: u64) {
+    /// The sender's pod reports a message as given up. A repeat changes nothing.
+    ///
+    /// # Errors
+    /// Its time to live is not over.
+    pub(super) fn expired(&mut self, way: Way, message: u64, now: Millis) -> Result<(), String> {
         let thread = self.ways.entry(way).or_default();
-        if let Some(at) = thread.find(message) {
-            thread.waiting.remove(at);
-            self.expired += 1;
-            self.waiting -= 1;
+        let Some(at) = thread.find(message) else { return Ok(()) };
+        let Waiting { since, shown, .. } = thread.waiting[at];
+        let age = now.saturating_sub(since);
+        if age < LEAST_AGE {
+            return Err(format!("message {message} was given up after {} hours", age / HOUR));
         }
+        thread.waiting.remove(at);
+        thread.given_up.insert(message, shown);
+        self.expired += 1;
+        self.waiting -= 1;
+        Ok(())
     }
 
     /// The sender removes the contact, and with it what waits for it.
@@ -195,8 +220,14 @@ impl Oracle {
                 let waited = std::mem::take(&mut thread.waiting);
                 let then = memory.sent.iter().find(|(known, _)| known == way);
                 thread.waiting = then.map(|(_, waiting)| waiting.clone()).unwrap_or_default();
+                for message in &mut thread.waiting {
+                    let known = waited.binary_search_by_key(&message.message, |waited| waited.message);
+                    // What was delivered since was shown.
+                    let given_up = thread.given_up.remove(&message.message);
+                    message.shown = known.map_or(given_up.unwrap_or(true), |at| waited[at].shown);
+                }
                 let newest = thread.waiting.back().map_or(0, |waiting| waiting.message);
-                // What was delivered since waits again, and will be reported as delivered again.
+                // What was delivered or given up since waits again, and will be reported again.
                 let again = thread.waiting.iter().filter(|waiting| {
                     waited.binary_search_by_key(&waiting.message, |waited| waited.message).is_err()
                 });
@@ -253,6 +284,16 @@ impl Thread {
         });
         self.lost = parts.filter(|(from, to)| from <= to).collect();
         found
+    }
+
+    /// The receiver shows this message: if the sender has it still, or gave it up, it is known from now on.
+    fn note_shown(&mut self, message: u64) {
+        if let Some(at) = self.find(message) {
+            self.waiting[at].shown = true;
+        }
+        if let Some(shown) = self.given_up.get_mut(&message) {
+            *shown = true;
+        }
     }
 
     /// Where a message waits.

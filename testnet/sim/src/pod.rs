@@ -263,6 +263,11 @@ impl Pod {
         self.memory.as_ref()?.messenger().contact_state(contact)
     }
 
+    /// The epoch of its ratchet with a contact: 1 in the first, which every backup opens. None where there is none.
+    pub(super) fn ratchet_epoch(&self, contact: ContactId) -> Option<u64> {
+        self.memory.as_ref()?.ratchet_epoch(&self.disk, contact)
+    }
+
     /// Restores a node from the disk and compares it with the one that runs. Gives how they differ, if they do. This
     /// is the promise that a crash at any moment changes nothing but what was not committed.
     ///
@@ -292,7 +297,12 @@ impl Pod {
         kept.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
-    /// The disk is lost, and a backup takes its place.
+    /// A copy of the whole disk.
+    pub(super) fn copy_of_disk(&self) -> Disk {
+        self.disk.clone()
+    }
+
+    /// The disk is lost, and a copy takes its place.
     pub(super) fn restore_backup(&mut self, backup: Disk) {
         self.disk = backup;
         // An entry that was settled since may wait again.

@@ -4,7 +4,7 @@
 //! losses are faults, made by [`Relay::wipe`] and [`Conduct`]. Requests are answered by the same `QueueRecord` and
 //! `Pressure` as in the daemon, so refusals, tickets and limits are the real ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use autonomy_messaging::frame::{Blob, Frame};
@@ -21,6 +21,8 @@ pub enum Conduct {
     Honest,
     /// It accepts frames, acknowledges them, and never delivers one.
     Withholding,
+    /// It delivers frames again that it delivered before, now and long ago.
+    Repeating,
     /// It answers nobody.
     Dead,
     /// It accepts no more frames and makes no more queues.
@@ -44,10 +46,28 @@ pub(super) struct Relay {
     frames: u64,
     limits: QueueLimits,
     pressure: Pressure,
+    /// Seconds by which its clock is ahead.
+    pub(super) clock: i64,
+    /// The backup that will take the place of its queues.
+    backup: Option<BTreeMap<QueueId, StoredQueue>>,
+    /// Frames that it delivered, for a time when it repeats them: at most [`MAX_RECORDED`].
+    recorded: VecDeque<Recorded>,
 }
 
+/// A frame that was delivered.
+#[derive(Debug, Clone)]
+pub(super) struct Recorded {
+    pub(super) pod: usize,
+    pub(super) queue: QueueId,
+    pub(super) number: u64,
+    pub(super) blob: Blob,
+}
+
+/// Frames that a relay remembers to repeat: of 16 KiB, 2 MiB.
+const MAX_RECORDED: usize = 128;
+
 /// A queue with its frames by number.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct StoredQueue {
     record: QueueRecord,
     notice: Option<QueueNotice>,
@@ -73,12 +93,23 @@ impl Relay {
     ) -> Self {
         let hashes = token.iter().map(Capability::hash).collect();
         let pressure = Pressure::new(secret, hashes, token.is_none());
-        Self { place, conduct: Conduct::Honest, token, queues: BTreeMap::new(), frames: 0, limits, pressure }
+        Self {
+            place,
+            conduct: Conduct::Honest,
+            token,
+            queues: BTreeMap::new(),
+            frames: 0,
+            limits,
+            pressure,
+            clock: 0,
+            backup: None,
+            recorded: VecDeque::new(),
+        }
     }
 
-    /// Answers a request, and says whom a frame is to be pushed to. Time is that of the world: relays have right
-    /// clocks.
+    /// Answers a request, and says whom a frame is to be pushed to. `now` is the right time.
     pub(super) fn answer(&mut self, now: u64, request: Request) -> (Response, Option<NewFrame>) {
+        let now = self.clock(now);
         if self.conduct == Conduct::Busy {
             return (Response::Refused(BUSY), None);
         }
@@ -184,6 +215,7 @@ impl Relay {
         if self.conduct == Conduct::Busy {
             return Err(BUSY);
         }
+        let now = self.clock(now);
         self.expire(now, queue);
         let stored = self.queues.get_mut(&queue).filter(|stored| stored.record.may_collect(collect));
         let stored = stored.ok_or(PlaceRefusal::UnknownQueue)?;
@@ -205,6 +237,44 @@ impl Relay {
         self.queues.get(&queue)?.frames.get(&number).cloned()
     }
 
+    /// What its clock shows, seconds since 1970, when this is right.
+    fn clock(&self, now: u64) -> u64 {
+        now.saturating_add_signed(self.clock)
+    }
+
+    /// Copies its queues, for [`restore_backup`](Self::restore_backup).
+    pub(super) fn back_up(&mut self) {
+        self.backup = Some(self.queues.clone());
+    }
+
+    /// Its queues are as they were at the last backup. False where there is none.
+    pub(super) fn restore_backup(&mut self) -> bool {
+        let Some(queues) = self.backup.take() else { return false };
+        self.queues = queues;
+        self.queues.values_mut().for_each(|stored| stored.listener = None);
+        self.frames = self.queues.values().map(|stored| stored.frames.len() as u64).sum();
+        true
+    }
+
+    /// Its clock is right and it has no backup to go back to.
+    pub(super) fn end_faults(&mut self) {
+        self.clock = 0;
+        self.backup = None;
+    }
+
+    /// Remembers a frame that was delivered.
+    pub(super) fn record(&mut self, frame: Recorded) {
+        if self.recorded.len() >= MAX_RECORDED {
+            self.recorded.pop_front();
+        }
+        self.recorded.push_back(frame);
+    }
+
+    /// The frames that it delivered, oldest first.
+    pub(super) fn recorded(&self) -> &VecDeque<Recorded> {
+        &self.recorded
+    }
+
     /// Loses all queues and frames.
     pub(super) fn wipe(&mut self) {
         self.queues.clear();
@@ -213,6 +283,7 @@ impl Relay {
 
     /// Drops what is too old, in all queues.
     pub(super) fn sweep(&mut self, now: u64) {
+        let now = self.clock(now);
         let all: Vec<QueueId> = self.queues.keys().copied().collect();
         all.into_iter().for_each(|queue| self.expire(now, queue));
     }

@@ -29,6 +29,8 @@ pub struct Figures {
     pub deposits: u64,
     /// Frames that relays delivered over subscriptions.
     pub pushed: u64,
+    /// Frames that relays delivered once more, some long after they were acknowledged.
+    pub repeated_frames: u64,
     /// Steps that were cut off.
     pub crashes: u64,
     /// Starts of a pod from its rows.

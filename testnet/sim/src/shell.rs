@@ -38,6 +38,8 @@ pub(super) struct PodShell {
     /// Whether its owner wants it to run now: after a crash it starts again only then.
     pub(super) wanted: bool,
     pub(super) hours: Hours,
+    /// It is off until then, whatever its hours.
+    pub(super) away_until: Millis,
     /// The moment of the wake-up that counts. Others that are still in the heap do nothing.
     pub(super) wake: Option<Millis>,
     /// Calls in flight.
@@ -113,6 +115,10 @@ pub(super) struct Backup {
     pub(super) disk: Disk,
     pub(super) memory: OracleBackup,
     pub(super) choices: Choices,
+    /// Contacts whom the owner wanted to be blocked.
+    pub(super) blocked: BTreeMap<usize, Millis>,
+    /// How often each of its pairs had become contacts.
+    pub(super) times: Vec<u32>,
     /// Epoch of the pod's certificate.
     pub(super) epoch: u64,
 }
@@ -154,6 +160,7 @@ impl PodShell {
             launch: 0,
             wanted: false,
             hours,
+            away_until: 0,
             wake: None,
             calls: BTreeMap::new(),
             asks: BTreeMap::new(),
@@ -179,6 +186,11 @@ impl PodShell {
             slowness: 1,
             log: VecDeque::new(),
         }
+    }
+
+    /// Whether it is to run at this moment.
+    pub(super) fn is_wanted(&self, now: Millis) -> bool {
+        now >= self.away_until && self.hours.is_open(now)
     }
 
     /// Notes an event for the violation that may come.

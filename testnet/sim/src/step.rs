@@ -134,8 +134,7 @@ impl World {
             }
             (Direction::Outgoing, EntryState::Expired(_)) => {
                 self.shells[pod].log_event(now, "gave up message", message);
-                self.oracle.expired((pod, other), message);
-                Ok(())
+                self.oracle.expired((pod, other), message, now)
             }
             (Direction::Outgoing, _) => {
                 self.shells[pod].log_event(now, "wrote message", message);

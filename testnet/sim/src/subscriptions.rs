@@ -16,9 +16,12 @@ use rand::Rng;
 use super::config::SECOND;
 use super::net::Host;
 use super::pod::SubscriptionId;
-use super::relay::NewFrame;
+use super::relay::{Conduct, NewFrame, Recorded};
 use super::shell::Subscription;
 use super::world::{Event, World};
+
+/// Of so many frames that a relay delivers, it remembers one to repeat it.
+const RECORDED: u32 = 4;
 
 /// Subscriptions.
 impl World {
@@ -191,6 +194,27 @@ impl World {
         }
         let Some(blob) = self.relays[relay].frame(queue, frame) else { return };
         self.figures.pushed += 1;
+        if self.faults_on && self.rng.gen_ratio(1, RECORDED) {
+            self.relays[relay].record(Recorded { pod, queue, number: frame, blob: blob.clone() });
+        }
         self.give(pod, Input::Collected { place, queue, number: frame, blob: Box::new(blob) });
+        self.repeat_some_frame(relay);
+    }
+
+    /// A relay that repeats frames delivers one again that it delivered before, to whoever got it then: a relay is free to
+    /// ignore that a queue was closed.
+    fn repeat_some_frame(&mut self, relay: usize) {
+        let known = self.relays[relay].recorded().len();
+        if self.relays[relay].conduct != Conduct::Repeating || known == 0 {
+            return;
+        }
+        let at = self.rng.gen_range(0..known);
+        let Recorded { pod, queue, number, blob } = self.relays[relay].recorded()[at].clone();
+        let place = self.relays[relay].place;
+        let listens = self.shells[pod].subscriptions.iter().any(|(key, one)| key.0 == place && one.up);
+        if listens {
+            self.figures.repeated_frames += 1;
+            self.give(pod, Input::Collected { place, queue, number, blob: Box::new(blob) });
+        }
     }
 }

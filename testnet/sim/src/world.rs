@@ -280,6 +280,7 @@ impl World {
         for pod in 0..self.shells.len() {
             self.compare(pod);
         }
+        self.check_epochs();
         self.check_money();
         self.check_files();
         self.check_sessions();
