@@ -4,10 +4,9 @@
 use std::hint::black_box;
 
 use autonomy_messaging::frame::{DepositId, Frame, MAX_CONTENT, QueueKey};
-use autonomy_messaging::packet::{Acks, Item, MAX_PART, Packet, Part};
+use autonomy_messaging::packet::{Acks, Item, MAX_PART, Numbering, Packet, Part};
 use autonomy_messaging::place::{Capability, QueueId};
 use autonomy_messaging::queue::{QueueLimits, QueueRecord};
-use autonomy_messaging::ratchet::Incarnation;
 use autonomy_messaging::safety::SafetyNumber;
 use autonomy_messaging::wire::{Request, work};
 use autonomy_messaging::{AuthSeed, Window};
@@ -47,18 +46,21 @@ fn seals(c: &mut Criterion) {
     }
 }
 
+/// Some run of numbers.
+const NUMBERING: Numbering = Numbering { since: 1, id: [1; 16] };
+
 fn codecs(c: &mut Criterion) {
     let request = Request::Deposit(frame()).to_bytes();
     c.bench_function("deposit/read", |b| b.iter(|| Request::parse(black_box(&request))));
     let part = Part { seq: 1, first: true, last: false, origin: None, bytes: vec![6; MAX_PART] };
     let acks = Acks {
-        incarnation: Incarnation([1; 16]),
+        numbering: NUMBERING,
         messages: Window::below(1_000),
         transfers: Vec::new(),
         deposited: vec![1, 2, 3],
         card: 1,
     };
-    let packet = Packet { acks, items: vec![Item::Part(part)] };
+    let packet = Packet { numbering: NUMBERING, acknowledged: 1_000, acks, items: vec![Item::Part(part)] };
     let bytes = packet.to_bytes().expect("it fits");
     c.bench_function("packet/write", |b| b.iter(|| black_box(&packet).to_bytes()));
     c.bench_function("packet/read", |b| b.iter(|| Packet::parse(black_box(&bytes))));

@@ -224,6 +224,13 @@ impl<K: Copy + Ord> Courier<K> {
         self.calls.insert(call, Call { place: Some(place), keys, receipt, bulk, at: now });
     }
 
+    /// All that waits is named anew: what was sent under the old names counts as not sent. Calls on their way still count
+    /// for the health of their places.
+    pub fn forget_deliveries(&mut self) {
+        self.deliveries.clear();
+        self.calls.values_mut().for_each(|call| call.keys.clear());
+    }
+
     /// How a call ended. Unknown calls (of before a restart) are ignored.
     ///
     /// A refusal with a wait holds the place back for that long, but never longer than its longest back-off. The

@@ -15,11 +15,11 @@ use autonomy_codec::Reader;
 use crate::part::{BadRecord, MAX_MESSAGE_LEN, MAX_PART, MAX_PARTS, Origin};
 use crate::window::{Arrival, WINDOW_BYTES, WINDOW_LEN, Window};
 
-/// Incarnations of which it is remembered how far their messages were released: at most 16 × 24 B. One is remembered
+/// Runs of numbers of which it is remembered how far their messages were released: at most 64 × 24 B. One is remembered
 /// only if a message was first numbered in it, and each message sent again keeps its own alive: to forget one that
-/// still matters, a contact would have to go through sixteen groups, get new messages through in each, and never see a
+/// still matters, a contact would have to start sixty-four times, get new messages through each time, and never see a
 /// receipt.
-pub const MAX_INCARNATIONS: usize = 16;
+pub const MAX_INCARNATIONS: usize = 64;
 
 /// Parts that can be held: the window ahead, and a message that is not whole yet.
 const MAX_HELD: u64 = WINDOW_LEN + MAX_PARTS;
@@ -273,13 +273,13 @@ impl Inbox {
     #[must_use]
     #[expect(
         clippy::expect_used,
-        reason = "at most 16 incarnations are remembered, held parts lie within the window, and a sound part has at most 11,500 bytes"
+        reason = "at most 64 runs of numbers are remembered, held parts lie within the window, and a sound part has at most 11,500 bytes"
     )]
     pub fn record(&self) -> Vec<u8> {
         let mut out = self.incarnation.to_vec();
         out.extend_from_slice(&self.arrived.to_bytes());
         out.extend_from_slice(&self.open.unwrap_or(u64::MAX).to_be_bytes());
-        out.push(u8::try_from(self.released.len()).expect("at most 16"));
+        out.push(u8::try_from(self.released.len()).expect("at most 64"));
         self.released.iter().for_each(|mark| mark.put(&mut out));
         for (seq, part) in &self.held {
             let ahead = u16::try_from(seq - self.base()).expect("held parts lie within the window");

@@ -211,6 +211,18 @@ impl Outbox {
         Ok(settled)
     }
 
+    /// All parts below this number were acknowledged.
+    #[must_use]
+    pub fn acknowledged_below(&self) -> u64 {
+        self.acked.next()
+    }
+
+    /// The contact began anew, perhaps from an older disk: what it acknowledged beyond a gap it may have lost, and it says again
+    /// what it has.
+    pub fn forget_ahead(&mut self) {
+        self.acked = Window::below(self.acked.next());
+    }
+
     /// Gives a message up: its parts carry nothing from now on, and only keep the order. Says whether it waited. What
     /// was sent of it before may still arrive.
     ///

@@ -4,8 +4,8 @@
 //! and chunks are small enough that a commit of the ratchet fits beside them in every frame.
 //!
 //! ```text
-//! version 1 · acks · number of items 1 · items
-//! acks      incarnation 16 · window 40 · files 1 + n × (16 + 40) · counts 1 + n × 4 · card 4
+//! version 2 · numbering 24 · acknowledged below 8 · acks · number of items 1 · items
+//! acks      numbering 24 · window 40 · files 1 + n × (16 + 40) · counts 1 + n × 4 · card 4
 //! part      kind 1 · number 8 · flags 1 · [origin 24] · length 2 · bytes
 //! chunk     kind 2 · transfer 16 · index 4 · length 2 · bytes
 //! ```
@@ -18,9 +18,11 @@ mod codec;
 use std::fmt;
 
 use crate::frame::MAX_CONTENT;
-use crate::ratchet::{Incarnation, MAX_COMMIT, OVERHEAD};
+use crate::part::NUMBERING_BYTES;
+use crate::ratchet::{MAX_COMMIT, OVERHEAD};
 use crate::{WINDOW_BYTES, Window};
 
+pub use crate::part::{Numbering, Origin};
 pub use crate::transfer::{MAX_TRANSFERS, TransferId};
 
 /// Longest encoded packet. With a commit (4,100 B), what sealing adds (160 B) and the envelope's own bytes it stays within
@@ -36,21 +38,28 @@ pub const MAX_DEPOSITED: usize = crate::card::MAX_PLACES;
 /// Items in one packet: as many of the shortest as there is room for would be more work than they are worth.
 pub const MAX_ITEMS: usize = 64;
 
-/// Longest acknowledgements: incarnation (16), window (40), up to four files (1 + 4 · 56), counts (1 + 8 · 4), card (4).
+/// Longest acknowledgements: numbering (24), window (40), up to four files (1 + 4 · 56), counts (1 + 8 · 4), card (4).
 pub const MAX_ACKS: usize =
-    16 + WINDOW_BYTES + 1 + MAX_TRANSFERS * (16 + WINDOW_BYTES) + 1 + MAX_DEPOSITED * 4 + 4;
+    NUMBERING_BYTES + WINDOW_BYTES + 1 + MAX_TRANSFERS * (16 + WINDOW_BYTES) + 1 + MAX_DEPOSITED * 4 + 4;
 /// Longest header of a part: kind (1), number (8), flags (1), origin (24), length (2). That of a chunk is shorter.
 pub const PART_OVERHEAD: usize = 1 + 8 + 1 + (16 + 8) + 2;
 
-const _: () = assert!(MAX_ACKS == 318 && PART_OVERHEAD == 36);
+const _: () = assert!(MAX_ACKS == 326 && PART_OVERHEAD == 36);
 const _: () = assert!(MAX_DEPOSITED == crate::courier::MAX_PLACES);
-// Version, acknowledgements, number of items, and one part of full length.
-const _: () = assert!(1 + MAX_ACKS + 1 + PART_OVERHEAD + MAX_PART <= MAX_PACKET);
+/// What a packet begins with: version (1), numbering (24), the lowest number that is not acknowledged (8).
+pub(super) const HEAD: usize = 1 + NUMBERING_BYTES + 8;
+// The head, acknowledgements, number of items, and one part of full length.
+const _: () = assert!(HEAD + MAX_ACKS + 1 + PART_OVERHEAD + MAX_PART <= MAX_PACKET);
 const _: () = assert!(MAX_PACKET + OVERHEAD + MAX_COMMIT + 16 < MAX_CONTENT);
 
 /// What goes into one frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Packet {
+    /// The run of numbers in which the sender numbers its parts.
+    pub numbering: Numbering,
+    /// All parts of it below this number were acknowledged to the sender: a receiver that lacks one of them has forgotten what
+    /// it said.
+    pub acknowledged: u64,
     /// What has arrived here.
     pub acks: Acks,
     /// What is on its way, at most [`MAX_ITEMS`].
@@ -62,8 +71,8 @@ pub struct Packet {
 /// All of it is state, not events: of two receipts the later contains the earlier, in whatever order they come.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Acks {
-    /// The life of the ratchet that `messages` counts in.
-    pub incarnation: Incarnation,
+    /// The run of numbers of the peer that `messages` counts in; the default before anything came.
+    pub numbering: Numbering,
     /// Which parts have arrived: the end-to-end receipt.
     pub messages: Window,
     /// Which chunks of the files that are coming in, at most [`MAX_TRANSFERS`].
@@ -93,8 +102,8 @@ pub struct Part {
     pub first: bool,
     /// Whether a message ends here.
     pub last: bool,
-    /// When the message was sent in an earlier life of the ratchet: which, and the number of its last part there.
-    pub origin: Option<(Incarnation, u64)>,
+    /// When the message was numbered in an earlier run: which, and the number of its last part there.
+    pub origin: Option<Origin>,
     /// At most [`MAX_PART`] bytes.
     pub bytes: Vec<u8>,
 }

@@ -21,13 +21,42 @@ pub const MAX_PARTS: u64 = (MAX_MESSAGE_LEN as u64).div_ceil(MAX_PART as u64);
 /// Bytes of an encoded [`Origin`]: incarnation (16) and number (8).
 pub(crate) const ORIGIN_BYTES: usize = 24;
 
-/// Where a message was first numbered: the group it was queued in, and the number of its last part there.
+/// A run of numbers of one sender: those that it gives out from the begin of a group, or from a start of its process, to the
+/// next such moment.
+///
+/// The name is drawn at random, so a sender whose disk went back never gives a number of a run twice without its contact
+/// seeing it. A later run has a higher `since`, so that what was overtaken on its way is known to be of an earlier one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Numbering {
+    /// When it began: seconds since 1970, or one more than the last.
+    pub since: u64,
+    /// Its name.
+    pub id: [u8; 16],
+}
+
+/// Bytes of an encoded [`Numbering`]: since (8) and name (16).
+pub(crate) const NUMBERING_BYTES: usize = 24;
+
+impl Numbering {
+    /// Appends the 24 bytes.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.since.to_be_bytes());
+        out.extend_from_slice(&self.id);
+    }
+
+    /// Reads the 24 bytes. None if fewer are left.
+    pub(crate) fn take(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { since: reader.u64()?, id: reader.array()? })
+    }
+}
+
+/// Where a message was first numbered: the run of numbers it was queued in, and the number of its last part there.
 ///
 /// It names a message for good. One that is sent again in a later group carries it, so that a contact who had the
 /// message already knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin {
-    /// The group (incarnation) in which the message was queued first.
+    /// The name of the run of numbers in which the message was queued first.
     pub incarnation: [u8; 16],
     /// Number of its last part there.
     pub last: u64,

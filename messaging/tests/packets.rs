@@ -6,14 +6,13 @@ mod support;
 use autonomy_messaging::card::MAX_CARD;
 use autonomy_messaging::packet::{
     Acks, CHUNK_LEN, Chunk, Item, MAX_DEPOSITED, MAX_ITEMS, MAX_PACKET, MAX_PART, MAX_TRANSFERS,
-    MalformedPacket, Packet, PacketTooLong, Part, TransferId,
+    MalformedPacket, Numbering, Origin, Packet, PacketTooLong, Part, TransferId,
 };
 use autonomy_messaging::payload::{
     Application, ApplicationKind, ApplicationOffer, BadFileName, BadText, FileName, FileOffer,
     MAX_APPLICATION_LEN, MAX_FILE_LEN, MAX_INLINE_LEN, MAX_PAYLOAD, MAX_TEXT_LEN, MalformedPayload, Payload,
     Text, Unknown,
 };
-use autonomy_messaging::ratchet::Incarnation;
 use autonomy_messaging::{FileContent, WINDOW_LEN, Window};
 use proptest::prelude::*;
 
@@ -23,9 +22,11 @@ fn window(next: u64) -> Window {
     window
 }
 
+const NUMBERING: Numbering = Numbering { since: 7, id: [1; 16] };
+
 fn acks() -> Acks {
     Acks {
-        incarnation: Incarnation([1; 16]),
+        numbering: NUMBERING,
         messages: window(1_000),
         transfers: vec![(TransferId([2; 16]), window(7))],
         deposited: vec![5, 0, 9],
@@ -42,12 +43,12 @@ fn chunk(bytes: usize) -> Chunk {
 }
 
 fn packet(items: Vec<Item>) -> Packet {
-    Packet { acks: acks(), items }
+    Packet { numbering: NUMBERING, acknowledged: 5, acks: acks(), items }
 }
 
 #[test]
 fn a_packet_travels() {
-    let again = Part { origin: Some((Incarnation([8; 16]), 12)), last: true, ..part(30) };
+    let again = Part { origin: Some(Origin { incarnation: [8; 16], last: 12 }), last: true, ..part(30) };
     let items =
         vec![Item::Part(part(100)), Item::Part(again), Item::Part(Part::void(5)), Item::Chunk(chunk(500))];
     for sent in [packet(items), packet(vec![])] {
@@ -66,10 +67,10 @@ fn a_full_part_fits_beside_the_fullest_acknowledgements() {
         ..acks()
     };
     for item in [
-        Item::Part(Part { origin: Some((Incarnation([8; 16]), 12)), ..part(MAX_PART) }),
+        Item::Part(Part { origin: Some(Origin { incarnation: [8; 16], last: 12 }), ..part(MAX_PART) }),
         Item::Chunk(chunk(CHUNK_LEN)),
     ] {
-        let sent = Packet { acks: acks.clone(), items: vec![item] };
+        let sent = Packet { acks: acks.clone(), ..packet(vec![item]) };
         assert_eq!(Packet::parse(&sent.to_bytes().unwrap()).unwrap(), sent);
     }
 }
@@ -82,9 +83,9 @@ fn what_does_not_fit_is_not_written() {
     refused(packet(vec![Item::Part(part(MAX_PART)), Item::Part(part(400))]));
     refused(packet(vec![Item::Part(Part::void(0)); MAX_ITEMS + 1]));
     let transfers = vec![(TransferId([0; 16]), Window::new()); MAX_TRANSFERS + 1];
-    refused(Packet { acks: Acks { transfers, ..acks() }, items: vec![] });
+    refused(Packet { acks: Acks { transfers, ..acks() }, ..packet(vec![]) });
     let deposited = vec![0; MAX_DEPOSITED + 1];
-    refused(Packet { acks: Acks { deposited, ..acks() }, items: vec![] });
+    refused(Packet { acks: Acks { deposited, ..acks() }, ..packet(vec![]) });
 }
 
 #[test]
@@ -95,12 +96,12 @@ fn malformed_packets_say_what_is_wrong() {
     }
     assert_eq!(Packet::parse(&[]).unwrap_err(), MalformedPacket::Field);
     assert_eq!(Packet::parse(&[good.as_slice(), &[0]].concat()).unwrap_err(), MalformedPacket::Field);
-    assert_eq!(Packet::parse(&[2]).unwrap_err(), MalformedPacket::Version(2));
+    assert_eq!(Packet::parse(&[1]).unwrap_err(), MalformedPacket::Version(1));
     let long = vec![1; MAX_PACKET + 1];
     assert_eq!(Packet::parse(&long).unwrap_err(), MalformedPacket::Length(MAX_PACKET + 1));
     // A receipt that says of the first missing part that it arrived.
     let mut forged = good.to_vec();
-    forged[1 + 16 + 8 + 7] |= 1;
+    forged[1 + 24 + 8 + 24 + 8 + 7] |= 1;
     assert_eq!(Packet::parse(&forged).unwrap_err(), MalformedPacket::Field);
 }
 
@@ -222,7 +223,7 @@ fn any_item() -> impl Strategy<Value = Item> {
     let origin = proptest::option::of((any::<[u8; 16]>(), any::<u64>()));
     let part = (any::<u64>(), any::<bool>(), any::<bool>(), origin, bytes());
     let part = part.prop_map(|(seq, first, last, origin, bytes)| {
-        let origin = origin.map(|(incarnation, seq)| (Incarnation(incarnation), seq));
+        let origin = origin.map(|(incarnation, last)| Origin { incarnation, last });
         Item::Part(Part { seq, first, last, origin, bytes })
     });
     let chunk = (any::<[u8; 16]>(), any::<u32>(), bytes());
@@ -236,11 +237,13 @@ fn any_packet() -> impl Strategy<Value = Packet> {
     let transfers = proptest::collection::vec((any::<[u8; 16]>(), any_window()), 0..=MAX_TRANSFERS);
     let deposited = proptest::collection::vec(any::<u32>(), 0..=MAX_DEPOSITED);
     let items = proptest::collection::vec(any_item(), 0..20);
-    (any::<[u8; 16]>(), any_window(), transfers, deposited, any::<u32>(), items).prop_map(
-        |(incarnation, messages, transfers, deposited, card, items)| {
+    let numbering = || any::<(u64, [u8; 16])>().prop_map(|(since, id)| Numbering { since, id });
+    let head = (numbering(), any::<u64>(), numbering());
+    (head, any_window(), transfers, deposited, any::<u32>(), items).prop_map(
+        |((ours, acknowledged, numbering), messages, transfers, deposited, card, items)| {
             let transfers = transfers.into_iter().map(|(id, window)| (TransferId(id), window)).collect();
-            let incarnation = Incarnation(incarnation);
-            Packet { acks: Acks { incarnation, messages, transfers, deposited, card }, items }
+            let acks = Acks { numbering, messages, transfers, deposited, card };
+            Packet { numbering: ours, acknowledged, acks, items }
         },
     )
 }

@@ -69,6 +69,12 @@ pub(super) struct ContactVolatile {
     pub(super) first_flight: FirstFlight,
     /// When we last answered a stale reset with one of our own.
     pub(super) last_reset: Timestamp,
+    /// Whether a run of numbers was begun since the start.
+    pub(super) is_numbered: bool,
+    /// When a receipt alone last began a new epoch.
+    pub(super) renewed_at: Timestamp,
+    /// Frames in a row that were opened before, or are too old to be.
+    pub(super) stale_frames: u32,
 }
 
 impl Contact {
@@ -88,6 +94,9 @@ impl Contact {
             card_repeat_at: 0,
             first_flight: FirstFlight::default(),
             last_reset: 0,
+            is_numbered: false,
+            renewed_at: 0,
+            stale_frames: 0,
         };
         let mut contact = Self { record, conversation, files: Files::default(), card: None, volatile };
         contact.use_card(card);

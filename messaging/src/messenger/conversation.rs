@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 pub(super) use self::entry::Entry;
 use self::entry::{assemble, read_part};
-pub(super) use self::record::{AuditCount, HiddenSettled, PartTaken, QueuedRow, ThreadRecord};
+pub(super) use self::record::{AuditCount, HiddenSettled, PartTaken, QueuedRow, Run, ThreadRecord, WentBack};
 use super::{
     answer::EntryView,
     context::Context,
@@ -34,9 +34,8 @@ use crate::{
     inbox::{Inbox, PartShape, PartVerdict},
     outbox::{MAX_QUEUED_PARTS, Outbox, Settled},
     packet::{Acks, Part},
-    part::Origin,
+    part::Numbering,
     payload::Payload,
-    ratchet::Incarnation,
 };
 
 /// How long a message is tried, seconds: as long as relays keep frames.
@@ -146,9 +145,20 @@ impl Conversation {
         self.outbox.queued_parts() + RESERVED_FOR_CARDS < MAX_QUEUED_PARTS
     }
 
-    /// What has arrived, and in which group.
-    pub(super) fn receipt(&self) -> (Incarnation, Window) {
-        (Incarnation(self.inbox.incarnation()), *self.inbox.receipt())
+    /// What has arrived, and in which run of numbers of the contact.
+    pub(super) fn receipt(&self) -> (Numbering, Window) {
+        let numbering = Numbering { since: self.thread.inbox_since, id: self.inbox.incarnation() };
+        (numbering, *self.inbox.receipt())
+    }
+
+    /// The run of numbers that our parts have now.
+    pub(super) fn numbering(&self) -> Numbering {
+        Numbering { since: self.thread.outbox_since, id: self.outbox.incarnation() }
+    }
+
+    /// All our parts below this number were acknowledged.
+    pub(super) fn acknowledged_below(&self) -> u64 {
+        self.outbox.acknowledged_below()
     }
 
     /// Parts that wait to be acknowledged.
@@ -210,26 +220,25 @@ impl Conversation {
             cx.refuse(RefusalReason::LostRow);
             return None;
         };
-        let origin = part.origin.map(|origin| (Incarnation(origin.incarnation), origin.last));
-        Some((Part { seq, first: part.first, last: part.last, origin, bytes }, is_first))
+        Some((Part { seq, first: part.first, last: part.last, origin: part.origin, bytes }, is_first))
     }
 
-    /// Takes the contact's receipts. Gives what people do not see of what is settled thereby.
+    /// Takes the contact's receipts. Gives what people do not see of what is settled thereby. Receipts of a run that ended
+    /// count no more.
+    ///
+    /// # Errors
+    /// [`WentBack`] where they tell of something that this pod did and does not know of.
     pub(super) fn acknowledged(
         &mut self,
         cx: &mut Context<'_>,
         id: ContactId,
         acks: &Acks,
-    ) -> Vec<HiddenSettled> {
-        if acks.incarnation.0 != self.outbox.incarnation() {
-            // A packet opens in the group that it names or not at all: only a contact who breaks the rules names another.
-            cx.refuse(RefusalReason::ForgedReceipt);
-            return Vec::new();
+    ) -> Result<Vec<HiddenSettled>, WentBack> {
+        let (theirs, ours) = (acks.numbering, self.numbering());
+        if theirs.id != ours.id {
+            return if theirs.since < ours.since { Ok(Vec::new()) } else { Err(WentBack) };
         }
-        let Ok(settled) = self.outbox.acknowledge(&acks.messages) else {
-            cx.refuse(RefusalReason::ForgedReceipt);
-            return Vec::new();
-        };
+        let settled = self.outbox.acknowledge(&acks.messages).map_err(|_| WentBack)?;
         let mut hidden = Vec::new();
         for Settled { log, void } in settled {
             if void {
@@ -238,7 +247,7 @@ impl Conversation {
                 hidden.extend(self.settle(cx, id, log, EntryState::Delivered(cx.now)));
             }
         }
-        hidden
+        Ok(hidden)
     }
 
     /// Gives up messages that waited too long. Gives what people do not see of them; none where nothing was given up.
@@ -299,7 +308,6 @@ impl Conversation {
     /// Takes a part, and puts together what is whole.
     pub(super) fn accept(&mut self, cx: &mut Context<'_>, id: ContactId, part: Part) -> PartTaken {
         let Part { seq, first, last, origin, bytes } = part;
-        let origin = origin.map(|(incarnation, last)| Origin { incarnation: incarnation.0, last });
         let shape = PartShape { first, last, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), origin };
         let accepted = self.inbox.accept(seq, shape);
         let owes_receipt = match accepted.verdict {
@@ -324,13 +332,50 @@ impl Conversation {
         PartTaken { owes_receipt, payloads }
     }
 
-    /// A new group begins: everything that waits is numbered anew.
-    pub(super) fn restart(&mut self, cx: &mut Context<'_>, id: ContactId, incarnation: [u8; 16]) {
-        let parts = self.inbox.restart(incarnation);
-        let given_up = self.outbox.restart(incarnation);
-        parts.into_iter().for_each(|seq| cx.remove(Key::Part(id, seq)));
+    /// A new group begins: everything that waits is numbered anew, and so is all that the contact has.
+    pub(super) fn restart(&mut self, cx: &mut Context<'_>, id: ContactId) {
+        self.hear_anew(cx, id, Numbering::default());
+        self.number_anew(cx, id);
+    }
+
+    /// Begins a run of numbers: everything that waits is numbered anew in it.
+    ///
+    /// To be done with every group, and at every start before anything is queued or said: the disk may be an older one, and
+    /// numbers that it does not know of may be taken.
+    pub(super) fn number_anew(&mut self, cx: &mut Context<'_>, id: ContactId) {
+        let mut name = [0; 16];
+        cx.rng.fill_bytes(&mut name);
+        self.thread.outbox_since = cx.now.max(self.thread.outbox_since.saturating_add(1));
+        let given_up = self.outbox.restart(name);
         given_up.into_iter().for_each(|number| cx.remove(Key::Queued(id, number)));
         self.outbox.logs().for_each(|number| self.keep_queued(cx, id, number));
+    }
+
+    /// A packet of the contact numbers its parts in this run. Where that is a later one than before, they began anew: what they
+    /// had sent in part comes again, and what they had acknowledged beyond a gap they say again, or have lost.
+    pub(super) fn hear(&mut self, cx: &mut Context<'_>, id: ContactId, theirs: Numbering) -> Run {
+        if theirs.id == self.inbox.incarnation() {
+            return Run::Present;
+        }
+        if theirs.since <= self.thread.inbox_since {
+            return Run::Earlier;
+        }
+        self.hear_anew(cx, id, theirs);
+        self.outbox.forget_ahead();
+        Run::Later
+    }
+
+    /// The inbox counts in this run from now on.
+    fn hear_anew(&mut self, cx: &mut Context<'_>, id: ContactId, theirs: Numbering) {
+        self.thread.inbox_since = theirs.since;
+        let parts = self.inbox.restart(theirs.id);
+        parts.into_iter().for_each(|seq| cx.remove(Key::Part(id, seq)));
+    }
+
+    /// Whether all parts below this number have arrived. If the contact says that they were acknowledged and they have not,
+    /// this pod has forgotten what it said.
+    pub(super) fn has_all_below(&self, number: u64) -> bool {
+        number <= self.inbox.receipt().next()
     }
 
     /// The first entry that may still be kept.

@@ -20,8 +20,14 @@ use crate::{
     lane::{Lane, LaneRole, Unreached},
     packet::{Acks, Item, MAX_ITEMS, Packet},
     place::QueueAddress,
+    ratchet::Session,
     wire::{PlaceRefusal, Request, Response},
 };
+
+/// The epoch in which a group begins.
+const FIRST_EPOCH: u64 = 1;
+/// Receipts alone begin a new epoch no more often than this, seconds.
+const RENEW_AFTER: u64 = 60 * 60;
 
 impl Contact {
     /// Everything of this contact that is unacknowledged: messages first, then chunks.
@@ -138,14 +144,34 @@ impl ContactTurn<'_, '_> {
         }
     }
 
+    /// These items and the receipts of the moment.
+    pub(super) fn packet_of(&self, items: Vec<Item>) -> Packet {
+        let conversation = &self.contact.conversation;
+        let (numbering, acknowledged) = (conversation.numbering(), conversation.acknowledged_below());
+        Packet { numbering, acknowledged, acks: self.acks(), items }
+    }
+
+    /// Whether a receipt alone is to begin a new epoch: the first epoch is open to every backup, and one who only reads would
+    /// never leave an epoch. The commit rides along with all that follows until they answer in the new epoch, so it
+    /// may be lost with the receipt.
+    fn renews(&mut self, session: &Session) -> bool {
+        let volatile = &mut self.contact.volatile;
+        let due =
+            session.epoch() == FIRST_EPOCH || self.cx.now >= volatile.renewed_at.saturating_add(RENEW_AFTER);
+        // A clock that was set back must not hold it up for as long.
+        let due = due || volatile.renewed_at > self.cx.now;
+        if due && session.is_our_turn() {
+            volatile.renewed_at = self.cx.now;
+        }
+        due
+    }
+
     /// A packet with these items and the receipts of the moment, encrypted for this contact.
-    ///
-    /// A receipt alone never carries a commit: it is not repeated, so the commit could be lost with it.
     pub(super) fn seal_packet(&mut self, items: Vec<Item>) -> Option<Vec<u8>> {
-        let may_commit = !items.is_empty();
-        let acks = self.acks();
-        let packet = Packet { acks, items }.to_bytes().ok()?;
+        let carries_items = !items.is_empty();
+        let packet = self.packet_of(items).to_bytes().ok()?;
         let mut session = self.take_session()?;
+        let may_commit = carries_items || self.renews(&session);
         let sealed = session.seal(self.cx.rng, &packet, may_commit);
         self.keep_session(session);
         let sealed = sealed.ok()?;
@@ -155,11 +181,11 @@ impl ContactTurn<'_, '_> {
     /// What we have of this contact's.
     pub(super) fn acks(&self) -> Acks {
         let contact = &*self.contact;
-        let (incarnation, messages) = contact.conversation.receipt();
+        let (numbering, messages) = contact.conversation.receipt();
         let card = contact.card();
         let places = card.map_or(0, |card| card.places().len());
         Acks {
-            incarnation,
+            numbering,
             messages,
             transfers: contact.files.receipts(),
             deposited: (0..places).map(|place| contact.volatile.courier.accepted(place)).collect(),

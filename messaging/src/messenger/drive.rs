@@ -7,7 +7,7 @@ use super::{contact_turn::ContactTurn, files::FileEvent, states::ContactState};
 use crate::ratchet::Session;
 
 impl ContactTurn<'_, '_> {
-    /// After a start: queues are asked for, and a group that is not in the rows is made anew.
+    /// After a start: queues are asked for, what waits is numbered anew, and a group that is not in the rows is made anew.
     ///
     /// A group that is missing while the contact is there means that the rows come from a backup.
     pub(super) fn resume_after_start(&mut self) {
@@ -19,6 +19,9 @@ impl ContactTurn<'_, '_> {
         }
         if !self.has_session() {
             self.group_is_lost();
+        } else if !std::mem::replace(&mut self.contact.volatile.is_numbered, true) {
+            self.contact.conversation.number_anew(self.cx, self.id);
+            self.thread_changed_quietly();
         }
     }
 
@@ -71,9 +74,10 @@ impl ContactTurn<'_, '_> {
     ///
     /// Both directions begin at number 0, and files learn anew what the contact has.
     pub(super) fn begin_group(&mut self, session: Box<Session>) {
-        let incarnation = session.incarnation().0;
         self.keep_session(session);
-        self.contact.conversation.restart(self.cx, self.id, incarnation);
+        self.contact.conversation.restart(self.cx, self.id);
+        self.contact.volatile.is_numbered = true;
+        self.contact.volatile.courier.forget_deliveries();
         self.file_event(FileEvent::GroupBegan);
         self.thread_changed();
     }

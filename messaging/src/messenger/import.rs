@@ -15,8 +15,8 @@ use crate::{
     Window,
     carrier::{Parcel, ParcelEntry},
     frame::{Blob, DepositId},
+    part::Numbering,
     place::QueueId,
-    ratchet::Incarnation,
     wire::QueueNotice,
 };
 
@@ -85,8 +85,8 @@ impl Turn<'_> {
         self.messenger.contacts.iter().find(|(_, contact)| waits(contact) == Some(true)).map(|(id, _)| *id)
     }
 
-    /// What has arrived of the contact whose queue this is, and in which group.
-    fn window_of(&self, queue: &QueueId) -> Option<(Incarnation, Window)> {
+    /// What has arrived of the contact whose queue this is, and in which run of numbers.
+    fn window_of(&self, queue: &QueueId) -> Option<(Numbering, Window)> {
         let QueueOwner::Contact(id) = self.messenger.network.owner_of(queue)? else { return None };
         Some(self.messenger.contacts.get(&id)?.conversation.receipt())
     }

@@ -4,7 +4,7 @@ use super::{
     answer::{MailAnswer, RefusedBecause},
     contact_turn::ContactTurn,
     context::CommandResult,
-    conversation::HiddenSettled,
+    conversation::{HiddenSettled, WentBack},
     refusals::RefusalReason,
     stage::Stage,
 };
@@ -69,8 +69,10 @@ impl ContactTurn<'_, '_> {
 
     /// Takes the contact's receipts for messages.
     pub(super) fn messages_acknowledged(&mut self, acks: &Acks) {
-        let hidden = self.contact.conversation.acknowledged(self.cx, self.id, acks);
-        hidden.into_iter().for_each(|settled| self.hidden_settled(&settled));
+        match self.contact.conversation.acknowledged(self.cx, self.id, acks) {
+            Ok(hidden) => hidden.into_iter().for_each(|settled| self.hidden_settled(&settled)),
+            Err(WentBack) => self.went_back(),
+        }
     }
 
     /// Gives up messages that waited too long.

@@ -5,8 +5,14 @@
 //! payloads in it.
 
 use super::{
-    cards::LAST_CARD_VERSION, contact_turn::ContactTurn, conversation::PartTaken, files::FileEvent,
-    own_queue::OwnQueue, refusals::RefusalReason, stage::OurCard, work::FollowUp,
+    cards::LAST_CARD_VERSION,
+    contact_turn::ContactTurn,
+    conversation::{PartTaken, Run},
+    files::FileEvent,
+    own_queue::OwnQueue,
+    refusals::RefusalReason,
+    stage::OurCard,
+    work::FollowUp,
 };
 use crate::{
     courier::RelayAudit,
@@ -23,6 +29,8 @@ use crate::{
 const BROKEN_FRAMES: u32 = 3;
 /// The least time that such frames must have gone on, seconds.
 const BROKEN_AFTER: u64 = 10 * 60;
+/// Frames in a row that were opened before, after which a receipt is owed: more than a message has copies.
+const STALE_FRAMES: u32 = 12;
 /// Pause between two repetitions of a card that a contact does not take, seconds.
 const CARD_REPEAT: u64 = 60 * 60;
 
@@ -63,9 +71,15 @@ impl ContactTurn<'_, '_> {
         self.keep_session(session);
         match opened {
             Ok(plaintext) => self.packet(&plaintext),
-            Err(OpenError::Repeat) => self.cx.refuse(RefusalReason::Repeat),
             Err(OpenError::Malformed) => self.cx.refuse(RefusalReason::Malformed),
-            Err(OpenError::TooOld) => self.cx.refuse(RefusalReason::Unreadable),
+            Err(OpenError::Repeat) => {
+                self.cx.refuse(RefusalReason::Repeat);
+                self.note_stale();
+            }
+            Err(OpenError::TooOld) => {
+                self.cx.refuse(RefusalReason::Unreadable);
+                self.note_stale();
+            }
             Err(OpenError::Ahead | OpenError::Foreign) => {
                 self.cx.refuse(RefusalReason::Unreadable);
                 self.note_unreadable();
@@ -84,6 +98,18 @@ impl ContactTurn<'_, '_> {
         }
     }
 
+    /// Their frames were opened before: copies are, and replays. Where nothing else comes, their disk may be an older one: a
+    /// receipt tells them.
+    fn note_stale(&mut self) {
+        let stale = &mut self.contact.volatile.stale_frames;
+        *stale += 1;
+        if *stale >= STALE_FRAMES {
+            *stale = 0;
+            self.contact.volatile.courier.owe_receipt(self.cx.now, true);
+            self.touch();
+        }
+    }
+
     /// What a contact said, decrypted.
     pub(super) fn packet(&mut self, plaintext: &[u8]) {
         let Ok(packet) = Packet::parse(plaintext) else {
@@ -91,10 +117,25 @@ impl ContactTurn<'_, '_> {
             return;
         };
         self.heard();
-        self.receipts(&packet.acks);
+        let run = self.contact.conversation.hear(self.cx, self.id, packet.numbering);
+        if run == Run::Later {
+            // Chunks that they had acknowledged they may have lost: they say in this packet what they have.
+            self.file_event(FileEvent::GroupBegan);
+        }
+        if run == Run::Earlier {
+            // Late, or of a disk that went back: our receipt tells them.
+            self.cx.refuse(RefusalReason::Superseded);
+            self.contact.volatile.courier.owe_receipt(self.cx.now, true);
+        } else {
+            self.receipts(&packet.acks);
+            if !self.contact.conversation.has_all_below(packet.acknowledged) {
+                self.went_back();
+            }
+        }
         for item in packet.items {
             match item {
-                Item::Part(part) => self.part(part),
+                Item::Part(part) if run != Run::Earlier => self.part(part),
+                Item::Part(_) => {}
                 Item::Chunk(chunk) => self.file_event(FileEvent::Chunk(&chunk)),
             }
         }
@@ -105,6 +146,7 @@ impl ContactTurn<'_, '_> {
         let now = self.cx.now;
         let contact = &mut *self.contact;
         contact.volatile.unreadable = None;
+        contact.volatile.stale_frames = 0;
         contact.volatile.courier.heard_from(now);
         contact.conversation.heard(now);
         self.group_is_known();

@@ -23,7 +23,6 @@ use crate::{
     envelope::{Envelope, Reset, VerifiedReset},
     frame::{DepositId, Frame},
     lane::Unreached,
-    packet::Packet,
     ratchet::{PeerKeyPackage, Session},
     wire::{Request, Response},
 };
@@ -60,6 +59,17 @@ impl ContactTurn<'_, '_> {
                 );
             }
             Stage::Joining(_) | Stage::Blocked(_) | Stage::Known => {}
+        }
+    }
+
+    /// The contact knows of something that this pod did and does not know of: its disk is an older one. What was said since is
+    /// lost here, and keys of the group were used twice: a new group is made.
+    pub(super) fn went_back(&mut self) {
+        self.cx.refuse(RefusalReason::ForgedReceipt);
+        let now = self.cx.now;
+        let volatile = &self.contact.volatile;
+        if now >= volatile.last_reset.saturating_add(CALM) || volatile.last_reset > now {
+            self.start_reset();
         }
     }
 
@@ -109,7 +119,7 @@ impl ContactTurn<'_, '_> {
         let (peer_root, is_awaited) = (record.root(), record.invite().is_some());
         // One who was never heard from may not have our card, and so not know where to answer. It is the first that waits.
         let first = is_awaited.then(|| self.item(ItemKey::Part(0))).flatten();
-        let packet = Packet { acks: self.acks(), items: first.into_iter().collect() }.to_bytes().ok()?;
+        let packet = self.packet_of(first.into_iter().collect()).to_bytes().ok()?;
         let mut session = self.take_session()?;
         let sealed = session.seal(self.cx.rng, &packet, false);
         self.keep_session(session);

@@ -217,7 +217,7 @@ pub(super) fn unpack<T: Kept>(value: &[u8]) -> Result<T, Unreadable> {
 }
 
 /// Reads postcard with nothing behind it.
-fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
+pub(super) fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     match postcard::take_from_bytes(body) {
         Ok((value, [])) => Ok(value),
         Ok((_, behind)) => Err(format!("{} bytes stand behind it", behind.len()).into()),

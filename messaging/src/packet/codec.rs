@@ -8,13 +8,13 @@ use autonomy_codec::{Reader, put_bytes_u16};
 use zeroize::Zeroizing;
 
 use super::{
-    Acks, CHUNK_LEN, Chunk, Item, MAX_DEPOSITED, MAX_ITEMS, MAX_PACKET, MAX_PART, MAX_TRANSFERS,
-    MalformedPacket, Packet, PacketTooLong, Part, TransferId,
+    Acks, CHUNK_LEN, Chunk, HEAD, Item, MAX_DEPOSITED, MAX_ITEMS, MAX_PACKET, MAX_PART, MAX_TRANSFERS,
+    MalformedPacket, Numbering, Origin, Packet, PacketTooLong, Part, TransferId,
 };
-use crate::ratchet::Incarnation;
+use crate::part::{NUMBERING_BYTES, ORIGIN_BYTES};
 use crate::{WINDOW_BYTES, Window};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Kind of an item: a part of a message.
 const PART: u8 = 1;
 /// Kind of an item: a chunk of a file.
@@ -34,6 +34,8 @@ impl Packet {
     pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, PacketTooLong> {
         let mut out = Zeroizing::new(Vec::with_capacity(MAX_PACKET));
         out.push(VERSION);
+        self.numbering.put(&mut out);
+        out.extend_from_slice(&self.acknowledged.to_be_bytes());
         self.acks.write(&mut out)?;
         if self.items.len() > MAX_ITEMS || self.encoded_len() > MAX_PACKET {
             return Err(PacketTooLong);
@@ -46,7 +48,7 @@ impl Packet {
     /// Bytes it would take.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        1 + self.acks.encoded_len() + 1 + self.items.iter().map(Item::encoded_len).sum::<usize>()
+        HEAD + self.acks.encoded_len() + 1 + self.items.iter().map(Item::encoded_len).sum::<usize>()
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote, and nothing else.
@@ -69,10 +71,11 @@ impl Packet {
 
     /// The fields behind the version.
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let (numbering, acknowledged) = (Numbering::take(reader)?, reader.u64()?);
         let acks = Acks::read(reader)?;
         let count = reader.u8().filter(|count| usize::from(*count) <= MAX_ITEMS)?;
         let items = (0..count).map(|_| Item::read(reader)).collect::<Option<_>>()?;
-        Some(Self { acks, items })
+        Some(Self { numbering, acknowledged, acks, items })
     }
 }
 
@@ -80,14 +83,20 @@ impl Acks {
     /// Bytes they would take.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        16 + WINDOW_BYTES + 1 + self.transfers.len() * (16 + WINDOW_BYTES) + 1 + self.deposited.len() * 4 + 4
+        NUMBERING_BYTES
+            + WINDOW_BYTES
+            + 1
+            + self.transfers.len() * (16 + WINDOW_BYTES)
+            + 1
+            + self.deposited.len() * 4
+            + 4
     }
 
     fn write(&self, out: &mut Vec<u8>) -> Result<(), PacketTooLong> {
         if self.transfers.len() > MAX_TRANSFERS || self.deposited.len() > MAX_DEPOSITED {
             return Err(PacketTooLong);
         }
-        out.extend_from_slice(&self.incarnation.0);
+        self.numbering.put(out);
         out.extend_from_slice(&self.messages.to_bytes());
         out.push(u8::try_from(self.transfers.len()).map_err(|_| PacketTooLong)?);
         for (transfer, window) in &self.transfers {
@@ -101,7 +110,7 @@ impl Acks {
     }
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let incarnation = Incarnation(reader.array()?);
+        let numbering = Numbering::take(reader)?;
         let messages = Window::from_bytes(&reader.array()?)?;
         let count = reader.u8().filter(|count| usize::from(*count) <= MAX_TRANSFERS)?;
         let transfers =
@@ -109,7 +118,7 @@ impl Acks {
         let transfers = transfers.collect::<Option<_>>()?;
         let count = reader.u8().filter(|count| usize::from(*count) <= MAX_DEPOSITED)?;
         let deposited = (0..count).map(|_| reader.u32()).collect::<Option<_>>()?;
-        Some(Self { incarnation, messages, transfers, deposited, card: reader.u32()? })
+        Some(Self { numbering, messages, transfers, deposited, card: reader.u32()? })
     }
 }
 
@@ -118,7 +127,7 @@ impl Item {
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         match self {
-            Self::Part(part) => 1 + 8 + 1 + part.origin.map_or(0, |_| 16 + 8) + 2 + part.bytes.len(),
+            Self::Part(part) => 1 + 8 + 1 + part.origin.map_or(0, |_| ORIGIN_BYTES) + 2 + part.bytes.len(),
             Self::Chunk(chunk) => 1 + 16 + 4 + 2 + chunk.bytes.len(),
         }
     }
@@ -130,7 +139,6 @@ impl Item {
         }
     }
 
-    /// One item by its kind.
     /// One item by its kind.
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         match reader.u8()? {
@@ -151,9 +159,8 @@ impl Part {
         out.push(PART);
         out.extend_from_slice(&self.seq.to_be_bytes());
         out.push(flags);
-        if let Some((incarnation, seq)) = self.origin {
-            out.extend_from_slice(&incarnation.0);
-            out.extend_from_slice(&seq.to_be_bytes());
+        if let Some(origin) = self.origin {
+            origin.put(out);
         }
         put_bytes_u16(out, &self.bytes);
         Ok(())
@@ -164,7 +171,7 @@ impl Part {
         let flags = reader.u8().filter(|flags| *flags <= FIRST | LAST | ORIGIN)?;
         let origin = match flags & ORIGIN {
             0 => None,
-            _ => Some((Incarnation(reader.array()?), reader.u64()?)),
+            _ => Some(Origin::take(reader)?),
         };
         let bytes = reader.bytes_u16().filter(|bytes| bytes.len() <= MAX_PART)?.to_vec();
         Some(Self { seq, first: flags & FIRST != 0, last: flags & LAST != 0, origin, bytes })

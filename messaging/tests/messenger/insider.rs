@@ -10,13 +10,14 @@ use autonomy_messaging::{
     frame::{DepositId, Frame, QueueKey},
     invite::Invite,
     messenger::{Command, ContactId},
-    packet::{Acks, Item, Packet, Part},
+    packet::{Acks, Item, Numbering, Packet, Part},
     payload::{Payload, Text},
     place::{Capability, QueueAddress, QueueId},
-    ratchet::{Incarnation, OwnKeyPackage, PeerKeyPackage, Psk, Session},
+    ratchet::{OwnKeyPackage, PeerKeyPackage, Psk, Session},
     wire::{Request, Response},
 };
 use rand::rngs::StdRng;
+use zeroize::Zeroizing;
 
 use super::world::{START, World, place, unreached};
 use super::{ALICE, invite};
@@ -34,8 +35,12 @@ pub(crate) struct Insider {
     seal_out: QueueKey,
     /// The next part's number.
     pub(crate) next: u64,
-    /// What came from Alice.
+    alice_root: RootPublic,
+    /// The newest group of Alice's that was joined.
+    followed: u64,
+    /// What came from Alice, and in which run of her numbers.
     arrived: Window,
+    heard: Numbering,
     inbox: Rc<RefCell<Vec<Frame>>>,
 }
 
@@ -147,8 +152,11 @@ impl Insider {
             address,
             session,
             alice: None,
+            alice_root: world.pods[ALICE].own.root,
+            followed: 0,
             next: 0,
             arrived: Window::new(),
+            heard: Numbering::default(),
             inbox,
         };
         let id = it.id();
@@ -169,16 +177,37 @@ impl Insider {
         self.root.certify(role, &PublicKey::from(&self.pod_key), epoch, validity)
     }
 
+    /// Joins a group that Alice made. Gives the first message in it; none where it is known.
+    fn follow(&mut self, reset: &Reset) -> Option<Zeroizing<Vec<u8>>> {
+        let reset = reset.verify(&self.alice_root, &self.root.public(), START).unwrap();
+        if reset.generation <= self.followed {
+            return None;
+        }
+        self.followed = reset.generation;
+        let session = Session::join(&self.own, &reset.welcome, &self.psk).unwrap();
+        self.move_to(session);
+        Some(self.session.open(None, &reset.message).unwrap())
+    }
+
     /// Takes what came from Alice; gives the texts in it.
     pub(crate) fn collect(&mut self) -> Vec<String> {
         let mut texts = Vec::new();
         for frame in self.inbox.take() {
             let content = self.seal_in.open(&frame.queue, &frame.blob).unwrap();
-            let Ok(Envelope::Ratchet(Ratchet { commit, message })) = Envelope::parse(&content) else {
-                continue;
+            let plain = match Envelope::parse(&content) {
+                Ok(Envelope::Ratchet(Ratchet { commit, message })) => {
+                    self.session.open(commit.as_deref(), &message)
+                }
+                Ok(Envelope::Reset(reset)) => match self.follow(&reset) {
+                    Some(plain) => Ok(plain),
+                    None => continue,
+                },
+                _ => continue,
             };
-            let Ok(plain) = self.session.open(commit.as_deref(), &message) else { continue };
-            for item in Packet::parse(&plain).unwrap().items {
+            let Ok(plain) = plain else { continue };
+            let packet = Packet::parse(&plain).unwrap();
+            self.heard = packet.numbering;
+            for item in packet.items {
                 let Item::Part(part) = item else { panic!() };
                 self.arrived.insert(part.seq);
                 match Payload::parse(&part.bytes).unwrap() {
@@ -197,7 +226,7 @@ impl Insider {
 
     pub(crate) fn acks(&self) -> Acks {
         Acks {
-            incarnation: Incarnation(self.session.incarnation().0),
+            numbering: self.heard,
             messages: self.arrived,
             transfers: Vec::new(),
             deposited: vec![0],
@@ -224,8 +253,14 @@ impl Insider {
     }
 
     pub(crate) fn say_with(&mut self, world: &mut World, acks: Acks, items: &[Item]) {
-        let packet = Packet { acks, items: items.to_vec() }.to_bytes().unwrap();
+        let packet = self.packet(acks, items.to_vec()).to_bytes().unwrap();
         self.say_raw(world, &packet);
+    }
+
+    /// In the run of numbers of the session.
+    fn packet(&self, acks: Acks, items: Vec<Item>) -> Packet {
+        let numbering = Numbering { since: 1, id: self.session.incarnation().0 };
+        Packet { numbering, acknowledged: 0, acks, items }
     }
 
     pub(crate) fn say_raw(&mut self, world: &mut World, packet: &[u8]) {
@@ -255,8 +290,9 @@ impl Insider {
         let peer = PeerKeyPackage::parse(self.alice.as_ref().unwrap().key_package()).unwrap();
         let (mut session, welcome) = Session::create(&mut world.rng, &self.own, &peer, &self.psk).unwrap();
         let mut acks = self.acks();
-        (acks.incarnation, acks.messages) = (session.incarnation(), Window::new());
-        let packet = Packet { acks, items: Vec::new() }.to_bytes().unwrap();
+        (acks.numbering, acks.messages) = (Numbering::default(), Window::new());
+        let numbering = Numbering { since: 1, id: session.incarnation().0 };
+        let packet = Packet { numbering, acknowledged: 0, acks, items: Vec::new() }.to_bytes().unwrap();
         let message = session.seal(&mut world.rng, &packet, false).unwrap().message;
         let reset = Reset::sign(&self.pod_key, certificate, to, generation, welcome, message);
         let frame = self.sealed(world, &Envelope::Reset(Box::new(reset)).to_bytes().unwrap());
@@ -266,6 +302,7 @@ impl Insider {
     /// Goes on in another group.
     pub(crate) fn move_to(&mut self, session: Session) {
         (self.session, self.next, self.arrived) = (session, 0, Window::new());
+        self.heard = Numbering::default();
     }
 
     /// Nothing of all that keeps the two from talking.

@@ -3,12 +3,11 @@
 use autonomy_messaging::carrier::{Parcel, ParcelEntry};
 use autonomy_messaging::envelope::{Envelope, Hello, Ratchet, Reset};
 use autonomy_messaging::frame::{DepositId, Frame, QueueKey};
-use autonomy_messaging::packet::{Acks, Chunk, Item, Packet, Part, TransferId};
+use autonomy_messaging::packet::{Acks, Chunk, Item, Numbering, Origin, Packet, Part, TransferId};
 use autonomy_messaging::payload::{
     Application, ApplicationKind, ApplicationOffer, FileName, FileOffer, Payload, Text, Unknown,
 };
 use autonomy_messaging::queue::{QueueLimits, QueueRecord};
-use autonomy_messaging::ratchet::Incarnation;
 use autonomy_messaging::vcard::{Note, OtherProperties, VCard};
 use autonomy_messaging::wire::{PlaceRefusal, QueueNotice, Request, Response, Ticket};
 use autonomy_messaging::{FileContent, Window};
@@ -77,16 +76,17 @@ pub(crate) fn sample_window() -> Window {
 
 pub(crate) fn sample_packet() -> Packet {
     let acks = Acks {
-        incarnation: Incarnation([1; 16]),
+        numbering: Numbering { since: 7, id: [1; 16] },
         messages: sample_window(),
         transfers: vec![(TransferId([2; 16]), sample_window())],
         deposited: vec![5, 0, 9],
         card: 3,
     };
-    let origin = Some((Incarnation([8; 16]), 12));
+    let origin = Some(Origin { incarnation: [8; 16], last: 12 });
     let part = Part { seq: 77, first: true, last: false, origin, bytes: b"first part".to_vec() };
     let chunk = Chunk { transfer: TransferId([2; 16]), index: 9, bytes: b"a chunk".to_vec() };
-    Packet { acks, items: vec![Item::Part(part), Item::Part(Part::void(79)), Item::Chunk(chunk)] }
+    let items = vec![Item::Part(part), Item::Part(Part::void(79)), Item::Chunk(chunk)];
+    Packet { numbering: Numbering { since: 9, id: [3; 16] }, acknowledged: 70, acks, items }
 }
 
 pub(crate) fn sample_payloads() -> Vec<(&'static str, Payload)> {

@@ -3,9 +3,27 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    messenger::{row::Kept, states::Timestamp},
+    messenger::{
+        row::{Kept, Unreadable, whole},
+        states::Timestamp,
+    },
     payload::Payload,
 };
+
+/// Of which run of numbers of the contact a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::messenger) enum Run {
+    /// The one that goes on.
+    Present,
+    /// A later one, which goes on from now on: they began anew.
+    Later,
+    /// One that ended: what it says of numbers counts no more.
+    Earlier,
+}
+
+/// The contact acknowledges what was never sent to it, or in a later run of numbers than ours: our disk went back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::messenger) struct WentBack;
 
 /// How a conversation stands. Changes with every message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +42,22 @@ pub(in crate::messenger) struct ThreadRecord {
     pub(super) outbox: Vec<u8>,
     /// For our queues at relays: frames that they say were taken there, and frames we collected there.
     pub(super) counts: Vec<AuditCount>,
+    /// When the run of numbers began that the inbox counts in.
+    pub(super) inbox_since: u64,
+    /// When the run of numbers began that the outbox counts in.
+    pub(super) outbox_since: u64,
+}
+
+/// The same before runs of numbers had a beginning.
+#[derive(Deserialize)]
+struct ThreadRecordV1 {
+    next_entry: u64,
+    read_to: u64,
+    unread: u32,
+    heard_at: Option<Timestamp>,
+    inbox: Vec<u8>,
+    outbox: Vec<u8>,
+    counts: Vec<AuditCount>,
 }
 
 /// Of a queue: frames that the contact says were taken there, and frames we collected there.
@@ -32,7 +66,20 @@ pub(in crate::messenger) type AuditCount = ([u8; 32], u32, u32);
 /// A message in the outbox: when it was queued (none once it was given up), and the outbox's record of it.
 pub(in crate::messenger) type QueuedRow = (Option<Timestamp>, Vec<u8>);
 
-impl Kept for ThreadRecord {}
+impl Kept for ThreadRecord {
+    const VERSION: u8 = 2;
+
+    /// Numbers of version 1 belong to a group: the next run begins later than that.
+    fn upgrade(version: u8, body: &[u8]) -> Result<Self, Unreadable> {
+        if version != 1 {
+            return Err(format!("there was no version {version}").into());
+        }
+        let ThreadRecordV1 { next_entry, read_to, unread, heard_at, inbox, outbox, counts } = whole(body)?;
+        let (inbox_since, outbox_since) = (0, 0);
+        Ok(Self { next_entry, read_to, unread, heard_at, inbox, outbox, counts, inbox_since, outbox_since })
+    }
+}
+
 impl Kept for QueuedRow {}
 
 /// Something left the outbox, and people do not see what it was.

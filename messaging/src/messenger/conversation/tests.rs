@@ -28,7 +28,7 @@ fn entry_that_waited_past_its_turn_goes_when_it_is_settled() {
     let (rows, mut rng) = (BTreeMap::new(), StdRng::seed_from_u64(1));
     let mut cx = Context::new(1_000, &mut rng, &rows);
     let mut conversation = Conversation::default();
-    conversation.restart(&mut cx, ID, [1; 16]);
+    conversation.restart(&mut cx, ID);
     assert_eq!(conversation.queue(&mut cx, ID, &text("not read for weeks")), Some(0));
     let answer = text("and yet they write").to_bytes().to_vec();
     for _ in 0..MAX_ENTRIES + 1 {
@@ -48,7 +48,7 @@ fn removal_takes_entries_that_still_wait_along() {
     let (rows, mut rng) = (BTreeMap::new(), StdRng::seed_from_u64(1));
     let mut cx = Context::new(1_000, &mut rng, &rows);
     let mut conversation = Conversation::default();
-    conversation.restart(&mut cx, ID, [1; 16]);
+    conversation.restart(&mut cx, ID);
     let payload = Payload::Text(Text::new("waits").unwrap());
     conversation.queue(&mut cx, ID, &payload);
     for _ in 0..MAX_ENTRIES + 1 {

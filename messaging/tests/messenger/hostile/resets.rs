@@ -94,8 +94,9 @@ fn reset_with_an_older_generation_is_answered_by_ours() {
     // A reset with a higher number than hers is taken: the two talk again.
     let higher = world.now + 1_000;
     let (session, frame) = mallory.reset(&mut world, &to, higher, &certificate);
-    mallory.move_to(session);
+    world.pass(5);
     mallory.collect();
+    mallory.move_to(session);
     mallory.deposit(&mut world, frame);
     world.pass(60);
     mallory.collect();
