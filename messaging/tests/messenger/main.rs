@@ -13,6 +13,7 @@ mod parcels;
 mod reach;
 mod relay;
 mod restored;
+mod rolled_back;
 mod rotation;
 mod world;
 
