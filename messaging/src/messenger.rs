@@ -139,6 +139,8 @@ pub struct Messenger {
 struct Volatile {
     /// Whether the sessions were looked for since the start.
     checked: bool,
+    /// Whether the clock is right: nothing ends for good while it may not be.
+    clock_is_right: bool,
     /// Frames that led nowhere, by reason.
     refused: RefusalCounts,
 }
@@ -166,6 +168,7 @@ impl Messenger {
             Input::Subscribed { place, up } => turn.subscribed(place, up),
             Input::Missing { place, queue } => turn.missing(place, queue),
             Input::Asked { ticket, request } => turn.asked(ticket, request),
+            Input::Clock { is_right } => turn.clock_judged(is_right),
             Input::Wake => {}
         }
         turn.run_due_work();
@@ -209,6 +212,12 @@ impl Messenger {
         self.contacts.get(&id).map(|contact| contact.record().state())
     }
 
+    /// Whether the clock is right, as far as [`Input::Clock`] told since the start.
+    #[must_use]
+    pub fn clock_is_right(&self) -> bool {
+        self.volatile.clock_is_right
+    }
+
     /// The epoch of the group with a contact: the number of commits in it, 1 in the first. None where there is no group, or its
     /// rows are damaged.
     #[must_use]
@@ -227,7 +236,9 @@ impl Messenger {
             return Some(0);
         }
         let contacts = self.work.wakes.first().map(|(at, _)| *at);
-        let parts = [self.invites.next_wake(), self.relays.next_wake(), self.network.next_wake()];
+        let is_right = self.volatile.clock_is_right;
+        let relays = self.relays.next_wake().filter(|_| is_right);
+        let parts = [self.invites.next_wake(is_right), relays, self.network.next_wake()];
         parts.into_iter().chain([contacts]).flatten().min()
     }
 }

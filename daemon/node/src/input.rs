@@ -25,6 +25,12 @@ pub enum Input {
     Broadcast(Txid, BroadcastOutcome),
     /// A place answered, a frame came, or somebody asks at the peer service.
     Mail(messenger::Input),
+    /// Whether the clock is right, as far as anything outside of the machine tells. Until the first of these after a start it
+    /// counts as wrong: nothing ends for good by it.
+    Clock {
+        /// Whether it is right.
+        is_right: bool,
+    },
     /// Time has passed: look for what is due.
     Wake,
 }

@@ -24,6 +24,7 @@
 
 mod accounts;
 mod chain;
+pub mod clock;
 mod context;
 mod devices;
 mod disk;
@@ -126,6 +127,7 @@ impl Node {
             Input::Chain(event) => turn.chain_event(event),
             Input::Broadcast(txid, outcome) => turn.broadcast_outcome(txid, outcome),
             Input::Mail(input) => turn.mail(input),
+            Input::Clock { is_right } => turn.clock_judged(is_right),
             Input::Wake => {}
         }
         turn.do_what_is_due();
@@ -135,11 +137,10 @@ impl Node {
     /// When to wake the node if nothing else happens.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
+        let ends = [self.payments.next_expiry(), self.accounts.next_expiry(), self.replies.next_expiry()];
         let due = [
-            self.payments.next_expiry(),
+            ends.into_iter().flatten().min().filter(|_| self.messenger.clock_is_right()),
             self.payments.next_broadcast(),
-            self.accounts.next_expiry(),
-            self.replies.next_expiry(),
             self.messenger.next_wake(),
             self.sessions.next_wake(),
         ];

@@ -178,12 +178,19 @@ impl<'a> Turn<'a> {
         payments.broadcast_outcome(cx, accounts, chain, (txid, outcome));
     }
 
+    /// The clock is right, or not known to be so.
+    pub(super) fn clock_judged(&mut self, is_right: bool) {
+        self.mail(messenger::Input::Clock { is_right });
+    }
+
     /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.
     pub(super) fn do_what_is_due(&mut self) {
-        let Self { accounts, payments, replies, cx, .. } = &mut *self;
-        cx.rows(replies.expire(cx.now));
-        accounts.expire_ceremonies(cx);
-        payments.expire_drafts(cx, accounts);
+        let Self { accounts, payments, replies, messenger, cx, .. } = &mut *self;
+        if messenger.clock_is_right() {
+            cx.rows(replies.expire(cx.now));
+            accounts.expire_ceremonies(cx);
+            payments.expire_drafts(cx, accounts);
+        }
         payments.broadcast_again(cx);
         if self.messenger.next_wake().is_some_and(|due| due <= self.cx.now) {
             self.mail(messenger::Input::Wake);

@@ -25,6 +25,8 @@ pub(super) type CommandResult = Result<MailAnswer, RefusedBecause>;
 /// What all parts write to while one input is worked on. It knows none of them.
 pub(super) struct Context<'a> {
     pub(super) now: Timestamp,
+    /// Whether `now` is right: what would end for good waits until it is.
+    pub(super) clock_is_right: bool,
     /// The caller's generator.
     pub(super) rng: &'a mut dyn CryptoRngCore,
     /// Cold rows as they were before this turn.
@@ -39,7 +41,15 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn new(now: Timestamp, rng: &'a mut dyn CryptoRngCore, rows: &'a dyn Rows) -> Self {
-        Self { now, rng, rows, step: Step::default(), fresh: BTreeMap::new(), refused: Cell::default() }
+        Self {
+            now,
+            clock_is_right: false,
+            rng,
+            rows,
+            step: Step::default(),
+            fresh: BTreeMap::new(),
+            refused: Cell::default(),
+        }
     }
 
     /// Counts what changed nothing.

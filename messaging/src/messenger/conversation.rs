@@ -40,6 +40,8 @@ use crate::{
 
 /// How long a message is tried, seconds: as long as relays keep frames.
 pub const MESSAGE_TTL: u64 = 21 * 24 * 60 * 60;
+/// When a message was queued, if the clock was not known to be right: later than any other moment, so it is not given up.
+const UNDATED: Timestamp = Timestamp::MAX;
 /// Entries kept of a conversation; beyond it the oldest go. Of a typical 200 B they are 2 MB.
 pub const MAX_ENTRIES: u64 = 10_000;
 /// Entries in one answer.
@@ -125,7 +127,7 @@ impl Conversation {
         self.thread.next_entry
     }
 
-    /// When the oldest message is given up.
+    /// When the oldest message is given up, if the clock is right.
     pub(super) fn next_expiry(&self) -> Option<Timestamp> {
         self.queued_at.first_key_value().map(|(_, at)| at.saturating_add(MESSAGE_TTL + 1))
     }
@@ -175,7 +177,7 @@ impl Conversation {
         let payload = payload.to_bytes().to_vec();
         let number = self.thread.next_entry;
         self.outbox.queue(number, u32::try_from(payload.len()).ok()?).ok()?;
-        self.queued_at.insert(number, cx.now);
+        self.queued_at.insert(number, if cx.clock_is_right { cx.now } else { UNDATED });
         let entry = Entry { direction: Direction::Outgoing, at: cx.now, state: EntryState::Queued, payload };
         cx.put(Key::Entry(id, number), &entry);
         self.keep_queued(cx, id, number);
@@ -250,10 +252,20 @@ impl Conversation {
         Ok(hidden)
     }
 
-    /// Gives up messages that waited too long. Gives what people do not see of them; none where nothing was given up.
+    /// Messages that were queued by a clock that was not known to be right, or ahead of today, count as queued now.
+    pub(super) fn date_anew(&mut self, cx: &mut Context<'_>, id: ContactId) {
+        let wrong = self.queued_at.iter().filter(|(_, at)| **at > cx.now).map(|(number, _)| *number);
+        for number in wrong.collect::<Vec<_>>() {
+            self.queued_at.insert(number, cx.now);
+            self.keep_queued(cx, id, number);
+        }
+    }
+
+    /// Gives up messages that waited too long, if the clock is right. Gives what people do not see of them; none where nothing was given up.
     pub(super) fn expire(&mut self, cx: &mut Context<'_>, id: ContactId) -> Option<Vec<HiddenSettled>> {
         let mut hidden = None;
-        while let Some((number, at)) = self.queued_at.first_key_value().map(|(number, at)| (*number, *at))
+        while cx.clock_is_right
+            && let Some((number, at)) = self.queued_at.first_key_value().map(|(number, at)| (*number, *at))
             && cx.now > at.saturating_add(MESSAGE_TTL)
         {
             self.outbox.void(number);

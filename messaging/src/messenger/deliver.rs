@@ -76,7 +76,7 @@ impl ContactTurn<'_, '_> {
         if !self.contact.can_ship() {
             return None;
         }
-        let expiry = self.contact.conversation.next_expiry();
+        let expiry = self.contact.conversation.next_expiry().filter(|_| self.cx.clock_is_right);
         self.contact.volatile.courier.next_wake(self.cx.now).into_iter().chain(expiry).min()
     }
 

@@ -25,6 +25,14 @@ impl ContactTurn<'_, '_> {
         }
     }
 
+    /// The clock was found right or not.
+    pub(super) fn clock_judged(&mut self) {
+        if self.cx.clock_is_right {
+            self.contact.conversation.date_anew(self.cx, self.id);
+        }
+        self.touch();
+    }
+
     /// Does whatever is due.
     ///
     /// Queues first, since cards name them; the reset before frames, since nothing else is said while it waits.

@@ -63,6 +63,12 @@ pub enum Input {
         /// What is asked.
         request: Request,
     },
+    /// Whether the clock is right, as far as anything outside of the machine tells. Until the first of these after a start it
+    /// counts as wrong: nothing ends for good by it.
+    Clock {
+        /// Whether it is right.
+        is_right: bool,
+    },
     /// Time has passed.
     Wake,
 }

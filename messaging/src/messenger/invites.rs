@@ -146,13 +146,13 @@ impl Invites {
     }
 
     /// When an invite is to be looked at next.
-    pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        self.records.iter().filter_map(|(id, record)| self.next_of(id, record)).min()
+    pub(super) fn next_wake(&self, clock_is_right: bool) -> Option<Timestamp> {
+        self.records.iter().filter_map(|(id, record)| self.next_of(id, record, clock_is_right)).min()
     }
 
-    /// The end of its queue, or its next try to be published, whichever is earlier.
-    fn next_of(&self, id: &InviteId, record: &InviteRecord) -> Option<Timestamp> {
-        let end = record.is_read().then(|| record.ends_at().saturating_add(1));
+    /// The end of its queue, unless the clock may be wrong; or its next try to be published, whichever is earlier.
+    fn next_of(&self, id: &InviteId, record: &InviteRecord, clock_is_right: bool) -> Option<Timestamp> {
+        let end = (clock_is_right && record.is_read()).then(|| record.ends_at().saturating_add(1));
         let flight = self.flights.get(id).copied();
         let flight = match record.state {
             InviteStage::Publishing => Some(flight.unwrap_or_default()),
@@ -340,12 +340,13 @@ impl Invites {
 
     /// Does what is due: ends invites whose time is over, and publishes the others.
     pub(super) fn wake(&mut self, cx: &mut Context<'_>, network: &mut Network, places: OwnPlaces<'_>) {
+        let right = cx.clock_is_right;
         let due = self
             .records
             .iter()
-            .filter(|(id, record)| self.next_of(id, record).is_some_and(|at| at <= cx.now));
+            .filter(|(id, record)| self.next_of(id, record, right).is_some_and(|at| at <= cx.now));
         let due: Vec<_> =
-            due.map(|(id, record)| (*id, cx.now > record.ends_at(), record.is_open())).collect();
+            due.map(|(id, record)| (*id, right && cx.now > record.ends_at(), record.is_open())).collect();
         for (id, over, was_open) in due {
             match (over, was_open) {
                 (true, true) => self.end(cx, network, id, InviteStage::Expired),

@@ -66,7 +66,7 @@ impl Contact {
 impl ContactTurn<'_, '_> {
     /// Does the next step of a redemption, if it is due.
     pub(super) fn drive_redemption(&mut self) {
-        let now = self.cx.now;
+        let (now, is_right) = (self.cx.now, self.cx.clock_is_right);
         let Some(joining) = self.contact.record().joining() else { return };
         let invite = joining.invite.invite();
         let flight = self.contact.volatile.first_flight;
@@ -74,11 +74,11 @@ impl ContactTurn<'_, '_> {
         let waits_for_queues = self.contact.volatile.opening > 0;
         match &joining.step {
             JoinStep::Introduced(Introduced { left: Some(at), .. })
-                if now > at.saturating_add(CONFIRM_WAIT) =>
+                if is_right && now > at.saturating_add(CONFIRM_WAIT) =>
             {
                 self.join_failed("the inviter did not confirm within 30 days");
             }
-            JoinStep::Redeem | JoinStep::Queues(..) if now > invite.expires() => {
+            JoinStep::Redeem | JoinStep::Queues(..) if is_right && now > invite.expires() => {
                 self.join_failed("the invite ran out before its place, or a relay of ours, was reached");
             }
             JoinStep::Redeem if flies => {

@@ -180,7 +180,7 @@ impl Relays {
             }
             RelayEvent::Wake { collected } => {
                 self.note_unseen(cx.now, collected);
-                if let Some(place) = self.due(cx.now) {
+                if let Some(place) = self.due(cx.now).filter(|_| cx.clock_is_right) {
                     return self.retire(cx, place, RelayState::Dead, "it was away too long");
                 }
             }

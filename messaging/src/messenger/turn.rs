@@ -43,7 +43,9 @@ impl<'a> Turn<'a> {
         rng: &'a mut dyn CryptoRngCore,
         rows: &'a dyn Rows,
     ) -> Self {
-        Self { messenger, cx: Context::new(now, rng, rows), now }
+        let mut cx = Context::new(now, rng, rows);
+        cx.clock_is_right = messenger.volatile.clock_is_right;
+        Self { messenger, cx, now }
     }
 
     /// Writes down what changed, and ends.
@@ -208,6 +210,17 @@ impl<'a> Turn<'a> {
         }
         self.messenger.invites.resume(&self.messenger.network);
         self.expire_orphaned_invites(&own);
+    }
+
+    /// The clock is right, or not known to be so. Once it is, what was queued by a wrong one gets the time of now, and what its
+    /// time is over for ends.
+    pub(super) fn clock_judged(&mut self, is_right: bool) {
+        self.messenger.volatile.clock_is_right = is_right;
+        self.cx.clock_is_right = is_right;
+        let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
+        for id in all {
+            self.with(id, |it| it.clock_judged());
+        }
     }
 
     /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.

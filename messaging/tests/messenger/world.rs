@@ -80,7 +80,7 @@ impl World {
             strangers: Vec::new(),
         };
         for pod in 0..usize::from(pods) {
-            world.handle(pod, Input::Wake);
+            world.handle(pod, Input::Clock { is_right: true });
         }
         world
     }
@@ -263,7 +263,7 @@ impl World {
         it.messenger = it.restored();
         it.online = true;
         it.up.clear();
-        self.handle(pod, Input::Wake);
+        self.handle(pod, Input::Clock { is_right: true });
     }
 
     /// Relays push again what was not acknowledged.

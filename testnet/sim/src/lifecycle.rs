@@ -52,13 +52,28 @@ impl World {
         self.figures.starts += 1;
         let launch = self.shells[pod].launch;
         self.shells[pod].log_event(now, "starts, launch", launch);
-        match self.shells[pod].pod.start() {
+        match self.shells[pod].pod.start(now) {
             Ok(effects) => effects.into_iter().for_each(|effect| self.carry_out(pod, effect)),
             Err(error) => return self.breach(Some(pod), format!("its rows cannot be read: {error}")),
         }
         self.settle(pod);
         self.give(pod, Input::Wake);
         self.send_news(pod);
+        let bootstrap = self.rng.gen_range(10 * SECOND..200 * SECOND);
+        let launch = self.shells[pod].launch;
+        self.heap.after(bootstrap, Event::Consensus { pod, launch });
+    }
+
+    /// The Tor of a pod has a consensus, and gets the next in an hour or two.
+    pub(super) fn consensus(&mut self, pod: usize, launch: u64) {
+        let now = self.heap.now();
+        if self.shells[pod].launch != launch || !self.shells[pod].pod.is_running() {
+            return;
+        }
+        self.shells[pod].pod.hear_consensus(now);
+        self.give(pod, Input::Wake);
+        let next = self.rng.gen_range(HOUR..2 * HOUR);
+        self.heap.after(next, Event::Consensus { pod, launch });
     }
 
     /// Ends the process of a pod, with or without its owner's wish. Whoever waits for its answers gets none.

@@ -12,6 +12,7 @@ use autonomy_api::DeviceKey;
 use autonomy_messaging::messenger::{self, ContactId, ContactState, MailRow};
 use autonomy_messaging::place::Place;
 use autonomy_messaging::{OnionSeed, PublicKey, SigningKey};
+use autonomy_node::clock::{Clock, Moment};
 use autonomy_node::{self as node, Caller, Identity, Node, Row, Watch};
 use autonomy_wallet::bitcoin::{BlockHash, Network, Transaction, Txid};
 use rand::rngs::StdRng;
@@ -30,6 +31,8 @@ const PART: u8 = b'p';
 pub(super) const WORLD_START: u64 = 1_795_392_000;
 /// Blocks that a new pod is given at first: as many as it keeps.
 pub(super) const MAX_ANCHOR: u32 = 144;
+/// Tor has a new consensus so often, seconds; each is valid for three times as long.
+const CONSENSUS_EACH: u64 = 3_600;
 /// Bitcoin network of all pods.
 const NETWORK: Network = Network::Regtest;
 /// Characters of a node's debug text that are shown before the first difference.
@@ -63,8 +66,18 @@ pub(super) struct Pod {
     steps: u64,
     /// Seconds by which its clock is ahead.
     pub(super) clock: i64,
+    /// What its process knows of the time from outside, when it started, and what the node was told of it.
+    outside: Outside,
     /// Keys of entries that nothing reads any more, oldest first: see [`KEPT_ENTRIES`].
     settled: VecDeque<Vec<u8>>,
+}
+
+/// What a process knows of the time.
+#[derive(Debug, Default)]
+struct Outside {
+    clock: Clock,
+    started: Millis,
+    told: bool,
 }
 
 /// An input of a pod.
@@ -80,6 +93,8 @@ pub(super) enum Input {
     Chain(ChainNews),
     /// What became of a transaction that the pod broadcast.
     Broadcast(Txid, Verdict),
+    /// Whether its clock is right.
+    Clock(bool),
     /// Time has passed.
     Wake,
 }
@@ -139,6 +154,7 @@ impl Pod {
             memory: Some(Box::new(node)),
             steps: 0,
             clock: 0,
+            outside: Outside::default(),
             settled: VecDeque::new(),
         };
         pod.commit(rows.into_iter().map(Change::of).collect());
@@ -184,16 +200,42 @@ impl Pod {
     }
 
     /// What its clock shows, seconds since 1970.
-    pub(super) fn clock(&self, now: Millis) -> u64 {
+    fn wall(&self, now: Millis) -> u64 {
         (WORLD_START + now / 1000).saturating_add_signed(self.clock)
+    }
+
+    /// What time it is for its node: by its clock, unless the outside contradicts.
+    pub(super) fn moment(&self, now: Millis) -> Moment {
+        self.outside.clock.read(self.wall(now), self.steady(now))
+    }
+
+    /// Seconds since its process started.
+    fn steady(&self, now: Millis) -> u64 {
+        now.saturating_sub(self.outside.started) / 1000
+    }
+
+    /// Its Tor has a consensus of the present hour.
+    pub(super) fn hear_consensus(&mut self, now: Millis) {
+        let right = WORLD_START + now / 1000;
+        let valid_after = right - right % CONSENSUS_EACH;
+        let steady = self.steady(now);
+        self.outside.clock.consensus(valid_after, valid_after + 3 * CONSENSUS_EACH, steady);
+    }
+
+    /// Whether its clock is right, if that is another answer than its node was given last.
+    pub(super) fn judged_anew(&mut self, now: Millis) -> Option<bool> {
+        let is_right = self.moment(now).is_right;
+        let before = std::mem::replace(&mut self.outside.told, is_right);
+        (before != is_right && self.memory.is_some()).then_some(is_right)
     }
 
     /// Starts it from its disk. Gives the effects that may have been lost with the last process.
     ///
     /// # Errors
     /// Its rows cannot be read.
-    pub(super) fn start(&mut self) -> Result<Vec<Effect>, String> {
+    pub(super) fn start(&mut self, now: Millis) -> Result<Vec<Effect>, String> {
         let (node, effects) = self.restored()?;
+        self.outside = Outside { started: now, ..Outside::default() };
         self.place = place_of(&node).unwrap_or(self.place);
         self.memory = Some(Box::new(node));
         Ok(effects.into_iter().map(translate::effect).collect())
@@ -214,7 +256,7 @@ impl Pod {
     /// Each step has randomness of its own, drawn from the pod's seed and the number of the step: what one pod draws
     /// does not depend on how many steps others took.
     fn work(&mut self, now: Millis, input: node::Input) -> Option<Step> {
-        let clock = self.clock(now);
+        let clock = self.moment(now).now;
         let node = self.memory.as_mut()?;
         self.steps += 1;
         let mut rng = StdRng::seed_from_u64(mix(self.seed, self.steps));
@@ -280,9 +322,11 @@ impl Pod {
     }
 
     /// When it wants to be woken, in the world's time.
-    pub(super) fn next_wake(&self) -> Option<Millis> {
+    pub(super) fn next_wake(&self, now: Millis) -> Option<Millis> {
         let at = self.memory.as_ref()?.next_wake()?;
-        Some(at.saturating_add_signed(-self.clock).saturating_sub(WORLD_START).saturating_mul(1000))
+        let (right, its) = (WORLD_START + now / 1000, self.moment(now).now);
+        let at = u64::try_from(i128::from(at) - i128::from(its) + i128::from(right)).unwrap_or(0);
+        Some(at.saturating_sub(WORLD_START).saturating_mul(1000))
     }
 
     /// The blocks that it knows, oldest first: a chain source resumes at the last of them that is on the best chain.

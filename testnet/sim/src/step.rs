@@ -40,6 +40,10 @@ impl World {
     /// None where the pod does not run or crashes: nobody is answered then. An effect may give the pod, or another
     /// one, an input of its own before this one returns; the driver of the daemon orders them the same way.
     pub(super) fn give(&mut self, pod: usize, input: impl Into<Input>) -> Option<Result<Answer, Refused>> {
+        let now = self.heap.now();
+        if let Some(is_right) = self.shells[pod].pod.judged_anew(now) {
+            self.give_until(pod, Input::Clock(is_right), None);
+        }
         let crash = self.draw_crash(pod);
         let answer = self.give_until(pod, input.into(), crash);
         self.look_at_cards(pod);
@@ -177,7 +181,7 @@ impl World {
     /// Adds the wake-up for which a pod asks, at the next full second: its clock counts seconds.
     pub(super) fn schedule_wake(&mut self, pod: usize) {
         let now = self.heap.now();
-        let Some(at) = self.shells[pod].pod.next_wake() else { return };
+        let Some(at) = self.shells[pod].pod.next_wake(now) else { return };
         self.immediate_wakes[pod] =
             if at <= now.saturating_sub(SECOND) { self.immediate_wakes[pod] + 1 } else { 0 };
         if self.immediate_wakes[pod] > MAX_IMMEDIATE_WAKES {

@@ -82,6 +82,8 @@ pub(super) enum Event {
     Switch { pod: usize },
     /// A pod that crashed starts again.
     Start { pod: usize, launch: u64 },
+    /// The Tor of a pod has a new consensus.
+    Consensus { pod: usize, launch: u64 },
     /// The moment has come for which a pod asked.
     Wake { pod: usize, launch: u64 },
     /// An owner uses a device.
@@ -312,6 +314,7 @@ impl World {
                     self.give(pod, Input::Wake);
                 }
             }
+            Event::Consensus { pod, launch } => self.consensus(pod, launch),
             Event::Owner { pod } => {
                 self.digest.add(&[4, now, pod as u64]);
                 self.owner(pod);

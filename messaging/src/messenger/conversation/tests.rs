@@ -27,6 +27,7 @@ fn entry_that_waited_past_its_turn_goes_when_it_is_settled() {
     let text = |text: &str| Payload::Text(Text::new(text).unwrap());
     let (rows, mut rng) = (BTreeMap::new(), StdRng::seed_from_u64(1));
     let mut cx = Context::new(1_000, &mut rng, &rows);
+    cx.clock_is_right = true;
     let mut conversation = Conversation::default();
     conversation.restart(&mut cx, ID);
     assert_eq!(conversation.queue(&mut cx, ID, &text("not read for weeks")), Some(0));
@@ -56,4 +57,22 @@ fn removal_takes_entries_that_still_wait_along() {
     }
     conversation.remove_all(&mut cx, ID);
     assert_eq!(entries(&cx), [0; 0]);
+}
+
+#[test]
+fn message_is_not_given_up_while_the_clock_may_be_wrong() {
+    let (rows, mut rng) = (BTreeMap::new(), StdRng::seed_from_u64(1));
+    let mut cx = Context::new(0, &mut rng, &rows);
+    let mut conversation = Conversation::default();
+    conversation.restart(&mut cx, ID);
+    conversation.queue(&mut cx, ID, &Payload::Text(Text::new("queued in 1970").unwrap()));
+    // Five years ahead, and nothing outside says so.
+    cx.now = 1_950_000_000;
+    assert!(conversation.expire(&mut cx, ID).is_none());
+    // Today: it was queued now.
+    (cx.now, cx.clock_is_right) = (1_795_392_000, true);
+    conversation.date_anew(&mut cx, ID);
+    assert!(conversation.expire(&mut cx, ID).is_none());
+    cx.now += MESSAGE_TTL + 1;
+    assert!(conversation.expire(&mut cx, ID).is_some());
 }

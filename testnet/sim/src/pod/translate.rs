@@ -37,6 +37,7 @@ pub(super) fn input(input: Input) -> node::Input {
             let request = node::Request { caller: node::Caller::Owner, idempotency_key: None, command };
             node::Input::Request(request)
         }
+        Input::Clock(is_right) => node::Input::Clock { is_right },
         Input::Wake => node::Input::Wake,
         Input::Chain(news) => node::Input::Chain(chain_event(news)),
         Input::Broadcast(txid, verdict) => node::Input::Broadcast(txid, outcome(verdict)),
