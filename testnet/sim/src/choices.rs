@@ -157,6 +157,15 @@ impl World {
         }
     }
 
+    /// The disk of a pod is an older one: what was chosen for its contacts then is chosen again.
+    pub(super) fn choose_as_before(&mut self, pod: usize) {
+        let about = self.shells[pod].choices.about.clone();
+        for (other, ContactChoices { shared, .. }) in about {
+            let chosen = shared.0.into_iter().flatten();
+            self.shells[other].chosen_for.entry(pod).or_default().extend(chosen);
+        }
+    }
+
     /// A pod has removed a contact from its disk. What was chosen for the other one may still arrive, until they have removed
     /// this one too.
     pub(super) fn contact_removed(&mut self, pod: usize, contact: ContactId) {

@@ -85,6 +85,7 @@ impl World {
         shell.unread.clear();
         shell.blocked = blocked;
         shell.choices = choices;
+        self.choose_as_before(pod);
         self.oracle.roll_back(pod, memory);
         self.forget_files(pod);
         self.roll_pairs_back(pod, &times);
