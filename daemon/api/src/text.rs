@@ -6,10 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use autonomy_messaging::SafetyNumber;
+use autonomy_messaging::{BadName, Name, SafetyNumber};
 use autonomy_wallet::{account::MAX_NAME_LEN, check::MAX_PSBT_BYTES};
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use super::written::{self, Written};
@@ -110,6 +111,28 @@ ruled_texts! {
     /// The text of a safety number that the other side scans, see [`SafetyNumber::to_text`].
     SafetyCode: |text| (1..=MAX_SCANNED).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()),
         "1 to 160 visible characters without blanks";
+}
+
+impl AccountName {
+    /// A name for a new account: what [`Name`] refuses cannot be one, since it would show something else than it is.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn visible(text: &str) -> Result<Self, BadName> {
+        Name::new(text).map(|name| Self(name.as_str().to_owned()))
+    }
+
+    /// Whether people could take the names for each other: they differ in nothing but the encoding of their letters,
+    /// capitals, and blanks.
+    #[must_use]
+    pub fn is_like(&self, other: &str) -> bool {
+        folded(&self.0).eq(folded(other))
+    }
+}
+
+/// One form of all texts that look alike: compatibility decomposition (NFKD) in small letters, without blanks.
+fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.nfkd().flat_map(char::to_lowercase).nfkd().filter(|c| !c.is_whitespace())
 }
 
 /// Text that a terminal shows on one line and does not obey.
