@@ -25,7 +25,7 @@ const HEAD: &str = "# Limits
 
 Every constant of the code whose name says *most*, *least* or *limit*, with its value, and what its comment says of it: the
 unit, and what it counts. Where a limit is refused, the answer names it. This page is compared with the code by
-`testnet/tests/limits.rs`, which writes it anew to `target/limits.md`.
+`testnet/tests/limits.rs`, which writes it anew to `target/tmp/limits.md`.
 
 ";
 

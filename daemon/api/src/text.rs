@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use autonomy_messaging::{BadName, Name, SafetyNumber};
+use autonomy_messaging::{BadName, SafetyNumber, is_invisible};
 use autonomy_wallet::{account::MAX_NAME_LEN, check::MAX_PSBT_BYTES};
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::written::{self, Written};
 
-/// Longest note of a payment, bytes.
+/// Longest note of a payment, in characters.
 pub const MAX_NOTE: usize = 256;
 /// Longest text that is scanned in place of a safety number, bytes: it has 65 bytes in base32, and its kind before them.
 const MAX_SCANNED: usize = 160;
@@ -99,9 +99,9 @@ macro_rules! ruled_texts {
 
 ruled_texts! {
     /// What an account is called: the rule of an account map.
-    AccountName: |text| is_line(text, MAX_NAME_LEN), "1 to 64 bytes of text without control characters";
+    AccountName: |text| is_line(text, MAX_NAME_LEN), "1 to 64 characters of text without control characters";
     /// A word for the owner's own memory.
-    Note: |text| is_line(text, MAX_NOTE), "1 to 256 bytes of text without control characters";
+    Note: |text| is_line(text, MAX_NOTE), "1 to 256 characters of text without control characters";
     /// The digits of a safety number, see [`SafetyNumber`].
     SafetyDigits: |text| is_groups(text, 12, |group| group.len() == 5 && group.bytes().all(|b| b.is_ascii_digit())),
         "twelve groups of five digits, with blanks between them";
@@ -114,12 +114,16 @@ ruled_texts! {
 }
 
 impl AccountName {
-    /// A name for a new account: what [`Name`] refuses cannot be one, since it would show something else than it is.
+    /// A name for a new account. As any other [name](autonomy_messaging::Name) it shows what it is, and nothing else.
     ///
     /// # Errors
     /// The rule that it breaks.
     pub fn visible(text: &str) -> Result<Self, BadName> {
-        Name::new(text).map(|name| Self(name.as_str().to_owned()))
+        let name = Self::new(text).map_err(|_| BadName::Length(text.chars().count()))?;
+        if text.trim() != text || text.chars().any(is_invisible) {
+            return Err(BadName::Invisible);
+        }
+        Ok(name)
     }
 
     /// Whether people could take the names for each other: they differ in nothing but the encoding of their letters,
@@ -137,7 +141,7 @@ fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
 
 /// Text that a terminal shows on one line and does not obey.
 fn is_line(text: &str, most: usize) -> bool {
-    (1..=most).contains(&text.len()) && !text.chars().any(char::is_control)
+    (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 fn is_groups(text: &str, count: usize, fits: impl Fn(&str) -> bool) -> bool {
