@@ -31,6 +31,10 @@ type Failed = Box<dyn Error>;
 const SHOP: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 /// Blocks that give the miner enough to hand out: 50 BTC each for the first 150.
 const COINS_FROM: u32 = 250;
+/// Blocks mined with one call, which has a limit of time.
+const MINED_AT_ONCE: u32 = 10;
+/// Wallets after which the figures so far are printed.
+const TOLD_EVERY: u32 = 50;
 /// Most coins of a wallet: within the addresses that a ledger looks ahead.
 const MOST_COINS: u32 = 60;
 /// Largest weight of an input of a 2-of-3 account: what spending the change will cost is counted alike for both.
@@ -83,31 +87,58 @@ fn main() -> Result<(), Failed> {
     let args = Args::parse();
     let world = World::fresh(WorldConfig::default())?;
     let node = world.bitcoind()?;
-    node.mine(COINS_FROM)?;
+    (0..COINS_FROM / MINED_AT_ONCE).try_for_each(|_| node.mine(MINED_AT_ONCE).map(drop))?;
     let version = node.rpc().call("getnetworkinfo", &json!([]))?;
     println!("bitcoind {}, seed {}", version["subversion"], args.seed);
     let mut rng = StdRng::seed_from_u64(args.seed);
-    let (mut ours, mut cores, mut both, mut ours_only, mut cores_only) =
-        (Total::default(), Total::default(), 0, 0, 0);
-    for number in 0..args.wallets {
-        match Wallet::make(node, number, &mut rng)?.pay(&mut rng)? {
+    let mut tally = Tally::default();
+    for number in 1..=args.wallets {
+        tally.add(Wallet::make(node, number, &mut rng)?.pay(&mut rng)?);
+        if number % TOLD_EVERY == 0 || number == args.wallets {
+            tally.print(number);
+        }
+    }
+    Ok(())
+}
+
+/// Both sides, of payments that both drafted.
+#[derive(Debug, Default)]
+struct Tally {
+    ours: Total,
+    cores: Total,
+    both: u32,
+    ours_only: u32,
+    cores_only: u32,
+}
+
+impl Tally {
+    fn add(&mut self, drafts: (Option<Drafted>, Option<Drafted>)) {
+        match drafts {
             (Some(own), Some(core)) => {
-                ours.add(&own);
-                cores.add(&core);
-                both += 1;
+                self.ours.add(&own);
+                self.cores.add(&core);
+                self.both += 1;
             }
-            (Some(_), None) => ours_only += 1,
-            (None, Some(_)) => cores_only += 1,
+            (Some(_), None) => self.ours_only += 1,
+            (None, Some(_)) => self.cores_only += 1,
             (None, None) => {}
         }
     }
-    println!("payments drafted by both {both}, by this wallet only {ours_only}, by Core only {cores_only}");
-    for (who, total) in [("this wallet", &ours), ("Core", &cores)] {
-        let Total { fees, changes, inputs } = total;
-        println!("{who}: fees {fees} sat, {inputs} inputs, {changes} with change; cost {} sat", total.cost());
+
+    fn print(&self, wallets: u32) {
+        let Self { ours, cores, both, ours_only, cores_only } = self;
+        println!(
+            "{wallets} wallets: drafted by both {both}, by this wallet only {ours_only}, by Core only {cores_only}"
+        );
+        for (who, total) in [("this wallet", ours), ("Core", cores)] {
+            let Total { fees, changes, inputs } = total;
+            println!(
+                "  {who}: fees {fees} sat, {inputs} inputs, {changes} with change; cost {} sat",
+                total.cost()
+            );
+        }
+        println!("  cost, this wallet / Core: {:.4}", ours.cost() as f64 / cores.cost() as f64);
     }
-    println!("cost, this wallet / Core: {:.4}", ours.cost() as f64 / cores.cost() as f64);
-    Ok(())
 }
 
 /// One account with random coins, in a ledger of ours and in a wallet of bitcoind.

@@ -145,11 +145,11 @@ fn refused_intent_names_the_recipient_and_rule() {
     );
     assert_eq!(Intent::pay(NETWORK, [], rate(2)), Err(IntentError::NoRecipients));
     for kwu in [0, 24, 250_001, u64::MAX] {
-        let odd = autonomy_wallet::bitcoin::FeeRate::from_sat_per_kwu(kwu);
+        let odd = FeeRate::from_sat_per_kwu(kwu);
         let intent = Intent::pay(NETWORK, [(address(SHOP), sat(5_000))], odd);
         assert_eq!(intent, Err(IntentError::FeeRate(odd)));
     }
-    let low = IntentError::FeeRate(autonomy_wallet::bitcoin::FeeRate::from_sat_per_kwu(10));
+    let low = IntentError::FeeRate(FeeRate::from_sat_per_kwu(10));
     assert_eq!(low.to_string(), "a fee rate of 0.04 sat/vB; it must be 0.1 to 1000 sat/vB");
     let most = [(address(SHOP), Amount::MAX_MONEY), (address(SHOP), sat(1_000))];
     assert_eq!(Intent::pay(NETWORK, most, rate(2)), Err(IntentError::Amount));
