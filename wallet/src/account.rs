@@ -46,7 +46,7 @@ use serde::{Deserialize, Serialize};
 /// restore from the map look this far and no further: coins beyond it would seem lost.
 pub const GAP_LIMIT: u32 = 20;
 
-/// Longest account name, in bytes of UTF-8: it is shown on one line.
+/// Longest account name, in characters, of at most four bytes each: it is shown on one line.
 pub const MAX_NAME_LEN: usize = 64;
 
 /// Signatures that a personal account needs: two of P, R and G.

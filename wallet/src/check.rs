@@ -20,16 +20,17 @@
 //! |---|---|---|
 //! | size before parsing, nothing after the end | `unchecked` | parser bombs |
 //! | hints only lead to one derivation, the derived script decides | `own` | foreign inputs and change |
-//! | previous transaction in full, its id verified | `inputs` | lying amounts become fees (BIP-174) |
+//! | previous transaction in full, its id verified | `previous` | lying amounts become fees (BIP-174) |
 //! | only SIGHASH_ALL, asked for or received | `inputs` | outputs changed after signing |
 //! | received signatures verified one by one, nothing else merged | `signatures` | replaced scripts |
-//! | fees capped absolutely, by rate, by share, by agreement | `fees` | money burnt |
+//! | fees capped absolutely, by rate, by share, by agreement; none below it | `fees` | money burnt, payments that wait |
 //! | approval names a digest of all that was shown | `proposal` | shown is not signed |
 
 mod fees;
 mod inputs;
 mod outputs;
 mod own;
+mod previous;
 mod proposal;
 mod refusal;
 mod rules;
@@ -39,6 +40,7 @@ mod summary;
 mod unchecked;
 mod view;
 
+pub(crate) use previous::attach as attach_previous;
 pub use proposal::{Approved, Proposal};
 pub use refusal::CheckRefusal;
 pub use signed::Signed;
@@ -49,8 +51,8 @@ pub use view::{CoinView, DeviceView, Standing};
 use crate::account::MAX_KEYS;
 use crate::payment::MAX_RECIPIENTS;
 
-/// Largest PSBT that is parsed, in bytes. 500 inputs with previous transactions of 500 bytes each are 0.3 MB;
-/// 4 MB leaves room for large previous transactions.
+/// Largest PSBT that is parsed, in bytes. 970 inputs with scripts, hints and two signatures are 0.6 MB; the rest is room
+/// for previous transactions, of which one has 1 MB at most without its witnesses.
 pub const MAX_PSBT_BYTES: usize = 4_000_000;
 
 /// Largest weight nodes relay (Bitcoin Core's `MAX_STANDARD_TX_WEIGHT`).

@@ -61,7 +61,7 @@ pub const MAX_HEIGHT: u32 = crate::bitcoin::absolute::LOCK_TIME_THRESHOLD - 1;
 pub enum LedgerError {
     /// No address within the gap limit is left.
     #[error(
-        "{GAP_LIMIT} addresses are out and unpaid; a restored wallet would not look further. \
+        "{GAP_LIMIT} addresses are out without a confirmed payment; a restored wallet would not look further. \
          Reuse the oldest unpaid one, number {oldest_unpaid}"
     )]
     GapLimit {
@@ -188,11 +188,14 @@ impl Ledger {
 
     /// Gives out the next receiving address. **Commit the rows before showing it.**
     ///
+    /// Only a payment in a block counts: one that waits may be replaced or dropped, and a wallet restored from the map
+    /// would not see it.
+    ///
     /// # Errors
-    /// [`LedgerError::GapLimit`] when [`GAP_LIMIT`] addresses in a row are unpaid.
+    /// [`LedgerError::GapLimit`] when [`GAP_LIMIT`] addresses in a row are without a confirmed payment.
     pub fn reveal_next_address(&mut self) -> Result<OwnAddress, LedgerError> {
         let index = self.next_index(Keychain::External);
-        let free_from = self.last_used(Keychain::External).map_or(0, |used| used + 1);
+        let free_from = self.snapshot().last_confirmed.map_or(0, |used| used + 1);
         if index >= free_from + GAP_LIMIT {
             return Err(LedgerError::GapLimit { oldest_unpaid: self.oldest_unpaid().unwrap_or(free_from) });
         }
@@ -238,6 +241,11 @@ impl Ledger {
         for outpoint in outpoints {
             self.wallet.unlock_outpoint(outpoint);
         }
+    }
+
+    /// Whether a coin is kept out of drafts.
+    pub(crate) fn is_reserved(&self, outpoint: &OutPoint) -> bool {
+        self.wallet.is_outpoint_locked(*outpoint)
     }
 
     pub(crate) fn wallet_mut(&mut self) -> &mut Wallet {

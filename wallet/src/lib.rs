@@ -56,8 +56,10 @@ pub mod ledger;
 pub mod payment;
 pub mod policy;
 pub mod rate;
+mod weight;
 
 pub use bdk_wallet::{bitcoin, miniscript};
+pub use weight::LONG_TERM_FEE_RATE;
 
 use bitcoin::secp256k1::{All, Secp256k1};
 use std::sync::OnceLock;

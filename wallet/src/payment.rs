@@ -1,6 +1,7 @@
 //! From what a human wants paid ([`Intent`]) to a draft that can be checked
 //! ([`Ledger::draft`](crate::ledger::Ledger::draft)).
 
+mod coins;
 mod draft;
 mod intent;
 

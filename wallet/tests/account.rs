@@ -163,9 +163,11 @@ fn locks_and_names_have_bounds() {
         assert_eq!(result.is_ok(), fine);
         assert!(fine || result == Err(AccountError::Lock(blocks)));
     }
-    for name in ["", "a\nb", "\u{7}", &"x".repeat(65)] {
+    for name in ["", "a\nb", "\u{7}", &"x".repeat(65), &"漢".repeat(65)] {
         assert_eq!(rebuild(Plan { name: name.into(), ..plan() }, &announced), Err(AccountError::Name));
     }
+    let longest = rebuild(Plan { name: "\u{1f3e6}".repeat(64), ..plan() }, &announced).unwrap();
+    assert_eq!(AccountMap::from_bytes(&longest.to_bytes()).unwrap(), longest);
 }
 
 #[test]

@@ -3,12 +3,16 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use autonomy_wallet::account::{Keychain, MapKind};
-use autonomy_wallet::bitcoin::{Amount, Network};
-use autonomy_wallet::check::{CheckRefusal, Owner, Unchecked};
+use autonomy_wallet::bitcoin::{Amount, FeeRate, Network, Weight, Witness};
+use autonomy_wallet::check::{CheckRefusal, CoinView, Owner, Unchecked};
 use autonomy_wallet::ledger::HistoryState;
-use autonomy_wallet::payment::{DraftError, Intent, IntentError};
+use autonomy_wallet::payment::{DraftError, Intent, IntentError, MAX_FEE_RATE};
+use autonomy_wallet::policy::{FeeLimits, Policy};
 use common::{NETWORK, SHOP, THIEF, World, address, pay, rate, sat};
+use proptest::prelude::*;
 
 #[test]
 fn device_and_pod_pay_and_the_change_returns() {
@@ -140,13 +144,13 @@ fn refused_intent_names_the_recipient_and_rule() {
         Err(IntentError::Dust { recipient: 0, amount: sat(293), least: sat(294) })
     );
     assert_eq!(Intent::pay(NETWORK, [], rate(2)), Err(IntentError::NoRecipients));
-    for kwu in [0, 249, 2_500_001, u64::MAX] {
-        let odd = autonomy_wallet::bitcoin::FeeRate::from_sat_per_kwu(kwu);
+    for kwu in [0, 24, 250_001, u64::MAX] {
+        let odd = FeeRate::from_sat_per_kwu(kwu);
         let intent = Intent::pay(NETWORK, [(address(SHOP), sat(5_000))], odd);
         assert_eq!(intent, Err(IntentError::FeeRate(odd)));
     }
-    let low = IntentError::FeeRate(autonomy_wallet::bitcoin::FeeRate::from_sat_per_kwu(125));
-    assert_eq!(low.to_string(), "a fee rate of 0.5 sat/vB; it must be 1 to 10000");
+    let low = IntentError::FeeRate(FeeRate::from_sat_per_kwu(10));
+    assert_eq!(low.to_string(), "a fee rate of 0.04 sat/vB; it must be 0.1 to 1000 sat/vB");
     let most = [(address(SHOP), Amount::MAX_MONEY), (address(SHOP), sat(1_000))];
     assert_eq!(Intent::pay(NETWORK, most, rate(2)), Err(IntentError::Amount));
     assert!(autonomy_wallet::payment::parse_address(&"b".repeat(91)).is_err());
@@ -230,4 +234,109 @@ fn key_of_another_account_does_not_sign() {
         let refusal = proposal.approve(&digest).unwrap().sign(key).unwrap_err();
         assert_eq!(refusal, CheckRefusal::NotAMember(key.public().fingerprint()));
     }
+}
+
+/// Fee limits that stand in no payment's way, but for the rate: what is asked is whether builder and checker agree.
+fn any_fee() -> Policy {
+    let fees = FeeLimits { absolute: Amount::MAX_MONEY, share_percent: 100_000, ..FeeLimits::STANDARD };
+    Policy { fees }
+}
+
+/// What the builder builds, device and pod accept; gives the number of inputs.
+fn agreed(world: &mut World, intent: &Intent) -> usize {
+    let draft = world.draft(intent).to_bytes();
+    let on = |view: &dyn CoinView| {
+        let unchecked = Unchecked::from_bytes(&draft).unwrap();
+        unchecked.check(&world.map, view, &any_fee(), Some(intent)).unwrap().summary().clone()
+    };
+    let (device, pod) = (on(&world.device()), on(&world.ledger));
+    assert_eq!(device.digest(), pod.digest());
+    let least = intent.fee_rate().fee_wu(device.weight).unwrap();
+    assert!(device.fee >= least);
+    if device.outputs.len() > intent.recipients().len() || intent.is_drain() {
+        assert_eq!(device.fee, least, "the rate on the largest weight, rounded up");
+    }
+    device.inputs.len()
+}
+
+/// Where a number is written in one byte, and in three; and as many coins as one transaction takes.
+#[test]
+fn builder_and_checker_agree_up_to_the_most_coins() {
+    let mut world = World::new().with_coins(&[2_000_000; 955]);
+    for (coins, rate) in [(1, 1000), (2, 999), (252, 3), (253, 1000), (254, 7), (600, 1), (955, 1000)] {
+        let rate = FeeRate::from_sat_per_vb(rate).unwrap();
+        let input = rate.fee_wu(Weight::from_wu(418)).unwrap();
+        let paid = (sat(2_000_000) - input) * coins - rate.fee_wu(Weight::from_wu(500)).unwrap();
+        let intent = Intent::pay(NETWORK, [(address(SHOP), paid)], rate).unwrap();
+        assert_eq!(agreed(&mut world, &intent), coins as usize);
+    }
+    let drain = Intent::drain(NETWORK, address(SHOP), MAX_FEE_RATE).unwrap();
+    assert_eq!(agreed(&mut world, &drain), 955);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn builder_and_checker_agree_at_every_rate(
+        values in prop::collection::vec(1_000..50_000_000_u64, 1..24),
+        kwu in prop_oneof![25..1_000_u64, 25..=250_000_u64],
+        part in 1..100_u64,
+        kind in prop_oneof![Just(MapKind::Personal), Just(MapKind::PersonalOrRecovery { blocks: 10 })],
+    ) {
+        let mut world = World::of_kind(kind).with_coins(&values);
+        let rate = FeeRate::from_sat_per_kwu(kwu);
+        let paid = sat((values.iter().sum::<u64>() * part / 100).max(294));
+        let intent = Intent::pay(NETWORK, [(address(SHOP), paid)], rate).unwrap();
+        if world.ledger.draft(&intent, &mut world.rng).is_ok() {
+            agreed(&mut world, &intent);
+        }
+        let drain = Intent::drain(NETWORK, address(SHOP), rate).unwrap();
+        if world.ledger.draft(&drain, &mut world.rng).is_ok() {
+            agreed(&mut world, &drain);
+        }
+    }
+}
+
+#[test]
+fn same_state_spends_the_same_coins_whatever_the_randomness() {
+    let mut world = World::new().with_coins(&[40_000, 40_000, 70_000, 70_000, 110_000, 20_000]);
+    let intent = Intent::pay(NETWORK, [(address(SHOP), sat(130_000))], rate(3)).unwrap();
+    let mut coins = || {
+        let draft = world.draft(&intent).to_bytes();
+        let summary = world.on_pod(&draft, Some(&intent)).unwrap().summary().clone();
+        let coins: BTreeSet<_> = summary.inputs.iter().map(|input| input.outpoint).collect();
+        (coins, summary.fee)
+    };
+    let first = coins();
+    assert!((0..8).all(|_| coins() == first));
+}
+
+#[test]
+fn own_unconfirmed_change_is_spent_only_where_needed() {
+    let mut world = World::new().with_coins(&[60_000_000, 3_000_000]);
+    let tx = world.paid(&pay(SHOP, 10_000_000));
+    let change = tx.compute_txid();
+    world.ledger.apply_unconfirmed([(tx, 1_700_100_000)]);
+    let spends_change = |world: &mut World, amount| {
+        let draft = world.draft_psbt(&pay(SHOP, amount));
+        draft.unsigned_tx.input.iter().any(|input| input.previous_output.txid == change)
+    };
+    assert!(!spends_change(&mut world, 2_000_000), "the confirmed coin suffices");
+    assert!(spends_change(&mut world, 20_000_000));
+}
+
+/// Three hundred coins of one transaction: the previous transaction of 13 kB is carried once.
+#[test]
+fn coins_of_one_large_transaction_are_spent_together() {
+    let mut world = World::new();
+    let mut batch = world.payment_to_us(100_000);
+    batch.output = vec![batch.output[0].clone(); 300];
+    batch.input[0].witness = Witness::from_slice(&[vec![7; 300_000]]);
+    world.mine(vec![batch]);
+    let intent = Intent::drain(NETWORK, address(SHOP), rate(2)).unwrap();
+    let draft = world.draft(&intent).to_bytes();
+    assert!(draft.len() < 400_000, "{}", draft.len());
+    let tx = world.paid(&intent);
+    assert_eq!(tx.input.len(), 300);
 }

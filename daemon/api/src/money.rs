@@ -111,6 +111,9 @@ pub struct Account {
     pub balance: Balance,
     /// Revealed receive addresses.
     pub revealed: u32,
+    /// Change addresses that were used.
+    #[serde(default)]
+    pub change: u32,
 }
 
 /// `GET /v1/accounts`.

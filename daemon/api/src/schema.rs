@@ -46,8 +46,8 @@ schemas! {
         MemberKey = text(r"^\[[0-9a-f]{8}(/[0-9]+h)*\][0-9A-Za-z]+(/[0-9]+)*$");
     "A PSBT (BIP-174) in base64." Psbt = text("^[0-9A-Za-z+/]*={0,2}$");
     "One visible line of 1 to 64 bytes, without spaces at its ends." Name = bounded(1, 64);
-    "1 to 64 bytes of text without control characters." AccountName = bounded(1, 64);
-    "1 to 256 bytes of text without control characters." Note = bounded(1, 256);
+    "1 to 64 characters of text without control characters." AccountName = bounded(1, 64);
+    "1 to 256 characters of text without control characters." Note = bounded(1, 256);
     "The name of a file, 1 to 255 bytes, no path." FileName = bounded(1, 255);
     "1 byte to 16 KiB of UTF-8 without NUL." Words = bounded(1, 16_384);
     "Digits of a safety number." SafetyDigits = text("^[0-9]{5}( [0-9]{5}){11}$");

@@ -6,15 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use autonomy_messaging::SafetyNumber;
+use autonomy_messaging::{BadName, SafetyNumber, is_invisible};
 use autonomy_wallet::{account::MAX_NAME_LEN, check::MAX_PSBT_BYTES};
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use super::written::{self, Written};
 
-/// Longest note of a payment, bytes.
+/// Longest note of a payment, in characters.
 pub const MAX_NOTE: usize = 256;
 /// Longest text that is scanned in place of a safety number, bytes: it has 65 bytes in base32, and its kind before them.
 const MAX_SCANNED: usize = 160;
@@ -98,9 +99,9 @@ macro_rules! ruled_texts {
 
 ruled_texts! {
     /// What an account is called: the rule of an account map.
-    AccountName: |text| is_line(text, MAX_NAME_LEN), "1 to 64 bytes of text without control characters";
+    AccountName: |text| is_line(text, MAX_NAME_LEN), "1 to 64 characters of text without control characters";
     /// A word for the owner's own memory.
-    Note: |text| is_line(text, MAX_NOTE), "1 to 256 bytes of text without control characters";
+    Note: |text| is_line(text, MAX_NOTE), "1 to 256 characters of text without control characters";
     /// The digits of a safety number, see [`SafetyNumber`].
     SafetyDigits: |text| is_groups(text, 12, |group| group.len() == 5 && group.bytes().all(|b| b.is_ascii_digit())),
         "twelve groups of five digits, with blanks between them";
@@ -112,9 +113,35 @@ ruled_texts! {
         "1 to 160 visible characters without blanks";
 }
 
+impl AccountName {
+    /// A name for a new account. As any other [name](autonomy_messaging::Name) it shows what it is, and nothing else.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn visible(text: &str) -> Result<Self, BadName> {
+        let name = Self::new(text).map_err(|_| BadName::Length(text.chars().count()))?;
+        if text.trim() != text || text.chars().any(is_invisible) {
+            return Err(BadName::Invisible);
+        }
+        Ok(name)
+    }
+
+    /// Whether people could take the names for each other: they differ in nothing but the encoding of their letters,
+    /// capitals, and blanks.
+    #[must_use]
+    pub fn is_like(&self, other: &str) -> bool {
+        folded(&self.0).eq(folded(other))
+    }
+}
+
+/// One form of all texts that look alike: compatibility decomposition (NFKD) in small letters, without blanks.
+fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.nfkd().flat_map(char::to_lowercase).nfkd().filter(|c| !c.is_whitespace())
+}
+
 /// Text that a terminal shows on one line and does not obey.
 fn is_line(text: &str, most: usize) -> bool {
-    (1..=most).contains(&text.len()) && !text.chars().any(char::is_control)
+    (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 fn is_groups(text: &str, count: usize, fits: impl Fn(&str) -> bool) -> bool {

@@ -216,7 +216,7 @@ async fn import(context: &Context, text: &str) -> Result<Report, Failure> {
         printable(map.name()),
         map.first_address()
     );
-    profile.keep_account(map)?;
+    profile.import_account(map, now())?;
     Ok(Report::new(&json, text))
 }
 

@@ -33,6 +33,11 @@ impl From<DeviceError> for Failure {
             DeviceError::Profile(error) => error.into(),
             DeviceError::File(error) => error.into(),
             DeviceError::Intent(error) => Self::usage(error),
+            DeviceError::Map(_) => Self::check("unsafe-account", error),
+            DeviceError::PaidBefore { ref payment, .. } => {
+                let help = format!("see `autonomy payment show {payment}`; without --yes you are asked whether to pay this one besides");
+                Self::check("paid-before", error).help(help)
+            }
             DeviceError::NameTaken { .. }
             | DeviceError::Decks(DeckError::Name(_) | DeckError::Deal(DealError::SameName(_))) => Self::usage(error),
             DeviceError::NoPod => super::context::no_pod(),
@@ -69,6 +74,8 @@ impl From<ProfileError> for Failure {
             ProfileError::Open(OpenError::InUse { .. }) => Self::other("profile-in-use", error),
             ProfileError::Create(CreateError::Exists { .. }) => Self::other("profile-exists", error)
                 .help("it holds keys: it is never overwritten. Another --profile-dir makes another device"),
+            ProfileError::Map(_) => Self::check("unsafe-account", error)
+                .help("nothing is kept: take the map from a device that holds the same words as this one"),
             _ => Self::other("profile", error),
         }
     }

@@ -53,10 +53,13 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Report, Failure
     let (summary, shown) = (json_of(draft.summary()), text_of(name, draft.summary()));
     context.out.note(&shown);
     note_passed_over(context, &wish.payee);
+    note_earlier(context, &draft);
     if let Err(refused) = ask::confirm("Pay this?", wish.yes) {
         device.give_up(&draft.id()).await;
         return Err(refused);
     }
+    // Whoever was asked has been told of earlier payments; without a question they are refused.
+    let draft = if wish.yes { draft } else { draft.besides() };
     let (payment, warning) = sign_and_send(context, &mut device, draft).await?;
     let mut json = serde_json::to_value(&payment).unwrap_or(Value::Null);
     json["checked"] = summary;
@@ -66,6 +69,15 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Report, Failure
         let _ = writeln!(text, "warning: the payment is made, but {warning}");
     }
     Ok(Report::new(&json, text))
+}
+
+/// Whoever pays while the outcome of an earlier payment is unknown may pay twice.
+fn note_earlier(context: &Context, draft: &CheckedDraft) {
+    for earlier in draft.earlier() {
+        let what =
+            if earlier.sent { "paid the same already" } else { "was signed before and may still be sent" };
+        context.out.note(&format!("payment {} {what}: both would be paid", earlier.signed.payment));
+    }
 }
 
 /// A URI may offer more than an address and an amount: who pays should know that nothing came of the rest.

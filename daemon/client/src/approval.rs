@@ -11,7 +11,8 @@ use autonomy_wallet::{
 };
 
 use super::{
-    CallError, CheckedDraft, Device, DeviceError, Distrust, ceremony::own_index, device::within_reach,
+    CallError, CheckedDraft, Device, DeviceError, Distrust, Unsettled, ceremony::own_index,
+    device::within_reach,
 };
 use autonomy_api::{ApprovePayment, Payment, PaymentState, PsbtBytes};
 
@@ -37,12 +38,13 @@ pub struct Paid {
 impl Device {
     /// Signs what was shown with P, and hands it to the pod, which checks again and signs with G.
     ///
-    /// When the answer is lost, the pod is asked what became of the payment.
+    /// What is signed is remembered before it leaves. When the answer is lost, the pod is asked what became of the payment.
     ///
     /// # Errors
-    /// The pod's refusal when it holds the payment unsigned; [`DeviceError::MaybePaid`] when it may have signed.
+    /// [`DeviceError::PaidBefore`], see [`CheckedDraft::earlier`]; the pod's refusal when it holds the payment unsigned; [`DeviceError::MaybePaid`] when it may have signed.
     pub async fn approve(&mut self, draft: CheckedDraft) -> Result<Paid, DeviceError> {
-        let CheckedDraft { payment, proposal, account, epoch } = draft;
+        draft.check_earlier()?;
+        let CheckedDraft { payment, proposal, account, epoch, .. } = draft;
         let summary = proposal.summary().clone();
         let held = self
             .profile
@@ -50,7 +52,7 @@ impl Device {
             .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
         let key = self.payment_key(own_index(&held.map)?, "pay")?;
         let used = addresses_in(&summary, &held.view);
-        self.profile.learn(&account, &used)?;
+        self.profile.begin_payment(&account, unsettled(&payment, &summary), &used)?;
         let approved = proposal.approve(&summary.digest()).map_err(Distrust::Payment)?;
         let signed = approved.sign(&key).map_err(Distrust::Payment)?;
         let psbt = to_send(signed.to_bytes())?;
@@ -58,9 +60,14 @@ impl Device {
         let ours = Ours(payment);
         let payment = match self.pod.approve_payment(&ours.0.id, &approval).await {
             Ok(reported) => ours.signed(&reported).map_err(|cause| ours.maybe_paid(cause))?,
-            Err(error) if never_left(&error) => return Err(error.into()),
+            Err(error) if never_left(&error) => {
+                self.profile.settle_payment(&account, &ours.0.txid)?;
+                return Err(error.into());
+            }
             Err(error) => self.what_became_of(&ours, error).await?,
         };
+        // The payment is made. Where that cannot be written down, the next one asks the pod about it.
+        let _ = self.profile.settle_payment(&account, &ours.0.txid);
         // The debit moved the pod's state on: a pod that forgets it later is found out.
         let warning = self.status().await.err().filter(|error| !matches!(error, DeviceError::Call(_)));
         Ok(Paid { payment, warning })
@@ -118,6 +125,16 @@ impl Device {
     }
 }
 
+/// What is remembered of a payment until the pod says that it has it.
+fn unsettled(payment: &Payment, summary: &Summary) -> Unsettled {
+    Unsettled {
+        payment: payment.id,
+        txid: summary.txid,
+        inputs: summary.inputs.iter().map(|input| input.outpoint).collect(),
+        recipients: payment.recipients.clone(),
+    }
+}
+
 fn to_send(signed: Vec<u8>) -> Result<PsbtBytes, Distrust> {
     let bytes = signed.len();
     PsbtBytes::new(signed).map_err(|_| Distrust::Payment(CheckRefusal::TooLarge(bytes)))
@@ -164,7 +181,7 @@ impl Ours {
     }
 }
 
-fn is_signed(state: PaymentState) -> bool {
+pub(super) fn is_signed(state: PaymentState) -> bool {
     !matches!(state, PaymentState::Draft | PaymentState::Cancelled)
 }
 

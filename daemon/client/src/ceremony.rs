@@ -22,7 +22,7 @@ use rand_core::{OsRng, RngCore};
 use zeroize::Zeroizing;
 
 use super::{
-    CallError, Device, DeviceError, Distrust,
+    CallError, Device, DeviceError, Distrust, MapRefusal,
     decks::{self, HOLDERS},
     device::agree,
 };
@@ -71,11 +71,13 @@ impl Device {
     /// [`DeviceError`]; whatever fails, no address was shown, and the offer is burnt.
     pub async fn create_account(&mut self, wish: &AccountWish, now: u64) -> Result<NewAccount, DeviceError> {
         decks::check_names(wish.name.as_str(), &wish.holders)?;
-        if self.profile.accounts().any(|held| held.map.name() == wish.name.as_str()) {
-            return Err(DeviceError::NameTaken { name: wish.name.to_string() });
-        }
+        let name = AccountName::visible(wish.name.as_str()).map_err(|_| MapRefusal::Name)?;
         self.status().await?;
+        // An account of that name may be among those that were interrupted.
         self.settle_pending().await?;
+        if self.profile.accounts().any(|held| name.is_like(held.map.name())) {
+            return Err(DeviceError::NameTaken { name: name.to_string() });
+        }
         let offer =
             self.pod.begin_account(&BeginAccount { name: wish.name.clone(), kind: wish.kind }).await?;
         let Made { map, recovery } = self.make(wish, &offer, now)?;
@@ -86,7 +88,7 @@ impl Device {
         decks::write(&dir, &map, &dealt)?;
         let reported = self.complete(&offer.ceremony, &map).await?;
         agree(&map, &reported)?;
-        self.profile.keep_account(map.clone())?;
+        self.profile.keep_new_account(map.clone())?;
         Ok(NewAccount { decks: decks::paths(&dir, &map), map, reported })
     }
 
@@ -100,7 +102,7 @@ impl Device {
             match self.pod.account(&id).await {
                 Ok(reported) => {
                     agree(&pending.map, &reported)?;
-                    self.profile.keep_account(pending.map)?;
+                    self.profile.keep_new_account(pending.map)?;
                 }
                 Err(CallError::Refused { status: 404, .. }) => {
                     decks::discard(&pending.decks, &pending.map);
@@ -199,6 +201,14 @@ fn check_signature(offer: &AccountOffer, pod_key: &[u8; 32]) -> Result<(), Distr
     let signature = Signature::from_bytes(&offer.signature.0);
     let key = VerifyingKey::from_bytes(pod_key).map_err(|_| Distrust::OfferSignature)?;
     key.verify_strict(&offer_message(offer), &signature).map_err(|_| Distrust::OfferSignature)
+}
+
+/// Whether a birthday lies in the past, as far as can be told without a chain: whoever restores the account one day searches
+/// from there on, and would miss coins.
+pub(super) fn is_past(birthday: Birthday, network: Network, now: u64) -> bool {
+    let age = now.saturating_sub(genesis_block(network).header.time.into());
+    let highest = (age / FASTEST_BLOCKS).min(MAX_HEIGHT.into());
+    birthday.time <= now.saturating_add(MAX_AHEAD) && u64::from(birthday.height) <= highest
 }
 
 /// Checks that the birthday is about now, as far as can be told without a chain: whoever restores the account one day

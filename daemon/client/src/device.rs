@@ -10,8 +10,8 @@ use autonomy_wallet::{
 };
 
 use super::{
-    CallError, Distrust, PodClient, Profile, ProfileError, Transport, ceremony::own_index, decks::DeckError,
-    files::FileError,
+    CallError, Distrust, MapRefusal, PodClient, Profile, ProfileError, Transport, ceremony::own_index,
+    decks::DeckError, files::FileError,
 };
 use autonomy_api::{Account, PaymentId, ReceiveAddress, Status, Written as _, network_of};
 
@@ -244,6 +244,23 @@ pub enum DeviceError {
     NoAuthSeed {
         /// What it was to do.
         what: &'static str,
+    },
+    /// An account map, or a name, that this device does not vouch for.
+    #[error(transparent)]
+    Map(#[from] MapRefusal),
+    /// This device has signed another payment, which may be sent as well.
+    #[error(
+        "payment {payment} was signed here before and {}; this one spends other coins, so both would be paid. \
+         Look at the earlier one first",
+        if *.sent { "was sent to the same recipients" } else { "may still be sent" }
+    )]
+    PaidBefore {
+        /// The pod's id of the earlier payment.
+        payment: PaymentId,
+        /// Its transaction.
+        txid: Txid,
+        /// Whether the pod says that it was sent.
+        sent: bool,
     },
     /// Two accounts of one name could be taken for each other.
     #[error("there is an account called {name} already: choose another name")]

@@ -49,7 +49,7 @@ pub use device::{Device, DeviceError, ListedAccount};
 pub use distrust::Distrust;
 pub use mailbox::{FileError as MailFileError, Mailbox, Wait};
 pub use payment::CheckedDraft;
-pub use profile::{Profile, ProfileError};
+pub use profile::{MapRefusal, Profile, ProfileError, Unsettled};
 pub use provision::ProvisionError;
 pub use routes::PodClient;
 pub use sse::EventStream;

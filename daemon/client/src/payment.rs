@@ -14,13 +14,17 @@ use autonomy_wallet::{
     policy::Policy,
 };
 
-use super::{Device, DeviceError, Distrust, ceremony::own_index};
+use super::{Device, DeviceError, Distrust, Unsettled, approval::is_signed, ceremony::own_index};
 use autonomy_api::{NewPayment, Payment, PaymentId, PaymentState};
 
 /// Receive addresses that the pod may say were given out, for recognising coins to spend: other devices ask for
 /// addresses too. A year of one every five minutes. The word counts for one check only. It is never remembered: it
 /// would move the place up to which this device takes receive addresses, and coins beyond it might not be found again.
 const MAX_TOLD_ADDRESSES: u32 = 100_000;
+
+/// Change addresses that the pod may say were in use, for the first payment with a map that was imported: this device, or the
+/// one before it, may have paid before. Three payments a day for ten years.
+const MAX_TOLD_CHANGE: u32 = 10_000;
 
 /// A draft that this device has checked, ready to be shown.
 ///
@@ -32,6 +36,16 @@ pub struct CheckedDraft {
     pub(super) proposal: Proposal,
     pub(super) account: AccountId,
     pub(super) epoch: u64,
+    pub(super) earlier: Vec<Earlier>,
+}
+
+/// A payment that this device signed earlier, without an answer, and that this one would be paid beside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// What was signed.
+    pub signed: Unsettled,
+    /// Whether the pod says that it was sent. If not, whoever has P's signature can still send it.
+    pub sent: bool,
 }
 
 impl CheckedDraft {
@@ -44,6 +58,37 @@ impl CheckedDraft {
     pub fn summary(&self) -> &Summary {
         self.proposal.summary()
     }
+
+    /// Payments that may be the same wish, paid a second time: signed here without an answer, and excluded by none of this
+    /// one's coins. Those that the pod says were sent are among them where they pay the same recipients.
+    pub fn earlier(&self) -> &[Earlier] {
+        &self.earlier
+    }
+
+    /// The same draft, once its owner has seen the [earlier payments](Self::earlier) and wants this one besides.
+    #[must_use]
+    pub fn besides(self) -> Self {
+        Self { earlier: Vec::new(), ..self }
+    }
+
+    /// # Errors
+    /// [`DeviceError::PaidBefore`] where the owner was not asked.
+    pub(super) fn check_earlier(&self) -> Result<(), DeviceError> {
+        let Some(Earlier { signed, sent }) = self.earlier.first() else { return Ok(()) };
+        Err(DeviceError::PaidBefore { payment: signed.payment, txid: signed.txid, sent: *sent })
+    }
+}
+
+/// What a check takes on the pod's word, for this once.
+struct Told {
+    /// State epoch.
+    epoch: u64,
+    /// Height of the chain's tip.
+    height: u32,
+    /// Receive addresses given out.
+    revealed: u32,
+    /// Change addresses used.
+    change: u32,
 }
 
 impl Device {
@@ -66,13 +111,13 @@ impl Device {
         map.check_own(&self.own_member(own_index(&map)?, "pay")?)?;
         // The wish must be sound by itself before anyone is asked: with any rate, here the lowest.
         wish.intent(map.network(), MIN_FEE_RATE)?;
-        let epoch = self.status().await?.state_epoch;
-        let reported = self.account(account).await?.reported;
+        let told = self.told(account).await?;
         let payment = self.pod.draft_payment(account, wish).await?;
-        match self.check(account, wish, &payment, reported.revealed) {
+        match self.check(account, wish, &payment, &told) {
             Ok(proposal) => {
                 let payment = checked(&payment, wish, proposal.summary());
-                Ok(CheckedDraft { payment, proposal, account: *account, epoch })
+                let earlier = self.paid_before(account, wish, proposal.summary()).await?;
+                Ok(CheckedDraft { payment, proposal, account: *account, epoch: told.epoch, earlier })
             }
             Err(error) => {
                 self.give_up(&payment.id).await;
@@ -81,12 +126,19 @@ impl Device {
         }
     }
 
+    async fn told(&mut self, account: &AccountId) -> Result<Told, DeviceError> {
+        let status = self.status().await?;
+        let reported = self.account(account).await?.reported;
+        let (epoch, height) = (status.state_epoch, status.chain.height);
+        Ok(Told { epoch, height, revealed: reported.revealed, change: reported.change })
+    }
+
     fn check(
         &self,
         account: &AccountId,
         wish: &NewPayment,
         payment: &Payment,
-        revealed: u32,
+        told: &Told,
     ) -> Result<Proposal, DeviceError> {
         let held = self
             .profile
@@ -95,12 +147,52 @@ impl Device {
         let bytes = payment.psbt.as_deref().ok_or(Distrust::NoDraft)?;
         let intent = wish.intent(held.map.network(), payment.fee_rate)?;
         let mut view: DeviceView = held.view;
-        if let Some(last) = revealed.min(MAX_TOLD_ADDRESSES).checked_sub(1) {
+        // A payment that could be sent only later than now would look lost, and be made again.
+        view.height = Some(told.height);
+        if let Some(last) = told.revealed.min(MAX_TOLD_ADDRESSES).checked_sub(1) {
             view.learn(Keychain::External, last);
+        }
+        if let Some(last) = told.change.min(MAX_TOLD_CHANGE).checked_sub(1).filter(|_| held.imported) {
+            view.learn(Keychain::Internal, last);
         }
         let unchecked = Unchecked::from_bytes(bytes).map_err(Distrust::Payment)?;
         let proposal = unchecked.check(&held.map, &view, &self.policy(), Some(&intent));
         Ok(proposal.map_err(Distrust::Payment)?)
+    }
+
+    /// Payments of unknown outcome that this one does not exclude. Of those that the pod says were sent, only what has the
+    /// same recipients is told, once.
+    ///
+    /// # Errors
+    /// What was learnt cannot be written.
+    async fn paid_before(
+        &mut self,
+        account: &AccountId,
+        wish: &NewPayment,
+        summary: &Summary,
+    ) -> Result<Vec<Earlier>, DeviceError> {
+        let unsettled = self.profile.account(account).map(|held| held.unsettled.clone());
+        let mut earlier = Vec::new();
+        for signed in unsettled.unwrap_or_default() {
+            if summary.inputs.iter().any(|input| signed.inputs.contains(&input.outpoint)) {
+                continue;
+            }
+            let sent = self.was_sent(&signed).await;
+            if sent {
+                self.profile.settle_payment(account, &signed.txid)?;
+            }
+            if !sent || signed.recipients == wish.recipients {
+                earlier.push(Earlier { signed, sent });
+            }
+        }
+        Ok(earlier)
+    }
+
+    /// Whether the pod says that it signed and sent this very payment. A failed one may still be sent by others.
+    async fn was_sent(&self, signed: &Unsettled) -> bool {
+        let Ok(reported) = self.pod.payment(&signed.payment).await else { return false };
+        let this = reported.id == signed.payment && reported.txid == signed.txid;
+        this && is_signed(reported.state) && reported.state != PaymentState::Failed
     }
 
     /// What every payment is held against before P signs it.

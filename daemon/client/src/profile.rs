@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use self::rows::{IdentityRow, RowFault};
 pub use self::{
-    accounts::{HeldAccount, PendingAccount},
+    accounts::{HeldAccount, MapRefusal, PendingAccount, Unsettled},
     pod::{NewPod, PodLink},
     rows::row_kinds,
 };
@@ -261,4 +261,7 @@ pub enum ProfileError {
     /// A row is there and makes no sense.
     #[error(transparent)]
     Row(#[from] RowFault),
+    /// An account map that is not one of this device.
+    #[error(transparent)]
+    Map(#[from] MapRefusal),
 }

@@ -8,7 +8,7 @@ use autonomy_messaging::{
         RequestError, SealedGrant,
     },
 };
-use autonomy_wallet::account::AccountMap;
+use autonomy_wallet::{account::AccountMap, bitcoin::Network};
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
@@ -41,6 +41,7 @@ impl Profile {
         let request = PodRequest::from_text(request)?;
         let name = Name::new(pod_name)?;
         let seed = self.auth_seed().ok_or(ProvisionError::NoAuthSeed)?;
+        self.check_network(wallet_network(request.network()))?;
         let descriptor = DescriptorSecret::from_bytes(self.own_descriptor_secret());
         let terms = BundleTerms {
             pod_name: name.clone(),
@@ -66,6 +67,15 @@ impl Profile {
         Ok(text)
     }
 
+    /// A pod of another network could pay from none of the accounts held here.
+    ///
+    /// # Errors
+    /// [`ProvisionError::Network`].
+    fn check_network(&self, pod: Network) -> Result<(), ProvisionError> {
+        let held = self.accounts().map(|held| held.map.network()).find(|held| *held != pod);
+        held.map_or(Ok(()), |held| Err(ProvisionError::Network { held, pod }))
+    }
+
     /// Asks, as a new device, to be let in: the text to carry to a device that is in.
     ///
     /// # Errors
@@ -86,13 +96,13 @@ impl Profile {
     pub fn join(&mut self, grant: &str, now: u64) -> Result<(), ProvisionError> {
         let secret = SealingSecret::from_bytes(self.sealing_secret());
         let grant = SealedGrant::from_text(grant)?.open(&secret, &self.own_request()?, now)?;
-        let maps: Vec<AccountMap> = grant
-            .account_maps()
-            .iter()
-            .map(|bytes| {
-                AccountMap::from_bytes(bytes).map_err(|error| ProvisionError::Map(error.to_string()))
-            })
-            .collect::<Result<_, _>>()?;
+        let refused = |error: &dyn std::fmt::Display| ProvisionError::Map(error.to_string());
+        let mut maps: Vec<AccountMap> = Vec::new();
+        for bytes in grant.account_maps() {
+            let map = AccountMap::from_bytes(bytes).map_err(|error| refused(&error))?;
+            map.check_network(wallet_network(grant.network())).map_err(|error| refused(&error))?;
+            maps.push(map);
+        }
         self.set_pod(NewPod {
             pod_certificate: grant.pod_certificate(),
             device_certificate: grant.device_certificate(),
@@ -103,7 +113,15 @@ impl Profile {
             entropy: None,
             name: "pod".to_owned(),
         })?;
-        maps.into_iter().try_for_each(|map| self.keep_account(map))?;
+        for map in maps {
+            match self.import_account(map, now) {
+                // The owner's own accounts, however they are called: the other device holds them as well.
+                Err(ProfileError::Map(refusal)) => {
+                    tracing::warn!("an account map of the grant is left out: {refusal}")
+                }
+                kept => kept?,
+            }
+        }
         Ok(())
     }
 }
@@ -183,7 +201,8 @@ impl Device {
         let terms = GrantTerms {
             pod_certificate,
             access,
-            epoch: pod.epoch(),
+            // It grows with every device that is let in or shut out, so that no certificate made before counts as new.
+            epoch: pod.epoch().max(self.profile.state_epoch()),
             validity: Validity::lasting(now, VALID_FOR),
             onion_epoch: pod.onion_epoch(),
             spare_index,
@@ -215,6 +234,16 @@ pub enum ProvisionError {
     /// The pod's certificate does not hold any more.
     #[error("the pod's certificate: {0}")]
     Certificate(#[from] CertificateError),
+    /// The pod is on another network than the accounts of this profile.
+    #[error(
+        "this profile holds accounts on {held}, the pod is on {pod}: give that pod to a profile of its own"
+    )]
+    Network {
+        /// Of the accounts.
+        held: Network,
+        /// Of the pod.
+        pod: Network,
+    },
     /// An account map in the grant.
     #[error("an account map in the grant is not safe: {0}")]
     Map(String),

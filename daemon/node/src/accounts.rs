@@ -241,12 +241,11 @@ impl Account {
     /// What is in the account, satoshi. Coins of a coinbase are *immature* for 100 blocks.
     fn balance(&self) -> autonomy_api::Balance {
         let balance = self.ledger.balance();
-        let unconfirmed = balance.trusted_pending + balance.untrusted_pending;
         autonomy_api::Balance {
             confirmed: balance.confirmed,
-            unconfirmed,
+            unconfirmed: balance.unconfirmed(),
             immature: balance.immature,
-            total: balance.confirmed + unconfirmed + balance.immature,
+            total: balance.total(),
         }
     }
 
@@ -265,6 +264,7 @@ impl Account {
             account_index: self.record.index,
             balance: self.balance(),
             revealed: self.ledger.next_index(Keychain::External),
+            change: self.ledger.next_index(Keychain::Internal),
         }
     }
 

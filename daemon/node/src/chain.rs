@@ -13,6 +13,7 @@ use std::{
 use autonomy_wallet::{
     bitcoin::{Block, BlockHash, FeeRate, Txid, block::Header},
     estimate::{self, Estimate, FeeBucket},
+    payment::MIN_FEE_RATE,
     rate,
 };
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,8 @@ pub(crate) struct Chain {
     points: Held<u32, PointRow>,
     source: SourceState,
     fees: Vec<FeeBucket>,
+    /// What the source relays at least, once it has said so.
+    fee_floor: FeeRate,
     /// Why the source's blocks no longer connect to ours, while they do not.
     detached: Option<String>,
     /// The transactions that the last `Effect::Watch` named.
@@ -65,6 +68,7 @@ impl Chain {
             points: Held::new(&CHAIN),
             source: SourceState::Away("not asked yet".into()),
             fees: Vec::new(),
+            fee_floor: MIN_FEE_RATE,
             detached: None,
             told: BTreeSet::new(),
         }
@@ -102,6 +106,21 @@ impl Chain {
     /// What to pay to be confirmed within so many blocks, where the source can tell.
     pub(super) fn rate_for(&self, target: u16) -> Option<FeeRate> {
         estimate::rate_for(target, &self.fees)
+    }
+
+    /// The lowest rate that a payment may have now.
+    pub(super) fn fee_floor(&self) -> FeeRate {
+        self.fee_floor
+    }
+
+    /// How many blocks of the source this pod has not read yet, or the source itself has not.
+    pub(super) fn blocks_behind(&self) -> u32 {
+        match (&self.detached, &self.source) {
+            (None, SourceState::Syncing(of_source) | SourceState::Synced(of_source)) => {
+                of_source.saturating_sub(self.tip_height())
+            }
+            _ => 0,
+        }
     }
 
     /// How the source is, and how far the pod has followed it. A source that answers and is ahead of the pod counts as
@@ -215,6 +234,7 @@ impl Turn<'_> {
                 }
             }
             ChainEvent::Fees(fees) => chain.fees = fees.into_iter().filter_map(bucket).collect(),
+            ChainEvent::FeeFloor(floor) => chain.fee_floor = floor.least.max(MIN_FEE_RATE),
         }
     }
 

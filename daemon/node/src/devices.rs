@@ -1,15 +1,16 @@
 //! Who the pod is, whom it belongs to, and which devices may enter, and how far.
 
+mod owner;
+
 use autonomy_messaging::{
     Access, Certificate, Name, OnionSeed, RoleKind, RootPublic, UnverifiedCertificate,
     messenger::Own,
     place::Place,
     provision::{Bundle, PodRequest, SealedBundle},
 };
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
+pub use self::owner::Owner;
 use super::{
     Answer, Caller, DeviceKey, Effect, Refusal, Reply, Timestamp,
     context::Context,
@@ -35,34 +36,6 @@ const NAMELESS: &str = "somebody";
 pub(crate) static OWNER: Table<(), Option<Owner>> = Table::new(tag::OWNER);
 /// Devices that may enter.
 pub(crate) static DEVICES: Table<DeviceKey, DeviceRecord> = Table::new(tag::DEVICE);
-
-/// Whom the pod belongs to, as the bundle said.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct Owner {
-    /// The root's Ed25519 key.
-    pub root: [u8; 32],
-    /// The root's certificate for the pod key.
-    pub certificate: Vec<u8>,
-    /// Seed of the app service's key.
-    pub app_seed: Zeroizing<[u8; 32]>,
-    /// Seed of the peer service's key.
-    pub peer_seed: Zeroizing<[u8; 32]>,
-    /// What the owner calls the pod.
-    pub name: String,
-    /// Descriptor keys to hand out to devices that come later.
-    pub spare_descriptor_keys: Vec<[u8; 32]>,
-}
-
-impl std::fmt::Debug for Owner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Owner")
-            .field("root", &HEXLOWER.encode(&self.root))
-            .field("name", &self.name)
-            .field("app_seed", &"[secret]")
-            .field("peer_seed", &"[secret]")
-            .finish_non_exhaustive()
-    }
-}
 
 /// A device that may enter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -235,9 +208,11 @@ impl Admission {
         if let Some(identity) = renewed {
             cx.row(self.identity.put(identity));
         }
-        cx.row(self.owner.put(Some(Owner::of(&bundle))));
         let device = bundle.device_certificate();
         let key = DeviceKey(*device.subject().as_bytes());
+        let mut revoked = self.owner().map(|owner| owner.revoked.clone()).unwrap_or_default();
+        revoked.remove(&key);
+        cx.row(self.owner.put(Some(Owner { revoked, ..Owner::of(&bundle) })));
         let known = self.devices.get(&key).map(|device| device.name.clone());
         let name = known.unwrap_or_else(first_device);
         self.let_in(cx, key, &device, name, *bundle.descriptor_key().as_bytes());
@@ -273,7 +248,7 @@ impl Admission {
     /// Lets a device in that the owner's root has certified, or takes a newer certificate of one that is known.
     ///
     /// # Errors
-    /// The certificate does not hold, is older than the one known, or there is no room.
+    /// The certificate does not hold, was taken back, is older than the one known, or there is no room.
     pub(super) fn add_device(&mut self, cx: &mut Context<'_>, body: AddDevice) -> Reply {
         let owner = self.require_owner()?;
         let root =
@@ -290,7 +265,12 @@ impl Admission {
 
     /// Whether this certificate may be taken.
     fn check_room(&self, key: DeviceKey, certificate: &Certificate) -> Result<(), Refusal> {
+        let revoked = self.owner().is_some_and(|owner| owner.has_revoked(&key, certificate.epoch()));
         match self.devices.get(&key) {
+            None if revoked => {
+                let rule = "this device was revoked; let it in anew, with a certificate made since";
+                Err(Refusal::invalid("certificate", rule))
+            }
             Some(known) if certificate.epoch() < known.epoch => {
                 Err(Refusal::invalid("certificate", "an older epoch than the one this pod has of the device"))
             }
@@ -337,17 +317,17 @@ impl Admission {
         let device = self.devices.get(&key);
         let device = device.ok_or_else(|| Refusal::Unknown { what: "device", id: key.to_string() })?.clone();
         cx.row(self.devices.remove(&key));
-        cx.rows(self.burn_descriptor_key(device.descriptor_key));
+        cx.rows(self.shut_out(key, &device));
         cx.advance_epoch();
         cx.effect(self.admit_effect());
         cx.notify(EventKind::DeviceRevoked { device: key, name: device.name });
         Ok(Answer::Done)
     }
 
-    /// A spare key that a shut-out device knows is spare no more. A pod without an owner has none.
-    fn burn_descriptor_key(&mut self, key: [u8; 32]) -> Option<Row> {
+    /// What is kept of a device that is shut out. A pod without an owner has none.
+    fn shut_out(&mut self, key: DeviceKey, device: &DeviceRecord) -> Option<Row> {
         let mut owner = self.owner.clone()?;
-        owner.spare_descriptor_keys.retain(|spare| *spare != key);
+        owner.shut_out(key, device);
         Some(self.owner.put(Some(owner)))
     }
 
@@ -359,20 +339,6 @@ impl Admission {
         }
         let record = DeviceRecord { last_seen: Some(cx.now), ..device.clone() };
         cx.row(self.devices.put(key, record));
-    }
-}
-
-impl Owner {
-    /// What a bundle says of its owner. It was checked as it was opened.
-    fn of(bundle: &Bundle) -> Self {
-        Self {
-            root: *bundle.root().as_bytes(),
-            certificate: bundle.pod_certificate().to_bytes().to_vec(),
-            app_seed: Zeroizing::new(*bundle.app_onion().as_bytes()),
-            peer_seed: Zeroizing::new(*bundle.peer_onion().as_bytes()),
-            name: bundle.pod_name().as_str().to_owned(),
-            spare_descriptor_keys: bundle.spare_keys().iter().map(|key| *key.as_bytes()).collect(),
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use autonomy_messaging::{
     messenger::{self, ContactId},
     provision::SealedBundle,
 };
-use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid, block::Header};
+use bdk_wallet::bitcoin::{Block, BlockHash, FeeRate, Transaction, Txid, block::Header};
 use serde::{Deserialize, Serialize};
 
 use super::{AccountId, CeremonyId, DeviceKey, PaymentId, SessionCommand, mail_command};
@@ -213,6 +213,17 @@ pub enum ChainEvent {
     Source(SourceState),
     /// Fee estimates: `(target in blocks, satoshi a virtual byte)`.
     Fees(Vec<(u16, f64)>),
+    /// What the source takes at least.
+    FeeFloor(FeeFloor),
+}
+
+/// The fee rates below which the source does not take a transaction now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeeFloor {
+    /// The lowest that it relays and keeps.
+    pub least: FeeRate,
+    /// By how much a replacement has to pay more.
+    pub increment: FeeRate,
 }
 
 /// How the chain source is.

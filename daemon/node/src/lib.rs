@@ -67,8 +67,8 @@ pub use self::{
     events::MAX_EVENTS,
     identity::Identity,
     input::{
-        BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, HistoryPage, IdempotencyKey, Input,
-        Request, SourceState,
+        BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, FeeFloor, HistoryPage, IdempotencyKey,
+        Input, Request, SourceState,
     },
     journal::{COUNTERS, Counters},
     payments::{PAYMENTS, PaymentRecord},

@@ -39,6 +39,9 @@ const MAX_CANCELLED: usize = 16;
 const MAX_LISTED: usize = 366;
 /// Blocks within which a payment without a fee rate should confirm: an hour.
 const DEFAULT_TARGET: u16 = 6;
+/// Blocks that a pod may have still to read when it drafts a payment: they come at any moment, and an hour of them is what
+/// confirmations are counted up to.
+const MAX_BEHIND: u32 = 6;
 /// Fee rate on test networks, where bitcoind has no figures.
 const TEST_FEE_RATE: FeeRate = rate::sat_per_vb(2);
 
@@ -148,6 +151,7 @@ impl Payments {
         (id, body): (AccountId, &NewPayment),
     ) -> Reply {
         accounts.get(&id)?;
+        check_synced(chain)?;
         let intent = intent(admission.identity().network(), chain, body)?;
         let proposal = self.propose(cx, admission, accounts, (caller, id, &intent))?;
         let summary = proposal.summary();
@@ -303,23 +307,51 @@ impl Payments {
 }
 
 /// What is wanted, each recipient checked for this network.
+///
+/// # Errors
+/// A recipient or rate that cannot be, or a rate that the source does not relay.
 fn intent(network: Network, chain: &Chain, body: &NewPayment) -> Result<Intent, Refusal> {
     let refused = |error: IntentError| match error {
         IntentError::FeeRate(_) => Refusal::invalid("fee_rate", error.to_string()),
         _ => Refusal::invalid("recipients", error.to_string()),
     };
-    body.intent(network, body.fee_rate.map_or_else(|| usual_rate(network, chain), Ok)?).map_err(refused)
+    let rate = body.fee_rate.map_or_else(|| usual_rate(network, chain), Ok)?;
+    let intent = body.intent(network, rate).map_err(refused)?;
+    let floor = chain.fee_floor();
+    if rate < floor {
+        let [rate, floor] = [rate, floor].map(rate::to_sat_per_vb);
+        let rule =
+            format!("{rate} sat/vB; the chain source relays from {floor} sat/vB on now: pay that or more");
+        return Err(Refusal::invalid("fee_rate", rule));
+    }
+    Ok(intent)
 }
 
-/// The rate of a payment that names none: the source's estimate for an hour. Only test networks have a rate without
-/// one: on mainnet a guess would cost money.
+/// The rate of a payment that names none: the source's estimate for an hour, and no less than the source relays. Only test
+/// networks have a rate without an estimate: on mainnet a guess would cost money.
 fn usual_rate(network: Network, chain: &Chain) -> Result<FeeRate, Refusal> {
-    match (chain.rate_for(DEFAULT_TARGET), network) {
-        (Some(rate), _) => Ok(rate),
+    let estimate = match (chain.rate_for(DEFAULT_TARGET), network) {
+        (Some(rate), _) => rate,
         (None, Network::Bitcoin) => {
-            Err(Refusal::invalid("fee_rate", "the chain source has no estimate now; say what to pay"))
+            return Err(Refusal::invalid(
+                "fee_rate",
+                "the chain source has no estimate now; say what to pay",
+            ));
         }
-        (None, _) => Ok(TEST_FEE_RATE),
+        (None, _) => TEST_FEE_RATE,
+    };
+    Ok(estimate.max(chain.fee_floor()))
+}
+
+/// Whoever has not read the last blocks may spend a coin that is spent there already.
+fn check_synced(chain: &Chain) -> Result<(), Refusal> {
+    match chain.blocks_behind() {
+        0..=MAX_BEHIND => Ok(()),
+        behind => {
+            let detail =
+                format!("the pod has {behind} blocks of the chain still to read; wait until it is synced");
+            Err(Refusal::Conflict(detail))
+        }
     }
 }
 

@@ -75,7 +75,7 @@ pub enum AccountError {
     #[error("a lock of {0} blocks; it must be 1 to {MAX_LOCK_BLOCKS}")]
     Lock(u32),
     /// The name is empty, too long or holds control characters.
-    #[error("the account name must have 1 to {MAX_NAME_LEN} bytes and no control characters")]
+    #[error("the account name must have 1 to {MAX_NAME_LEN} characters and no control characters")]
     Name,
     /// Not 32 hexadecimal digits.
     #[error("an account id is 32 hexadecimal digits")]

@@ -12,7 +12,7 @@ use crate::miniscript::Descriptor;
 /// What the members agreed on before any key was announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Shown to the owner; 1 to [`MAX_NAME_LEN`](super::MAX_NAME_LEN) bytes.
+    /// Shown to the owner; 1 to [`MAX_NAME_LEN`](super::MAX_NAME_LEN) characters.
     pub name: String,
     /// Which members it has, and what may spend.
     pub kind: MapKind,

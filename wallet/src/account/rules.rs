@@ -12,7 +12,7 @@ use crate::keys::{KeyForm, MemberKey};
 
 /// Checks the plan and the announced members, and gives them back in the one order of their descriptor.
 pub(super) fn admit(plan: &Plan, announced: &[Member]) -> Result<Vec<Member>, AccountError> {
-    if !is_one_line(&plan.name, MAX_NAME_LEN) {
+    if !is_one_line(&plan.name, MAX_NAME_LEN * 4) || plan.name.chars().count() > MAX_NAME_LEN {
         return Err(AccountError::Name);
     }
     let members = match plan.kind {

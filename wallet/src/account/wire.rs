@@ -7,8 +7,8 @@ use super::{AccountError, AccountId, AccountMap, Birthday, MemberLabel};
 use crate::bitcoin::Network;
 
 /// Longest map that is read, in bytes. The largest has a descriptor of 15 keys (15 · 162 + 69 = 2,499), 15
-/// labels of 32 bytes that JSON escapes to 64 and 3 around each (1,005), a name of 64 that becomes 128, and 250
-/// of other words and numbers: 3,882. A personal map has about 700.
+/// labels of 32 bytes that JSON escapes to 64 and 3 around each (1,005), a name of 64 characters and 256 bytes, and 250
+/// of other words and numbers: 4,010. A personal map has about 700.
 pub const MAX_MAP_BYTES: usize = 4096;
 
 /// Version of the form below.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::own::{self, OwnScript};
+use super::previous::Previous;
 use super::rules::Rules;
 use super::{CheckRefusal, MAX_INPUTS, Standing};
 use crate::bitcoin::psbt::Input;
@@ -14,8 +15,6 @@ pub(super) struct CheckedInput {
     pub(super) outpoint: OutPoint,
     /// Its amount and script, from the previous transaction whose id was verified.
     pub(super) txout: TxOut,
-    /// The whole previous transaction, for signers that verify it themselves.
-    pub(super) previous: Transaction,
     /// The address of ours that the script belongs to.
     pub(super) own: OwnScript,
 }
@@ -25,7 +24,7 @@ pub(super) fn check_all(
     rules: &Rules<'_>,
     tx: &Transaction,
     inputs: &[Input],
-) -> Result<Vec<CheckedInput>, CheckRefusal> {
+) -> Result<(Vec<CheckedInput>, Previous), CheckRefusal> {
     if tx.input.is_empty() {
         return Err(CheckRefusal::Empty("inputs"));
     }
@@ -33,8 +32,10 @@ pub(super) fn check_all(
         return Err(CheckRefusal::too_many_inputs(tx.input.len()));
     }
     check_distinct(tx)?;
+    let previous = Previous::of(tx, inputs)?;
     let pairs = tx.input.iter().zip(inputs).enumerate();
-    pairs.map(|(input, (txin, fields))| check_one(rules, input, txin, fields)).collect()
+    let checked = pairs.map(|(input, (txin, fields))| check_one(rules, &previous, input, txin, fields));
+    Ok((checked.collect::<Result<_, _>>()?, previous))
 }
 
 /// One coin, one input: the second would be refused by every node.
@@ -48,10 +49,10 @@ fn check_distinct(tx: &Transaction) -> Result<(), CheckRefusal> {
     Ok(())
 }
 
-///
 /// The order is that of cost: what the bytes say, then the previous transaction, then the chain, then one derivation.
 fn check_one(
     rules: &Rules<'_>,
+    previous: &Previous,
     input: usize,
     txin: &TxIn,
     fields: &Input,
@@ -59,8 +60,10 @@ fn check_one(
     let outpoint = txin.previous_output;
     check_sequence(input, txin)?;
     check_fields(input, fields)?;
-    let previous = previous_transaction(input, outpoint, fields)?;
+    // The signature of a segwit input covers its amount, but not those of the others: only full previous transactions
+    // rule out that a lie about another input becomes a fee.
     let txout = previous
+        .spent_by(input, txin)?
         .output
         .get(outpoint.vout as usize)
         .ok_or(CheckRefusal::NoSuchOutput { input, vout: outpoint.vout })?;
@@ -70,7 +73,7 @@ fn check_one(
     if fields.witness_script.as_ref().is_some_and(|script| *script != own.witness_script) {
         return Err(CheckRefusal::WitnessScript { input });
     }
-    Ok(CheckedInput { outpoint, txout: txout.clone(), previous: previous.clone(), own })
+    Ok(CheckedInput { outpoint, txout: txout.clone(), own })
 }
 
 /// One sequence for all: replaceable (BIP-125), and without a relative lock (BIP-68) that would hold the
@@ -95,21 +98,6 @@ fn check_fields(input: usize, fields: &Input) -> Result<(), CheckRefusal> {
         return Err(CheckRefusal::AlreadyFinal { input });
     }
     Ok(())
-}
-
-/// The signature of a segwit input covers its amount, but not those of the others: only full previous
-/// transactions rule out that a lie about another input becomes a fee.
-fn previous_transaction(
-    input: usize,
-    outpoint: OutPoint,
-    fields: &Input,
-) -> Result<&Transaction, CheckRefusal> {
-    let previous = fields.non_witness_utxo.as_ref().ok_or(CheckRefusal::MissingPrevious { input })?;
-    let found = previous.compute_txid();
-    if found != outpoint.txid {
-        return Err(CheckRefusal::WrongPrevious { input, found, expected: outpoint.txid });
-    }
-    Ok(previous)
 }
 
 /// A copy that agrees with the previous transaction is superfluous; one that does not is a lie.

@@ -4,6 +4,7 @@ use crate::account::{Keychain, MemberLabel};
 use crate::bitcoin::bip32::Fingerprint;
 use crate::bitcoin::{Address, Amount, FeeRate, Network, OutPoint, PublicKey, Txid};
 use crate::check::{MAX_HINTS, MAX_INPUTS, MAX_OUTPUTS, MAX_PSBT_BYTES, MAX_WEIGHT};
+use crate::rate::to_sat_per_vb;
 
 /// A PSBT that is not signed, and the rule it breaks. Inputs and outputs are counted from 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -293,7 +294,7 @@ pub enum CheckRefusal {
         most: Amount,
     },
     /// Over the limit by rate.
-    #[error("a fee rate of {rate}, the limit is {most}")]
+    #[error("a fee rate of {} sat/vB, the limit is {} sat/vB", to_sat_per_vb(*.rate), to_sat_per_vb(*.most))]
     FeeRate {
         /// The rate.
         rate: FeeRate,
@@ -317,6 +318,14 @@ pub enum CheckRefusal {
         fee: Amount,
         /// What the agreed rate comes to.
         most: Amount,
+    },
+    /// Less than the intent asked for: the payment would wait longer than agreed.
+    #[error("a fee of {fee}, the rate agreed on asks for at least {least}")]
+    FeeBelowAgreed {
+        /// The fee.
+        fee: Amount,
+        /// What the agreed rate comes to.
+        least: Amount,
     },
 
     // --- against the intent ---

@@ -2,6 +2,7 @@
 
 use super::inputs::{self, CheckedInput};
 use super::outputs::{self, CheckedOutput};
+use super::previous::{self, Previous};
 use super::{CheckRefusal, CoinView, LOCK_TIME_SLACK, Proposal, Summary, Unchecked, fees, signatures};
 use crate::account::AccountMap;
 use crate::bitcoin::sighash::SighashCache;
@@ -41,7 +42,7 @@ impl Unchecked<Psbt> {
         let psbt = self.into_inner();
         let tx = &psbt.unsigned_tx;
         check_whole(&rules, tx)?;
-        let inputs = inputs::check_all(&rules, tx, &psbt.inputs)?;
+        let (inputs, previous) = inputs::check_all(&rules, tx, &psbt.inputs)?;
         let outputs = outputs::check_all(&rules, tx, &psbt.outputs)?;
         if let Some(intent) = intent {
             outputs::check_intent(&outputs, intent)?;
@@ -49,7 +50,7 @@ impl Unchecked<Psbt> {
         let fee = fees::check(&rules, tx, &inputs, &outputs)?;
         check_signatures(map, tx, &psbt.inputs, &inputs)?;
         let summary = Summary::of(map, tx, &inputs, &outputs, fee);
-        let clean = rebuild(map, psbt, &inputs, &outputs)?;
+        let clean = rebuild(map, psbt, &previous, &inputs, &outputs)?;
         let own = inputs.into_iter().map(|input| (input.own, input.txout.value)).collect();
         Ok(Proposal::new(map.clone(), clean, own, summary))
     }
@@ -99,18 +100,19 @@ fn check_signatures(
 fn rebuild(
     map: &AccountMap,
     received: Psbt,
+    previous: &Previous,
     inputs: &[CheckedInput],
     outputs: &[CheckedOutput],
 ) -> Result<Psbt, CheckRefusal> {
     let mut clean = Psbt::from_unsigned_tx(received.unsigned_tx)
         .map_err(|error| CheckRefusal::Malformed(error.to_string()))?;
     for ((field, old), checked) in clean.inputs.iter_mut().zip(received.inputs).zip(inputs) {
-        field.non_witness_utxo = Some(checked.previous.clone());
         field.witness_utxo = Some(checked.txout.clone());
         field.witness_script = Some(checked.own.witness_script.clone());
         field.bip32_derivation = checked.own.hints(map);
         field.partial_sigs = old.partial_sigs;
     }
+    previous::attach(&mut clean, |txid| previous.get(txid));
     for (field, checked) in clean.outputs.iter_mut().zip(outputs) {
         if let Some(own) = &checked.own {
             field.witness_script = Some(own.witness_script.clone());

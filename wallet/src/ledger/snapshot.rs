@@ -73,6 +73,12 @@ impl Balance {
         capped(self.confirmed, self.trusted_pending)
     }
 
+    /// In no block yet, coming in or as change.
+    #[must_use]
+    pub fn unconfirmed(&self) -> Amount {
+        capped(self.trusted_pending, self.untrusted_pending)
+    }
+
     /// All of it.
     #[must_use]
     pub fn total(&self) -> Amount {
@@ -90,9 +96,10 @@ impl Balance {
     }
 }
 
-/// A gossiping peer can make up unconfirmed amounts of any size: their sum must not stop the pod by an overflow.
+/// A gossiping peer can make up unconfirmed amounts of any size: their sum must not stop the pod by an overflow, nor be more
+/// than anybody takes for an amount.
 fn capped(a: Amount, b: Amount) -> Amount {
-    a.checked_add(b).unwrap_or(Amount::MAX)
+    a.checked_add(b).unwrap_or(Amount::MAX_MONEY).min(Amount::MAX_MONEY)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -102,6 +109,8 @@ pub(super) struct Snapshot {
     pub(super) history: Vec<HistoryEntry>,
     /// Ours once, spent now, and by which transaction that counts.
     pub(super) spent: HashMap<OutPoint, Txid>,
+    /// The highest receiving address that a transaction in a block pays.
+    pub(super) last_confirmed: Option<u32>,
 }
 
 impl Snapshot {
@@ -122,14 +131,21 @@ impl Snapshot {
             coins.extend(own_outputs(wallet, txid, tx, &canonical.chain_position));
             history.push(settled(wallet, txid, tx, &canonical.chain_position));
         }
+        let last_confirmed = coins.values().filter(|coin| in_block(coin)).map(|coin| coin.index).max();
         coins.retain(|outpoint, _| !spent.contains_key(outpoint));
         spent.retain(|outpoint, _| wallet.spk_index().txout(*outpoint).is_some());
         history.extend(superseded(wallet, &counted));
         history.sort_by_key(HistoryEntry::order);
         let mut balance = Balance::default();
         coins.values().for_each(|coin| balance.add(coin));
-        Self { balance, coins, history, spent }
+        Self { balance, coins, history, spent, last_confirmed }
     }
+}
+
+/// Whether a coin was received in a block.
+fn in_block(coin: &OwnedCoin) -> bool {
+    let confirmed = matches!(coin.state, CoinState::Confirmed { .. } | CoinState::Immature { .. });
+    confirmed && coin.keychain == Keychain::External
 }
 
 fn own_outputs(

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bitcoin::address::NetworkUnchecked;
 use crate::bitcoin::{Address, Amount, FeeRate, Network, ScriptBuf};
-use crate::rate::{sat_per_vb, to_sat_per_vb};
+use crate::policy::FeeLimits;
+use crate::rate::to_sat_per_vb;
 
 /// Most recipients of one payment. Each costs 43 vB at most; 100 of them a twentieth of the largest standard
 /// transaction.
@@ -15,12 +16,12 @@ pub const MAX_RECIPIENTS: usize = 100;
 /// Longest address text that is parsed, in bytes: BIP-173 allows no more than 90 characters.
 pub const MAX_ADDRESS_LEN: usize = 90;
 
-/// Lowest fee rate a payment may ask for: what nodes relay by default.
-pub const MIN_FEE_RATE: FeeRate = FeeRate::BROADCAST_MIN;
+/// Lowest fee rate a payment may ask for, 0.1 sat/vB: what Bitcoin Core relays by default from version 29.1 on (100 satoshi
+/// a kvB). A node may ask for more.
+pub const MIN_FEE_RATE: FeeRate = FeeRate::from_sat_per_kwu(25);
 
-/// Highest fee rate a payment may ask for: ten times the default limit of
-/// [`FeeLimits`](crate::policy::FeeLimits), which decides. This one only keeps the arithmetic in range.
-pub const MAX_FEE_RATE: FeeRate = sat_per_vb(10_000);
+/// Highest fee rate a payment may ask for, 1,000 sat/vB: what [`FeeLimits`](crate::policy::FeeLimits) allow.
+pub const MAX_FEE_RATE: FeeRate = FeeLimits::STANDARD.rate;
 
 /// Why an intent is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +62,7 @@ pub enum IntentError {
     Amount,
     /// The fee rate is below what nodes relay, or absurd.
     #[error(
-        "a fee rate of {} sat/vB; it must be {} to {}",
+        "a fee rate of {} sat/vB; it must be {} to {} sat/vB",
         to_sat_per_vb(*.0), to_sat_per_vb(MIN_FEE_RATE), to_sat_per_vb(MAX_FEE_RATE)
     )]
     FeeRate(FeeRate),

@@ -1,10 +1,10 @@
 //! The pod, its devices, accounts and payments.
 
 use autonomy_api::{
-    AbsolutePath, Account, AccountKind, AccountOffer, Accounts, AddDevice, Adopt, ApprovePayment, BackUp,
-    Balance, BeginAccount, ChainState, ChainStatus, CompleteAccount, Device, Devices, History, HistoryEntry,
-    NewPayment, OnionStatus, Payment, PaymentState, Payments, Problem, ReceiveAddress, Recipient, Reconcile,
-    ServiceState, ServiceStatus, Status,
+    AbsolutePath, Account, AccountKind, AccountName, AccountOffer, Accounts, AddDevice, Adopt,
+    ApprovePayment, BackUp, Balance, BeginAccount, ChainState, ChainStatus, CompleteAccount, Device, Devices,
+    History, HistoryEntry, NewPayment, Note, OnionStatus, Payment, PaymentState, Payments, Problem,
+    ReceiveAddress, Recipient, Reconcile, ServiceState, ServiceStatus, Status,
 };
 use autonomy_messaging::{
     Access, AuthSeed, CertificateRole, DescriptorSecret, Name, PublicKey, SealingSecret, SigningKey,
@@ -173,6 +173,7 @@ fn account() -> impl Strategy<Value = Account> {
             account_index,
             balance,
             revealed: numbers.2,
+            change: numbers.2,
         },
     )
 }
@@ -224,4 +225,22 @@ fn entry() -> impl Strategy<Value = HistoryEntry> {
             note,
         },
     )
+}
+
+#[test]
+fn names_are_counted_in_characters() {
+    assert!(AccountName::new(&"漢".repeat(64)).is_ok() && AccountName::new(&"漢".repeat(65)).is_err());
+    assert!(Note::new(&"é".repeat(256)).is_ok() && Note::new(&"é".repeat(257)).is_err());
+}
+
+#[test]
+fn names_that_look_alike_are_known_and_hidden_characters_refused() {
+    let cafe = AccountName::visible("Caf\u{e9} 1").unwrap();
+    for twin in ["Caf\u{e9} 1", "Cafe\u{301} 1", "CAF\u{c9} 1", "caf\u{e9}1", "Caf\u{e9}\u{a0}\u{ff11}"] {
+        assert!(cafe.is_like(twin), "{twin:?}");
+    }
+    assert!(!cafe.is_like("Cafe 1") && !cafe.is_like("Caf\u{e9} 2"));
+    for hidden in ["ma\u{202e}in", "sav\u{200b}ings", "\u{feff}main", " main", "main\u{2069}"] {
+        assert!(AccountName::visible(hidden).is_err(), "{hidden:?}");
+    }
 }

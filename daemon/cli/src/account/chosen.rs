@@ -86,6 +86,7 @@ mod tests {
             account_index: AccountIndex::FIRST,
             balance: Balance::default(),
             revealed: 0,
+            change: 0,
         };
         ListedAccount { reported, verified }
     }

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use autonomy_wallet::{
-    account::{AccountId, AccountMap, Keychain},
+    account::{AccountError, AccountId, AccountMap, Keychain, Member, MemberLabel},
+    bitcoin::{OutPoint, Txid},
     check::DeviceView,
 };
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,13 @@ use super::{
     Profile, ProfileError,
     rows::{self, RowFault, Rows},
 };
+use crate::ceremony::is_past;
+use autonomy_api::{AccountName, PaymentId, Recipient};
 use autonomy_store::RowChange;
+
+/// Most payments of unknown outcome that are remembered of an account, the oldest forgotten first. Each is 0.5 kB where it
+/// spends ten coins.
+const MAX_UNSETTLED: usize = 64;
 
 /// An account as this device knows it on its own.
 #[derive(Debug, Clone)]
@@ -21,6 +28,23 @@ pub struct HeldAccount {
     pub map: AccountMap,
     /// The addresses this device has seen in use.
     pub view: DeviceView,
+    /// What P has signed and the pod was asked to send, without an answer that it did. Oldest first.
+    pub unsettled: Vec<Unsettled>,
+    /// The map came from elsewhere, and this device has paid nothing since: it cannot know which change addresses are in use.
+    pub imported: bool,
+}
+
+/// A payment that P has signed: whoever has the signature can still complete it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// The pod's id of it.
+    pub payment: PaymentId,
+    /// The transaction; its id does not change by signing.
+    pub txid: Txid,
+    /// The coins it spends: a payment that spends one of them excludes it.
+    pub inputs: Vec<OutPoint>,
+    /// Who gets how much.
+    pub recipients: Vec<Recipient>,
 }
 
 /// An account whose decks are dealt and whose completion the pod has not confirmed yet.
@@ -36,6 +60,24 @@ pub struct PendingAccount {
 struct AccountRow {
     map: AccountMap,
     view: DeviceView,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unsettled: Vec<Unsettled>,
+    #[serde(default)]
+    imported: bool,
+}
+
+impl From<AccountRow> for HeldAccount {
+    fn from(row: AccountRow) -> Self {
+        let AccountRow { map, view, unsettled, imported } = row;
+        Self { map, view, unsettled, imported }
+    }
+}
+
+impl From<HeldAccount> for AccountRow {
+    fn from(held: HeldAccount) -> Self {
+        let HeldAccount { map, view, unsettled, imported } = held;
+        Self { map, view, unsettled, imported }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,7 +88,7 @@ struct PendingRow {
 
 pub(super) fn read(rows: &Rows) -> Result<BTreeMap<AccountId, HeldAccount>, RowFault> {
     let accounts: Vec<AccountRow> = rows::take_all(rows, rows::ACCOUNT)?;
-    Ok(accounts.into_iter().map(|AccountRow { map, view }| (map.id(), HeldAccount { map, view })).collect())
+    Ok(accounts.into_iter().map(|row| (row.map.id(), row.into())).collect())
 }
 
 pub(super) fn read_pending(rows: &Rows) -> Result<Vec<PendingAccount>, RowFault> {
@@ -85,20 +127,69 @@ impl Profile {
         Ok(())
     }
 
-    /// Remembers an account **before** any of its addresses is shown, and forgets its ceremony.
+    /// Remembers an account that was made here, **before** any of its addresses is shown, and forgets its ceremony.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn keep_account(&mut self, map: AccountMap) -> Result<(), ProfileError> {
+    pub(crate) fn keep_new_account(&mut self, map: AccountMap) -> Result<(), ProfileError> {
         let id = map.id();
-        let view = self.accounts.get(&id).map(|account| account.view).unwrap_or_default();
-        let row = AccountRow { map, view };
-        self.commit(vec![
-            rows::put(rows::key(rows::ACCOUNT, &id.to_bytes()), &row),
-            RowChange::remove(rows::key(rows::PENDING, &id.to_bytes())),
-        ])?;
+        let held = HeldAccount { map, view: DeviceView::default(), unsettled: Vec::new(), imported: false };
+        self.put_account(held, vec![RowChange::remove(rows::key(rows::PENDING, &id.to_bytes()))])?;
         self.pending.retain(|pending| pending.map.id() != id);
-        self.accounts.insert(id, HeldAccount { map: row.map, view });
+        Ok(())
+    }
+
+    /// Remembers an account whose map came from elsewhere, once it is known to be one of this device. One that is held
+    /// already keeps what this device knows of it.
+    ///
+    /// # Errors
+    /// [`MapRefusal`] in [`ProfileError`]; or it cannot be written. Nothing is kept then.
+    pub fn keep_account(&mut self, map: AccountMap) -> Result<(), ProfileError> {
+        self.check_map(&map)?;
+        let known = self.accounts.get(&map.id());
+        let view = known.map(|held| held.view).unwrap_or_default();
+        let unsettled = known.map(|held| held.unsettled.clone()).unwrap_or_default();
+        self.put_account(HeldAccount { map, view, unsettled, imported: true }, Vec::new())
+    }
+
+    /// As [`Profile::keep_account`], for a map that comes from outside at `now`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// The same; and a birthday in the future, from which a search would miss coins.
+    pub fn import_account(&mut self, map: AccountMap, now: u64) -> Result<(), ProfileError> {
+        if !is_past(map.birthday(), map.network(), now) {
+            return Err(MapRefusal::Birthday.into());
+        }
+        self.keep_account(map)
+    }
+
+    /// Whether this device may vouch for a map that came from elsewhere.
+    ///
+    /// # Errors
+    /// It is of another network than the pod, its P is not this device's (where this device has one), or it could be taken
+    /// for another account.
+    pub fn check_map(&self, map: &AccountMap) -> Result<(), MapRefusal> {
+        if let Some(pod) = self.pod() {
+            map.check_network(pod.network())?;
+        }
+        let name = AccountName::visible(map.name()).map_err(|_| MapRefusal::Name)?;
+        let twin = |other: &AccountMap| other.id() != map.id() && name.is_like(other.name());
+        if self.accounts.values().any(|held| twin(&held.map)) {
+            return Err(MapRefusal::NameTaken { name });
+        }
+        if let Some(seed) = self.payment_seed() {
+            let index = map.key(&MemberLabel::P)?.account();
+            let own = seed.account_key(map.network(), index);
+            map.check_own(&Member::new(MemberLabel::P, *own.public()))?;
+        }
+        Ok(())
+    }
+
+    fn put_account(&mut self, held: HeldAccount, mut rows: Vec<RowChange>) -> Result<(), ProfileError> {
+        let id = held.map.id();
+        rows.push(rows::put(rows::key(rows::ACCOUNT, &id.to_bytes()), &AccountRow::from(held.clone())));
+        self.commit(rows)?;
+        self.accounts.insert(id, held);
         Ok(())
     }
 
@@ -117,16 +208,67 @@ impl Profile {
     /// # Errors
     /// When it cannot be written.
     pub fn learn(&mut self, id: &AccountId, used: &[(Keychain, u32)]) -> Result<(), ProfileError> {
-        let Some(account) = self.accounts.get(id) else { return Ok(()) };
-        let mut view = account.view;
-        used.iter().for_each(|(keychain, index)| view.learn(*keychain, *index));
-        if view != account.view {
-            let row = AccountRow { map: account.map.clone(), view };
-            self.commit(vec![rows::put(rows::key(rows::ACCOUNT, &id.to_bytes()), &row)])?;
+        let Some(held) = self.accounts.get(id) else { return Ok(()) };
+        let view = seen(held.view, used);
+        if view == held.view {
+            return Ok(());
         }
-        if let Some(account) = self.accounts.get_mut(id) {
-            account.view = view;
-        }
-        Ok(())
+        self.put_account(HeldAccount { view, ..held.clone() }, Vec::new())
     }
+
+    /// Remembers a payment that P is about to sign for the pod to send, and the addresses that it shows to be in use.
+    /// Written before the signature leaves: a device that forgot it could be made to pay twice.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn begin_payment(
+        &mut self,
+        id: &AccountId,
+        payment: Unsettled,
+        used: &[(Keychain, u32)],
+    ) -> Result<(), ProfileError> {
+        let Some(mut held) = self.accounts.get(id).cloned() else { return Ok(()) };
+        held.view = seen(held.view, used);
+        held.imported = false;
+        held.unsettled.retain(|other| other.txid != payment.txid);
+        held.unsettled.push(payment);
+        let surplus = held.unsettled.len().saturating_sub(MAX_UNSETTLED);
+        held.unsettled.drain(..surplus);
+        self.put_account(held, Vec::new())
+    }
+
+    /// Forgets a payment of unknown outcome: it is known to be sent, or never left this device.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn settle_payment(&mut self, id: &AccountId, txid: &Txid) -> Result<(), ProfileError> {
+        let Some(mut held) = self.accounts.get(id).cloned() else { return Ok(()) };
+        held.unsettled.retain(|payment| payment.txid != *txid);
+        self.put_account(held, Vec::new())
+    }
+}
+
+fn seen(mut view: DeviceView, used: &[(Keychain, u32)]) -> DeviceView {
+    used.iter().for_each(|(keychain, index)| view.learn(*keychain, *index));
+    view
+}
+
+/// Why this device does not vouch for an account map.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MapRefusal {
+    /// Its network or its keys.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// Two accounts of one name could be taken for each other.
+    #[error("this device holds another account called {name}, or so like it that they could be confused")]
+    NameTaken {
+        /// The name.
+        name: AccountName,
+    },
+    /// A birthday in the future.
+    #[error("the account is said to begin in the future: a search from there on would miss its coins")]
+    Birthday,
+    /// A name that does not show what it is.
+    #[error("the name of the account has characters that cannot be seen, or turn the direction of writing")]
+    Name,
 }

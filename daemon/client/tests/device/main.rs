@@ -13,6 +13,8 @@ mod approvals;
 mod cards;
 mod devices;
 mod golden;
+mod maps;
+mod paid_before;
 mod parcels;
 mod payments;
 mod people;

@@ -4,7 +4,7 @@ use autonomy_api::{AccountKind, PaymentState};
 use autonomy_client::{AccountWish, CheckedDraft, DeviceError, Distrust};
 use autonomy_wallet::{
     account::AccountId,
-    bitcoin::{Address, Amount, EcdsaSighashType, FeeRate, Psbt},
+    bitcoin::{Address, Amount, EcdsaSighashType, FeeRate, Psbt, absolute::LockTime},
     check::CheckRefusal,
 };
 use data_encoding::BASE64;
@@ -126,6 +126,19 @@ async fn change_to_a_foreign_address_is_refused() {
 async fn fee_above_the_agreed_rate_is_refused() {
     let refusal = tampered(|psbt| change_output(psbt).value -= Amount::from_sat(5_000)).await;
     assert!(matches!(refusal, CheckRefusal::FeeAboveAgreed { .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn fee_below_the_agreed_rate_is_refused() {
+    let refusal = tampered(|psbt| change_output(psbt).value += Amount::from_sat(100)).await;
+    assert!(matches!(refusal, CheckRefusal::FeeBelowAgreed { .. }), "{refusal}");
+}
+
+#[tokio::test]
+async fn draft_that_is_valid_only_later_is_refused() {
+    let later = LockTime::from_height(50_000).unwrap();
+    let refusal = tampered(move |psbt| psbt.unsigned_tx.lock_time = later).await;
+    assert!(matches!(refusal, CheckRefusal::LockTime { found: 50_000, height: Some(_) }), "{refusal}");
 }
 
 #[tokio::test]

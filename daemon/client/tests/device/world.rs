@@ -14,7 +14,7 @@ use autonomy_daemon::{
     driver::{self, Handle},
     server::{ApiState, router, routes::OnionState},
 };
-use autonomy_messaging::AuthSeed;
+use autonomy_messaging::{Access, AuthSeed};
 use autonomy_node::{Caller, ChainEvent, ChainPoint, Command, Identity, Input, Node, Request, SourceState};
 use autonomy_store::{Store, Unlock};
 use autonomy_wallet::{
@@ -154,6 +154,16 @@ impl World {
         let Device { profile, pod } = self.device;
         drop(profile);
         self.device = Device { profile: Profile::open(&dir, &key()).await.unwrap(), pod };
+        self
+    }
+
+    /// Another device with the words of this one, which lets it in: it has the keys and the maps, and has seen nothing.
+    pub(crate) async fn restored(mut self) -> Self {
+        let mut profile = Profile::create(&self.dir.path().join("restored"), &key(), owner()).unwrap();
+        let request = profile.device_request().unwrap();
+        let let_in = self.device.let_in(&request, None, Access::Full, now()).await.unwrap();
+        profile.join(&let_in.grant, now()).unwrap();
+        self.device.profile = profile;
         self
     }
 

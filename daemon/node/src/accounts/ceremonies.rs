@@ -81,6 +81,7 @@ impl Accounts {
     ) -> Reply {
         admission.require_owner()?;
         self.check_begin(body.kind)?;
+        self.check_name(&body.name)?;
         let tip = tip.ok_or_else(|| {
             let why = "the pod has not seen the chain's tip yet, which is the account's birthday";
             Refusal::ChainNotReady(why.into())
@@ -114,6 +115,22 @@ impl Accounts {
         };
         cx.row(self.ceremonies.put(ceremony, record));
         Ok(Answer::Offer(offer))
+    }
+
+    /// Two accounts that could be taken for each other are refused.
+    ///
+    /// # Errors
+    /// The name does not show what it is, or is taken.
+    fn check_name(&self, name: &AccountName) -> Result<(), Refusal> {
+        let visible = AccountName::visible(name.as_str());
+        let name = visible.map_err(|error| Refusal::invalid("name", error.to_string()))?;
+        if self.all.values().any(|account| name.is_like(account.map().name())) {
+            return Err(Refusal::invalid(
+                "name",
+                "another account is called so, or nearly so: choose another name",
+            ));
+        }
+        Ok(())
     }
 
     /// The rules of a request, and the room there is.

@@ -89,6 +89,27 @@ fn a_revoked_device_is_shut_out_with_the_very_next_request() {
 }
 
 #[test]
+fn a_revoked_device_returns_only_with_a_newer_certificate() {
+    let mut world = World::adopted();
+    let laptop = key(20);
+    let newcomer = world.newcomer(&laptop, Access::Full);
+    world.device_asks(Command::AddDevice(newcomer.clone())).unwrap();
+    let id = DeviceKey(laptop.verifying_key().to_bytes());
+    world.device_asks(Command::RevokeDevice(id)).unwrap();
+    world.restart();
+    let refusal = world.refused(world.device.caller(), Command::AddDevice(newcomer.clone()));
+    assert!(matches!(refusal, Refusal::Invalid { field: "certificate", .. }), "{refusal}");
+    let bundle = world.bundle(2);
+    world.ask(Caller::Owner, Command::Adopt(bundle)).unwrap();
+    let refusal = world.refused(world.device.caller(), Command::AddDevice(newcomer));
+    assert!(refusal.to_string().contains("revoked"), "a new bundle does not forget it: {refusal}");
+
+    let renewed = world.certified(&laptop, Access::Full, 2);
+    world.device_asks(Command::AddDevice(renewed)).unwrap();
+    assert!(world.ask(caller(&laptop), Command::Status).is_ok());
+}
+
+#[test]
 fn a_descriptor_key_is_given_once_and_goes_with_its_device() {
     let mut world = World::adopted();
     let spare = |world: &mut World| match world.device_asks(Command::Devices).unwrap() {

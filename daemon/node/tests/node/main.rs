@@ -18,6 +18,7 @@ mod machine;
 mod mail;
 mod parcels;
 mod payments;
+mod rates;
 mod repeats;
 mod rows;
 mod story;

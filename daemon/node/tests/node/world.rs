@@ -129,9 +129,13 @@ impl World {
 
     /// What a further device needs to be let in.
     pub(crate) fn newcomer(&self, key: &SigningKey, access: Access) -> AddDevice {
+        self.certified(key, access, 1)
+    }
+
+    pub(crate) fn certified(&self, key: &SigningKey, access: Access, epoch: u64) -> AddDevice {
         let validity = Validity::lasting(self.now, 86_400);
         let role = CertificateRole::Device { access };
-        let certificate = self.device.auth.root_key().certify(role, &PublicKey::from(key), 1, validity);
+        let certificate = self.device.auth.root_key().certify(role, &PublicKey::from(key), epoch, validity);
         AddDevice {
             certificate: certificate.into(),
             name: Name::new("laptop").unwrap(),
