@@ -230,3 +230,26 @@ pub enum BroadcastOutcome {
     /// Not taken now, or the source did not answer: to be tried again. Says why.
     Waits(String),
 }
+
+/// Reasons of bitcoind (`src/validation.cpp`, `src/policy/policy.cpp`) that no waiting mends. All others may pass: a
+/// full mempool, a parent that is not there yet, a rate that is too low today.
+const FINAL_REASONS: [&str; 7] = [
+    "mandatory-script-verify-flag",
+    "non-mandatory-script-verify-flag",
+    "mempool-script-verify-flag",
+    "bad-txns-in-belowout",
+    "dust",
+    "scriptpubkey",
+    "tx-size",
+];
+
+impl BroadcastOutcome {
+    /// What a refusal in bitcoind's words comes to.
+    #[must_use]
+    pub fn refused(reason: String) -> Self {
+        match FINAL_REASONS.iter().any(|last| reason.starts_with(last)) {
+            true => Self::Invalid(reason),
+            false => Self::Waits(reason),
+        }
+    }
+}

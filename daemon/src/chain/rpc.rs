@@ -24,18 +24,6 @@ const METHOD_NOT_FOUND: i32 = -32601;
 const UNAUTHORISED: u16 = 401;
 /// HTTP: the login is good, and not for this call (`rpcwhitelist`).
 const FORBIDDEN: u16 = 403;
-/// Reasons of bitcoind (`src/validation.cpp`, `src/policy/policy.cpp`) that no waiting mends. All others may pass: a
-/// full mempool, a parent that is not there yet, a rate that is too low today.
-const FINAL_REASONS: [&str; 7] = [
-    "mandatory-script-verify-flag",
-    "non-mandatory-script-verify-flag",
-    "mempool-script-verify-flag",
-    "bad-txns-in-belowout",
-    "dust",
-    "scriptpubkey",
-    "tx-size",
-];
-
 /// Why the source cannot be followed, in words for the owner.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -244,12 +232,7 @@ fn refusal(client: &Client, transaction: &Transaction, error: &bitcoincore_rpc::
     if client.get_mempool_entry(&transaction.compute_txid()).is_ok() {
         return BroadcastOutcome::Accepted;
     }
-    let reason = explain(error);
-    if FINAL_REASONS.iter().any(|last| reason.starts_with(last)) {
-        BroadcastOutcome::Invalid(reason)
-    } else {
-        BroadcastOutcome::Waits(reason)
-    }
+    BroadcastOutcome::refused(explain(error))
 }
 
 fn rpc_code(error: &bitcoincore_rpc::Error) -> Option<i32> {
