@@ -6,7 +6,7 @@ use autonomy_messaging::{
     messenger::{self, ContactId},
     provision::SealedBundle,
 };
-use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid, block::Header};
+use bdk_wallet::bitcoin::{Block, BlockHash, FeeRate, Transaction, Txid, block::Header};
 use serde::{Deserialize, Serialize};
 
 use super::{AccountId, CeremonyId, DeviceKey, PaymentId, SessionCommand, mail_command};
@@ -197,7 +197,7 @@ pub enum ChainEvent {
     },
     /// News from the mempool.
     Mempool {
-        /// Transactions with the time they were first seen, seconds. Foreign ones are ignored.
+        /// Transactions with the time they were first seen, seconds; 0 where that is not known. Foreign ones are ignored.
         /// All pods of a process are given the same ones.
         seen: Vec<(Arc<Transaction>, u64)>,
         /// Watched transactions that left without being mined.
@@ -205,8 +205,19 @@ pub enum ChainEvent {
     },
     /// How the source is.
     Source(SourceState),
-    /// Fee estimates: `(target in blocks, satoshi a virtual byte)`.
+    /// Fee estimates: `(target in blocks, satoshi a virtual byte)`; none where the source cannot tell any more.
     Fees(Vec<(u16, f64)>),
+    /// What the source's node takes.
+    FeeFloor(FeeFloor),
+}
+
+/// The least fee rates that the source's node takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeeFloor {
+    /// For any transaction: the higher of its relay minimum and of what a full mempool asks.
+    pub least: FeeRate,
+    /// For a replacement, beside the rate of what it replaces.
+    pub increment: FeeRate,
 }
 
 /// How the chain source is.
@@ -231,17 +242,11 @@ pub enum BroadcastOutcome {
     Waits(String),
 }
 
-/// Reasons of bitcoind (`src/validation.cpp`, `src/policy/policy.cpp`) that no waiting mends. All others may pass: a
-/// full mempool, a parent that is not there yet, a rate that is too low today.
-const FINAL_REASONS: [&str; 7] = [
-    "mandatory-script-verify-flag",
-    "non-mandatory-script-verify-flag",
-    "mempool-script-verify-flag",
-    "bad-txns-in-belowout",
-    "dust",
-    "scriptpubkey",
-    "tx-size",
-];
+/// Reasons of bitcoind (`src/validation.cpp`, `src/consensus/tx_verify.cpp`) that hold for every node and for good. All
+/// others are of the moment (a full mempool, a parent that is not there yet) or of the policy of this node (dust, kinds of
+/// scripts, size): another node may take what it refuses, and a miner put it into a block. The rule about scripts without
+/// `mandatory` is policy, and so is `mempool-script-verify-flag`, by which later versions say either.
+const FINAL_REASONS: [&str; 2] = ["mandatory-script-verify-flag", "bad-txns-in-belowout"];
 
 impl BroadcastOutcome {
     /// What a refusal in bitcoind's words comes to.

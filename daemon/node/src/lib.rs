@@ -60,17 +60,17 @@ use self::{
 };
 pub use self::{
     accounts::{AccountRecord, Ceremony},
-    chain::KEPT_POINTS,
+    chain::{KEPT_POINTS, MAX_FEE_AGE},
     devices::{BadOwner, DeviceRecord, Owner},
     effect::Effect,
     events::MAX_EVENTS,
     identity::Identity,
     input::{
-        BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, HistoryPage, IdempotencyKey, Input,
-        Request, SourceState,
+        BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, FeeFloor, HistoryPage, IdempotencyKey,
+        Input, Request, SourceState,
     },
     journal::{COUNTERS, Counters},
-    payments::{PAYMENTS, PaymentRecord},
+    payments::{BURIED, PAYMENTS, PaymentRecord},
     replies::{ReplyKey, StoredReply},
     reply::{Answer, NodeStatus, Refusal, Reply},
     restore::RestoreError,

@@ -36,8 +36,6 @@ use crate::world::{Event, World};
 const PODS_PER_ACCOUNT: usize = 3;
 /// Owners answer *no* to one draft in so many, and ask for the same again.
 const SECOND_THOUGHTS: u32 = 4;
-/// Blocks, its own counted, under which a spend of the same coin ends a payment.
-const BURIED: u32 = 6;
 /// Range of what is paid to an account at once, satoshi.
 const PAID_IN: std::ops::Range<u64> = 20_000..5_000_000;
 /// Range of what an account pays at once, satoshi.

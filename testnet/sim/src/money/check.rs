@@ -1,9 +1,9 @@
 //! What must hold of money: pods and the chain agree on payments, whenever a pod is at the last block, and on balances in
 //! the end.
 
+use autonomy_node::BURIED;
 use autonomy_wallet::bitcoin::Txid;
 
-use super::BURIED;
 use crate::command::{Answer, Command, PaymentProgress, PaymentSeen};
 use crate::device_account::DeviceAccount;
 use crate::world::World;
@@ -102,6 +102,8 @@ impl World {
         for payment in self.payments_of(pod).unwrap_or_default() {
             let open = matches!(payment.state, PaymentProgress::Signed | PaymentProgress::Seen);
             let money = &self.shells[pod].money;
+            // What was called failed is not sent again.
+            let open = open && !money.ended.contains(&payment.txid);
             let mut coins = money.signed.iter().filter(|(_, txid)| **txid == payment.txid).peekable();
             if open && coins.peek().is_some() && coins.all(|(coin, _)| self.chain.has_coin(coin)) {
                 let txid = payment.txid;

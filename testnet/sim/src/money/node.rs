@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
+use autonomy_node::BURIED;
 use autonomy_wallet::bitcoin::{Transaction, Txid};
 use rand::Rng;
 
-use super::BURIED;
 use crate::chain::Verdict;
 use crate::config::SECOND;
 use crate::heap::Millis;
