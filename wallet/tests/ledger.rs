@@ -331,7 +331,7 @@ fn payment_replaced_many_times_is_looked_at_once_each() {
     let incoming = world.payment_to_us(30_000_000);
     let coin = incoming.input[0].previous_output;
     let script = world.map.first_address().script_pubkey();
-    let replacements = 2_000;
+    let replacements = 200;
     for number in 0..replacements {
         let next = spend(coin, script.clone(), 29_000_000 - number);
         world.ledger.apply_unconfirmed([(next, 1_700_100_000 + number)]);
