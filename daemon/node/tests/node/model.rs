@@ -26,7 +26,7 @@ use self::state::State;
 use crate::world::World;
 
 /// Histories that a plain test run takes.
-const HISTORIES: u64 = 100;
+const HISTORIES: u64 = 60;
 /// Things that happen in one of them.
 const EVENTS: usize = 40;
 /// Deepest reorganisation: one block less than what counts as buried.
@@ -175,15 +175,20 @@ impl History {
 
     /// The pod's source tells what left and what is new in the mempool, and answers what the pod sends.
     fn look(&mut self) {
-        // What left may have stood in the place of something else that is gone.
-        while self.tell_mempool() {}
+        // What left may have stood in the place of something else that is gone. What counts because a payment spends it
+        // stays watched.
+        let mut left = self.tell_mempool();
+        while !left.is_empty() {
+            let then = self.tell_mempool();
+            left = if then == left { Vec::new() } else { then };
+        }
         for transaction in self.world.sent() {
             self.answer(transaction);
         }
     }
 
-    /// Gives whether anything left.
-    fn tell_mempool(&mut self) -> bool {
+    /// Gives what is watched and is not there.
+    fn tell_mempool(&mut self) -> Vec<Txid> {
         let present: BTreeSet<Txid> = self.state.mempool.iter().copied().collect();
         let watched = self.world.node.watch().txids;
         let evicted: Vec<Txid> = watched.difference(&present).copied().collect();
@@ -191,11 +196,10 @@ impl History {
         let new = self.state.mempool.iter().filter(|txid| !self.told.contains(*txid));
         let new: Vec<_> = new.map(|txid| (Arc::new(self.state.transaction(txid).clone()), 0)).collect();
         self.told.extend(present);
-        let left = !evicted.is_empty();
-        if left || !new.is_empty() {
-            self.world.give(Input::Chain(ChainEvent::Mempool { seen: new, evicted }));
+        if !(evicted.is_empty() && new.is_empty()) {
+            self.world.give(Input::Chain(ChainEvent::Mempool { seen: new, evicted: evicted.clone() }));
         }
-        left
+        evicted
     }
 
     /// A node takes what is valid, or refuses it by its policy.
