@@ -7,7 +7,7 @@
 //! | `cursor` | where one pod stands, and what it may be given next; knows no source |
 //! | `orders` | what pods want of their source, as it waits to be read |
 //! | `follower`, `served` | reads each block once, and gives each pod what concerns it |
-//! | `mempool`, `tip`, `rpc` | the mempool, the long poll for new blocks, and the calls to bitcoind |
+//! | `mempool`, `tip`, `rpc`, `http` | the mempool, the long poll for new blocks, the calls to bitcoind, and how they travel |
 //!
 //! A source decides nothing: what it saw goes to the node as an [`Input`], and what the node wants comes back through
 //! the pod's [`ChainLink`]. Why nothing that concerns a pod can pass it by stands in
@@ -16,10 +16,13 @@
 mod bitcoind;
 mod cursor;
 mod follower;
+mod http;
 mod mempool;
 mod orders;
 mod rpc;
 mod served;
+#[cfg(test)]
+mod stub;
 mod tip;
 
 use std::fmt;

@@ -248,6 +248,22 @@ impl Ledger {
         self.wallet.is_outpoint_locked(*outpoint)
     }
 
+    /// Coins that are kept out of drafts, whether or not they are spent.
+    pub fn reserved(&self) -> impl Iterator<Item = OutPoint> + '_ {
+        self.wallet.list_locked_outpoints()
+    }
+
+    /// Confirmations of a transaction that this ledger knows, also of one of others that spends a coin otherwise; 0 where no
+    /// block of the best chain has it.
+    pub fn confirmations(&self, txid: &Txid) -> u32 {
+        let anchors = self.wallet.tx_graph().all_anchors().get(txid).into_iter().flatten();
+        let blocks = anchors.map(|anchor| anchor.block_id);
+        let height = blocks
+            .filter(|block| self.block_hash(block.height) == Some(block.hash))
+            .map(|block| block.height);
+        height.max().map_or(0, |height| (self.tip().height + 1).saturating_sub(height))
+    }
+
     pub(crate) fn wallet_mut(&mut self) -> &mut Wallet {
         &mut self.wallet
     }

@@ -326,6 +326,38 @@ fn unconfirmed_payment_in_place_of_a_spent_one_decides_nothing() {
 }
 
 #[test]
+fn payment_replaced_many_times_is_looked_at_once_each() {
+    let mut world = World::new();
+    let incoming = world.payment_to_us(30_000_000);
+    let coin = incoming.input[0].previous_output;
+    let script = world.map.first_address().script_pubkey();
+    let replacements = 200;
+    for number in 0..replacements {
+        let next = spend(coin, script.clone(), 29_000_000 - number);
+        world.ledger.apply_unconfirmed([(next, 1_700_100_000 + number)]);
+    }
+    let by = world.ledger.unconfirmed().next().unwrap();
+    let (pending, replaced): (Vec<_>, Vec<_>) =
+        world.ledger.history().iter().partition(|entry| matches!(entry.state, HistoryState::Pending { .. }));
+    assert_eq!((pending.len(), replaced.len() as u64), (1, replacements - 1));
+    assert!(replaced.iter().all(|entry| entry.state == HistoryState::Replaced { by }));
+}
+
+#[test]
+fn confirmations_of_a_rival_are_counted_whosever_it_is() {
+    let (mut world, fork, incoming, paid) = spent_incoming();
+    let shop = address(SHOP).assume_checked().script_pubkey();
+    let taken_back = spend(incoming.input[0].previous_output, shop, 29_000_000);
+    let by = taken_back.compute_txid();
+    assert_eq!(world.ledger.confirmations(&by), 0);
+    let block = world.block_on(fork, vec![taken_back]);
+    world.ledger.apply_block(&block, fork.height + 1, fork).unwrap();
+    assert_eq!((world.ledger.confirmations(&by), world.ledger.confirmations(&paid.compute_txid())), (1, 0));
+    world.mine_empty(4);
+    assert_eq!(world.ledger.confirmations(&by), 5);
+}
+
+#[test]
 fn eviction_that_is_known_gives_no_rows() {
     let mut world = World::new();
     let fork = world.ledger.tip();

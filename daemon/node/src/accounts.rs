@@ -6,7 +6,7 @@
 mod ceremonies;
 mod movements;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use autonomy_wallet::{
     account::{AccountId, AccountMap, Keychain},
@@ -190,6 +190,17 @@ impl Accounts {
         self.get_mut(&id)?.ledger.release(coins);
         self.take_rows(cx, id);
         Ok(())
+    }
+
+    /// Holds exactly these coins of an account: no draft takes them.
+    pub(super) fn hold(&mut self, cx: &mut Context<'_>, id: AccountId, coins: &BTreeSet<OutPoint>) {
+        let Some(account) = self.all.get_mut(&id) else { return };
+        let held: BTreeSet<OutPoint> = account.ledger.reserved().collect();
+        if held != *coins {
+            account.ledger.release(held.difference(coins).copied());
+            account.ledger.reserve(coins.difference(&held).copied());
+            self.take_rows(cx, id);
+        }
     }
 
     /// Puts what the ledger of `id` has changed into the step. Without an account there is no ledger that changed.

@@ -19,7 +19,7 @@ use autonomy_wallet::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChainEvent, ChainPoint, Node, SourceState, Timestamp,
+    ChainEvent, ChainPoint, FeeFloor, Node, SourceState, Timestamp,
     context::Context,
     row::{Row, tag},
     table::{Held, Restore, Table},
@@ -29,6 +29,9 @@ use autonomy_api::{ChainState, ChainStatus};
 
 /// Blocks remembered, to find the fork of a reorganisation: a day. The deepest on mainnet since 2013 had 24.
 pub const KEPT_POINTS: usize = 144;
+
+/// Seconds after which nobody goes by a fee estimate any more: half an hour, three blocks.
+pub const MAX_FEE_AGE: u64 = 30 * 60;
 
 /// The last blocks, by height. A new block costs one row of about 60 bytes, and the removal of the oldest.
 pub(crate) static CHAIN: Table<u32, PointRow> = Table::new(tag::CHAIN);
@@ -48,8 +51,12 @@ pub(crate) struct Chain {
     points: Held<u32, PointRow>,
     source: SourceState,
     fees: Vec<FeeBucket>,
-    /// What the source relays at least, once it has said so.
-    fee_floor: FeeRate,
+    /// When the source told them.
+    fees_at: Timestamp,
+    /// The least rates that the source takes.
+    floor: Option<FeeFloor>,
+    /// A block that an account's ledger did not take, and why: none after it is taken either.
+    stopped: Option<String>,
     /// Why the source's blocks no longer connect to ours, while they do not.
     detached: Option<String>,
     /// The transactions that the last `Effect::Watch` named.
@@ -68,7 +75,9 @@ impl Chain {
             points: Held::new(&CHAIN),
             source: SourceState::Away("not asked yet".into()),
             fees: Vec::new(),
-            fee_floor: MIN_FEE_RATE,
+            fees_at: 0,
+            floor: None,
+            stopped: None,
             detached: None,
             told: BTreeSet::new(),
         }
@@ -103,14 +112,27 @@ impl Chain {
         }
     }
 
-    /// What to pay to be confirmed within so many blocks, where the source can tell.
+    /// What to pay to be confirmed within so many blocks, where the source can tell: never less than it takes.
     pub(super) fn rate_for(&self, target: u16) -> Option<FeeRate> {
-        estimate::rate_for(target, &self.fees)
+        let least = self.fee_floor().map_or(FeeRate::ZERO, |floor| floor.least);
+        estimate::rate_for(target, &self.fees).map(|rate| rate.max(least))
+    }
+
+    /// The least rates that the source takes, as it said last.
+    pub(super) fn fee_floor(&self) -> Option<FeeFloor> {
+        self.floor
+    }
+
+    /// Forgets estimates that are too old to go by.
+    pub(super) fn forget_old_fees(&mut self, now: Timestamp) {
+        if now > self.fees_at.saturating_add(MAX_FEE_AGE) {
+            self.fees.clear();
+        }
     }
 
     /// The lowest rate that a payment may have now.
-    pub(super) fn fee_floor(&self) -> FeeRate {
-        self.fee_floor
+    pub(super) fn least_rate(&self) -> FeeRate {
+        self.floor.map_or(MIN_FEE_RATE, |floor| floor.least.max(MIN_FEE_RATE))
     }
 
     /// How many blocks of the source this pod has not read yet, or the source itself has not.
@@ -128,6 +150,7 @@ impl Chain {
     pub(super) fn status(&self) -> ChainStatus {
         let height = self.tip_height();
         let (state, detail, source_height) = match &self.source {
+            _ if self.stopped.is_some() => (ChainState::Away, self.stopped.clone(), None),
             _ if self.detached.is_some() => (ChainState::Away, self.detached.clone(), None),
             SourceState::Away(why) => (ChainState::Away, Some(why.clone()), None),
             SourceState::Syncing(of_source) => (ChainState::Syncing, None, Some(*of_source)),
@@ -139,22 +162,33 @@ impl Chain {
         ChainStatus { state, height, tip: self.tip().map(|tip| tip.hash), source_height, detail }
     }
 
-    /// Takes note of how the source is. Gives whether it has come back.
+    /// Takes note of how the source is. Gives whether it has come to be at the tip: only then it sends anything.
     fn source(&mut self, state: SourceState) -> bool {
-        let was_away = matches!(self.source, SourceState::Away(_));
+        let was_synced = matches!(self.source, SourceState::Synced(_));
         self.source = state;
-        was_away && !matches!(self.source, SourceState::Away(_))
+        !was_synced && matches!(self.source, SourceState::Synced(_))
     }
 
-    /// Remembers a block. Gives whether it connects to one that is known; one that does not is left aside, and the status
-    /// says so.
-    fn block(&mut self, cx: &mut Context<'_>, header: &Header, height: u32) -> bool {
-        let Some(rows) = self.extend(header, height) else {
+    /// Whether a block is on one that is known at the height below. One that is not is left aside, and the status says so.
+    fn connects(&mut self, header: &Header, height: u32) -> bool {
+        let below = height.checked_sub(1).and_then(|below| self.points.get(&below));
+        let connects = below.is_some_and(|below| below.hash == header.prev_blockhash);
+        if !connects {
             tracing::warn!(height, "a block that does not connect was left aside");
-            return false;
-        };
-        cx.rows(rows);
-        true
+            self.detached = Some(format!(
+                "block {height} of bitcoind does not connect to the blocks this pod knows: a reorganisation deeper than \
+                 {KEPT_POINTS} blocks. Nothing is changed; let bitcoind return to its chain, or restore a backup"
+            ));
+        }
+        connects
+    }
+
+    /// An account's ledger did not take a block. The chain stays where it is, so that no ledger skips the block.
+    fn stop_at(&mut self, height: u32, why: &str) {
+        tracing::error!(height, "a block cannot be taken: {why}");
+        self.stopped = Some(format!(
+            "block {height} cannot be taken: {why}. Nothing after it is read; repair bitcoind, then start the pod again"
+        ));
     }
 
     /// Notes what the next `Effect::Watch` names; gives whether the last one named the same.
@@ -175,18 +209,9 @@ impl Chain {
         points.into_iter().map(|point| self.put(point)).collect()
     }
 
-    /// Puts a block on the one that it names as its parent; blocks at its height and above are gone. Gives the rows; none
-    /// where the parent is not remembered at the height below.
-    fn extend(&mut self, header: &Header, height: u32) -> Option<Vec<Row>> {
-        let below = height.checked_sub(1).and_then(|below| self.points.get(&below));
-        if below.is_none_or(|below| below.hash != header.prev_blockhash) {
-            self.detached = Some(format!(
-                "block {height} of bitcoind does not connect to the blocks this pod knows: a reorganisation deeper than \
-                 {KEPT_POINTS} blocks. Nothing is changed; let bitcoind return to its chain, or restore a backup"
-            ));
-            return None;
-        }
-        self.detached = None;
+    /// Puts a block that [connects](Self::connects) on its parent; blocks at its height and above are gone.
+    fn extend(&mut self, cx: &mut Context<'_>, header: &Header, height: u32) {
+        (self.detached, self.stopped) = (None, None);
         let gone: Vec<u32> =
             self.points.range((Excluded(height), Unbounded)).map(|(height, _)| *height).collect();
         let mut rows: Vec<Row> = gone.iter().map(|height| self.points.remove(height)).collect();
@@ -195,7 +220,7 @@ impl Chain {
             let Some(oldest) = self.points.keys().next().copied() else { break };
             rows.push(self.points.remove(&oldest));
         }
-        Some(rows)
+        cx.rows(rows);
     }
 
     fn put(&mut self, point: ChainPoint) -> Row {
@@ -225,25 +250,39 @@ impl Turn<'_> {
             ChainEvent::Mempool { seen, evicted } => {
                 let foreign = payments.left_mempool(cx, evicted);
                 let changed = accounts.mempool(cx, chain, &seen, &foreign);
-                payments.follow(cx, accounts, &changed);
-                seen.iter().for_each(|(transaction, _)| payments.seen(cx, transaction.compute_txid()));
+                payments.follow(cx, accounts, chain, &changed);
+                for (transaction, _) in &seen {
+                    payments.taken(cx, accounts, chain, transaction.compute_txid());
+                }
             }
             ChainEvent::Source(state) => {
                 if chain.source(state) {
                     payments.send_at_once();
                 }
             }
-            ChainEvent::Fees(fees) => chain.fees = fees.into_iter().filter_map(bucket).collect(),
-            ChainEvent::FeeFloor(floor) => chain.fee_floor = floor.least.max(MIN_FEE_RATE),
+            ChainEvent::Fees(fees) => {
+                chain.fees = fees.into_iter().filter_map(bucket).collect();
+                chain.fees_at = cx.now;
+            }
+            ChainEvent::FeeFloor(floor) => chain.floor = Some(floor),
         }
     }
 
-    /// A block on one of those remembered: whole, or its header where it holds nothing of ours.
+    /// A block on one of those remembered: whole, or its header where it holds nothing of ours. It counts once every ledger
+    /// has taken it; what was refused may be taken in the next block, so it is sent again.
     fn block(&mut self, header: &Header, body: Option<&Block>, height: u32) {
         let Self { accounts, payments, chain, cx, .. } = self;
-        if chain.block(cx, header, height) {
-            let changed = accounts.block(cx, chain, header, body, height);
-            payments.follow(cx, accounts, &changed);
+        if !chain.connects(header, height) {
+            return;
+        }
+        match accounts.block(cx, chain, header, body, height) {
+            Ok(mut changed) => {
+                chain.extend(cx, header, height);
+                changed.extend(payments.contested());
+                payments.follow(cx, accounts, chain, &changed);
+                payments.send_at_once();
+            }
+            Err(why) => chain.stop_at(height, &why),
         }
     }
 }

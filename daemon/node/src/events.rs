@@ -10,13 +10,16 @@ use super::{
     row::{Row, tag},
     table::{self, Held, Table},
 };
-use autonomy_api::{Event, EventKind};
+use autonomy_api::{Event, EventKind, PaymentId};
 
 /// Events kept. A busy day of a person makes some tens; 1,024 of about 200 bytes are 200 kB.
 pub const MAX_EVENTS: usize = 1024;
-/// Of these, so many may be talk: who writes much pushes out what others wrote, and never the last 256 of what money,
-/// devices and relays did.
+/// Of these, so many may be talk: who writes much, or pays and takes back, pushes out what others wrote, and never the last
+/// 256 of what devices, payments and relays did.
 const MAX_TALK_EVENTS: usize = 768;
+/// Of these, so many may be of one payment, which a node may take and lose again as often as it likes: a payment that goes
+/// its way makes five.
+const MAX_PAYMENT_EVENTS: usize = 16;
 /// Events given in one answer.
 pub(super) const MAX_EVENTS_PER_ANSWER: usize = 256;
 
@@ -29,6 +32,9 @@ pub(crate) struct EventRecord {
     at: Timestamp,
     /// Whether it counts as talk, see [`MAX_TALK_EVENTS`].
     talk: bool,
+    /// Of which payment it is, if of any.
+    #[serde(default)]
+    payment: Option<PaymentId>,
     /// CBOR of its [`EventKind`].
     #[serde(with = "serde_bytes")]
     kind: Vec<u8>,
@@ -40,7 +46,11 @@ impl EventRecord {
         let mut kind = Vec::new();
         ciborium::into_writer(&event.kind, &mut kind)
             .expect("events are plain data, and a vector takes every byte");
-        Self { at: event.at, talk: is_talk(&event.kind), kind }
+        let payment = match &event.kind {
+            EventKind::PaymentChanged { payment, .. } => Some(*payment),
+            _ => None,
+        };
+        Self { at: event.at, talk: is_talk(&event.kind), payment, kind }
     }
 
     /// The event; none where another version of the program wrote it in another shape: listeners hear of a gap then.
@@ -63,9 +73,19 @@ impl Events {
     /// Rows that keep `event`, and let go of another where there are [`MAX_EVENTS`] already. One row or two: the cost of an
     /// event does not grow with their number.
     pub(super) fn keep(&mut self, event: &Event) -> Vec<Row> {
-        let dispensable = if self.0.len() >= MAX_EVENTS { self.dispensable() } else { None };
-        let kept = self.0.put(event.id, EventRecord::of(event));
+        let record = EventRecord::of(event);
+        let full = self.0.len() >= MAX_EVENTS;
+        let dispensable = self.surplus(record.payment).or_else(|| full.then(|| self.dispensable()).flatten());
+        let kept = self.0.put(event.id, record);
         [Some(kept), dispensable.map(|id| self.0.remove(&id))].into_iter().flatten().collect()
+    }
+
+    /// The oldest event of a payment that has as many as it may have.
+    fn surplus(&self, payment: Option<PaymentId>) -> Option<u64> {
+        let of_payment =
+            || self.0.iter().filter(|(_, event)| event.payment.is_some_and(|it| Some(it) == payment));
+        let oldest = || of_payment().next().map(|(id, _)| *id);
+        (of_payment().count() >= MAX_PAYMENT_EVENTS).then(oldest).flatten()
     }
 
     /// Which event goes to make room: the oldest; or the oldest talk, where talk takes all of its share.
@@ -97,7 +117,7 @@ fn gap(oldest: u64, now: Timestamp) -> Event {
     Event { id: oldest - 1, at: now, kind: EventKind::Gap { oldest } }
 }
 
-/// Whether others make it happen by writing to us, as often as they like.
+/// Whether others make it happen by writing to us or paying us, as often as they like.
 fn is_talk(kind: &EventKind) -> bool {
     matches!(
         kind,
@@ -110,6 +130,9 @@ fn is_talk(kind: &EventKind) -> bool {
             | EventKind::FileCancelled { .. }
             | EventKind::ContactChanged { .. }
             | EventKind::ContactRekeyed { .. }
+            | EventKind::TransactionSeen { .. }
+            | EventKind::TransactionUnconfirmed { .. }
+            | EventKind::TransactionConfirmed { .. }
     )
 }
 
@@ -152,6 +175,22 @@ mod tests {
         let ids: Vec<u64> = events.0.keys().copied().collect();
         let talk = last - MAX_TALK_EVENTS as u64 + 1..=last;
         assert_eq!(ids, (1..=others).chain(talk).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn payment_that_comes_and_goes_pushes_out_its_own_events() {
+        use autonomy_api::PaymentState;
+        let mut events = Events::default();
+        happens(&mut events, 1, invite());
+        let kind = |byte| EventKind::PaymentChanged {
+            payment: PaymentId([byte; 16]),
+            account: autonomy_wallet::account::AccountId::from_bytes([3; 16]),
+            state: PaymentState::Seen,
+            detail: None,
+        };
+        (2..500).for_each(|id| happens(&mut events, id, kind(u8::from(id == 2))));
+        let kept: Vec<u64> = events.0.keys().copied().collect();
+        assert_eq!(kept, [1, 2].into_iter().chain(500 - MAX_PAYMENT_EVENTS as u64..500).collect::<Vec<_>>());
     }
 
     #[test]

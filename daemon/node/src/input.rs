@@ -203,7 +203,7 @@ pub enum ChainEvent {
     },
     /// News from the mempool.
     Mempool {
-        /// Transactions with the time they were first seen, seconds. Foreign ones are ignored.
+        /// Transactions with the time they were first seen, seconds; 0 where that is not known. Foreign ones are ignored.
         /// All pods of a process are given the same ones.
         seen: Vec<(Arc<Transaction>, u64)>,
         /// Watched transactions that left without being mined.
@@ -211,18 +211,18 @@ pub enum ChainEvent {
     },
     /// How the source is.
     Source(SourceState),
-    /// Fee estimates: `(target in blocks, satoshi a virtual byte)`.
+    /// Fee estimates: `(target in blocks, satoshi a virtual byte)`; none where the source cannot tell any more.
     Fees(Vec<(u16, f64)>),
-    /// What the source takes at least.
+    /// What the source's node takes.
     FeeFloor(FeeFloor),
 }
 
-/// The fee rates below which the source does not take a transaction now.
+/// The least fee rates that the source's node takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeeFloor {
-    /// The lowest that it relays and keeps.
+    /// For any transaction: the higher of its relay minimum and of what a full mempool asks.
     pub least: FeeRate,
-    /// By how much a replacement has to pay more.
+    /// For a replacement, beside the rate of what it replaces.
     pub increment: FeeRate,
 }
 
@@ -246,4 +246,21 @@ pub enum BroadcastOutcome {
     Invalid(String),
     /// Not taken now, or the source did not answer: to be tried again. Says why.
     Waits(String),
+}
+
+/// Reasons of bitcoind (`src/validation.cpp`, `src/consensus/tx_verify.cpp`) that hold for every node and for good. All
+/// others are of the moment (a full mempool, a parent that is not there yet) or of the policy of this node (dust, kinds of
+/// scripts, size): another node may take what it refuses, and a miner put it into a block. The rule about scripts without
+/// `mandatory` is policy, and so is `mempool-script-verify-flag`, by which later versions say either.
+const FINAL_REASONS: [&str; 2] = ["mandatory-script-verify-flag", "bad-txns-in-belowout"];
+
+impl BroadcastOutcome {
+    /// What a refusal in bitcoind's words comes to.
+    #[must_use]
+    pub fn refused(reason: String) -> Self {
+        match FINAL_REASONS.iter().any(|last| reason.starts_with(last)) {
+            true => Self::Invalid(reason),
+            false => Self::Waits(reason),
+        }
+    }
 }

@@ -61,7 +61,7 @@ use self::{
 };
 pub use self::{
     accounts::{AccountRecord, Ceremony},
-    chain::KEPT_POINTS,
+    chain::{KEPT_POINTS, MAX_FEE_AGE},
     devices::{BadOwner, DeviceRecord, Owner},
     effect::Effect,
     events::MAX_EVENTS,
@@ -71,7 +71,7 @@ pub use self::{
         Input, Request, SourceState,
     },
     journal::{COUNTERS, Counters},
-    payments::{PAYMENTS, PaymentRecord},
+    payments::{BURIED, PAYMENTS, PaymentRecord},
     replies::{ReplyKey, StoredReply},
     reply::{Answer, NodeStatus, Refusal, Reply},
     restore::RestoreError,

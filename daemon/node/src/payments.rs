@@ -4,9 +4,13 @@
 //! pod, since effects and replies come after the commit. From then on the transaction is sent until the network
 //! has it or refuses it (`sending`).
 
+mod following;
+mod holding;
 mod room;
 mod sending;
 mod view;
+
+pub use following::BURIED;
 
 use autonomy_wallet::{
     account::{AccountId, MemberLabel},
@@ -81,6 +85,15 @@ pub struct PaymentRecord {
     pub created_at: Timestamp,
     /// What went wrong.
     pub detail: Option<String>,
+    /// Whether a node took it once: then others may have it, whatever that node says of it later.
+    #[serde(default)]
+    pub relayed: bool,
+    /// Whether its owner gave it up after it was signed.
+    #[serde(default)]
+    pub abandoned: bool,
+    /// The transaction that counts in its place, until that one is buried.
+    #[serde(default)]
+    pub rival: Option<Txid>,
 }
 
 impl PaymentRecord {
@@ -98,11 +111,13 @@ pub(super) struct Payments {
     all: Held<PaymentId, PaymentRecord>,
     /// Not in rows: after a start everything unsent is sent at once.
     last_broadcast: Timestamp,
+    /// Whether coins may have to be held or let go. Not in rows: after a start they are compared once.
+    moved: bool,
 }
 
 impl Default for Payments {
     fn default() -> Self {
-        Self { all: Held::new(&PAYMENTS), last_broadcast: 0 }
+        Self { all: Held::new(&PAYMENTS), last_broadcast: 0, moved: true }
     }
 }
 
@@ -170,6 +185,9 @@ impl Payments {
             transaction: None,
             created_at: cx.now,
             detail: None,
+            relayed: false,
+            abandoned: false,
+            rival: None,
         };
         let payment = PaymentId::draw(cx.rng);
         let described = view::describe(accounts, chain, payment, &record);
@@ -199,25 +217,24 @@ impl Payments {
             return Err(Refusal::Conflict(detail.to_lowercase()));
         }
         let transaction = sign_with_gordian(identity, accounts, &payment, &body.psbt)?;
-        let (account, txid, inputs) = (payment.account, payment.txid, payment.inputs.clone());
+        let (account, txid) = (payment.account, payment.txid);
         // The debit: committed with this step, before the signature leaves by an effect.
         cx.advance_epoch();
         let (psbt, signed) = (None, Some(consensus::serialize(&transaction)));
         let state = PaymentState::Signed;
         self.set(cx, id, PaymentRecord { psbt, transaction: signed, state, detail: None, ..payment });
-        accounts.release(cx, account, inputs)?;
         accounts.spend(cx, chain, account, transaction.clone())?;
-        self.follow(cx, accounts, &[account]);
+        self.follow(cx, accounts, chain, &[account]);
         self.last_broadcast = cx.now;
         cx.effect(Effect::Broadcast(txid, Box::new(transaction)));
         Ok(Answer::Payment(self.describe(accounts, chain, &id)?))
     }
 
     /// Gives a draft up: its coins are free again. A device without full access may give up its own only; what is
-    /// cancelled already stays so.
+    /// cancelled already stays so. With full access, a signed payment that is not in the network can be given up (`holding`).
     ///
     /// # Errors
-    /// There is no such payment, it is another's, or it is signed.
+    /// There is no such payment, it is another's, or it is in the network.
     pub(super) fn cancel(
         &mut self,
         cx: &mut Context<'_>,
@@ -234,10 +251,8 @@ impl Payments {
         match payment.state {
             PaymentState::Draft => self.give_up(cx, accounts, id, None)?,
             PaymentState::Cancelled => {}
-            _ => {
-                let detail = "this payment is signed, and can no longer be taken back";
-                return Err(Refusal::Conflict(detail.into()));
-            }
+            _ if has < Access::Full => return Err(Refusal::AccessTooLow { needed: Access::Full, has }),
+            _ => self.abandon(cx, accounts, chain, id)?,
         }
         Ok(Answer::Payment(self.describe(accounts, chain, &id)?))
     }
@@ -286,22 +301,11 @@ impl Payments {
         }
     }
 
-    /// Changes where a payment stands.
-    fn set_state(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: PaymentId,
-        payment: PaymentRecord,
-        state: PaymentState,
-        detail: Option<String>,
-    ) {
-        self.set(cx, id, PaymentRecord { state, detail, ..payment });
-    }
-
     /// Keeps a payment as it stands now, and tells it.
     fn set(&mut self, cx: &mut Context<'_>, id: PaymentId, payment: PaymentRecord) {
         let (account, state, detail) = (payment.account, payment.state, payment.detail.clone());
         cx.row(self.all.put(id, payment));
+        self.moved = true;
         cx.notify(EventKind::PaymentChanged { payment: id, account, state, detail });
     }
 }
@@ -317,7 +321,7 @@ fn intent(network: Network, chain: &Chain, body: &NewPayment) -> Result<Intent, 
     };
     let rate = body.fee_rate.map_or_else(|| usual_rate(network, chain), Ok)?;
     let intent = body.intent(network, rate).map_err(refused)?;
-    let floor = chain.fee_floor();
+    let floor = chain.least_rate();
     if rate < floor {
         let [rate, floor] = [rate, floor].map(rate::to_sat_per_vb);
         let rule =
@@ -340,7 +344,7 @@ fn usual_rate(network: Network, chain: &Chain) -> Result<FeeRate, Refusal> {
         }
         (None, _) => TEST_FEE_RATE,
     };
-    Ok(estimate.max(chain.fee_floor()))
+    Ok(estimate.max(chain.least_rate()))
 }
 
 /// Whoever has not read the last blocks may spend a coin that is spent there already.

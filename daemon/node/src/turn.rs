@@ -49,6 +49,7 @@ impl<'a> Turn<'a> {
         cold: &'a dyn Rows,
     ) -> Self {
         let Node { journal, admission, accounts, payments, chain, replies, messenger, sessions } = node;
+        chain.forget_old_fees(now);
         let cx = Context::new(now, rng, cold, journal);
         Self { admission, accounts, payments, chain, messenger, sessions, replies, cx, reply: None }
     }
@@ -191,6 +192,7 @@ impl<'a> Turn<'a> {
             accounts.expire_ceremonies(cx);
             payments.expire_drafts(cx, accounts);
         }
+        payments.hold_coins(cx, accounts);
         payments.broadcast_again(cx);
         if self.messenger.next_wake().is_some_and(|due| due <= self.cx.now) {
             self.mail(messenger::Input::Wake);

@@ -108,6 +108,12 @@ impl Cursor {
         self.trail.back().copied()
     }
 
+    /// The height of the oldest block by which a chain can be told from another; none where the pod knows no block but the
+    /// first of its network.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        self.trail.iter().map(|block| block.height).find(|height| *height > 0)
+    }
+
     /// What it needs where the best block is `best`.
     pub(super) fn needs(&self, best: &BlockHash) -> Need {
         match self.tip() {

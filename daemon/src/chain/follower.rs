@@ -15,11 +15,11 @@ mod mempool;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use bdk_bitcoind_rpc::bitcoincore_rpc::Client;
 use bdk_wallet::{
     bitcoin::{Block, BlockHash, Transaction, Txid},
     chain::BlockId,
@@ -30,10 +30,10 @@ use super::{
     cursor::{Fork, Need, Standing},
     mempool::Mempool,
     orders::{OrderBook, PodId},
-    rpc::{self, Survey, Trouble},
+    rpc::{self, Client, Survey, Trouble},
     served::Served,
 };
-use autonomy_node::{BroadcastOutcome, Input, KEPT_POINTS, SourceState};
+use autonomy_node::{BroadcastOutcome, FeeFloor, Input, KEPT_POINTS, SourceState};
 
 /// Pause between two looks at the source: for its mempool, which nobody can wait for by RPC, and for a block that the
 /// long poll missed. One for the whole process.
@@ -44,6 +44,9 @@ const RETRY: Duration = Duration::from_secs(2);
 const FULL_RETRY: Duration = Duration::from_millis(100);
 /// Pause between two looks at fee estimates.
 const FEES_EVERY: Duration = Duration::from_secs(60);
+/// Estimates that stay as they are are told again after so many looks: a pod stops going by those that grow old
+/// ([`autonomy_node::MAX_FEE_AGE`] is three times as long).
+const FEES_TOLD_AGAIN: u32 = 10;
 /// Blocks below the tip that a new pod gets, so that a reorganisation right after its birth finds its fork: with the
 /// tip as many as the node keeps. Only their headers are asked for, since there is no account yet they could concern.
 const ANCHOR_DEPTH: u32 = KEPT_POINTS as u32 - 1;
@@ -68,6 +71,10 @@ pub(super) struct Follower {
     /// Estimates: target in blocks, satoshi a virtual byte. Empty while bitcoind has none.
     fees: Vec<(u16, f64)>,
     next_fees: Instant,
+    /// Looks at them since pods were told.
+    fee_looks: u32,
+    /// The least rate that bitcoind takes now, and by how much a replacement has to pay more.
+    floor: Option<FeeFloor>,
     /// What pods want to send, in the order they said so: a later one may spend the change of an earlier one.
     broadcasts: Vec<(PodId, Txid, Box<Transaction>)>,
 }
@@ -96,6 +103,8 @@ impl Follower {
             next_list: now,
             fees: Vec::new(),
             next_fees: now,
+            fee_looks: 0,
+            floor: None,
             broadcasts: Vec::new(),
         }
     }
@@ -108,17 +117,32 @@ impl Follower {
             if self.pods.is_empty() && self.book.end_if_idle() {
                 return;
             }
-            let pause = self.round().unwrap_or_else(|trouble| {
-                self.source = None;
-                self.next_look = now() + RETRY;
-                let away = SourceState::Away(trouble.to_string());
-                for pod in self.pods.values_mut() {
-                    pod.tell(away.clone());
-                }
-                RETRY
-            });
+            let pause = self.guarded_round().unwrap_or_else(|trouble| self.all_away(&trouble));
             self.book.wait(pause);
         }
+    }
+
+    /// A round. One that panics is a trouble as any other: pods are told and served again, in place of a thread that is gone
+    /// and pods that believe to be followed.
+    fn guarded_round(&mut self) -> Result<Duration, Trouble> {
+        // Cursors move only after what they moved for was taken, so nothing is skipped; the mempool is read anew.
+        catch_unwind(AssertUnwindSafe(|| self.round())).unwrap_or_else(|_| {
+            self.mempool = Mempool::default();
+            self.pods.values_mut().for_each(Served::missed);
+            Err(Trouble::new("an error in this program stopped the reading of the chain; it is tried again. Please report it, \
+                 with the log".into()))
+        })
+    }
+
+    /// bitcoind cannot be followed now. Gives how long to wait.
+    fn all_away(&mut self, trouble: &Trouble) -> Duration {
+        self.source = None;
+        self.next_look = now() + RETRY;
+        let away = SourceState::Away(trouble.to_string());
+        for pod in self.pods.values_mut() {
+            pod.tell(away.clone());
+        }
+        RETRY
     }
 
     /// Reads what pods want; takes in those that join, and drops those that have left. A pod that joins is served at once,
@@ -176,16 +200,19 @@ impl Follower {
         next.saturating_duration_since(now)
     }
 
-    /// Hands over what pods want to send. The outcome of one that has no room for it is lost: its node sends again.
+    /// Hands over what pods want to send, for those that are followed: another chain, or a bitcoind that lacks blocks, would
+    /// answer nothing that counts. The outcome of one that has no room for it is lost: its node sends again.
     fn send(&mut self) {
         for (id, txid, transaction) in std::mem::take(&mut self.broadcasts) {
-            let outcome = match rpc::client(&self.config) {
-                Ok(client) => rpc::broadcast(&client, &transaction),
-                Err(trouble) => BroadcastOutcome::Waits(trouble.to_string()),
+            let Some(pod) = self.pods.get_mut(&id) else { continue };
+            let outcome = match pod.unfollowed() {
+                None => rpc::client(&self.config).map_or_else(
+                    |trouble| BroadcastOutcome::Waits(trouble.to_string()),
+                    |client| rpc::broadcast(&client, &transaction),
+                ),
+                Some(why) => BroadcastOutcome::Waits(why),
             };
-            if let Some(pod) = self.pods.get_mut(&id) {
-                pod.give(Input::Broadcast(txid, outcome));
-            }
+            pod.give(Input::Broadcast(txid, outcome));
         }
     }
 
@@ -206,8 +233,9 @@ impl Follower {
         if now >= self.next_fees {
             self.next_fees = now + FEES_EVERY;
             let fees = rpc::fee_estimates(&source.client);
-            if fees != self.fees {
-                self.fees = fees;
+            self.fee_looks += 1;
+            if fees != self.fees || self.fee_looks >= FEES_TOLD_AGAIN {
+                (self.fees, self.fee_looks) = (fees, 0);
                 self.pods.values_mut().for_each(Served::fees_changed);
             }
         }
@@ -238,6 +266,7 @@ impl Follower {
             Need::Nothing => {
                 pod.tell(source.survey.state());
                 pod.tell_fees(&self.fees);
+                pod.tell_floor(self.floor);
                 return Ok(false);
             }
             Need::Anchor => {
@@ -245,8 +274,13 @@ impl Follower {
             }
             Need::Next => {
                 let known = pod.cursor.tip().map_or(0, |tip| tip.height);
+                let oldest = pod.cursor.oldest();
                 let Some(fork) = pod.cursor.fork(|block| source.standing(block))? else {
-                    self.turn_away(id, rpc::another_chain(known));
+                    let survey = &source.survey;
+                    match oldest.is_some_and(|oldest| survey.blocks < oldest) {
+                        true => self.wait_for_blocks(id, survey, known),
+                        false => self.turn_away(id, rpc::another_chain(known)),
+                    }
                     return Ok(false);
                 };
                 match self.next_block(id, fork, source)? {
@@ -272,8 +306,12 @@ impl Follower {
     ) -> Result<Option<Delivered>, Trouble> {
         let Fork { base, next } = fork;
         let Some(next) = next else {
-            // The chain has become shorter, or moved since the last look: the next one tells.
-            self.wait_for_look(id);
+            let known = self.pods.get(&id).and_then(|pod| pod.cursor.tip()).map_or(0, |tip| tip.height);
+            match base.hash == source.survey.best && base.height < known {
+                true => self.wait_for_blocks(id, &source.survey, known),
+                // It moved since the last look: the next one tells.
+                false => self.wait_for_look(id),
+            }
             return Ok(None);
         };
         let block = source.block(&next)?;
@@ -284,6 +322,16 @@ impl Follower {
             pod.tell(SourceState::Syncing(source.survey.blocks));
         }
         Ok(pod.cursor.look(base, &block).map(|found| pod.give_block(found)))
+    }
+
+    /// The source has fewer blocks than the pod knows, up to height `known`: it is reading them, or has lost some.
+    fn wait_for_blocks(&mut self, id: PodId, survey: &Survey, known: u32) {
+        if let (Some(height), Some(pod)) = (survey.catching_up_to, self.pods.get_mut(&id)) {
+            pod.tell(SourceState::Syncing(height));
+            self.wait_for_look(id);
+        } else {
+            self.turn_away(id, rpc::fallen_behind(survey.blocks, known));
+        }
     }
 
     /// Tells a pod why it cannot be served, and leaves it alone until the next look.

@@ -13,16 +13,12 @@ use std::{
     sync::Arc,
 };
 
-use bdk_bitcoind_rpc::{
-    BitcoindRpcErrorExt as _,
-    bitcoincore_rpc::{self, Client, RpcApi as _},
-};
 use bdk_wallet::bitcoin::{BlockHash, Transaction, Txid};
 
-use super::rpc::Trouble;
+use super::rpc::{self, Client, MempoolInfo, Trouble};
 use autonomy_node::Watched;
 
-/// A transaction, one copy for all pods, and when bitcoind first saw it, seconds.
+/// A transaction, one copy for all pods, and when it was seen first, seconds; 0 where that is not known.
 pub(super) type Seen = (Arc<Transaction>, u64);
 
 /// The mempool, as it was listed last.
@@ -63,23 +59,24 @@ impl Marker {
 }
 
 impl Mempool {
-    /// Lists the mempool anew. Nothing changes while bitcoind still loads the mempool of its last run.
+    /// Lists the mempool anew. Nothing changes while bitcoind still loads the mempool of its last run. Gives how it is, and
+    /// what it takes.
     ///
     /// # Errors
     /// bitcoind does not answer.
-    pub(super) fn list(&mut self, client: &Client) -> Result<(), Trouble> {
-        let trouble = |error| Trouble::rpc("reading the mempool", &error);
+    pub(super) fn list(&mut self, client: &Client) -> Result<MempoolInfo, Trouble> {
         self.listed_at = None;
-        if !client.get_mempool_info().map_err(trouble)?.loaded.unwrap_or(true) {
-            return Ok(());
+        let info = rpc::mempool_info(client)?;
+        if !info.loaded {
+            return Ok(info);
         }
-        let before = client.get_best_block_hash().map_err(trouble)?;
-        let ids = client.get_raw_mempool().map_err(trouble)?;
-        let after = client.get_best_block_hash().map_err(trouble)?;
+        let before = rpc::best(client)?;
+        let ids = rpc::mempool_ids(client)?;
+        let after = rpc::best(client)?;
         self.listed(ids);
         // What has just been mined is not in the mempool either.
         self.listed_at = (before == after).then_some(after);
-        Ok(())
+        Ok(info)
     }
 
     /// Takes in a list: forgets what has left, and has what is new fetched.
@@ -150,17 +147,11 @@ impl Mempool {
     }
 }
 
-/// A transaction of the mempool; none where it has left.
+/// A transaction of the mempool; none where it has left. When bitcoind saw it first does not matter: a pod dates it by when
+/// it hears of it.
 pub(super) fn fetch(client: &Client, txid: &Txid) -> Result<Option<Seen>, Trouble> {
-    let one = || -> Result<Seen, bitcoincore_rpc::Error> {
-        let entry = client.get_mempool_entry(txid)?;
-        Ok((Arc::new(client.get_raw_transaction(txid, None)?), entry.time))
-    };
-    match one() {
-        Ok(seen) => Ok(Some(seen)),
-        Err(error) if error.is_not_found_error() => Ok(None),
-        Err(error) => Err(Trouble::rpc("reading the mempool", &error)),
-    }
+    let transaction = rpc::mempool_transaction(client, txid)?;
+    Ok(transaction.map(|transaction| (Arc::new(transaction), 0)))
 }
 
 #[cfg(test)]

@@ -1,40 +1,51 @@
-//! The few calls made to bitcoind, and what their failures mean to the owner.
+//! The few calls made to bitcoind, and what their failures mean to the owner. What is read of its answers: [`decode`].
 
-use std::fmt;
+mod decode;
 
-use bdk_bitcoind_rpc::{
-    BitcoindRpcErrorExt as _,
-    bitcoincore_rpc::{
-        self, Auth, Client, RpcApi as _,
-        jsonrpc::{self, simple_http},
-    },
+use std::{
+    cell::RefCell,
+    fmt,
+    fs::File,
+    io::{ErrorKind, Read as _},
+    path::Path,
+    time::Duration,
 };
-use bdk_wallet::bitcoin::{Block, BlockHash, Network, Transaction};
 
-use super::{BitcoindAuth, BitcoindConfig, cursor::Standing};
+use bdk_wallet::bitcoin::{Block, BlockHash, Transaction, Txid, consensus::encode};
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use self::decode::Missing;
+pub(super) use self::decode::{MempoolInfo, Survey};
+use super::{
+    BitcoindAuth, BitcoindConfig,
+    cursor::Standing,
+    http::{Connection, Endpoint, HttpAnswer, HttpError},
+};
 use autonomy_node::{BroadcastOutcome, ChainPoint, SourceState};
 
 /// Targets asked for, in blocks.
 const FEE_TARGETS: [u16; 6] = [1, 2, 3, 6, 12, 144];
-/// RPC_VERIFY_ALREADY_IN_UTXO_SET (bitcoin: src/rpc/protocol.h): it is mined already.
-const ALREADY_IN_CHAIN: i32 = -27;
-/// RPC_METHOD_NOT_FOUND (bitcoin: src/rpc/protocol.h).
-const METHOD_NOT_FOUND: i32 = -32601;
+/// RPC_INVALID_ADDRESS_OR_KEY (bitcoin: src/rpc/protocol.h): there is no such block or transaction.
+const NOT_FOUND: i64 = -5;
+/// RPC_VERIFY_ALREADY_IN_UTXO_SET: it is mined already.
+const ALREADY_IN_CHAIN: i64 = -27;
+/// RPC_IN_WARMUP: bitcoind is starting, and says what it does.
+const WARMING_UP: i64 = -28;
+/// RPC_METHOD_NOT_FOUND.
+const METHOD_NOT_FOUND: i64 = -32601;
 /// HTTP: the login is refused.
 const UNAUTHORISED: u16 = 401;
 /// HTTP: the login is good, and not for this call (`rpcwhitelist`).
 const FORBIDDEN: u16 = 403;
-/// Reasons of bitcoind (`src/validation.cpp`, `src/policy/policy.cpp`) that no waiting mends. All others may pass: a
-/// full mempool, a parent that is not there yet, a rate that is too low today.
-const FINAL_REASONS: [&str; 7] = [
-    "mandatory-script-verify-flag",
-    "non-mandatory-script-verify-flag",
-    "mempool-script-verify-flag",
-    "bad-txns-in-belowout",
-    "dust",
-    "scriptpubkey",
-    "tx-size",
-];
+/// Longest time for the whole answer to a call.
+const CALL: Duration = Duration::from_secs(15);
+/// The same for what may have megabytes: a block, a list of the mempool.
+const LARGE_CALL: Duration = Duration::from_secs(60);
+/// Most bytes of a cookie file: bitcoind's has 75.
+const MAX_COOKIE: u64 = 4_096;
+/// The oldest version whose answers hold all that is read of them.
+const OLDEST: &str = "25";
 
 /// Why the source cannot be followed, in words for the owner.
 #[derive(Debug)]
@@ -52,8 +63,14 @@ impl Trouble {
     }
 
     /// A call failed: `doing` says what it was for.
-    pub(super) fn rpc(doing: &str, error: &bitcoincore_rpc::Error) -> Self {
-        Self { words: format!("{doing}: {}", explain(error)), refused: rpc_code(error).is_some() }
+    fn call(doing: &str, error: &CallError) -> Self {
+        match error {
+            CallError::Refused { code: WARMING_UP, message } => {
+                Self::new(format!("bitcoind is starting: {message}"))
+            }
+            CallError::Refused { .. } => Self { words: format!("{doing}: {error}"), refused: true },
+            _ => Self::new(format!("{doing}: {error}")),
+        }
     }
 }
 
@@ -63,48 +80,138 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// A client with the credentials of this moment. It connects with its first call, and each call takes 15 seconds at most.
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CallError {
+    /// bitcoind answered, and refused.
+    #[error("{message}")]
+    Refused {
+        /// Its number of the reason.
+        code: i64,
+        /// Its words.
+        message: String,
+    },
+    /// The login is refused.
+    #[error("bitcoind refuses the login; compare the `[bitcoind]` settings with bitcoind's own")]
+    Login,
+    /// The login is good, and not for this call.
+    #[error(
+        "bitcoind refuses the login for `{0}`; compare the `[bitcoind]` settings with bitcoind's `rpcwhitelist`"
+    )]
+    Whitelist(&'static str),
+    /// It does not listen there.
+    #[error("bitcoind is not running, or listens elsewhere than at `bitcoind.url`")]
+    NotRunning,
+    /// Something else is wrong with the way to it.
+    #[error("bitcoind does not answer ({0})")]
+    Silent(HttpError),
+    /// The answer is none, or lacks a field that is needed.
+    #[error("bitcoind{version} does not tell `{field}` in `{method}`; run Bitcoin Core {OLDEST} or later")]
+    Decode {
+        /// The call.
+        method: &'static str,
+        /// What is missing.
+        field: &'static str,
+        /// Its version, where it tells that.
+        version: String,
+    },
+}
+
+/// A connection to bitcoind with the credentials of the moment in which it was made. It connects with its first call.
+#[derive(Debug)]
+pub(super) struct Client(RefCell<Connection>);
+
+/// A client with the credentials of this moment: each start of bitcoind writes a new cookie.
 ///
 /// # Errors
-/// There is no cookie file: bitcoind does not run, or keeps it elsewhere.
+/// The URL is none that is spoken, or the cookie file cannot be read.
 pub(super) fn client(config: &BitcoindConfig) -> Result<Client, Trouble> {
-    let auth = match &config.auth {
-        BitcoindAuth::Cookie(path) if !path.exists() => {
-            return Err(Trouble::new(format!(
-                "bitcoind is not running: no cookie file at {}",
-                path.display()
-            )));
-        }
-        BitcoindAuth::Cookie(path) => Auth::CookieFile(path.clone()),
-        BitcoindAuth::UserPass(user, password) => Auth::UserPass(user.clone(), password.clone()),
+    let endpoint = Endpoint::parse(&config.url).map_err(Trouble::new)?;
+    let login = match &config.auth {
+        BitcoindAuth::Cookie(path) => cookie(path)?,
+        BitcoindAuth::UserPass(user, password) => format!("{user}:{password}"),
     };
-    Client::new(&config.url, auth).map_err(|error| Trouble::rpc("logging in to bitcoind", &error))
+    let authorization = format!("Basic {}", BASE64.encode(login.as_bytes()));
+    Ok(Client(RefCell::new(Connection::new(endpoint, authorization))))
 }
 
-/// How the source is, at one look.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Survey {
-    /// The network it is on.
-    pub(super) network: Network,
-    /// Its best block.
-    pub(super) best: BlockHash,
-    /// Blocks it has: the height of the best one.
-    pub(super) blocks: u32,
-    /// The height it is on its way to, while it has only headers of what comes.
-    catching_up_to: Option<u32>,
+/// The login in bitcoind's cookie file. That there is none is told apart from one that must not be read.
+fn cookie(path: &Path) -> Result<String, Trouble> {
+    let mut cookie = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_COOKIE).read_to_string(&mut cookie));
+    let path = path.display();
+    match read.map_err(|error| error.kind()) {
+        Ok(_) if !cookie.trim().is_empty() => Ok(cookie.trim().to_owned()),
+        Ok(_) => Err(Trouble::new(format!("bitcoind is starting: its cookie file at {path} is still empty"))),
+        Err(ErrorKind::NotFound) => {
+            Err(Trouble::new(format!("bitcoind is not running: no cookie file at {path}")))
+        }
+        Err(ErrorKind::PermissionDenied) => Err(Trouble::new(format!(
+            "permission denied: the pod may not read bitcoind's cookie file at {path}. Add the pod's user to bitcoind's \
+             group and start bitcoind with `-rpccookieperms=group`, or set `bitcoind.user` and `bitcoind.password`"
+        ))),
+        Err(kind) => Err(Trouble::new(format!("bitcoind's cookie file at {path} cannot be read: {kind}"))),
+    }
 }
 
-impl Survey {
-    /// The trouble that a pod on this network gets from a source on another one; none where both are on the same.
-    pub(super) fn wrong_network(&self, network: Network) -> Option<String> {
-        (self.network != network).then(|| {
-            format!(
-                "bitcoind is on {}, this pod is on {network}: point `bitcoind.url` at the right one",
-                self.network
-            )
+impl Client {
+    /// Makes a call, and reads its result with `decode`.
+    fn call<T>(
+        &self,
+        method: &'static str,
+        params: &Value,
+        decode: impl Fn(&Value) -> Result<T, Missing>,
+    ) -> Result<T, CallError> {
+        let result = self.result(method, params)?;
+        decode(&result).map_err(|Missing(field)| {
+            let version = self.result("getnetworkinfo", &json!([])).ok();
+            let version = version.and_then(|answer| decode::version(&answer));
+            let version = version.map(|version| format!(" (version {version})")).unwrap_or_default();
+            CallError::Decode { method, field, version }
         })
     }
 
+    fn result(&self, method: &'static str, params: &Value) -> Result<Value, CallError> {
+        let allowed = if matches!(method, "getblock" | "getrawmempool") { LARGE_CALL } else { CALL };
+        let body = json!({"jsonrpc": "1.0", "id": 1, "method": method, "params": params}).to_string();
+        let answer = self.0.borrow_mut().post(body.as_bytes(), allowed).map_err(CallError::from)?;
+        let HttpAnswer { status, body } = answer;
+        match status {
+            UNAUTHORISED => return Err(CallError::Login),
+            FORBIDDEN => return Err(CallError::Whitelist(method)),
+            _ => {}
+        }
+        // Some refusals come with a status of their own, and all as JSON.
+        let mut answer: Value = serde_json::from_slice(&body).map_err(|_| CallError::Decode {
+            method,
+            field: "result",
+            version: format!(" (HTTP status {status})"),
+        })?;
+        if let Some(code) = answer["error"]["code"].as_i64() {
+            let message = answer["error"]["message"].as_str().unwrap_or("no reason given").to_owned();
+            return Err(CallError::Refused { code, message });
+        }
+        Ok(answer["result"].take())
+    }
+}
+
+impl From<HttpError> for CallError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Io(error) if error.kind() == ErrorKind::ConnectionRefused => Self::NotRunning,
+            other => Self::Silent(other),
+        }
+    }
+}
+
+impl CallError {
+    /// There is no such block or transaction.
+    fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { code: NOT_FOUND, .. })
+    }
+}
+
+impl Survey {
     /// The state that is delivered to a pod which has all blocks of this source.
     pub(super) fn state(&self) -> SourceState {
         self.catching_up_to.map_or(SourceState::Synced(self.blocks), SourceState::Syncing)
@@ -116,16 +223,8 @@ impl Survey {
 /// # Errors
 /// It does not answer, or refuses the login.
 pub(super) fn survey(client: &Client) -> Result<Survey, Trouble> {
-    let info = client.get_blockchain_info().map_err(|error| Trouble::rpc("asking bitcoind", &error))?;
-    let number = |height: u64| u32::try_from(height).unwrap_or(u32::MAX);
-    // Test chains may rest for days, which bitcoind takes for catching up.
-    let catches_up = info.initial_block_download && info.headers > info.blocks;
-    Ok(Survey {
-        network: info.chain,
-        best: info.best_block_hash,
-        blocks: number(info.blocks),
-        catching_up_to: catches_up.then(|| number(info.headers)),
-    })
+    let info = client.call("getblockchaininfo", &json!([]), decode::survey);
+    info.map_err(|error| Trouble::call("asking bitcoind", &error))
 }
 
 /// Where a block is, by the source's view. One that it has never seen is stale.
@@ -133,12 +232,10 @@ pub(super) fn survey(client: &Client) -> Result<Survey, Trouble> {
 /// # Errors
 /// It does not answer.
 pub(super) fn standing(client: &Client, block: &BlockHash) -> Result<Standing, Trouble> {
-    match client.get_block_header_info(block) {
-        // Negative for a block beside the best chain.
-        Ok(header) if header.confirmations >= 0 => Ok(Standing::Best(header.next_block_hash)),
-        Ok(_) => Ok(Standing::Stale),
-        Err(error) if error.is_not_found_error() => Ok(Standing::Stale),
-        Err(error) => Err(Trouble::rpc("asking bitcoind", &error)),
+    match client.call("getblockheader", &json!([block]), decode::header) {
+        Ok(header) => Ok(header.standing()),
+        Err(error) if error.is_not_found() => Ok(Standing::Stale),
+        Err(error) => Err(Trouble::call("asking bitcoind", &error)),
     }
 }
 
@@ -151,13 +248,22 @@ pub(super) fn another_chain(height: u32) -> String {
     )
 }
 
+/// The trouble of a pod that knows more blocks of the same chain than the source has now.
+pub(super) fn fallen_behind(blocks: u32, height: u32) -> String {
+    format!(
+        "bitcoind is at block {blocks}, behind block {height} that this pod has seen: it has lost blocks, or set some aside. \
+         Nothing is changed and nothing is sent; let bitcoind catch up"
+    )
+}
+
 /// A whole block, by its hash: 4 MB at most on the wire, as hexadecimal text of twice that.
 ///
 /// # Errors
 /// bitcoind does not answer, or has the block no more ([`Trouble::refused`]).
 pub(super) fn block(client: &Client, hash: &BlockHash) -> Result<Block, Trouble> {
-    client.get_block(hash).map_err(|error| {
-        let mut trouble = Trouble::rpc("reading a block", &error);
+    let block = client.call("getblock", &json!([hash, 0]), whole_hex);
+    block.map_err(|error| {
+        let mut trouble = Trouble::call("reading a block", &error);
         if trouble.words.contains("pruned") {
             trouble.words.push_str(
                 "; this pod has been away for longer than bitcoind keeps blocks: set a larger `prune` (or none) and \
@@ -166,6 +272,10 @@ pub(super) fn block(client: &Client, hash: &BlockHash) -> Result<Block, Trouble>
         }
         trouble
     })
+}
+
+fn whole_hex<T: bdk_wallet::bitcoin::consensus::Decodable>(answer: &Value) -> Result<T, Missing> {
+    answer.as_str().and_then(|hex| encode::deserialize_hex(hex).ok()).ok_or(Missing("result"))
 }
 
 /// The block of the best chain at `height` and the `depth` blocks below it, oldest first, each on the one before it. Two
@@ -188,10 +298,10 @@ pub(super) fn last_blocks(client: &Client, height: u32, depth: u32) -> Result<Ve
 
 /// A block of the best chain, and its parent.
 fn block_at(client: &Client, height: u32) -> Result<(ChainPoint, Option<BlockHash>), Trouble> {
-    let trouble = |error| Trouble::rpc("reading a block's header", &error);
-    let hash = client.get_block_hash(height.into()).map_err(trouble)?;
-    let header = client.get_block_header_info(&hash).map_err(trouble)?;
-    Ok((ChainPoint { height, hash, time: header.time as u64 }, header.previous_block_hash))
+    let trouble = |error: CallError| Trouble::call("reading a block's header", &error);
+    let hash = client.call("getblockhash", &json!([height]), decode::whole::<BlockHash>).map_err(trouble)?;
+    let header = client.call("getblockheader", &json!([hash]), decode::header).map_err(trouble)?;
+    Ok((header.point(height, hash), header.parent))
 }
 
 /// What came of waiting for a new block.
@@ -209,11 +319,13 @@ pub(super) enum Waited {
 /// (`rpcthreads`: 4 of old, 16 since version 29).
 pub(super) fn wait_for_block(config: &BitcoindConfig, milliseconds: u64) -> Waited {
     let Ok(client) = client(config) else { return Waited::Away };
-    match client.wait_for_new_block(milliseconds) {
-        Ok(tip) => Waited::Tip(tip.hash),
-        Err(error) if rpc_code(&error) == Some(METHOD_NOT_FOUND) || http_code(&error) == Some(FORBIDDEN) => {
-            Waited::Unavailable(explain(&error))
-        }
+    match client.call("waitfornewblock", &json!([milliseconds]), decode::tip) {
+        Ok(tip) => Waited::Tip(tip),
+        Err(
+            error @ (CallError::Refused { code: METHOD_NOT_FOUND, .. }
+            | CallError::Whitelist(_)
+            | CallError::Decode { .. }),
+        ) => Waited::Unavailable(error.to_string()),
         Err(_) => Waited::Away,
     }
 }
@@ -221,107 +333,68 @@ pub(super) fn wait_for_block(config: &BitcoindConfig, milliseconds: u64) -> Wait
 /// Fee estimates as far as bitcoind can tell; none on a network without traffic.
 pub(super) fn fee_estimates(client: &Client) -> Vec<(u16, f64)> {
     let estimate = |target: &u16| {
-        let rate = client.estimate_smart_fee(*target, None).ok()?.fee_rate?;
-        Some((*target, rate.to_sat() as f64 / 1000.0))
+        let answer = client.result("estimatesmartfee", &json!([target])).ok()?;
+        Some((*target, decode::estimate(&answer)?))
     };
     FEE_TARGETS.iter().filter_map(estimate).collect()
 }
 
+/// How the mempool is, and what it takes.
+///
+/// # Errors
+/// bitcoind does not answer.
+pub(super) fn mempool_info(client: &Client) -> Result<MempoolInfo, Trouble> {
+    let info = client.call("getmempoolinfo", &json!([]), |answer| Ok(decode::mempool_info(answer)));
+    info.map_err(|error| Trouble::call("reading the mempool", &error))
+}
+
+/// The ids of all transactions of the mempool.
+///
+/// # Errors
+/// bitcoind does not answer.
+pub(super) fn mempool_ids(client: &Client) -> Result<Vec<Txid>, Trouble> {
+    let ids = client.call("getrawmempool", &json!([]), decode::list::<Txid>);
+    ids.map_err(|error| Trouble::call("reading the mempool", &error))
+}
+
+/// The best block.
+///
+/// # Errors
+/// bitcoind does not answer.
+pub(super) fn best(client: &Client) -> Result<BlockHash, Trouble> {
+    let best = client.call("getbestblockhash", &json!([]), decode::whole::<BlockHash>);
+    best.map_err(|error| Trouble::call("asking bitcoind", &error))
+}
+
+/// A transaction of the mempool; none where it has left.
+///
+/// # Errors
+/// bitcoind does not answer.
+pub(super) fn mempool_transaction(client: &Client, txid: &Txid) -> Result<Option<Transaction>, Trouble> {
+    match client.call("getrawtransaction", &json!([txid]), whole_hex::<Transaction>) {
+        Ok(transaction) => Ok(Some(transaction)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(Trouble::call("reading the mempool", &error)),
+    }
+}
+
 /// Hands a transaction over.
 pub(super) fn broadcast(client: &Client, transaction: &Transaction) -> BroadcastOutcome {
-    match client.send_raw_transaction(transaction) {
+    let hex = encode::serialize_hex(transaction);
+    match client.result("sendrawtransaction", &json!([hex])) {
+        Ok(_) | Err(CallError::Refused { code: ALREADY_IN_CHAIN, .. }) => BroadcastOutcome::Accepted,
+        Err(CallError::Refused { message, .. }) => refusal(client, transaction, message),
+        Err(error) => BroadcastOutcome::Waits(error.to_string()),
+    }
+}
+
+/// Some refusals are of a transaction that the mempool has already.
+fn refusal(client: &Client, transaction: &Transaction, reason: String) -> BroadcastOutcome {
+    match client.result("getmempoolentry", &json!([transaction.compute_txid()])) {
         Ok(_) => BroadcastOutcome::Accepted,
-        Err(error) => match rpc_code(&error) {
-            Some(ALREADY_IN_CHAIN) => BroadcastOutcome::Accepted,
-            Some(_) => refusal(client, transaction, &error),
-            None => BroadcastOutcome::Waits(explain(&error)),
-        },
-    }
-}
-
-/// Some refusals are of a transaction the mempool has already; few are for good.
-fn refusal(client: &Client, transaction: &Transaction, error: &bitcoincore_rpc::Error) -> BroadcastOutcome {
-    if client.get_mempool_entry(&transaction.compute_txid()).is_ok() {
-        return BroadcastOutcome::Accepted;
-    }
-    let reason = explain(error);
-    if FINAL_REASONS.iter().any(|last| reason.starts_with(last)) {
-        BroadcastOutcome::Invalid(reason)
-    } else {
-        BroadcastOutcome::Waits(reason)
-    }
-}
-
-fn rpc_code(error: &bitcoincore_rpc::Error) -> Option<i32> {
-    match error {
-        bitcoincore_rpc::Error::JsonRpc(jsonrpc::Error::Rpc(rpc)) => Some(rpc.code),
-        _ => None,
-    }
-}
-
-/// The status of an answer that is not an answer to the call.
-fn http_code(error: &bitcoincore_rpc::Error) -> Option<u16> {
-    let bitcoincore_rpc::Error::JsonRpc(jsonrpc::Error::Transport(transport)) = error else { return None };
-    match transport.downcast_ref::<simple_http::Error>() {
-        Some(simple_http::Error::HttpErrorCode(status)) => Some(*status),
-        _ => None,
-    }
-}
-
-fn explain(error: &bitcoincore_rpc::Error) -> String {
-    match error {
-        bitcoincore_rpc::Error::JsonRpc(jsonrpc::Error::Rpc(rpc)) => rpc.message.clone(),
-        bitcoincore_rpc::Error::JsonRpc(jsonrpc::Error::Transport(_))
-            if matches!(http_code(error), Some(UNAUTHORISED | FORBIDDEN)) =>
-        {
-            "bitcoind refuses the login; compare the `[bitcoind]` settings with bitcoind's own".into()
-        }
-        bitcoincore_rpc::Error::JsonRpc(jsonrpc::Error::Transport(transport)) => {
-            format!("bitcoind does not answer ({transport})")
-        }
-        other => other.to_string(),
+        Err(_) => BroadcastOutcome::refused(reason),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        io::{Read as _, Write as _},
-        net::TcpListener,
-        thread,
-    };
-
-    use super::*;
-
-    /// Waits at a server that gives this answer to one request.
-    fn waited(answer: &'static str) -> Waited {
-        let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let url = format!("http://{}", server.local_addr().unwrap());
-        let answers = thread::Builder::new().spawn(move || {
-            let (mut stream, _) = server.accept().unwrap();
-            // The whole request is one packet on loopback.
-            let _ = stream.read(&mut [0; 4096]).unwrap();
-            stream.write_all(answer.as_bytes()).unwrap();
-        });
-        let auth = BitcoindAuth::UserPass("me".into(), "secret".into());
-        let waited = wait_for_block(&BitcoindConfig { url, auth }, 1);
-        answers.unwrap().join().unwrap();
-        waited
-    }
-
-    #[test]
-    fn a_bitcoind_without_long_poll_is_not_taken_for_an_absent_one() {
-        // Another program, or bitcoind without the call.
-        let unknown = "HTTP/1.1 404 Not Found\r\nContent-Length: 80\r\n\r\n\
-            {\"result\":null,\"error\":{\"code\":-32601,\"message\":\"Method not found\"},\"id\":1}     ";
-        assert!(matches!(waited(unknown), Waited::Unavailable(why) if why.contains("not found")));
-        let whitelisted = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
-        assert!(matches!(waited(whitelisted), Waited::Unavailable(_)));
-        // The cookie of an earlier start; and one that is just starting.
-        let stale = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
-        assert!(matches!(waited(stale), Waited::Away));
-        let starting = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 75\r\n\r\n\
-            {\"result\":null,\"error\":{\"code\":-28,\"message\":\"Loading block index\"},\"id\":1}";
-        assert!(matches!(waited(starting), Waited::Away));
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use super::{
     mempool::{Mempool, Seen},
     orders::Orders,
 };
-use autonomy_node::{ChainEvent, ChainPoint, Input, SourceState};
+use autonomy_node::{ChainEvent, ChainPoint, FeeFloor, Input, SourceState};
 
 /// Transactions given at most in one event. The inbox of a pod holds 64 events: at 400 kB, the largest transaction that is
 /// relayed, these are 80 MB an event at the very worst, and 40 kB for payments of 200 bytes. Pods that are given the same
@@ -33,6 +33,10 @@ pub(super) struct Served {
     search_due: bool,
     /// It does not have the latest fee estimates.
     fees_due: bool,
+    /// It was told estimates that it may still go by.
+    has_fees: bool,
+    /// The fee floor that it was told last.
+    floor: Option<FeeFloor>,
     /// It is left alone until then: it has no room, or the source lacks something it needs.
     held_until: Option<Instant>,
     /// It has ended, or its link is dropped.
@@ -51,6 +55,8 @@ impl Served {
             heard: BTreeSet::new(),
             search_due: true,
             fees_due: true,
+            has_fees: false,
+            floor: None,
             held_until: None,
             gone: false,
         }
@@ -69,6 +75,16 @@ impl Served {
         }
         self.gone |= orders.left;
         orders.broadcasts
+    }
+
+    /// Why nothing may be sent for this pod now; none where it is followed: on the right chain, and at its last block.
+    pub(super) fn unfollowed(&self) -> Option<String> {
+        match &self.told {
+            Some(SourceState::Synced(_)) => None,
+            Some(SourceState::Away(why)) => Some(why.clone()),
+            Some(SourceState::Syncing(height)) => Some(format!("bitcoind is reading blocks up to {height}")),
+            None => Some("bitcoind was not asked yet".into()),
+        }
     }
 
     /// Leaves the pod alone until then.
@@ -201,11 +217,22 @@ impl Served {
         self.fees_due = true;
     }
 
-    /// Tells the fee estimates, if the pod does not have them.
+    /// Tells the fee estimates, if the pod does not have them; also that there are none any more.
     pub(super) fn tell_fees(&mut self, fees: &[(u16, f64)]) {
-        if self.fees_due && !fees.is_empty() {
+        if self.fees_due && (self.has_fees || !fees.is_empty()) {
             let delivered = self.give(Input::Chain(ChainEvent::Fees(fees.to_vec())));
             self.fees_due = delivered == Delivered::Full;
+            self.has_fees |= !self.fees_due && !fees.is_empty();
+        }
+    }
+
+    /// Tells the least rate that is taken, if the pod was told another one.
+    pub(super) fn tell_floor(&mut self, floor: Option<FeeFloor>) {
+        if let Some(floor) = floor.filter(|floor| self.floor != Some(*floor)) {
+            let delivered = self.give(Input::Chain(ChainEvent::FeeFloor(floor)));
+            if delivered == Delivered::Taken {
+                self.floor = Some(floor);
+            }
         }
     }
 }

@@ -39,6 +39,10 @@ pub(super) struct Chain {
     coins: BTreeMap<OutPoint, TxOut>,
     /// The height at which each transaction of the best chain is.
     mined: BTreeMap<Txid, u32>,
+    /// Which transaction of the best chain spends each coin that is spent there.
+    spent: BTreeMap<OutPoint, Txid>,
+    /// Every transaction that ever was, but for mining rewards: whoever has one may hand it in again.
+    known: BTreeMap<Txid, Transaction>,
     /// The next coin of whoever pays from outside.
     next_faucet_coin: u32,
     /// Makes blocks of one height differ.
@@ -50,10 +54,8 @@ pub(super) struct Chain {
 pub(super) enum Verdict {
     /// It is in the mempool, or already in a block.
     Accepted,
-    /// Not accepted now; it may be later. With the reason in bitcoind's words.
-    Waits(&'static str),
-    /// Never to be accepted, with the reason.
-    Invalid(&'static str),
+    /// Not accepted, with the reason in bitcoind's words: whether that is for good, the node has to know.
+    Refused(&'static str),
 }
 
 impl Chain {
@@ -66,6 +68,8 @@ impl Chain {
             mempool: Vec::new(),
             coins: BTreeMap::new(),
             mined: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            known: BTreeMap::new(),
             next_faucet_coin: 0,
             salt: 0,
         };
@@ -108,24 +112,69 @@ impl Chain {
     /// Hands a transaction in.
     pub(super) fn submit(&mut self, transaction: &Transaction) -> Verdict {
         let txid = transaction.compute_txid();
-        if self.mined.contains_key(&txid) || self.mempool.iter().any(|other| other.compute_txid() == txid) {
+        if self.mined.contains_key(&txid) || self.is_waiting(&txid) {
             return Verdict::Accepted;
         }
         let worth = transaction.input.iter().map(|input| self.spendable(&input.previous_output));
         let Some(worth) = worth.collect::<Option<Vec<u64>>>() else {
-            return Verdict::Waits("bad-txns-inputs-missingorspent");
+            return Verdict::Refused("bad-txns-inputs-missingorspent");
         };
         let spent =
             |coin| self.mempool.iter().flat_map(|other| &other.input).any(|i| i.previous_output == coin);
         if transaction.input.iter().any(|input| spent(input.previous_output)) {
-            return Verdict::Waits("txn-mempool-conflict");
+            return Verdict::Refused("txn-mempool-conflict");
         }
         let out: u64 = transaction.output.iter().map(|output| output.value.to_sat()).sum();
         if worth.iter().sum::<u64>() < out {
-            return Verdict::Invalid("bad-txns-in-belowout");
+            return Verdict::Refused("bad-txns-in-belowout");
         }
+        self.remember(transaction);
         self.mempool.push(transaction.clone());
         Verdict::Accepted
+    }
+
+    /// Somebody has this transaction, whether or not the mempool takes it now.
+    pub(super) fn remember(&mut self, transaction: &Transaction) {
+        self.known.insert(transaction.compute_txid(), transaction.clone());
+    }
+
+    /// Whether a transaction can never be mined any more: a block that is buried under `depth` blocks, itself counted, spends
+    /// one of its coins otherwise, or one that a transaction needs which this one spends.
+    pub(super) fn is_dead(&self, txid: &Txid, depth: u32) -> bool {
+        let Some(transaction) = self.known.get(txid).filter(|_| !self.mined.contains_key(txid)) else {
+            return false;
+        };
+        let buried = |rival: &Txid| self.height_of(rival).is_some_and(|at| self.height() + 1 >= at + depth);
+        transaction.input.iter().map(|input| input.previous_output).any(|coin| match self.spent.get(&coin) {
+            Some(rival) => buried(rival),
+            None => !self.coins.contains_key(&coin) && self.is_dead(&coin.txid, depth),
+        })
+    }
+
+    /// Whether the mempool has it.
+    pub(super) fn is_waiting(&self, txid: &Txid) -> bool {
+        self.mempool.iter().any(|other| other.compute_txid() == *txid)
+    }
+
+    /// Spends a coin by another transaction than the one that spends it now, which leaves the mempool with all that spend
+    /// its outputs. Gives whether there is such a coin.
+    pub(super) fn spend_elsewhere(&mut self, coin: OutPoint) -> bool {
+        let Some(sat) = self.spendable(&coin).and_then(|sat| sat.checked_sub(2_000)) else { return false };
+        let spends = |other: &Transaction| other.input.iter().any(|input| input.previous_output == coin);
+        if let Some(position) = self.mempool.iter().position(spends) {
+            self.evict(position);
+        }
+        let out = TxOut { value: Amount::from_sat(sat), script_pubkey: outside() };
+        self.submit(&unsigned(coin, vec![out])) == Verdict::Accepted
+    }
+
+    /// Whoever paid from outside spends the coin of a transaction of the mempool otherwise, for a higher fee. Gives whether
+    /// it was theirs to do so.
+    pub(super) fn replace(&mut self, position: usize) -> bool {
+        let Some(transaction) = self.mempool.get(position) else { return false };
+        let [input] = &transaction.input[..] else { return false };
+        let coin = input.previous_output;
+        self.is_faucet(&coin) && self.spend_elsewhere(coin)
     }
 
     /// What a coin of a block or of the mempool is worth, satoshi. None if there is no such coin.
@@ -224,6 +273,7 @@ impl Chain {
             self.mined.insert(txid, height);
             for input in &transaction.input {
                 self.coins.remove(&input.previous_output);
+                self.spent.insert(input.previous_output, txid);
             }
             for (vout, output) in (0..).zip(&transaction.output) {
                 self.coins.insert(OutPoint { txid, vout }, output.clone());
@@ -235,6 +285,7 @@ impl Chain {
     fn recount(&mut self) {
         self.coins.clear();
         self.mined.clear();
+        self.spent.clear();
         let blocks = std::mem::take(&mut self.blocks);
         (0..).zip(&blocks).skip(1).for_each(|(height, block)| self.count(height, block));
         self.blocks = blocks;
@@ -266,12 +317,12 @@ mod tests {
         let coin = OutPoint { txid: paid.compute_txid(), vout: 0 };
         let spend =
             |sat| unsigned(coin, vec![TxOut { value: Amount::from_sat(sat), script_pubkey: somebody() }]);
-        assert_eq!(chain.submit(&spend(5_001)), Verdict::Invalid("bad-txns-in-belowout"));
+        assert_eq!(chain.submit(&spend(5_001)), Verdict::Refused("bad-txns-in-belowout"));
         assert_eq!(chain.submit(&spend(4_000)), Verdict::Accepted);
         assert_eq!(chain.submit(&spend(4_000)), Verdict::Accepted, "it is there already");
-        assert_eq!(chain.submit(&spend(3_000)), Verdict::Waits("txn-mempool-conflict"));
+        assert_eq!(chain.submit(&spend(3_000)), Verdict::Refused("txn-mempool-conflict"));
         chain.mine(0);
-        assert_eq!(chain.submit(&spend(3_000)), Verdict::Waits("bad-txns-inputs-missingorspent"));
+        assert_eq!(chain.submit(&spend(3_000)), Verdict::Refused("bad-txns-inputs-missingorspent"));
         assert_eq!(worth(&chain), 4_000);
     }
 
@@ -299,5 +350,22 @@ mod tests {
         assert_eq!(chain.mempool().len(), 1);
         chain.mine(0);
         assert_eq!(worth(&chain), 6_000);
+    }
+
+    #[test]
+    fn transaction_is_dead_once_another_spend_is_buried() {
+        let mut chain = Chain::new();
+        let paid = chain.pay_from_outside(somebody(), 5_000).unwrap();
+        let coin = OutPoint { txid: paid.compute_txid(), vout: 0 };
+        let spend = unsigned(coin, vec![TxOut { value: Amount::from_sat(4_000), script_pubkey: somebody() }]);
+        chain.submit(&spend);
+        assert!(chain.replace(0), "whoever paid may take it back");
+        let dead = |chain: &Chain| [&paid, &spend].map(|lost| chain.is_dead(&lost.compute_txid(), 2));
+        assert_eq!(dead(&chain), [false, false], "no block decides yet");
+        chain.mine(0);
+        assert_eq!(dead(&chain), [false, false]);
+        chain.mine(0);
+        assert_eq!(dead(&chain), [true, true]);
+        assert_eq!(worth(&chain), 0);
     }
 }

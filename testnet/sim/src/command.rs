@@ -129,6 +129,8 @@ pub enum Command {
         /// The highest state epoch that the device has seen.
         epoch: u64,
     },
+    /// Give a draft up.
+    Cancel([u8; 16]),
     /// List the payments of an account.
     Payments(AccountId),
     /// Ask a session, in the node's own types.
@@ -246,8 +248,10 @@ pub struct PaymentSeen {
 pub enum PaymentProgress {
     /// A draft, or cancelled: no signature of the pod exists.
     GivenUp,
-    /// Signed by both, and in no block.
-    Open,
+    /// Signed by both, and neither in a block nor known to be in the network.
+    Signed,
+    /// In the network, and in no block.
+    Seen,
     /// In a block.
     Confirmed,
     /// Never to be in a block: another transaction spent its coins, or the network refused it.

@@ -296,6 +296,7 @@ impl World {
     pub(super) fn end_faults(&mut self) {
         self.faults_on = false;
         self.links = LinkQuality::GOOD;
+        self.heal_nodes();
         self.end_partition();
         (0..self.relays.len()).for_each(|relay| self.set_conduct(relay, Conduct::Honest));
         self.relays.iter_mut().for_each(Relay::end_faults);

@@ -4,32 +4,38 @@
 //! strangers; the device checks each draft against what was typed before it signs. Each pod's chain source looks
 //! within a minute after a block or a payment: at blocks from the last one that both know, then at the mempool.
 //!
-//! What must hold: a coin that a pod signed away it never signs away by another transaction, until its disk is lost;
-//! each address that it gives out is the account's; in the end its balance is what the chain has at its scripts, and
-//! each payment stands as the pod reports it.
+//! What must hold: a coin that a pod signed away it never signs away by another transaction, until the first can never be
+//! mined or the pod's disk is lost; nothing is paid from the change of a payment that no node ever took; each address that
+//! it gives out is the account's; whenever a pod is at the last block, each payment stands as the chain has it (`check`),
+//! and in the end its balance is what the chain has at its scripts.
+//!
+//! | part | does |
+//! |---|---|
+//! | `node` | the bitcoind of a pod: what it tells, takes and refuses |
+//! | `trouble` | reorganisations, evictions, replaced payments, and nodes that lose blocks or refuse what they had |
+//! | `check` | what pods report of money, compared with the chain |
 
 mod check;
+mod node;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use autonomy_node::{Watch, Watched};
-use autonomy_wallet::bitcoin::{Address, Network, OutPoint, ScriptBuf, Transaction, Txid};
+use autonomy_wallet::bitcoin::{Address, Network, OutPoint, ScriptBuf, Txid};
 use rand::{Rng, RngCore};
 
-use crate::chain::{BLOCK_SECONDS, MAX_REORGANISATION, Verdict};
+use self::node::OwnNode;
+use crate::chain::BLOCK_SECONDS;
 use crate::command::{Answer, Command, PaymentSeen, Refused};
-use crate::config::{DAY, Fault, HOUR, SECOND};
+use crate::config::{DAY, HOUR, SECOND};
 use crate::device_account::DeviceAccount;
-use crate::heap::Millis;
-use crate::pod::{ChainNews, Input, MAX_ANCHOR};
 use crate::world::{Event, World};
 
 /// One pod in so many has an account.
 const PODS_PER_ACCOUNT: usize = 3;
-/// Before one block in so many, the chain reorganises or the mempool evicts something.
-const TROUBLES: u32 = 10;
-/// How long a pod's chain source takes to look, at most.
-const NEWS: Millis = 60 * SECOND;
+/// Owners answer *no* to one draft in so many, and ask for the same again.
+const SECOND_THOUGHTS: u32 = 4;
 /// Range of what is paid to an account at once, satoshi.
 const PAID_IN: std::ops::Range<u64> = 20_000..5_000_000;
 /// Range of what an account pays at once, satoshi.
@@ -42,8 +48,15 @@ pub(super) struct Money {
     pub(super) device_account: Option<DeviceAccount>,
     /// The highest state epoch that a device has seen.
     epoch: u64,
-    /// Coins that the pod signed away, and by which transaction: none may be signed away by two.
+    /// Coins that the pod signed away, and by which transaction: none may be signed away by two that can both be mined.
     signed: BTreeMap<OutPoint, Txid>,
+    /// Transactions of the pod that its bitcoind took once.
+    accepted: BTreeSet<Txid>,
+    /// Payments that were told as failed when they could never be mined any more: a reorganisation deeper than what counts as
+    /// buried may change that.
+    ended: BTreeSet<Txid>,
+    /// The pod's bitcoind.
+    node: OwnNode,
     /// What the pod told this process to watch: scripts, coins, and its transactions in the mempool.
     watched: Watched,
     /// Transactions of the mempool that were given to this process.
@@ -71,6 +84,8 @@ impl Money {
     /// The disk is lost, and with it the memory of what was signed since the backup.
     pub(super) fn roll_back(&mut self) {
         self.signed.clear();
+        self.accepted.clear();
+        self.ended.clear();
     }
 }
 
@@ -96,152 +111,13 @@ impl World {
     /// Mines a block and lets all pods look. While faults happen it leaves some transactions for later.
     pub(super) fn block_found(&mut self) {
         if self.mining {
-            if self.faults_on && self.config.faults.has(Fault::Chain) && self.rng.gen_ratio(1, TROUBLES) {
-                self.disturb_chain();
-            }
+            self.disturb_chain();
             let left = if self.faults_on { self.rng.gen_range(0..3) } else { 0 };
             self.chain.mine(left);
             self.figures.blocks += 1;
             self.spread(|_| true);
         }
         self.next_block();
-    }
-
-    /// Reorganises the chain, or evicts a transaction from the mempool.
-    fn disturb_chain(&mut self) {
-        let waiting = self.chain.mempool().len();
-        if waiting > 0 && self.rng.gen_bool(0.5) {
-            let position = self.rng.gen_range(0..waiting);
-            self.figures.evictions += u64::from(self.chain.evict(position));
-        } else {
-            let deep = self.rng.gen_ratio(1, 8);
-            let depth = self.rng.gen_range(1..=if deep { MAX_REORGANISATION } else { 3 });
-            let rng = &mut self.rng;
-            self.chain.reorganise(depth, || rng.gen_bool(0.7));
-            self.figures.reorganisations += 1;
-        }
-        self.spread(|_| true);
-    }
-
-    /// The chain sources of these pods are about to look.
-    fn spread(&mut self, wants: impl Fn(usize) -> bool) {
-        for pod in 0..self.shells.len() {
-            if wants(pod) {
-                self.send_news(pod);
-            }
-        }
-    }
-
-    /// The chain source of a pod is about to look, unless it is already.
-    pub(super) fn send_news(&mut self, pod: usize) {
-        let has_money = self.has_money();
-        let shell = &mut self.shells[pod];
-        if has_money && shell.pod.is_running() && !shell.money.coming {
-            shell.money.coming = true;
-            let launch = shell.launch;
-            let after = self.rng.gen_range(SECOND..NEWS);
-            self.heap.after(after, Event::News { pod, launch });
-        }
-    }
-
-    /// A pod's chain source looks: at blocks first, then at the mempool, as the daemon's does.
-    pub(super) fn follow(&mut self, pod: usize) {
-        self.shells[pod].money.coming = false;
-        let Some(mut height) = self.fork(pod) else { return };
-        while height < self.chain.height() {
-            height += 1;
-            let Some((block, _)) = self.chain.block(height) else { return };
-            // By all that the pod watches: each step before was committed and carried out.
-            let event = self.shells[pod].money.watched.event(block, height);
-            self.give(pod, ChainNews::Block(event));
-            if !self.shells[pod].pod.is_running() {
-                return;
-            }
-        }
-        if self.shells[pod].money.synced != Some(height) {
-            self.shells[pod].money.synced = Some(height);
-            self.give(pod, ChainNews::Synced(height));
-        }
-        self.look_at_mempool(pod);
-    }
-
-    /// The highest block of the best chain that the pod knows: its chain source resumes behind it. A pod that knows
-    /// no block at all is given the last ones. One that knows blocks and none of the best chain has lost its way:
-    /// reorganisations here are shorter than what it remembers.
-    fn fork(&mut self, pod: usize) -> Option<u32> {
-        let known = self.shells[pod].pod.chain_points();
-        if known.is_empty() {
-            let tip = self.chain.height();
-            let heights = tip.saturating_sub(MAX_ANCHOR - 1)..=tip;
-            let point = |height| {
-                let (block, hash) = self.chain.block(height)?;
-                Some((height, hash, u64::from(block.header.time)))
-            };
-            let points = heights.filter_map(point).collect();
-            self.give(pod, ChainNews::Anchor(points));
-            return self.shells[pod].pod.is_running().then_some(tip);
-        }
-        let common =
-            |(height, hash): &&(u32, _)| self.chain.block(*height).is_some_and(|(_, other)| other == *hash);
-        let found = known.iter().rev().find(common).map(|(height, _)| *height);
-        if found.is_none() {
-            self.breach(Some(pod), "it knows no block of the best chain".into());
-        }
-        found
-    }
-
-    /// Tells a pod which transactions are new, and which of its own are gone. Only pods with accounts look.
-    fn look_at_mempool(&mut self, pod: usize) {
-        let money = &self.shells[pod].money;
-        if money.device_account.is_none() || !self.shells[pod].pod.is_running() {
-            return;
-        }
-        let present: BTreeSet<Txid> = self.chain.mempool().iter().map(Transaction::compute_txid).collect();
-        let new = |transaction: &&Transaction| {
-            money.watched.concerns(transaction) && !money.told.contains(&transaction.compute_txid())
-        };
-        let seen: Vec<Transaction> = self.chain.mempool().iter().filter(new).cloned().collect();
-        let evicted = money.watched.missing(|txid| present.contains(txid));
-        let money = &mut self.shells[pod].money;
-        money.told.retain(|txid| present.contains(txid));
-        money.told.extend(seen.iter().map(Transaction::compute_txid));
-        if !seen.is_empty() || !evicted.is_empty() {
-            self.give(pod, ChainNews::Mempool { seen, evicted });
-        }
-    }
-
-    /// A pod broadcasts a transaction. A coin that it signs away once it must not sign away by another transaction:
-    /// whoever has both could choose between them. Its chain source takes some seconds.
-    pub(super) fn broadcast(&mut self, pod: usize, txid: Txid, transaction: Box<Transaction>) {
-        for input in &transaction.input {
-            let coin = input.previous_output;
-            let before = *self.shells[pod].money.signed.entry(coin).or_insert(txid);
-            if before != txid {
-                self.breach(Some(pod), "it signed a coin away twice".into());
-            }
-        }
-        let launch = self.shells[pod].launch;
-        let after = self.rng.gen_range(SECOND..10 * SECOND);
-        self.heap.after(after, Event::Sent { pod, launch, transaction });
-    }
-
-    /// A transaction arrives at the chain source, which says what becomes of it.
-    pub(super) fn sent(&mut self, pod: usize, transaction: &Transaction) {
-        let verdict = self.chain.submit(transaction);
-        let accepted = verdict == Verdict::Accepted;
-        self.give(pod, Input::Broadcast(transaction.compute_txid(), verdict));
-        if accepted {
-            self.spread_to_accounts();
-        }
-    }
-
-    /// The chain sources of all pods with accounts are about to look.
-    fn spread_to_accounts(&mut self) {
-        for pod in 0..self.shells.len() {
-            if self.plans_account(pod) {
-                self.send_news(pod);
-            }
-        }
     }
 }
 
@@ -333,7 +209,14 @@ impl World {
         };
         let draft = self.ask(pod, Command::NewPayment { account, address: to.clone(), sat });
         let Some(Ok(Answer::Payment(payment))) = draft else { return };
-        self.approve(pod, &payment, &to, sat);
+        if !self.rng.gen_ratio(1, SECOND_THOUGHTS) {
+            return self.approve(pod, &payment, &to, sat);
+        }
+        let _ = self.ask(pod, Command::Cancel(payment.id));
+        let draft = self.ask(pod, Command::NewPayment { account, address: to.clone(), sat });
+        if let Some(Ok(Answer::Payment(payment))) = draft {
+            self.approve(pod, &payment, &to, sat);
+        }
     }
 
     /// The device checks the draft and signs it, and the pod completes the payment.

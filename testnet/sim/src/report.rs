@@ -81,6 +81,12 @@ pub struct Figures {
     pub reorganisations: u64,
     /// Transactions that the mempool evicted.
     pub evictions: u64,
+    /// Coins that were spent by another transaction than the one that waited.
+    pub replacements: u64,
+    /// Times that a bitcoind dropped its mempool, and refused what it had had.
+    pub hidden_mempools: u64,
+    /// Blocks that bitcoinds lost.
+    pub lost_blocks: u64,
     /// Most events that waited at a time.
     pub most_events: u64,
     /// Most frames at relays at a time.

@@ -116,25 +116,31 @@ pub(super) struct Snapshot {
 impl Snapshot {
     pub(super) fn of(wallet: &Wallet) -> Self {
         let mut coins = BTreeMap::new();
-        let mut spent = HashMap::new();
         let mut history = Vec::new();
         let mut counted = HashSet::new();
+        let mut spenders = HashMap::new();
         let (chain, params) = (wallet.local_chain(), CanonicalizationParams::default());
         for canonical in wallet.tx_graph().list_canonical_txs(chain, chain.tip().block_id(), params) {
             let (txid, tx) = (canonical.tx_node.txid, &canonical.tx_node.tx);
             counted.insert(txid);
+            let height = match &canonical.chain_position {
+                ChainPosition::Confirmed { anchor, .. } => anchor.block_id.height,
+                ChainPosition::Unconfirmed { .. } => UNCONFIRMED,
+            };
+            spenders.extend(tx.input.iter().map(|input| (input.previous_output, (height, txid))));
             // One of others that spends what one of ours spends, too.
             if !wallet.spk_index().is_tx_relevant(tx) {
                 continue;
             }
-            spent.extend(tx.input.iter().map(|input| (input.previous_output, txid)));
             coins.extend(own_outputs(wallet, txid, tx, &canonical.chain_position));
             history.push(settled(wallet, txid, tx, &canonical.chain_position));
         }
         let last_confirmed = coins.values().filter(|coin| in_block(coin)).map(|coin| coin.index).max();
-        coins.retain(|outpoint, _| !spent.contains_key(outpoint));
-        spent.retain(|outpoint, _| wallet.spk_index().txout(*outpoint).is_some());
-        history.extend(superseded(wallet, &counted));
+        coins.retain(|outpoint, _| !spenders.contains_key(outpoint));
+        history.extend(superseded(wallet, &counted, &spenders));
+        let own = |outpoint: &OutPoint| wallet.spk_index().txout(*outpoint).is_some();
+        let spent = spenders.into_iter().filter(|(outpoint, _)| own(outpoint));
+        let spent = spent.map(|(outpoint, (_, txid))| (outpoint, txid)).collect();
         history.sort_by_key(HistoryEntry::order);
         let mut balance = Balance::default();
         coins.values().for_each(|coin| balance.add(coin));
@@ -186,22 +192,56 @@ fn spends_only_own(wallet: &Wallet, tx: &Transaction) -> bool {
     tx.input.iter().all(|input| wallet.spk_index().txout(input.previous_output).is_some())
 }
 
+/// By which transaction that counts a coin is spent, and the height of its block.
+type Spenders = HashMap<OutPoint, (u32, Txid)>;
+
+/// Above the height of every block.
+const UNCONFIRMED: u32 = u32::MAX;
+
 /// Transactions of ours that do not count: another spent the same coins, or those of an ancestor, or the network forgot them.
-fn superseded<'a>(wallet: &'a Wallet, counted: &'a HashSet<Txid>) -> impl Iterator<Item = HistoryEntry> + 'a {
+/// `spenders` has the transaction that counts for each coin that is spent.
+fn superseded<'a>(
+    wallet: &'a Wallet,
+    counted: &'a HashSet<Txid>,
+    spenders: &'a Spenders,
+) -> impl Iterator<Item = HistoryEntry> + 'a {
     let superseded = |node: &TxNode<'_, Arc<Transaction>, ConfirmationBlockTime>| {
         !counted.contains(&node.txid) && wallet.spk_index().is_tx_relevant(&node.tx)
     };
+    let mut rivals = Rivals { wallet, counted, spenders, known: HashMap::new() };
     let nodes = wallet.tx_graph().full_txs().filter(superseded);
-    nodes.map(|node| unsettled(wallet, node.txid, &node.tx, rival(wallet, counted, &node.tx)))
+    nodes.map(move |node| {
+        let rival = rivals.of(node.txid, &node.tx).map(|(_, rival)| rival);
+        unsettled(wallet, node.txid, &node.tx, rival)
+    })
 }
 
-/// The transaction that counts because it spends a coin which this one, or an ancestor of it, spends too.
-fn rival(wallet: &Wallet, counted: &HashSet<Txid>, tx: &Arc<Transaction>) -> Option<Txid> {
-    let graph = wallet.tx_graph();
-    let of =
-        |tx: &Transaction| graph.walk_conflicts(tx, |_, txid| Some(txid)).find(|txid| counted.contains(txid));
-    // One that counts has no rival, nor has what it spends.
-    let uncounted =
-        |_, ancestor: Arc<Transaction>| (!counted.contains(&ancestor.compute_txid())).then_some(ancestor);
-    of(tx).or_else(|| graph.walk_ancestors(tx.clone(), uncounted).find_map(|ancestor| of(&ancestor)))
+/// Finds the transaction that counts because it spends a coin which another one, or an ancestor of it, spends too. What is
+/// found is kept, so that a payment that was replaced many times costs one look for each.
+struct Rivals<'a> {
+    wallet: &'a Wallet,
+    counted: &'a HashSet<Txid>,
+    spenders: &'a Spenders,
+    known: HashMap<Txid, Option<(u32, Txid)>>,
+}
+
+impl Rivals<'_> {
+    /// The rival of a transaction that does not count; the one in the lowest block, where there are several.
+    fn of(&mut self, txid: Txid, tx: &Transaction) -> Option<(u32, Txid)> {
+        if let Some(known) = self.known.get(&txid) {
+            return *known;
+        }
+        let coins = || tx.input.iter().map(|input| input.previous_output);
+        let own = coins().filter_map(|coin| self.spenders.get(&coin).copied());
+        let own = own.filter(|(_, spender)| *spender != txid).min();
+        let rival = coins().filter_map(|coin| self.of_parent(coin.txid)).chain(own).min();
+        self.known.insert(txid, rival);
+        rival
+    }
+
+    /// The same of what it spends; one that counts has none.
+    fn of_parent(&mut self, txid: Txid) -> Option<(u32, Txid)> {
+        let parent = self.wallet.tx_graph().get_tx(txid).filter(|_| !self.counted.contains(&txid))?;
+        self.of(txid, &parent)
+    }
 }

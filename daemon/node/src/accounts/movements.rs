@@ -21,6 +21,9 @@ impl Accounts {
     /// Takes a block that connects to `chain`, and tells what it did: whole, or its header where nothing of ours is in it. A
     /// ledger may have been made later than the pod, and know fewer blocks. Gives the accounts whose transactions stand
     /// otherwise now: payments follow them.
+    ///
+    /// # Errors
+    /// A ledger did not take it. Others may have: they take it once more without harm.
     pub(crate) fn block(
         &mut self,
         cx: &mut Context<'_>,
@@ -28,19 +31,21 @@ impl Accounts {
         header: &Header,
         body: Option<&Block>,
         height: u32,
-    ) -> Vec<AccountId> {
+    ) -> Result<Vec<AccountId>, String> {
         let mut changed = Vec::new();
         for id in self.ids() {
-            if self.block_for(cx, chain, id, (header, body), height) {
+            if self.block_for(cx, chain, id, (header, body), height)? {
                 changed.push(id);
             }
-            self.tell_confirmations(cx, id, chain.tip_height());
         }
-        changed
+        self.ids().into_iter().for_each(|id| self.tell_confirmations(cx, id, height));
+        Ok(changed)
     }
 
-    /// Whether the block concerns this account. A ledger that cannot take it keeps what it has, and the log has an
-    /// error; the next restore reads it anew.
+    /// Whether the block concerns this account.
+    ///
+    /// # Errors
+    /// Its ledger did not take the block, and is as before.
     fn block_for(
         &mut self,
         cx: &mut Context<'_>,
@@ -48,28 +53,21 @@ impl Accounts {
         id: AccountId,
         (header, body): (&Header, Option<&Block>),
         height: u32,
-    ) -> bool {
-        let Some(account) = self.all.get_mut(&id) else { return false };
-        let Some(connected_to) = common_block(chain, &account.ledger, height) else {
-            tracing::error!(account = %id, height, "the account's ledger and the chain have no block in common");
-            return false;
-        };
+    ) -> Result<bool, String> {
+        let Some(account) = self.all.get_mut(&id) else { return Ok(false) };
+        let connected_to = common_block(chain, &account.ledger, height)
+            .ok_or_else(|| format!("the ledger of account {id} and the chain have no block in common"))?;
         let applied = match body {
             Some(block) => account.ledger.apply_block(block, height, connected_to),
             None => account.ledger.apply_header(*header, height, connected_to),
         };
-        let concerned = match applied {
-            Ok(applied) => !applied.relevant.is_empty() || applied.reorganised,
-            Err(error) => {
-                tracing::error!(account = %id, "a block cannot be applied: {error}");
-                return false;
-            }
-        };
+        let applied = applied.map_err(|error| error.to_string())?;
+        let concerned = !applied.relevant.is_empty() || applied.reorganised;
         match concerned {
             true => self.tell_movements(cx, chain, id),
             false => self.take_rows(cx, id),
         }
-        concerned
+        Ok(concerned)
     }
 
     /// Takes news from the mempool, and tells what they did. Gives the accounts concerned.

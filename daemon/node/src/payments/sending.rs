@@ -1,10 +1,21 @@
-//! Signed payments on their way to the network: sent again until it has them or refuses them.
+//! Signed payments on their way: sent until a node takes them, kept until a block decides.
+//!
+//! Whoever has a signed transaction may hand it to a miner at any time. So a payment that is signed keeps its coins, and is
+//! *signed* or *seen*, whatever a node says of it, until it is in a block, or until a block with another spend of its coins
+//! is buried ([`BURIED`](super::BURIED)). Two things end it otherwise: a refusal by a rule that holds for every node, of a
+//! payment that no node ever took; and its owner, who may give up one that is not in the network (`holding`).
+//!
+//! ```text
+//!            taken by a node                in a block
+//!  Signed ───────────────────► Seen ───────────────────► Confirmed
+//!    ▲ ▲                        │                          │
+//!    │ └── left the mempool ────┘                          │
+//!    ├─── reorganised away, or another spend in a block ───┘
+//!    │
+//!    └─── that spend is buried, or no node will ever take it ──► Failed
+//! ```
 
-use autonomy_wallet::{
-    account::AccountId,
-    bitcoin::{Transaction, Txid, consensus},
-    ledger::HistoryState,
-};
+use autonomy_wallet::bitcoin::{Transaction, Txid, consensus};
 
 use super::{PaymentRecord, Payments};
 use crate::{
@@ -23,42 +34,21 @@ impl PaymentRecord {
 
     /// Sends the signed transaction; nothing where there is none. One that cannot be read is a damaged row: it is logged,
     /// since the network cannot have it.
-    fn broadcast(&self) -> Option<Effect> {
-        match consensus::deserialize::<Transaction>(self.transaction.as_deref()?) {
-            Ok(transaction) => Some(Effect::Broadcast(self.txid, Box::new(transaction))),
-            Err(error) => {
-                tracing::error!("a signed payment cannot be read and is not sent: {error}");
-                None
-            }
-        }
+    pub(super) fn broadcast(&self) -> Option<Effect> {
+        Some(Effect::Broadcast(self.txid, Box::new(self.signed_transaction()?)))
     }
 
-    /// Where it stands if its transaction stands so in the ledger; `None` where nothing follows.
-    fn follows(&self, state: HistoryState) -> Option<(PaymentState, Option<String>)> {
-        match state {
-            HistoryState::Confirmed { .. } => Some((PaymentState::Confirmed, None)),
-            HistoryState::Pending { .. } if self.state == PaymentState::Signed => None,
-            HistoryState::Pending { .. } => Some((PaymentState::Seen, None)),
-            HistoryState::Replaced { by } => {
-                let why = format!(
-                    "its coins, or those of a payment that it spends, were spent by another transaction, {by}"
-                );
-                Some((PaymentState::Failed, Some(why)))
-            }
-            _ => None,
-        }
-    }
-
-    /// Of several payments of one transaction, the transaction is of the one with the highest precedence.
-    pub(super) fn precedence(&self, id: PaymentId) -> (bool, Timestamp, PaymentId) {
-        let given_up = matches!(self.state, PaymentState::Cancelled | PaymentState::Failed);
-        (!given_up, self.created_at, id)
+    /// The signed transaction.
+    pub(super) fn signed_transaction(&self) -> Option<Transaction> {
+        let read = consensus::deserialize(self.transaction.as_deref()?);
+        read.inspect_err(|error| tracing::error!("a signed payment cannot be read and is not sent: {error}"))
+            .ok()
     }
 }
 
 impl Payments {
-    /// Signed payments that the network has not taken yet.
-    fn unsent(&self) -> impl Iterator<Item = (&PaymentId, &PaymentRecord)> {
+    /// Signed payments that the network has not taken, or has lost.
+    pub(super) fn unsent(&self) -> impl Iterator<Item = (&PaymentId, &PaymentRecord)> {
         self.all.iter().filter(|(_, payment)| payment.state == PaymentState::Signed)
     }
 
@@ -67,19 +57,25 @@ impl Payments {
         self.unsent().map(|(_, payment)| payment.txid)
     }
 
+    /// Those that are to be sent: not what was given up, nor what another transaction rules out as long as that counts.
+    fn to_send(&self) -> impl Iterator<Item = &PaymentRecord> {
+        let unsent = self.unsent().map(|(_, payment)| payment);
+        unsent.filter(|payment| !payment.abandoned && payment.rival.is_none())
+    }
+
     /// What sends them, oldest first: a later one may spend the change of an earlier one.
     pub(crate) fn unsent_effects(&self) -> Vec<Effect> {
-        let mut unsent: Vec<_> = self.unsent().map(|(_, payment)| payment).collect();
+        let mut unsent: Vec<_> = self.to_send().collect();
         unsent.sort_by_key(|payment| payment.created_at);
         unsent.into_iter().filter_map(PaymentRecord::broadcast).collect()
     }
 
     /// When to send next; never while nothing is unsent.
     pub(crate) fn next_broadcast(&self) -> Option<Timestamp> {
-        self.unsent().next().map(|_| self.last_broadcast.saturating_add(BROADCAST_SECONDS))
+        self.to_send().next().map(|_| self.last_broadcast.saturating_add(BROADCAST_SECONDS))
     }
 
-    /// What could not be sent while the chain source was away goes out with this step.
+    /// What could not be sent, or was not taken, goes out with this step.
     pub(crate) fn send_at_once(&mut self) {
         self.last_broadcast = 0;
     }
@@ -103,30 +99,42 @@ impl Payments {
         (txid, outcome): (Txid, BroadcastOutcome),
     ) {
         match outcome {
-            BroadcastOutcome::Accepted => self.seen(cx, txid),
+            BroadcastOutcome::Accepted => self.taken(cx, accounts, chain, txid),
             BroadcastOutcome::Invalid(why) => self.refused(cx, accounts, chain, txid, &why),
             BroadcastOutcome::Waits(why) => self.waits(cx, txid, &why),
         }
     }
 
     /// The network has it.
-    pub(crate) fn seen(&mut self, cx: &mut Context<'_>, txid: Txid) {
+    pub(crate) fn taken(&mut self, cx: &mut Context<'_>, accounts: &mut Accounts, chain: &Chain, txid: Txid) {
         for (id, payment) in self.unsent_with(txid) {
-            self.set_state(cx, id, payment, PaymentState::Seen, None);
+            self.count_again(cx, accounts, chain, &payment);
+            let taken = PaymentRecord {
+                state: PaymentState::Seen,
+                relayed: true,
+                abandoned: false,
+                rival: None,
+                detail: None,
+                ..payment
+            };
+            self.set(cx, id, taken);
         }
     }
 
-    /// Not taken yet: it keeps its coins, is sent again when it is due, and its owner can see why it waits.
+    /// Not taken yet: it keeps its coins, is sent again when it is due, and its owner can see why it waits. A reason that
+    /// differs from the one told in its figures only is no news.
     fn waits(&mut self, cx: &mut Context<'_>, txid: Txid, why: &str) {
+        let detail = format!("not taken by the network yet, and sent again every minute: {why}");
         for (id, payment) in self.unsent_with(txid) {
-            let detail = Some(format!("not taken by the network yet, and sent again every minute: {why}"));
-            if payment.detail != detail {
-                self.set_state(cx, id, payment, PaymentState::Signed, detail);
+            let told = payment.detail.as_deref().is_some_and(|told| same_words(told, &detail));
+            if !told && !payment.abandoned && payment.rival.is_none() {
+                self.set(cx, id, PaymentRecord { detail: Some(detail.clone()), ..payment });
             }
         }
     }
 
-    /// The network will never take it, nor what spends its change: their coins can be spent again.
+    /// No node will ever take it, by a rule that holds for all: its coins can be spent again. What a node took once broke no
+    /// such rule, so it waits.
     fn refused(
         &mut self,
         cx: &mut Context<'_>,
@@ -135,31 +143,15 @@ impl Payments {
         txid: Txid,
         why: &str,
     ) {
-        for later in self.unsent_spenders(txid) {
-            self.refused(
-                cx,
-                accounts,
-                chain,
-                later,
-                &format!("it spends what {txid} would pay, refused as well: {why}"),
-            );
-        }
         for (id, payment) in self.unsent_with(txid) {
-            let account = payment.account;
-            let detail = Some(format!("the network refused it: {why}"));
-            self.set_state(cx, id, payment, PaymentState::Failed, detail);
-            match accounts.unspend(cx, chain, account, txid) {
-                Ok(()) => self.follow(cx, accounts, &[account]),
-                Err(error) => tracing::error!(payment = %id, "a refused payment holds its coins: {error}"),
+            if payment.relayed || payment.abandoned {
+                self.waits(cx, txid, why);
+                continue;
             }
+            let detail = Some(format!("the network refused it: {why}"));
+            self.set(cx, id, PaymentRecord { state: PaymentState::Failed, detail, ..payment.clone() });
+            self.free(cx, accounts, chain, &payment);
         }
-    }
-
-    /// Signed payments, not taken yet, that spend what this transaction makes. Each is signed after the one that it spends, so
-    /// there is no circle.
-    fn unsent_spenders(&self, txid: Txid) -> Vec<Txid> {
-        let spends = |payment: &PaymentRecord| payment.inputs.iter().any(|coin| coin.txid == txid);
-        self.unsent().filter(|(_, payment)| spends(payment)).map(|(_, payment)| payment.txid).collect()
     }
 
     /// Takes note of transactions that left the mempool. One of our own is signed and may come back at any time, so its
@@ -173,61 +165,21 @@ impl Payments {
         let ours = self.all.iter().find(|(_, payment)| payment.txid == txid && payment.is_sent());
         let Some((id, payment)) = ours.map(|(id, payment)| (*id, payment.clone())) else { return false };
         if payment.state == PaymentState::Seen {
-            let detail = "it left the mempool, and is sent again".to_owned();
-            self.set_state(cx, id, payment, PaymentState::Signed, Some(detail));
+            let detail = Some("it left the mempool, and is sent again".to_owned());
+            self.set(cx, id, PaymentRecord { state: PaymentState::Signed, detail, ..payment });
         }
         true
     }
 
-    /// Brings the payments of accounts in line with their ledgers.
-    pub(crate) fn follow(&mut self, cx: &mut Context<'_>, accounts: &mut Accounts, changed: &[AccountId]) {
-        let follows = |payment: &PaymentRecord| {
-            let account =
-                changed.contains(&payment.account).then(|| accounts.get(&payment.account).ok())??;
-            let (state, detail) = payment.follows(account.ledger().entry(&payment.txid)?.state)?;
-            (state != payment.state).then_some((state, detail))
-        };
-        let followers = self.all.iter().filter_map(|(id, payment)| {
-            let (state, detail) = follows(payment)?;
-            (!self.is_superseded(*id, payment)).then(|| (*id, payment.clone(), state, detail))
-        });
-        let followers: Vec<_> = followers.collect();
-        for (id, payment, state, detail) in followers {
-            let payment = taken_over(cx, accounts, payment);
-            self.set_state(cx, id, payment, state, detail);
-        }
-    }
-
-    /// Whether the transaction of a payment counts for another one. Drafts of one intent may have the same transaction one
-    /// after the other: it is of the one that was not given up, and else of the newest.
-    fn is_superseded(&self, id: PaymentId, payment: &PaymentRecord) -> bool {
-        let own = payment.precedence(id);
-        self.all.iter().any(|(other, its)| its.txid == payment.txid && its.precedence(*other) > own)
-    }
-
     /// Unsent payments of a transaction: one at most, since drafts of one account share no coin.
-    fn unsent_with(&self, txid: Txid) -> Vec<(PaymentId, PaymentRecord)> {
+    pub(super) fn unsent_with(&self, txid: Txid) -> Vec<(PaymentId, PaymentRecord)> {
         let unsent = self.unsent().filter(|(_, payment)| payment.txid == txid);
         unsent.map(|(id, payment)| (*id, payment.clone())).collect()
     }
 }
 
-/// A payment of which the network has a transaction that was not signed here: this pod comes from a backup of before the
-/// signature, or the other signers finished the draft without it. What the network has is kept as if it had been signed
-/// here, to be sent again if the network loses it; and its coins are spent, no longer held.
-fn taken_over(cx: &mut Context<'_>, accounts: &mut Accounts, payment: PaymentRecord) -> PaymentRecord {
-    if payment.transaction.is_some() {
-        return payment;
-    }
-    let ledger = accounts.get(&payment.account).map(|account| account.ledger());
-    let Ok(Some(transaction)) = ledger.map(|ledger| ledger.transaction(&payment.txid)) else {
-        return payment;
-    };
-    // What was given up holds no coins: another draft may hold them by now.
-    if payment.state == PaymentState::Draft
-        && let Err(error) = accounts.release(cx, payment.account, payment.inputs.clone())
-    {
-        tracing::error!(txid = %payment.txid, "a payment found on the network holds its coins: {error}");
-    }
-    PaymentRecord { psbt: None, transaction: Some(consensus::serialize(transaction.as_ref())), ..payment }
+/// Whether two reasons say the same but for their figures: a minimum that moves with each look is no news.
+fn same_words(one: &str, other: &str) -> bool {
+    let words = |text: &str| text.chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect::<String>();
+    words(one) == words(other)
 }

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use bdk_wallet::bitcoin::{BlockHash, Txid};
+use autonomy_node::FeeFloor;
+use bdk_wallet::bitcoin::{BlockHash, FeeRate, Txid};
 
 use super::{FULL_RETRY, Follower, POLL, Source};
 use crate::chain::{
@@ -23,7 +24,10 @@ impl Follower {
     /// is searched for such a pod once it is at the tip.
     pub(super) fn follow_mempool(&mut self, source: &Source, now: Instant) -> Result<(), Trouble> {
         if now >= self.next_list && !self.mempool.has_more() {
-            self.mempool.list(&source.client)?;
+            let info = self.mempool.list(&source.client)?;
+            self.floor = info
+                .floor
+                .map(|least| FeeFloor { least, increment: info.increment.unwrap_or(FeeRate::BROADCAST_MIN) });
             let took = super::now().saturating_duration_since(now);
             self.next_list = now + POLL.max(took * MEMPOOL_SHARE);
             let mempool = &self.mempool;

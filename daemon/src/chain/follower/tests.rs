@@ -8,6 +8,8 @@ use std::{
 use autonomy_blocks::spend;
 use bdk_wallet::bitcoin::{Network, OutPoint, ScriptBuf, hashes::Hash as _};
 
+mod followed;
+
 use super::*;
 use crate::chain::{BitcoindAuth, ChainLink as _, Delivery, PodCursor, mempool::Seen, orders::PodLink};
 use autonomy_node::{ChainEvent, ChainPoint, Watch};

@@ -88,6 +88,7 @@ fn command(command: Command) -> node::Command {
         Command::Approve { payment, psbt, epoch } => {
             To::ApprovePayment(PaymentId(payment), ApprovePayment { psbt: made(&psbt), state_epoch: epoch })
         }
+        Command::Cancel(payment) => To::CancelPayment(PaymentId(payment)),
         Command::Payments(account) => To::Payments(account),
         Command::Session(command) => To::Session(command),
         Command::Profile => To::Profile,
@@ -209,8 +210,7 @@ fn chain_event(news: ChainNews) -> node::ChainEvent {
 fn outcome(verdict: Verdict) -> node::BroadcastOutcome {
     match verdict {
         Verdict::Accepted => node::BroadcastOutcome::Accepted,
-        Verdict::Waits(why) => node::BroadcastOutcome::Waits(why.into()),
-        Verdict::Invalid(why) => node::BroadcastOutcome::Invalid(why.into()),
+        Verdict::Refused(why) => node::BroadcastOutcome::refused(why.into()),
     }
 }
 
@@ -238,7 +238,8 @@ fn offered(offer: &AccountOffer) -> Offer {
 fn payment_seen(payment: &Payment) -> PaymentSeen {
     let state = match payment.state {
         PaymentState::Draft | PaymentState::Cancelled => PaymentProgress::GivenUp,
-        PaymentState::Signed | PaymentState::Seen => PaymentProgress::Open,
+        PaymentState::Signed => PaymentProgress::Signed,
+        PaymentState::Seen => PaymentProgress::Seen,
         PaymentState::Confirmed => PaymentProgress::Confirmed,
         PaymentState::Failed => PaymentProgress::Failed,
     };
