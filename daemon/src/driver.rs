@@ -5,14 +5,27 @@
 //! sends the replies. So nothing is acknowledged that could be forgotten, and an effect that was
 //! lost in a crash is derived again from the rows. A single input is committed by itself, without
 //! delay.
+//!
+//! | part | does |
+//! |---|---|
+//! | `batch` | steps that share a commit |
+//! | [`disk`] | what is taken while the disk is full, and how the node comes back from a failed commit |
+//! | `handle` | the way to the driver for everybody else |
+//! | `failure` | what a failed store means: for who asked, and for the pod |
+//! | `lives` | tells calls of the node before such a return from those after it |
+//! | `turns` | how many requests of one caller wait at once |
 
 mod batch;
+pub mod disk;
+mod failure;
+mod handle;
+mod lives;
+mod turns;
 
 use std::{
-    collections::BTreeMap,
     io, mem,
     ops::ControlFlow,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -25,10 +38,19 @@ use tokio::sync::{
     oneshot, watch,
 };
 
-use self::batch::{Batch, Committed};
+use self::{
+    batch::{Batch, Committed, NotCommitted},
+    disk::Taking,
+    lives::Life,
+};
+pub use self::{
+    failure::{AskError, StoreFailed},
+    handle::{Admitted, Handle},
+    turns::{LargeBodyPlace, MAX_STREAMS},
+};
 use crate::chain::{ChainLink, ChainSource, Delivered, Delivery, PodCursor};
-use autonomy_api::{Access, Event};
-use autonomy_node::{DeviceKey, Effect, Input, Node, Owner, Reply, Request, Row, Timestamp};
+use autonomy_api::Event;
+use autonomy_node::{Effect, Input, Node, Reply, Request, Row, Timestamp};
 use autonomy_store::{BackupError, RowChange, Store};
 
 /// Inputs that wait for the node; whoever is too fast waits (back-pressure). One of them at most is a whole block, since
@@ -39,141 +61,27 @@ const EVENT_BUFFER: usize = 256;
 /// Longest sleep between two looks for what is due: the machine may have slept meanwhile.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
 
-/// The store failed. The pod stops, since going on would acknowledge what a restart forgets.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error(
-    "the pod's database failed ({0}); nothing of the last steps was kept. Free some space or repair the disk, then start the pod again"
-)]
-pub struct StoreFailed(String);
-
-/// Why a request got no answer.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AskError {
-    /// The driver has ended.
-    #[error("the pod is stopping")]
-    Stopped,
-    /// The node sent no reply to a request, which is a fault of the program.
-    #[error("the pod gave no answer to this request")]
-    NoAnswer,
-}
-
-/// A way to reach the node from any task. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    /// Inputs for the driver.
-    inbox: mpsc::Sender<Message>,
-    /// Where the driver publishes events.
-    events: broadcast::Sender<Event>,
-    /// Who may connect.
-    admitted: watch::Receiver<Admitted>,
-    /// Set when the driver has ended.
-    stopped: watch::Receiver<Option<Result<(), StoreFailed>>>,
-}
+/// Where the reply to a request goes, or that nothing of it was kept.
+type Asker = oneshot::Sender<Result<Reply, AskError>>;
 
 /// An input of the driver.
 #[derive(Debug)]
 enum Message {
     /// Something that wants no reply.
     Happened(Input),
-    /// The chain source saw something; it waits for the commit.
-    Delivered(Delivery),
+    /// The chain source saw something for this life of the node; it waits for the commit.
+    Delivered(Life, Delivery),
     /// A request, and where its reply goes.
-    Asked(Request, oneshot::Sender<Reply>),
+    Asked(Request, Asker),
     /// Write a sealed copy to this new file.
     BackUp(PathBuf, oneshot::Sender<Result<(), BackupError>>),
     /// End, once everything before it is committed.
     Stop,
 }
 
-/// Who may connect now.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Admitted {
-    /// Device keys for the TLS gate, and the access of each.
-    pub devices: BTreeMap<DeviceKey, Access>,
-    /// x25519 keys for restricted discovery.
-    pub descriptor_keys: Vec<[u8; 32]>,
-    /// The pod's owner; `None` until it is adopted.
-    pub owner: Option<Arc<Owner>>,
-}
-
 /// Where the messenger's effects on the network go. The channel is unbounded: the messenger bounds
 /// the calls in flight.
 pub type Post = mpsc::UnboundedSender<messenger::Effect>;
-
-impl Handle {
-    /// Sends a request to the node and waits for its reply, which comes after the commit.
-    ///
-    /// # Errors
-    /// The pod is stopping.
-    pub async fn ask(&self, request: Request) -> Result<Reply, AskError> {
-        let (answer, reply) = oneshot::channel();
-        self.inbox.send(Message::Asked(request, answer)).await.map_err(|_| AskError::Stopped)?;
-        self.answer(reply).await
-    }
-
-    /// Waits for an answer, or for the end of the driver. A message that was sent while the driver
-    /// ended stays in the inbox with its sender as long as there is a handle, so that waiting for
-    /// the answer alone might never end.
-    ///
-    /// # Errors
-    /// The driver ended without an answer.
-    async fn answer<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, AskError> {
-        tokio::select! {
-            biased;
-            answer = answer => answer.map_err(|_| AskError::NoAnswer),
-            _ = self.stopped() => Err(AskError::NoAnswer),
-        }
-    }
-
-    /// Delivers an input; waits while the inbox is full. False when the node has ended.
-    #[must_use]
-    pub async fn deliver(&self, input: Input) -> bool {
-        self.inbox.send(Message::Happened(input)).await.is_ok()
-    }
-
-    /// Writes a consistent sealed copy of the pod's database to `file`. It holds everything that
-    /// was acknowledged before this call.
-    ///
-    /// # Errors
-    /// The pod is stopping (outer), or the copy could not be written (inner).
-    pub async fn back_up(&self, file: PathBuf) -> Result<Result<(), BackupError>, AskError> {
-        let (answer, reply) = oneshot::channel();
-        self.inbox.send(Message::BackUp(file, answer)).await.map_err(|_| AskError::Stopped)?;
-        self.answer(reply).await
-    }
-
-    /// Ends the driver once everything that waits is committed. [`Self::stopped`] waits for the
-    /// end.
-    pub async fn stop(&self) {
-        // A driver that has ended needs no order to end.
-        drop(self.inbox.send(Message::Stop).await);
-    }
-
-    /// The events from now on.
-    #[must_use]
-    pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
-    }
-
-    /// Who may connect, and its changes.
-    #[must_use]
-    pub fn admitted(&self) -> watch::Receiver<Admitted> {
-        self.admitted.clone()
-    }
-
-    /// Waits until the driver has ended and its store is closed.
-    ///
-    /// # Errors
-    /// The driver ended because the store failed.
-    pub async fn stopped(&self) -> Result<(), StoreFailed> {
-        let mut stopped = self.stopped.clone();
-        match stopped.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
-            // The thread is gone without a word: a fault of the program. The rows are safe; a new start reads them.
-            Err(_) => Err(StoreFailed("its thread ended by a fault of the program".into())),
-        }
-    }
-}
 
 /// What the driver thread owns.
 struct Driver {
@@ -183,6 +91,16 @@ struct Driver {
     post: Post,
     events: broadcast::Sender<Event>,
     admitted: watch::Sender<Admitted>,
+    /// Follows the chain again for a node that was read again.
+    source: Arc<dyn ChainSource>,
+    /// Where the chain source delivers; it does not keep the driver alive.
+    inbox: mpsc::WeakSender<Message>,
+    life: Life,
+    /// What is written at present.
+    taking: Taking,
+    /// Gives the bytes free on the disk of a file.
+    free: fn(&Path) -> u64,
+    disk_warning: watch::Sender<Option<String>>,
 }
 
 /// Starts the driver of `node` over `store`, with the chain from `source`. `effects` are those that
@@ -196,16 +114,39 @@ pub fn start(
     node: Node,
     store: Store,
     effects: Vec<Effect>,
-    source: &dyn ChainSource,
+    source: Arc<dyn ChainSource>,
     post: Post,
 ) -> io::Result<Handle> {
-    let (inbox, waiting) = mpsc::channel(INBOX);
+    let (sender, waiting) = mpsc::channel(INBOX);
     let (events, _) = broadcast::channel(EVENT_BUFFER);
     let (admitted, admitted_seen) = watch::channel(Admitted::default());
+    let (disk_warning, disk_warning_seen) = watch::channel(None);
     let (stop, stopped) = watch::channel(None);
-    let chain = follow(source, &node, &inbox);
-    let handle = Handle { inbox, events: events.clone(), admitted: admitted_seen, stopped };
-    let mut driver = Driver { node, store, chain, post, events, admitted };
+    let inbox = sender.downgrade();
+    let handle = Handle {
+        inbox: sender,
+        events: events.clone(),
+        admitted: admitted_seen,
+        disk_warning: disk_warning_seen,
+        turns: Arc::default(),
+        stopped,
+    };
+    let (life, taking, free) = (Life::default(), Taking::All, disk::free as fn(&Path) -> u64);
+    let chain = follow(&*source, &node, &inbox, life);
+    let mut driver = Driver {
+        node,
+        store,
+        chain,
+        post,
+        events,
+        admitted,
+        source,
+        inbox,
+        life,
+        taking,
+        free,
+        disk_warning,
+    };
     driver.carry_out(effects);
     thread::Builder::new().name("driver".into()).spawn(move || {
         let outcome = driver.run(waiting);
@@ -220,11 +161,16 @@ pub fn start(
 }
 
 /// Follows the chain from where the node stands. The source does not keep the driver alive.
-fn follow(source: &dyn ChainSource, node: &Node, inbox: &mpsc::Sender<Message>) -> Box<dyn ChainLink> {
-    let inbox = inbox.downgrade();
+fn follow(
+    source: &dyn ChainSource,
+    node: &Node,
+    inbox: &mpsc::WeakSender<Message>,
+    life: Life,
+) -> Box<dyn ChainLink> {
+    let inbox = inbox.clone();
     let deliver = Box::new(move |delivery| {
         let Some(inbox) = inbox.upgrade() else { return Delivered::Gone };
-        match inbox.try_send(Message::Delivered(delivery)) {
+        match inbox.try_send(Message::Delivered(life, delivery)) {
             Ok(()) => Delivered::Taken,
             Err(TrySendError::Full(_)) => Delivered::Full,
             Err(TrySendError::Closed(_)) => Delivered::Gone,
@@ -234,13 +180,13 @@ fn follow(source: &dyn ChainSource, node: &Node, inbox: &mpsc::Sender<Message>) 
 }
 
 impl Driver {
-    /// Runs until it is stopped, the last handle is dropped, or the store fails.
+    /// Runs until it is stopped, the last handle is dropped, or the store is found damaged.
     fn run(&mut self, mut inbox: mpsc::Receiver<Message>) -> Result<(), StoreFailed> {
         // A runtime of this thread alone, for one thing: to wait for an input or for the time of the next duty.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
-            .map_err(|error| StoreFailed(error.to_string()))?;
+            .map_err(|error| StoreFailed::thread(&error))?;
         loop {
             let sleep = self.sleep();
             let message = match runtime.block_on(async { tokio::time::timeout(sleep, inbox.recv()).await }) {
@@ -258,27 +204,24 @@ impl Driver {
     /// asked to stop.
     ///
     /// # Errors
-    /// The store failed; nothing of the batch was acknowledged.
+    /// The store is damaged; nothing of the batch was acknowledged.
     fn work(
         &mut self,
         first: Message,
         inbox: &mut mpsc::Receiver<Message>,
     ) -> Result<ControlFlow<()>, StoreFailed> {
+        self.look_at_disk()?;
         let mut batch = Batch::default();
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
-                Message::Happened(input) => drop(batch.work(&mut self.node, &self.store, input)?),
-                Message::Delivered(Delivery { number, input }) => {
-                    drop(batch.work(&mut self.node, &self.store, input)?);
-                    batch.holds_delivery(number);
-                }
-                Message::Asked(request, answer) => {
-                    let reply = batch.work(&mut self.node, &self.store, Input::Request(request))?;
-                    if let Some(reply) = reply {
-                        batch.reply_later(answer, reply);
+                Message::Happened(input) => self.take(&mut batch, input, None)?,
+                Message::Delivered(life, Delivery { number, input }) => {
+                    if life == self.life {
+                        self.take(&mut batch, input, Some(number))?;
                     }
                 }
+                Message::Asked(request, asker) => self.answer(&mut batch, request, asker)?,
                 Message::BackUp(file, answer) => {
                     // The copy holds all that came before, and its asker hears after them.
                     self.finish(mem::take(&mut batch))?;
@@ -296,8 +239,69 @@ impl Driver {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Time until the node has something due, at most [`MAX_SLEEP`].
+    /// Lets the node take an input that nobody waits for, where it is taken now.
+    ///
+    /// # Errors
+    /// The store is damaged.
+    fn take(&mut self, batch: &mut Batch, input: Input, delivery: Option<u64>) -> Result<(), StoreFailed> {
+        let input = match input {
+            Input::Mail(input) => lives::from_network(self.life, input).map(Input::Mail),
+            other => Some(other),
+        };
+        let Some(input) = input.filter(|input| self.takes(input)) else { return Ok(()) };
+        match batch.work(&mut self.node, &self.store, input) {
+            Ok(_) => {
+                batch.holds_delivery(delivery);
+                Ok(())
+            }
+            Err(failed) => self.fail(mem::take(batch).fail(failed)),
+        }
+    }
+
+    /// Answers a request with the batch; at once where it is refused, or nothing is written anyway.
+    ///
+    /// # Errors
+    /// The store is damaged.
+    fn answer(&mut self, batch: &mut Batch, request: Request, asker: Asker) -> Result<(), StoreFailed> {
+        if let Some(why) = self.refuses(request.command.class()) {
+            drop(asker.send(Err(AskError::NotKept(why))));
+            return Ok(());
+        }
+        let mut unkept = Batch::default();
+        let only_read = self.taking.again().is_some();
+        let batch = if only_read { &mut unkept } else { batch };
+        match batch.work(&mut self.node, &self.store, Input::Request(request)) {
+            // What the node did beside the answer is forgotten with the rest when it is read again.
+            Ok(Some(reply)) if only_read => drop(asker.send(Ok(reply))),
+            Ok(Some(reply)) => batch.reply_later(asker, reply),
+            Ok(None) => {}
+            Err(failed) => {
+                let mut not_committed = mem::take(batch).fail(failed);
+                not_committed.askers.push(asker);
+                self.fail(not_committed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells everybody that nothing of a batch was kept, and goes back to what the store holds.
+    ///
+    /// # Errors
+    /// The store is damaged: the pod ends, since going on would acknowledge what a restart forgets.
+    fn fail(&mut self, NotCommitted { failed, askers }: NotCommitted) -> Result<(), StoreFailed> {
+        let why = failed.to_string();
+        for asker in askers {
+            drop(asker.send(Err(AskError::NotKept(why.clone()))));
+        }
+        StoreFailed::unless_passing(failed)?;
+        self.give_up_writing(why)
+    }
+
+    /// Time until the node has something due, at most [`MAX_SLEEP`]; or until a commit is tried again.
     fn sleep(&self) -> Duration {
+        if let Some(again) = self.taking.again() {
+            return again.saturating_duration_since(tokio::time::Instant::now());
+        }
         let until_due = self.node.next_wake().map(|due| Duration::from_secs(due.saturating_sub(now())));
         until_due.unwrap_or(MAX_SLEEP).min(MAX_SLEEP)
     }
@@ -305,17 +309,20 @@ impl Driver {
     /// Commits a batch, then carries out its effects, then sends its replies.
     ///
     /// # Errors
-    /// The store failed: nothing was done and nobody gets a reply.
+    /// The store is damaged: nothing was done and nobody gets a reply.
     fn finish(&mut self, batch: Batch) -> Result<(), StoreFailed> {
-        let Committed { effects, delivery, replies } = batch.commit(&self.store)?;
+        let Committed { effects, delivery, replies } = match batch.commit(&self.store) {
+            Ok(committed) => committed,
+            Err(not_committed) => return self.fail(not_committed),
+        };
         self.carry_out(effects);
         // After the effects: what the deliveries added to what is watched has been said by now.
         if let Some(number) = delivery {
             self.chain.committed(number);
         }
-        for (answer, reply) in replies {
+        for (asker, reply) in replies {
             // The caller may have hung up; the step is done all the same.
-            let _ = answer.send(reply);
+            let _ = asker.send(Ok(reply));
         }
         Ok(())
     }
@@ -327,7 +334,7 @@ impl Driver {
                 Effect::Watch(watch) => self.chain.watch(*watch),
                 Effect::Broadcast(txid, transaction) => self.chain.broadcast(txid, transaction),
                 // The network may have ended before the node: what was meant for it is derived again at the next start.
-                Effect::Mail(effect) => drop(self.post.send(effect)),
+                Effect::Mail(effect) => drop(self.post.send(lives::to_network(self.life, effect))),
                 // Nobody may be listening: events are rows too, and are read later.
                 Effect::Notify(event) => drop(self.events.send(event)),
                 Effect::Admit { devices, descriptor_keys } => {
@@ -353,7 +360,7 @@ impl Driver {
 pub fn step(node: &mut Node, store: &Store, input: Input) -> Result<Option<Reply>, StoreFailed> {
     let mut batch = Batch::default();
     let reply = batch.work(node, store, input)?;
-    let _derived_again = batch.commit(store)?;
+    let _derived_again = batch.commit(store).map_err(|not_committed| not_committed.failed)?;
     Ok(reply)
 }
 
@@ -367,7 +374,7 @@ pub fn commit(store: &Store, rows: Vec<Row>) -> Result<(), StoreFailed> {
 }
 
 fn write(store: &Store, changes: &[RowChange]) -> Result<(), StoreFailed> {
-    store.commit(changes).map_err(|error| StoreFailed(error.to_string()))
+    Ok(store.commit(changes)?)
 }
 
 /// The rows as they lie in the store; values are moved, never copied.

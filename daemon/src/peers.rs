@@ -18,6 +18,7 @@ mod collect;
 mod message;
 mod pending;
 pub mod server;
+mod share;
 pub mod tor;
 
 use std::{collections::HashSet, fmt, sync::Arc};

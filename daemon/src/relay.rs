@@ -163,15 +163,12 @@ impl Relay {
     /// One of the queues is unknown or its capability is wrong; or the file cannot be read.
     pub async fn subscribe(&self, queues: Vec<(QueueId, Capability)>) -> Result<Subscription, PlaceRefusal> {
         let names: Vec<QueueId> = queues.iter().map(|(queue, _)| *queue).collect();
+        let to_touch = self.blocking(move |inner| inner.may_collect(&queues)).await;
+        let to_touch = to_touch.inspect_err(|refusal| self.0.metrics.refused(refusal))?;
+        // Only now: whoever may not collect takes no queue from another subscription.
         let subscription = Subscription::new(self.clone(), &names);
-        let touched = self.blocking(move |inner| inner.may_collect(&queues)).await;
-        match touched {
-            Ok(true) => drop(self.send(Job::Touch(names)).await),
-            Ok(false) => {}
-            Err(refusal) => {
-                self.0.metrics.refused(&refusal);
-                return Err(refusal);
-            }
+        if to_touch {
+            let _ = self.send(Job::Touch(names)).await;
         }
         Ok(subscription)
     }

@@ -121,3 +121,71 @@ fn every_schema_that_is_named_is_there() {
         assert!(document["components"]["schemas"][name].is_object(), "{name}");
     }
 }
+
+/// All operations, with method and path.
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let operations = paths.flat_map(|(path, methods)| {
+        methods
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(move |(method, operation)| (format!("{method} {path}"), operation))
+    });
+    operations.collect()
+}
+
+#[test]
+fn refusals_are_declared_as_problems_and_say_their_kinds() {
+    let document: Value = serde_json::from_str(document_text()).unwrap();
+    for (name, operation) in operations(&document) {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let said = response["description"].as_str().unwrap();
+            assert!(!said.is_empty(), "{name} {status}");
+            if status.starts_with('2') {
+                continue;
+            }
+            let content = response["content"].as_object().unwrap();
+            assert_eq!(content.keys().collect::<Vec<_>>(), ["application/problem+json"], "{name} {status}");
+        }
+    }
+}
+
+#[test]
+fn each_operation_declares_every_status_it_can_answer() {
+    let document: Value = serde_json::from_str(document_text()).unwrap();
+    for (name, operation) in operations(&document) {
+        let declares = |status: &str| operation["responses"].get(status).is_some();
+        let has_key = operation["parameters"].to_string().contains("Idempotency-Key");
+        let has_body = operation["requestBody"].is_object();
+        assert!(declares("403") && declares("503"), "{name}");
+        assert!(["400", "422", "507"].into_iter().all(|status| !has_key || declares(status)), "{name}");
+        assert!(["408", "413"].into_iter().all(|status| !has_body || declares(status)), "{name}");
+        assert!(!name.contains('{') || declares("404"), "{name}");
+    }
+}
+
+#[test]
+fn bytes_are_declared_as_bytes() {
+    let document = document_text();
+    assert!(document.contains(r#""format": "binary""#));
+    assert!(!document.contains(
+        r#""format": "int32",
+            "minimum": 0
+          },
+          "type": "array""#
+    ));
+}
+
+#[test]
+fn each_kind_of_event_has_a_name_and_a_tag() {
+    let document: Value = serde_json::from_str(document_text()).unwrap();
+    let schemas = &document["components"]["schemas"];
+    let mapping = schemas["EventKind"]["discriminator"]["mapping"].as_object().unwrap();
+    assert_eq!(schemas["EventKind"]["discriminator"]["propertyName"], "kind");
+    assert_eq!(mapping.len(), schemas["EventKind"]["oneOf"].as_array().unwrap().len());
+    for (tag, reference) in mapping {
+        let name = reference.as_str().unwrap().rsplit('/').next().unwrap();
+        assert_eq!(schemas[name]["properties"]["kind"]["enum"][0], tag.as_str());
+    }
+}

@@ -9,7 +9,7 @@
 //! A number that was compared proves that each holds the other's root key. It proves nothing about who that person
 //! is: that is what voice or face are for.
 
-use std::fmt;
+use std::{cell::OnceCell, fmt};
 
 use autonomy_codec::{TextKind, armour};
 use bip39::Language;
@@ -39,13 +39,24 @@ const DOMAIN: &[u8] = b"autonomy safety number v1\0";
 
 /// The same for both; another for any other two persons.
 ///
-/// To have one costs nothing; each way to show it takes 10,400 hashes, some milliseconds: too long to do it for a whole
-/// list of contacts.
-#[derive(Clone, PartialEq, Eq)]
+/// To have one costs nothing; to show it takes 10,400 hashes, some milliseconds, in whatever ways it is shown: too long to
+/// do it for a whole list of contacts.
+#[derive(Clone)]
 pub struct SafetyNumber {
     /// Both, the smaller first.
     roots: [RootPublic; 2],
+    /// The hashes of both sides, the smaller first, once they were computed.
+    halves: OnceCell<[[u8; HALF_LEN]; 2]>,
 }
+
+/// Of the same persons.
+impl PartialEq for SafetyNumber {
+    fn eq(&self, other: &Self) -> bool {
+        self.roots == other.roots
+    }
+}
+
+impl Eq for SafetyNumber {}
 
 /// What comes of comparing a scanned text.
 ///
@@ -64,14 +75,16 @@ impl SafetyNumber {
     pub fn between(one: &RootPublic, other: &RootPublic) -> Self {
         let mut roots = [*one, *other];
         roots.sort_unstable_by_key(|root| *root.as_bytes());
-        Self { roots }
+        Self { roots, halves: OnceCell::new() }
     }
 
     /// The hashes of both sides, the smaller first.
-    fn halves(&self) -> [[u8; HALF_LEN]; 2] {
-        let mut halves = self.roots.map(|root| half(&root));
-        halves.sort_unstable();
-        halves
+    fn halves(&self) -> &[[u8; HALF_LEN]; 2] {
+        self.halves.get_or_init(|| {
+            let mut halves = self.roots.map(|root| half(&root));
+            halves.sort_unstable();
+            halves
+        })
     }
 
     /// Sixty digits in twelve groups of five.

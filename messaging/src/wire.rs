@@ -69,8 +69,9 @@ pub enum Request {
     },
     /// Push what lies in these queues and what comes.
     ///
-    /// At most [`MAX_SUBSCRIBED`]; one wrong capability refuses all of it. Frames that were pushed and not
-    /// acknowledged are pushed again on the next subscription.
+    /// One to [`MAX_SUBSCRIBED`]; one wrong capability refuses all of it. Frames that were pushed and not
+    /// acknowledged are pushed again on the next subscription. A queue has one subscription: a newer one takes it
+    /// from the older, which ends when it has no queue left.
     Subscribe(Vec<(QueueId, Capability)>),
     /// Everything pushed of this queue up to this number is safe: forget it.
     ///

@@ -24,10 +24,11 @@ use crate::{OnionStream, task::serve_each};
 /// Circuits of callers open at once. One holds some 75 kB here (800 dials of cold circuits cost the two ends in
 /// one process 126 MB), so at most about 38 MB.
 pub const MAX_CIRCUITS: usize = 512;
-/// Rendezvous under way at once. Each builds a circuit of three or four relays.
-pub const MAX_RENDEZVOUS: usize = 32;
-/// A rendezvous that takes longer than this has lost its caller: Tor clients give up after 60 s.
-const RENDEZVOUS_LIMIT: Duration = Duration::from_secs(60);
+/// Rendezvous under way at once. Each builds a circuit of three or four relays, 75 kB here: 10 MB.
+pub const MAX_RENDEZVOUS: usize = 128;
+/// Time for a rendezvous: slow circuits need some seconds. One that hangs keeps its place for so long, so that more than
+/// four hanging ones in a second keep others out (decision 0003).
+const RENDEZVOUS_LIMIT: Duration = Duration::from_secs(30);
 /// Time for a caller to open its first stream. Tor clients open one as soon as the circuit stands,
 /// so a circuit without one is abandoned or hostile.
 const FIRST_STREAM_LIMIT: Duration = Duration::from_secs(30);

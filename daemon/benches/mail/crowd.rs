@@ -1,6 +1,6 @@
 //! A pod of a thousand contacts: what they take on its disk and in its memory, and how long it takes to come up.
 
-use std::{collections::HashSet, fs, path::Path, process::Command, time::Instant};
+use std::{collections::HashSet, fs, path::Path, process::Command, sync::Arc, time::Instant};
 
 use autonomy_api::ContactState;
 use autonomy_daemon::{chain::NoChain, driver};
@@ -10,7 +10,7 @@ use autonomy_store::{RowChange, Store, Unlock};
 
 use crate::{
     bench_node::{BenchNode, befriend},
-    place_of,
+    place_of, readers,
 };
 
 /// Names the database to whoever opens it: a process of its own, so that its memory holds nothing else.
@@ -54,12 +54,12 @@ pub(crate) fn open(file: &Path) {
     println!("up from the database after {:.0?}", since.elapsed());
     println!("memory of the program: {before} kB, with its contacts: {} kB", resident());
     let (post, effects) = tokio::sync::mpsc::unbounded_channel();
-    let handle = driver::start(node, store, Vec::new(), &NoChain, post).unwrap();
+    let handle = driver::start(node, store, Vec::new(), Arc::new(NoChain), post).unwrap();
     let ask = |command| {
         let command = NodeCommand::Mail(command);
         handle.ask(Request { caller: Caller::Owner, idempotency_key: None, command })
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let since = Instant::now();
     runtime.block_on(async {
         let Ok(Answer::Contacts(all)) = ask(Mail::Contacts).await.unwrap() else { panic!("no contacts") };
@@ -71,11 +71,16 @@ pub(crate) fn open(file: &Path) {
         }
     });
     println!("a message to each of them: {:.1?}, {} kB then", since.elapsed(), resident());
+    runtime.block_on(async {
+        let Ok(Answer::Contacts(all)) = ask(Mail::Contacts).await.unwrap() else { panic!("no contacts") };
+        readers::measure(&handle, all.contacts[0].id).await;
+        readers::parcels(&handle).await;
+    });
     drop(effects);
 }
 
 /// Kilobytes of this process in memory.
-fn resident() -> u64 {
+pub(crate) fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()

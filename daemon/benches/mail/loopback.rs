@@ -12,7 +12,10 @@ use autonomy_api::{ContactId, Event, EventKind};
 use autonomy_daemon::{
     chain::NoChain,
     driver::{self, Handle},
-    peers::{self, Dial, Duplex, NetworkHandle, server::RequestRouter},
+    peers::{
+        self, Dial, Duplex, NetworkHandle,
+        server::{RequestRouter, Share},
+    },
 };
 use autonomy_messaging::{
     lane::{Lane, Unreached},
@@ -97,7 +100,7 @@ fn start(
         bench_node.rows.into_iter().map(|(key, value)| RowChange::put(key, value)).collect();
     let store = Store::create_with(file, &Unlock::key([7; 32]), &rows).unwrap();
     let (post, mut effects) = mpsc::unbounded_channel();
-    let handle = driver::start(node, store, effects_due, &NoChain, post).unwrap();
+    let handle = driver::start(node, store, effects_due, Arc::new(NoChain), post).unwrap();
     let runtime = tokio::runtime::Handle::current();
     let (network, mut told) = peers::start(&runtime);
     let request_router = RequestRouter::new(Some(&network), None);
@@ -120,7 +123,7 @@ fn start(
     runtime.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let request_router = request_router.clone();
-            servers.spawn(async move { request_router.serve(stream).await });
+            servers.spawn(async move { request_router.serve(&Share::default(), stream).await });
         }
     });
     (handle, network)

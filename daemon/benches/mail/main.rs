@@ -13,6 +13,7 @@
 mod bench_node;
 mod crowd;
 mod loopback;
+mod readers;
 mod steps;
 
 use autonomy_messaging::{messenger::Command as Mail, place::Place};

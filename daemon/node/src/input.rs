@@ -53,6 +53,8 @@ pub struct IdempotencyKey {
     pub key: String,
     /// SHA-256 of method, path and body, as they came. Another request under the same key is refused.
     pub request: [u8; 32],
+    /// What the program calls itself that asks: several may share one caller. Empty where it says nothing.
+    pub app: String,
 }
 
 /// Who gives a command.
@@ -94,7 +96,7 @@ pub enum Command {
     /// Compare and open the account.
     CompleteAccount(CeremonyId, Box<CompleteAccount>),
     /// The receive addresses revealed so far.
-    Addresses(AccountId),
+    Addresses(AccountId, AddressPage),
     /// A fresh receive address.
     NewAddress(AccountId),
     /// What happened in an account.
@@ -128,6 +130,15 @@ pub enum Command {
     },
 }
 
+/// Which addresses of an account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AddressPage {
+    /// The index of the first.
+    pub from: u32,
+    /// At most so many; all where none is given.
+    pub limit: Option<u32>,
+}
+
 /// Which lines of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryPage {
@@ -145,7 +156,7 @@ impl Command {
             Self::Status => Access::Minimal,
             Self::Accounts
             | Self::Account(_)
-            | Self::Addresses(_)
+            | Self::Addresses(..)
             | Self::NewAddress(_)
             | Self::History(..)
             | Self::Payments(_)

@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `input` | all that can happen to a pod |
+//! | `input`, `class` | all that can happen to a pod, and what a command is to the rest |
 //! | `effect` | all that a pod can do to the world |
 //! | `row`, `table`, `disk` | all that a pod remembers: rows, their tables and versions, numbers for the words of the API |
 //! | `reply` | what it answers, and why it refuses |
@@ -24,6 +24,7 @@
 
 mod accounts;
 mod chain;
+mod class;
 pub mod clock;
 mod context;
 mod devices;
@@ -62,13 +63,14 @@ use self::{
 pub use self::{
     accounts::{AccountRecord, Ceremony},
     chain::{KEPT_POINTS, MAX_FEE_AGE},
+    class::Class,
     devices::{BadOwner, DeviceRecord, Owner},
     effect::Effect,
     events::MAX_EVENTS,
     identity::Identity,
     input::{
-        BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, FeeFloor, HistoryPage, IdempotencyKey,
-        Input, Request, SourceState,
+        AddressPage, BroadcastOutcome, Caller, ChainEvent, ChainPoint, Command, FeeFloor, HistoryPage,
+        IdempotencyKey, Input, Request, SourceState,
     },
     journal::{COUNTERS, Counters},
     payments::{BURIED, PAYMENTS, PaymentRecord},

@@ -2,9 +2,13 @@
 //!
 //! A key is a caller's own: two devices may use the same one. Under a key stands one request; another under the same key is
 //! refused, since its sender would take the answer to the first for its own. An answer goes after a day, or when its caller
-//! has made 256 newer requests; a repeat that comes later is done again.
+//! has made 256 newer requests of its [`Class`]; a repeat that comes later is done again. Where several programs of a
+//! caller ask, the one with the most answers loses its oldest: none pushes out what another relies on.
+//!
+//! Which answer is older says a number that only grows, and no clock: seconds are shared by many requests, and clocks are
+//! set back.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use autonomy_api::MAX_KEY_LEN;
 use serde::{Deserialize, Serialize};
@@ -12,8 +16,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{
-    Timestamp, disk,
-    input::Caller,
+    Class, Command, Timestamp, disk,
+    input::{Caller, IdempotencyKey},
     reply::{Answer, Refusal},
     row::{Row, tag},
     table::{Held, Restore, Table, TableKey},
@@ -21,8 +25,9 @@ use super::{
 
 /// How long an answer is kept, seconds: a day covers a device that slept through the night.
 const KEEP_SECONDS: u64 = 24 * 60 * 60;
-/// Answers kept for one caller; the oldest goes first. 256 answers of a typical kilobyte are 256 kB a device.
-const MAX_PER_CALLER: usize = 256;
+/// Answers of one class kept for one caller; the oldest goes first. Three classes of 256 answers of a typical kilobyte are
+/// 768 kB a device.
+const MAX_PER_CLASS: usize = 256;
 
 /// Answers by idempotency key.
 pub(crate) static REPLIES: Table<ReplyKey, StoredReply> = Table::new(tag::REPLY);
@@ -41,10 +46,41 @@ pub struct StoredReply {
     request: [u8; 32],
     /// When it was given.
     at: Timestamp,
+    /// Higher than those of all answers given before; 0 in rows of releases that counted none.
+    #[serde(default)]
+    number: u64,
+    /// What a repeat would do.
+    #[serde(default)]
+    class: Class,
+    /// The first 8 bytes of SHA-256 of the program's name.
+    #[serde(default)]
+    app: [u8; 8],
     /// What was answered, as [`Answer::to_bytes`] wrote it: later versions of the API need not know its shape. It may hold a
     /// secret, such as an invite's text, and is wiped when it is dropped.
     #[serde(with = "disk::secret_bytes")]
     answer: Zeroizing<Vec<u8>>,
+}
+
+/// What an answer is kept under, besides its caller's key.
+pub(super) struct Kept {
+    pub(super) key: ReplyKey,
+    /// SHA-256 of the request.
+    pub(super) request: [u8; 32],
+    class: Class,
+    app: [u8; 8],
+}
+
+impl Kept {
+    /// Where the answer to this command belongs.
+    ///
+    /// # Errors
+    /// As [`ReplyKey::new`].
+    pub(super) fn new(caller: Caller, given: &IdempotencyKey, command: &Command) -> Result<Self, Refusal> {
+        let IdempotencyKey { key, request, app } = given;
+        let mut short = [0; 8];
+        short.copy_from_slice(&Sha256::digest(app.as_bytes())[..8]);
+        Ok(Self { key: ReplyKey::new(caller, key)?, request: *request, class: command.class(), app: short })
+    }
 }
 
 /// All answers that are kept.
@@ -128,36 +164,39 @@ impl Replies {
     ///
     /// Of a payment only what names it is kept: its draft has megabytes, and a repeat is answered with the payment as
     /// it stands then.
-    pub(super) fn keep(
-        &mut self,
-        key: ReplyKey,
-        request: [u8; 32],
-        answer: &Answer,
-        now: Timestamp,
-    ) -> Vec<Row> {
+    pub(super) fn keep(&mut self, kept: Kept, answer: &Answer, now: Timestamp) -> Vec<Row> {
+        let Kept { key, request, class, app } = kept;
         let mut answer = answer.clone();
         if let Answer::Payment(payment) = &mut answer {
             payment.psbt = None;
         }
-        let stored = StoredReply { request, at: now, answer: answer.to_bytes() };
+        let number = self.0.values().map(|stored| stored.number).max().unwrap_or_default() + 1;
+        let stored = StoredReply { request, at: now, number, class, app, answer: answer.to_bytes() };
         let mut rows = vec![self.0.put(key, stored)];
-        rows.extend(self.surplus(key).map(|oldest| self.0.remove(&oldest)));
+        rows.extend(self.surplus(key, class).map(|oldest| self.0.remove(&oldest)));
         rows
     }
 
-    /// The oldest answer of a caller who has one more than is kept, other than the one just given.
-    fn surplus(&self, given: ReplyKey) -> Option<ReplyKey> {
+    /// Where a caller has one answer of a class more than is kept: the oldest of the program with the most, other than
+    /// the one just given.
+    fn surplus(&self, given: ReplyKey, class: Class) -> Option<ReplyKey> {
         let ReplyKey { caller, .. } = given;
         let of_caller =
-            || self.0.range(ReplyKey { caller, key: [0; 16] }..=ReplyKey { caller, key: [0xff; 16] });
-        let others = of_caller().filter(|(key, _)| **key != given);
-        let oldest = others.min_by_key(|(_, stored)| stored.at);
-        oldest.filter(|_| of_caller().count() > MAX_PER_CALLER).map(|(key, _)| *key)
+            self.0.range(ReplyKey { caller, key: [0; 16] }..=ReplyKey { caller, key: [0xff; 16] });
+        let of_class: Vec<_> = of_caller.filter(|(_, stored)| stored.class == class).collect();
+        if of_class.len() <= MAX_PER_CLASS {
+            return None;
+        }
+        let mut of_app = BTreeMap::<[u8; 8], usize>::new();
+        of_class.iter().for_each(|(_, stored)| *of_app.entry(stored.app).or_default() += 1);
+        let (busiest, _) = of_app.into_iter().max_by_key(|(_, answers)| *answers)?;
+        let of_busiest = of_class.into_iter().filter(|(key, stored)| stored.app == busiest && **key != given);
+        of_busiest.min_by_key(|(_, stored)| (stored.number, stored.at)).map(|(key, _)| *key)
     }
 
-    /// Rows that let go of what is too old.
+    /// Rows that let go of what is too old, and of what a clock that was ahead by more than a day has dated.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Row> {
-        let old = |stored: &StoredReply| now.saturating_sub(stored.at) > KEEP_SECONDS;
+        let old = |stored: &StoredReply| now.abs_diff(stored.at) > KEEP_SECONDS;
         let old: Vec<ReplyKey> =
             self.0.iter().filter(|(_, stored)| old(stored)).map(|(key, _)| *key).collect();
         old.iter().map(|key| self.0.remove(key)).collect()
@@ -190,9 +229,10 @@ mod tests {
     const REQUEST: [u8; 32] = [1; 32];
 
     fn kept(answer: &Answer) -> (Replies, ReplyKey) {
-        let key = ReplyKey::new(Caller::Owner, "a-key").unwrap();
-        let mut replies = Replies::default();
-        let _rows = replies.keep(key, REQUEST, answer, 100);
+        let given = IdempotencyKey { key: "a-key".into(), request: REQUEST, app: String::new() };
+        let kept = Kept::new(Caller::Owner, &given, &Command::Status).unwrap();
+        let (mut replies, key) = (Replies::default(), kept.key);
+        let _rows = replies.keep(kept, answer, 100);
         (replies, key)
     }
 

@@ -10,14 +10,14 @@ use autonomy_wallet::bitcoin::Txid;
 use rand_core::CryptoRngCore;
 
 use super::{
-    Answer, BroadcastOutcome, Caller, Command, IdempotencyKey, Node, NodeStatus, PaymentId, Refusal, Reply,
-    Request, Rows, Step, Timestamp,
+    Answer, BroadcastOutcome, Caller, Command, Node, NodeStatus, PaymentId, Refusal, Reply, Request, Rows,
+    Step, Timestamp,
     accounts::Accounts,
     chain::Chain,
     context::Context,
     devices::Admission,
     payments::Payments,
-    replies::{Replies, ReplyKey},
+    replies::{Kept, Replies},
     sessions::Sessions,
 };
 use autonomy_api::{Payment, network_of};
@@ -72,10 +72,9 @@ impl<'a> Turn<'a> {
     fn answer(&mut self, request: Request) -> Reply {
         let Request { caller, idempotency_key, command } = request;
         self.admission.check(caller, command.required_access(), self.cx.now)?;
-        let named = |given: IdempotencyKey| ReplyKey::new(caller, &given.key).map(|key| (key, given.request));
-        let key = idempotency_key.map(named).transpose()?;
-        if let Some((key, asked)) = &key
-            && let Some(answer) = self.replies.find(*key, asked)?
+        let kept = idempotency_key.map(|given| Kept::new(caller, &given, &command)).transpose()?;
+        if let Some(kept) = &kept
+            && let Some(answer) = self.replies.find(kept.key, &kept.request)?
         {
             return Ok(self.as_it_is_now(answer));
         }
@@ -83,8 +82,8 @@ impl<'a> Turn<'a> {
         if let Caller::Device(device) = caller {
             self.admission.note_presence(&mut self.cx, device);
         }
-        if let Some((key, asked)) = key {
-            let rows = self.replies.keep(key, asked, &answer, self.cx.now);
+        if let Some(kept) = kept {
+            let rows = self.replies.keep(kept, &answer, self.cx.now);
             self.cx.rows(rows);
         }
         Ok(answer)
@@ -119,7 +118,7 @@ impl<'a> Turn<'a> {
             Command::CompleteAccount(ceremony, body) => {
                 accounts.complete(cx, admission, chain.first(), ceremony, &body)
             }
-            Command::Addresses(id) => Ok(Answer::Addresses(accounts.get(&id)?.addresses()?)),
+            Command::Addresses(id, page) => Ok(Answer::Addresses(accounts.addresses(&id, page)?)),
             Command::NewAddress(id) => accounts.new_address(cx, id),
             Command::History(id, page) => {
                 let history =

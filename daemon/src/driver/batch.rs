@@ -5,10 +5,9 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::{StoreFailed, now, write};
+use super::{Asker, StoreFailed, now, write};
 use autonomy_node::{Effect, Input, Node, Reply, Row, Rows, Step};
 use autonomy_store::{ReadError, RowChange, Store};
 
@@ -37,7 +36,15 @@ pub(super) struct Batch {
     /// The last delivery of the chain source among the inputs.
     delivery: Option<u64>,
     /// Replies, and whom they go to.
-    replies: Vec<(oneshot::Sender<Reply>, Reply)>,
+    replies: Vec<(Asker, Reply)>,
+}
+
+/// A batch that the store did not take: nothing of it was kept.
+pub(super) struct NotCommitted {
+    /// Why.
+    pub(super) failed: StoreFailed,
+    /// Who waits for a reply.
+    pub(super) askers: Vec<Asker>,
 }
 
 /// What may be done once the rows are on disk.
@@ -48,7 +55,7 @@ pub(super) struct Committed {
     /// The last delivery of the chain source among the inputs: to be confirmed after the effects.
     pub(super) delivery: Option<u64>,
     /// To be given after the effects.
-    pub(super) replies: Vec<(oneshot::Sender<Reply>, Reply)>,
+    pub(super) replies: Vec<(Asker, Reply)>,
 }
 
 impl Batch {
@@ -71,7 +78,7 @@ impl Batch {
         let view = View { pending: &self.rows, store, fault: RefCell::default() };
         let step = node.handle(now(), &mut rand::rngs::OsRng, &view, input);
         if let Some(fault) = view.fault.into_inner() {
-            return Err(StoreFailed(fault.to_string()));
+            return Err(fault.into());
         }
         let Step { rows, effects, reply } = step;
         for row in rows {
@@ -84,26 +91,37 @@ impl Batch {
         Ok(reply)
     }
 
-    /// One of the inputs was this delivery of the chain source.
-    pub(super) fn holds_delivery(&mut self, number: u64) {
-        self.delivery = Some(number);
+    /// One of the inputs was this delivery of the chain source, if it was one.
+    pub(super) fn holds_delivery(&mut self, number: Option<u64>) {
+        self.delivery = number.or(self.delivery);
     }
 
     /// Keeps a reply until the batch is committed and its effects are carried out.
-    pub(super) fn reply_later(&mut self, answer: oneshot::Sender<Reply>, reply: Reply) {
+    pub(super) fn reply_later(&mut self, answer: Asker, reply: Reply) {
         self.replies.push((answer, reply));
     }
 
     /// Writes the rows of all steps in one durable transaction.
     ///
     /// # Errors
-    /// The store failed: nothing of any step was kept, and nobody gets a reply.
-    pub(super) fn commit(self, store: &Store) -> Result<Committed, StoreFailed> {
+    /// The store failed: nothing of any step was kept.
+    pub(super) fn commit(self, store: &Store) -> Result<Committed, NotCommitted> {
         let Self { rows, effects, delivery, replies, .. } = self;
         let changes: Vec<RowChange> = rows.into_iter().map(|(key, value)| RowChange { key, value }).collect();
-        write(store, &changes)?;
-        Ok(Committed { effects, delivery, replies })
+        match write(store, &changes) {
+            Ok(()) => Ok(Committed { effects, delivery, replies }),
+            Err(failed) => Err(NotCommitted { failed, askers: askers(replies) }),
+        }
     }
+
+    /// A batch that will not be committed, since a step of it failed.
+    pub(super) fn fail(self, failed: StoreFailed) -> NotCommitted {
+        NotCommitted { failed, askers: askers(self.replies) }
+    }
+}
+
+fn askers(replies: Vec<(Asker, Reply)>) -> Vec<Asker> {
+    replies.into_iter().map(|(asker, _)| asker).collect()
 }
 
 /// The rows as the node sees them: those of the batch over those on disk.

@@ -8,9 +8,9 @@ use autonomy_messaging::{
 };
 use tempfile::TempDir;
 
-use super::*;
+use super::{turns::Turns, *};
 use crate::chain::{Delivery, NoChain};
-use autonomy_api::{AddDevice, EventKind, Hex};
+use autonomy_api::{Access, AddDevice, DeviceKey, EventKind, Hex, PaymentId};
 use autonomy_node::{Answer, COUNTERS, Caller, ChainEvent, ChainPoint, Command, Identity, Watch};
 use autonomy_store::Unlock;
 use autonomy_wallet::bitcoin::{BlockHash, Transaction, Txid, hashes::Hash as _};
@@ -23,7 +23,7 @@ struct Place {
 }
 
 /// Asked, and not answered yet.
-type Waits = oneshot::Receiver<Reply>;
+type Waits = oneshot::Receiver<Result<Reply, AskError>>;
 
 impl Place {
     fn new() -> Self {
@@ -61,7 +61,25 @@ fn driver(node: Node, store: Store) -> (Driver, broadcast::Receiver<Event>) {
     let (events, heard) = broadcast::channel(EVENT_BUFFER);
     let (admitted, _) = watch::channel(Admitted::default());
     let (post, _) = mpsc::unbounded_channel();
-    (Driver { node, store, chain: Box::new(NoChain), post, events, admitted }, heard)
+    let (disk_warning, _) = watch::channel(None);
+    let inbox = mpsc::channel(1).0.downgrade();
+    let (chain, source) = (Box::new(NoChain), Arc::new(NoChain));
+    let (life, taking, free) = (0, Taking::All, (|_| u64::MAX) as fn(&Path) -> u64);
+    let driver = Driver {
+        node,
+        store,
+        chain,
+        post,
+        events,
+        admitted,
+        source,
+        inbox,
+        life,
+        taking,
+        free,
+        disk_warning,
+    };
+    (driver, heard)
 }
 
 fn key() -> Unlock {
@@ -145,9 +163,9 @@ fn waiting_inputs_share_a_commit_and_reply_in_order() {
     place.driver.run(waiting).unwrap();
     assert_eq!(place.commits(), before + 1, "ten inputs, one commit");
     for (number, mut added, mut status) in asked {
-        let Ok(Answer::Device(device)) = added.try_recv().unwrap() else { panic!("not added") };
+        let Ok(Answer::Device(device)) = added.try_recv().unwrap().unwrap() else { panic!("not added") };
         assert_eq!(device.name.as_str(), number.to_string());
-        let Ok(Answer::Status(status)) = status.try_recv().unwrap() else { panic!("no status") };
+        let Ok(Answer::Status(status)) = status.try_recv().unwrap().unwrap() else { panic!("no status") };
         assert_eq!(status.devices, u32::from(number) + 2, "a later input sees what the earlier ones did");
     }
     assert_eq!(place.told(), ["0", "1", "2", "3", "4"]);
@@ -167,7 +185,7 @@ fn more_inputs_than_a_batch_take_several_commits() {
     let before = place.commits();
     place.driver.run(waiting).unwrap();
     assert_eq!(place.commits(), before + 3);
-    assert!(asked.into_iter().all(|mut waits| waits.try_recv().unwrap() == Ok(Answer::Done)));
+    assert!(asked.into_iter().all(|mut waits| waits.try_recv().unwrap().unwrap() == Ok(Answer::Done)));
     assert_eq!(epoch(&place.driver.store), first + 2 * (count - 1) + 1);
 }
 
@@ -181,8 +199,8 @@ fn inputs_without_rows_cost_no_commit() {
     let before = place.commits();
     place.driver.run(waiting).unwrap();
     assert_eq!(place.commits(), before);
-    assert!(status.try_recv().unwrap().is_ok());
-    assert!(refused.try_recv().unwrap().is_err());
+    assert!(status.try_recv().unwrap().unwrap().is_ok());
+    assert!(refused.try_recv().unwrap().unwrap().is_err());
 }
 
 #[test]
@@ -196,7 +214,7 @@ fn single_input_is_committed_at_once() {
     });
     // Each is answered while the inbox stays open and nothing else comes.
     for number in 0..3 {
-        assert!(ask(&inbox, add(number)).blocking_recv().unwrap().is_ok());
+        assert!(ask(&inbox, add(number)).blocking_recv().unwrap().unwrap().is_ok());
     }
     drop(inbox);
     assert_eq!(runs.unwrap().join().unwrap().commits(), before + 3);
@@ -238,7 +256,7 @@ fn delivery_is_confirmed_after_commit_and_effects() {
     let point = ChainPoint { height: 0, hash: BlockHash::all_zeros(), time: 0 };
     for (number, event) in (1..).zip([ChainEvent::Anchor(vec![point]), ChainEvent::Fees(Vec::new())]) {
         let delivery = Delivery { number, input: Input::Chain(event) };
-        inbox.try_send(Message::Delivered(delivery)).unwrap();
+        inbox.try_send(Message::Delivered(0, delivery)).unwrap();
     }
     drop(inbox);
     let before = place.commits();
@@ -261,7 +279,50 @@ fn backup_holds_exactly_what_came_before_it() {
     drop(inbox);
     place.driver.run(waiting).unwrap();
     assert!(copied.try_recv().unwrap().is_ok());
-    assert!([&mut before, &mut after].into_iter().all(|waits| waits.try_recv().unwrap().is_ok()));
+    assert!([&mut before, &mut after].into_iter().all(|waits| waits.try_recv().unwrap().unwrap().is_ok()));
     assert_eq!(epoch(&Store::open(copy, &key()).unwrap()), seen + 1);
     assert_eq!(epoch(&place.driver.store), seen + 11);
+}
+
+/// What is left of the disk is for payments: here all of it is.
+#[test]
+fn a_nearly_full_disk_takes_payments_and_reads_alone() {
+    let mut place = Place::new();
+    place.driver.free = |_| disk::RESERVE - 1;
+    let cancel = Command::CancelPayment(PaymentId([1; 16]));
+    let (inbox, waiting) = mpsc::channel(INBOX);
+    let mut asked = [add(0), cancel.clone(), Command::Status].map(|command| ask(&inbox, command));
+    drop(inbox);
+    place.driver.run(waiting).unwrap();
+    let [added, cancelled, status] = asked.each_mut().map(|waits| waits.try_recv().unwrap());
+    assert!(matches!(added, Err(AskError::NotKept(why)) if why.contains("kept for payments")));
+    assert!(matches!(cancelled, Ok(Err(_))), "the node itself was asked, and knows no such payment");
+    let Ok(Ok(Answer::Status(status))) = status else { panic!("no status") };
+    assert_eq!(status.devices, 1);
+    assert!(place.driver.disk_warning.borrow().as_ref().unwrap().contains("63 MiB left"));
+
+    place.driver.free = |_| disk::WARN_BELOW;
+    let (inbox, waiting) = mpsc::channel(INBOX);
+    let mut added = ask(&inbox, add(0));
+    drop(inbox);
+    place.driver.run(waiting).unwrap();
+    assert!(added.try_recv().unwrap().unwrap().is_ok());
+    assert_eq!(*place.driver.disk_warning.borrow(), None);
+}
+
+#[test]
+fn one_reader_leaves_room_in_the_line_for_others() {
+    let turns = Turns::default();
+    let reader = Caller::Device(DeviceKey([1; 32]));
+    let now =
+        |caller, command: &Command| futures::FutureExt::now_or_never(turns.wait(caller, command)).flatten();
+    let mut held = Vec::new();
+    while let Some(place) = now(reader, &Command::Accounts) {
+        held.push(place);
+    }
+    assert!(held.len() < INBOX / 8, "{} reads of one caller wait at once", held.len());
+    assert!(now(reader, &Command::Status).is_some(), "its own status");
+    assert!(now(Caller::Owner, &Command::Accounts).is_some(), "others");
+    held.pop();
+    assert!(now(reader, &Command::Accounts).is_some());
 }

@@ -84,7 +84,7 @@ impl Client {
         let dial = attached(&mut self.dial.clone()).await?;
         let mut stream = dial.open(place, lane).await?;
         let broken = |error: std::io::Error| unreached(format!("the connection broke: {error}"));
-        message::write(&mut stream, &request.to_bytes()).await.map_err(broken)?;
+        message::write(&mut stream, request.to_bytes()).await.map_err(broken)?;
         stream.shutdown().await.map_err(broken)?;
         let answer = message::read(&mut stream, MAX_RESPONSE).await.map_err(broken)?;
         match Response::parse(&answer) {

@@ -2,8 +2,9 @@
 //!
 //! A place is asked for several queues in one subscription, a *group*, as the wire format bounds
 //! it. It answers a group as a whole, so one queue that it does not know would fail the others:
-//! then each queue gets a group of its own, and a queue that is unknown there is reported as
-//! missing.
+//! then each half of it becomes a group, until the queue that is unknown there is alone and is
+//! reported as missing. So one of 64 costs 7 subscriptions in place of 1: a place bounds those of a
+//! connection.
 //!
 //! Each group has a task that subscribes, reads, and starts again after a pause when the connection
 //! broke. The collector itself only compares what is wanted with what exists; it may be interrupted
@@ -45,9 +46,6 @@ pub(super) struct Collector {
     events: mpsc::Sender<Input>,
     /// The subscriptions there are.
     groups: Vec<Group>,
-    /// Queues that their place does not know, or may not: each in a group of its own, so that it
-    /// cannot fail the others.
-    alone: HashSet<(Place, QueueId)>,
     /// Places at which at least one subscription works, as last reported.
     up: HashSet<Place>,
     /// Queues to be reported as missing.
@@ -72,8 +70,8 @@ struct Group {
     /// Its queues. The task reads them at each attempt, and drops frames of queues removed
     /// meanwhile.
     queues: Arc<Mutex<Queues>>,
-    /// Whether it has one queue that may be unknown at the place.
-    alone: bool,
+    /// Whether one of its queues may be unknown at the place: no others join it.
+    suspect: bool,
     /// Whether it works.
     up: bool,
     /// Ends its task.
@@ -106,7 +104,6 @@ impl Collector {
             dial,
             events,
             groups: Vec::new(),
-            alone: HashSet::new(),
             up: HashSet::new(),
             missing: BTreeSet::new(),
             made: 0,
@@ -123,9 +120,6 @@ impl Collector {
         for Collection { place, lane, queue, capability } in wanted {
             missing.entry((place, lane)).or_default().insert(queue, capability);
         }
-        self.alone.retain(|(place, queue)| {
-            missing.iter().any(|((at, _), queues)| at == place && queues.contains_key(queue))
-        });
         for group in &self.groups {
             let mut queues = lock(&group.queues);
             let mut none = Queues::new();
@@ -169,16 +163,14 @@ impl Collector {
     ///
     /// A group that grows subscribes anew, which costs one round trip and repeats no frame that was
     /// acknowledged.
-    fn add(&mut self, place: Place, lane: Lane, queues: Queues) {
-        let (alone, mut together): (Queues, Queues) =
-            queues.into_iter().partition(|(queue, _)| self.alone.contains(&(place, *queue)));
+    fn add(&mut self, place: Place, lane: Lane, mut queues: Queues) {
         let mut grown = Vec::new();
         for group in
-            self.groups.iter().filter(|group| group.place == place && group.lane == lane && !group.alone)
+            self.groups.iter().filter(|group| group.place == place && group.lane == lane && !group.suspect)
         {
             let mut kept = lock(&group.queues);
             while kept.len() < MAX_SUBSCRIBED
-                && let Some((queue, capability)) = together.pop_first()
+                && let Some((queue, capability)) = queues.pop_first()
             {
                 kept.insert(queue, capability);
                 grown.push(group.number);
@@ -188,23 +180,19 @@ impl Collector {
         for number in grown {
             self.restart(number);
         }
-        while !together.is_empty() {
-            let rest = together.keys().nth(MAX_SUBSCRIBED).copied();
-            let rest = rest.map(|first| together.split_off(&first)).unwrap_or_default();
-            self.start(place, lane, std::mem::replace(&mut together, rest), false);
-        }
-        for (queue, capability) in alone {
-            self.start(place, lane, Queues::from([(queue, capability)]), true);
+        while !queues.is_empty() {
+            let rest = behind(&mut queues, MAX_SUBSCRIBED);
+            self.start(place, lane, std::mem::replace(&mut queues, rest), false);
         }
     }
 
     /// Makes a group and starts its task.
     ///
     /// The group counts as down until its task reports otherwise.
-    fn start(&mut self, place: Place, lane: Lane, queues: Queues, alone: bool) {
+    fn start(&mut self, place: Place, lane: Lane, queues: Queues, suspect: bool) {
         let queues = Arc::new(Mutex::new(queues));
         let (number, task) = self.spawn(place, lane, queues.clone());
-        self.groups.push(Group { number, place, lane, queues, alone, up: false, task });
+        self.groups.push(Group { number, place, lane, queues, suspect, up: false, task });
     }
 
     /// Starts a group's task anew, so that it subscribes with the queues the group has now.
@@ -235,18 +223,22 @@ impl Collector {
         (self.made, self.tasks.spawn(subscription.run()))
     }
 
-    /// A place does not know one of the group's queues: each gets a group of its own. A group of
-    /// one queue reports it as missing.
+    /// A place does not know one of the group's queues: each half becomes a group. A group of one queue reports it as
+    /// missing.
     fn split(&mut self, number: u64) {
-        let Some(group) = self.groups.iter().find(|group| group.number == number) else { return };
-        let (place, lane, queues) = (group.place, group.lane, lock(&group.queues).clone());
-        if group.alone {
+        let Some(group) = self.groups.iter_mut().find(|group| group.number == number) else { return };
+        let (place, lane, mut queues) = (group.place, group.lane, lock(&group.queues).clone());
+        if queues.len() == 1 {
+            group.suspect = true;
             self.missing.extend(queues.into_keys().map(|queue| (place, queue)));
             return;
         }
         self.end_groups(|group| group.number == number);
-        self.alone.extend(queues.keys().map(|queue| (place, *queue)));
-        self.add(place, lane, queues);
+        let half = queues.len() / 2;
+        let rest = behind(&mut queues, half);
+        for half in [queues, rest].into_iter().filter(|half| !half.is_empty()) {
+            self.start(place, lane, half, true);
+        }
     }
 
     /// Ends the groups for which `ends` is true.
@@ -287,4 +279,10 @@ impl Collector {
             slot.send(Input::Missing { place, queue });
         }
     }
+}
+
+/// Takes out all queues behind the first `count`.
+fn behind(queues: &mut Queues, count: usize) -> Queues {
+    let first = queues.keys().nth(count).copied();
+    first.map(|first| queues.split_off(&first)).unwrap_or_default()
 }

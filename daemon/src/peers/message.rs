@@ -26,11 +26,11 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin), most: usize) -> 
 ///
 /// # Errors
 /// The stream fails, or the body has 4 GiB or more.
-pub(super) async fn write(stream: &mut (impl AsyncWrite + Unpin), body: &[u8]) -> io::Result<()> {
+pub(super) async fn write(stream: &mut (impl AsyncWrite + Unpin), body: Vec<u8>) -> io::Result<()> {
     let len = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mut message = Vec::with_capacity(4 + body.len());
-    message.extend_from_slice(&len.to_be_bytes());
-    message.extend_from_slice(body);
+    let mut message = body;
+    message.reserve_exact(4);
+    message.splice(..0, len.to_be_bytes());
     stream.write_all(&message).await?;
     stream.flush().await
 }
@@ -42,8 +42,8 @@ mod tests {
     #[tokio::test]
     async fn message_round_trips() {
         let mut bytes = Vec::new();
-        write(&mut bytes, b"one").await.unwrap();
-        write(&mut bytes, b"").await.unwrap();
+        write(&mut bytes, b"one".to_vec()).await.unwrap();
+        write(&mut bytes, Vec::new()).await.unwrap();
         let mut stream = bytes.as_slice();
         assert_eq!(read(&mut stream, 3).await.unwrap(), b"one");
         assert_eq!(read(&mut stream, 3).await.unwrap(), b"");

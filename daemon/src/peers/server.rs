@@ -1,7 +1,8 @@
 //! Serves callers: at a pod its own queues, and at a relay everybody's.
 //!
-//! Callers are anonymous. A request is bounded in size and time before it is parsed, the number of
-//! requests in service is bounded, and a caller that does not read its answer is dropped.
+//! Callers are anonymous. A request is bounded in size and time before it is parsed. What a connection has in service is
+//! bounded for requests and for subscriptions apart ([`Share`]), so that neither silences the other and no connection
+//! silences another. A caller that does not take its answer, or speaks on after its request, is dropped.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -9,24 +10,24 @@ use autonomy_messaging::{
     place::{Capability, QueueId},
     wire::{MAX_REQUEST, PlaceRefusal, Request, Response},
 };
-use autonomy_onion::peers::PeerServer;
+use autonomy_onion::peers::{Arrival, PeerServer};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    sync::watch,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    sync::{OwnedSemaphorePermit, watch},
     task::JoinSet,
     time::timeout,
 };
 
-use super::{Duplex, NetworkHandle, message, pending::PendingRequests};
-use crate::relay::Relay;
+pub use super::share::{MAX_REQUESTS, MAX_SUBSCRIPTIONS, Share};
+use super::{Duplex, NetworkHandle, message, pending::PendingRequests, share::Shares};
+use crate::relay::{Relay, Subscription};
 
-/// Requests in service at once, open subscriptions included. At about 20 kB each while they are
-/// read, at most 160 MB.
-const MAX_IN_SERVICE: usize = 8192;
 /// Time for a request to arrive: 16 KiB over the slowest circuit take a few seconds.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// Time for a caller to take an answer or a pushed frame.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
+/// Seconds after which a caller over its share should ask again: by then a request of its own has been answered.
+const RETRY_AFTER: u32 = 5;
 
 /// Decides who answers a request: the node for the pod's own queues, the relay for all others.
 #[derive(Clone)]
@@ -46,33 +47,58 @@ impl RequestRouter {
         Self { own, relay }
     }
 
-    /// Serves one stream from its request to its end.
+    /// Serves one stream of a connection from its request to its end.
     ///
     /// A malformed request is counted at the relay and answered with a refusal, so that a pod of a
     /// newer version learns that it was not understood. Whoever wants a relay that has failed gets no answer, as
     /// where a relay that runs by itself has ended: they turn to their other relays. A refusal would say that it will be
     /// there soon, or that the queue is gone, and neither is true.
-    pub async fn serve(&self, mut stream: impl Duplex) {
+    pub async fn serve(&self, share: &Share, mut stream: impl Duplex) {
+        let Some(in_service) = share.request() else { return refuse(stream, busy()).await };
         let Ok(Ok(request)) = timeout(REQUEST_LIMIT, message::read(&mut stream, MAX_REQUEST)).await else {
             return;
         };
-        let response = match Request::parse(&request) {
-            Ok(request) if self.is_for_failed_relay(&request) => return,
-            Ok(Request::Subscribe(queues)) => match &self.relay {
-                Some(relay) => return push(relay, queues, stream).await,
-                None => Response::Refused(PlaceRefusal::UnknownQueue),
-            },
-            Ok(request) => self.answer(request).await,
+        match Request::parse(&request) {
+            Ok(request) if self.is_for_failed_relay(&request) => {}
+            Ok(Request::Subscribe(queues)) => {
+                drop(in_service);
+                self.subscribe(share, queues, stream).await;
+            }
+            Ok(request) => self.answer(request, in_service, stream).await,
             Err(error) => {
                 tracing::debug!(%error, "malformed request");
                 if let Some(relay) = &self.relay {
                     relay.malformed();
                 }
-                Response::Refused(PlaceRefusal::Malformed)
+                refuse(stream, PlaceRefusal::Malformed).await;
+            }
+        }
+    }
+
+    /// Answers any request but a subscription, unless the caller goes before that. Whoever has the answer may have sent the
+    /// next request: this one is no longer in service by then.
+    async fn answer(&self, request: Request, in_service: OwnedSemaphorePermit, stream: impl Duplex) {
+        let (mut from_caller, mut to_caller) = tokio::io::split(stream);
+        let answered = async {
+            let response = self.response(request).await;
+            drop(in_service);
+            if respond(&mut to_caller, response).await {
+                drop(to_caller.shutdown().await);
             }
         };
-        if respond(&mut stream, &response).await {
-            drop(stream.shutdown().await);
+        tokio::select! {
+            () = answered => {}
+            () = gone(&mut from_caller) => {}
+        }
+    }
+
+    /// Serves a subscription, where there is a relay and the connection may have one more.
+    async fn subscribe(&self, share: &Share, queues: Vec<(QueueId, Capability)>, stream: impl Duplex) {
+        let Some(relay) = &self.relay else { return refuse(stream, PlaceRefusal::UnknownQueue).await };
+        let Some(_subscribed) = share.subscription() else { return refuse(stream, busy()).await };
+        match relay.subscribe(queues).await {
+            Ok(subscription) => push(subscription, stream).await,
+            Err(refusal) => refuse(stream, refusal).await,
         }
     }
 
@@ -80,7 +106,7 @@ impl RequestRouter {
     ///
     /// Only `Deposit` and `Redeem` can concern the pod's own queues. Collecting from them is not
     /// possible over the network, and opening and closing them is the node's.
-    async fn answer(&self, request: Request) -> Response {
+    async fn response(&self, request: Request) -> Response {
         match (self.node_for(&request), &self.relay) {
             (Some(node), _) => node.ask(request).await,
             (None, Some(relay)) => relay.handle(request).await,
@@ -106,61 +132,63 @@ impl RequestRouter {
     }
 }
 
-/// Pushes frames until the caller goes or the relay fails.
-///
-/// The caller's half of the stream is read too, only to notice that the caller has gone.
-async fn push(relay: &Relay, queues: Vec<(QueueId, Capability)>, mut stream: impl Duplex) {
-    let mut subscription = match relay.subscribe(queues).await {
-        Ok(subscription) => subscription,
-        Err(refusal) => {
-            if respond(&mut stream, &Response::Refused(refusal)).await {
-                drop(stream.shutdown().await);
-            }
-            return;
-        }
-    };
-    if !respond(&mut stream, &Response::Done).await {
-        return;
-    }
+/// Pushes frames until the caller goes, the relay fails, or another subscription has taken all queues.
+async fn push(mut subscription: Subscription, stream: impl Duplex) {
     let (mut from_caller, mut to_caller) = tokio::io::split(stream);
-    let gone = async {
-        let mut byte = [0];
-        // A caller that only shut its own direction stays. One that is gone gives an error; one that goes on speaking
-        // would fill the connection's buffers, which nobody empties.
-        if let Ok(0) = from_caller.read(&mut byte).await {
-            std::future::pending::<()>().await;
-        }
-    };
     let pushing = async {
-        while let Some(pushed) = subscription.next().await {
-            if !respond(&mut to_caller, &pushed).await {
-                return;
-            }
+        let mut taken = respond(&mut to_caller, Response::Done).await;
+        while taken && let Some(pushed) = subscription.next().await {
+            taken = respond(&mut to_caller, pushed).await;
         }
     };
     tokio::select! {
-        () = gone => {}
+        () = gone(&mut from_caller) => {}
         () = pushing => {}
     }
 }
 
+/// Returns when the caller is gone, or speaks on after its request, which would fill the connection's buffers as nobody
+/// empties them. A caller that only shut its own direction stays.
+async fn gone(from_caller: &mut (impl AsyncRead + Unpin)) {
+    if let Ok(0) = from_caller.read(&mut [0]).await {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Answers with a refusal and ends the stream.
+async fn refuse(mut stream: impl Duplex, refusal: PlaceRefusal) {
+    if respond(&mut stream, Response::Refused(refusal)).await {
+        drop(stream.shutdown().await);
+    }
+}
+
+/// The refusal of what is over a share.
+fn busy() -> PlaceRefusal {
+    PlaceRefusal::Busy { retry_after: RETRY_AFTER }
+}
+
 /// Writes one response. False where the caller did not take it in time.
-async fn respond(stream: &mut (impl tokio::io::AsyncWrite + Unpin), response: &Response) -> bool {
-    matches!(timeout(WRITE_LIMIT, message::write(stream, &response.to_bytes())).await, Ok(Ok(())))
+async fn respond(stream: &mut (impl AsyncWrite + Unpin), response: Response) -> bool {
+    let bytes = response.to_bytes();
+    // One copy of a frame waits for its caller, not two.
+    drop(response);
+    matches!(timeout(WRITE_LIMIT, message::write(stream, bytes)).await, Ok(Ok(())))
 }
 
 /// Serves all streams of `server`, until its onion service ends or `stop` turns true.
 ///
-/// At `MAX_IN_SERVICE` further streams wait in the server's queue, and beyond that are reset.
+/// There are at most [`MAX_CONNECTIONS`](autonomy_onion::peers::MAX_CONNECTIONS) times
+/// [`MAX_STREAMS`](autonomy_onion::peers::MAX_STREAMS) of them, and none waits for another.
 pub async fn serve(mut server: PeerServer, request_router: RequestRouter, mut stop: watch::Receiver<bool>) {
     let request_router = Arc::new(request_router);
+    let mut shares = Shares::default();
     let mut in_service = JoinSet::new();
     loop {
         tokio::select! {
-            arrival = server.accept(), if in_service.len() < MAX_IN_SERVICE => match arrival {
-                Some(arrival) => {
-                    let request_router = request_router.clone();
-                    in_service.spawn(async move { request_router.serve(arrival.stream).await });
+            arrival = server.accept() => match arrival {
+                Some(Arrival { connection, stream }) => {
+                    let (request_router, share) = (request_router.clone(), shares.of(connection));
+                    in_service.spawn(async move { request_router.serve(&share, stream).await });
                 }
                 None => return,
             },

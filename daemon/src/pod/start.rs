@@ -108,7 +108,7 @@ impl Pod {
         let relay = relay::open(&self.dir, &deps.settings)?;
         let pod_seed = self.node.pod_seed();
         let (post, mail) = mpsc::unbounded_channel();
-        let node = driver::start(self.node, self.store, self.effects, &*deps.chain, post)
+        let node = driver::start(self.node, self.store, self.effects, deps.chain.clone(), post)
             .map_err(|error| PodError::system("starting the node", error))?;
         (deps.observer)(RunEvent::SocketReady);
         let running = Running { deps, node, relay, pod_seed };

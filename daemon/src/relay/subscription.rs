@@ -1,8 +1,11 @@
 //! Pushing frames to subscribers. The file is the queue; a subscription only remembers how far it
 //! has read.
 //!
-//! A new frame marks its queue at each subscriber and wakes it. So a slow subscriber costs no
+//! A new frame marks its queue at its subscriber and wakes it. So a slow subscriber costs no
 //! memory for frames, and a frame that arrives while another is sent is found by the next read.
+//!
+//! A queue has one subscriber, the newest: there are never more subscriptions than queues, and an owner whose
+//! connection broke unseen need not wait until the relay has noticed too.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -10,16 +13,22 @@ use std::{
 };
 
 use autonomy_messaging::{place::QueueId, wire::Response};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::Relay;
 
 /// Frames read ahead for one subscriber: 128 KiB.
 const READ_AHEAD: usize = 8;
+/// Frames read ahead for all subscribers beyond the first of each: 2,048 of 16.4 kB are 34 MB. A subscriber for whom none
+/// is left reads one frame at a time.
+const READ_AHEAD_OF_ALL: usize = 2048;
 
-/// The subscribers of each queue.
-#[derive(Default)]
-pub(super) struct Subscribers(Mutex<HashMap<QueueId, Vec<Arc<Subscriber>>>>);
+/// The subscriber of each queue, and what they share.
+pub(super) struct Subscribers {
+    by_queue: Mutex<HashMap<QueueId, Arc<Subscriber>>>,
+    /// Frames that may still be read ahead.
+    read_ahead: Arc<Semaphore>,
+}
 
 /// What one subscriber has to read.
 ///
@@ -30,13 +39,37 @@ struct Subscriber {
     notify: Notify,
     /// Queues that may hold more than was read.
     filled: Mutex<BTreeSet<QueueId>>,
+    /// Queues that no newer subscriber has taken.
+    kept: Mutex<BTreeSet<QueueId>>,
+}
+
+impl Default for Subscribers {
+    fn default() -> Self {
+        Self { by_queue: Mutex::default(), read_ahead: Arc::new(Semaphore::new(READ_AHEAD_OF_ALL)) }
+    }
+}
+
+impl Subscriber {
+    /// A queue may hold more than was read, unless another subscriber has it by now.
+    fn mark(&self, queue: QueueId) {
+        if lock(&self.kept).contains(&queue) {
+            lock(&self.filled).insert(queue);
+        }
+    }
+
+    /// A newer subscriber took a queue.
+    fn lose(&self, queue: &QueueId) {
+        lock(&self.kept).remove(queue);
+        lock(&self.filled).remove(queue);
+        self.notify.notify_one();
+    }
 }
 
 impl Subscribers {
-    /// Notifies the subscribers of a queue that got a frame. Called after the commit.
+    /// Notifies the subscriber of a queue that got a frame. Called after the commit.
     pub(super) fn filled(&self, queue: &QueueId) {
-        for subscriber in self.lock().get(queue).into_iter().flatten() {
-            lock(&subscriber.filled).insert(*queue);
+        if let Some(subscriber) = self.lock().get(queue) {
+            subscriber.mark(*queue);
             subscriber.notify.notify_one();
         }
     }
@@ -46,35 +79,39 @@ impl Subscribers {
         self.lock().len() as u64
     }
 
-    /// Adds a subscriber of these queues. All of them count as filled until they have been read.
-    fn listen(&self, queues: &[QueueId]) -> Arc<Subscriber> {
+    /// Adds a subscriber, who takes these queues from any other. All of them count as filled until they have been read.
+    fn listen(&self, queues: &BTreeSet<QueueId>) -> Arc<Subscriber> {
         let subscriber = Arc::new(Subscriber {
             notify: Notify::new(),
-            filled: Mutex::new(queues.iter().copied().collect()),
+            filled: Mutex::new(queues.clone()),
+            kept: Mutex::new(queues.clone()),
         });
         let mut subscribers = self.lock();
         for queue in queues {
-            subscribers.entry(*queue).or_default().push(subscriber.clone());
+            if let Some(older) = subscribers.insert(*queue, subscriber.clone()) {
+                older.lose(queue);
+            }
         }
         subscriber
     }
 
-    /// Removes a subscriber.
-    fn leave(&self, subscriber: &Arc<Subscriber>, queues: impl Iterator<Item = QueueId>) {
+    /// Removes a subscriber from the queues it still has.
+    fn leave(&self, subscriber: &Arc<Subscriber>) {
         let mut subscribers = self.lock();
-        for queue in queues {
-            if let Some(listening) = subscribers.get_mut(&queue) {
-                listening.retain(|other| !Arc::ptr_eq(other, subscriber));
-                if listening.is_empty() {
-                    subscribers.remove(&queue);
-                }
-            }
+        for queue in &*lock(&subscriber.kept) {
+            subscribers.remove(queue);
         }
     }
 
+    /// The right to hold frames read ahead: as many as are free, at most `READ_AHEAD` less the one that needs no right.
+    fn read_ahead(&self) -> Option<OwnedSemaphorePermit> {
+        let free = self.read_ahead.available_permits().min(READ_AHEAD - 1);
+        self.read_ahead.clone().try_acquire_many_owned(u32::try_from(free).ok()?).ok()
+    }
+
     /// The subscribers, locked.
-    fn lock(&self) -> MutexGuard<'_, HashMap<QueueId, Vec<Arc<Subscriber>>>> {
-        lock(&self.0)
+    fn lock(&self) -> MutexGuard<'_, HashMap<QueueId, Arc<Subscriber>>> {
+        lock(&self.by_queue)
     }
 }
 
@@ -87,28 +124,32 @@ pub struct Subscription {
     next: BTreeMap<QueueId, u64>,
     /// Frames that were read and not yet returned.
     ready: VecDeque<Response>,
+    /// The right to hold what is ready, beyond one frame.
+    read_ahead: Option<OwnedSemaphorePermit>,
 }
 
 impl Subscription {
     /// A subscription to these queues, from their oldest frames on. The caller has checked the
     /// right to collect them.
     pub(super) fn new(relay: Relay, queues: &[QueueId]) -> Self {
-        let subscriber = relay.0.subscribers.listen(queues);
+        let subscriber = relay.0.subscribers.listen(&queues.iter().copied().collect());
         let next = queues.iter().map(|queue| (*queue, 0)).collect();
-        Self { relay, subscriber, next, ready: VecDeque::new() }
+        Self { relay, subscriber, next, ready: VecDeque::new(), read_ahead: None }
     }
 
-    /// The next frame as a [`Response::Pushed`]. `None` once the relay has failed.
+    /// The next frame as a [`Response::Pushed`]. `None` once the relay has failed, or newer subscriptions have taken all
+    /// queues of this one.
     pub async fn next(&mut self) -> Option<Response> {
         loop {
             // Also while queues are marked: what a failed relay has cannot be read any more.
-            if self.relay.has_failed() {
+            if self.relay.has_failed() || lock(&self.subscriber.kept).is_empty() {
                 return None;
             }
             if let Some(pushed) = self.ready.pop_front() {
                 self.relay.0.metrics.pushed();
                 return Some(pushed);
             }
+            self.read_ahead = None;
             let first = lock(&self.subscriber.filled).pop_first();
             match first {
                 Some(queue) => self.read(queue).await,
@@ -126,15 +167,17 @@ impl Subscription {
     /// A full read marks the queue again, so the next read goes on with it.
     async fn read(&mut self, queue: QueueId) {
         let from = self.next.get(&queue).copied().unwrap_or_default();
-        let read = self.relay.blocking(move |inner| inner.db.frames(&queue, from, READ_AHEAD)).await;
+        self.read_ahead = self.relay.0.subscribers.read_ahead();
+        let most = 1 + self.read_ahead.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let read = self.relay.blocking(move |inner| inner.db.frames(&queue, from, most)).await;
         let Ok(frames) = read else {
             // The file is being opened again: soon.
-            lock(&self.subscriber.filled).insert(queue);
+            self.subscriber.mark(queue);
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             return;
         };
-        if frames.len() == READ_AHEAD {
-            lock(&self.subscriber.filled).insert(queue);
+        if frames.len() == most {
+            self.subscriber.mark(queue);
         }
         if let Some((last, _)) = frames.last() {
             self.next.insert(queue, last + 1);
@@ -146,7 +189,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.relay.0.subscribers.leave(&self.subscriber, self.next.keys().copied());
+        self.relay.0.subscribers.leave(&self.subscriber);
     }
 }
 

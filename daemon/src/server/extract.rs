@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::{problem::ApiError, routes::ApiState};
+use crate::driver::LargeBodyPlace;
 use autonomy_api::{
     Access, ContactId, MAX_BODY, MAX_CHUNKS_BODY, MAX_KEY_LEN, MAX_PARCEL_BODY, MAX_SIGNED_BODY, TransferId,
     Unreadable, Written, from_json,
@@ -19,6 +20,9 @@ use autonomy_node::{Caller, Refusal};
 
 /// How long a body may take. The largest, a parcel, needs 56 s at the 0.3 MB/s that Tor gives on most days.
 const BODY_LIMIT: Duration = Duration::from_secs(120);
+
+/// Seconds after which a large body may be sent again: a parcel takes a minute through Tor, and less on the machine.
+const LARGE_RETRY: u32 = 5;
 
 /// JSON of type `T`, and the bytes that it was read from. What breaks a rule of a field is refused with a problem that
 /// names both.
@@ -70,9 +74,32 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
+/// A body of megabytes, of which few are taken at a time: others are asked to come again. The right to it lasts until the
+/// request is answered.
+#[derive(Debug)]
+pub struct Large<T>(pub T, pub LargeBodyPlace);
+
+impl<T: FromRequest<ApiState, Rejection = ApiError>> FromRequest<ApiState> for Large<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, state).await?;
+        let place = state.handle.large_body(caller).ok_or_else(too_many_large)?;
+        Ok(Self(T::from_request(Request::from_parts(parts, body), state).await?, place))
+    }
+}
+
+fn too_many_large() -> ApiError {
+    let detail = "as many large bodies are on their way as the pod takes at once; send it again in a moment";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many large bodies", detail).after(LARGE_RETRY)
+}
+
 fn is_json(request: &Request) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"))
+    kind.is_some_and(|kind| {
+        kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    })
 }
 
 fn too_slow() -> ApiError {
@@ -151,6 +178,8 @@ async fn caller_with(needed: Access, parts: &mut Parts, state: &ApiState) -> Res
 pub struct IdempotencyKey {
     key: String,
     target: Sha256,
+    /// What the program that asks calls itself.
+    app: String,
 }
 
 impl IdempotencyKey {
@@ -158,8 +187,15 @@ impl IdempotencyKey {
     #[must_use]
     pub fn of(self, body: &[u8]) -> autonomy_node::IdempotencyKey {
         let request = self.target.chain_update(body).finalize().into();
-        autonomy_node::IdempotencyKey { key: self.key, request }
+        autonomy_node::IdempotencyKey { key: self.key, request, app: self.app }
     }
+}
+
+/// The name in `User-Agent`, without its version: a program stays itself when it is updated. Empty where there is none.
+fn app(parts: &Parts) -> String {
+    let agent =
+        parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    agent.split(['/', ' ']).next().unwrap_or_default().to_owned()
 }
 
 /// Method, path and query, each ended by a byte that it cannot hold.
@@ -184,7 +220,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         };
         let fits = |key: &&str| (1..=MAX_KEY_LEN).contains(&key.len()) && !key.contains(' ');
         let key = key.to_str().ok().filter(fits);
-        key.map(|key| Self { key: key.to_owned(), target: target(parts) }).ok_or_else(|| {
+        key.map(|key| Self { key: key.to_owned(), target: target(parts), app: app(parts) }).ok_or_else(|| {
             Refusal::invalid("Idempotency-Key", format!("1 to {MAX_KEY_LEN} printable characters")).into()
         })
     }

@@ -9,15 +9,28 @@ use axum::{
 
 use crate::driver::AskError;
 
+/// Seconds after which a write that the disk did not take may be repeated: as often as the pod itself tries.
+const RETRY_WRITING: u32 = 10;
+
 /// What a route answers where it cannot do what it was asked.
 #[derive(Debug)]
-pub struct ApiError(Problem);
+pub struct ApiError {
+    problem: Problem,
+    /// Seconds after which the same request may succeed.
+    retry_after: Option<u32>,
+}
 
 impl ApiError {
     /// An error of a stable `kind`; see [`Problem::new`].
     #[must_use]
     pub fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Self {
-        Self(Problem::new(status.as_u16(), kind, title, detail))
+        Self { problem: Problem::new(status.as_u16(), kind, title, detail), retry_after: None }
+    }
+
+    /// The same, where the request may be repeated after so many seconds.
+    #[must_use]
+    pub fn after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 }
 
@@ -31,9 +44,15 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self.0).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let Self { problem, retry_after } = self;
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 
@@ -64,6 +83,15 @@ impl From<Refusal> for ApiError {
 
 impl From<AskError> for ApiError {
     fn from(error: AskError) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The pod is stopping", error.to_string())
+        let detail = error.to_string();
+        match error {
+            AskError::NotKept(_) => {
+                let title = "The disk takes no more";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk", title, detail).after(RETRY_WRITING)
+            }
+            AskError::Stopped | AskError::NoAnswer => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The pod is stopping", detail)
+            }
+        }
     }
 }

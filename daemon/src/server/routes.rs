@@ -9,11 +9,14 @@ mod money;
 mod parcels;
 
 use axum::{
-    Router,
-    extract::{DefaultBodyLimit, State},
-    http::StatusCode,
+    Extension, Router,
+    extract::{self, DefaultBodyLimit, State},
+    http::{Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
     routing::get,
 };
+use serde::Serialize;
 use tokio::sync::watch;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -79,6 +82,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/openapi.json", get(openapi::document))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(state.clone(), a_few_at_a_time))
         .with_state(state)
 }
 
@@ -135,11 +139,61 @@ macro_rules! answered {
     };
 }
 
+/// The same for what may be long.
+macro_rules! listed {
+    ($answer:expr, $variant:ident) => {
+        match $answer {
+            Answer::$variant(value) => super::encoded(value).await,
+            other => Err(unexpected(&other)),
+        }
+    };
+}
+
 use answered;
+use listed;
+
+/// The JSON of something long, written on a thread for such work: those that serve connections stay free.
+async fn encoded<T: Serialize + Send + 'static>(value: T) -> Result<Response, ApiError> {
+    let written = tokio::task::spawn_blocking(move || serde_json::to_vec(&value)).await;
+    match written {
+        Ok(Ok(json)) => Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response()),
+        Ok(Err(error)) => Err(fault(&error)),
+        Err(error) => Err(fault(&error)),
+    }
+}
+
+/// Has a caller's lists answered a few at a time: the rest of them waits, and nothing else does.
+async fn a_few_at_a_time(
+    State(state): State<ApiState>,
+    caller: Option<Extension<Caller>>,
+    request: extract::Request,
+    next: Next,
+) -> Response {
+    let _place = match caller {
+        Some(Extension(caller)) if request.method() == Method::GET && is_list(request.uri().path()) => {
+            state.handle.list(caller).await
+        }
+        _ => None,
+    };
+    next.run(request).await
+}
+
+/// Whatever is read but the status, which is short, and the event stream, which stays.
+fn is_list(path: &str) -> bool {
+    !matches!(path, "/v1/status" | "/v1/events")
+}
 
 fn unexpected(answer: &Answer) -> ApiError {
     tracing::error!("a command was answered with an answer of kind {}", answer.kind());
-    let detail = "the pod gave an answer of another kind; this is a fault of the program";
+    internal("the pod gave an answer of another kind; this is a fault of the program")
+}
+
+fn fault(error: &dyn std::error::Error) -> ApiError {
+    tracing::error!("an answer was not written: {error}");
+    internal("the answer could not be written; this is a fault of the program")
+}
+
+fn internal(detail: &str) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of the program", detail)
 }
 
@@ -169,6 +223,7 @@ pub(super) async fn status(State(state): State<ApiState>, caller: Caller) -> Ans
 fn full_status(state: &ApiState, node: NodeStatus) -> Status {
     let onion = state.onion.borrow().clone();
     let mut warnings = onion.warnings();
+    warnings.extend(state.handle.disk_warning());
     warnings.extend(node.warnings);
     let nothing = || ServiceStatus {
         address: None,

@@ -71,6 +71,12 @@ pub enum OpenError {
         /// The newest format this program reads.
         known: u16,
     },
+    /// Others on this machine may read or write it.
+    #[error("{} can be opened by others on this machine: run `chmod 600 {}`", path.display(), path.display())]
+    Exposed {
+        /// Where it lies.
+        path: PathBuf,
+    },
     /// Another process has it open.
     #[error("{} is in use by another process: stop that one first, or ask it (a running pod answers on its socket)", path.display())]
     InUse {
@@ -227,6 +233,13 @@ impl Fault {
             Self::Row(id) => ReadError::Row { path, row: data_encoding::HEXLOWER.encode(&id[..6]) },
             Self::Tally => ReadError::Rows { path },
             Self::Disk(source) => ReadError::Disk { path, source },
+        }
+    }
+
+    pub(super) fn opening(self, path: &Path) -> OpenError {
+        match self {
+            Self::Row(_) | Self::Tally => OpenError::damaged(path, "its rows"),
+            Self::Disk(source) => OpenError::Disk { path: path.to_owned(), source },
         }
     }
 

@@ -10,7 +10,10 @@ use redb::{
     backends::FileBackend,
 };
 
-use super::{CreateError, DiskError, HEADER, HEADER_TALLY, HEADER_WRAP, OpenError, ROWS, error::Fault};
+use super::{
+    CreateError, DiskError, HEADER, HEADER_TALLY, HEADER_WRAP, OpenError, ROWS, error::Fault,
+    exposed::is_exposed,
+};
 
 /// Pages kept in memory. A pod holds its rows itself and reads only cold ones again.
 const CACHE_BYTES: usize = 4 << 20;
@@ -71,9 +74,12 @@ pub(super) fn begin_write(database: &Database) -> Result<WriteTransaction, Fault
 /// read of the whole file.
 ///
 /// # Errors
-/// It is not there, empty, damaged, no database, or open elsewhere.
+/// It is not there, open to others, empty, damaged, no database, or in use elsewhere.
 pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     let len = path.metadata().map_err(|error| OpenError::disk(path, redb::Error::Io(error)))?.len();
+    if is_exposed(path).map_err(|error| OpenError::disk(path, redb::Error::Io(error)))? {
+        return Err(OpenError::Exposed { path: path.to_owned() });
+    }
     if len == 0 {
         return Err(OpenError::damaged(path, "it is empty"));
     }

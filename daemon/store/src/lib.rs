@@ -25,6 +25,7 @@
 //! can still open that copy.
 
 mod error;
+mod exposed;
 mod file;
 mod header;
 mod keys;
@@ -65,7 +66,8 @@ const ROWS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("rows");
 /// An open store. Its methods may be called from any thread; commits happen one after the other.
 pub struct Store {
     path: PathBuf,
-    database: Database,
+    /// `None` after [`reopen`](Store::reopen) failed.
+    database: Option<Database>,
     keys: Keys,
 }
 
@@ -109,7 +111,7 @@ impl Store {
             drop(header);
             apply(&keys, transaction, rows)
         })?;
-        Ok(Self { path: path.to_owned(), database, keys })
+        Ok(Self { path: path.to_owned(), database: Some(database), keys })
     }
 
     /// Opens a store, and checks the whole file against its checksums.
@@ -123,11 +125,28 @@ impl Store {
         let data_key =
             Header::parse(&wrap).and_then(|header| header.unwrap(unlock)).map_err(|why| why.at(path))?;
         let keys = Keys::derive(&data_key);
-        let tally = keys.open_tally(&tally).ok_or_else(|| OpenError::damaged(path, "its tally of rows"))?;
-        if tally.rows != count {
-            return Err(OpenError::damaged(path, &format!("{} rows in place of {}", count, tally.rows)));
-        }
-        Ok(Self { path: path.to_owned(), database, keys })
+        check_tally(path, &keys, &tally, count)?;
+        Ok(Self { path: path.to_owned(), database: Some(database), keys })
+    }
+
+    /// Opens the file again, which takes no more after a write failed: then it is as it was after the last commit.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and where the file is another store's by now. The store then takes and gives nothing until
+    /// this succeeds.
+    pub fn reopen(&mut self) -> Result<(), OpenError> {
+        // The lock on the file goes with it.
+        self.database = None;
+        let database = file::open(&self.path)?;
+        let (_, tally, count) = file::read_header(&self.path, &database)?;
+        check_tally(&self.path, &self.keys, &tally, count)?;
+        self.database = Some(database);
+        Ok(())
+    }
+
+    /// The open database.
+    fn database(&self) -> Result<&Database, Fault> {
+        self.database.as_ref().ok_or(Fault::Disk(DiskError::Stopped))
     }
 
     /// Where the store lies.
@@ -153,7 +172,7 @@ impl Store {
     /// The file cannot be read, or the row was altered.
     pub fn read(&self, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, ReadError> {
         let read = || -> Result<_, Fault> {
-            let rows = self.database.begin_read()?.open_table(ROWS)?;
+            let rows = self.database()?.begin_read()?.open_table(ROWS)?;
             let id = self.keys.row_id(key);
             let Some(sealed) = rows.get(id)? else { return Ok(None) };
             let (name, value) = self.keys.open_row(&id, sealed.value()).ok_or(Fault::Row(id))?;
@@ -168,7 +187,7 @@ impl Store {
     /// The file cannot be read, or its tally was altered.
     pub fn commits(&self) -> Result<u64, ReadError> {
         let read = || -> Result<_, Fault> {
-            let header = self.database.begin_read()?.open_table(HEADER)?;
+            let header = self.database()?.begin_read()?.open_table(HEADER)?;
             let sealed = header.get(HEADER_TALLY)?;
             let tally = sealed.and_then(|sealed| self.keys.open_tally(sealed.value()));
             Ok(tally.ok_or(Fault::Tally)?.commits)
@@ -186,7 +205,7 @@ impl Store {
             return Ok(());
         }
         let write = || -> Result<(), Fault> {
-            let transaction = file::begin_write(&self.database)?;
+            let transaction = file::begin_write(self.database()?)?;
             apply(&self.keys, &transaction, changes)?;
             Ok(transaction.commit()?)
         };
@@ -236,17 +255,30 @@ impl Store {
     /// # Errors
     /// `old` does not open the store, or the disk does not take the change; then `old` opens it still.
     pub fn rewrap(&self, old: &Unlock, new: &Unlock) -> Result<(), RewrapError> {
-        let (wrap, ..) = file::read_header(&self.path, &self.database)?;
+        let database = self.database().map_err(|fault| fault.opening(&self.path))?;
+        let (wrap, ..) = file::read_header(&self.path, database)?;
         let data_key =
             Header::parse(&wrap).and_then(|header| header.unwrap(old)).map_err(|why| why.at(&self.path))?;
         let wrap = Header::wrap(&data_key, new);
         let write = || -> Result<(), Fault> {
-            let transaction = file::begin_write(&self.database)?;
+            let transaction = file::begin_write(self.database()?)?;
             transaction.open_table(HEADER)?.insert(HEADER_WRAP, wrap.as_slice())?;
             Ok(transaction.commit()?)
         };
         write().map_err(|fault| fault.committing(&self.path).into())
     }
+}
+
+/// Holds the sealed tally against the number of rows that are there.
+///
+/// # Errors
+/// It is of another store, was altered, or counts other rows.
+fn check_tally(path: &Path, keys: &Keys, sealed: &[u8], count: u64) -> Result<(), OpenError> {
+    let tally = keys.open_tally(sealed).ok_or_else(|| OpenError::damaged(path, "its tally of rows"))?;
+    if tally.rows != count {
+        return Err(OpenError::damaged(path, &format!("{} rows in place of {}", count, tally.rows)));
+    }
+    Ok(())
 }
 
 /// Makes `changes` to the rows, and to the tally with them.

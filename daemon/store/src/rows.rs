@@ -31,7 +31,7 @@ pub(super) struct Walked {
 
 impl<'a> Rows<'a> {
     pub(super) fn start(store: &'a Store) -> Result<Self, Fault> {
-        let transaction = store.database.begin_read()?;
+        let transaction = store.database()?.begin_read()?;
         let table = transaction.open_table(HEADER)?;
         let field = |name| -> Result<_, Fault> {
             Ok(table.get(name)?.map(|bytes| bytes.value().to_vec()).unwrap_or_default())

@@ -9,6 +9,8 @@ use std::{
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::exposed::is_exposed;
+
 /// Environment variable that may hold the passphrase. The processes of the same user can read it: a file or a
 /// credential of the service manager is better.
 pub const PASSPHRASE_VARIABLE: &str = "AUTONOMY_PASSPHRASE";
@@ -83,6 +85,12 @@ pub enum UnlockError {
         path: PathBuf,
         /// Its length.
         len: usize,
+    },
+    /// Others on this machine may read it.
+    #[error("{} can be read by others on this machine: run `chmod 600 {}`", path.display(), path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
     },
     /// More than any passphrase or key.
     #[error("{} is longer than {MAX_FILE} bytes, so it is neither a passphrase nor a key file", path.display())]
@@ -196,6 +204,9 @@ impl UnlockSources {
 /// Reads a small file of secrets into memory that is wiped.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, UnlockError> {
     let failed = |source| UnlockError::File { path: path.to_owned(), source };
+    if is_exposed(path).map_err(failed)? {
+        return Err(UnlockError::Exposed { path: path.to_owned() });
+    }
     // Room for the whole at once: a vector that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
     File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(failed)?;

@@ -6,6 +6,7 @@
 mod common_golden;
 
 mod crashes;
+mod crowding;
 mod golden;
 mod keeping;
 mod model;

@@ -9,7 +9,10 @@ use std::{
 };
 
 use autonomy_daemon::{
-    peers::{self, Collection, Dial, Duplex, NetworkHandle, server::RequestRouter},
+    peers::{
+        self, Collection, Dial, Duplex, NetworkHandle,
+        server::{RequestRouter, Share},
+    },
     relay::Relay,
 };
 use autonomy_messaging::{
@@ -49,8 +52,8 @@ impl Dial for Lines {
                 return Err(Unreached { detail: "nobody there".into() });
             };
             let (near, far) = tokio::io::duplex(64 * 1024);
-            let task =
-                tokio::runtime::Handle::current().spawn(async move { request_router.serve(far).await });
+            let task = tokio::runtime::Handle::current()
+                .spawn(async move { request_router.serve(&Share::default(), far).await });
             self.open.lock().unwrap().push((*place, task.abort_handle()));
             Ok(Box::new(near) as Box<dyn Duplex>)
         })
@@ -310,7 +313,7 @@ async fn malformed_requests_are_refused_and_counted() {
         let (mut near, far) = tokio::io::duplex(64 * 1024);
         near.write_all(message).await.unwrap();
         near.shutdown().await.unwrap();
-        timeout(TEST_TIMEOUT, request_router.serve(far)).await.expect("it ends");
+        timeout(TEST_TIMEOUT, request_router.serve(&Share::default(), far)).await.expect("it ends");
         let mut answer = Vec::new();
         tokio::io::AsyncReadExt::read_to_end(&mut near, &mut answer).await.unwrap();
         says.push(answer);

@@ -274,9 +274,9 @@ fn read_notice(reader: &mut Reader<'_>) -> Option<QueueNotice> {
     QueueNotice::new(reader.bytes_u16()?.to_vec())
 }
 
-/// At most [`MAX_SUBSCRIBED`] pairs; none at all is a subscription to nothing.
+/// One to [`MAX_SUBSCRIBED`] pairs. A subscription to nothing would hold its stream, and show no right to it.
 fn read_subscription(reader: &mut Reader<'_>) -> Option<Request> {
-    let count = reader.u8().filter(|count| usize::from(*count) <= MAX_SUBSCRIBED)?;
+    let count = reader.u8().filter(|count| (1..=MAX_SUBSCRIBED).contains(&usize::from(*count)))?;
     (0..count).map(|_| read_right(reader)).collect::<Option<_>>().map(Request::Subscribe)
 }
 

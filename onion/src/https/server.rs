@@ -4,6 +4,7 @@
 //! caller; and a short queue for axum. What fails in one of them never reaches a handler.
 
 use std::{
+    collections::VecDeque,
     fmt, io,
     pin::Pin,
     sync::Arc,
@@ -17,7 +18,7 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     sync::mpsc,
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::{Instant, Sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -29,8 +30,10 @@ use crate::{
     tls::{self, ClientGate, TlsIdentity, TlsSetupError},
 };
 
-/// Handshakes under way at once. Each is a key exchange (about 0.2 ms) and two round trips through Tor.
-const MAX_HANDSHAKES: usize = 64;
+/// Handshakes under way at once. Each is a key exchange (about 0.2 ms) and two round trips through Tor. The oldest makes
+/// room for a newcomer: whoever wants to keep others out with handshakes that hang has to begin 64 in the second or two
+/// that an honest one takes.
+pub(super) const MAX_HANDSHAKES: usize = 64;
 /// A handshake is two round trips; slow circuits need some seconds.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 /// Time to send a refused caller the TLS alert that says why.
@@ -87,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<S> {
 }
 
 /// Starts a handshake for each stream, at most [`MAX_HANDSHAKES`] at a time, until the listener is
-/// gone.
+/// gone. At the limit the one that has been under way longest ends.
 async fn accept_connections<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     streams: impl Stream<Item = S> + Send,
     config: Arc<ServerConfig>,
@@ -97,11 +100,17 @@ async fn accept_connections<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let limiter = Arc::new(ConnectionLimiter::default());
     let mut streams = std::pin::pin!(streams.fuse());
     let mut handshakes = JoinSet::new();
+    let mut by_age = VecDeque::new();
     loop {
         tokio::select! {
-            Some(stream) = streams.next(), if handshakes.len() < MAX_HANDSHAKES => {
+            Some(stream) = streams.next() => {
+                by_age.retain(|handshake: &AbortHandle| !handshake.is_finished());
+                if by_age.len() >= MAX_HANDSHAKES && let Some(oldest) = by_age.pop_front() {
+                    tracing::debug!("a handshake makes room for a newer one");
+                    oldest.abort();
+                }
                 let handshake = handshake(stream, acceptor.clone(), limiter.clone(), ready.clone());
-                handshakes.spawn(timeout(HANDSHAKE_LIMIT, handshake));
+                by_age.push_back(handshakes.spawn(timeout(HANDSHAKE_LIMIT, handshake)));
             }
             Some(_) = handshakes.join_next() => {}
             () = ready.closed() => return,

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Caller, TlsListener, limiter::MAX_PER_CALLER};
+use super::{Caller, TlsListener, limiter::MAX_PER_CALLER, server::MAX_HANDSHAKES};
 use crate::tls::{TlsIdentity, client_config};
 
 const SERVER: [u8; 32] = [1; 32];
@@ -115,6 +115,21 @@ async fn silent_and_malformed_callers_delay_nobody() {
     }
     let _admitted = call(&pipe, Arc::new(admitted_config())).await.unwrap();
     assert_eq!(listener.accept().await.1, Caller(identity(ADMITTED).public_key()));
+}
+
+/// As a device does that was shut out and still finds the service.
+#[tokio::test]
+async fn hanging_handshakes_keep_no_device_out() {
+    let (mut listener, pipe) = listener();
+    let mut hanging = Vec::new();
+    for _ in 0..2 * MAX_HANDSHAKES {
+        let (mine, theirs) = tokio::io::duplex(1024);
+        pipe.send(theirs).unwrap();
+        hanging.push(mine);
+    }
+    let _admitted = call(&pipe, Arc::new(admitted_config())).await.unwrap();
+    assert_eq!(listener.accept().await.1, Caller(identity(ADMITTED).public_key()));
+    assert_eq!(hanging[0].read(&mut [0]).await.unwrap(), 0, "the oldest made room");
 }
 
 #[tokio::test]

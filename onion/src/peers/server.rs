@@ -31,8 +31,9 @@ use crate::{
 /// Connections of callers. At 0.1 to 0.3 MB each at most 120 MB, when all are filled on purpose. A
 /// pod with a thousand contacts is called by few of them at a time.
 pub const MAX_CONNECTIONS: usize = 384;
-/// Handshakes under way; further callers are rejected.
-const MAX_HANDSHAKES: u32 = 64;
+/// Handshakes under way; further callers are rejected. At some 10 kB each 2.5 MB. One that hangs ends after 15 s, so that
+/// 17 of them in a second would keep others out: more than rendezvous are made in that time.
+const MAX_HANDSHAKES: u32 = 256;
 /// Streams of one connection: 32 requests are in flight on a lane, and some subscriptions stay open.
 pub const MAX_STREAMS: usize = 64;
 /// Streams a connection may open a second in the long run. A circuit carries about a hundred frames a second.
@@ -86,7 +87,10 @@ impl PeerServer {
         let refused = |error: &dyn fmt::Display| PeerServerError(error.to_string());
         let keypair = keypair(seed)?;
         let tor = listener.service().tor().clone();
-        let mut onion = OnionTransport::new(tor, DialPolicy::new(CircuitRole::named("peer")));
+        // It dials nobody: what is left of the limit is the time for a handshake.
+        let policy =
+            DialPolicy { total_limit: Duration::ZERO, ..DialPolicy::new(CircuitRole::named("peer")) };
+        let mut onion = OnionTransport::new(tor, policy);
         let address = onion.serve(listener);
         let wire = authenticated(onion, &keypair).map_err(|error| refused(&error))?;
         let mut swarm = swarm(wire, &keypair, StreamProtocol::new(protocol));
@@ -198,18 +202,19 @@ impl AcceptLoop {
         }
     }
 
-    /// Accepts a connection. At the limit, the one that was idle longest is closed for it; where
-    /// none is idle, the new one is closed.
+    /// Accepts a connection. At the limit another is closed for it: the one without a stream that was idle longest, or
+    /// where all have streams, the one whose streams carried nothing for longest.
+    ///
+    /// So connections that hold streams and say nothing keep no newcomer out. A quiet subscriber that is closed comes
+    /// again, and is then the newest; whoever wants to keep it out has to make [`MAX_CONNECTIONS`] connections in the
+    /// time that one request takes.
     fn add_caller(&mut self, connection: ConnectionId) {
         if self.callers.len() >= MAX_CONNECTIONS {
-            let idle = self.callers.iter().filter(|(_, caller)| caller.usage.streams() == 0);
-            let longest = idle.min_by_key(|(_, caller)| caller.usage.last_use()).map(|(id, _)| *id);
-            match longest {
-                Some(longest) => self.close(longest),
-                None => {
-                    self.swarm.close_connection(connection);
-                    return;
-                }
+            let least_used = |(_, caller): &(&ConnectionId, &Caller)| {
+                (caller.usage.streams() > 0, caller.usage.last_moved(), caller.number)
+            };
+            if let Some(longest) = self.callers.iter().min_by_key(least_used).map(|(id, _)| *id) {
+                self.close(longest);
             }
         }
         self.last_number += 1;

@@ -27,6 +27,8 @@ pub(super) struct Usage {
     last_use: AtomicU64,
     /// When something was last received.
     last_heard: AtomicU64,
+    /// When a stream last carried a byte, either way, or was opened or ended.
+    last_moved: AtomicU64,
 }
 
 impl Usage {
@@ -37,6 +39,7 @@ impl Usage {
             streams: AtomicUsize::new(0),
             last_use: AtomicU64::new(0),
             last_heard: AtomicU64::new(0),
+            last_moved: AtomicU64::new(0),
         })
     }
 
@@ -62,6 +65,11 @@ impl Usage {
         self.since + Duration::from_millis(self.last_use.load(Ordering::Relaxed))
     }
 
+    /// When a stream last carried a byte, either way, or was opened or ended. Pings do not count.
+    pub(super) fn last_moved(&self) -> Instant {
+        self.since + Duration::from_millis(self.last_moved.load(Ordering::Relaxed))
+    }
+
     /// When something was last received from the other end.
     pub(super) fn last_heard(&self) -> Instant {
         self.since + Duration::from_millis(self.last_heard.load(Ordering::Relaxed))
@@ -75,6 +83,12 @@ impl Usage {
     /// A stream was opened or ended.
     pub(super) fn used(&self) {
         self.last_use.store(self.now(), Ordering::Relaxed);
+        self.moved();
+    }
+
+    /// A stream carried a byte.
+    fn moved(&self) {
+        self.last_moved.store(self.now(), Ordering::Relaxed);
     }
 
     fn now(&self) -> u64 {
@@ -120,6 +134,7 @@ impl tokio::io::AsyncRead for PeerStream {
         read.map_ok(|len| {
             if len > 0 {
                 self.usage.heard();
+                self.usage.moved();
             }
             buf.advance(len);
         })
@@ -128,7 +143,11 @@ impl tokio::io::AsyncRead for PeerStream {
 
 impl tokio::io::AsyncWrite for PeerStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        futures::AsyncWrite::poll_write(Pin::new(&mut self.inner), cx, buf)
+        let written = futures::AsyncWrite::poll_write(Pin::new(&mut self.inner), cx, buf);
+        written.map_ok(|len| {
+            self.usage.moved();
+            len
+        })
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

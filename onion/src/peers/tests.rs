@@ -89,7 +89,9 @@ fn telling() -> (PeerAddress, OwnedTask) {
         while let Some(Arrival { connection, mut stream }) = server.accept().await {
             tokio::runtime::Handle::current().spawn(async move {
                 let mut asked = [0];
-                stream.read_exact(&mut asked).await.unwrap();
+                if stream.read_exact(&mut asked).await.is_err() {
+                    return;
+                }
                 stream.write_all(&connection.to_be_bytes()).await.unwrap();
                 stream.shutdown().await.unwrap();
             });
@@ -256,6 +258,29 @@ async fn streams_of_one_caller_are_limited() {
     stream.write_all(&[1]).await.unwrap();
     stream.flush().await.unwrap();
     server.accept().await.unwrap();
+}
+
+/// As many connections as the server keeps, each with a stream that stays silent; more cannot come without one ending.
+#[tokio::test]
+async fn silent_streams_on_every_connection_keep_no_newcomer_out() {
+    let (to, _task) = telling();
+    let mut callers = Vec::new();
+    let mut silent = Vec::new();
+    for n in 0..MAX_CONNECTIONS {
+        if n % MAX_LANES == 0 {
+            callers.push(peers().1);
+        }
+        let lane = CircuitRole::DEPOSIT.of((n as u128).to_be_bytes());
+        let mut stream = callers[n / MAX_LANES].open(&to, lane).await.unwrap();
+        stream.flush().await.unwrap();
+        silent.push(stream);
+    }
+    let open: usize = callers.iter().map(Peers::connections).sum();
+    assert_eq!(open, MAX_CONNECTIONS);
+    let (_, newcomer) = peers();
+    ask(&newcomer, &to, party(1)).await.unwrap();
+    assert!(silent[0].read_u8().await.is_err(), "the one that was silent longest made room");
+    ask(&newcomer, &to, party(1)).await.unwrap();
 }
 
 #[test]

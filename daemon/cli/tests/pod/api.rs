@@ -42,6 +42,21 @@ fn operations(home: &Home) -> Vec<(String, String)> {
     operations
 }
 
+/// The statuses that the API document declares for an operation with these ids.
+fn declared(home: &Home, method: &str, path: &str) -> Vec<u16> {
+    let document = home.get("/v1/openapi.json");
+    let of = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let is = |template: &str| {
+        let (template, path) = (of(template), of(path));
+        template.len() == path.len()
+            && template.iter().zip(path).all(|(part, own)| *part == own || part.starts_with('{'))
+    };
+    let paths = document["paths"].as_object().unwrap();
+    let (_, operations) = paths.iter().find(|(template, _)| is(template)).unwrap();
+    let responses = operations[method.to_lowercase()]["responses"].as_object().unwrap();
+    responses.keys().map(|status| status.parse().unwrap()).collect()
+}
+
 /// What must not change by any refused request.
 fn state(home: &Home) -> Vec<Value> {
     let epoch = home.get("/v1/status")["state_epoch"].clone();
@@ -70,9 +85,11 @@ fn every_route_refuses_malformed_input_as_a_problem() {
         deep_within.as_bytes(),
     ];
     for (method, path) in operations(&home) {
+        let declared = declared(&home, &method, &path);
         if method == "GET" {
             let nowhere = path.contains(&NOTHING[..16]);
             let answer = home.ask("GET", &format!("{path}?surprise=1"), &[], b"");
+            assert!(declared.contains(&answer.status), "{path} does not declare {}", answer.status);
             if nowhere || answer.status != 200 {
                 answer.problem();
             }
@@ -86,6 +103,7 @@ fn every_route_refuses_malformed_input_as_a_problem() {
         for body in bodies {
             let answer = home.ask(&method, &path, &[JSON, KEY], body);
             assert!([400, 404, 422].contains(&answer.status), "{method} {path}: {answer:?}");
+            assert!(declared.contains(&answer.status), "{method} {path} does not declare {}", answer.status);
             answer.problem();
         }
     }
@@ -144,6 +162,8 @@ fn body_must_be_json_of_bounded_size() {
     let accounts = "/v1/accounts";
     home.ask("POST", accounts, &[KEY], good).refused(415, "media-type");
     home.ask("POST", accounts, &[KEY, "Content-Type: text/plain"], good).refused(415, "media-type");
+    let shouted = ["Content-Type: APPLICATION/JSON; charset=utf-8", "Idempotency-Key: k2"];
+    assert_ne!(home.ask("POST", accounts, &shouted, good).status, 415, "names of media types have no case");
     home.ask("POST", accounts, &[JSON, KEY], &vec![b' '; 64 * 1024 + 1]).refused(413, "too-large");
     let approve = format!("/v1/payments/{NOTHING}/approve");
     home.ask("POST", &approve, &[JSON, KEY], &vec![b' '; 6 * 1024 * 1024 + 1]).refused(413, "too-large");

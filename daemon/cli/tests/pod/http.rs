@@ -39,7 +39,7 @@ impl Answer {
 
     /// Fails if this is not a refusal as every refusal should be; gives the stable part of its type.
     pub(crate) fn problem(&self) -> String {
-        assert!((400..500).contains(&self.status) || self.status == 503, "{self:?}");
+        assert!((400..500).contains(&self.status) || matches!(self.status, 503 | 507), "{self:?}");
         assert!(self.head.contains("content-type: application/problem+json"), "{self:?}");
         let problem = self.json();
         for field in ["type", "title", "detail"] {

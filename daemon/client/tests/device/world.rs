@@ -85,7 +85,7 @@ impl World {
         driver::commit(&store, rows).unwrap();
         // Nobody carries mail out: these stories have no network.
         let (post, _) = mpsc::unbounded_channel();
-        let handle = driver::start(node, store, vec![], &NoChain, post).unwrap();
+        let handle = driver::start(node, store, vec![], Arc::new(NoChain), post).unwrap();
 
         let mut profile = Profile::create(&dir.path().join("device"), &key(), owner()).unwrap();
         let bundle = profile.provision(&request, "home", false, now()).unwrap();

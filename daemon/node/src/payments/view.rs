@@ -41,10 +41,8 @@ impl Payments {
             self.all.iter().filter(|(_, payment)| payment.account == *account).collect();
         of_account.sort_by_key(|(_, payment)| std::cmp::Reverse(payment.created_at));
         // Without drafts' PSBTs, which have megabytes: whoever wants to sign asks for the one.
-        let listed = |(id, payment): (&PaymentId, &PaymentRecord)| autonomy_api::Payment {
-            psbt: None,
-            ..describe(accounts, chain, *id, payment)
-        };
+        let listed =
+            |(id, payment): (&PaymentId, &PaymentRecord)| without_psbt(accounts, chain, *id, payment);
         Ok(PaymentList { payments: of_account.into_iter().take(MAX_LISTED).map(listed).collect() })
     }
 
@@ -69,8 +67,19 @@ impl Payments {
     }
 }
 
-/// What a payment is, with what the ledger of its account and the chain say of it now.
+/// The same with its draft, which has megabytes.
 pub(super) fn describe(
+    accounts: &Accounts,
+    chain: &Chain,
+    id: PaymentId,
+    payment: &PaymentRecord,
+) -> autonomy_api::Payment {
+    let psbt = payment.psbt.clone().and_then(|psbt| PsbtBytes::new(psbt).ok());
+    autonomy_api::Payment { psbt, ..without_psbt(accounts, chain, id, payment) }
+}
+
+/// What a payment is, with what the ledger of its account and the chain say of it now.
+fn without_psbt(
     accounts: &Accounts,
     chain: &Chain,
     id: PaymentId,
@@ -89,7 +98,7 @@ pub(super) fn describe(
         fee: Amount::from_sat(payment.fee_sat),
         fee_rate: rate,
         txid: payment.txid,
-        psbt: payment.psbt.clone().and_then(|psbt| PsbtBytes::new(psbt).ok()),
+        psbt: None,
         note: payment.note.clone(),
         created_at: payment.created_at,
         confirmed_height,

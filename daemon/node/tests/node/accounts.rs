@@ -1,7 +1,7 @@
 //! Accounts made by two who do not trust each other's arithmetic.
 
 use autonomy_api::{AccountKind, Balance, BeginAccount, EventKind, UnconfirmedReason};
-use autonomy_node::{Answer, ChainEvent, Command, HistoryPage, Input, Refusal};
+use autonomy_node::{AddressPage, Answer, ChainEvent, Command, HistoryPage, Input, Refusal};
 
 use autonomy_wallet::bitcoin::Amount;
 
@@ -185,7 +185,11 @@ fn addresses_stop_at_the_gap_limit() {
     let id = account.id;
     let refusal = world.refused(world.device.caller(), Command::NewAddress(id));
     assert!(matches!(refusal, Refusal::Conflict(_)), "{refusal}");
-    let Answer::Addresses(addresses) = world.device_asks(Command::Addresses(id)).unwrap() else { panic!() };
+    let Answer::Addresses(addresses) =
+        world.device_asks(Command::Addresses(id, AddressPage::default())).unwrap()
+    else {
+        panic!()
+    };
     assert_eq!(addresses.len(), 20);
     let transaction = world.paid_in(&addresses[4].address, 1_000);
     world.mine(vec![transaction]);

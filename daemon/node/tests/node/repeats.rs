@@ -1,6 +1,6 @@
 //! A request repeated after a lost connection is answered, not done again.
 
-use autonomy_api::{AccountKind, BeginAccount};
+use autonomy_api::{AccountKind, BeginAccount, SetProfile};
 use autonomy_node::{Answer, Caller, Command, Input, Refusal};
 
 use crate::world::{World, read};
@@ -60,6 +60,63 @@ fn answers_are_kept_for_a_day_and_bounded_for_each_caller() {
     }
     let replies = world.rows.keys().filter(|key| key[0] == 10).count();
     assert!(replies <= 256, "{replies} answers are kept");
+}
+
+fn rename(name: &str) -> Command {
+    Command::SetProfile(SetProfile { name: Some(read(name)), reach: None })
+}
+
+/// All within one second: the clock cannot tell which answer is older.
+#[test]
+fn the_oldest_answer_goes_first_within_one_second() {
+    let mut world = World::adopted();
+    let caller = world.device.caller();
+    for number in 0..300 {
+        world.ask_with_key(caller, Some(&format!("n{number}")), rename("Alice")).unwrap();
+        if number % 50 == 0 {
+            world.restart();
+        }
+    }
+    for number in 44..300 {
+        let again = world.ask_with_key(caller, Some(&format!("n{number}")), rename("Bob"));
+        assert_eq!(again, Err(Refusal::KeyReused), "the answer under n{number} is still there");
+    }
+}
+
+#[test]
+fn other_requests_push_out_no_answer_about_money() {
+    let mut world = World::adopted();
+    let account = world.account();
+    let caller = world.device.caller();
+    let address = Command::NewAddress(account.id);
+    let first = world.ask_with_key(caller, Some("address"), address.clone()).unwrap();
+    for number in 0..300 {
+        world.ask_with_key(caller, Some(&format!("n{number}")), rename("Alice")).unwrap();
+    }
+    assert_eq!(world.ask_with_key(caller, Some("address"), address).unwrap(), first);
+}
+
+#[test]
+fn one_program_pushes_out_no_answer_of_another() {
+    let mut world = World::adopted();
+    world.app_asks_with_key("quiet", Caller::Owner, Some("quiet"), rename("Alice")).unwrap();
+    for number in 0..300 {
+        world.app_asks_with_key("loud", Caller::Owner, Some(&format!("n{number}")), rename("Alice")).unwrap();
+    }
+    let again = world.app_asks_with_key("quiet", Caller::Owner, Some("quiet"), rename("Bob"));
+    assert_eq!(again, Err(Refusal::KeyReused), "its answer is still there");
+}
+
+#[test]
+fn answers_dated_in_the_future_expire() {
+    let mut world = World::adopted();
+    let caller = world.device.caller();
+    let right = world.now;
+    world.now = right + 5 * 365 * 86_400;
+    world.ask_with_key(caller, Some("ahead"), rename("Alice")).unwrap();
+    world.now = right;
+    world.give(Input::Wake);
+    assert_eq!(world.rows.keys().filter(|key| key[0] == 10).count(), 0);
 }
 
 #[test]

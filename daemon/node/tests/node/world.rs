@@ -178,9 +178,21 @@ impl World {
     }
 
     pub(crate) fn ask_with_key(&mut self, caller: Caller, key: Option<&str>, command: Command) -> Reply {
+        self.app_asks_with_key("", caller, key, command)
+    }
+
+    /// Asks as the program `app` of a caller.
+    pub(crate) fn app_asks_with_key(
+        &mut self,
+        app: &str,
+        caller: Caller,
+        key: Option<&str>,
+        command: Command,
+    ) -> Reply {
         // As a route does it: the same command comes in the same bytes, and another in others.
         let request = Sha256::digest(format!("{command:?}")).into();
-        let idempotency_key = key.map(|key| IdempotencyKey { key: key.to_owned(), request });
+        let idempotency_key =
+            key.map(|key| IdempotencyKey { key: key.to_owned(), request, app: app.to_owned() });
         self.give(Input::Request(Request { caller, idempotency_key, command })).unwrap()
     }
 

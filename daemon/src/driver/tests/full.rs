@@ -10,7 +10,7 @@ use super::*;
 const FILE: &str = "AUTONOMY_TEST_DRIVER_FILE";
 
 #[test]
-fn failing_store_sends_no_reply_and_keeps_nothing() {
+fn a_full_disk_keeps_nothing_answers_reads_and_passes() {
     let place = Place::new();
     let file = place.driver.store.path().to_owned();
     let before = epoch(&place.driver.store);
@@ -19,7 +19,7 @@ fn failing_store_sends_no_reply_and_keeps_nothing() {
     let child = child(&file);
     assert!(child.status.success(), "{}{}", text(&child.stdout), text(&child.stderr));
     let store = Store::open(&file, &key()).unwrap();
-    assert_eq!(epoch(&store), before + 1, "one device was added before the disk was full, and none after");
+    assert_eq!(epoch(&store), before + 2, "one device was added before the disk was full, and one after");
     drop(dir);
 }
 
@@ -57,7 +57,24 @@ fn the_child() {
     // From now on no file of this process may grow, nor be written beyond its first page.
     setrlimit(Resource::Fsize, Rlimit { current: Some(4096), maximum: None }).unwrap();
     let (outcome, asked) = round(vec![Command::Status, add(1), Command::Status, add(2)]);
-    assert!(outcome.unwrap_err().to_string().contains("nothing of the last steps was kept"));
-    assert!(asked.into_iter().all(|mut waits| waits.try_recv().is_err()), "an answer from a failed step");
+    outcome.unwrap();
+    for mut waits in asked {
+        let Err(AskError::NotKept(why)) = waits.try_recv().unwrap() else {
+            panic!("an answer from a failed step")
+        };
+        assert!(why.contains("nothing of the last steps was kept"), "{why}");
+    }
     assert!(heard.try_recv().is_err(), "an effect of a failed step");
+    let (outcome, mut asked) = round(vec![Command::Status, add(3)]);
+    outcome.unwrap();
+    let Ok(Ok(Answer::Status(status))) = asked[0].try_recv().unwrap() else { panic!("reads stay up") };
+    assert_eq!(status.devices, 2, "as the store has them");
+    assert!(matches!(asked[1].try_recv().unwrap(), Err(AskError::NotKept(_))));
+
+    setrlimit(Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
+    thread::sleep(disk::RETRY);
+    let (outcome, mut asked) = round(vec![add(4)]);
+    outcome.unwrap();
+    assert!(asked[0].try_recv().unwrap().unwrap().is_ok());
+    assert!(heard.try_recv().is_ok());
 }

@@ -119,7 +119,7 @@ impl SubscriptionTask {
         let mut stream = dial.open(&self.place, self.lane).await?;
         let broken = |error: std::io::Error| unreached(format!("the connection broke: {error}"));
         let request = Request::Subscribe(queues.into_iter().collect());
-        message::write(&mut stream, &request.to_bytes()).await.map_err(broken)?;
+        message::write(&mut stream, request.to_bytes()).await.map_err(broken)?;
         let answer = message::read(&mut stream, MAX_RESPONSE).await.map_err(broken)?;
         match Response::parse(&answer) {
             Ok(Response::Done) => Ok(Some(stream)),

@@ -1,9 +1,9 @@
 //! Invites and contacts.
 
-use axum::{extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode, response::Response};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answered, ApiError, ApiState, answered, ask, ask_mail, unexpected};
+use super::{Answered, ApiError, ApiState, answered, ask, ask_mail, listed, unexpected};
 use crate::server::extract::{IdempotencyKey, Json, PathId};
 use autonomy_api::{
     AcceptInvite, Contact, ContactId, Contacts, Invite, InviteId, Invites, NewInvite, Problem, Safety,
@@ -88,8 +88,11 @@ pub(in crate::server) async fn cancel_invite(
 /// `/safety`. At most 1,024.
 #[utoipa::path(get, path = "/v1/contacts", tag = "contacts",
     responses((status = 200, body = Contacts), (status = 403, body = Problem), (status = 409, body = Problem)))]
-pub(in crate::server) async fn contacts(State(state): State<ApiState>, caller: Caller) -> Answered<Contacts> {
-    answered!(ask_mail(&state, caller, None, Mail::Contacts).await?, Contacts)
+pub(in crate::server) async fn contacts(
+    State(state): State<ApiState>,
+    caller: Caller,
+) -> Result<Response, ApiError> {
+    listed!(ask_mail(&state, caller, None, Mail::Contacts).await?, Contacts)
 }
 
 /// Redeems an invite of somebody else's. Messages go once the inviter has confirmed.

@@ -1,10 +1,10 @@
 //! Messages, the relays that hold them, and the owner's name.
 
-use axum::{extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answered, ApiError, ApiState, answered, ask, ask_mail, unexpected};
+use super::{Answered, ApiError, ApiState, answered, ask, ask_mail, listed, unexpected};
 use crate::server::extract::{IdempotencyKey, Json, PathId, Query, at_most};
 use autonomy_api::{
     AddRelay, ContactId, MailStatus, MarkRead, Messages, NewMessage, Problem, Profile, QueuedMessage, Relays,
@@ -83,10 +83,10 @@ pub(in crate::server) async fn messages(
     caller: Caller,
     PathId(contact): PathId<ContactId>,
     Query(query): Query<MessagesQuery>,
-) -> Answered<Messages> {
+) -> Result<Response, ApiError> {
     let limit = at_most("limit", query.limit, USUAL_PAGE, MAX_PAGE)?;
     let command = Mail::Messages { contact, before: query.before, limit };
-    answered!(ask_mail(&state, caller, None, command).await?, Messages)
+    listed!(ask_mail(&state, caller, None, command).await?, Messages)
 }
 
 /// Says something to a contact. It will be delivered, or reported as expired after 21 days.

@@ -1,16 +1,19 @@
 //! Accounts and payments.
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::{
+    extract::{DefaultBodyLimit, State},
+    response::Response,
+};
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answered, ApiState, answered, ask, unexpected};
-use crate::server::extract::{FullCaller, IdempotencyKey, Json, PathId, Query, at_most};
+use super::{Answered, ApiError, ApiState, answered, ask, listed, unexpected};
+use crate::server::extract::{FullCaller, IdempotencyKey, Json, Large, PathId, Query, at_most};
 use autonomy_api::{
     Account, AccountOffer, Accounts, ApprovePayment, BeginAccount, CompleteAccount, History, MAX_SIGNED_BODY,
     NewPayment, Payment, Payments, Problem, ReceiveAddress, schema,
 };
-use autonomy_node::{AccountId, Answer, Caller, CeremonyId, Command, HistoryPage, PaymentId};
+use autonomy_node::{AccountId, AddressPage, Answer, Caller, CeremonyId, Command, HistoryPage, PaymentId};
 
 /// Lines of history given where no limit is asked for, and the most that can be asked for.
 const HISTORY_DEFAULT: u32 = 50;
@@ -37,8 +40,11 @@ pub(super) fn signed_routes() -> OpenApiRouter<ApiState> {
 /// Needs limited access. Oldest first, each with its balance as the pod's own chain source tells it.
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts",
     responses((status = 200, body = Accounts), (status = 403, body = Problem)))]
-pub(in crate::server) async fn accounts(State(state): State<ApiState>, caller: Caller) -> Answered<Accounts> {
-    answered!(ask(&state.handle, caller, None, Command::Accounts).await?, Accounts)
+pub(in crate::server) async fn accounts(
+    State(state): State<ApiState>,
+    caller: Caller,
+) -> Result<Response, ApiError> {
+    listed!(ask(&state.handle, caller, None, Command::Accounts).await?, Accounts)
 }
 
 /// Begins an account: the pod offers its key G.
@@ -88,17 +94,32 @@ pub(in crate::server) async fn account(
     answered!(ask(&state.handle, caller, None, Command::Account(account)).await?, Account)
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::server) struct AddressesQuery {
+    from: Option<u32>,
+    limit: Option<u32>,
+}
+
 /// Receive addresses revealed so far.
 ///
-/// Needs limited access. In order of their numbers; a device derives each again before it shows one.
-#[utoipa::path(get, path = "/v1/accounts/{id}/addresses", tag = "accounts", params(("id" = schema::AccountId, Path)),
+/// Needs limited access. In order of their numbers; a device derives each again before it shows one. The next page begins
+/// at the number after the last one given.
+#[utoipa::path(get, path = "/v1/accounts/{id}/addresses", tag = "accounts",
+    params(("id" = schema::AccountId, Path),
+           ("from" = Option<u32>, Query, description = "The number of the first; 0 where absent"),
+           ("limit" = Option<u32>, Query, description = "1 to 1000, all where absent")),
     responses((status = 200, body = [ReceiveAddress]), (status = 404, body = Problem)))]
 pub(in crate::server) async fn addresses(
     State(state): State<ApiState>,
     caller: Caller,
     PathId(account): PathId<AccountId>,
-) -> Answered<Vec<ReceiveAddress>> {
-    answered!(ask(&state.handle, caller, None, Command::Addresses(account)).await?, Addresses)
+    Query(query): Query<AddressesQuery>,
+) -> Result<Response, ApiError> {
+    let limit =
+        query.limit.map(|limit| at_most("limit", Some(limit), HISTORY_MAX, HISTORY_MAX)).transpose()?;
+    let page = AddressPage { from: query.from.unwrap_or_default(), limit };
+    listed!(ask(&state.handle, caller, None, Command::Addresses(account, page)).await?, Addresses)
 }
 
 /// A fresh receive address, at most 20 beyond the last one used.
@@ -135,10 +156,10 @@ pub(in crate::server) async fn history(
     caller: Caller,
     PathId(account): PathId<AccountId>,
     Query(query): Query<HistoryQuery>,
-) -> Answered<History> {
+) -> Result<Response, ApiError> {
     let limit = at_most("limit", query.limit, HISTORY_DEFAULT, HISTORY_MAX)?;
     let command = Command::History(account, HistoryPage { limit });
-    answered!(ask(&state.handle, caller, None, command).await?, History)
+    listed!(ask(&state.handle, caller, None, command).await?, History)
 }
 
 /// Payments of an account, newest first.
@@ -150,8 +171,8 @@ pub(in crate::server) async fn payments(
     State(state): State<ApiState>,
     caller: Caller,
     PathId(account): PathId<AccountId>,
-) -> Answered<Payments> {
-    answered!(ask(&state.handle, caller, None, Command::Payments(account)).await?, Payments)
+) -> Result<Response, ApiError> {
+    listed!(ask(&state.handle, caller, None, Command::Payments(account)).await?, Payments)
 }
 
 /// Builds a payment for the device to check and sign.
@@ -201,7 +222,7 @@ pub(in crate::server) async fn approve_payment(
     FullCaller(caller): FullCaller,
     key: IdempotencyKey,
     PathId(payment): PathId<PaymentId>,
-    Json(body, bytes): Json<ApprovePayment>,
+    Large(Json(body, bytes), _place): Large<Json<ApprovePayment>>,
 ) -> Answered<Payment> {
     let command = Command::ApprovePayment(payment, body);
     answered!(ask(&state.handle, caller, Some(key.of(&bytes)), command).await?, Payment)

@@ -9,7 +9,7 @@ use axum::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Answered, ApiError, ApiState, answered, ask_mail, unexpected};
-use crate::server::extract::{Body, IdempotencyKey, Json, LimitedCaller, PathId};
+use crate::server::extract::{Body, IdempotencyKey, Json, Large, LimitedCaller, PathId};
 use autonomy_api::{Contact, ContactId, ImportCard, Imported, InviteId, MAX_PARCEL_BODY, Problem, schema};
 use autonomy_messaging::{carrier::Parcel, messenger::Command as Mail};
 use autonomy_node::{Answer, Caller, Refusal};
@@ -77,15 +77,18 @@ fn parcel(answer: Answer) -> Result<Response, ApiError> {
 #[utoipa::path(post, path = "/v1/parcels", tag = "messages", params(("Idempotency-Key" = String, Header)),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = Imported), (status = 403, body = Problem), (status = 409, body = Problem),
-              (status = 413, body = Problem), (status = 422, body = Problem)))]
+              (status = 413, body = Problem), (status = 422, body = Problem),
+              (status = 503, description = "`busy`: as many large bodies are on their way as the pod takes at once", body = Problem)))]
 pub(in crate::server) async fn import_parcel(
     State(state): State<ApiState>,
     LimitedCaller(caller): LimitedCaller,
     key: IdempotencyKey,
-    Body(bytes): Body,
+    Large(Body(bytes), _place): Large<Body>,
 ) -> Answered<Imported> {
     let carried = Parcel::parse(&bytes).map_err(|error| Refusal::invalid("parcel", error.to_string()))?;
-    answered!(ask_mail(&state, caller, Some(key.of(&bytes)), Mail::ImportParcel(carried)).await?, Imported)
+    let key = key.of(&bytes);
+    drop(bytes);
+    answered!(ask_mail(&state, caller, Some(key), Mail::ImportParcel(carried)).await?, Imported)
 }
 
 /// A contact as a vCard 4.0 for an address book; their identity is in `X-AUTONOMY-ROOT`.

@@ -53,7 +53,7 @@ pub(super) fn input(input: Input) -> node::Input {
 fn idempotency_key(key: String) -> node::IdempotencyKey {
     let mut request = [0; 32];
     request.iter_mut().zip(key.bytes()).for_each(|(byte, of_key)| *byte = of_key);
-    node::IdempotencyKey { key, request }
+    node::IdempotencyKey { key, request, app: String::new() }
 }
 
 /// An effect of the node, as far as this world has what it is about.
