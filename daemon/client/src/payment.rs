@@ -14,7 +14,7 @@ use autonomy_wallet::{
     policy::Policy,
 };
 
-use super::{Device, DeviceError, Distrust, ceremony::own_index};
+use super::{Device, DeviceError, Distrust, ceremony::own_index, profile::HeldAccount};
 use autonomy_api::{NewPayment, Payment, PaymentId, PaymentState};
 
 /// Receive addresses that the pod may say were given out, for recognising coins to spend: other devices ask for
@@ -40,6 +40,11 @@ impl CheckedDraft {
         self.payment.id
     }
 
+    /// The account that would pay.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
     /// What would be signed, as this device parsed it itself.
     pub fn summary(&self) -> &Summary {
         self.proposal.summary()
@@ -58,10 +63,7 @@ impl Device {
         account: &AccountId,
         wish: &NewPayment,
     ) -> Result<CheckedDraft, DeviceError> {
-        let held = self
-            .profile
-            .account(account)
-            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+        let held = self.held(account)?;
         let map = held.map.clone();
         map.check_own(&self.own_member(own_index(&map)?, "pay")?)?;
         // The wish must be sound by itself before anyone is asked: with any rate, here the lowest.
@@ -81,6 +83,39 @@ impl Device {
         }
     }
 
+    /// Takes up a draft that was made before, by this device or another, and checks it as a fresh one. What it pays is the
+    /// pod's word until a person has looked at it: of the wish only the draft is left.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotADraft`] for what is signed, cancelled or lapsed; [`Distrust::Payment`] as for a fresh one.
+    pub async fn resume(&mut self, id: &PaymentId) -> Result<CheckedDraft, DeviceError> {
+        let epoch = self.status().await?.state_epoch;
+        let payment = self.pod.payment(id).await?;
+        if payment.id != *id {
+            return Err(Distrust::AnotherPayment { reported: payment.id }.into());
+        }
+        if payment.state != PaymentState::Draft {
+            return Err(DeviceError::NotADraft { payment: *id, state: payment.state });
+        }
+        let account = payment.account;
+        let held = self.held(&account)?;
+        held.map.check_own(&self.own_member(own_index(&held.map)?, "pay")?)?;
+        let revealed = self.account(&account).await?.reported.revealed;
+        let wish = NewPayment {
+            recipients: payment.recipients.clone(),
+            fee_rate: Some(payment.fee_rate),
+            note: payment.note.clone(),
+        };
+        let proposal = self.check(&account, &wish, &payment, revealed)?;
+        let payment = checked(&payment, &wish, proposal.summary());
+        Ok(CheckedDraft { payment, proposal, account, epoch })
+    }
+
+    fn held(&self, account: &AccountId) -> Result<&HeldAccount, DeviceError> {
+        let held = self.profile.account(account);
+        held.ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })
+    }
+
     fn check(
         &self,
         account: &AccountId,
@@ -88,10 +123,7 @@ impl Device {
         payment: &Payment,
         revealed: u32,
     ) -> Result<Proposal, DeviceError> {
-        let held = self
-            .profile
-            .account(account)
-            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+        let held = self.held(account)?;
         let bytes = payment.psbt.as_deref().ok_or(Distrust::NoDraft)?;
         let intent = wish.intent(held.map.network(), payment.fee_rate)?;
         let mut view: DeviceView = held.view;
