@@ -3,6 +3,7 @@
 //! Each section is optional, and unknown keys are refused: a misspelt setting must not be ignored.
 //! What a section says is turned into the configuration of the part it is for here, in one place.
 
+mod file;
 mod relay;
 
 use std::{
@@ -41,6 +42,9 @@ pub struct Config {
     pub agent: AgentSection,
     /// Limits of a relay, and whether a pod runs one.
     pub relay: RelaySection,
+    /// What is wrong with the file and stops nothing; no setting.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 /// `[bitcoind]`: the owner's own node.
@@ -104,6 +108,8 @@ pub struct TransportSection {
 pub struct AgentSection {
     /// Minutes without a request after which the agent ends; 10 where absent.
     pub idle_minutes: Option<u64>,
+    /// Minutes for which the agent holds the passphrase that was typed; 0, not at all, where absent.
+    pub passphrase_minutes: Option<u64>,
 }
 
 /// Why settings cannot be used.
@@ -125,6 +131,12 @@ pub enum ConfigError {
         /// Where and why.
         why: String,
     },
+    /// bitcoind's URL cannot be spoken, or holds a login.
+    #[error(
+        "`bitcoind.url`: {0}; write http://HOST:PORT, and the login in `bitcoind.cookie_file`, or in `bitcoind.user` and \
+         `bitcoind.password`"
+    )]
+    BitcoindUrl(&'static str),
     /// The settings hold no complete login for bitcoind.
     #[error(
         "no way to log in to bitcoind: set `bitcoind.cookie_file` (usually .cookie in bitcoind's data folder), or \
@@ -134,14 +146,15 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads the file, or the default one if it exists, and applies the environment over it.
+    /// Reads the file, else the one that `AUTONOMY_CONFIG` names, else the default one if it exists, and applies the environment over it.
     ///
     /// # Errors
     /// A named file cannot be read; or a file has unknown keys or values of the wrong type.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let default = config_home().join("autonomy").join("config.toml");
-        let mut config = match path {
-            Some(path) => Self::read(path)?,
+        let named = env::var_os("AUTONOMY_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let mut config = match path.map(Path::to_owned).or(named) {
+            Some(path) => Self::read(&path)?,
             None if default.exists() => Self::read(&default)?,
             None => Self::default(),
         };
@@ -149,15 +162,9 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads and parses one file.
-    fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = read_bounded(path)?;
-        toml::from_str(&text)
-            .map_err(|error| ConfigError::Malformed { path: path.to_owned(), why: error.to_string() })
-    }
-
-    /// Applies the environment variables that have a setting.
+    /// Applies the environment variables that have a setting. An empty one counts as not set.
     fn overlay(&mut self, variable: impl Fn(&str) -> Option<std::ffi::OsString>) {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let text = |name| variable(name).and_then(|value| value.into_string().ok());
         let path = |name| variable(name).map(PathBuf::from);
         replace(&mut self.data_dir, path("AUTONOMY_DATA"));
@@ -187,6 +194,12 @@ impl Config {
         Duration::from_secs(60 * self.agent.idle_minutes.unwrap_or(10))
     }
 
+    /// Time for which an agent holds the passphrase that was typed; zero where no setting says otherwise.
+    #[must_use]
+    pub fn passphrase_time(&self) -> Duration {
+        Duration::from_secs(self.agent.passphrase_minutes.unwrap_or(0).saturating_mul(60))
+    }
+
     /// The Tor client's configuration, with its state in `dir`.
     ///
     /// # Errors
@@ -194,7 +207,7 @@ impl Config {
     pub fn tor(&self, dir: &Path) -> Result<TorConfig, ConfigError> {
         let mut tor = TorConfig::new(dir);
         if let Some(path) = &self.tor.network_file {
-            let text = read_bounded(path)?;
+            let text = file::read_bounded(path)?;
             let network = PrivateNetwork::parse(&text)
                 .map_err(|error| ConfigError::Malformed { path: path.clone(), why: error.to_string() })?;
             tor = tor.with_network(TorNetwork::Private(network));
@@ -220,6 +233,7 @@ impl Config {
     pub fn bitcoind(&self, network: Network) -> Result<BitcoindConfig, ConfigError> {
         let section = &self.bitcoind;
         let url = section.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", usual_port(network)));
+        check_url(&url)?;
         let auth = match (&section.cookie_file, &section.user, &section.password) {
             (Some(path), _, _) => BitcoindAuth::Cookie(path.clone()),
             (None, Some(user), Some(password)) => BitcoindAuth::UserPass(user.clone(), password.clone()),
@@ -230,24 +244,24 @@ impl Config {
     }
 }
 
+/// Refuses what is not plain HTTP: spoken as if it were, it would carry the login in the clear.
+fn check_url(url: &str) -> Result<(), ConfigError> {
+    let (scheme, rest) = url.split_once("://").ok_or(ConfigError::BitcoindUrl("it names no scheme"))?;
+    if !scheme.eq_ignore_ascii_case("http") {
+        return Err(ConfigError::BitcoindUrl("bitcoind is spoken to in plain HTTP only"));
+    }
+    match rest.split('/').next() {
+        Some("") | None => Err(ConfigError::BitcoindUrl("it names no host")),
+        Some(host) if host.contains('@') => Err(ConfigError::BitcoindUrl("it holds a login")),
+        Some(_) => Ok(()),
+    }
+}
+
 /// Sets a setting where there is a value for it.
 fn replace<T>(setting: &mut Option<T>, value: Option<T>) {
     if value.is_some() {
         *setting = value;
     }
-}
-
-/// Reads a file of at most [`MAX_FILE`] bytes.
-fn read_bounded(path: &Path) -> Result<String, ConfigError> {
-    use std::io::Read as _;
-    let refused = |why: String| ConfigError::Read { path: path.to_owned(), why };
-    let file = std::fs::File::open(path).map_err(|error| refused(error.to_string()))?;
-    let mut text = String::new();
-    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| refused(error.to_string()))?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(refused(format!("it has more than {MAX_FILE} bytes")));
-    }
-    Ok(text)
 }
 
 /// The port on which Bitcoin Core serves RPC on this network.
@@ -300,6 +314,40 @@ mod tests {
         );
     }
 
+    /// The keys that a section knows, by what it says of one that it does not.
+    fn keys_of(section: &str) -> Vec<String> {
+        let head = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
+        let error = toml::from_str::<Config>(&format!("{head}no_such_key = 1")).unwrap_err();
+        let expected =
+            error.message().split_once("expected one of ").or(error.message().split_once("expected "));
+        let prefix = if section.is_empty() { String::new() } else { format!("{section}.") };
+        let names = expected.unwrap().1.split('`').skip(1).step_by(2);
+        names.map(|name| format!("{prefix}{name}")).collect()
+    }
+
+    #[test]
+    fn reference_page_names_every_key_and_no_other() {
+        let page =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/config.md")).unwrap();
+        let keys = page.split_once("## Keys").unwrap().1.split_once("\n## ").unwrap().0;
+        let mut named: Vec<String> = keys
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+            .collect();
+        let sections = ["bitcoind", "tor", "agent", "relay"];
+        let top = keys_of("").into_iter().filter(|key| !sections.contains(&key.as_str()));
+        let mut known: Vec<String> = top.chain(sections.into_iter().flat_map(keys_of)).collect();
+        named.sort();
+        known.sort();
+        assert_eq!(named, known);
+        let mut asked = std::cell::RefCell::new(Vec::new());
+        Config::default().overlay(|name| {
+            asked.borrow_mut().push(name.to_owned());
+            None
+        });
+        assert!(asked.get_mut().iter().all(|name| page.contains(&format!("| `{name}` |"))), "{asked:?}");
+    }
+
     #[test]
     fn environment_overrides_the_file() {
         let mut config: Config =
@@ -307,6 +355,32 @@ mod tests {
         config.overlay(|name| (name == "AUTONOMY_BITCOIND_URL").then(|| "http://env".into()));
         assert_eq!(config.data_dir(), Path::new("/file"));
         assert_eq!(config.bitcoind(Network::Bitcoin).unwrap().url, "http://env");
+    }
+
+    #[test]
+    fn empty_variable_counts_as_not_set() {
+        let mut config: Config = toml::from_str("data_dir = \"/file\"").unwrap();
+        config.overlay(|_| Some("".into()));
+        assert_eq!(config.data_dir(), Path::new("/file"));
+        assert!(config.bitcoind.url.is_none() && config.tor.network_file.is_none());
+    }
+
+    #[test]
+    fn url_that_would_carry_a_login_in_the_clear_is_refused() {
+        for (url, fits) in [
+            ("http://127.0.0.1:8332", true),
+            ("HTTP://node.lan:8332/", true),
+            ("https://node.example:8332", false),
+            ("ftp://127.0.0.1", false),
+            ("127.0.0.1:8332", false),
+            ("http://", false),
+            ("http://me:hunter2@127.0.0.1:8332", false),
+        ] {
+            let config: Config = toml::from_str(&format!("[bitcoind]\nurl = '{url}'")).unwrap();
+            let outcome = config.bitcoind(Network::Bitcoin);
+            assert_eq!(outcome.is_ok(), fits, "{url}");
+            assert!(outcome.err().is_none_or(|error| !error.to_string().contains("hunter2")));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! | [`relay`] | keeps frames for others | its own file |
 //! | [`peers`] | calls places, collects from them, serves the pod's own queues | network |
 //! | [`server`] | the app API: HTTP in front of the node | the driver's handle |
-//! | [`socket`] | a Unix socket for the machine's owner | files |
+//! | [`socket`], [`socket_path`] | a Unix socket for the machine's owner | files |
 //! | [`relay_service`] | a relay that runs by itself | all of the above, Tor |
 //! | [`pod`] | a pod on this machine: created, adopted, run, backed up | all of the above, Tor |
 //!
@@ -24,3 +24,4 @@ pub mod relay;
 pub mod relay_service;
 pub mod server;
 pub mod socket;
+pub mod socket_path;

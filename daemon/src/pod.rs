@@ -41,6 +41,7 @@ pub use self::{
 use crate::{
     config::ConfigError,
     driver::{self, StoreFailed},
+    socket_path::{self, SocketPathTooLong},
 };
 use autonomy_node::{
     Answer, Caller, Command, Effect, Identity, Input, Node, Refusal, Request, RestoreError, Row, RowError,
@@ -127,6 +128,9 @@ pub enum PodError {
         /// The folder.
         path: PathBuf,
     },
+    /// The pod's socket would have too long a path.
+    #[error(transparent)]
+    SocketPath(#[from] SocketPathTooLong),
     /// There is a pod in this folder already. It is never overwritten.
     #[error("there is a pod in {0} already; choose another --data-dir, or move that one away")]
     Exists(PathBuf),
@@ -145,6 +149,14 @@ pub enum PodError {
     /// The database cannot be copied.
     #[error(transparent)]
     Backup(#[from] autonomy_store::BackupError),
+    /// A backup cannot be copied into its place.
+    #[error("cannot restore the backup {path}: {why}")]
+    CopyBackup {
+        /// The backup.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The database cannot be written.
     #[error(transparent)]
     Store(#[from] StoreFailed),
@@ -185,6 +197,7 @@ pub fn init(dir: &PodDir, unlock: &Unlock, network: Network) -> Result<PodReques
     if dir.store().exists() {
         return Err(PodError::Exists(dir.path().to_owned()));
     }
+    socket_path::check(&dir.socket())?;
     dir.create()?;
     let identity = Identity::draw(network, &mut rand::rngs::OsRng, driver::now());
     let (node, rows) = Node::create(identity);
@@ -251,15 +264,19 @@ pub fn restore(dir: &PodDir, unlock: &Unlock, file: &Path) -> Result<(), PodErro
     if dir.store().exists() {
         return Err(PodError::Exists(dir.path().to_owned()));
     }
+    socket_path::check(&dir.socket())?;
     dir.create()?;
     let arriving = dir.path().join("pod.redb.arriving");
     let copied = std::fs::copy(file, &arriving).and_then(|_| std::fs::File::open(&arriving)?.sync_all());
-    copied.map_err(|error| PodError::system("copying the backup", error))?;
+    copied.map_err(|error| PodError::CopyBackup { path: file.to_owned(), why: error.to_string() })?;
     let opened = open_store(&arriving, unlock).map(drop);
     if let Err(error) = opened {
         // A copy that is no pod must not be found by the next command.
         let _ = std::fs::remove_file(&arriving);
-        return Err(error);
+        return Err(match error {
+            PodError::Open(error) => PodError::Open(error.of(file)),
+            error => error,
+        });
     }
     std::fs::rename(&arriving, dir.store()).map_err(|error| PodError::system("placing the backup", error))
 }

@@ -32,6 +32,7 @@ use crate::{
     driver,
     peers::server::{self, RequestRouter},
     socket::{self, Socket},
+    socket_path::{self, SocketPathTooLong},
 };
 use keys::RelayKeys;
 
@@ -82,6 +83,12 @@ pub enum ServiceError {
         /// Why.
         why: String,
     },
+    /// There is no relay in this folder.
+    #[error("there is no relay in {}; `autonomy relay run` makes one, or name its folder with --data-dir", .0.display())]
+    Missing(PathBuf),
+    /// Its socket would have too long a path.
+    #[error(transparent)]
+    SocketPath(#[from] SocketPathTooLong),
     /// Others on this machine can enter its folder.
     #[error("{} can be entered by others on this machine; run: chmod 700 {}", .0.display(), .0.display())]
     Exposed(PathBuf),
@@ -111,6 +118,7 @@ impl ServiceError {
 /// A part of it cannot be opened, or fails for good.
 pub fn run(dir: &Path, config: &Config, observer: RelayObserver) -> Result<(), ServiceError> {
     autonomy_onion::install_crypto_provider();
+    socket_path::check(&dir.join("relay.sock"))?;
     private_folder(dir)?;
     let relay = Relay::open(&file_in(dir), config.relay(), clock())?;
     let keys = RelayKeys::load_or_make(dir)?;
@@ -277,11 +285,10 @@ fn state(now: &Reachability) -> &'static str {
     }
 }
 
-/// The address of the relay in `dir`. Its keys are made where there are none yet.
+/// The address of the relay in `dir`.
 ///
 /// # Errors
-/// Its keys cannot be read or made.
+/// There is no relay, or its keys cannot be read.
 pub fn address(dir: &Path) -> Result<PeerAddress, ServiceError> {
-    private_folder(dir)?;
-    Ok(RelayKeys::load_or_make(dir)?.address())
+    Ok(RelayKeys::load(dir)?.ok_or_else(|| ServiceError::Missing(dir.to_owned()))?.address())
 }

@@ -6,6 +6,7 @@
 
 mod chain;
 mod error;
+mod miner;
 mod rpc;
 mod watch;
 
@@ -22,6 +23,7 @@ use crate::ports::Ports;
 use crate::process::{Launch, Process, ProcessSlot};
 use crate::provision::Program;
 pub use error::BitcoindError;
+pub use miner::Miner;
 pub use rpc::{Rpc, RpcError};
 pub use watch::{Balances, WatchWallet};
 
@@ -106,8 +108,8 @@ impl Bitcoind {
     }
 
     /// Calls of the miner's wallet.
-    fn miner(&self) -> Rpc {
-        self.rpc().wallet(MINER)
+    fn miner(&self) -> Miner {
+        Miner::of(self.rpc())
     }
 
     /// Stops it in order, so that it has all it knew when it starts again. Its address stays.

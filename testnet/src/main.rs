@@ -4,11 +4,13 @@
 //! The program only parses and reports; the worlds are in the library, the simulations in
 //! `autonomy-sim`.
 
+mod coins;
 mod demo;
 mod simulate;
 mod stop;
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -35,6 +37,10 @@ enum Verb {
     ///
     /// Several worlds run side by side. A second start in the same folder ends the first one.
     Up(Up),
+    /// Pay from the coins of a world that runs
+    Pay(coins::Pay),
+    /// Mine blocks in a world that runs
+    Mine(coins::Mine),
     /// Play demonstrations step by step: real pods, devices, Tor and bitcoind
     Demo(demo::Demo),
     /// Run simulated worlds: whole pods in virtual time, with faults, compared after each step with what was promised
@@ -75,22 +81,32 @@ fn relays(text: &str) -> Result<usize, String> {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let verb = Cli::parse().verb;
+    match &verb {
+        Verb::Pay(wish) => status(coins::pay(wish)),
+        Verb::Mine(wish) => status(coins::mine(wish)),
+        Verb::Up(up) => reported(&verb, up.json, |steps| run(up, steps).is_ok()),
+        Verb::Demo(demo) => reported(&verb, demo.json, |steps| play(demo, steps)),
+        Verb::Sim(sim) => reported(&verb, sim.json, |steps| simulate::run(sim, steps).is_ok()),
+    }
+}
+
+/// The exit status of a verb without steps; a failure is one sentence on standard error.
+fn status(outcome: Result<(), coins::CoinsError>) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    // Where standard error is closed, the exit status alone reports the failure.
+    let _ = writeln!(io::stderr().lock(), "error: {error}");
+    ExitCode::FAILURE
+}
+
+/// Carries out a verb in steps, each reported.
+fn reported(verb: &Verb, json: bool, act: impl FnOnce(&Steps) -> bool) -> ExitCode {
     // A simulated world has started nothing that must be stopped in order: a signal ends it at once.
-    if !matches!(cli.verb, Verb::Sim(_)) {
+    if !matches!(verb, Verb::Sim(_)) {
         stop::on_signals();
     }
-    let json = match &cli.verb {
-        Verb::Up(up) => up.json,
-        Verb::Demo(demo) => demo.json,
-        Verb::Sim(sim) => sim.json,
-    };
     let steps = Steps::new(if json { Format::Json } else { Format::Text });
-    let ok = match &cli.verb {
-        Verb::Up(up) => run(up, &steps).is_ok(),
-        Verb::Demo(demo) => play(demo, &steps),
-        Verb::Sim(sim) => simulate::run(sim, &steps).is_ok(),
-    };
+    let ok = act(&steps);
     let interrupted = clock::interrupted();
     steps.done(ok);
     match ok {
@@ -197,6 +213,9 @@ fn start_tor(world: &World, steps: &Steps) -> Result<(), WorldError> {
     })
 }
 
+/// How a person gets coins and blocks.
+const COINS: &str = "Coins and blocks of this world, there:\n  testnet pay ADDRESS 1 BTC\n  testnet mine 1\n";
+
 /// The environment variables for commands in other terminals.
 fn instructions(description: &Value) -> String {
     let mut text = String::from("\nFor pods and devices of this world, in other terminals:\n");
@@ -204,6 +223,9 @@ fn instructions(description: &Value) -> String {
         if let Some(value) = description.pointer(setting.pointer).and_then(Value::as_str) {
             let _ = writeln!(text, "  export {}={value}", setting.variable);
         }
+    }
+    if description["bitcoind"].is_object() {
+        text += COINS;
     }
     text + "Ctrl-C ends it."
 }

@@ -7,10 +7,11 @@
 //! {"step":"done","ok":false,"total_seconds":16.01}
 //! ```
 //!
-//! Lines go to standard output, bars to standard error and only to a terminal.
+//! Lines go to standard output. Bars go to standard error, where that is a terminal; where it is not, people get a line for
+//! each thing that is begun, so that no start of minutes is silent.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,7 +68,9 @@ impl Steps {
     /// # Errors
     /// The step's own.
     pub fn run<T, E: Display>(&self, name: &str, act: impl FnOnce(&Step) -> Result<T, E>) -> Result<T, E> {
-        let step = Step { figures: Mutex::default(), bar: self.bar(name) };
+        let notes = self.format == Format::Text && !io::stderr().is_terminal();
+        let notes = notes.then(|| Notes { step: name.to_owned(), last: Mutex::default() });
+        let step = Step { figures: Mutex::default(), bar: self.bar(name), notes };
         let started = clock::now();
         let outcome = act(&step);
         let took = started.elapsed();
@@ -134,6 +137,28 @@ pub struct Step {
     /// Added to the step's line, in order.
     figures: Mutex<Map<String, Value>>,
     bar: ProgressBar,
+    /// In the place of a bar.
+    notes: Option<Notes>,
+}
+
+/// Says what a step begins, once each, where no bar can be drawn.
+#[derive(Debug)]
+struct Notes {
+    step: String,
+    last: Mutex<String>,
+}
+
+impl Notes {
+    /// Notes what is done now. Figures in it may move: they make no new line.
+    fn note(&self, what: &str) {
+        let what = what.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != what {
+            what.clone_into(&mut last);
+            // Where standard error is closed, nobody reads notes.
+            let _ = writeln!(io::stderr().lock(), "… {}: {what}", self.step);
+        }
+    }
 }
 
 impl Step {
@@ -148,6 +173,9 @@ impl Step {
     pub fn progress(&self, fraction: f32, what: &str) {
         self.bar.set_position((fraction.clamp(0.0, 1.0) * 1000.0) as u64);
         self.bar.set_message(what.to_owned());
+        if let Some(notes) = &self.notes {
+            notes.note(what);
+        }
     }
 }
 

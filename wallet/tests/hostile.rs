@@ -693,7 +693,7 @@ fn refusal_text_names_the_place_and_the_rule() {
     let address: Address = address(SHOP).assume_checked();
     assert_eq!(
         CheckRefusal::RecipientMissing { recipient: 0, address }.to_string(),
-        format!("recipient 0 ({SHOP}) is not paid")
+        format!("recipient 1 ({SHOP}) is not paid")
     );
     assert_eq!(
         CheckRefusal::Sighash { input: 3, found: 2 }.to_string(),

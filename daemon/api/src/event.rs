@@ -39,9 +39,9 @@ pub enum UnconfirmedReason {
 impl fmt::Display for UnconfirmedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Reorganised => "reorganised",
-            Self::Replaced => "replaced",
-            Self::Dropped => "dropped",
+            Self::Reorganised => "its block is no longer in the chain",
+            Self::Replaced => "its coins were spent elsewhere",
+            Self::Dropped => "it is not in the mempool now",
         })
     }
 }

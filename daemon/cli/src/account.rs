@@ -5,10 +5,14 @@
 //! socket, nothing is checked, and the output says so.
 
 mod chosen;
+mod import;
 
 use std::fmt::Write as _;
 
-use autonomy_wallet::account::{AccountId, AccountMap, MAX_MAP_BYTES};
+use autonomy_wallet::{
+    account::{AccountId, AccountMap},
+    bitcoin::Amount,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -17,15 +21,16 @@ use super::{
     args::{AccountVerb, CreateAccount, ExportFormat, History, Receive},
     ask, bip21,
     context::{Context, Session, now},
-    output::{Report, pairs, table, time},
+    output::{self, Report, pairs, table, time},
+    pay::Held,
 };
 use autonomy_api::{Account, AccountKind, HistoryEntry, ReceiveAddress, Written as _};
 use autonomy_client::{
     AccountWish, CallError, DeviceError, ListedAccount, NewAccount, Profile, decks::USUAL_HOLDERS, printable,
 };
 
-use chosen::no_account;
-pub(super) use chosen::{choose, listed, listed_by_device};
+pub(super) use chosen::{Listing, listed, listed_by_device};
+use chosen::{OnlyHere, is_meant, no_account};
 
 /// Carries out a verb of `account`.
 ///
@@ -36,7 +41,7 @@ pub(super) async fn account(context: &Context, verb: AccountVerb) -> Result<Repo
         AccountVerb::Create(wish) => create(context, wish).await,
         AccountVerb::List => list(context).await,
         AccountVerb::Show { account } => show(context, account.as_deref()).await,
-        AccountVerb::Import { map } => import(context, &map).await,
+        AccountVerb::Import(wish) => import::import(context, &wish).await,
         AccountVerb::Export { account, format } => export(context, account.as_deref(), format).await,
     }
 }
@@ -69,7 +74,7 @@ fn created(wish: &AccountWish, made: &NewAccount) -> Report {
     let json = json!({
         "id": made.map.id(), "name": made.map.name(), "descriptor": made.map.descriptor(),
         "first_address": made.map.first_address().to_string(), "account_index": made.reported.account_index,
-        "birthday": made.map.birthday(), "decks": made.decks,
+        "birthday": made.map.birthday(), "decks": made.decks.each_ref().map(|deck| output::path(deck)),
     });
     let mut text = format!(
         "account {} is ready\n{}\nThe recovery key was split and is gone. Its three decks:\n",
@@ -79,46 +84,57 @@ fn created(wish: &AccountWish, made: &NewAccount) -> Report {
     for (holder, path) in wish.holders.iter().zip(&made.decks) {
         let _ = writeln!(text, "  for the {holder}: {}", path.display());
     }
-    text.push_str(
-        "\nGive each file to another person, then delete it here: any two of them make the recovery key whole.\n\
+    Report::new(&json, text).hint(
+        "Give each file to another person, then delete it here: any two of them make the recovery key whole.\n\
          Keep a copy of the account map too: `autonomy account export`.",
-    );
-    Report::new(&json, text)
+    )
 }
 
 /// Lists accounts with balances, and whether this device has checked them.
 ///
-/// The column `checked here` says whether the device holds the map, so whether the descriptor is
+/// The column `map held on this device` says whether the device holds the map, so whether the descriptor is
 /// known to be the right one.
 async fn list(context: &Context) -> Result<Report, Failure> {
-    let accounts = listed(context).await?.1;
+    let Listing { accounts, only_here } = listed(context).await?.1;
     let row = |account: &ListedAccount| {
         let Account { name, id, balance, .. } = &account.reported;
-        let checked = if account.verified { "yes" } else { "no" };
+        let held = if account.verified { "yes" } else { "no" };
         let total = format!("{} BTC", btc(balance.total.to_sat()));
-        vec![name.to_string(), total, checked.into(), id.to_string()]
+        vec![printable(name.as_str()), total, held.into(), id.to_string()]
     };
-    let rows: Vec<Vec<String>> = accounts.iter().map(row).collect();
-    let json = json!({ "accounts": accounts.iter().map(json_of).collect::<Vec<_>>() });
+    let forgotten = |account: &OnlyHere| {
+        vec![printable(&account.name), "unknown to the pod".into(), "yes".into(), account.id.clone()]
+    };
+    let rows: Vec<Vec<String>> = accounts.iter().map(row).chain(only_here.iter().map(forgotten)).collect();
+    let json =
+        json!({ "accounts": accounts.iter().map(json_of).collect::<Vec<_>>(), "only_here": only_here });
     let text = match rows.is_empty() {
-        true => "no account yet: `autonomy account create`".to_owned(),
-        false => table(&["name", "balance", "checked here", "id"], &rows),
+        true => "no account yet".to_owned(),
+        false => table(&["name", "balance", "map held on this device", "id"], &rows),
     };
-    Ok(Report::new(&json, text))
+    let next = match (rows.is_empty(), only_here.is_empty()) {
+        (true, _) => "Create one with `autonomy account create`.",
+        (_, false) => "The pod was restored from a backup that is older than an account it does not know.",
+        _ => "",
+    };
+    Ok(Report::new(&json, text).hint(next))
 }
 
 /// Shows one account in full.
 ///
 /// The descriptor is what a person needs to watch the account without this program.
 async fn show(context: &Context, wanted: Option<&str>) -> Result<Report, Failure> {
-    let accounts = listed(context).await?.1;
-    let account = choose(&accounts, wanted)?;
+    let (session, accounts) = listed(context).await?;
+    let account = accounts.choose(wanted)?;
+    let held = Held::of(context, session.pod(), account).await?;
     let Account { name, id, descriptor, first_address, balance, .. } = &account.reported;
     let kind = match account.reported.kind {
         AccountKind::TwoOfThree => "any two of device, pod and recovery key",
         AccountKind::TwoOfThreeOrRecovery => "any two of three, or the recovery key after a year",
         AccountKind::Shared => "as many of its members as the descriptor says",
     };
+    let sum = Held::sum(&held);
+    let spendable = balance.confirmed.checked_sub(sum).unwrap_or(Amount::ZERO);
     let birthday =
         format!("block {}, {}", account.reported.birthday_height, time(account.reported.birthday_time));
     let mut text = pairs([
@@ -129,6 +145,8 @@ async fn show(context: &Context, wanted: Option<&str>) -> Result<Report, Failure
         ("unconfirmed", format!("{} BTC", btc(balance.unconfirmed.to_sat()))),
         ("immature", format!("{} BTC", btc(balance.immature.to_sat()))),
         ("total", format!("{} BTC", btc(balance.total.to_sat()))),
+        ("held", if held.is_empty() { String::new() } else { format!("{} BTC", btc(sum.to_sat())) }),
+        ("spendable", format!("{} BTC", btc(spendable.to_sat()))),
         ("addresses", format!("{} given out", account.reported.revealed)),
         ("first address", first_address.write().to_string()),
         ("birthday", birthday),
@@ -139,7 +157,12 @@ async fn show(context: &Context, wanted: Option<&str>) -> Result<Report, Failure
             "\nThis is what the pod says; it is not checked here, since this device holds no map of it.\n",
         );
     }
-    Ok(Report::new(&json_of(account), text))
+    let mut json = json_of(account);
+    (json["held_sat"], json["spendable_sat"]) = (sum.to_sat().into(), spendable.to_sat().into());
+    let drafts = |draft: &Held| json!({ "payment": draft.payment.id, "held_sat": draft.amount.to_sat() });
+    json["drafts"] = held.iter().map(drafts).collect();
+    let next: Vec<String> = held.iter().map(Held::sentence).collect();
+    Ok(Report::new(&json, text).hint(next.join("\n")))
 }
 
 /// An account as the pod reports it, and whether it was checked here.
@@ -178,9 +201,7 @@ fn pretty(json: &Value) -> String {
 /// There is none, or several where none is named.
 fn held<'a>(profile: &'a Profile, wanted: Option<&str>) -> Result<&'a AccountMap, Failure> {
     let maps: Vec<&AccountMap> = profile.accounts().map(|held| &held.map).collect();
-    let fits = |map: &&&AccountMap| {
-        wanted.is_none_or(|wanted| map.name() == wanted || map.id().to_string() == wanted)
-    };
+    let fits = |map: &&&AccountMap| is_meant(wanted, map.name(), &map.id().to_string());
     let found: Vec<_> = maps.iter().filter(fits).collect();
     match found.as_slice() {
         [map] => Ok(map),
@@ -190,34 +211,6 @@ fn held<'a>(profile: &'a Profile, wanted: Option<&str>) -> Result<&'a AccountMap
         }
         _ => Err(Failure::usage("there are several accounts: say which, by name or id")),
     }
-}
-
-/// Keeps an account map from another device, after checking that it is a safe one of the pod's
-/// network. The first address is shown for comparison: whoever changed the map on the way could
-/// receive the money.
-///
-/// # Errors
-/// The text is not an account map, or the map breaks a rule.
-async fn import(context: &Context, text: &str) -> Result<Report, Failure> {
-    let text = ask::text(text)?;
-    if text.len() > MAX_MAP_BYTES {
-        return Err(Failure::usage(format!("an account map has at most {MAX_MAP_BYTES} bytes")));
-    }
-    let map =
-        AccountMap::from_bytes(text.as_bytes()).map_err(|error| Failure::check("unsafe-account", error))?;
-    let mut profile = context.profile().await?;
-    if let Some(pod) = profile.pod() {
-        map.check_network(pod.network()).map_err(|error| Failure::check("unsafe-account", error))?;
-    }
-    let json =
-        json!({ "id": map.id(), "name": map.name(), "first_address": map.first_address().to_string() });
-    let text = format!(
-        "account {} is held here now\nits first address is {}: compare it with the other device",
-        printable(map.name()),
-        map.first_address()
-    );
-    profile.import_account(map, now())?;
-    Ok(Report::new(&json, text))
 }
 
 /// Shows an address to be paid at: a fresh one, or with `--index` one that was given out before. A
@@ -237,7 +230,7 @@ pub(super) async fn receive(context: &Context, wish: &Receive) -> Result<Report,
         return Ok(to_pay(&map.id(), map.name(), &address, amount, true));
     }
     let (session, accounts) = listed(context).await?;
-    let account = choose(&accounts, wish.account.as_deref())?;
+    let account = accounts.choose(wish.account.as_deref())?;
     let Account { id, name, .. } = &account.reported;
     match session {
         Session::Device(mut device) => {
@@ -276,11 +269,11 @@ fn to_pay(
     let json = json!({
         "account": account, "address": *text, "index": address.index, "uri": uri, "verified": verified,
     });
-    let mut text = format!("{uri}\naddress {} of account {}", address.index, printable(name));
+    let mut about = format!("address {} of account {}", address.index, printable(name));
     if !verified {
-        text.push_str("\nThis is what the pod says; no device has checked it.");
+        about.push_str("\nThis is what the pod says; no device has checked it.");
     }
-    Report::new(&json, text).with_qr(uri)
+    Report::new(&json, uri.as_str()).with_qr(uri).hint(about)
 }
 
 /// Shows the transactions of an account as the pod's chain source saw them.
@@ -289,7 +282,7 @@ fn to_pay(
 /// There is no such account; the pod refuses or is not reached.
 pub(super) async fn history(context: &Context, wish: &History) -> Result<Report, Failure> {
     let (session, accounts) = listed(context).await?;
-    let account = choose(&accounts, wish.account.as_deref())?;
+    let account = accounts.choose(wish.account.as_deref())?;
     let asked = session.pod().history(&account.reported.id, wish.limit);
     let history = context.spinner.during("asking the pod", asked).await?;
     let rows: Vec<Vec<String>> = history.entries.iter().map(history_row).collect();

@@ -23,7 +23,7 @@ pub use self::{
     files::FileVerb,
     machines::{Agent, AgentVerb, DeviceVerb, Events, Init, PodVerb, Probe, ProbeAs, Provision},
     messages::{MessageVerb, SendMessage},
-    money::{AccountVerb, CreateAccount, ExportFormat, History, Pay, PaymentVerb, Receive},
+    money::{AccountVerb, CreateAccount, ExportFormat, History, ImportAccount, Pay, PaymentVerb, Receive},
     people::{ContactVerb, NewInvite},
     relay::RelayVerb,
 };
@@ -51,13 +51,14 @@ Send a first message:
   autonomy message send NAME hello
 
 Exit status:
-  0  success
-  1  failure
-  2  wrong usage
-  3  refused by a check on this device
-  4  pod not reachable
-  5  refused by the pod
-  6  outcome unknown: check before you repeat the command")]
+    0  success
+    1  failure on this machine
+    2  wrong usage, or a name or id that names nothing
+    3  refused by a check on this device, or not confirmed
+    4  pod not reachable
+    5  refused by the pod
+    6  outcome unknown: check before you repeat the command
+  130  interrupted before anything was changed")]
 pub struct Cli {
     /// The flags that every verb takes.
     #[command(flatten)]
@@ -71,40 +72,40 @@ pub struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Folder of this device's profile [default: ~/.local/share/autonomy/device]
-    #[arg(long, global = true, env = "AUTONOMY_PROFILE", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Folder of this device's profile (or set AUTONOMY_PROFILE) [default: ~/.local/share/autonomy/device]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub profile_dir: Option<PathBuf>,
-    /// Folder of the pod's data on this machine [default: ~/.local/share/autonomy/pod]
-    #[arg(long, global = true, env = "AUTONOMY_DATA", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Folder of the pod's data on this machine (or set AUTONOMY_DATA) [default: ~/.local/share/autonomy/pod]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
-    /// Settings file in TOML; flags and environment variables override it [default:
+    /// Settings file in TOML (or set AUTONOMY_CONFIG); flags and environment variables override it [default:
     /// ~/.config/autonomy/config.toml]
-    #[arg(long, global = true, env = "AUTONOMY_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
     /// Print one JSON object on standard output (events: one per line), and errors as JSON on
     /// standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub json: bool,
     /// Read the passphrase from the first line of FILE (or set AUTONOMY_PASSPHRASE)
-    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key_file")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key_file")]
     pub passphrase_file: Option<PathBuf>,
     /// Unlock with the 32-byte key in FILE instead of a passphrase
-    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key_file: Option<PathBuf>,
-    /// Use the private Tor network described in FILE
-    #[arg(long, global = true, env = "AUTONOMY_TOR_NETWORK", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// Use the private Tor network described in FILE (or set AUTONOMY_TOR_NETWORK)
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub tor_network: Option<PathBuf>,
     /// Connect to the pod through this Unix socket, without Tor
-    #[arg(long, global = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub pod_socket: Option<PathBuf>,
     /// Run Tor inside this command instead of in a background agent
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub no_agent: bool,
     /// Draw QR codes even if standard output is not a terminal
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub qr: bool,
     /// Log more on standard error; repeat for even more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, hide_short_help = true, action = ArgAction::Count)]
     pub verbose: u8,
 }
 
@@ -163,8 +164,7 @@ pub enum Verb {
     /// Create, run, back up and restore the pod on this machine
     #[command(subcommand)]
     Pod(PodVerb),
-    /// The background process that keeps Tor running between commands
-    #[command(hide = true)]
+    /// Show or stop the background process that keeps Tor running between commands
     Agent(Agent),
     /// Measure connections to the pod, or show how it refuses strangers
     #[command(hide = true)]
@@ -189,6 +189,18 @@ mod tests {
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn help_names_every_exit_status() {
+        let help = Cli::command().render_long_help().to_string();
+        for (status, meaning) in crate::failure::EXIT_STATUS {
+            assert!(
+                help.contains(&format!("{status:>5}  {meaning}\n"))
+                    || help.ends_with(&format!("{status:>5}  {meaning}")),
+                "{status}"
+            );
+        }
     }
 
     #[test]

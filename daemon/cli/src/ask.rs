@@ -2,14 +2,15 @@
 //! pipe.
 
 use std::{
-    fs::File,
-    io::{self, BufRead, IsTerminal, Read, Write},
+    io::{self, BufRead, Read, Write},
+    path::Path,
 };
 
 use zeroize::Zeroizing;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, terminal};
 use autonomy_api::Written;
+use autonomy_store::small_file;
 
 /// Longest text that is read, bytes. The longest in use is a grant with all of its 16 account maps
 /// of 4 KiB each: 66 kB in all, below 150,000 characters.
@@ -35,8 +36,16 @@ pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     prompt(&format!("{question} [y/N] "));
     let mut line = String::new();
     let read = io::stdin().lock().take(64).read_line(&mut line);
-    match (read, line.trim().to_ascii_lowercase().as_str()) {
-        (Ok(_), "y" | "yes") => Ok(()),
+    understood(if read.is_ok() { &line } else { "" })
+}
+
+/// What an answer means. No answer, as at the end of the input, is a no.
+///
+/// # Errors
+/// It is no yes.
+pub(crate) fn understood(answer: &str) -> Result<(), Failure> {
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
         _ => Err(Failure::new(Exit::Check, "not-confirmed", "not confirmed; nothing was done")),
     }
 }
@@ -46,7 +55,7 @@ pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
 /// # Errors
 /// There is no terminal and no `yes`.
 pub fn can_confirm(yes: bool) -> Result<(), Failure> {
-    if yes || io::stdin().is_terminal() && io::stderr().is_terminal() {
+    if yes || terminal::has_person() {
         return Ok(());
     }
     let detail = "this needs a confirmation, and there is no terminal to ask at";
@@ -61,7 +70,7 @@ pub fn text(argument: &str) -> Result<Zeroizing<String>, Failure> {
     let source: Box<dyn Read> = match (argument, argument.strip_prefix('@')) {
         ("-", _) => Box::new(io::stdin()),
         (_, Some(path)) => Box::new(
-            File::open(path)
+            small_file::open(Path::new(path))
                 .map_err(|error| Failure::other("file", format!("cannot read {path}: {error}")))?,
         ),
         (text, None) => return Ok(Zeroizing::new(text.trim().to_owned())),
@@ -77,22 +86,8 @@ pub fn text(argument: &str) -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
-/// One line of secret words. At a terminal it is not shown while typed.
-///
-/// # Errors
-/// Standard input ends or fails.
-pub fn words(question: &str) -> Result<Zeroizing<String>, Failure> {
-    let line = if io::stdin().is_terminal() {
-        rpassword::prompt_password(question).map(Zeroizing::new)
-    } else {
-        let mut line = Zeroizing::new(String::new());
-        io::stdin().lock().take(1_024).read_line(&mut line).map(|_| line)
-    };
-    line.map_err(|error| Failure::other("input", format!("cannot read the words: {error}")))
-}
-
 /// Prints a question on standard error.
-fn prompt(text: &str) {
+pub(crate) fn prompt(text: &str) {
     let mut err = io::stderr().lock();
     // An unanswerable question is answered with no by the caller.
     let _ = write!(err, "{text}").and_then(|()| err.flush());

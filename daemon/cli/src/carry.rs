@@ -6,7 +6,6 @@
 //! written.
 
 use std::{
-    fs::File,
     io::{self, IsTerminal, Read, Write},
     path::Path,
     time::Duration,
@@ -23,11 +22,12 @@ use super::{
     contact::{find, short},
     context::Context,
     invite,
-    output::Report,
+    output::{self, Report},
     qr,
 };
 use autonomy_api::ContactState;
 use autonomy_client::files::GrowingFile;
+use autonomy_store::small_file;
 
 /// Time for which each code of a sequence is shown: a phone reads four a second.
 const SHOWN: Duration = Duration::from_millis(250);
@@ -104,13 +104,10 @@ impl<'a> Way<'a> {
             Self::File(path, mut file) => {
                 file.write(&bytes)?;
                 file.finish()?;
-                (json["path"], json["bytes"]) = (json!(path), bytes.len().into());
-                let text = format!(
-                    "{} holds what waits for {whose}, sealed: {} bytes\nNext, on their device: `autonomy message import FILE`",
-                    path.display(),
-                    bytes.len()
-                );
-                Ok(Report::new(&json, text))
+                (json["path"], json["bytes"]) = (output::path(path).into(), bytes.len().into());
+                let text =
+                    format!("{} holds what waits for {whose}, sealed: {} bytes", path.display(), bytes.len());
+                Ok(Report::new(&json, text).hint("Next, on their device: `autonomy message import FILE`."))
             }
             Self::Codes => {
                 let parts = carrier::parts(&bytes).ok_or_else(|| {
@@ -241,7 +238,7 @@ pub(super) async fn export_card(
         Some((path, mut out)) => {
             out.write(card.as_bytes())?;
             out.finish()?;
-            let json = json!({ "contact": contact.id, "path": path });
+            let json = json!({ "contact": contact.id, "path": output::path(path) });
             Ok(Report::new(&json, format!("{} is in {}", contact.name, path.display())))
         }
         None => {
@@ -263,11 +260,8 @@ pub(super) async fn import_card(context: &Context, file: &Path) -> Result<Report
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let contact = context.spinner.during("telling the pod", mailbox.import_card(&card)).await?;
-    let text = format!(
-        "{} is imported; messages can be sent once one of you has accepted the other's invite",
-        contact.name
-    );
-    Ok(Report::new(&contact, text))
+    let next = "Messages can be sent once one of you has accepted the other's invite.";
+    Ok(Report::new(&contact, format!("{} is imported", contact.name)).hint(next))
 }
 
 /// Reads a file of at most `max` bytes, or standard input.
@@ -279,7 +273,7 @@ fn read(path: &Path, max: usize) -> Result<Vec<u8>, Failure> {
         |error: io::Error| Failure::other("file", format!("cannot read {}: {error}", path.display()));
     let source: Box<dyn Read> = match path == Path::new("-") {
         true => Box::new(io::stdin()),
-        false => Box::new(File::open(path).map_err(failed)?),
+        false => Box::new(small_file::open(path).map_err(failed)?),
     };
     let mut bytes = Vec::new();
     source.take(max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -337,7 +331,7 @@ mod tests {
         let parts = carrier::parts(&parcel().to_bytes()).unwrap();
         for (number, part) in parts.iter().enumerate() {
             let shown = draw_part(part, number + 1, parts.len(), false).unwrap();
-            assert!(shown.lines().all(|line| line.chars().count() <= 113), "{number}");
+            assert!(shown.lines().all(|line| qr::columns(line) <= 113), "{number}");
         }
     }
 }

@@ -46,8 +46,14 @@ impl From<DeviceError> for Failure {
             DeviceError::NoAuthSeed { .. } => Self::other("no-identity", error)
                 .help("do this on the device that was made with `autonomy init`"),
             DeviceError::UnknownAccount { .. } => Self::check("unknown-account", error).help(
-                "take its map from the device that made it: `autonomy account export` there, `autonomy account import` here",
+                "take its map from the device that made it: `autonomy account export` there, `autonomy account import` here; \
+                 where that device is lost, `autonomy account import --from-pod`",
             ),
+            DeviceError::UnknownAddress { .. } => Self::check("unknown-address", error).help(
+                "give an address that somebody has paid to, or that you have noted; if it is right, the pod offers another \
+                 account than yours: do not receive there",
+            ),
+            DeviceError::NotADraft { .. } => Self::usage(error).help("see `autonomy payment list`"),
             DeviceError::AddressNotSeen { .. } => Self::check("address-not-seen", error)
                 .help("where another device of yours has given it out, repeat it with --trust-index"),
             DeviceError::MaybePaid { ref payment, .. } => {

@@ -21,7 +21,7 @@ use autonomy_client::printable;
 
 /// Fewest characters that count as the beginning of an id: 65,536 contacts can be distinguished, and
 /// few names look like that.
-const MIN_ID_PREFIX: usize = 4;
+pub(super) const MIN_ID_PREFIX: usize = 4;
 
 /// Carries out a verb of `contact`.
 ///
@@ -78,14 +78,12 @@ async fn confirm(context: &Context, wanted: &str) -> Result<Report, Failure> {
     let mailbox = mail.mailbox();
     let contact = context.spinner.during("telling the pod", mailbox.confirm(&asking.id)).await?;
     let digits = contact.safety_number.as_ref().map(ToString::to_string).unwrap_or_default();
-    let text = format!(
-        "{} is a contact now.\nTo be sure that nobody stands between you, compare these digits with the ones they see:\n\n  {}\n\n\
+    let next = format!(
+        "To be sure that nobody stands between you, compare these digits with the ones they see:\n\n  {digits}\n\n\
          and then: `autonomy contact verify {}`",
-        contact.name,
-        digits,
         short(&contact.id),
     );
-    Ok(Report::new(&contact, text))
+    Ok(Report::new(&contact, format!("{} is a contact now", contact.name)).hint(next))
 }
 
 /// Lists contacts and people who wait for a confirmation.
@@ -107,10 +105,12 @@ async fn list(context: &Context) -> Result<Report, Failure> {
     let rows: Vec<Vec<String>> = contacts.iter().map(row).collect();
     let head = ["name", "state", "verified", "unread", "not delivered", "last heard", "id"];
     let text = match rows.is_empty() {
-        true => "no contact yet: `autonomy contact invite`, or `autonomy contact accept INVITE`".to_owned(),
+        true => "no contact yet".to_owned(),
         false => table(&head, &rows),
     };
-    Ok(Report::new(&json!({ "contacts": contacts }), text))
+    let next = "`autonomy contact invite` makes one, or `autonomy contact accept INVITE`.";
+    let next = if rows.is_empty() { next } else { "" };
+    Ok(Report::new(&json!({ "contacts": contacts }), text).hint(next))
 }
 
 /// Shows one contact in full.
@@ -169,14 +169,13 @@ async fn safety(context: &Context, wanted: &str) -> Result<Report, Failure> {
     let safety = context.spinner.during("asking the pod", mail.mailbox().safety(&contact)).await?;
     let compared =
         if safety.verified { "You have compared them." } else { "You have not compared them yet." };
-    let text = format!(
-        "{}\n\n{}\n\n{} must see the same digits and words; if not, somebody is between you.\n{compared}",
-        in_rows(safety.digits.as_str(), 4),
-        in_rows(safety.words.as_str(), 6),
+    let text = format!("{}\n\n{}\n", in_rows(safety.digits.as_str(), 4), in_rows(safety.words.as_str(), 6),);
+    let next = format!(
+        "{} must see the same digits and words; if not, somebody is between you.\n{compared}",
         contact.name
     );
     let qr = safety.qr.as_str().to_ascii_uppercase();
-    Ok(Report::new(&safety, text).with_qr(qr))
+    Ok(Report::new(&safety, text).with_qr(qr).hint(next))
 }
 
 /// Words in indented rows of `width` words.

@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -11,6 +12,7 @@ use super::{Failure, args::Global, output::Output, wait::Spinner};
 use autonomy_client::{
     Device, LinkSettings, Mailbox, PodClient, Profile, Transport,
     agent::{self, run::progress_of, setup::BridgeProgram, status::Progress},
+    connect::agent_socket,
     tor,
 };
 use autonomy_daemon::{
@@ -18,6 +20,7 @@ use autonomy_daemon::{
     pod::PodDir,
 };
 use autonomy_store::{Unlock, UnlockSources};
+use zeroize::Zeroizing;
 
 /// Flags and settings of one command, and how it prints.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(super) struct Context {
     pub(super) out: Output,
     /// Shows what is being waited for.
     pub(super) spinner: Spinner,
+    /// The passphrase of the profile, until the agent has it.
+    typed: Mutex<Option<Zeroizing<String>>>,
 }
 
 /// Who talks to the pod.
@@ -89,7 +94,10 @@ impl Context {
             config.key_file.clone_from(&flags.key_file);
         }
         let out = Output { json: flags.json, qr: flags.qr };
-        Ok(Self { config, out, spinner: Spinner::new(flags.json), flags })
+        for warning in &config.warnings {
+            out.note(&format!("warning: {warning}"));
+        }
+        Ok(Self { config, out, spinner: Spinner::new(flags.json), flags, typed: Mutex::default() })
     }
 
     /// The folder of the pod on this machine.
@@ -108,14 +116,26 @@ impl Context {
     /// # Errors
     /// There is no secret and nobody to ask, or a file of it cannot be read.
     pub(super) fn unlock(&self, whose: &str, new: bool) -> Result<Unlock, Failure> {
-        let sources = UnlockSources {
+        let unlock = Unlock::discover(self.sources(whose, new))
+            .map_err(|error| Failure::other("passphrase", error))?;
+        if new && unlock.is_ambiguous() {
+            self.out.note(
+                "warning: the passphrase has letters beyond ASCII, which another keyboard or system may write in other \
+                 bytes: try it there before you rely on it",
+            );
+        }
+        Ok(unlock)
+    }
+
+    /// Where a secret may come from.
+    fn sources(&self, whose: &str, new: bool) -> UnlockSources {
+        UnlockSources {
             passphrase_file: self.config.passphrase_file.clone(),
             key_file: self.config.key_file.clone(),
             prompt: Some(format!("Passphrase of the {whose}")),
             confirm: new,
             ..UnlockSources::of_process()
-        };
-        Unlock::discover(sources).map_err(|error| Failure::other("passphrase", error))
+        }
     }
 
     /// Opens this device's profile.
@@ -128,8 +148,39 @@ impl Context {
             return Err(Failure::other("no-profile", format!("there is no profile in {}", dir.display()))
                 .help("make one with `autonomy init`, or name its folder with --profile-dir"));
         }
-        let unlock = self.unlock("device", false)?;
-        Ok(self.spinner.during("opening the profile", Profile::open(&dir, &unlock)).await?)
+        let unlock = match self.held_passphrase().await {
+            Some(unlock) => unlock,
+            None => self.unlock("device", false)?,
+        };
+        let profile = self.spinner.during("opening the profile", Profile::open(&dir, &unlock)).await?;
+        if self.may_hold() {
+            let typed = unlock.as_passphrase().map(|text| Zeroizing::new(text.to_owned()));
+            *self.typed.lock().unwrap_or_else(PoisonError::into_inner) = typed;
+        }
+        Ok(profile)
+    }
+
+    /// Whether the agent holds what is typed: the settings say so, and nothing else gives a secret.
+    fn may_hold(&self) -> bool {
+        !self.config.passphrase_time().is_zero() && self.sources("device", false).asks()
+    }
+
+    /// The passphrase that the agent of this profile holds.
+    async fn held_passphrase(&self) -> Option<Unlock> {
+        if !self.may_hold() {
+            return None;
+        }
+        let agent = Transport::agent(&agent_socket(&self.profile_dir()));
+        Unlock::passphrase(agent::start::kept_passphrase(&agent).await?).ok()
+    }
+
+    /// Gives the agent what was typed.
+    async fn hold_passphrase(&self, agent: &Transport) {
+        let typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(passphrase) = typed {
+            // Where the agent does not take it, the next command asks again.
+            let _ = agent::start::keep_passphrase(agent, &passphrase, self.config.passphrase_time()).await;
+        }
     }
 
     /// Connects to the pod: as a device where there is a profile, else through the pod's own
@@ -207,7 +258,9 @@ impl Context {
             return Ok(self.spinner.during("starting Tor", link).await?);
         }
         let found = agent::start::ensure(&setup, |progress| self.say_progress(progress));
-        Ok(self.spinner.during("starting Tor", found).await?)
+        let agent = self.spinner.during("starting Tor", found).await?;
+        self.hold_passphrase(&agent).await;
+        Ok(agent)
     }
 
     /// Shows how far Tor's start is.

@@ -11,11 +11,13 @@ use super::{
     Failure,
     args::DeviceVerb,
     ask,
+    contact::MIN_ID_PREFIX,
     context::{Context, now},
-    output::{Report, table, time},
+    output::{self, Report, table, time},
 };
 use autonomy_api::{Access, Device};
-use autonomy_client::{Profile, printable, profile::NewProfile};
+use autonomy_client::{Profile, connect::agent_socket, printable, profile::NewProfile};
+use autonomy_daemon::socket_path;
 
 /// Carries out a verb of `device`.
 ///
@@ -28,7 +30,7 @@ pub(super) async fn device(context: &Context, verb: DeviceVerb) -> Result<Report
         DeviceVerb::Add { request, name, access } => add(context, &request, name.as_deref(), access).await,
         DeviceVerb::Join { grant } => join(context, &grant).await,
         DeviceVerb::List => list(context).await,
-        DeviceVerb::Revoke { device, yes } => revoke(context, &device, yes).await,
+        DeviceVerb::Revoke { device, last, yes } => revoke(context, &device, (last, yes)).await,
     }
 }
 
@@ -39,13 +41,14 @@ async fn request(context: &Context, name: String) -> Result<Report, Failure> {
     let profile = if Profile::exists(&dir) {
         context.profile().await?
     } else {
+        socket_path::check(&agent_socket(&dir)).map_err(Failure::usage)?;
         let unlock = context.unlock("new device", true)?;
         Profile::create(&dir, &unlock, NewProfile { name, auth_seed: None, payment_seed: None })?
     };
     let request = profile.device_request()?;
-    let text = format!("{request}\n\nNext, on a device with full access: `autonomy device add REQUEST`.");
-    let json = json!({ "request": request, "profile_dir": dir, "name": profile.name() });
-    Ok(Report::new(&json, text).with_qr(request.to_ascii_uppercase()))
+    let json = json!({ "request": request, "profile_dir": output::path(&dir), "name": profile.name() });
+    let next = "Next, on a device with full access: `autonomy device add REQUEST`.";
+    Ok(Report::new(&json, request.as_str()).with_qr(request.to_ascii_uppercase()).hint(next))
 }
 
 /// Adds a device and prints its grant. The grant carries the account maps as far as they fit; the
@@ -63,11 +66,11 @@ async fn add(
     let mut device = context.device("add other devices").await?;
     let work = device.let_in(&request, name, access, now());
     let added = context.spinner.during("telling the pod", work).await?;
-    let mut text = format!("{}\n\nNext, on the new device: `autonomy device join GRANT`.", added.grant);
+    let mut next = "Next, on the new device: `autonomy device join GRANT`.".to_owned();
     if !added.left_out.is_empty() {
         let names: Vec<String> = added.left_out.iter().map(|name| printable(name)).collect();
         let _ = write!(
-            text,
+            next,
             "\nThe grant has no room for the maps of these accounts: {}.\nCarry each over: `autonomy account export \
              NAME` here, `autonomy account import @FILE` there.",
             names.join(", ")
@@ -76,7 +79,8 @@ async fn add(
     let json = json!({
         "id": added.id, "name": added.name, "grant": added.grant, "left_out": added.left_out,
     });
-    Ok(Report::new(&json, text).with_qr(added.grant.to_ascii_uppercase()))
+    let code = added.grant.to_ascii_uppercase();
+    Ok(Report::new(&json, added.grant).with_qr(code).hint(next))
 }
 
 /// Accepts a grant, so that this device belongs to the pod's owner.
@@ -121,17 +125,24 @@ fn row(device: &Device) -> Vec<String> {
     vec![name, access.to_owned(), time(device.added_at), seen, device.id.to_string()]
 }
 
-/// Revokes a device by name or id. Its open connections get no further answer.
+/// Whether no other device could add one.
+fn is_last_full(devices: &[Device], device: &Device) -> bool {
+    let others = devices.iter().filter(|other| other.id != device.id);
+    device.access == Access::Full && others.into_iter().all(|other| other.access != Access::Full)
+}
+
+/// Revokes a device by name, id, or the beginning of its id. Its open connections get no further answer.
 ///
 /// The device keeps its profile and its account maps, with which it can still watch the accounts on
 /// the chain.
-async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Report, Failure> {
+async fn revoke(context: &Context, wanted: &str, (last, yes): (bool, bool)) -> Result<Report, Failure> {
     let session = context.session().await?;
     let devices = context.spinner.during("asking the pod", session.pod().devices()).await?.devices;
-    let named: Vec<_> = devices
-        .iter()
-        .filter(|device| device.id.to_string() == wanted || device.name.as_str() == wanted)
-        .collect();
+    let fits = |device: &&Device| {
+        device.name.as_str() == wanted
+            || wanted.len() >= MIN_ID_PREFIX && device.id.to_string().starts_with(wanted)
+    };
+    let named: Vec<_> = devices.iter().filter(fits).collect();
     let device = match named.as_slice() {
         [device] => *device,
         [] => {
@@ -140,6 +151,12 @@ async fn revoke(context: &Context, wanted: &str, yes: bool) -> Result<Report, Fa
         }
         _ => return Err(Failure::usage(format!("several devices have the name `{wanted}`: give the id"))),
     };
+    if is_last_full(&devices, device) && !last {
+        return Err(Failure::check("last-device", format!("{} is the only device with full access", device.name)).help(
+            "without one nobody can add devices or make accounts: add another first (`autonomy device add --access \
+             full`), or say --last and give the pod a new owner's bundle on its own machine (docs/keys.md)",
+        ));
+    }
     let name = &device.name;
     let own = if device.this_device { " This is the device you are using." } else { "" };
     ask::confirm(&format!("Revoke {name}?{own} It cannot connect again without a new grant."), yes)?;

@@ -15,7 +15,7 @@ use super::{
     context::{Context, Session},
     output::time,
 };
-use autonomy_api::{Event, EventKind, place};
+use autonomy_api::{Event, EventKind, UnconfirmedReason, place};
 use autonomy_client::{CallError, PodClient, Profile, printable};
 
 /// Pause before a broken stream is opened again; doubled after each failure, up to
@@ -121,7 +121,11 @@ fn sentence(event: &Event) -> String {
             format!("{txid} has {confirmations} confirmation(s), block {height}")
         }
         EventKind::TransactionUnconfirmed { txid, reason, .. } => {
-            format!("{txid} is unconfirmed again: {reason}")
+            let what = match reason {
+                UnconfirmedReason::Reorganised => "is unconfirmed again",
+                _ => "is gone from the network",
+            };
+            format!("{txid} {what}: {reason}")
         }
         EventKind::PaymentChanged { payment, state, detail, .. } => {
             let state = serde_json::to_value(state).ok().and_then(|state| state.as_str().map(str::to_owned));

@@ -21,7 +21,21 @@ pub enum Exit {
     PodRefused = 5,
     /// The outcome is unknown and must be found out before anything is repeated.
     InDoubt = 6,
+    /// A signal ended the command before it changed anything: 128 and the number of SIGINT, as shells have it.
+    Interrupted = 130,
 }
+
+/// What each exit status means: said in the help, the manual pages and docs/config.md.
+pub const EXIT_STATUS: [(u8, &str); 8] = [
+    (0, "success"),
+    (Exit::Failed as u8, "failure on this machine"),
+    (Exit::Usage as u8, "wrong usage, or a name or id that names nothing"),
+    (Exit::Check as u8, "refused by a check on this device, or not confirmed"),
+    (Exit::Unreachable as u8, "pod not reachable"),
+    (Exit::PodRefused as u8, "refused by the pod"),
+    (Exit::InDoubt as u8, "outcome unknown: check before you repeat the command"),
+    (Exit::Interrupted as u8, "interrupted before anything was changed"),
+];
 
 /// A command that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,10 +100,22 @@ impl Failure {
 
     /// The failure for people.
     fn text(&self) -> String {
+        let detail = in_short(&self.detail);
         match &self.help {
-            Some(help) => format!("error: {}\n help: {help}", self.detail),
-            None => format!("error: {}", self.detail),
+            Some(help) => format!("error: {detail}\n help: {help}"),
+            None => format!("error: {detail}"),
         }
+    }
+}
+
+/// Longest explanation that people are shown, characters: five lines of a terminal. Tor gives one for each of six attempts.
+const MAX_SHOWN: usize = 400;
+
+/// The explanation for people; programs get all of it.
+fn in_short(detail: &str) -> Cow<'_, str> {
+    match detail.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{} … (--json shows all of it)", detail[..end].trim_end()).into(),
+        None => detail.into(),
     }
 }
 
@@ -131,6 +157,24 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&failure.json()).unwrap();
         assert_eq!(json["error"]["kind"], "wrong-address");
         assert_eq!(failure.exit as u8, 3);
+    }
+
+    #[test]
+    fn reference_page_names_every_exit_status() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        for (status, meaning) in EXIT_STATUS {
+            assert!(page.contains(&format!("| {status} | {meaning} |")), "{status}");
+        }
+    }
+
+    #[test]
+    fn people_are_shown_the_beginning_of_a_long_explanation() {
+        let long = Failure::other("tor", "ä".repeat(MAX_SHOWN + 1));
+        assert!(long.text().chars().count() < MAX_SHOWN + 50 && long.text().contains("--json"));
+        assert!(long.json().contains(&"ä".repeat(MAX_SHOWN + 1)));
+        let short = Failure::other("tor", "ä".repeat(MAX_SHOWN));
+        assert!(!short.text().contains("--json"));
     }
 
     #[test]

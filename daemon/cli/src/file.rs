@@ -13,7 +13,7 @@ use super::{
     ask::written,
     contact::{find, short},
     context::{Context, Mail},
-    output::{Report, table, time},
+    output::{self, Report, table, time},
 };
 use autonomy_api::{Contact, ContactState, Direction, File, FileState, UpdateContact};
 use autonomy_client::{MailFileError, Wait, printable};
@@ -62,6 +62,10 @@ async fn send(
         .or_else(own_name)
         .ok_or_else(|| Failure::usage("the name of the file is not valid text: give one with --name"))?;
     let name = written("name", &name)?;
+    let is_regular = |path: &Path| path.metadata().is_ok_and(|file| file.is_file());
+    if path.exists() && !is_regular(path) {
+        return Err(Failure::usage(format!("{} is not a regular file: pack it first", path.display())));
+    }
     let (mail, contact) = opened(context, wanted).await?;
     let mailbox = mail.mailbox();
     let loaded = |file: &File| context.spinner.say(&format!("the pod has {}", share(file)));
@@ -115,6 +119,12 @@ async fn get(
     let mailbox = mail.mailbox();
     let files = context.spinner.during("asking the pod", mailbox.files(&contact.id)).await?;
     let mut file = choose(&files, file)?.clone();
+    if file.direction == Direction::Outgoing {
+        let detail = format!("file {} is one that you sent to {}", short(&file.id), contact.name);
+        return Err(
+            Failure::usage(detail).help("only files of a contact can be fetched: see `autonomy file list`")
+        );
+    }
     if let Some(seconds) = within {
         let progress = |file: &File| context.spinner.say(&format!("your pod has {}", share(file)));
         let following = mailbox.follow_file(&contact.id, &file, Wait::seconds(seconds), progress);
@@ -129,7 +139,7 @@ async fn get(
     let fetching = mailbox.fetch_file(&contact.id, &file, &path, done);
     context.spinner.during("fetching the file", Box::pin(fetching)).await?;
     let mut json = serde_json::to_value(&file).unwrap_or_default();
-    json["path"] = json!(path);
+    json["path"] = output::path(&path).into();
     let text = format!("{} bytes of {} are in {}", file.size, contact.name, path.display());
     Ok(Report::new(&json, text))
 }
@@ -155,7 +165,7 @@ async fn list(context: &Context, wanted: &str) -> Result<Report, Failure> {
     };
     let rows: Vec<Vec<String>> = files.iter().map(row).collect();
     let text = match rows.is_empty() {
-        true => "no file yet: `autonomy file send`".to_owned(),
+        true => "no file yet".to_owned(),
         false => table(&["id", "way", "state", "bytes", "offered", "name"], &rows),
     };
     Ok(Report::new(&json!({ "contact": contact.id, "files": files }), text))

@@ -39,17 +39,17 @@ pub(super) async fn make(context: &Context, wish: NewInvite) -> Result<Report, F
             usable(followed, wish.timeout)?
         }
     };
-    let mut text = format!(
-        "{}\n\nGive this to one person through a channel that nobody else reads; it can be used once, until {}.\n",
-        invite.text.to_text(),
+    let mut next = format!(
+        "Give this to one person through a channel that nobody else reads; it can be used once, until {}.\n",
         time(invite.expires_at)
     );
     if invite.state == InviteState::Publishing {
-        text.push_str("It cannot be used yet: `autonomy contact invites` shows when it is ready.\n");
+        next.push_str("It cannot be used yet: `autonomy contact invites` shows when it is ready.\n");
     }
-    text.push_str("When they have used it: `autonomy contact list`, then `autonomy contact confirm NAME`.");
-    let qr = invite.text.to_text().to_ascii_uppercase();
-    Ok(Report::new(&invite, text).with_qr(qr))
+    next.push_str("When they have used it: `autonomy contact list`, then `autonomy contact confirm NAME`.");
+    let text = invite.text.to_text();
+    let qr = text.to_ascii_uppercase();
+    Ok(Report::new(&invite, text).with_qr(qr).hint(next))
 }
 
 /// The invite, if its place has accepted it.
@@ -86,13 +86,14 @@ pub(super) async fn list(context: &Context) -> Result<Report, Failure> {
     };
     let rows: Vec<Vec<String>> = invites.iter().map(row).collect();
     let mut text = match rows.is_empty() {
-        true => "no invites; create one with `autonomy contact invite`".to_owned(),
+        true => "no invites".to_owned(),
         false => table(&["id", "state", "made", "until", "note"], &rows),
     };
     for invite in invites.iter().filter(|invite| invite.state == InviteState::Ready) {
         text.push_str(&format!("\n{}  {}\n", short(&invite.id), invite.text.to_text()));
     }
-    Ok(Report::new(&json!({ "invites": invites }), text))
+    let next = if rows.is_empty() { "Create one with `autonomy contact invite`." } else { "" };
+    Ok(Report::new(&json!({ "invites": invites }), text).hint(next))
 }
 
 /// Cancels an invite.
@@ -158,15 +159,14 @@ pub(super) async fn accept(
             ));
         }
     }
-    let text = match contact.state {
-        ContactState::Joining => format!(
-            "your pod asks {} to confirm you\n`autonomy contact list` shows when they have confirmed, and `autonomy \
-             events --follow` reports it",
-            contact.identity
+    let (text, next) = match contact.state {
+        ContactState::Joining => (
+            format!("your pod asks {} to confirm you", contact.identity),
+            "`autonomy contact list` shows when they have confirmed, and `autonomy events --follow` reports it.",
         ),
-        _ => format!("{} is a contact now", contact.name),
+        _ => (format!("{} is a contact now", contact.name), ""),
     };
-    Ok(Report::new(&contact, text))
+    Ok(Report::new(&contact, text).hint(next))
 }
 
 /// The state of an invite in words.

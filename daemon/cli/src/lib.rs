@@ -8,11 +8,11 @@
 //! |---|---|
 //! | [`args`] | every verb and flag |
 //! | `run`, `context` | from arguments to a verb, with settings, passphrase and a connection to the pod |
-//! | `setup`, `status`, `device`, `account`, `pay`, `events`, `pod`, `agent`, `probe`, `shell` | the verbs |
+//! | `init`, `words`, `setup`, `status`, `device`, `account`, `pay`, `events`, `pod`, `agent`, `probe`, `shell` | the verbs |
 //! | `contact`, `invite`, `carry`, `message`, `watch`, `file`, `relay` | the verbs about other people |
 //! | `verbs` | verbs that stand by themselves, arguments and all: what sessions add stands there |
 //! | [`amount`], [`bip21`] | amounts and payment URIs as people type them |
-//! | [`output`], [`qr`], [`wait`], [`ask`] | text and JSON, QR codes, spinners, questions |
+//! | [`output`], [`qr`], [`wait`], [`ask`], `terminal` | text and JSON, QR codes, spinners, questions |
 //! | [`failure`], `causes` | what is wrong, what to do, exit status |
 
 mod account;
@@ -29,10 +29,14 @@ mod device;
 mod events;
 pub mod failure;
 mod file;
+mod init;
+mod interrupt;
 mod invite;
+mod manual;
 mod message;
 pub mod output;
 mod pay;
+mod payee;
 mod pod;
 mod probe;
 pub mod qr;
@@ -41,9 +45,11 @@ mod run;
 mod setup;
 mod shell;
 mod status;
+mod terminal;
 mod verbs;
 pub mod wait;
 mod watch;
+mod words;
 
 pub use failure::{Exit, Failure};
 pub use run::main;

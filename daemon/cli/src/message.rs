@@ -108,13 +108,14 @@ async fn list(context: &Context, wanted: &str, before: Option<u64>, limit: u32) 
     for message in &messages {
         let _ = writeln!(text, "{}", line(contact.name.as_str(), message));
     }
+    let mut next = String::new();
     if messages.is_empty() {
         text.push_str("no messages yet");
     } else if contact.unread > 0 {
-        let _ = write!(text, "\n{} unread; `autonomy message read` marks them as read", contact.unread);
+        next = format!("{} unread; `autonomy message read` marks them as read.", contact.unread);
     }
     let json = json!({ "contact": contact.id, "name": contact.name.as_str(), "messages": messages });
-    Ok(Report::new(&json, text))
+    Ok(Report::new(&json, text).hint(next))
 }
 
 /// Marks messages of a contact as read, all of them where no number is given.

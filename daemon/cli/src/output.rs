@@ -3,11 +3,15 @@
 //! Results go to standard output; notes, questions and failures go to standard error, so that a
 //! script can read the result alone.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+};
 
 use serde::Serialize;
 use serde_json::Value;
 use time::{Date, Time, UtcDateTime};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::qr;
 
@@ -29,6 +33,8 @@ pub struct Report {
     text: String,
     /// What a QR code shows beside the text.
     qr: Option<String>,
+    /// What a person may do next. It is no part of the result.
+    hint: String,
 }
 
 impl Report {
@@ -37,7 +43,15 @@ impl Report {
     /// Results are made of strings, numbers and lists, which always have a JSON form.
     #[must_use]
     pub fn new(json: &impl Serialize, text: impl Into<String>) -> Self {
-        Self { json: serde_json::to_value(json).unwrap_or(Value::Null), text: text.into(), qr: None }
+        Self { json: serde_json::to_value(json).unwrap_or(Value::Null), text: text.into(), ..Self::default() }
+    }
+
+    /// The same result with what a person may do next. It is shown on standard error, so that a file or a pipe gets the
+    /// result alone.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
     }
 
     /// The same result with a text for a QR code. The code is drawn for people only, and only if it
@@ -50,21 +64,44 @@ impl Report {
 }
 
 impl Output {
-    /// Prints the result of a command.
+    /// Prints the result of a command on standard output, and the hint on standard error.
     ///
     /// # Errors
     /// Standard output cannot be written.
     pub fn answer(self, answer: &Report) -> io::Result<()> {
+        self.begin_answer(answer)?;
+        self.end_answer()?;
+        if !answer.hint.is_empty() {
+            self.note(&format!("\n{}", answer.hint.trim_end()));
+        }
+        Ok(())
+    }
+
+    /// Prints a result but for its line end: for what is done only once the result has arrived.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn begin_answer(self, answer: &Report) -> io::Result<()> {
         let code = answer.qr.as_deref().filter(|_| self.draws()).and_then(qr::draw);
         let mut out = io::stdout().lock();
         if self.json {
-            writeln!(out, "{}", answer.json)?;
+            write!(out, "{}", answer.json)?;
         } else {
             if let Some(code) = code {
                 writeln!(out, "{code}")?;
             }
-            writeln!(out, "{}", answer.text.trim_end())?;
+            write!(out, "{}", answer.text.trim_end())?;
         }
+        out.flush()
+    }
+
+    /// Prints the line end of a result that was begun.
+    ///
+    /// # Errors
+    /// Standard output cannot be written, or nobody reads it any more.
+    pub fn end_answer(self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out)?;
         out.flush()
     }
 
@@ -82,6 +119,12 @@ impl Output {
     }
 }
 
+/// A path in a result. Bytes that are no text are shown as replacement characters: a path may have any, JSON may not.
+#[must_use]
+pub fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 /// Lines of `name  value` with aligned values. Pairs with an empty value are left out.
 #[must_use]
 pub fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
@@ -90,18 +133,21 @@ pub fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
     pairs.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
 }
 
-/// A table: columns as wide as their widest cell, separated by two spaces, without spaces at line
+/// A table: columns as wide as their widest cell takes on the screen, separated by two spaces, without spaces at line
 /// ends.
 #[must_use]
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let length = |text: &str| text.chars().count();
+    let length = |text: &str| text.width();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| length(cell));
         cells.chain([length(head[column])]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let padded = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width.saturating_sub(length(cell)))));
         format!("{}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
     };
     let body = rows.iter().map(|row| line(row.iter().map(String::as_str).collect()));
@@ -135,6 +181,8 @@ mod tests {
     fn tables_align_and_pairs_omit_empty_values() {
         let rows = vec![vec!["main".into(), "1".into()], vec!["a".into(), "22".into()]];
         assert_eq!(table(&["name", "n"], &rows), "name  n\nmain  1\na     22\n");
+        let wide = vec![vec!["父親".into(), "1".into()], vec!["a".into(), "22".into()]];
+        assert_eq!(table(&["name", "n"], &wide), "name  n\n父親  1\na     22\n", "two columns a character");
         assert_eq!(pairs([("a", "1".into()), ("bcd", "2".into()), ("e", String::new())]), "a    1\nbcd  2\n");
     }
 }

@@ -1,69 +1,159 @@
-//! `pay` and `payment …`: drafting, checking, approving and following payments.
+//! `pay`: drafting, checking, approving and following payments.
 //!
 //! The order protects the money: the pod drafts, this device checks the draft against its own
 //! account map and the amount that was typed, the person sees what the device has parsed, and only
 //! then P signs. An outcome that is unknown has an exit status of its own, so that nobody pays
 //! twice.
 
+mod coins;
+pub(super) mod payments;
+mod repeat;
+
 use std::{fmt::Write as _, time::Duration};
 
 use autonomy_wallet::{
+    account::AccountId,
     bitcoin::{Amount, FeeRate},
     check::{Owner, Summary},
+    payment::MIN_FEE_RATE,
     rate,
 };
 use serde_json::{Value, json};
 
+pub(super) use self::coins::Held;
 use super::{
     Exit, Failure,
-    account::{choose, listed, listed_by_device},
+    account::listed_by_device,
     amount::{Sat, btc},
-    args::{Pay, PaymentVerb},
+    args::Pay,
     ask,
     bip21::Payee,
-    context::Context,
-    output::{Report, pairs, table, time},
+    contact::short,
+    context::{Context, no_pod},
+    interrupt::{Interrupt, interrupted},
+    output::Report,
+    payee, terminal,
 };
-use autonomy_api::{NewPayment, Payment, PaymentState, Recipient, Written as _};
+use autonomy_api::{NewPayment, Payment, PaymentId, PaymentState, Recipient};
 use autonomy_client::{CheckedDraft, Device, DeviceError, printable};
 
 /// Time for the network to accept a signed payment before the command ends; the pod goes on trying.
 const TAKEN_WITHIN: Duration = Duration::from_secs(15);
 
+/// Time for a draft that is under way when the command is interrupted, so that it can be given up.
+const LATE_DRAFT: Duration = Duration::from_secs(10);
+
 /// Makes a payment, from the draft until the network has it.
 ///
-/// Without a terminal `--yes` is required before anything is drafted.
+/// What was typed is looked at before anybody is asked, and the account before anything is drafted: a draft holds coins.
 ///
 /// # Errors
-/// The amount is missing or ambiguous; a check refused the draft; the person says no; or the
+/// The amount is missing or ambiguous; a check refused the draft; the person says no; the same was paid before; or the
 /// outcome is unknown, with exit status 6.
 pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Report, Failure> {
-    let amount = amount_of(wish)?;
-    ask::can_confirm(wish.yes)?;
+    let payment = wanted(wish)?;
     let (mut device, accounts) = listed_by_device(context, "pay").await?;
-    let account = choose(&accounts, wish.account.as_deref())?;
+    let account = accounts.choose(wish.account.as_deref())?;
+    for_network(&device, &payment)?;
+    ask::can_confirm(wish.yes)?;
     let id = account.reported.id;
-    let address = ask::written("address", &wish.payee.address)?;
-    let recipient = Recipient { address, amount: Amount::from_sat(amount.to_sat()) };
+    let earlier = repeat::same(context, &device, &id, &payment).await?;
+    earlier.allow(wish.yes, wish.again)?;
+    let mut interrupt = Interrupt::listen()?;
+    let draft = match drafted(context, &mut device, (&id, &payment), &mut interrupt).await {
+        Err(failure) if failure.kind == "funds" => {
+            return Err(coins::explain(context, &device.pod, account, failure).await);
+        }
+        draft => draft?,
+    };
+    note_passed_over(context, &wish.payee);
+    agreed_and_sent(
+        context,
+        &mut device,
+        draft,
+        &mut interrupt,
+        (&earlier.question(), wish.yes, wish.again || !wish.yes),
+    )
+    .await
+}
+
+/// Takes up a draft that was left behind, from its check until the network has it.
+///
+/// # Errors
+/// As [`pay`]; or it is no draft.
+pub(super) async fn resume(context: &Context, wanted: &str) -> Result<Report, Failure> {
+    ask::can_confirm(false)?;
+    let mut device = context.device("pay").await?;
+    let id = payments::find(context, &device.pod, wanted).await?.id;
+    let mut interrupt = Interrupt::listen()?;
+    let taken = Box::pin(device.resume(&id));
+    let draft = context.spinner.during("checking the draft", taken).await?;
+    agreed_and_sent(context, &mut device, draft, &mut interrupt, ("Pay this?", false, true)).await
+}
+
+/// What was typed, as the pod takes it.
+fn wanted(wish: &Pay) -> Result<NewPayment, Failure> {
+    let amount = amount_of(wish)?;
+    let address = payee::read(&wish.payee.address)?;
     let note = wish.note.as_deref().map(|note| ask::written("--note", note)).transpose()?;
-    let payment = NewPayment { recipients: vec![recipient], fee_rate: fee_rate(wish)?, note };
-    let drafting = Box::pin(device.draft(&id, &payment));
-    let draft = context.spinner.during("drafting and checking", drafting).await?;
-    let name = device.profile.account(&id).map_or("", |held| held.map.name());
+    let recipients = vec![Recipient { address, amount: Amount::from_sat(amount.to_sat()) }];
+    Ok(NewPayment { recipients, fee_rate: fee_rate(wish)?, note })
+}
+
+/// Checks the address and the amount for the pod's network.
+fn for_network(device: &Device, payment: &NewPayment) -> Result<(), Failure> {
+    let network = device.profile.pod().ok_or_else(no_pod)?.network();
+    payment.recipients.iter().try_for_each(|to| payee::check_network(&to.address, network))?;
+    payment.intent(network, MIN_FEE_RATE).map(drop).map_err(|error| Failure::from(DeviceError::from(error)))
+}
+
+/// Has the pod draft the payment. A draft that an interrupted command no longer waits for is given up.
+async fn drafted(
+    context: &Context,
+    device: &mut Device,
+    (account, wish): (&AccountId, &NewPayment),
+    interrupt: &mut Interrupt,
+) -> Result<CheckedDraft, Failure> {
+    let mut drafting = Box::pin(device.draft(account, wish));
+    tokio::select! {
+        draft = context.spinner.during("drafting and checking", &mut drafting) => return Ok(draft?),
+        () = interrupt.came() => {}
+    }
+    let late = tokio::time::timeout(LATE_DRAFT, &mut drafting).await;
+    drop(drafting);
+    if let Ok(Ok(draft)) = late {
+        device.give_up(&draft.id()).await;
+    }
+    Err(interrupted("nothing was paid"))
+}
+
+/// Shows a checked draft, asks, signs and sends it. A draft that is not agreed to is given up, whatever the reason.
+async fn agreed_and_sent(
+    context: &Context,
+    device: &mut Device,
+    draft: CheckedDraft,
+    interrupt: &mut Interrupt,
+    (question, yes, is_meant): (&str, bool, bool),
+) -> Result<Report, Failure> {
+    let name = device.profile.account(&draft.account()).map_or("", |held| held.map.name());
     let (summary, shown) = (json_of(draft.summary()), text_of(name, draft.summary()));
     context.out.note(&shown);
-    note_passed_over(context, &wish.payee);
     note_earlier(context, &draft);
-    if let Err(refused) = ask::confirm("Pay this?", wish.yes) {
+    if let Err(refused) = interrupt.confirm(question, yes).await {
         device.give_up(&draft.id()).await;
-        return Err(refused);
+        return Err(refused.help("the draft is cancelled, and its coins can be spent again"));
     }
-    // Whoever was asked has been told of earlier payments; without a question they are refused.
-    let draft = if wish.yes { draft } else { draft.besides() };
-    let (payment, warning) = sign_and_send(context, &mut device, draft).await?;
+    let id = draft.id();
+    // Whoever was asked, or said so, has been told of earlier payments; otherwise they are refused.
+    let draft = if is_meant { draft.besides() } else { draft };
+    let sending = Box::pin(sign_and_send(context, device, draft));
+    let (payment, warning) = tokio::select! {
+        sent = sending => sent?,
+        () = interrupt.came() => return Err(left_behind(&id)),
+    };
     let mut json = serde_json::to_value(&payment).unwrap_or(Value::Null);
     json["checked"] = summary;
-    let mut text = described(&payment);
+    let mut text = payments::described(&payment);
     if let Some(warning) = warning {
         json["warning"] = warning.clone().into();
         let _ = writeln!(text, "warning: the payment is made, but {warning}");
@@ -78,6 +168,15 @@ fn note_earlier(context: &Context, draft: &CheckedDraft) {
             if earlier.sent { "paid the same already" } else { "was signed before and may still be sent" };
         context.out.note(&format!("payment {} {what}: both would be paid", earlier.signed.payment));
     }
+}
+
+/// The failure of a command that was interrupted after the person agreed: the signature may have left this device.
+fn left_behind(id: &PaymentId) -> Failure {
+    terminal::end_line();
+    let detail =
+        format!("interrupted while payment {} was signed and sent: the pod may go on with it", short(id));
+    Failure::new(Exit::InDoubt, "interrupted", detail)
+        .help(format!("do NOT pay again before you know: `autonomy payment show {}`", short(id)))
 }
 
 /// A URI may offer more than an address and an amount: who pays should know that nothing came of the rest.
@@ -152,7 +251,10 @@ fn failed(payment: &Payment) -> Failure {
 /// pod's text.
 fn text_of(account: &str, summary: &Summary) -> String {
     let mut text = String::new();
-    for output in &summary.outputs {
+    // Whom it pays comes first, whatever the order in the transaction.
+    let (own, others): (Vec<_>, Vec<_>) =
+        summary.outputs.iter().partition(|output| matches!(output.owner, Owner::Own { .. }));
+    for output in others.into_iter().chain(own) {
         let to = match output.owner {
             Owner::Other => "pay",
             Owner::Own { .. } => "back to the account",
@@ -180,88 +282,4 @@ fn json_of(summary: &Summary) -> Value {
         "txid": summary.txid, "fee_sat": summary.fee.to_sat(), "inputs": summary.inputs.len(),
         "paid_sat": summary.paid().to_sat(), "outputs": summary.outputs.iter().map(output).collect::<Vec<_>>(),
     })
-}
-
-/// Carries out a verb of `payment`.
-///
-/// # Errors
-/// There is no such payment, or it is no draft any more; the pod refuses or is not reached.
-pub(super) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Report, Failure> {
-    match verb {
-        PaymentVerb::List { account } => list(context, account.as_deref()).await,
-        PaymentVerb::Show { payment } => {
-            let session = context.session().await?;
-            let payment = context.spinner.during("asking the pod", session.pod().payment(&payment)).await?;
-            Ok(Report::new(&payment, described(&payment)))
-        }
-        PaymentVerb::Cancel { payment, yes } => {
-            let session = context.session().await?;
-            ask::confirm("Cancel this draft?", yes)?;
-            context.spinner.during("telling the pod", session.pod().cancel_payment(&payment)).await?;
-            Ok(Report::new(
-                &json!({ "cancelled": payment }),
-                "the draft is cancelled; its coins can be spent again",
-            ))
-        }
-    }
-}
-
-/// Lists the payments of an account, newest first.
-async fn list(context: &Context, wanted: Option<&str>) -> Result<Report, Failure> {
-    let (session, accounts) = listed(context).await?;
-    let account = choose(&accounts, wanted)?;
-    let payments =
-        context.spinner.during("asking the pod", session.pod().payments(&account.reported.id)).await?;
-    let row = |payment: &Payment| {
-        let amounts = payment.recipients.iter().map(|recipient| recipient.amount.to_sat());
-        let (drafted, paid) = (time(payment.created_at), btc(amounts.fold(0, u64::saturating_add)));
-        vec![drafted, paid, state(payment.state).into(), payment.id.to_string(), note(payment)]
-    };
-    let rows: Vec<Vec<String>> = payments.payments.iter().map(row).collect();
-    let text = match rows.is_empty() {
-        true => "no payment yet".to_owned(),
-        false => table(&["drafted", "BTC", "state", "id", "note"], &rows),
-    };
-    Ok(Report::new(&json!({ "account": account.reported.id, "payments": payments.payments }), text))
-}
-
-/// A payment in words, as the pod reports it.
-fn described(payment: &Payment) -> String {
-    let recipient =
-        |to: &Recipient| format!("{} BTC to {}", btc(to.amount.to_sat()), to.address.write().as_str());
-    let recipients: Vec<String> = payment.recipients.iter().map(recipient).collect();
-    let confirmed = payment.confirmed_height.map_or_else(String::new, |height| {
-        format!("in block {height}, {} confirmation(s)", payment.confirmations)
-    });
-    let wait =
-        payment.estimated_minutes.map_or_else(String::new, |minutes| format!("in about {minutes} min"));
-    let rate = rate::to_sat_per_vb(payment.fee_rate);
-    let fee = format!("{} BTC, {rate:.2} sat/vB", btc(payment.fee.to_sat()));
-    pairs([
-        ("payment", payment.id.to_string()),
-        ("state", state(payment.state).to_owned()),
-        ("paid", recipients.join(", ")),
-        ("fee", fee),
-        ("transaction", payment.txid.to_string()),
-        ("confirmed", confirmed),
-        ("confirms", wait),
-        ("note", note(payment)),
-        ("detail", payment.detail.as_deref().map_or_else(String::new, printable)),
-    ])
-}
-
-/// The note of a payment, safe to print; empty where there is none.
-fn note(payment: &Payment) -> String {
-    payment.note.as_ref().map_or_else(String::new, |note| printable(note.as_str()))
-}
-
-fn state(state: PaymentState) -> &'static str {
-    match state {
-        PaymentState::Draft => "draft",
-        PaymentState::Signed => "signed, not yet in the network",
-        PaymentState::Seen => "in the network, unconfirmed",
-        PaymentState::Confirmed => "confirmed",
-        PaymentState::Cancelled => "cancelled",
-        PaymentState::Failed => "failed",
-    }
 }

@@ -13,7 +13,14 @@ use autonomy_messaging::{
 use autonomy_onion::OnionAddress;
 use serde_json::{Value, json};
 
-use super::{Exit, Failure, args::PodVerb, ask, context::Context, output::Report, status};
+use super::{
+    Exit, Failure,
+    args::PodVerb,
+    ask,
+    context::Context,
+    output::{self, Report},
+    status,
+};
 use autonomy_client::{CallError, PodClient, Transport};
 use autonomy_daemon::pod::{self, RunEvent};
 
@@ -55,10 +62,11 @@ fn shown(context: &Context, request: &PodRequest) -> Report {
     let text = request.to_text();
     let json = json!({
         "request": text, "network": request.network().to_string(), "pod_key": request.pod_key().to_string(),
-        "data_dir": context.pod_dir().path(),
+        "data_dir": output::path(context.pod_dir().path()),
     });
     let next = "Next, on your device: `autonomy provision REQUEST`, which gives the bundle for `autonomy pod adopt`.";
-    Report::new(&json, format!("{text}\n\n{next}")).with_qr(text.to_ascii_uppercase())
+    let code = text.to_ascii_uppercase();
+    Report::new(&json, text).with_qr(code).hint(next)
 }
 
 /// Gives the pod its owner, whether it runs or not.
@@ -69,14 +77,14 @@ async fn adopt(context: &Context, bundle: &str) -> Result<Report, Failure> {
     let next = match running(context).await? {
         Some(pod) => {
             pod.adopt(bundle).await?;
-            "it will be reachable soon; a pod that had an owner before must be restarted to use its new keys and addresses"
+            "It will be reachable soon. A pod that had an owner before must be restarted to use its new keys and addresses."
         }
         None => {
             pod::adopt(&context.pod_dir(), &context.unlock("pod", false)?, bundle)?;
-            "start it with `autonomy pod run`"
+            "Start it with `autonomy pod run`."
         }
     };
-    Ok(Report::new(&json!({ "adopted": true }), format!("the pod has its owner; {next}")))
+    Ok(Report::new(&json!({ "adopted": true }), "the pod has its owner").hint(next))
 }
 
 /// Shows the running pod. It is asked through the socket, so its answer is not checked.
@@ -97,7 +105,7 @@ async fn backup(context: &Context, file: &Path) -> Result<Report, Failure> {
         None => pod::backup(&context.pod_dir(), &context.unlock("pod", false)?, &file)?,
     }
     let text = format!("sealed copy in {}; it opens with the same passphrase or key file", file.display());
-    Ok(Report::new(&json!({ "file": file }), text))
+    Ok(Report::new(&json!({ "file": output::path(&file) }), text))
 }
 
 /// Allows a restored pod to cosign again, after the person says that everything was compared.
@@ -121,8 +129,10 @@ async fn reconcile(context: &Context, epoch: u64, yes: bool) -> Result<Report, F
 fn restore(context: &Context, file: &Path) -> Result<Report, Failure> {
     let dir = context.pod_dir();
     pod::restore(&dir, &context.unlock("pod", false)?, file)?;
-    let text = "the pod is restored. Devices that have seen a later state refuse it until you run `autonomy pod reconcile`";
-    Ok(Report::new(&json!({ "data_dir": dir.path() }), text))
+    let next = "Devices that have seen a later state of it refuse to pay and to receive until you run `autonomy pod reconcile`; \
+                what only shows something works before.";
+    let text = format!("the pod is restored in {}", dir.path().display());
+    Ok(Report::new(&json!({ "data_dir": output::path(dir.path()) }), text).hint(next))
 }
 
 /// The failure of a verb that needs the running pod.
@@ -182,7 +192,7 @@ fn sentence(event: &RunEvent) -> String {
         RunEvent::Bootstrap(percent) => format!("starting Tor: {percent} %"),
         RunEvent::WaitsForOwner => "the pod waits for its owner: `autonomy pod adopt BUNDLE`".to_owned(),
         RunEvent::Service { name, address, state } => {
-            format!("{name} onion service {} is {state}", scrubbed(*address))
+            format!("{name} onion service {} is {}", scrubbed(*address), status::state(*state))
         }
         RunEvent::Warning(warning) => format!("warning: {warning}"),
         RunEvent::Stopping => "the pod is stopping".to_owned(),

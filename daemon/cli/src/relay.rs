@@ -83,7 +83,9 @@ async fn remove(context: &Context, wanted: &str) -> Result<Report, Failure> {
 
 /// All relays, as a table and as JSON.
 fn listed(relays: &[Relay]) -> Report {
-    Report::new(&json!({ "relays": relays }), relay_table(relays))
+    let none = "While your pod is offline, messages wait at their senders. Add a relay with `autonomy relay add PLACE`.";
+    let next = if relays.is_empty() { none } else { "" };
+    Report::new(&json!({ "relays": relays }), relay_table(relays)).hint(next)
 }
 
 /// A table of relays, or what to do where there is none.
@@ -99,7 +101,7 @@ fn relay_table(relays: &[Relay]) -> String {
     };
     let rows: Vec<Vec<String>> = relays.iter().map(row).collect();
     if rows.is_empty() {
-        return "no relays: while your pod is offline, messages wait at their senders. Add one with `autonomy relay add PLACE`".to_owned();
+        return "no relays".to_owned();
     }
     table(&["name", "state", "connected", "queues", "place"], &rows)
 }

@@ -15,10 +15,13 @@ use tracing_subscriber::EnvFilter;
 
 use super::{
     Exit, Failure, account, agent,
-    args::{AgentVerb, Cli, MessageVerb, PodVerb, RelayVerb, Verb},
+    args::{
+        AccountVerb, AgentVerb, Cli, ContactVerb, DeviceVerb, FileVerb, MessageVerb, PaymentVerb, PodVerb,
+        RelayVerb, Verb,
+    },
     contact,
     context::Context,
-    device, events, file, message,
+    device, events, file, init, message,
     output::Report,
     pay, pod, probe, relay, setup, shell, status, verbs, watch,
 };
@@ -59,7 +62,7 @@ pub fn main() -> ExitCode {
 fn not_understood(error: &clap::Error, json: bool) -> ExitCode {
     let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if json && !asked_for {
-        Failure::usage(error.to_string().trim()).report(true);
+        in_two_sentences(error).report(true);
     } else {
         // Where it cannot be printed, the exit status alone reports the failure.
         let _ = error.print();
@@ -67,16 +70,30 @@ fn not_understood(error: &clap::Error, json: bool) -> ExitCode {
     ExitCode::from(if asked_for { 0 } else { Exit::Usage as u8 })
 }
 
+/// What clap says without its blocks for people: its first paragraph, and the usage.
+fn in_two_sentences(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let mut paragraphs =
+        text.trim().split("\n\n").map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let first = paragraphs.next().unwrap_or_default();
+    let failure = Failure::usage(first.strip_prefix("error: ").unwrap_or(&first));
+    let usage = paragraphs.find(|text| text.starts_with("Usage: "));
+    match usage {
+        Some(usage) => failure.help(usage),
+        None => failure,
+    }
+}
+
 /// Starts logging to standard error. Verbs that serve log what they do; all others log errors only.
 ///
-/// Without a flag, Arti's directory code is limited to errors, since it warns every second on a
-/// network as small as a test network. `AUTONOMY_LOG` replaces all of this.
+/// Without a flag only this program's own crates log: what goes wrong for good in Tor's is in the state of the services,
+/// and the rest they mend by themselves. `AUTONOMY_LOG` replaces all of this.
 fn start_log(cli: &Cli) {
     let serves = matches!(cli.verb, Verb::Pod(PodVerb::Run) | Verb::Relay(RelayVerb::Run) | Verb::Agent(_));
     let usual = match (cli.global.verbose, serves) {
         (0, false) => "error",
-        // Arti's directory code warns of every small network, each second.
-        (0, true) => "warn,tor_netdir=error,autonomy_daemon=info,autonomy_onion=info",
+        // Tor's and MLS's own crates warn of what they mend by themselves.
+        (0, true) => "off,autonomy=warn,autonomy_daemon=info,autonomy_onion=info",
         (1, _) => "info",
         _ => "debug",
     };
@@ -107,10 +124,41 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         _ => {}
     }
     let context = Context::new(cli.global)?;
+    let changes = changes(&cli.verb);
     match wait_for(answer(&context, cli.verb))?? {
-        Some(answer) => print(&context, &answer),
+        Some(answer) => {
+            print(&context, &answer).map_err(|failure| if changes { done(failure) } else { failure })
+        }
         None => Ok(()),
     }
+}
+
+/// Whether a verb may have changed something when its answer is printed. A verb that only shows something can be
+/// repeated.
+fn changes(verb: &Verb) -> bool {
+    !matches!(
+        verb,
+        Verb::Status
+            | Verb::History(_)
+            | Verb::Events(_)
+            | Verb::Device(DeviceVerb::List)
+            | Verb::Account(AccountVerb::List | AccountVerb::Show { .. } | AccountVerb::Export { .. })
+            | Verb::Payment(PaymentVerb::List { .. } | PaymentVerb::Show { .. })
+            | Verb::Contact(ContactVerb::List | ContactVerb::Show { .. } | ContactVerb::Invites)
+            | Verb::Contact(ContactVerb::Safety { .. })
+            | Verb::Message(MessageVerb::List { .. })
+            | Verb::File(FileVerb::List { .. })
+            | Verb::Relay(RelayVerb::List | RelayVerb::Status | RelayVerb::Place | RelayVerb::Metrics)
+            | Verb::Pod(PodVerb::Status | PodVerb::Request { new_keys: false })
+            | Verb::Agent(_)
+    )
+}
+
+/// The failure of a verb that was carried out and whose answer did not arrive. Whoever repeats it does it twice.
+fn done(failure: Failure) -> Failure {
+    let detail = format!("it was done, but {}", failure.detail);
+    Failure::new(Exit::InDoubt, "output", detail)
+        .help("look what became of it before you repeat it: `autonomy payment list`, `autonomy account list`")
 }
 
 /// Runs `work` on a runtime that has ended when this returns.
@@ -133,14 +181,14 @@ fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 /// Each arm is one verb; what they share is in `context`.
 async fn answer(context: &Context, verb: Verb) -> Result<Option<Report>, Failure> {
     let answer = match verb {
-        Verb::Init(init) => setup::init(context, &init).await?,
+        Verb::Init(wish) => return init::init(context, &wish),
         Verb::Provision(provision) => setup::provision(context, &provision).await?,
         Verb::Status => status::status(context).await?,
         Verb::Device(verb) => device::device(context, verb).await?,
         Verb::Account(verb) => account::account(context, verb).await?,
         Verb::Receive(receive) => account::receive(context, &receive).await?,
         Verb::Pay(wish) => pay::pay(context, &wish).await?,
-        Verb::Payment(verb) => pay::payment(context, verb).await?,
+        Verb::Payment(verb) => pay::payments::payment(context, verb).await?,
         Verb::History(history) => account::history(context, &history).await?,
         Verb::Contact(verb) => contact::contact(context, verb).await?,
         Verb::Message(MessageVerb::Watch { contact }) => {

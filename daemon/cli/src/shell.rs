@@ -5,7 +5,12 @@ use std::{io, path::Path};
 use clap::CommandFactory;
 use serde_json::json;
 
-use super::{Failure, args::Cli, output::Report};
+use super::{
+    Failure,
+    args::Cli,
+    manual,
+    output::{Report, path},
+};
 
 /// Prints the completion script of a shell.
 ///
@@ -25,21 +30,7 @@ pub(super) fn man(dir: &Path) -> Result<Report, Failure> {
     let failed =
         |error: io::Error| Failure::other("file", format!("cannot write to {}: {error}", dir.display()));
     std::fs::create_dir_all(dir).map_err(failed)?;
-    clap_mangen::generate_to(Cli::command(), dir).map_err(failed)?;
+    manual::write(dir).map_err(failed)?;
     let text = format!("manual pages are in {0}; read one with `man -l {0}/autonomy.1`", dir.display());
-    Ok(Report::new(&json!({ "dir": dir }), text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_visible_verb_has_a_manual_page() {
-        let dir = tempfile::tempdir().unwrap();
-        man(dir.path()).unwrap();
-        for page in ["autonomy.1", "autonomy-pay.1", "autonomy-account-create.1", "autonomy-pod-run.1"] {
-            assert!(dir.path().join(page).exists(), "{page}");
-        }
-    }
+    Ok(Report::new(&json!({ "dir": path(dir) }), text))
 }

@@ -5,7 +5,7 @@ use super::{
     context::{Context, Session},
     output::{Report, pairs, time},
 };
-use autonomy_api::{ServiceStatus, Status};
+use autonomy_api::{ServiceState, ServiceStatus, Status};
 use autonomy_client::printable;
 
 /// Shows the pod's status. With a profile the state epoch is checked: a lower one than this device
@@ -39,7 +39,7 @@ pub(super) fn shown(status: &Status) -> Report {
         ("", chain.detail.as_deref().map_or_else(String::new, printable)),
         ("devices", status.devices.to_string()),
         ("accounts", status.accounts.to_string()),
-        ("state", format!("number {}", status.state_epoch)),
+        ("state epoch", status.state_epoch.to_string()),
     ]);
     for warning in &status.warnings {
         text.push_str(&format!("warning: {}\n", printable(warning)));
@@ -52,7 +52,17 @@ fn service(service: &ServiceStatus) -> String {
     let address = service.address.map_or_else(|| "no address yet".into(), |address| address.to_string());
     let detail =
         service.detail.as_deref().map_or_else(String::new, |detail| format!(" ({})", printable(detail)));
-    format!("{address}, {} since {}{detail}", service.state, time(service.since))
+    format!("{address}, {} since {}{detail}", state(service.state), time(service.since))
+}
+
+/// The state of an onion service in words.
+pub(super) fn state(state: ServiceState) -> &'static str {
+    match state {
+        ServiceState::Unpublished => "being published",
+        ServiceState::Published => "published, and being tried",
+        ServiceState::Reachable => "reachable",
+        ServiceState::Unreachable => "unreachable",
+    }
 }
 
 /// A duration in the largest fitting unit.

@@ -162,7 +162,7 @@ fn exit_status_and_kind_tell_failures_apart() {
     assert_eq!(status(&["status"]), (1, "no-profile".into()));
     assert_eq!(status(&["pod", "status"]), (4, "not-running".into()));
     assert_eq!(status(&["pay", "bcrt1q", "5"]), (2, "usage".into()));
-    assert_eq!(status(&["pay", "bcrt1q", "5", "sat"]), (3, "not-confirmed".into()));
+    assert_eq!(status(&["pay", "bcrt1q", "5", "sat", "--yes"]), (2, "usage".into()), "no address");
     assert_eq!(status(&["dance"]), (2, "usage".into()));
     assert_eq!(status(&["status", "--pod-socket", "/nowhere.sock"]), (4, "unreachable".into()));
     assert_eq!(status(&["status", "--config", "/nowhere.toml"]), (2, "usage".into()));

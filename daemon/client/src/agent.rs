@@ -8,8 +8,8 @@
 //!
 //! The agent gets what a connection needs (the device's TLS key and descriptor key, the pod's
 //! address and key) through its standard input, never through arguments or environment variables,
-//! which other processes can read. It never gets the payment key P, the auth seed, or the
-//! passphrase.
+//! which other processes can read. It never gets the payment key P or the auth seed; and the
+//! passphrase only where the settings say that it holds it for a time (decision 0033).
 //!
 //! | module | does |
 //! |---|---|
@@ -17,12 +17,14 @@
 //! | [`status`] | what an agent reports about itself |
 //! | [`acceptor`] | the socket: one agent per profile, owner only |
 //! | [`activity`] | measures how long nothing was requested |
+//! | [`kept`] | the passphrase, for a time |
 //! | [`serve`] | the proxy |
 //! | [`run`] | the process |
 //! | [`start`] | the command's side: finds the agent, or starts it |
 
 pub mod acceptor;
 pub mod activity;
+pub mod kept;
 pub mod run;
 pub mod serve;
 pub mod setup;

@@ -13,7 +13,7 @@ use super::{
     CallError, Distrust, MapRefusal, PodClient, Profile, ProfileError, Transport, ceremony::own_index,
     decks::DeckError, files::FileError,
 };
-use autonomy_api::{Account, PaymentId, ReceiveAddress, Status, Written as _, network_of};
+use autonomy_api::{Account, PaymentId, PaymentState, ReceiveAddress, Status, Written as _, network_of};
 
 /// How far a pod's state may move on between two looks: a million debits and changes, decades of use.
 const MAX_EPOCH_LEAP: u64 = 1 << 20;
@@ -162,6 +162,17 @@ impl Profile {
     }
 }
 
+fn in_state(state: PaymentState) -> &'static str {
+    match state {
+        PaymentState::Draft => "a draft",
+        PaymentState::Signed => "signed",
+        PaymentState::Seen => "in the network",
+        PaymentState::Confirmed => "confirmed",
+        PaymentState::Cancelled => "cancelled",
+        PaymentState::Failed => "failed",
+    }
+}
+
 fn in_words(last: Option<u32>) -> String {
     last.map_or_else(|| "none".to_owned(), |last| last.to_string())
 }
@@ -263,10 +274,16 @@ pub enum DeviceError {
         sent: bool,
     },
     /// Two accounts of one name could be taken for each other.
-    #[error("there is an account called {name} already: choose another name")]
+    #[error("this device holds an account called {name} already: choose another name")]
     NameTaken {
         /// The name.
         name: String,
+    },
+    /// The pod's map of an account does not give an address that its owner knows.
+    #[error("the address is none of the pod's account {account}: nothing was kept")]
+    UnknownAddress {
+        /// The account.
+        account: String,
     },
     /// This device signed, and cannot tell what the pod did with the signature.
     #[error("payment {payment} may have been sent, as transaction {txid}: {cause}")]
@@ -277,6 +294,14 @@ pub enum DeviceError {
         txid: Txid,
         /// Why there is no clear answer.
         cause: Box<DeviceError>,
+    },
+    /// A payment that cannot be taken up: it is no draft.
+    #[error("payment {payment} is no draft any more: it is {}", in_state(*state))]
+    NotADraft {
+        /// The pod's id of the payment.
+        payment: PaymentId,
+        /// Where it stands.
+        state: PaymentState,
     },
     /// This device has not seen an address of that number given out.
     #[error("this device has not seen receive address {index} given out; the last it has seen is {last}")]

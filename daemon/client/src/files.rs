@@ -98,11 +98,10 @@ fn sync_dir_of(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A name beside `path` that nobody can guess: 64 random bits.
+/// A name beside `path` that nobody can guess: 64 random bits. It has nothing of the file's own name, which may be as long
+/// as the system allows.
 fn part_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{:016x}.part", OsRng.next_u64()));
-    name.into()
+    path.with_file_name(format!(".{:016x}.part", OsRng.next_u64()))
 }
 
 fn failed(path: &Path, source: io::Error) -> FileError {
@@ -168,6 +167,18 @@ mod tests {
         assert!(rival.finish().is_err() && GrowingFile::begin(&path).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"one two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no part stays");
+    }
+
+    #[test]
+    fn longest_name_that_the_system_allows_can_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("é".repeat(127) + "x");
+        write_private(&path, b"one").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        fs::remove_file(&path).unwrap();
+        let file = GrowingFile::begin(&path).unwrap();
+        file.finish().unwrap();
+        assert!(path.exists());
     }
 
     #[test]

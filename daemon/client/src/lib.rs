@@ -13,12 +13,14 @@
 //! | [`provision`] | how a device gets its pod, and lets others in |
 //! | [`device`] | status, accounts, receive addresses, compared |
 //! | [`ceremony`], [`decks`] | the making of an account |
+//! | `adoption` | an account map taken from the pod, after a device was lost |
 //! | [`payment`] | drafts checked |
 //! | [`approval`] | approved, signed, and found again when an answer gets lost |
 //! | [`mailbox`] | contacts, messages, relays, held against the rules |
 //! | [`distrust`] | what is refused, and why |
 //! | [`files`] | files that are whole or absent |
 
+mod adoption;
 #[cfg(feature = "tor")]
 pub mod agent;
 pub mod approval;

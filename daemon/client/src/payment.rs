@@ -14,7 +14,9 @@ use autonomy_wallet::{
     policy::Policy,
 };
 
-use super::{Device, DeviceError, Distrust, Unsettled, approval::is_signed, ceremony::own_index};
+use super::{
+    Device, DeviceError, Distrust, Unsettled, approval::is_signed, ceremony::own_index, profile::HeldAccount,
+};
 use autonomy_api::{NewPayment, Payment, PaymentId, PaymentState};
 
 /// Receive addresses that the pod may say were given out, for recognising coins to spend: other devices ask for
@@ -52,6 +54,11 @@ impl CheckedDraft {
     /// The pod's id of the payment.
     pub fn id(&self) -> PaymentId {
         self.payment.id
+    }
+
+    /// The account that would pay.
+    pub fn account(&self) -> AccountId {
+        self.account
     }
 
     /// What would be signed, as this device parsed it itself.
@@ -103,10 +110,7 @@ impl Device {
         account: &AccountId,
         wish: &NewPayment,
     ) -> Result<CheckedDraft, DeviceError> {
-        let held = self
-            .profile
-            .account(account)
-            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+        let held = self.held(account)?;
         let map = held.map.clone();
         map.check_own(&self.own_member(own_index(&map)?, "pay")?)?;
         // The wish must be sound by itself before anyone is asked: with any rate, here the lowest.
@@ -133,6 +137,39 @@ impl Device {
         Ok(Told { epoch, height, revealed: reported.revealed, change: reported.change })
     }
 
+    /// Takes up a draft that was made before, by this device or another, and checks it as a fresh one. What it pays is the
+    /// pod's word until a person has looked at it: of the wish only the draft is left.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotADraft`] for what is signed, cancelled or lapsed; [`Distrust::Payment`] as for a fresh one.
+    pub async fn resume(&mut self, id: &PaymentId) -> Result<CheckedDraft, DeviceError> {
+        let payment = self.pod.payment(id).await?;
+        if payment.id != *id {
+            return Err(Distrust::AnotherPayment { reported: payment.id }.into());
+        }
+        if payment.state != PaymentState::Draft {
+            return Err(DeviceError::NotADraft { payment: *id, state: payment.state });
+        }
+        let account = payment.account;
+        let held = self.held(&account)?;
+        held.map.check_own(&self.own_member(own_index(&held.map)?, "pay")?)?;
+        let told = self.told(&account).await?;
+        let wish = NewPayment {
+            recipients: payment.recipients.clone(),
+            fee_rate: Some(payment.fee_rate),
+            note: payment.note.clone(),
+        };
+        let proposal = self.check(&account, &wish, &payment, &told)?;
+        let payment = checked(&payment, &wish, proposal.summary());
+        let earlier = self.paid_before(&account, &wish, proposal.summary()).await?;
+        Ok(CheckedDraft { payment, proposal, account, epoch: told.epoch, earlier })
+    }
+
+    fn held(&self, account: &AccountId) -> Result<&HeldAccount, DeviceError> {
+        let held = self.profile.account(account);
+        held.ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })
+    }
+
     fn check(
         &self,
         account: &AccountId,
@@ -140,10 +177,7 @@ impl Device {
         payment: &Payment,
         told: &Told,
     ) -> Result<Proposal, DeviceError> {
-        let held = self
-            .profile
-            .account(account)
-            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+        let held = self.held(account)?;
         let bytes = payment.psbt.as_deref().ok_or(Distrust::NoDraft)?;
         let intent = wish.intent(held.map.network(), payment.fee_rate)?;
         let mut view: DeviceView = held.view;

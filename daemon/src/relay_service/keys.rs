@@ -17,6 +17,15 @@ use zeroize::Zeroizing;
 
 use super::ServiceError;
 
+/// Where the keys lie.
+fn file_in(dir: &Path) -> PathBuf {
+    dir.join("relay.key")
+}
+
+fn failed(dir: &Path, error: &io::Error) -> ServiceError {
+    ServiceError::Keys { path: file_in(dir), why: error.to_string() }
+}
+
 /// The two seeds, wiped when dropped.
 pub(super) struct RelayKeys {
     /// Seed of the onion service's Ed25519 key, which determines its address.
@@ -33,14 +42,21 @@ impl RelayKeys {
     /// # Errors
     /// The file cannot be read or written, has another length, or others can read it.
     pub(super) fn load_or_make(dir: &Path) -> Result<Self, ServiceError> {
-        let path = dir.join("relay.key");
-        let failed = |path: PathBuf, why: String| ServiceError::Keys { path, why };
-        match File::open(&path) {
-            Ok(file) => Self::read(file).map_err(|error| failed(path, error.to_string())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Self::make(dir, &path).map_err(|error| failed(path, error.to_string()))
-            }
-            Err(error) => Err(failed(path, error.to_string())),
+        match Self::load(dir)? {
+            Some(keys) => Ok(keys),
+            None => Self::make(dir, &file_in(dir)).map_err(|error| failed(dir, &error)),
+        }
+    }
+
+    /// Reads the keys in the relay's folder, if there are any.
+    ///
+    /// # Errors
+    /// The file cannot be read, has another length, or others can read it.
+    pub(super) fn load(dir: &Path) -> Result<Option<Self>, ServiceError> {
+        match File::open(file_in(dir)).and_then(Self::read) {
+            Ok(keys) => Ok(Some(keys)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(dir, &error)),
         }
     }
 

@@ -125,6 +125,26 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// The same of the file that a person named, where a copy of it was opened.
+    #[must_use]
+    pub fn of(mut self, file: &Path) -> Self {
+        match &mut self {
+            Self::Missing { path }
+            | Self::NotAStore { path }
+            | Self::Newer { path, .. }
+            | Self::InUse { path }
+            | Self::NeedsPassphrase { path }
+            | Self::NeedsKeyFile { path }
+            | Self::WrongPassphrase { path }
+            | Self::WrongKeyFile { path }
+            | Self::Damaged { path, .. }
+            | Self::Disk { path, .. } => file.clone_into(path),
+        }
+        self
+    }
+}
+
 /// Why rows cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

@@ -30,6 +30,7 @@ mod file;
 mod header;
 mod keys;
 mod rows;
+pub mod small_file;
 mod tally;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,6 @@
 
 use std::{
     env, fmt,
-    fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
@@ -10,6 +9,7 @@ use std::{
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::exposed::is_exposed;
+use super::small_file;
 
 /// Environment variable that may hold the passphrase. The processes of the same user can read it: a file or a
 /// credential of the service manager is better.
@@ -25,6 +25,11 @@ const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 const MIN_KEY_FILE: usize = 32;
 /// No passphrase or key is longer; what is, is the wrong file.
 const MAX_FILE: u64 = 4096;
+/// Fewest characters of the passphrase of a new store. Whoever gets the file tries a dozen passphrases a second on each
+/// machine (argon2id): eight letters at random take 500 years of one machine, four take ten hours.
+const MIN_PASSPHRASE: usize = 8;
+/// What editors of some systems put before the first line: a byte order mark.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What opens a store.
 pub struct Unlock(Secret);
@@ -44,8 +49,8 @@ pub struct UnlockSources {
     pub passphrase_file: Option<PathBuf>,
     /// A file with at least 32 bytes that nobody can guess.
     pub key_file: Option<PathBuf>,
-    /// A passphrase at hand.
-    pub passphrase: Option<Zeroizing<String>>,
+    /// A passphrase at hand: the value of the environment variable, which must be text.
+    pub passphrase: Option<Zeroizing<Vec<u8>>>,
     /// The folder of credentials.
     pub credentials: Option<PathBuf>,
     /// What to ask on the terminal, such as `Passphrase of the pod`; `None` never asks.
@@ -69,6 +74,15 @@ pub enum UnlockError {
     /// A passphrase of no length.
     #[error("the passphrase is empty")]
     Empty,
+    /// Too short for a new store.
+    #[error(
+        "the passphrase has {0} characters, and a new one needs {MIN_PASSPHRASE}: take some words, or a key file \
+         (`head -c 32 /dev/urandom`, then --key-file)"
+    )]
+    Short(usize),
+    /// The environment variable holds bytes that are no text.
+    #[error("{PASSPHRASE_VARIABLE} is not text in UTF-8, so it holds no passphrase")]
+    VariableNotText,
     /// The two inputs on the terminal differ.
     #[error("the two passphrases differ: try again")]
     Differ,
@@ -118,7 +132,7 @@ impl Unlock {
     /// It is empty.
     pub fn passphrase(passphrase: impl Into<Zeroizing<String>>) -> Result<Self, UnlockError> {
         let passphrase = passphrase.into();
-        if passphrase.is_empty() {
+        if passphrase.trim().is_empty() {
             return Err(UnlockError::Empty);
         }
         Ok(Self(Secret::Passphrase(passphrase)))
@@ -145,7 +159,8 @@ impl Unlock {
         Ok(Self(Secret::Key(bytes)))
     }
 
-    /// The passphrase on the first line of a file, as a person would type it; what comes after is not looked at.
+    /// The passphrase on the first line of a file, as a person would type it; a byte order mark before it, and what comes
+    /// after that line, are not looked at.
     ///
     /// # Errors
     /// It cannot be read, is empty, or is not text.
@@ -153,6 +168,7 @@ impl Unlock {
         let path = path.as_ref();
         let bytes = read(path)?;
         let text = str::from_utf8(&bytes).map_err(|_| UnlockError::NotText { path: path.to_owned() })?;
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         Self::passphrase(text.lines().next().unwrap_or_default().to_owned())
     }
 
@@ -160,16 +176,51 @@ impl Unlock {
     /// an error, never a reason to go on.
     ///
     /// # Errors
-    /// There is nothing anywhere, or what is there is unfit.
+    /// There is nothing anywhere, or what is there is unfit; of a new store, also a passphrase of fewer than
+    /// [`MIN_PASSPHRASE`] characters.
     pub fn discover(sources: UnlockSources) -> Result<Self, UnlockError> {
+        let new = sources.confirm;
+        let found = Self::find(sources)?;
+        if new { found.fit_for_new() } else { Ok(found) }
+    }
+
+    /// Refuses a short passphrase.
+    fn fit_for_new(self) -> Result<Self, UnlockError> {
+        match &self.0 {
+            Secret::Passphrase(text) if text.chars().count() < MIN_PASSPHRASE => {
+                Err(UnlockError::Short(text.chars().count()))
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// The passphrase, where it is one: for a process that shall open the same store again later.
+    #[must_use]
+    pub fn as_passphrase(&self) -> Option<&str> {
+        match &self.0 {
+            Secret::Passphrase(text) => Some(text),
+            Secret::Key(_) => None,
+        }
+    }
+
+    /// Whether it is a passphrase with letters that keyboards and systems write in different bytes: an ä is one
+    /// character on some and two on others, and one does not open what the other locked.
+    #[must_use]
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(&self.0, Secret::Passphrase(text) if !text.is_ascii())
+    }
+
+    /// What is there, whatever it is for.
+    fn find(sources: UnlockSources) -> Result<Self, UnlockError> {
         match (&sources.passphrase_file, &sources.key_file) {
             (Some(_), Some(_)) => return Err(UnlockError::Both),
             (Some(path), None) => return Self::passphrase_file(path),
             (None, Some(path)) => return Self::key_file(path),
             (None, None) => {}
         }
-        if let Some(passphrase) = sources.passphrase {
-            return Self::passphrase(passphrase);
+        if let Some(bytes) = sources.passphrase {
+            let text = str::from_utf8(&bytes).map_err(|_| UnlockError::VariableNotText)?;
+            return Self::passphrase(text.to_owned());
         }
         if let Some(folder) = sources.credentials {
             let passphrase = folder.join(PASSPHRASE_CREDENTIAL);
@@ -190,11 +241,23 @@ impl Unlock {
 }
 
 impl UnlockSources {
+    /// Whether nothing but the terminal is left to give a secret.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        let named = self.passphrase_file.is_some() || self.key_file.is_some();
+        let given = self.passphrase.is_some()
+            || self.credentials.as_ref().is_some_and(|folder| {
+                folder.join(PASSPHRASE_CREDENTIAL).exists() || folder.join(KEY_CREDENTIAL).exists()
+            });
+        !named && !given && self.prompt.is_some()
+    }
+
     /// What the process was started with: the environment variable and the credentials of the service manager.
     #[must_use]
     pub fn of_process() -> Self {
         Self {
-            passphrase: env::var(PASSPHRASE_VARIABLE).ok().map(Zeroizing::new),
+            passphrase: env::var_os(PASSPHRASE_VARIABLE)
+                .map(|value| Zeroizing::new(value.into_encoded_bytes())),
             credentials: env::var_os(CREDENTIALS_VARIABLE).map(PathBuf::from),
             ..Self::default()
         }
@@ -209,7 +272,9 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, UnlockError> {
     }
     // Room for the whole at once: a vector that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize + 1));
-    File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    small_file::open(path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+        .map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(UnlockError::LongFile { path: path.to_owned() });
     }
@@ -277,7 +342,7 @@ mod tests {
         std::fs::write(folder.path().join(PASSPHRASE_CREDENTIAL), "from credential\r\nand a note").unwrap();
         let sources = |file: Option<&PathBuf>, passphrase: Option<&str>| UnlockSources {
             passphrase_file: file.cloned(),
-            passphrase: passphrase.map(|text| Zeroizing::new(text.to_owned())),
+            passphrase: passphrase.map(|text| Zeroizing::new(text.as_bytes().to_vec())),
             credentials: Some(folder.path().to_owned()),
             ..UnlockSources::default()
         };
@@ -316,10 +381,46 @@ mod tests {
     }
 
     #[test]
+    fn passphrase_of_a_file_is_its_first_line_without_marks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("passphrase");
+        for (bytes, expected) in [
+            (&b"hunter22\n"[..], "hunter22"),
+            (b"hunter22\r\n", "hunter22"),
+            (b"hunter22\nand a note\n", "hunter22"),
+            (b"\xef\xbb\xbfhunter22\n", "hunter22"),
+            (b"hunter22 \n", "hunter22 "),
+            (b"hunter22\t", "hunter22\t"),
+            (b"p\xc3\xa4ssw\xc3\xb6rt", "p\u{e4}ssw\u{f6}rt"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let unlock = Unlock::passphrase_file(&path).unwrap();
+            assert_eq!(secret_of(&unlock), ("passphrase", expected.as_bytes()));
+            assert_eq!(unlock.is_ambiguous(), !expected.is_ascii());
+        }
+    }
+
+    #[test]
+    fn new_store_needs_eight_characters_that_are_text() {
+        let of = |bytes: &[u8], confirm| {
+            let passphrase = Some(Zeroizing::new(bytes.to_vec()));
+            Unlock::discover(UnlockSources { passphrase, confirm, ..UnlockSources::default() })
+        };
+        assert!(matches!(of(b"a", true), Err(UnlockError::Short(1))));
+        assert!(matches!(of("\u{1f980}\u{1f980}".as_bytes(), true), Err(UnlockError::Short(2))));
+        assert!(of(b"12345678", true).is_ok());
+        assert!(of(b"a", false).is_ok(), "a store that exists opens with what it was made with");
+        for blank in [&b""[..], b"   ", b"\n", b"\t \r\n"] {
+            assert!(matches!(of(blank, true), Err(UnlockError::Empty)), "{blank:?}");
+        }
+        assert!(matches!(of(b"\xff\xfe", false), Err(UnlockError::VariableNotText)));
+    }
+
+    #[test]
     fn nothing_secret_is_printed() {
         let unlock = Unlock::passphrase("hunter2".to_owned()).unwrap();
         let sources = UnlockSources {
-            passphrase: Some(Zeroizing::new("hunter2".to_owned())),
+            passphrase: Some(Zeroizing::new(b"hunter2".to_vec())),
             ..UnlockSources::default()
         };
         assert!(!format!("{unlock:?} {sources:?} {:?}", Unlock::key([104; 32])).contains("hunter2"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Bitcoind, BitcoindError, MINER_FEE_RATE};
+use super::{Bitcoind, BitcoindError};
 
 /// A transaction as its wallet-independent facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,7 @@ impl Bitcoind {
     /// # Errors
     /// When the node does not answer.
     pub fn height(&self) -> Result<u32, BitcoindError> {
-        let answer = self.rpc().call("getblockcount", &json!([]))?;
-        as_u32("getblockcount", &answer)
+        self.miner().height()
     }
 
     /// Hash of the block at `height`.
@@ -45,7 +44,7 @@ impl Bitcoind {
     /// # Errors
     /// When the node does not answer.
     pub fn address(&self) -> Result<String, BitcoindError> {
-        as_text("getnewaddress", &self.miner().call("getnewaddress", &json!([]))?)
+        self.miner().address()
     }
 
     /// Mines `blocks` blocks with what is in the mempool; gives their hashes.
@@ -61,19 +60,7 @@ impl Bitcoind {
     /// # Errors
     /// When the node does not answer or does not know the address.
     pub fn mine_to(&self, blocks: u32, address: &str) -> Result<Vec<String>, BitcoindError> {
-        let answer = self.rpc().call("generatetoaddress", &json!([blocks, address]))?;
-        self.flush()?;
-        as_texts("generatetoaddress", &answer)
-    }
-
-    /// Writes the chain state to disk. bitcoind itself does so about once an hour, and a node that is killed
-    /// before stands at an older height when it starts again, here at genesis: no other node has the blocks.
-    fn flush(&self) -> Result<(), BitcoindError> {
-        // Of the calls that write it, the one that does little else.
-        self.rpc().call("gettxoutsetinfo", &json!(["none"]))?;
-        // The index of block filters writes when it hears of that; killed before, it does not start again.
-        self.rpc().call("syncwithvalidationinterfacequeue", &json!([]))?;
-        Ok(())
+        self.miner().mine_to(blocks, address)
     }
 
     /// The miner pays `sats` to `address`; gives the transaction's id. It waits in the mempool for a block.
@@ -81,8 +68,7 @@ impl Bitcoind {
     /// # Errors
     /// When the node refuses.
     pub fn send_to(&self, address: &str, sats: u64) -> Result<String, BitcoindError> {
-        let named = json!({"address": address, "amount": btc(sats), "fee_rate": MINER_FEE_RATE});
-        as_text("sendtoaddress", &self.miner().call("sendtoaddress", &named)?)
+        self.miner().pay(address, sats)
     }
 
     /// What the miner has confirmed and mature, in sat.
@@ -90,7 +76,7 @@ impl Bitcoind {
     /// # Errors
     /// When the node does not answer.
     pub fn miner_balance(&self) -> Result<u64, BitcoindError> {
-        sats("getbalance", &self.miner().call("getbalance", &json!([]))?)
+        sats("getbalance", &self.miner().wallet().call("getbalance", &json!([]))?)
     }
 
     /// The transaction `txid`, in the mempool or in the block named.
@@ -124,7 +110,7 @@ impl Bitcoind {
         for _ in 0..=depth {
             self.rpc().call("generateblock", &json!([address, []]))?;
         }
-        self.flush()
+        self.miner().flush()
     }
 
     /// The addresses that `descriptor` (with checksum) gives from index `from` to `to`, both included.
@@ -163,12 +149,12 @@ pub(super) fn as_text(method: &'static str, value: &Value) -> Result<String, Bit
     value.as_str().map(str::to_owned).ok_or_else(|| unexpected(method, value))
 }
 
-fn as_texts(method: &'static str, value: &Value) -> Result<Vec<String>, BitcoindError> {
+pub(super) fn as_texts(method: &'static str, value: &Value) -> Result<Vec<String>, BitcoindError> {
     let list = value.as_array().ok_or_else(|| unexpected(method, value))?;
     list.iter().map(|item| as_text(method, item)).collect()
 }
 
-fn as_u32(method: &'static str, value: &Value) -> Result<u32, BitcoindError> {
+pub(super) fn as_u32(method: &'static str, value: &Value) -> Result<u32, BitcoindError> {
     value.as_u64().and_then(|number| number.try_into().ok()).ok_or_else(|| unexpected(method, value))
 }
 

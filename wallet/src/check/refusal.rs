@@ -132,7 +132,7 @@ pub enum CheckRefusal {
         input: usize,
     },
     /// An address too far past those in use.
-    #[error("input {input}: {keychain} address {index} is past the gap limit (last known: {last:?})")]
+    #[error("input {input}: {keychain} address {index} is past the gap limit (last known: {})", in_words(*last))]
     InputBeyondGap {
         /// Which input.
         input: usize,
@@ -258,7 +258,7 @@ pub enum CheckRefusal {
         output: usize,
     },
     /// Ours, but so far out that a restored wallet would not find it.
-    #[error("output {output}: {keychain} address {index} is past the gap limit (last known: {last:?})")]
+    #[error("output {output}: {keychain} address {index} is past the gap limit (last known: {})", in_words(*last))]
     ChangeBeyondGap {
         /// Which output.
         output: usize,
@@ -338,7 +338,7 @@ pub enum CheckRefusal {
         account: Network,
     },
     /// Nobody pays this recipient: it was left out, or another put in its place.
-    #[error("recipient {recipient} ({address}) is not paid")]
+    #[error("recipient {} ({address}) is not paid", recipient + 1)]
     RecipientMissing {
         /// Which recipient of the intent, from 0.
         recipient: usize,
@@ -346,7 +346,7 @@ pub enum CheckRefusal {
         address: Address,
     },
     /// The recipient is right, the amount is not.
-    #[error("output {output} pays {found} to recipient {recipient}, agreed was {agreed}")]
+    #[error("output {} pays {found} to recipient {}, agreed was {agreed}", output + 1, recipient + 1)]
     AmountChanged {
         /// Which output.
         output: usize,
@@ -404,4 +404,9 @@ impl CheckRefusal {
     pub(crate) fn too_many_outputs(count: usize) -> Self {
         Self::TooMany { what: "outputs", count, most: MAX_OUTPUTS }
     }
+}
+
+/// The number of an address, where there is one.
+fn in_words(last: Option<u32>) -> String {
+    last.map_or_else(|| "none".to_owned(), |last| last.to_string())
 }

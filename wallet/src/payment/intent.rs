@@ -34,13 +34,13 @@ pub enum IntentError {
     #[error("{0} recipients; a payment has at most {MAX_RECIPIENTS}: split it")]
     TooManyRecipients(usize),
     /// The text is not an address.
-    #[error("recipient {recipient}: not a bitcoin address; check for a missing or mistyped character")]
+    #[error("recipient {}: not a bitcoin address; check for a missing or mistyped character", recipient + 1)]
     NotAnAddress {
         /// Which one, from 0.
         recipient: usize,
     },
     /// An address of another network.
-    #[error("recipient {recipient}: the address is not for {expected}; coins sent there would be lost")]
+    #[error("recipient {}: the address is not for {expected}; coins sent there would be lost", recipient + 1)]
     WrongNetwork {
         /// Which one, from 0.
         recipient: usize,
@@ -48,7 +48,7 @@ pub enum IntentError {
         expected: Network,
     },
     /// Too little to be relayed.
-    #[error("recipient {recipient}: {amount} is less than {least}, the least the network relays")]
+    #[error("recipient {}: {amount} is less than {least}, the least the network relays", recipient + 1)]
     Dust {
         /// Which one, from 0.
         recipient: usize,

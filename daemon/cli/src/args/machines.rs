@@ -14,11 +14,14 @@ pub struct Init {
     /// Number of words of the payment key
     #[arg(long, default_value = "24", value_parser = ["12", "24"], conflicts_with = "restore")]
     pub words: String,
-    /// Restore an earlier profile from its words: payment key on the first line, identity on the
-    /// second
+    /// Restore an earlier profile from its words: those of the payment key, then those of the identity, in lines or in
+    /// the numbered rows that `init` printed
     #[arg(long)]
     pub restore: bool,
-    /// Name of this device, shown on your other devices
+    /// Identity that the restored words must have, did:key:…; without it a person is asked
+    #[arg(long, value_name = "DID", requires = "restore")]
+    pub identity: Option<String>,
+    /// Name that this device proposes when it asks to join a pod; the device that provisioned a pod is its `first device`
     #[arg(long, default_value = "my device")]
     pub name: String,
 }
@@ -84,8 +87,11 @@ pub enum DeviceVerb {
     /// The pod refuses the device at once, also on connections that are open. Account maps on the
     /// device remain readable there.
     Revoke {
-        /// Name or id of the device
+        /// Name of the device, or the beginning of its id
         device: String,
+        /// Revoke it even if it is the only device with full access
+        #[arg(long)]
+        last: bool,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::words;
 use crate::bip21::Payee;
-use autonomy_api::{AccountKind, PaymentId};
+use autonomy_api::AccountKind;
 
 /// The last address of a branch: in BIP-32, larger numbers mean hardened derivation.
 const MAX_INDEX: i64 = (1 << 31) - 1;
@@ -26,13 +26,10 @@ pub enum AccountVerb {
         /// Name or id of the account; may be omitted if there is only one
         account: Option<String>,
     },
-    /// Import an account map from another device, so that this device can check its addresses
+    /// Import an account map, so that this device can check its addresses and pay
     ///
     /// The map is checked before it is kept. Compare the first address with the other device.
-    Import {
-        /// Account map that `account export` printed: `@FILE`, or `-` for standard input
-        map: String,
-    },
+    Import(ImportAccount),
     /// Print the account map: besides the keys, the one thing that must not be lost
     Export {
         /// Name or id of the account; may be omitted if there is only one
@@ -60,6 +57,25 @@ pub struct CreateAccount {
     pub holders: Vec<String>,
 }
 
+/// `account import`.
+#[derive(Debug, Args)]
+pub struct ImportAccount {
+    /// Account map that `account export` printed: `@FILE`, or `-` for standard input
+    #[arg(required_unless_present = "from_pod", conflicts_with = "from_pod")]
+    pub map: Option<String>,
+    /// Take the map from the pod, where the device that made the account is lost
+    ///
+    /// The map must hold this device's own key, and an address that you know from before.
+    #[arg(long)]
+    pub from_pod: bool,
+    /// Name or id of the account at the pod; may be omitted if there is only one
+    #[arg(long, requires = "from_pod")]
+    pub account: Option<String>,
+    /// An address of the account that you know: somebody has paid to it, or you have noted it
+    #[arg(long, value_name = "ADDRESS", requires = "from_pod")]
+    pub known: Option<String>,
+}
+
 /// Form of an exported account map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
@@ -77,7 +93,7 @@ pub struct Receive {
     /// Name or id of the account; may be omitted if there is only one
     pub account: Option<String>,
     /// Amount to put into the QR code, such as `0.25 BTC`
-    #[arg(long, num_args = 1..=3, value_name = "AMOUNT")]
+    #[arg(long, num_args = 1..=3, value_name = "AMOUNT", allow_negative_numbers = true)]
     pub amount: Vec<String>,
     /// Show this address again instead of a fresh one; does not need the pod
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=MAX_INDEX))]
@@ -93,7 +109,7 @@ pub struct Pay {
     /// Bitcoin address or `bitcoin:` URI
     pub payee: Payee,
     /// Amount with its unit: `0.25 BTC` or `25000 sat`; may be omitted if the URI has one
-    #[arg(num_args = 0..)]
+    #[arg(num_args = 0.., allow_negative_numbers = true)]
     pub amount: Vec<String>,
     /// Name or id of the account; may be omitted if there is only one
     #[arg(long)]
@@ -107,6 +123,9 @@ pub struct Pay {
     /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
+    /// Pay even where the same amount was just paid to the same address
+    #[arg(long, requires = "yes")]
+    pub again: bool,
 }
 
 /// `payment …`.
@@ -119,15 +138,20 @@ pub enum PaymentVerb {
     },
     /// Show a payment
     Show {
-        /// Id of the payment
-        payment: PaymentId,
+        /// Id of the payment, or the beginning of it
+        payment: String,
+    },
+    /// Take up a draft that was left behind: check it, show it, ask, sign and send it
+    Resume {
+        /// Id of the payment, or the beginning of it
+        payment: String,
     },
     /// Cancel a draft and release its coins
     ///
     /// Only drafts can be cancelled: a signed payment may already be in the network.
     Cancel {
-        /// Id of the payment
-        payment: PaymentId,
+        /// Id of the payment, or the beginning of it
+        payment: String,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,

@@ -9,7 +9,11 @@ pub(crate) fn access() -> impl TypedValueParser<Value = Access> {
     one_of([
         ("minimal", "See the status of the pod", Access::Minimal),
         ("limited", "Also see accounts, get addresses, and propose payments", Access::Limited),
-        ("full", "Everything, including adding devices and creating accounts", Access::Full),
+        (
+            "full",
+            "Everything except signing: also adding devices and cancelling drafts of others",
+            Access::Full,
+        ),
     ])
 }
 
@@ -17,7 +21,7 @@ pub(crate) fn access() -> impl TypedValueParser<Value = Access> {
 pub(crate) fn network() -> impl TypedValueParser<Value = Network> {
     one_of([
         ("bitcoin", "The main network, with real money", Network::Bitcoin),
-        ("testnet", "Public test network", Network::Testnet),
+        ("testnet", "Public test network testnet3 (testnet4 is not supported)", Network::Testnet),
         ("signet", "Public test network with signed blocks", Network::Signet),
         ("regtest", "A private network for tests", Network::Regtest),
     ])

@@ -11,6 +11,7 @@ use autonomy_api::{
     read_contact_card, share_card, write_card,
 };
 use autonomy_client::printable;
+use autonomy_store::small_file;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::{
@@ -40,7 +41,7 @@ pub enum CardVerb {
     Share {
         /// Their name, or the beginning of their id
         contact: String,
-        /// The fields
+        /// The fields; with --none instead, nothing but your name
         #[arg(required_unless_present = "none")]
         fields: Vec<Field>,
         /// Nothing but your name
@@ -203,7 +204,7 @@ fn delivery(delivery: CardDelivery) -> &'static str {
 fn read_picture(path: &Path) -> Result<Picture, Failure> {
     let failed = |error| Failure::other("file", format!("cannot read {}: {error}", path.display()));
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
+    let file = small_file::open(path).map_err(failed)?;
     file.take(MAX_PICTURE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     Picture::new(bytes).map_err(|rule: BadCardField| Failure::usage(format!("`picture`: {rule}")))
 }

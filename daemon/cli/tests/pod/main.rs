@@ -5,6 +5,8 @@
 
 #[path = "../../../tests/common/cosigner.rs"]
 mod cosigner;
+#[path = "../common/terminal.rs"]
+mod terminal;
 
 mod api;
 mod chain;
@@ -14,3 +16,4 @@ mod home;
 mod http;
 mod lifecycle;
 mod owner;
+mod paying;

@@ -171,9 +171,9 @@ impl User {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn relay_keeps_frames_across_a_restart() {
     let mut process = Process::new();
-    let reported = process.json(&["relay", "place"])["place"].as_str().unwrap().to_owned();
     let mut lines = process.start();
     let said = event(&mut lines, "place")["place"].as_str().unwrap().to_owned();
+    let reported = process.json(&["relay", "place"])["place"].as_str().unwrap().to_owned();
     assert_eq!(said, reported, "the key stays");
     let key = fs::metadata(process.dir().join("relay.key")).unwrap();
     assert_eq!((key.len(), key.permissions().mode() & 0o777), (64, 0o600));

@@ -7,18 +7,20 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    body::Body,
-    extract::{Request, State},
+    body::{Body, Bytes},
+    extract::{Query, Request, State},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use tokio::sync::{Notify, watch};
+use zeroize::Zeroizing;
 
 use super::{
     acceptor::Acceptor,
     activity::Activity,
+    kept::{Kept, MAX_KEPT},
     status::{AgentStatus, Phase, Progress},
 };
 use crate::{
@@ -92,6 +94,8 @@ struct Shared {
     activity: Activity,
     /// Notified by `POST /agent/stop`.
     stop: Arc<Notify>,
+    /// The passphrase, where it is held.
+    kept: Kept,
 }
 
 /// Serves until it is asked to stop, until nothing was requested for `idle`, or until the link has
@@ -111,10 +115,12 @@ pub async fn serve(
         link: link.clone(),
         activity: activity.clone(),
         stop: stop.clone(),
+        kept: Kept::default(),
     };
     let router = Router::new()
         .route("/agent/status", get(status))
         .route("/agent/stop", post(stop_agent))
+        .route("/agent/passphrase", get(give_passphrase).put(hold_passphrase))
         .fallback(proxy)
         .with_state(shared);
     let end = Arc::new(Notify::new());
@@ -154,6 +160,33 @@ async fn stop_agent(State(shared): State<Shared>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+/// `GET /agent/passphrase`: what is held, or 404.
+async fn give_passphrase(State(shared): State<Shared>) -> Response {
+    match shared.kept.give() {
+        Some(bytes) => bytes.to_vec().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// How long a passphrase is held.
+#[derive(serde::Deserialize)]
+struct HoldFor {
+    seconds: u64,
+}
+
+/// `PUT /agent/passphrase?seconds=N`.
+async fn hold_passphrase(
+    State(shared): State<Shared>,
+    Query(HoldFor { seconds }): Query<HoldFor>,
+    body: Bytes,
+) -> StatusCode {
+    if body.is_empty() || body.len() > MAX_KEPT {
+        return StatusCode::PAYLOAD_TOO_LARGE;
+    }
+    shared.kept.hold(Zeroizing::new(body.to_vec()), seconds);
+    StatusCode::NO_CONTENT
+}
+
 /// Any other request: passed on once the link is ready. The agent counts as busy until the last
 /// byte of the answer was read.
 async fn proxy(State(shared): State<Shared>, request: Request) -> Response {
@@ -187,7 +220,7 @@ async fn proxy(State(shared): State<Shared>, request: Request) -> Response {
 ///
 /// # Errors
 /// The agent's own answer to a request that is too large or breaks off.
-async fn for_pod(request: Request) -> Result<http::Request<Full<hyper::body::Bytes>>, Response> {
+async fn for_pod(request: Request) -> Result<http::Request<Full<Bytes>>, Response> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, MAX_REQUEST).collect().await.map_err(|_| {
         let detail = format!("the request has more than {MAX_REQUEST} bytes, or broke off");

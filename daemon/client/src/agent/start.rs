@@ -10,8 +10,9 @@ use std::{
     time::Duration,
 };
 
-use super::{AgentStatus, Phase, Setup, status::Progress};
+use super::{AgentStatus, Phase, Setup, kept::MAX_KEPT, status::Progress};
 use crate::{CallError, Transport, call::Call};
+use zeroize::Zeroizing;
 
 /// How often a starting agent is asked for its status.
 const POLL: Duration = Duration::from_millis(100);
@@ -71,6 +72,27 @@ pub async fn status(transport: &Transport) -> Result<AgentStatus, CallError> {
     let asked = Call::get("/agent/status", MAX_STATUS);
     let answer = tokio::time::timeout(ANSWERS_WITHIN, asked.send(transport)).await;
     answer.unwrap_or(Err(CallError::TooSlow { seconds: ANSWERS_WITHIN.as_secs() }))
+}
+
+/// The passphrase that an agent holds; `None` where it holds none, or none runs.
+pub async fn kept_passphrase(transport: &Transport) -> Option<Zeroizing<String>> {
+    let asked = Call::get("/agent/passphrase", MAX_KEPT);
+    let answer = tokio::time::timeout(ANSWERS_WITHIN, asked.send_for_bytes(transport)).await.ok()?.ok()?;
+    String::from_utf8(answer.to_vec()).ok().map(Zeroizing::new)
+}
+
+/// Has an agent hold the passphrase for so long.
+///
+/// # Errors
+/// It does not answer.
+pub async fn keep_passphrase(
+    transport: &Transport,
+    passphrase: &str,
+    time: Duration,
+) -> Result<(), CallError> {
+    let path = format!("/agent/passphrase?seconds={}", time.as_secs());
+    let body = hyper::body::Bytes::copy_from_slice(passphrase.as_bytes());
+    Call::put_bytes(path, body, MAX_STATUS).send_for_bytes(transport).await.map(drop)
 }
 
 /// Stops an agent and waits until it has ended.

@@ -50,6 +50,22 @@ async fn device_works_through_an_agent() {
 }
 
 #[tokio::test]
+async fn passphrase_is_held_by_the_agent_and_never_passed_to_the_pod() {
+    let world = World::new().await;
+    let agent = agent(&world, Link::ready(Transport::socket(&world.socket)), LONG);
+    let transport = Transport::agent(&agent.socket);
+    assert!(start::kept_passphrase(&transport).await.is_none());
+    start::keep_passphrase(&transport, "correct horse", LONG).await.unwrap();
+    assert_eq!(start::kept_passphrase(&transport).await.unwrap().as_str(), "correct horse");
+    let long = "x".repeat(5_000);
+    assert!(start::keep_passphrase(&transport, &long, LONG).await.is_err());
+    start::keep_passphrase(&transport, "soon over", Duration::ZERO).await.unwrap();
+    assert!(start::kept_passphrase(&transport).await.is_none());
+    start::stop(&transport).await.unwrap();
+    assert!(start::kept_passphrase(&transport).await.is_none(), "no agent, nothing held");
+}
+
+#[tokio::test]
 async fn requests_wait_until_tor_has_started() {
     let mut world = World::new().await;
     let agent = agent(&world, Link::begin(), LONG);

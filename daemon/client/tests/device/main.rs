@@ -7,6 +7,7 @@
 mod common_golden;
 
 mod accounts;
+mod adoption;
 mod agent;
 mod answers;
 mod approvals;

@@ -55,6 +55,37 @@ async fn cancelled_draft_frees_its_coins() {
     world.device.draft(&id, &World::pays(90_000_000)).await.unwrap();
 }
 
+#[tokio::test]
+async fn draft_left_behind_is_taken_up_checked_and_paid() {
+    let mut world = World::new().await;
+    let id = world.funded(100_000_000).await.map.id();
+    let left = world.device.draft(&id, &World::pays(25_000_000)).await.unwrap();
+    let (payment, txid) = (left.id(), left.summary().txid);
+    drop(left);
+    let taken = world.device.resume(&payment).await.unwrap();
+    assert_eq!((taken.summary().txid, taken.account()), (txid, id));
+    assert_eq!(world.device.approve(taken).await.unwrap().payment.txid, txid);
+    let error = world.device.resume(&payment).await.unwrap_err();
+    assert!(matches!(error, DeviceError::NotADraft { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn draft_that_pays_otherwise_than_it_says_is_not_taken_up() {
+    let mut world = World::new().await;
+    let id = world.funded(100_000_000).await.map.id();
+    let payment = world.device.draft(&id, &World::pays(25_000_000)).await.unwrap().id();
+    let changes: [fn(&mut Value); 3] = [
+        |payment| payment["recipients"][0]["address"] = THIEF.into(),
+        |payment| payment["recipients"][0]["amount_sat"] = 1_000_000.into(),
+        |payment| payment["id"] = "00000000000000000000000000000007".into(),
+    ];
+    for change in changes {
+        world.change("GET", "/payments/", change);
+        assert!(matches!(world.device.resume(&payment).await, Err(DeviceError::Distrust(_))));
+        world.honest();
+    }
+}
+
 /// Lets the pod draft 0.25 of 1 BTC, changes the PSBT on its way, and gives what the device says.
 async fn tampered(change: impl Fn(&mut Psbt) + Send + 'static) -> CheckRefusal {
     let text = move |payment: &mut Value| {

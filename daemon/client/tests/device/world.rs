@@ -66,6 +66,7 @@ pub(crate) struct World {
     pub(crate) device: Device,
     pub(crate) dir: TempDir,
     pub(crate) pod_seed: [u8; 32],
+    pub(crate) request: String,
     pub(crate) socket: PathBuf,
     handle: Handle,
     plan: Plan,
@@ -99,8 +100,18 @@ impl World {
         let mut server = JoinSet::new();
         server.spawn(serve(&socket, handle.clone(), caller, plan.clone()));
         let device = Device { profile, pod: PodClient::new(Transport::socket(&socket)) };
-        let mut world =
-            Self { device, dir, pod_seed, socket, handle, plan, chain: Vec::new(), salt: 0, _server: server };
+        let mut world = Self {
+            device,
+            dir,
+            pod_seed,
+            request,
+            socket,
+            handle,
+            plan,
+            chain: Vec::new(),
+            salt: 0,
+            _server: server,
+        };
         world.begin_chain().await;
         world
     }
@@ -183,7 +194,7 @@ pub(crate) fn read<T: Written>(text: &str) -> T {
     T::read(text).unwrap_or_else(|rule| panic!("{text}: {rule}"))
 }
 
-fn owner() -> NewProfile {
+pub(crate) fn owner() -> NewProfile {
     NewProfile {
         name: "phone".into(),
         auth_seed: Some(AuthSeed::from_bytes(&[1; 32])),
