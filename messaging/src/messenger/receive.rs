@@ -95,7 +95,7 @@ impl ContactTurn<'_, '_> {
         for item in packet.items {
             match item {
                 Item::Part(part) => self.part(part),
-                Item::Chunk(chunk) => self.file_event(FileEvent::Chunk(&chunk)),
+                Item::Chunk(chunk) => self.chunk(&chunk),
             }
         }
     }
@@ -213,7 +213,7 @@ impl ContactTurn<'_, '_> {
             Ok(Payload::FileCancel(transfer)) => self.file_event(FileEvent::Cancelled(transfer)),
             Ok(Payload::FileOffer(offer)) => {
                 self.receive_entry(bytes);
-                self.file_event(FileEvent::Offered(offer, self.contact.record().profile.file_limit));
+                self.file_event(FileEvent::Offered(offer, self.room_for_file()));
             }
             Ok(Payload::ApplicationOffer(offer)) => {
                 let served = self.served_kinds.contains(offer.kind);

@@ -13,6 +13,7 @@ use super::{
     contact_turn::ContactTurn,
     context::{CommandResult, Context},
     ids::{ContactId, InviteId},
+    input::DISK_RESERVE,
     own_places::OwnPlaces,
     refusals::RefusalReason,
     relays::RelayEvent,
@@ -87,7 +88,10 @@ impl<'a> Turn<'a> {
             network,
             work,
         };
+        let before = turn.contact.files.taken_bytes();
         let served = serve(&mut turn);
+        let after = turn.contact.files.taken_bytes();
+        work.taken_bytes = (work.taken_bytes + after).saturating_sub(before);
         self.trim_sessions();
         self.follow_up();
         Some(served)
@@ -208,6 +212,11 @@ impl<'a> Turn<'a> {
         }
         self.messenger.invites.resume(&self.messenger.network);
         self.expire_orphaned_invites(&own);
+    }
+
+    /// The shell looked at the disk.
+    pub(super) fn free_space(&mut self, bytes: u64) {
+        self.messenger.work.disk_is_low = bytes < DISK_RESERVE;
     }
 
     /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.

@@ -14,6 +14,7 @@ mod reach;
 mod relay;
 mod restored;
 mod rotation;
+mod unread;
 mod world;
 
 use autonomy_messaging::{
