@@ -2,13 +2,16 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use rand_core::{OsRng, RngCore};
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags};
+
+/// Longest name of a file in bytes, on all common file systems.
+const MAX_NAME: usize = 255;
 
 /// Makes a folder for its owner alone, parents included. One that exists is left as it is.
 ///
@@ -51,7 +54,7 @@ impl GrowingFile {
     /// [`FileError`] where something lies there already, or nothing can be written.
     pub fn begin(path: &Path) -> Result<Self, FileError> {
         if path.symlink_metadata().is_ok() {
-            return Err(failed(path, io::ErrorKind::AlreadyExists.into()));
+            return Err(failed(path, ErrorKind::AlreadyExists.into()));
         }
         let part = part_of(path);
         let file = new_file(&part).map_err(|source| failed(path, source))?;
@@ -71,7 +74,7 @@ impl GrowingFile {
     /// # Errors
     /// [`FileError`] with the file's path, where something came there in the meantime too.
     pub fn finish(self) -> Result<(), FileError> {
-        let put = self.file.sync_all().and_then(|()| fs::hard_link(&self.part, &self.path));
+        let put = self.file.sync_all().and_then(|()| put_in_place(&self.part, &self.path));
         put.and_then(|()| sync_dir_of(&self.path)).map_err(|source| failed(&self.path, source))
     }
 }
@@ -98,11 +101,27 @@ fn sync_dir_of(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A name beside `path` that nobody can guess: 64 random bits.
+/// Gives a file a second name where nothing lies. A file system that knows no second names (FAT) has it renamed.
+fn put_in_place(part: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(part, path) {
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => {
+            Ok(rustix::fs::renameat_with(CWD, part, CWD, path, RenameFlags::NOREPLACE)?)
+        }
+        put => put,
+    }
+}
+
+/// A name beside `path` that nobody can guess: 64 random bits. It begins with the name of the file, unless both together
+/// are longer than a name may be.
 fn part_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{:016x}.part", OsRng.next_u64()));
-    name.into()
+    let end = format!("{:016x}.part", OsRng.next_u64());
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    if name.len() + 1 + end.len() > MAX_NAME {
+        return path.with_file_name(end);
+    }
+    name.push(".");
+    name.push(end);
+    path.with_file_name(name)
 }
 
 fn failed(path: &Path, source: io::Error) -> FileError {
@@ -168,6 +187,18 @@ mod tests {
         assert!(rival.finish().is_err() && GrowingFile::begin(&path).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"one two");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no part stays");
+    }
+
+    #[test]
+    fn growing_file_may_have_the_longest_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = format!("{}x", "é".repeat(127));
+        assert_eq!(name.len(), MAX_NAME);
+        let path = dir.path().join(name);
+        let mut file = GrowingFile::begin(&path).unwrap();
+        file.write(b"whole").unwrap();
+        file.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
     }
 
     #[test]
