@@ -183,7 +183,8 @@ fn chunks_of_a_file_that_is_declined_leave_nothing() {
     let (transfer, offer) = overtaken_offer(&mut world, alice, 100_000);
     assert_eq!(rows_of_chunks(&world, ALICE), (3, 1));
     offer(&mut world);
-    world.pass(HOUR);
+    // A chunk that was on its way when the file was declined waits in vain for an offer, for a day.
+    world.pass(25 * HOUR);
     assert_eq!(rows_of_chunks(&world, ALICE), (0, 0));
     assert!(world.pods[BOB].notices.contains(&Notice::FileCancelled(alice, transfer)));
 }
