@@ -9,6 +9,7 @@
 //! | `services` | the two onion services: launched, kept current, watched |
 //! | `relay` | the relay beside the pod: opened, watched |
 //! | `discovery` | which devices find the app service |
+//! | `disk` | looks how much of the disk is free |
 //! | `mail` | passes effects and inputs between the node and the network |
 //! | `report` | state changes, for the code that started the pod |
 //!
@@ -16,6 +17,7 @@
 //! makes them fail while it runs.
 
 mod discovery;
+mod disk;
 mod handle;
 mod mail;
 mod relay;

@@ -283,6 +283,13 @@ impl<K: Copy + Ord> Courier<K> {
             Some(Receipt { number: self.receipts, delivery: DeliveryState::new(since, turn, copies), owed });
     }
 
+    /// The receipt that is owed, if one is, does not wait for something to ride with.
+    pub fn hurry_receipt(&mut self, now: u64) {
+        if let Some(receipt) = &mut self.receipt {
+            receipt.delivery.since = receipt.delivery.since.min(now);
+        }
+    }
+
     /// A sign of life of the contact: its pod is tried again soon, and so are relays if there was nothing but failure.
     /// What it still does not acknowledge after a while is sent everywhere again, though relays said they have it.
     ///

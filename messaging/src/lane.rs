@@ -23,6 +23,10 @@ pub struct Lane {
     pub party: [u8; 16],
 }
 
+/// Lanes for the chunks of long files to one place of a contact. Beside frames of 16 KiB with 11.5 kB of a file in each
+/// (70 %), two streams carry 1.4 times what one carries of bare bytes.
+pub const FILE_LANES: u8 = 2;
+
 /// What a lane is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum LaneRole {
@@ -30,6 +34,12 @@ pub enum LaneRole {
     ///
     /// The party is the contact: its frames may be known to belong together, those of two contacts not.
     Deposit,
+    /// Leaving chunks of a long file for a contact: one of [`FILE_LANES`], by number.
+    ///
+    /// One Tor stream carries so much and no more on its way without an answer, whatever its circuit could carry. So a
+    /// long file has streams of its own, and messages do not wait behind it. The party is the contact: the place
+    /// knows by the queue that these frames belong with those of [`Deposit`](Self::Deposit).
+    Files(u8),
     /// Collecting own frames; opening and closing own queues.
     ///
     /// The party is one of 16 groups of queues at a place, or an invite.

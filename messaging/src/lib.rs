@@ -101,8 +101,8 @@ pub use role::{Access, CertificateRole, RoleKind};
 pub use rows::{NoRows, Rows};
 pub use safety::SafetyNumber;
 pub use transfer::{
-    CHUNK_LEN, ChunkVerdict, FileContent, FileTooLong, Incoming, MAX_CHUNKS_UNDERWAY, MAX_FILE,
-    MAX_TRANSFERS, Outgoing, TransferId,
+    CHUNK_LEN, ChunkVerdict, FileContent, FileTooLong, Incoming, MAX_CHUNKS_UNDERWAY, MAX_EARLY_CHUNKS,
+    MAX_FILE, MAX_TRANSFERS, Outgoing, TransferId,
 };
 pub use validity::{CLOCK_SKEW, EmptyValidity, Validity};
 pub use window::{Arrival, WINDOW_BYTES, WINDOW_LEN, Window};

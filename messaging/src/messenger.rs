@@ -90,9 +90,12 @@ pub use self::{
     },
     conversation::{MAX_ENTRIES, MAX_LISTED, MESSAGE_TTL},
     effect::{ApplicationEvent, Collection, ContactChange, Effect, Notice},
-    files::{MAX_APPLICATION_TRANSFERS, MAX_FILES, MAX_LOADED},
+    files::{
+        MAX_APPLICATION_TRANSFERS, MAX_FILES, MAX_FILES_UNDERWAY, MAX_LOADED, MAX_TAKEN_BYTES,
+        TAKEN_PER_LIMIT,
+    },
     ids::{BadId, ContactId, InviteId, parse_id},
-    input::{Command, Input, MAX_INVITE_VALIDITY, OpaqueBytes},
+    input::{Command, DISK_RESERVE, Input, MAX_INVITE_VALIDITY, OpaqueBytes},
     invites::MAX_INVITES,
     refusals::{RefusalCounts, RefusalReason},
     relays::{ACTIVE_RELAYS, MAX_RELAYS},
@@ -169,6 +172,7 @@ impl Messenger {
             Input::Missing { place, queue } => turn.missing(place, queue),
             Input::Asked { ticket, request } => turn.asked(ticket, request),
             Input::Clock { is_right } => turn.clock_judged(is_right),
+            Input::FreeSpace(bytes) => turn.free_space(bytes),
             Input::Wake => {}
         }
         turn.run_due_work();

@@ -21,12 +21,20 @@ pub const CHUNK_LEN: u32 = 11_500;
 /// Longest file that a contact may send or get unless its limit is lower: 4 GiB, 373,476 chunks.
 pub const MAX_FILE: u64 = 4 << 30;
 
-/// Files on their way from one contact at a time, and as many to it: as many as receipts name in one packet.
+/// Files that receipts name in one packet: four of 56 B.
 pub const MAX_TRANSFERS: usize = 4;
 
-/// Chunks that may be unacknowledged at a time: 64 × 11.5 kB = 736 kB a file. A relay that keeps them for a contact who
-/// is away has room left for messages.
-pub const MAX_CHUNKS_UNDERWAY: usize = 64;
+/// Chunks of all files to one contact that may be unacknowledged at a time: 192 × 11.5 kB = 2.2 MB, which is what
+/// travels in two seconds at 1.1 MB/s. A relay that keeps them for a contact who is away (256 frames) has room left for
+/// 64 messages.
+pub const MAX_CHUNKS_UNDERWAY: usize = 192;
+
+/// Of these, so many may be of files for which no receipt has come yet: 64 × 11.5 kB = 736 kB. They may overtake the
+/// offers of their files, and so many a receiver keeps without an offer.
+pub const MAX_EARLY_CHUNKS: usize = 64;
+
+const _: () =
+    assert!(MAX_EARLY_CHUNKS <= MAX_CHUNKS_UNDERWAY && MAX_CHUNKS_UNDERWAY as u64 <= crate::WINDOW_LEN);
 
 /// Size, hash and window.
 const RECORD_BYTES: usize = 8 + 32 + WINDOW_BYTES;
@@ -150,12 +158,13 @@ impl Outgoing {
         Ok(Self { content, sent: 0, acked: Window::new() })
     }
 
-    /// Chunks that the contact does not have and would take now, in order: at most [`MAX_CHUNKS_UNDERWAY`], and all of
-    /// them less than a window apart.
+    /// Chunks that the contact does not have and would take now, in order: at most [`MAX_CHUNKS_UNDERWAY`], before the
+    /// first receipt [`MAX_EARLY_CHUNKS`], and all of them less than a window apart.
     pub fn unacknowledged(&self) -> impl Iterator<Item = u32> + '_ {
         let end = self.content.chunks().min(self.acked.next() + crate::window::WINDOW_LEN);
         let missing = (self.acked.next()..end).filter(|index| !self.acked.contains(*index));
-        missing.take(MAX_CHUNKS_UNDERWAY).filter_map(|index| u32::try_from(index).ok())
+        let most = if self.is_known() { MAX_CHUNKS_UNDERWAY } else { MAX_EARLY_CHUNKS };
+        missing.take(most).filter_map(|index| u32::try_from(index).ok())
     }
 
     /// Takes note, **before** it leaves, that this chunk is sent. Says whether the record changed.
@@ -189,6 +198,18 @@ impl Outgoing {
     #[must_use]
     pub fn content(&self) -> &FileContent {
         &self.content
+    }
+
+    /// Whether the contact has said that it has some of it: then it knows the offer.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.acked.end() > 0
+    }
+
+    /// Chunks that the contact does not have.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.content.chunks() - self.acked.next()
     }
 
     /// Bytes that the contact has.

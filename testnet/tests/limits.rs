@@ -86,7 +86,7 @@ fn limits(root: &Path, file: &Path) -> Vec<String> {
 }
 
 /// The name of the constant that a line declares.
-fn name<'a>(line: &'a str) -> Option<&'a str> {
+fn name(line: &str) -> Option<&str> {
     let declared = ["pub(crate) ", "pub(super) ", "pub "].iter().find_map(|seen| line.strip_prefix(seen));
     declared.unwrap_or(line).strip_prefix("const ")?.split_once(':').map(|(name, _)| name)
 }

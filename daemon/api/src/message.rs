@@ -85,6 +85,9 @@ pub struct OfferedFile {
 pub struct Messages {
     /// Newest last.
     pub messages: Vec<Message>,
+    /// Number of the first entry that is kept: of 10,000 entries and more, older ones that were read are dropped.
+    #[serde(default)]
+    pub first: u64,
 }
 
 /// `POST /v1/contacts/{id}/messages`.

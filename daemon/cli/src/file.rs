@@ -37,10 +37,15 @@ pub(super) async fn file(context: &Context, verb: FileVerb) -> Result<Report, Fa
     }
 }
 
-/// Connects to the mailbox and finds the contact.
-async fn opened(context: &Context, wanted: &str) -> Result<(Mail, Contact), Failure> {
+/// Connects to the mailbox and finds the contact, who must be in `state` if one is given: files of one who is blocked
+/// are still there to be read and removed.
+async fn opened(
+    context: &Context,
+    wanted: &str,
+    state: Option<ContactState>,
+) -> Result<(Mail, Contact), Failure> {
     let mail = context.mail().await?;
-    let contact = find(context, &mail, wanted, Some(ContactState::Active)).await?;
+    let contact = find(context, &mail, wanted, state).await?;
     Ok((mail, contact))
 }
 
@@ -62,11 +67,7 @@ async fn send(
         .or_else(own_name)
         .ok_or_else(|| Failure::usage("the name of the file is not valid text: give one with --name"))?;
     let name = written("name", &name)?;
-    let is_regular = |path: &Path| path.metadata().is_ok_and(|file| file.is_file());
-    if path.exists() && !is_regular(path) {
-        return Err(Failure::usage(format!("{} is not a regular file: pack it first", path.display())));
-    }
-    let (mail, contact) = opened(context, wanted).await?;
+    let (mail, contact) = opened(context, wanted, Some(ContactState::Active)).await?;
     let mailbox = mail.mailbox();
     let loaded = |file: &File| context.spinner.say(&format!("the pod has {}", share(file)));
     let sending = Box::pin(mailbox.send_file(&contact.id, path, name, loaded));
@@ -115,7 +116,7 @@ async fn get(
     out: Option<PathBuf>,
     within: Option<u64>,
 ) -> Result<Report, Failure> {
-    let (mail, contact) = opened(context, wanted).await?;
+    let (mail, contact) = opened(context, wanted, None).await?;
     let mailbox = mail.mailbox();
     let files = context.spinner.during("asking the pod", mailbox.files(&contact.id)).await?;
     let mut file = choose(&files, file)?.clone();
@@ -134,7 +135,7 @@ async fn get(
         }
     }
     // The name is not a path: that was checked when the file was offered.
-    let path = out.unwrap_or_else(|| PathBuf::from(file.name.as_str()));
+    let path = out.map_or_else(|| local_name(&file), Ok)?;
     let done = |bytes: u64| context.spinner.say(&format!("{bytes} of {} bytes", file.size));
     let fetching = mailbox.fetch_file(&contact.id, &file, &path, done);
     context.spinner.during("fetching the file", Box::pin(fetching)).await?;
@@ -144,9 +145,22 @@ async fn get(
     Ok(Report::new(&json, text))
 }
 
+/// Where a file is put whose owner names no path: under the name that its sender gave it, in the present folder.
+///
+/// # Errors
+/// The name begins with a dot or a hyphen: it would be hidden, or read as a setting of a program or as an option.
+fn local_name(file: &File) -> Result<PathBuf, Failure> {
+    let name = file.name.as_str();
+    if name.starts_with(['.', '-']) {
+        let detail = format!("the sender calls the file `{name}`, and such a name is not used unasked");
+        return Err(Failure::usage(detail).help("give a path with --out"));
+    }
+    Ok(PathBuf::from(name))
+}
+
 /// Lists the files of a contact with the progress of each.
 async fn list(context: &Context, wanted: &str) -> Result<Report, Failure> {
-    let (mail, contact) = opened(context, wanted).await?;
+    let (mail, contact) = opened(context, wanted, None).await?;
     let files = context.spinner.during("asking the pod", mail.mailbox().files(&contact.id)).await?;
     let row = |file: &File| {
         let way = match file.direction {
@@ -173,7 +187,7 @@ async fn list(context: &Context, wanted: &str) -> Result<Report, Failure> {
 
 /// Cancels the transfer of a file, or deletes a complete one from the pod.
 async fn remove(context: &Context, wanted: &str, file: &str) -> Result<Report, Failure> {
-    let (mail, contact) = opened(context, wanted).await?;
+    let (mail, contact) = opened(context, wanted, None).await?;
     let mailbox = mail.mailbox();
     let files = context.spinner.during("asking the pod", mailbox.files(&contact.id)).await?;
     let file = choose(&files, file)?;
@@ -184,7 +198,7 @@ async fn remove(context: &Context, wanted: &str, file: &str) -> Result<Report, F
 
 /// Sets the largest file that is accepted from a contact.
 async fn limit(context: &Context, wanted: &str, bytes: u64) -> Result<Report, Failure> {
-    let (mail, contact) = opened(context, wanted).await?;
+    let (mail, contact) = opened(context, wanted, None).await?;
     let change = UpdateContact { file_limit: Some(bytes), ..UpdateContact::default() };
     let mailbox = mail.mailbox();
     let contact = context.spinner.during("telling the pod", mailbox.update(&contact.id, &change)).await?;
@@ -228,12 +242,41 @@ impl From<MailFileError> for Failure {
         match error {
             MailFileError::Device(error) => error.into(),
             MailFileError::Read { .. } | MailFileError::Write(_) => Self::other("file", error),
+            MailFileError::NoFile { .. } | MailFileError::Empty { .. } => Self::usage(error.to_string()),
             MailFileError::Changed { .. } => Self::other("file-changed", error).help("send it again"),
             MailFileError::Hash { .. } => Self::check("file-hash", error)
                 .help("ask its sender to send it again; look at your pod's machine"),
             MailFileError::NotHere(_) => {
                 Self::other("file-not-here", error).help("with --wait this waits until it has arrived")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use autonomy_api::{Hex, TransferId};
+    use autonomy_messaging::payload::FileName;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_hides_or_acts_needs_a_path() {
+        let file = |name: &str| File {
+            id: TransferId([1; 16]),
+            direction: Direction::Incoming,
+            name: FileName::new(name).unwrap(),
+            size: 1,
+            sha256: Hex([0; 32]),
+            state: FileState::Complete,
+            done: 1,
+            at: 0,
+        };
+        for name in [".bashrc", "-rf", "..x"] {
+            assert!(local_name(&file(name)).is_err(), "{name}");
+        }
+        for name in ["photo.jpg", "a:b.png", "~", "%2e%2e"] {
+            assert_eq!(local_name(&file(name)).unwrap(), PathBuf::from(name));
         }
     }
 }

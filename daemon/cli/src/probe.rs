@@ -53,6 +53,9 @@ struct Figures {
     warm_seconds: Vec<f64>,
     /// Each a round trip of [`ECHO_LEN`] bytes on one stream.
     echo_seconds: Vec<f64>,
+    /// From the first byte sent on one stream until the last came back, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_seconds: Option<f64>,
 }
 
 /// Whom to connect to, and as whom.
@@ -187,7 +190,30 @@ async fn measure(
     if wish.echo > 0 {
         echoes(tor, onion, wish.echo, &mut figures.echo_seconds).await.map_err(|error| (error, None))?;
     }
+    if wish.stream > 0 {
+        let through = through_one_stream(tor, onion, wish.stream).await;
+        figures.stream_seconds = Some(through.map_err(|error| (error, None))?);
+    }
     Ok(())
+}
+
+/// Seconds that so many bytes take through one stream and back, both ways at once: what a Tor stream carries.
+async fn through_one_stream(tor: &Tor, onion: &OnionAddress, bytes: u64) -> Result<f64, Refused> {
+    let stream = tor.connect(onion, ECHO_PORT, &DialPolicy::new(CircuitRole::APP)).await?;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let start = Instant::now();
+    let send = async {
+        tokio::io::copy(&mut tokio::io::repeat(7).take(bytes), &mut writer).await?;
+        writer.flush().await
+    };
+    let mut back = (&mut reader).take(bytes);
+    let mut away = tokio::io::sink();
+    let read = tokio::io::copy(&mut back, &mut away);
+    let (_, heard) = tokio::try_join!(send, read).map_err(|error| Refused::Echo(error.to_string()))?;
+    if heard != bytes {
+        return Err(Refused::Echo(format!("{heard} of {bytes} bytes came back")));
+    }
+    Ok(start.elapsed().as_secs_f64())
 }
 
 /// Seconds that the work took, also where it failed.
@@ -310,6 +336,7 @@ impl Figures {
             ("cold, failed", failed),
             ("warm round trip", spread(&self.warm_seconds)),
             ("echo round trip", spread(&self.echo_seconds)),
+            ("one stream, and back", spread(&self.stream_seconds.into_iter().collect::<Vec<_>>())),
         ]);
         Report::new(&self.json(), text)
     }

@@ -163,6 +163,7 @@ fn refusal(reason: RefusalReason) -> &'static str {
         RefusalReason::NoOwner => "arrivals before the pod had an owner",
         RefusalReason::Superseded => "outcomes that later events made void",
         RefusalReason::TooFar => "parts too far ahead",
+        RefusalReason::Full => "parts or chunks for which there was no room",
         RefusalReason::Unoffered => "chunks of files that were not offered",
         RefusalReason::DamagedRow => "rows that cannot be read",
     }

@@ -2,13 +2,13 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use rand_core::{OsRng, RngCore};
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags};
 
 /// Makes a folder for its owner alone, parents included. One that exists is left as it is.
 ///
@@ -51,7 +51,7 @@ impl GrowingFile {
     /// [`FileError`] where something lies there already, or nothing can be written.
     pub fn begin(path: &Path) -> Result<Self, FileError> {
         if path.symlink_metadata().is_ok() {
-            return Err(failed(path, io::ErrorKind::AlreadyExists.into()));
+            return Err(failed(path, ErrorKind::AlreadyExists.into()));
         }
         let part = part_of(path);
         let file = new_file(&part).map_err(|source| failed(path, source))?;
@@ -71,7 +71,7 @@ impl GrowingFile {
     /// # Errors
     /// [`FileError`] with the file's path, where something came there in the meantime too.
     pub fn finish(self) -> Result<(), FileError> {
-        let put = self.file.sync_all().and_then(|()| fs::hard_link(&self.part, &self.path));
+        let put = self.file.sync_all().and_then(|()| put_in_place(&self.part, &self.path));
         put.and_then(|()| sync_dir_of(&self.path)).map_err(|source| failed(&self.path, source))
     }
 }
@@ -95,6 +95,16 @@ fn sync_dir_of(path: &Path) -> io::Result<()> {
     match path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         Some(dir) => File::open(dir)?.sync_all(),
         None => File::open(".")?.sync_all(),
+    }
+}
+
+/// Gives a file a second name where nothing lies. A file system that knows no second names (FAT) has it renamed.
+fn put_in_place(part: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(part, path) {
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => {
+            Ok(rustix::fs::renameat_with(CWD, part, CWD, path, RenameFlags::NOREPLACE)?)
+        }
+        put => put,
     }
 }
 
@@ -170,15 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn longest_name_that_the_system_allows_can_be_written() {
+    fn growing_file_may_have_the_longest_name() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("é".repeat(127) + "x");
-        write_private(&path, b"one").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"one");
-        fs::remove_file(&path).unwrap();
-        let file = GrowingFile::begin(&path).unwrap();
+        let name = format!("{}x", "é".repeat(127));
+        assert_eq!(name.len(), 255, "the longest that common file systems know");
+        let path = dir.path().join(name);
+        let mut file = GrowingFile::begin(&path).unwrap();
+        file.write(b"whole").unwrap();
         file.finish().unwrap();
-        assert!(path.exists());
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
     }
 
     #[test]

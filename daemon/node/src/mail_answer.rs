@@ -30,8 +30,8 @@ pub(super) fn answer(answer: messenger::MailAnswer, now: Timestamp) -> Answer {
             Answer::Contacts(Contacts { contacts: views.iter().map(contact).collect() })
         }
         messenger::MailAnswer::Queued(number) => Answer::Queued(QueuedMessage { number, at: now }),
-        messenger::MailAnswer::Messages(views) => {
-            Answer::Messages(Messages { messages: views.iter().map(message).collect() })
+        messenger::MailAnswer::Messages { entries, first } => {
+            Answer::Messages(Messages { messages: entries.iter().map(message).collect(), first })
         }
         messenger::MailAnswer::Relays(views) => {
             Answer::Relays(Relays { relays: views.iter().map(relay).collect() })

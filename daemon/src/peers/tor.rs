@@ -6,7 +6,7 @@
 use std::fmt;
 
 use autonomy_messaging::{
-    lane::{Lane, LaneRole, Unreached},
+    lane::{FILE_LANES, Lane, LaneRole, Unreached},
     place::{PLACE_PORT, Place},
     wire::PROTOCOL,
 };
@@ -19,6 +19,10 @@ use rand::RngCore as _;
 use tokio::sync::watch;
 
 use super::{Dial, Duplex};
+
+/// Circuits for long files.
+const FILES: [CircuitRole; FILE_LANES as usize] =
+    [CircuitRole::named("first lane of files"), CircuitRole::named("second lane of files")];
 
 /// Reaches places through Tor, over one connection for each place and lane.
 #[derive(Clone)]
@@ -73,6 +77,7 @@ pub fn address(place: &Place) -> PeerAddress {
 fn role(lane: Lane, salt: &[u8; 16]) -> CircuitRole {
     let role = match lane.role {
         LaneRole::Deposit => CircuitRole::DEPOSIT,
+        LaneRole::Files(number) => FILES[usize::from(number % FILE_LANES)],
         LaneRole::Collect => CircuitRole::COLLECT,
     };
     role.of(std::array::from_fn(|index| lane.party[index] ^ salt[index]))

@@ -4,7 +4,11 @@
 //! are asked to end and get [`TASK_GRACE`], then the node commits what it has and closes the
 //! database.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use autonomy_messaging::messenger;
 use autonomy_wallet::bitcoin::Network;
@@ -17,7 +21,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, mail, open, relay,
+    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, disk, mail, open, relay,
     report::report,
     services::{self, Parts},
 };
@@ -111,7 +115,8 @@ impl Pod {
         let node = driver::start(self.node, self.store, self.effects, deps.chain.clone(), post)
             .map_err(|error| PodError::system("starting the node", error))?;
         (deps.observer)(RunEvent::SocketReady);
-        let running = Running { deps, node, relay, pod_seed };
+        let folder = self.dir.store().parent().map(Path::to_owned).unwrap_or_default();
+        let running = Running { deps, folder, node, relay, pod_seed };
         Ok(running.start(socket, mail))
     }
 }
@@ -121,6 +126,8 @@ impl Pod {
 /// It exists between the start of the node and the return of [`Pod::start`].
 struct Running {
     deps: Deps,
+    /// Where the database lies.
+    folder: PathBuf,
     node: Handle,
     relay: Option<Relay>,
     pod_seed: Zeroizing<[u8; 32]>,
@@ -170,7 +177,8 @@ impl Running {
         tasks.spawn(socket::serve(socket, routes.clone(), stopping.clone()));
         tasks.spawn(report(onion_seen, self.deps.observer.clone(), stopping.clone()));
         tasks.spawn(mail::carry_out(mail, network.clone(), stopping.clone()));
-        tasks.spawn(mail::deliver(from_network, node, stopping.clone()));
+        tasks.spawn(mail::deliver(from_network, node.clone(), stopping.clone()));
+        tasks.spawn(disk::watch(self.folder.clone(), node, stopping.clone()));
         if let Some(relay) = self.relay.clone() {
             let failed = relay.clone();
             let failed = async move { failed.failed().await };

@@ -133,6 +133,7 @@ impl OpenError {
             Self::Missing { path }
             | Self::NotAStore { path }
             | Self::Newer { path, .. }
+            | Self::Exposed { path }
             | Self::InUse { path }
             | Self::NeedsPassphrase { path }
             | Self::NeedsKeyFile { path }

@@ -10,9 +10,9 @@ use rand_core::RngCore;
 use super::delivery_state::DIRECT_WAIT;
 use super::later;
 
-/// Most calls on their way to one place for one contact: at 1 s a call, 32 × 11.5 kB/s = 368 kB/s, what an onion
-/// connection carries.
-pub const MAX_IN_FLIGHT: usize = 32;
+/// Most calls on their way to one place for one contact. Three quarters are for files: 48 × 16 KiB = 786 kB, which is more
+/// than two Tor streams take without an answer (500 cells of 498 B each, 249 kB), so both are always full.
+pub const MAX_IN_FLIGHT: usize = 64;
 
 /// Longest wait between two tries of a contact's own pod that does not answer, in seconds (jitter comes on top).
 pub const BACK_OFF_DIRECT: u64 = 5 * 60;

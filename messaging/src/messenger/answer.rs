@@ -28,7 +28,12 @@ pub enum MailAnswer {
     Contacts(Vec<ContactView>),
     /// The number of the message in the conversation.
     Queued(u64),
-    Messages(Vec<EntryView>),
+    /// A piece of a conversation, newest last, and the number of the first entry that is kept: older ones were
+    /// dropped.
+    Messages {
+        entries: Vec<EntryView>,
+        first: u64,
+    },
     Relays(Vec<RelayView>),
     File(FileView),
     Files(Vec<FileView>),

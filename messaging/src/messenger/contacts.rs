@@ -114,7 +114,10 @@ impl Turn<'_> {
     /// step.
     pub(super) fn forget_contact(&mut self, id: ContactId) {
         self.with(id, |it| it.remove_everything());
-        self.messenger.contacts.remove(&id);
+        if let Some(gone) = self.messenger.contacts.remove(&id) {
+            let work = &mut self.messenger.work;
+            work.taken_bytes = work.taken_bytes.saturating_sub(gone.files.taken_bytes());
+        }
         self.messenger.network.queues_changed();
         self.cx.contact_changed(id, ContactChange::Forgotten);
     }

@@ -29,7 +29,7 @@ use super::{
     states::{Direction, EntryState, Timestamp},
 };
 use crate::{
-    Window,
+    Arrival, Window,
     courier::Pending,
     inbox::{Inbox, PartShape, PartVerdict},
     outbox::{MAX_QUEUED_PARTS, Outbox, Settled},
@@ -42,8 +42,12 @@ use crate::{
 pub const MESSAGE_TTL: u64 = 21 * 24 * 60 * 60;
 /// When a message was queued, if the clock was not known to be right: later than any other moment, so it is not given up.
 const UNDATED: Timestamp = Timestamp::MAX;
-/// Entries kept of a conversation; beyond it the oldest go. Of a typical 200 B they are 2 MB.
+/// Entries kept of a conversation; beyond it the oldest go, unless they were not read yet. Of a typical 200 B they are
+/// 2 MB. While the oldest is not read, nothing more is taken from the contact, but for what had arrived before its turn:
+/// [`WINDOW_LEN`](crate::WINDOW_LEN) entries more at most.
 pub const MAX_ENTRIES: u64 = 10_000;
+/// Entries with which the owner, too, must read before more is said.
+const MAX_UNREAD_ENTRIES: u64 = 2 * MAX_ENTRIES;
 /// Entries in one answer.
 pub const MAX_LISTED: u32 = 200;
 /// Parts of the outbox that are left for cards when messages have filled it.
@@ -142,6 +146,22 @@ impl Conversation {
         self.outbox.queued_parts() < MAX_QUEUED_PARTS
     }
 
+    /// Whether one more entry would push out one that was not read. Then nothing is taken from the contact: they keep
+    /// what they say, and see that it is not delivered.
+    pub(super) fn is_full_of_unread(&self) -> bool {
+        self.since_unread() >= MAX_ENTRIES
+    }
+
+    /// Whether the owner must read before more is said.
+    pub(super) fn must_be_read(&self) -> bool {
+        self.since_unread() >= MAX_UNREAD_ENTRIES
+    }
+
+    /// Entries from the first one that may not be read yet to the last; 0 where all are.
+    fn since_unread(&self) -> u64 {
+        if self.thread.unread == 0 { 0 } else { self.thread.next_entry - self.thread.read_to }
+    }
+
     /// Whether one more text or payload may be queued; some room is kept for cards.
     pub(super) fn has_room_for_message(&self) -> bool {
         self.outbox.queued_parts() + RESERVED_FOR_CARDS < MAX_QUEUED_PARTS
@@ -181,26 +201,32 @@ impl Conversation {
         let entry = Entry { direction: Direction::Outgoing, at: cx.now, state: EntryState::Queued, payload };
         cx.put(Key::Entry(id, number), &entry);
         self.keep_queued(cx, id, number);
-        self.number_next(cx, id);
+        let before = self.first_kept();
+        self.thread.next_entry += 1;
+        self.remove_oldest(cx, id, before);
         Some(number)
     }
 
     /// An incoming payload becomes an entry.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>, id: ContactId, payload: Vec<u8>) {
-        let number = self.thread.next_entry;
+        let (number, before) = (self.thread.next_entry, self.first_kept());
+        if self.thread.unread == 0 {
+            // All before it were read.
+            self.thread.read_to = number;
+        }
         self.thread.unread += 1;
         let entry =
             Entry { direction: Direction::Incoming, at: cx.now, state: EntryState::Received, payload };
         cx.put(Key::Entry(id, number), &entry);
-        self.number_next(cx, id);
+        self.thread.next_entry += 1;
+        self.remove_oldest(cx, id, before);
         cx.notify(Notice::Received(id, number));
     }
 
-    /// An entry that still waits is not removed: it is when it is settled.
-    fn number_next(&mut self, cx: &mut Context<'_>, id: ContactId) {
-        self.thread.next_entry += 1;
-        let surplus = self.thread.next_entry.checked_sub(MAX_ENTRIES + 1);
-        if let Some(number) = surplus.filter(|number| !self.queued_at.contains_key(number)) {
+    /// Removes entries that are kept no more and were `before`. One that still waits goes when it is settled.
+    fn remove_oldest(&self, cx: &mut Context<'_>, id: ContactId, before: u64) {
+        let gone = before..self.first_kept();
+        for number in gone.filter(|number| !self.queued_at.contains_key(number)) {
             cx.remove(Key::Entry(id, number));
         }
     }
@@ -320,6 +346,10 @@ impl Conversation {
     /// Takes a part, and puts together what is whole.
     pub(super) fn accept(&mut self, cx: &mut Context<'_>, id: ContactId, part: Part) -> PartTaken {
         let Part { seq, first, last, origin, bytes } = part;
+        if self.is_full_of_unread() && self.inbox.receipt().expect(seq) == Arrival::New {
+            cx.refuse(RefusalReason::Full);
+            return PartTaken { owes_receipt: None, payloads: Vec::new() };
+        }
         let shape = PartShape { first, last, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), origin };
         let accepted = self.inbox.accept(seq, shape);
         let owes_receipt = match accepted.verdict {
@@ -390,9 +420,10 @@ impl Conversation {
         number <= self.inbox.receipt().next()
     }
 
-    /// The first entry that may still be kept.
-    fn first_kept(&self) -> u64 {
-        self.thread.next_entry.saturating_sub(MAX_ENTRIES)
+    /// The first entry that may still be kept: none is removed before it was read.
+    pub(super) fn first_kept(&self) -> u64 {
+        let surplus = self.thread.next_entry.saturating_sub(MAX_ENTRIES);
+        if self.thread.unread == 0 { surplus } else { surplus.min(self.thread.read_to) }
     }
 
     /// Entries that people see, at most `limit` of those before a number, newest last.
@@ -412,7 +443,8 @@ impl Conversation {
     }
 
     /// All entries up to this one were read. Whether that is news.
-    pub(super) fn mark_read(&mut self, cx: &Context<'_>, id: ContactId, up_to: u64) -> bool {
+    pub(super) fn mark_read(&mut self, cx: &mut Context<'_>, id: ContactId, up_to: u64) -> bool {
+        let before = self.first_kept();
         let (from, end) = (self.thread.read_to, up_to.saturating_add(1).min(self.thread.next_entry));
         if end <= from {
             return false;
@@ -423,7 +455,10 @@ impl Conversation {
         };
         let read = (from..end).filter(incoming).count() as u32;
         self.thread.read_to = end;
-        self.thread.unread = self.thread.unread.saturating_sub(read);
+        // Never more than there are entries: an earlier version counted some that it had removed.
+        let rest = u32::try_from(self.thread.next_entry - end).unwrap_or(u32::MAX);
+        self.thread.unread = self.thread.unread.saturating_sub(read).min(rest);
+        self.remove_oldest(cx, id, before);
         true
     }
 

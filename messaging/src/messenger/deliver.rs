@@ -14,10 +14,11 @@ use super::{
     states::Timestamp,
 };
 use crate::{
+    MAX_EARLY_CHUNKS,
     courier::{CallOutcome, Pending},
     envelope::{Envelope, Ratchet},
     frame::{DepositId, Frame},
-    lane::{Lane, LaneRole, Unreached},
+    lane::{FILE_LANES, Lane, LaneRole, Unreached},
     packet::{Acks, Item, MAX_ITEMS, Packet},
     place::QueueAddress,
     ratchet::Session,
@@ -106,10 +107,15 @@ impl ContactTurn<'_, '_> {
             blob,
         };
         let what = Purpose::Deposit { contact: self.id, probe: shipment.probe };
-        let call = self.call(address.place, deposit_lane(self.id), Request::Deposit(frame), what);
+        let call = self.call(address.place, lane_for(self.id, keys), Request::Deposit(frame), what);
         let now = self.cx.now;
         let contact = &mut *self.contact;
         contact.volatile.courier.sent(call.0, shipment.place, keys.to_vec(), now);
+        if contact.files.owes_receipts() {
+            // They leave when this call has ended at the latest.
+            contact.volatile.courier.owe_receipt(now, false);
+            contact.volatile.courier.hurry_receipt(now);
+        }
         Some(())
     }
 
@@ -175,6 +181,7 @@ impl ContactTurn<'_, '_> {
         let sealed = session.seal(self.cx.rng, &packet, may_commit);
         self.keep_session(session);
         let sealed = sealed.ok()?;
+        self.contact.files.receipts_left();
         Envelope::Ratchet(Ratchet { commit: sealed.commit, message: sealed.message }).to_bytes().ok()
     }
 
@@ -208,6 +215,18 @@ impl ContactTurn<'_, '_> {
         };
         let now = self.cx.now;
         self.contact.volatile.courier.outcome(call, ending, now, &mut *self.cx.rng);
+    }
+}
+
+/// The connection on which a frame with these things leaves. The first chunks of a file go with messages, over the
+/// connection that is there: a short file would be longer on its way if it waited for another.
+fn lane_for(id: ContactId, keys: &[ItemKey]) -> Lane {
+    match keys.first() {
+        Some(ItemKey::Chunk(_, index)) if *index as usize >= MAX_EARLY_CHUNKS => {
+            let number = index.to_be_bytes()[3] % FILE_LANES;
+            Lane { role: LaneRole::Files(number), party: id.0 }
+        }
+        _ => deposit_lane(id),
     }
 }
 

@@ -38,7 +38,7 @@ impl ContactTurn<'_, '_> {
     /// Queues first, since cards name them; the reset before frames, since nothing else is said while it waits.
     pub(super) fn drive_contact(&mut self) {
         // In every stage: the room of cancelled files is wanted back from those who are blocked, too.
-        self.contact.files.wake(self.cx, self.id);
+        self.wake_files();
         match self.contact.record().state() {
             ContactState::Joining => {
                 self.open_queues();

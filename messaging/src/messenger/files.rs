@@ -12,14 +12,18 @@
 //! ```
 
 mod chunks;
+mod early;
+mod receipts;
 mod record;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
+use self::receipts::OwedReceipts;
 pub(super) use self::{
     chunks::{FileEvent, FileOutcome},
+    early::EarlyChunks,
     record::FileRecord,
 };
 use super::{
@@ -31,18 +35,25 @@ use super::{
     states::{Direction, FileState, Timestamp},
 };
 use crate::{
-    CHUNK_LEN, FileContent, MAX_FILE, MAX_TRANSFERS, Outgoing, TransferId, Window,
+    CHUNK_LEN, FileContent, MAX_CHUNKS_UNDERWAY, MAX_EARLY_CHUNKS, MAX_FILE, Outgoing, TransferId, Window,
     courier::Pending,
     payload::{ApplicationKind, ApplicationOffer, FileName, FileOffer, Payload},
 };
 
 /// Files listed of a contact, in both directions; the oldest that is over goes first.
 pub const MAX_FILES: usize = 64;
+/// Files of people on their way from one contact at a time, and as many to it: half of those listed.
+pub const MAX_FILES_UNDERWAY: usize = MAX_FILES / 2;
 /// Long payloads of sessions on their way from one contact at a time, and as many to it. Beside the files of people, so
 /// that neither waits for the other: two of 4 MiB each way are 16 MiB on disk a contact at most.
 pub const MAX_APPLICATION_TRANSFERS: usize = 2;
 /// Chunks in one command that loads or reads: 40 of 11,500 B are 460 kB.
 pub const MAX_LOADED: u32 = 40;
+/// Bytes of files that all contacts together may fill, twice the longest file: 8 GiB. The owner removes what is read.
+pub const MAX_TAKEN_BYTES: u64 = 2 * MAX_FILE;
+/// A contact's files together have at most so many times the bytes of the longest that is taken from them: 1 GiB until
+/// the owner says otherwise.
+pub const TAKEN_PER_LIMIT: u64 = 4;
 /// Chunks removed at a time, so that no step writes without bound.
 const REMOVED_AT_ONCE: u32 = 512;
 
@@ -51,10 +62,10 @@ const REMOVED_AT_ONCE: u32 = 512;
 pub(super) struct Files {
     /// Files of people and long payloads of sessions, in both directions.
     records: BTreeMap<TransferId, FileRecord>,
-    /// Files of which chunks came lately, the newest last: their receipts ride along. Learnt anew after a start.
-    lately: VecDeque<TransferId>,
-    /// Chunks of files that nobody offered: since when. Learnt anew after a start.
-    stray: BTreeMap<TransferId, Timestamp>,
+    /// Chunks that came before their offer.
+    early: BTreeMap<TransferId, EarlyChunks>,
+    /// Which receipts ride along next.
+    owed: OwedReceipts,
 }
 
 impl Files {
@@ -98,6 +109,12 @@ impl Files {
         self.records.values().filter(move |file| file.direction == direction && !file.is_over())
     }
 
+    /// Bytes of files that came, and of those on their way, until their chunks are removed.
+    pub(super) fn taken_bytes(&self) -> u64 {
+        let incoming = self.records.values().filter(|file| file.direction == Direction::Incoming);
+        incoming.filter(|file| file.removed < file.chunks()).map(|file| file.size).sum()
+    }
+
     /// Room for one more file of people on its way, and in the list.
     ///
     /// # Errors
@@ -108,10 +125,10 @@ impl Files {
         id: ContactId,
         direction: Direction,
     ) -> Result<(), RefusedBecause> {
-        if self.underway(direction).filter(|file| file.payload.is_none()).count() >= MAX_TRANSFERS {
+        if self.underway(direction).filter(|file| file.payload.is_none()).count() >= MAX_FILES_UNDERWAY {
             return Err(RefusedBecause::Full {
                 what: "files on their way to a contact",
-                limit: MAX_TRANSFERS,
+                limit: MAX_FILES_UNDERWAY,
                 remedy: "wait until one of them is there, or remove one",
             });
         }
@@ -154,6 +171,7 @@ impl Files {
         let (transfer, key) =
             oldest.ok_or(RefusedBecause::Full { what: "files of a contact", limit: MAX_FILES, remedy })?;
         self.records.remove(&transfer);
+        self.owed.forget(transfer);
         cx.remove(key);
         Ok(())
     }
@@ -293,34 +311,63 @@ impl Files {
         FileOutcome { say, ..FileOutcome::default() }
     }
 
-    /// Chunks that the contact does not have yet.
+    /// Chunks that the contact does not have yet: payloads of sessions first, then the file that is done soonest.
+    ///
+    /// At most [`MAX_CHUNKS_UNDERWAY`]; of files for which no receipt came yet, whose offers these chunks may overtake,
+    /// [`MAX_EARLY_CHUNKS`].
     pub(super) fn pending(&self) -> Vec<Pending<ItemKey>> {
-        let mut pending = Vec::new();
-        for (transfer, file) in &self.records {
-            let Some(outgoing) = file.outgoing() else { continue };
-            for index in outgoing.unacknowledged() {
+        let underway =
+            self.records.iter().filter_map(|(transfer, file)| Some((transfer, file, file.outgoing()?)));
+        let mut underway: Vec<_> = underway.collect();
+        underway.sort_by_key(|(_, file, outgoing)| (file.payload.is_none(), outgoing.missing(), file.at));
+        let (mut pending, mut early) = (Vec::new(), MAX_EARLY_CHUNKS);
+        for (transfer, file, outgoing) in underway {
+            let all = MAX_CHUNKS_UNDERWAY - pending.len();
+            let room = if outgoing.is_known() { all } else { all.min(early) };
+            let before = pending.len();
+            pending.extend(outgoing.unacknowledged().take(room).map(|index| {
                 let len = file.content().chunk(index).map_or(0, |bytes| (bytes.end - bytes.start) as usize);
-                pending.push(Pending { key: ItemKey::Chunk(*transfer, index), len, bulk: true });
+                Pending { key: ItemKey::Chunk(*transfer, index), len, bulk: true }
+            }));
+            if !outgoing.is_known() {
+                early -= pending.len() - before;
             }
         }
         pending
     }
 
-    /// Receipts for the files of which chunks came lately.
+    /// Receipts for the next packet.
     pub(super) fn receipts(&self) -> Vec<(TransferId, Window)> {
-        let receipt = |transfer: &TransferId| {
-            let file = self.records.get(transfer)?;
+        let receipt = |transfer: TransferId| {
+            let file = self.records.get(&transfer)?;
             let window = match file.state {
                 FileState::Complete => Window::below(file.content().chunks()),
                 _ => *file.incoming()?.receipt(),
             };
-            Some((*transfer, window))
+            Some((transfer, window))
         };
-        self.lately.iter().filter_map(receipt).collect()
+        self.owed.next().filter_map(receipt).collect()
+    }
+
+    /// A packet with [`receipts`](Self::receipts) was made.
+    pub(super) fn receipts_left(&mut self) {
+        let named: Vec<TransferId> = self.owed.next().collect();
+        self.owed.left(named.into_iter());
+    }
+
+    /// Whether receipts are owed that the packets made so far had no room for.
+    pub(super) fn owes_receipts(&self) -> bool {
+        self.owed.are_due()
+    }
+
+    /// Does what is due: gives up a file whose offer does not come, and removes chunks that nobody needs any more.
+    pub(super) fn wake(&mut self, cx: &mut Context<'_>, id: ContactId) -> FileOutcome {
+        self.remove_some(cx, id);
+        self.expire_early(cx, id)
     }
 
     /// Removes chunks that nobody needs any more, some at a time; then the file itself, if it was given up.
-    pub(super) fn wake(&mut self, cx: &mut Context<'_>, id: ContactId) {
+    fn remove_some(&mut self, cx: &mut Context<'_>, id: ContactId) {
         let wasteful = self.records.iter().find(|(_, file)| file.wastes());
         let Some((transfer, mut record)) = wasteful.map(|(transfer, file)| (*transfer, file.clone())) else {
             return;
@@ -333,14 +380,16 @@ impl Files {
         if !record.is_needed() && end == record.chunks() {
             cx.remove(record.key(id, transfer));
             self.records.remove(&transfer);
+            self.owed.forget(transfer);
         } else {
             self.keep(cx, id, transfer, record);
         }
     }
 
-    /// When chunks are to be removed next.
+    /// When something is due next.
     pub(super) fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        self.records.values().any(FileRecord::wastes).then_some(now + 1)
+        let wastes = self.records.values().any(FileRecord::wastes).then_some(now + 1);
+        wastes.into_iter().chain(self.next_early()).min()
     }
 
     /// Removes all rows: the contact is forgotten.
@@ -351,6 +400,7 @@ impl Files {
             }
             cx.remove(file.key(id, *transfer));
         }
+        self.remove_all_early(cx, id);
     }
 }
 
@@ -391,6 +441,6 @@ fn chunks_of(
 /// Equal in what rows hold.
 impl PartialEq for Files {
     fn eq(&self, other: &Self) -> bool {
-        self.records == other.records
+        self.records == other.records && self.early == other.early
     }
 }

@@ -69,9 +69,16 @@ pub enum Input {
         /// Whether it is right.
         is_right: bool,
     },
+    /// So many bytes of the disk are free. Below [`DISK_RESERVE`] no chunk of a file is taken, from contacts or from the
+    /// owner's devices.
+    FreeSpace(u64),
     /// Time has passed.
     Wake,
 }
+
+/// Bytes of the disk that files leave free: what the rows of everything else need, and a compaction of them. A full
+/// pod of a thousand contacts has some 30 MB of conversations and ratchets a day; 256 MiB are a week of that.
+pub const DISK_RESERVE: u64 = 256 << 20;
 
 /// Bytes of a file or of a session: their `Debug` gives the length only, so that no log shows them.
 #[derive(Clone, PartialEq, Eq)]

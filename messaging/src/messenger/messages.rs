@@ -4,7 +4,7 @@ use super::{
     answer::{MailAnswer, RefusedBecause},
     contact_turn::ContactTurn,
     context::CommandResult,
-    conversation::{HiddenSettled, WentBack},
+    conversation::{HiddenSettled, MAX_ENTRIES, WentBack},
     refusals::RefusalReason,
     stage::Stage,
 };
@@ -33,6 +33,13 @@ impl ContactTurn<'_, '_> {
     /// contact.
     pub(super) fn check_can_send(&self) -> Result<(), RefusedBecause> {
         let why = match self.contact.record().stage {
+            Stage::Active(_) if self.contact.conversation.must_be_read() => {
+                return Err(RefusedBecause::Full {
+                    what: "entries of a conversation whose oldest are not read",
+                    limit: 2 * MAX_ENTRIES as usize,
+                    remedy: "mark them as read",
+                });
+            }
             Stage::Active(_) if self.contact.conversation.has_room_for_message() => return Ok(()),
             Stage::Active(_) => {
                 return Err(RefusedBecause::Full {
@@ -104,13 +111,20 @@ impl ContactTurn<'_, '_> {
 
     /// Entries of the conversation before a number, newest last.
     pub(super) fn messages(&self, before: Option<u64>, limit: u32) -> CommandResult {
-        Ok(MailAnswer::Messages(self.contact.conversation.list(self.cx, self.id, before, limit)))
+        let conversation = &self.contact.conversation;
+        let entries = conversation.list(self.cx, self.id, before, limit);
+        Ok(MailAnswer::Messages { entries, first: conversation.first_kept() })
     }
 
     /// Notes that all entries up to this one were read.
     pub(super) fn mark_read(&mut self, up_to: u64) -> CommandResult {
+        let was_full = self.contact.conversation.is_full_of_unread();
         if self.contact.conversation.mark_read(self.cx, self.id, up_to) {
             self.thread_changed();
+        }
+        if was_full && !self.contact.conversation.is_full_of_unread() {
+            // A sign of life, upon which the contact sends again what was not taken.
+            self.contact.volatile.courier.owe_receipt(self.cx.now, false);
         }
         Ok(MailAnswer::Done)
     }

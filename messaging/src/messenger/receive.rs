@@ -136,7 +136,7 @@ impl ContactTurn<'_, '_> {
             match item {
                 Item::Part(part) if run != Run::Earlier => self.part(part),
                 Item::Part(_) => {}
-                Item::Chunk(chunk) => self.file_event(FileEvent::Chunk(&chunk)),
+                Item::Chunk(chunk) => self.chunk(&chunk),
             }
         }
     }
@@ -255,7 +255,7 @@ impl ContactTurn<'_, '_> {
             Ok(Payload::FileCancel(transfer)) => self.file_event(FileEvent::Cancelled(transfer)),
             Ok(Payload::FileOffer(offer)) => {
                 self.receive_entry(bytes);
-                self.file_event(FileEvent::Offered(offer, self.contact.record().profile.file_limit));
+                self.file_event(FileEvent::Offered(offer, self.room_for_file()));
             }
             Ok(Payload::ApplicationOffer(offer)) => {
                 let served = self.served_kinds.contains(offer.kind);

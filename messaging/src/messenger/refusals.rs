@@ -74,11 +74,15 @@ pub enum RefusalReason {
     Unoffered,
     /// A row is there and cannot be read: the store, or the program that wrote it, is at fault.
     DamagedRow,
+    /// A part or chunk for which there is no room: the conversation is full of entries that were not read, or the disk is
+    /// nearly full. It is not kept, and its sender sends it again.
+    #[serde(rename = "full_stores")]
+    Full,
 }
 
 impl RefusalReason {
     /// All reasons, in the order of their names on a status page.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::UnknownQueue,
         Self::Foreign,
         Self::Malformed,
@@ -99,6 +103,7 @@ impl RefusalReason {
         Self::TooFar,
         Self::Unoffered,
         Self::DamagedRow,
+        Self::Full,
     ];
 
     /// A name for status pages and metrics.
@@ -125,6 +130,7 @@ impl RefusalReason {
             Self::TooFar => "too_far",
             Self::Unoffered => "unoffered_chunks",
             Self::DamagedRow => "damaged_row",
+            Self::Full => "full_stores",
         }
     }
 }

@@ -82,6 +82,10 @@ impl Messenger {
                     let files = &mut pieces.entry(id).or_default().files;
                     files.restore(transfer, unpack(value).map_err(bad)?).map_err(unfit)?;
                 }
+                Key::Early(id, transfer) => {
+                    let early = unpack(value).map_err(bad)?;
+                    pieces.entry(id).or_default().files.restore_early(transfer, early);
+                }
                 Key::Entry(..) | Key::Part(..) | Key::Chunk(..) => {}
             }
         }
@@ -98,6 +102,7 @@ impl Messenger {
             self.network.move_home(own.place);
         }
         for (id, contact) in &self.contacts {
+            self.work.taken_bytes += contact.files.taken_bytes();
             contact.heard_queues().for_each(|queue| self.network.lead(queue.id(), QueueOwner::Contact(*id)));
         }
         for (id, queue, _) in self.invites.queues() {

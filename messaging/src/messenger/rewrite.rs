@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::{
     conversation::{Entry, QueuedRow, ThreadRecord},
-    files::FileRecord,
+    files::{EarlyChunks, FileRecord},
     invites::InviteRecord,
     relays::RelayRecord,
     row::{BadRow, Key, RowClass, Unreadable, pack, unpack},
@@ -42,6 +42,7 @@ fn repacked(key: Key, value: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
         Key::Queued(..) => pack(&unpack::<QueuedRow>(value)?),
         Key::Entry(..) => pack(&unpack::<Entry>(value)?),
         Key::Part(..) | Key::Chunk(..) => pack(&unpack::<Vec<u8>>(value)?),
+        Key::Early(..) => pack(&unpack::<EarlyChunks>(value)?),
         Key::Sending(..) | Key::Taking(..) => pack(&unpack::<FileRecord>(value)?),
     })
 }

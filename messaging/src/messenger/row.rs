@@ -25,7 +25,7 @@ use crate::{
 const USUAL_LEN: usize = 1024;
 
 /// First bytes of the keys of all kinds of rows. A byte is never used for something else again.
-pub const ROW_TAGS: [u8; 13] = *b"narictqepsofk";
+pub const ROW_TAGS: [u8; 14] = *b"narictqepsofhk";
 
 /// How a row is kept. The first byte of its key tells: `e`, `p` and `f` are cold, `k` is the ratchet's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +81,8 @@ pub(super) enum Key {
     Taking(ContactId, TransferId),
     /// A chunk of either (cold).
     Chunk(ContactId, TransferId, u32),
+    /// Chunks of a file from a contact that is not offered yet.
+    Early(ContactId, TransferId),
 }
 
 impl RowClass {
@@ -109,6 +111,7 @@ impl Key {
             Self::Part(id, seq) => (b'p', id.0.to_vec(), Some(seq)),
             Self::Sending(id, transfer) => (b's', [id.0, transfer.0].concat(), None),
             Self::Taking(id, transfer) => (b'o', [id.0, transfer.0].concat(), None),
+            Self::Early(id, transfer) => (b'h', [id.0, transfer.0].concat(), None),
             Self::Chunk(id, transfer, index) => (b'f', [id.0, transfer.0].concat(), Some(u64::from(index))),
         };
         let mut key = vec![tag];
@@ -140,6 +143,7 @@ impl Key {
             b'p' => numbered().map(|(id, seq)| Self::Part(id, seq))?,
             b's' => file().map(|(id, transfer)| Self::Sending(id, transfer))?,
             b'o' => file().map(|(id, transfer)| Self::Taking(id, transfer))?,
+            b'h' => file().map(|(id, transfer)| Self::Early(id, transfer))?,
             b'f' => {
                 let (file, index) = name.split_last_chunk::<8>()?;
                 let (id, transfer) = file.split_first_chunk::<16>()?;
@@ -247,7 +251,7 @@ mod tests {
     use super::*;
     use crate::{PublicKey, SigningKey};
 
-    fn one_of_each() -> [Key; 12] {
+    fn one_of_each() -> [Key; 13] {
         let key = |seed| PublicKey::from(&SigningKey::from_bytes(&[seed; 32]));
         let (contact, file) = (ContactId([3; 16]), TransferId([4; 16]));
         [
@@ -263,6 +267,7 @@ mod tests {
             Key::Sending(contact, file),
             Key::Taking(contact, file),
             Key::Chunk(contact, file, u32::MAX),
+            Key::Early(contact, file),
         ]
     }
 

@@ -13,6 +13,7 @@ use super::{
     contact_turn::ContactTurn,
     context::{CommandResult, Context},
     ids::{ContactId, InviteId},
+    input::DISK_RESERVE,
     own_places::OwnPlaces,
     refusals::RefusalReason,
     relays::RelayEvent,
@@ -89,7 +90,10 @@ impl<'a> Turn<'a> {
             network,
             work,
         };
+        let before = turn.contact.files.taken_bytes();
         let served = serve(&mut turn);
+        let after = turn.contact.files.taken_bytes();
+        work.taken_bytes = (work.taken_bytes + after).saturating_sub(before);
         self.trim_sessions();
         self.follow_up();
         Some(served)
@@ -221,6 +225,11 @@ impl<'a> Turn<'a> {
         for id in all {
             self.with(id, |it| it.clock_judged());
         }
+    }
+
+    /// The shell looked at the disk.
+    pub(super) fn free_space(&mut self, bytes: u64) {
+        self.messenger.work.disk_is_low = bytes < DISK_RESERVE;
     }
 
     /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.

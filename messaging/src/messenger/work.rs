@@ -45,6 +45,10 @@ pub(super) struct Work {
     pub(super) follow_ups: VecDeque<FollowUp>,
     /// When to look at which contact next.
     pub(super) wakes: BTreeSet<(Timestamp, ContactId)>,
+    /// Bytes of files that contacts may fill: those that came and those on their way. Counted anew at a start.
+    pub(super) taken_bytes: u64,
+    /// The disk is nearly full, as the shell last said: no chunk is taken.
+    pub(super) disk_is_low: bool,
     /// Calls with frames, shared out among contacts.
     pub(super) budget: Budget<ContactId>,
     /// Contacts whose group is in memory, the one used last at the end.
@@ -61,6 +65,8 @@ impl Default for Work {
             sealed: BTreeMap::new(),
             follow_ups: VecDeque::new(),
             wakes: BTreeSet::new(),
+            taken_bytes: 0,
+            disk_is_low: false,
             budget: Budget::new(MAX_CALLS),
             live: VecDeque::new(),
         }

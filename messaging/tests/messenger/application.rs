@@ -58,7 +58,7 @@ fn settled(world: &World, pod: usize, to: ContactId, number: u64) -> Vec<bool> {
 
 fn listed(world: &mut World, pod: usize, of: ContactId) -> usize {
     let list = Command::Messages { contact: of, before: None, limit: 200 };
-    let MailAnswer::Messages(entries) = world.command(pod, list) else { panic!() };
+    let MailAnswer::Messages { entries, .. } = world.command(pod, list) else { panic!() };
     let MailAnswer::Files(files) = world.command(pod, Command::Files(of)) else { panic!() };
     entries.len() + files.len()
 }

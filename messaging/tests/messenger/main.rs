@@ -15,6 +15,7 @@ mod relay;
 mod restored;
 mod rolled_back;
 mod rotation;
+mod unread;
 mod world;
 
 use autonomy_messaging::{

@@ -294,7 +294,7 @@ impl World {
     /// All texts that came from a contact, in order.
     pub(crate) fn texts(&mut self, pod: usize, from: ContactId) -> Vec<String> {
         let command = Command::Messages { contact: from, before: None, limit: 200 };
-        let MailAnswer::Messages(entries) = self.command(pod, command) else { panic!() };
+        let MailAnswer::Messages { entries, .. } = self.command(pod, command) else { panic!() };
         let incoming = entries
             .into_iter()
             .filter(|entry| entry.direction == autonomy_messaging::messenger::Direction::Incoming);

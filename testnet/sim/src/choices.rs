@@ -226,7 +226,7 @@ impl World {
         let contact = ContactId(lane.party);
         let state = self.shells[pod].pod.contact_state(contact);
         let Some(other) = self.people.get(&contact) else { return };
-        if lane.role == LaneRole::Deposit && state == Some(ContactState::Active) {
+        if lane.role != LaneRole::Collect && state == Some(ContactState::Active) {
             self.shells[*other].contact_queues.insert(queue, pod);
         }
     }

@@ -76,23 +76,27 @@ pub enum Command {
         /// What it is.
         content: FileContent,
     },
-    /// Give the pod all bytes of a file.
+    /// Give the pod some chunks of a file, at most [`MAX_LOADED`](autonomy_messaging::messenger::MAX_LOADED).
     LoadFile {
         /// To whom it goes.
         contact: ContactId,
         /// Which.
         transfer: TransferId,
-        /// From the first.
+        /// Number of the first chunk.
+        first: u32,
+        /// The chunks.
         bytes: Vec<u8>,
     },
     /// Get the state of a file.
     File(ContactId, TransferId),
-    /// Read a file from its first chunk.
+    /// Read chunks of a file.
     ReadFile {
         /// From whom it came.
         contact: ContactId,
         /// Which.
         transfer: TransferId,
+        /// Number of the first chunk.
+        first: u32,
         /// How many chunks.
         count: u32,
     },

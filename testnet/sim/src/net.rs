@@ -118,7 +118,7 @@ impl World {
     /// frames of one size.
     fn check_call(&mut self, pod: usize, request: &Request) {
         let shell = &self.shells[pod];
-        let deposits = shell.calls.values().filter(|role| **role == LaneRole::Deposit).count();
+        let deposits = shell.calls.values().filter(|role| **role != LaneRole::Collect).count();
         // The budget for frames, and for each contact a first call to each of its places.
         let most = MAX_CALLS + 8 * (self.pairs_of[pod].len() + 8);
         if deposits > most {

@@ -28,7 +28,8 @@ pub(super) fn play(stage: &Stage<'_>, size: TalkSize) -> Result<Vec<Person>, Dem
     let backup = restore::back_up(&cast)?;
     together::measure(&mut cast, size.burst)?;
     let faults = RelayFaults { every: FILE_FAULTS, silent_too: true };
-    send_file(&cast, "a file, while Tor relays die or fall silent", size.file_mb * 1_000_000, faults)?;
+    send_file(&cast, "a file, while Tor relays die or fall silent", size.file_mb * 1_000_000, faults)
+        .map(drop)?;
     restore::restore(&mut cast, &backup)?;
     Ok(cast.leave())
 }

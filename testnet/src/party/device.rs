@@ -51,6 +51,14 @@ impl Device {
     /// # Errors
     /// When the command fails.
     pub fn cli(&self, args: &[&str]) -> Result<Done, CommandError> {
-        command::run(&self.home.launch, &self.home.dir, args, TOR_LIMIT)
+        self.cli_within(args, TOR_LIMIT)
+    }
+
+    /// The same for a command that may take longer.
+    ///
+    /// # Errors
+    /// When the command fails, or does not end within `limit`.
+    pub fn cli_within(&self, args: &[&str], limit: Duration) -> Result<Done, CommandError> {
+        command::run(&self.home.launch, &self.home.dir, args, limit)
     }
 }

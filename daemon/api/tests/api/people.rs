@@ -26,7 +26,7 @@ read_back! {
         .prop_map(|(name, (verified, blocked, file_limit))| UpdateContact { name, verified, blocked, file_limit });
     a_safety_number_reads_back: (safety(), any::<bool>())
         .prop_map(|((digits, words, qr), verified)| Safety { digits, words, qr, verified });
-    messages_read_back: some(message()).prop_map(|messages| Messages { messages });
+    messages_read_back: (some(message()), any::<u64>()).prop_map(|(messages, first)| Messages { messages, first });
     words_read_back: words().prop_map(|text| NewMessage { text });
     a_queued_message_reads_back: any::<(u64, u64)>().prop_map(|(number, at)| QueuedMessage { number, at });
     a_mark_reads_back: any::<u64>().prop_map(|up_to| MarkRead { up_to });

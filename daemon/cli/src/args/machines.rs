@@ -209,6 +209,9 @@ pub struct Probe {
     /// Number of round trips of 512 bytes to the pod's echo port, if it has one
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=MAX_PROBES))]
     pub echo: u32,
+    /// Bytes to send through the echo port and read back on one stream, both ways at once; 0 for none
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub stream: u64,
 }
 
 /// Largest number for each of the three measurements.

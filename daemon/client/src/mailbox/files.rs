@@ -1,7 +1,7 @@
 //! Files: read here and handed to the pod piece by piece, fetched from it piece by piece, compared with their hash.
 
 use std::{
-    fs::File as LocalFile,
+    fs::{self, File as LocalFile},
     io::{self, Read, Seek as _},
     path::{Path, PathBuf},
 };
@@ -14,7 +14,7 @@ use super::{Mailbox, Wait, check};
 use crate::{
     DeviceError,
     call::Call,
-    files::{self, GrowingFile},
+    files::{FileError as WriteError, GrowingFile},
 };
 use autonomy_api::{ContactId, Direction, File, FileState, Files, Hex, OfferFile, TransferId};
 
@@ -37,9 +37,21 @@ pub enum FileError {
         /// What the system says.
         source: io::Error,
     },
+    /// What lies there is no file: a folder, a pipe, a device.
+    #[error("{path} is no file: give the path of a file")]
+    NoFile {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// A file of no bytes.
+    #[error("{path} is empty: a file has one byte at least")]
+    Empty {
+        /// Which one.
+        path: PathBuf,
+    },
     /// The file here cannot be written.
     #[error(transparent)]
-    Write(#[from] files::FileError),
+    Write(#[from] WriteError),
     /// The file here changed while it was sent.
     #[error("{path} changed while it was sent; what the pod has of it is thrown away")]
     Changed {
@@ -104,8 +116,11 @@ impl Mailbox<'_> {
         progress: impl Fn(&File),
     ) -> Result<File, FileError> {
         let unreadable = |source| FileError::Read { path: path.to_owned(), source };
-        let mut local = LocalFile::open(path).map_err(unreadable)?;
+        let mut local = open_regular(path)?;
         let (size, sha256) = digest(&mut local).map_err(unreadable)?;
+        if size == 0 {
+            return Err(FileError::Empty { path: path.to_owned() });
+        }
         let mut file = self.begun(contact, OfferFile { name, size, sha256 }).await?;
         let chunks = u32::try_from(file.done / u64::from(CHUNK_LEN)).unwrap_or(u32::MAX);
         let mut first = chunks;
@@ -113,7 +128,9 @@ impl Mailbox<'_> {
         while file.state == FileState::Loading {
             progress(&file);
             let piece = read_piece(&mut local).map_err(unreadable)?;
-            if piece.is_empty() {
+            let rest = size.saturating_sub(u64::from(first) * u64::from(CHUNK_LEN));
+            // Shorter or longer than it was when it was offered.
+            if piece.len() as u64 != rest.min(PIECE as u64) || piece.is_empty() {
                 self.remove_file(contact, &file.id).await?;
                 return Err(FileError::Changed { path: path.to_owned() });
             }
@@ -216,6 +233,18 @@ impl Mailbox<'_> {
     }
 }
 
+/// Opens a file to read it. What is none is not opened: to open a pipe would wait for whoever writes to it.
+///
+/// # Errors
+/// [`FileError::NoFile`], or it cannot be read.
+fn open_regular(path: &Path) -> Result<LocalFile, FileError> {
+    let unreadable = |source| FileError::Read { path: path.to_owned(), source };
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(FileError::NoFile { path: path.to_owned() });
+    }
+    LocalFile::open(path).map_err(unreadable)
+}
+
 /// Size and SHA-256 of a file, read once from its beginning. It is read a second time as it is sent: whether it changed in
 /// between, the one who takes it finds out by the hash.
 fn digest(file: &mut LocalFile) -> io::Result<(u64, Hex<32>)> {
@@ -235,4 +264,21 @@ fn read_piece(file: &mut LocalFile) -> io::Result<Vec<u8>> {
     let mut piece = Vec::new();
     file.take(PIECE as u64).read_to_end(&mut piece)?;
     Ok(piece)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_and_devices_are_not_opened_as_files() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path(), Path::new("/dev/zero"), Path::new("/dev/null")] {
+            assert!(matches!(open_regular(path), Err(FileError::NoFile { .. })), "{path:?}");
+        }
+        assert!(matches!(open_regular(&folder.path().join("none")), Err(FileError::Read { .. })));
+        let file = folder.path().join("file");
+        fs::write(&file, "x").unwrap();
+        assert!(open_regular(&file).is_ok());
+    }
 }

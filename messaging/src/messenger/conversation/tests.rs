@@ -35,6 +35,9 @@ fn entry_that_waited_past_its_turn_goes_when_it_is_settled() {
     for _ in 0..MAX_ENTRIES + 1 {
         conversation.receive(&mut cx, ID, answer.clone());
     }
+    assert_eq!(entries(&cx).len() as u64, MAX_ENTRIES + 2, "nothing goes before it was read");
+    assert!(conversation.is_full_of_unread());
+    conversation.mark_read(&mut cx, ID, u64::MAX);
     // Number 1 had its turn to go, number 0 waits.
     assert_eq!(entries(&cx).iter().take(2).copied().collect::<Vec<_>>(), [0, 2]);
     cx.now += MESSAGE_TTL + 1;
@@ -75,4 +78,40 @@ fn message_is_not_given_up_while_the_clock_may_be_wrong() {
     assert!(conversation.expire(&mut cx, ID).is_none());
     cx.now += MESSAGE_TTL + 1;
     assert!(conversation.expire(&mut cx, ID).is_some());
+}
+
+#[test]
+fn unread_entries_stay_until_they_are_read_and_are_counted() {
+    let (rows, mut rng) = (BTreeMap::new(), StdRng::seed_from_u64(1));
+    let mut cx = Context::new(1_000, &mut rng, &rows);
+    let mut conversation = Conversation::default();
+    conversation.restart(&mut cx, ID);
+    let words = Payload::Text(Text::new("x").unwrap()).to_bytes();
+    let mut seq = 0;
+    let mut take = |conversation: &mut Conversation, cx: &mut Context<'_>| {
+        let part = Part { seq, first: true, last: true, origin: None, bytes: words.to_vec() };
+        let PartTaken { owes_receipt, payloads } = conversation.accept(cx, ID, part);
+        payloads.into_iter().for_each(|payload| conversation.receive(cx, ID, payload));
+        seq += u64::from(owes_receipt.is_some());
+        owes_receipt.is_some()
+    };
+    for _ in 0..MAX_ENTRIES {
+        assert!(take(&mut conversation, &mut cx));
+    }
+    assert!(!take(&mut conversation, &mut cx), "one more would push out the first");
+    assert_eq!((conversation.unread() as u64, conversation.first_kept()), (MAX_ENTRIES, 0));
+    // Half are read: so many more are taken, in place of those.
+    assert!(conversation.mark_read(&mut cx, ID, MAX_ENTRIES / 2 - 1));
+    assert_eq!(conversation.unread() as u64, MAX_ENTRIES / 2);
+    for _ in 0..MAX_ENTRIES / 2 {
+        assert!(take(&mut conversation, &mut cx));
+    }
+    assert!(!take(&mut conversation, &mut cx));
+    assert_eq!(conversation.first_kept(), MAX_ENTRIES / 2);
+    assert_eq!(entries(&cx).len() as u64, MAX_ENTRIES);
+    assert!(conversation.mark_read(&mut cx, ID, u64::MAX));
+    assert_eq!(conversation.unread(), 0);
+    // Who reads is never kept from hearing more, however long the conversation is.
+    assert!(take(&mut conversation, &mut cx) && take(&mut conversation, &mut cx));
+    assert_eq!((conversation.unread(), entries(&cx).len() as u64), (2, MAX_ENTRIES));
 }

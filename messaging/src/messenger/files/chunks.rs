@@ -1,29 +1,24 @@
 //! Offers and chunks on their way: sent, taken, acknowledged, refused.
 //!
-//! A repeat is answered with a receipt, a chunk that is too far ahead is dropped and comes again, and what was never
-//! offered is refused after a while: its offer is a message, which may be late behind others.
+//! A repeat is answered with a receipt, a chunk that is too far ahead is dropped and comes again, and what is not offered
+//! yet waits for its offer ([`early`](super::early)): that is a message, which may be late behind others.
 
 use sha2::{Digest as _, Sha256};
 
 use super::{FileRecord, Files, chunks_of};
 use crate::{
-    ChunkVerdict, FileContent, Incoming, MAX_TRANSFERS, TransferId, Window,
+    ChunkVerdict, FileContent, Incoming, TransferId, Window,
     messenger::{
         context::Context,
         effect::{ApplicationEvent, Notice},
         ids::ContactId,
         refusals::RefusalReason,
         row::Key,
-        states::{Direction, FileState, Timestamp},
+        states::{Direction, FileState},
     },
     packet::Chunk,
     payload::{ApplicationKind, ApplicationOffer, FileOffer, MAX_APPLICATION_LEN, Payload},
 };
-
-/// Files whose chunks came without an offer, at most so many are remembered.
-const MAX_STRAY: usize = 8;
-/// Chunks of a file that was never offered are refused after this, seconds: their offer may be late.
-const STRAY_AFTER: Timestamp = 10 * 60;
 
 /// What happened to files.
 pub(in crate::messenger) enum FileEvent<'a> {
@@ -51,12 +46,19 @@ pub(in crate::messenger) struct FileOutcome {
     pub(in crate::messenger) say: Option<Payload>,
     /// A receipt is owed; whether what came had come before.
     pub(in crate::messenger) owes_receipt: Option<bool>,
+    /// The receipt is to leave at once: the contact waits for it to go on, or to say that the file is there.
+    pub(in crate::messenger) at_once: bool,
 }
 
 impl FileOutcome {
     /// The contact is to stop sending this file.
-    fn decline(transfer: TransferId) -> Self {
-        Self { say: Some(Payload::FileCancel(transfer)), owes_receipt: None }
+    pub(super) fn decline(transfer: TransferId) -> Self {
+        Self { say: Some(Payload::FileCancel(transfer)), ..Self::default() }
+    }
+
+    /// Chunks that had come before the offer are taken: the contact may send more.
+    fn took_early(any: bool) -> Self {
+        Self { say: None, owes_receipt: any.then_some(false), at_once: any }
     }
 }
 
@@ -155,16 +157,32 @@ impl Files {
             return FileOutcome::default();
         }
         let room = *size > 0 && self.check_room_for_file(cx, id, Direction::Incoming).is_ok();
-        let Some(incoming) = Incoming::new(content, limit).ok().filter(|_| room) else {
+        let Some(mut incoming) = Incoming::new(content, limit).ok().filter(|_| room) else {
+            self.drop_early(cx, id, *transfer);
             cx.notify(Notice::FileCancelled(id, *transfer));
             return FileOutcome::decline(*transfer);
         };
         let mut record = FileRecord::new(Direction::Incoming, name, &content, cx.now);
         record.state = FileState::Underway;
-        record.transfer = incoming.record();
-        self.keep(cx, id, *transfer, record);
         cx.notify(Notice::FileOffered(id, *transfer));
-        FileOutcome::default()
+        self.begin(cx, id, *transfer, record, &mut incoming)
+    }
+
+    /// A file or payload is taken, with all of it that came before its offer.
+    fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ContactId,
+        transfer: TransferId,
+        record: FileRecord,
+        incoming: &mut Incoming,
+    ) -> FileOutcome {
+        let any = self.take_early(cx, id, transfer, incoming);
+        self.took_chunks(cx, id, transfer, record, incoming);
+        if any {
+            self.owed.owe(transfer);
+        }
+        FileOutcome::took_early(any)
     }
 
     /// A long payload is announced. One that no session takes, or that finds no room, is declined.
@@ -181,22 +199,24 @@ impl Files {
             return FileOutcome::default();
         }
         let room = served && self.check_room_for_payload(cx, id, Direction::Incoming).is_ok();
-        let Some(incoming) = Incoming::new(content, MAX_APPLICATION_LEN as u64).ok().filter(|_| room) else {
+        let Some(mut incoming) = Incoming::new(content, MAX_APPLICATION_LEN as u64).ok().filter(|_| room)
+        else {
+            self.drop_early(cx, id, transfer);
             cx.refuse(RefusalReason::DeclinedPayload);
             return FileOutcome::decline(transfer);
         };
         let record = FileRecord::incoming_payload(kind, &incoming, cx.now);
-        self.keep(cx, id, transfer, record);
-        FileOutcome::default()
+        self.begin(cx, id, transfer, record, &mut incoming)
     }
 
     /// A chunk of a file.
     fn chunk_arrived(&mut self, cx: &mut Context<'_>, id: ContactId, chunk: &Chunk) -> FileOutcome {
         let Chunk { transfer, index, bytes } = chunk;
         let Some(record) = self.records.get(transfer).cloned() else {
-            cx.refuse(RefusalReason::Unoffered);
-            return self.stray_chunk(cx.now, *transfer);
+            self.keep_early(cx, id, chunk);
+            return FileOutcome::default();
         };
+        let (mut first, mut whole) = (false, false);
         let verdict = match (record.state, record.incoming()) {
             (FileState::Complete, _) => ChunkVerdict::Repeat,
             (FileState::Cancelled, _) => {
@@ -205,10 +225,12 @@ impl Files {
             }
             (_, None) => ChunkVerdict::Malformed,
             (_, Some(mut incoming)) => {
+                first = incoming.received() == 0;
                 let verdict = incoming.accept(*index, bytes.len());
                 if let ChunkVerdict::New { .. } = verdict {
+                    whole = incoming.is_complete();
                     cx.put(Key::Chunk(id, *transfer, *index), bytes);
-                    self.took_chunk(cx, id, *transfer, record, &incoming);
+                    self.took_chunks(cx, id, *transfer, record, &incoming);
                 }
                 verdict
             }
@@ -217,19 +239,16 @@ impl Files {
             ChunkVerdict::Malformed => cx.refuse(RefusalReason::Malformed),
             ChunkVerdict::TooFar => cx.refuse(RefusalReason::TooFar),
             ChunkVerdict::New { .. } | ChunkVerdict::Repeat => {
-                self.lately.retain(|other| other != transfer);
-                self.lately.push_back(*transfer);
-                if self.lately.len() > MAX_TRANSFERS {
-                    self.lately.pop_front();
-                }
-                return FileOutcome { say: None, owes_receipt: Some(verdict == ChunkVerdict::Repeat) };
+                self.owed.owe(*transfer);
+                let repeated = verdict == ChunkVerdict::Repeat;
+                return FileOutcome { say: None, owes_receipt: Some(repeated), at_once: first || whole };
             }
         }
         FileOutcome::default()
     }
 
-    /// A chunk is here for the first time; with the last the file, or payload, is whole.
-    fn took_chunk(
+    /// Chunks are here for the first time; with the last the file, or payload, is whole.
+    fn took_chunks(
         &mut self,
         cx: &mut Context<'_>,
         id: ContactId,
@@ -248,25 +267,9 @@ impl Files {
         self.keep(cx, id, transfer, record);
     }
 
-    /// A chunk of a file that was never offered here: after a while its sender gets a cancellation.
-    fn stray_chunk(&mut self, now: Timestamp, transfer: TransferId) -> FileOutcome {
-        let is_known = self.stray.contains_key(&transfer);
-        if self.stray.len() >= MAX_STRAY && !is_known {
-            self.stray.retain(|_, since| now < *since + STRAY_AFTER);
-        }
-        if self.stray.len() >= MAX_STRAY && !is_known {
-            return FileOutcome::default();
-        }
-        let since = *self.stray.entry(transfer).or_insert(now);
-        if now < since + STRAY_AFTER {
-            return FileOutcome::default();
-        }
-        self.stray.remove(&transfer);
-        FileOutcome::decline(transfer)
-    }
-
     /// A contact gave a file up.
     fn cancelled(&mut self, cx: &mut Context<'_>, id: ContactId, transfer: TransferId) {
+        self.drop_early(cx, id, transfer);
         let Some(record) = self.records.get(&transfer).filter(|record| !record.is_over()).cloned() else {
             return cx.refuse(RefusalReason::Superseded);
         };

@@ -1,7 +1,7 @@
 //! Contacts who hold all the keys and do not keep to the protocol.
 
 use autonomy_messaging::{
-    CertificateRole, MAX_PART, Name, Validity, Window,
+    CertificateRole, MAX_EARLY_CHUNKS, MAX_PART, Name, Validity, Window,
     messenger::{Command, EntryState, MailAnswer, RefusalReason},
     packet::{Chunk, Item, Numbering, Origin, Part, TransferId},
     payload::{Application, ApplicationKind, MAX_TEXT_LEN, Payload, Unknown},
@@ -38,7 +38,7 @@ fn receipt_for_an_unsent_part_is_refused() {
     mallory.say_with(&mut world, acks, &[]);
     assert_eq!(world.refused(ALICE).of(RefusalReason::ForgedReceipt), 3);
     assert_eq!(world.status(ALICE).queued, 1);
-    let MailAnswer::Messages(entries) =
+    let MailAnswer::Messages { entries, .. } =
         world.command(ALICE, Command::Messages { contact: id, before: None, limit: 10 })
     else {
         panic!()
@@ -80,7 +80,7 @@ fn unknown_payload_kinds_are_kept_and_listed() {
         let item = mallory.part(payload.to_bytes().to_vec());
         mallory.say(&mut world, &[item]);
     }
-    let MailAnswer::Messages(entries) =
+    let MailAnswer::Messages { entries, .. } =
         world.command(ALICE, Command::Messages { contact: id, before: None, limit: 10 })
     else {
         panic!()
@@ -139,13 +139,19 @@ fn parts_chunks_and_cancellations_without_effect_are_counted() {
     let before = world.refused(ALICE);
     let far = Part { seq: 1 << 40, first: true, last: true, origin: None, bytes: vec![1] };
     mallory.say(&mut world, &[Item::Part(far)]);
-    mallory.say(&mut world, &[Item::Chunk(Chunk { transfer, index: 0, bytes: vec![1; 100] })]);
+    // Chunks wait for their offer, up to a bound.
+    let chunks = |world: &World| world.pods[ALICE].disk.keys().filter(|key| key[0] == b'f').count();
+    for index in 0..=MAX_EARLY_CHUNKS as u32 {
+        mallory.say(&mut world, &[Item::Chunk(Chunk { transfer, index, bytes: vec![1; 100] })]);
+    }
+    assert_eq!(chunks(&world), MAX_EARLY_CHUNKS);
     let cancel = mallory.part(Payload::FileCancel(transfer).to_bytes().to_vec());
     mallory.say(&mut world, &[cancel]);
     let after = world.refused(ALICE);
     for reason in [RefusalReason::TooFar, RefusalReason::Unoffered, RefusalReason::Superseded] {
         assert_eq!(after.of(reason), before.of(reason) + 1, "{}", reason.name());
     }
+    assert_eq!(chunks(&world), 0, "they go with the cancellation");
     mallory.assert_talks(&mut world);
 }
 

@@ -101,12 +101,12 @@ fn command(command: Command) -> node::Command {
             To::UpdateContact(contact, UpdateContact { blocked: Some(blocked), ..UpdateContact::default() })
         }
         Command::OfferFile { contact, content } => To::Mail(offer_file(contact, content)),
-        Command::LoadFile { contact, transfer, bytes } => {
-            To::Mail(Mail::LoadFile { contact, transfer, first: 0, bytes: bytes.into() })
+        Command::LoadFile { contact, transfer, first, bytes } => {
+            To::Mail(Mail::LoadFile { contact, transfer, first, bytes: bytes.into() })
         }
         Command::File(contact, transfer) => To::Mail(Mail::File(contact, transfer)),
-        Command::ReadFile { contact, transfer, count } => {
-            To::Mail(Mail::ReadFile { contact, transfer, first: 0, count })
+        Command::ReadFile { contact, transfer, first, count } => {
+            To::Mail(Mail::ReadFile { contact, transfer, first, count })
         }
         Command::AddRelay { place, name, token } => To::Mail(Mail::AddRelay { place, name, token }),
         Command::Invite { valid_for } => To::Mail(Mail::Invite { note: None, valid_for }),

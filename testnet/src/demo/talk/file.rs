@@ -29,13 +29,14 @@ const SLOWEST_AT_HOME: u64 = 1_000_000;
 /// The name that the receiver sees.
 const NAME: &str = "holiday.bin";
 
-/// Sends `size` bytes from Alice to Bob in one step called `step`, while Tor relays fail.
+/// Sends `size` bytes from Alice to Bob in one step called `step`, while Tor relays fail. Gives the time from the moment
+/// when Alice's pod had the file until Bob's had it.
 pub(in crate::demo) fn send_file(
     cast: &Cast<'_>,
     step: &str,
     size: u64,
     faults: RelayFaults,
-) -> Result<(), DemoError> {
+) -> Result<Duration, DemoError> {
     cast.stage.step(step, |step| {
         let dir = cast.stage.world.folder().path();
         let (sent, got) = (dir.join(NAME), dir.join("got.bin"));
@@ -61,7 +62,7 @@ pub(in crate::demo) fn send_file(
         step.figure("mb_a_second", rate(megabytes(size), took));
         step.figure("tor_relays_gone", gone);
         step.figure("sha256", text(&handed.value, "sha256")?);
-        Ok(())
+        Ok(took)
     })
 }
 
