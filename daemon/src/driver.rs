@@ -20,6 +20,7 @@ pub mod disk;
 mod failure;
 mod handle;
 mod lives;
+mod time;
 mod turns;
 
 use std::{
@@ -28,7 +29,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use autonomy_messaging::messenger;
@@ -42,10 +43,12 @@ use self::{
     batch::{Batch, Committed, NotCommitted},
     disk::Taking,
     lives::Life,
+    time::Time,
 };
 pub use self::{
     failure::{AskError, StoreFailed},
     handle::{Admitted, Handle},
+    time::now,
     turns::{LargeBodyPlace, MAX_STREAMS},
 };
 use crate::chain::{ChainLink, ChainSource, Delivered, Delivery, PodCursor};
@@ -73,6 +76,8 @@ enum Message {
     Delivered(Life, Delivery),
     /// A request, and where its reply goes.
     Asked(Request, Asker),
+    /// Tor works with a consensus that is valid from when until when.
+    Consensus(Timestamp, Timestamp),
     /// Write a sealed copy to this new file.
     BackUp(PathBuf, oneshot::Sender<Result<(), BackupError>>),
     /// End, once everything before it is committed.
@@ -101,6 +106,7 @@ struct Driver {
     /// Gives the bytes free on the disk of a file.
     free: fn(&Path) -> u64,
     disk_warning: watch::Sender<Option<String>>,
+    time: Time,
 }
 
 /// Starts the driver of `node` over `store`, with the chain from `source`. `effects` are those that
@@ -121,6 +127,7 @@ pub fn start(
     let (events, _) = broadcast::channel(EVENT_BUFFER);
     let (admitted, admitted_seen) = watch::channel(Admitted::default());
     let (disk_warning, disk_warning_seen) = watch::channel(None);
+    let (clock_warning, clock_warning_seen) = watch::channel(None);
     let (stop, stopped) = watch::channel(None);
     let inbox = sender.downgrade();
     let handle = Handle {
@@ -128,6 +135,7 @@ pub fn start(
         events: events.clone(),
         admitted: admitted_seen,
         disk_warning: disk_warning_seen,
+        clock_warning: clock_warning_seen,
         turns: Arc::default(),
         stopped,
     };
@@ -146,6 +154,7 @@ pub fn start(
         taking,
         free,
         disk_warning,
+        time: Time::new(clock_warning),
     };
     driver.carry_out(effects);
     thread::Builder::new().name("driver".into()).spawn(move || {
@@ -212,6 +221,7 @@ impl Driver {
     ) -> Result<ControlFlow<()>, StoreFailed> {
         self.look_at_disk()?;
         let mut batch = Batch::default();
+        self.judge_clock(&mut batch)?;
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
@@ -222,6 +232,10 @@ impl Driver {
                     }
                 }
                 Message::Asked(request, asker) => self.answer(&mut batch, request, asker)?,
+                Message::Consensus(from, until) => {
+                    self.time.consensus(from, until);
+                    self.judge_clock(&mut batch)?;
+                }
                 Message::BackUp(file, answer) => {
                     // The copy holds all that came before, and its asker hears after them.
                     self.finish(mem::take(&mut batch))?;
@@ -249,7 +263,8 @@ impl Driver {
             other => Some(other),
         };
         let Some(input) = input.filter(|input| self.takes(input)) else { return Ok(()) };
-        match batch.work(&mut self.node, &self.store, input) {
+        self.note_time(&input);
+        match batch.work(&mut self.node, &self.store, self.time.read().now, input) {
             Ok(_) => {
                 batch.holds_delivery(delivery);
                 Ok(())
@@ -270,7 +285,8 @@ impl Driver {
         let mut unkept = Batch::default();
         let only_read = self.taking.again().is_some();
         let batch = if only_read { &mut unkept } else { batch };
-        match batch.work(&mut self.node, &self.store, Input::Request(request)) {
+        let now = self.time.read().now;
+        match batch.work(&mut self.node, &self.store, now, Input::Request(request)) {
             // What the node did beside the answer is forgotten with the rest when it is read again.
             Ok(Some(reply)) if only_read => drop(asker.send(Ok(reply))),
             Ok(Some(reply)) => batch.reply_later(asker, reply),
@@ -302,7 +318,8 @@ impl Driver {
         if let Some(again) = self.taking.again() {
             return again.saturating_duration_since(tokio::time::Instant::now());
         }
-        let until_due = self.node.next_wake().map(|due| Duration::from_secs(due.saturating_sub(now())));
+        let until_due =
+            self.node.next_wake().map(|due| Duration::from_secs(due.saturating_sub(self.time.read().now)));
         until_due.unwrap_or(MAX_SLEEP).min(MAX_SLEEP)
     }
 
@@ -359,7 +376,7 @@ impl Driver {
 /// The store failed: nothing of the step was kept, and the node must be discarded.
 pub fn step(node: &mut Node, store: &Store, input: Input) -> Result<Option<Reply>, StoreFailed> {
     let mut batch = Batch::default();
-    let reply = batch.work(node, store, input)?;
+    let reply = batch.work(node, store, now(), input)?;
     let _derived_again = batch.commit(store).map_err(|not_committed| not_committed.failed)?;
     Ok(reply)
 }
@@ -370,24 +387,13 @@ pub fn step(node: &mut Node, store: &Store, input: Input) -> Result<Option<Reply
 /// # Errors
 /// The store failed: nothing of it was kept.
 pub fn commit(store: &Store, rows: Vec<Row>) -> Result<(), StoreFailed> {
-    write(store, &changes(rows))
-}
-
-fn write(store: &Store, changes: &[RowChange]) -> Result<(), StoreFailed> {
-    Ok(store.commit(changes)?)
+    Ok(store.commit(&changes(rows))?)
 }
 
 /// The rows as they lie in the store; values are moved, never copied.
 #[must_use]
 pub fn changes(rows: Vec<Row>) -> Vec<RowChange> {
     rows.into_iter().map(|Row { key, value }| RowChange { key, value }).collect()
-}
-
-/// Seconds since 1970.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "the driver is where time comes in")]
-pub fn now() -> Timestamp {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ const MOST_AHEAD: Duration = Duration::from_secs(3 * 24 * 3600);
 /// … and those that become valid within a day.
 const MOST_BEHIND: Duration = Duration::from_secs(24 * 3600);
 
+/// From when until when the directory is valid that Arti works with.
+pub(crate) fn consensus(client: &TorClient<PreferredRuntime>) -> Option<(SystemTime, SystemTime)> {
+    let directory = client.dirmgr().ok()?.netdir(Timeliness::Unchecked).ok()?;
+    Some((directory.lifetime().valid_after(), directory.lifetime().valid_until()))
+}
+
 /// The error of a clock that is behind the directory Arti accepted by more than
 /// [`BEHIND_TOLERANCE`].
 pub(crate) fn behind_directory(client: &TorClient<PreferredRuntime>) -> Option<BootstrapError> {

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use arti_client::{IsolationToken, KeystoreSelector, StreamPrefs, TorClient};
@@ -168,6 +169,13 @@ impl Tor {
         lock(&self.0.discovery).remove(onion);
         self.rotate(onion);
         Ok(())
+    }
+
+    /// From when until when the consensus is valid that Tor works with. None before there is one. One that was kept from an
+    /// earlier process may have ended up to three days ago.
+    #[must_use]
+    pub fn consensus(&self) -> Option<(SystemTime, SystemTime)> {
+        crate::clock::consensus(&self.0.client)
     }
 
     /// Arti's client, for the modules that launch services.

@@ -302,12 +302,15 @@ fn coin_that_the_chain_knows_otherwise_is_named_by_what_differs() {
     assert_eq!(check(other_script), Err(CheckRefusal::LyingUtxo { input: 0, field: "script" }));
 }
 
+/// Shows something else.
+type Change = Box<dyn Fn(&mut Summary)>;
+
 #[test]
 fn everything_that_is_shown_has_a_part_in_the_digest() {
     let summary = Payment::new().summary;
     let change = summary.outputs.iter().position(|output| output.owner != Owner::Other).unwrap();
     let own = |keychain, index| Owner::Own { keychain, index };
-    let mut changes: Vec<Box<dyn Fn(&mut Summary)>> = vec![
+    let mut changes: Vec<Change> = vec![
         Box::new(|_| {}),
         Box::new(|summary| summary.txid = Txid::all_zeros()),
         Box::new(|summary| summary.inputs[0].amount += sat(1)),

@@ -67,6 +67,9 @@ async fn send(
         .or_else(own_name)
         .ok_or_else(|| Failure::usage("the name of the file is not valid text: give one with --name"))?;
     let name = written("name", &name)?;
+    if path.exists() && !path.metadata().is_ok_and(|file| file.is_file()) {
+        return Err(Failure::usage(format!("{} is not a regular file: pack it first", path.display())));
+    }
     let (mail, contact) = opened(context, wanted, Some(ContactState::Active)).await?;
     let mailbox = mail.mailbox();
     let loaded = |file: &File| context.spinner.say(&format!("the pod has {}", share(file)));

@@ -165,7 +165,7 @@ fn draw(words: &str) -> Result<(Seed, AuthSeed), Failure> {
 /// Asks for some words from the paper, until they are right. What is typed is not shown.
 fn asked_back(words: &str, whose: &str) -> Result<(), Failure> {
     let words: Vec<&str> = words.split_whitespace().collect();
-    let quiet = Quiet::begin().map_err(unreadable)?;
+    let mut quiet = Quiet::begin().map_err(unreadable)?;
     let half = words.len() / ASKED_BACK;
     for part in 0..ASKED_BACK {
         let at = part * half + OsRng.next_u32() as usize % half;
@@ -188,7 +188,7 @@ fn read() -> Result<Typed, Failure> {
         }
         return Ok(typed);
     }
-    let quiet = Quiet::begin().map_err(unreadable)?;
+    let mut quiet = Quiet::begin().map_err(unreadable)?;
     let mut question = "Type or paste the words of the payment key, then those of the identity.\n\
         They are not shown. End with an empty line.\n";
     while !typed.take(&quiet.line(question).map_err(unreadable)?) {

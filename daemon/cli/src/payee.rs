@@ -108,7 +108,7 @@ mod tests {
             "bcrt1pfeesnyr2tx",
             "bcrt1sw50qt2uwha",
             "mrCDrCybB6J1vRfbwM5hemdJz73FwDBC8r",
-            "2N3vVYSK5XRVgSGWy21PnsRmBUywSQNdCsf",
+            "2N3vVYSK5XRVgSGWy21PnsRmBUywSMi29yw",
         ] {
             assert!(address_of(text, Network::Regtest).is_ok(), "{text}");
         }

@@ -2,12 +2,17 @@
 
 use std::{
     fs::File,
-    io::{self, IsTerminal as _},
+    io::{self, ErrorKind, IsTerminal as _, Read as _, Write as _},
     os::unix::fs::{FileTypeExt as _, MetadataExt as _},
 };
 
-use rustix::termios::{self, LocalModes, OptionalActions, QueueSelector, Termios};
+use rustix::termios::{self, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios};
 use zeroize::Zeroizing;
+
+/// What a terminal gives for Ctrl-C where it sends no signal.
+const CTRL_C: u8 = 3;
+/// Longest line: as long as a terminal takes.
+const MAX_LINE: usize = 4_096;
 
 /// A terminal without echo. At its end, whatever was pasted and not read is thrown away: it would be echoed, and run by
 /// the shell.
@@ -26,18 +31,34 @@ impl Quiet {
         let terminal = File::options().read(true).write(true).open("/dev/tty")?;
         let before = termios::tcgetattr(&terminal)?;
         let mut quiet = before.clone();
-        quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL);
+        // Ctrl-C ends a line and kills nothing: the terminal would stay without echo.
+        quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
+        quiet.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
         termios::tcsetattr(&terminal, OptionalActions::Now, &quiet)?;
         Ok(Self { terminal, before })
     }
 
-    /// One line.
+    /// One line, at most [`MAX_LINE`] bytes of UTF-8.
     ///
     /// # Errors
-    /// The person ended the input, or the terminal went away.
-    #[expect(clippy::unused_self, reason = "a line is read only while the echo is off")]
-    pub(crate) fn line(&self, question: &str) -> io::Result<Zeroizing<String>> {
-        rpassword::prompt_password(question).map(Zeroizing::new)
+    /// The person ended the input or typed Ctrl-C, or the terminal went away.
+    pub(crate) fn line(&mut self, question: &str) -> io::Result<Zeroizing<String>> {
+        self.terminal.write_all(question.as_bytes())?;
+        // Room for the whole at once: a vector that grows leaves copies behind.
+        let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
+        let mut byte = [0];
+        loop {
+            match self.terminal.read(&mut byte)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                _ if byte[0] == CTRL_C => return Err(io::Error::other("interrupted")),
+                _ if byte[0] == b'\n' => break,
+                _ if line.len() == MAX_LINE => return Err(io::Error::other("the line is too long")),
+                _ => line.push(byte[0]),
+            }
+        }
+        self.terminal.write_all(b"\n")?;
+        let text = std::str::from_utf8(&line).map_err(|_| io::Error::other("the line is not UTF-8"))?;
+        Ok(Zeroizing::new(text.to_owned()))
     }
 }
 
@@ -51,7 +72,6 @@ impl Drop for Quiet {
 
 /// Ends the line in which a person has typed Ctrl-C.
 pub(crate) fn end_line() {
-    use std::io::Write as _;
     if has_person() {
         // Where standard error is closed, nobody sees the line.
         let _ = writeln!(io::stderr().lock());

@@ -32,6 +32,8 @@ pub struct Moment {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Clock {
     consensus: Option<Span>,
+    /// Whether it came from the network since the start. The first may have been kept on the disk, for days.
+    is_fresh: bool,
     tip: Option<Span>,
 }
 
@@ -63,12 +65,17 @@ impl Clock {
         Self::default()
     }
 
-    /// Tor works with a consensus of this validity at this steady second. An older one than is known says nothing new: a
-    /// directory may lag.
+    /// Tor works with a consensus of this validity at this steady second. The first that is told may come from the disk, so
+    /// it can confirm a clock, and say that it is behind, and not that it is ahead. One that does not begin later than the
+    /// last says nothing new.
     pub fn consensus(&mut self, valid_after: Timestamp, valid_until: Timestamp, steady: u64) {
         let told = Span { from: valid_after, until: valid_until, steady };
-        let is_news = self.consensus.is_none_or(|known| known.at(steady).from <= valid_until);
-        if is_news && valid_after <= valid_until {
+        let (is_first, is_later) = match self.consensus {
+            None => (true, false),
+            Some(known) => (false, valid_after > known.from),
+        };
+        if (is_first || is_later) && valid_after <= valid_until {
+            self.is_fresh = is_later;
             self.consensus = Some(told);
         }
     }
@@ -84,8 +91,11 @@ impl Clock {
     pub fn read(&self, wall: Timestamp, steady: u64) -> Moment {
         let by_wall = |is_right| Moment { now: wall, is_right, off_by: None };
         let by_outside = |now, is_right| Moment { now, is_right, off_by: Some(difference(wall, now)) };
-        if let Some(consensus) = self.consensus.map(|consensus| consensus.at(steady)) {
-            return if consensus.allows(wall) { by_wall(true) } else { by_outside(consensus.from, true) };
+        match self.consensus.map(|consensus| consensus.at(steady)) {
+            Some(consensus) if consensus.allows(wall) => return by_wall(true),
+            Some(consensus) if self.is_fresh => return by_outside(consensus.from, true),
+            Some(consensus) if wall < consensus.from => return by_outside(consensus.from, false),
+            _ => {}
         }
         match self.tip.map(|tip| tip.at(steady)) {
             Some(tip) if tip.allows(wall) => by_wall(true),
@@ -110,9 +120,10 @@ mod tests {
     const TODAY: u64 = 1_795_392_000;
     const YEAR: u64 = 366 * 86_400;
 
-    /// A consensus that came a minute after the start, of the present hour.
+    /// A consensus that was kept, and one of the present hour that came a minute after the start.
     fn informed() -> Clock {
         let mut clock = Clock::new();
+        clock.consensus(TODAY - 2 * HOUR, TODAY + HOUR, 0);
         clock.consensus(TODAY - HOUR / 2, TODAY + 5 * HOUR / 2, 60);
         clock
     }
@@ -155,6 +166,16 @@ mod tests {
     }
 
     #[test]
+    fn consensus_that_was_kept_for_days_calls_no_clock_ahead() {
+        let mut clock = Clock::new();
+        clock.consensus(TODAY - 48 * HOUR, TODAY - 45 * HOUR, 0);
+        assert_eq!(clock.read(TODAY, 5), Moment { now: TODAY, is_right: false, off_by: None });
+        assert!(clock.read(TODAY - 60 * HOUR, 5).off_by.is_some(), "earlier than it began it is not");
+        clock.consensus(TODAY - HOUR, TODAY + 2 * HOUR, 30);
+        assert!(clock.read(TODAY, 30).is_right);
+    }
+
+    #[test]
     fn block_confirms_a_clock_near_it_and_lifts_one_behind_it() {
         let mut clock = Clock::new();
         clock.tip(TODAY, 0);
@@ -173,6 +194,7 @@ mod tests {
             pauses in proptest::collection::vec(0..7_200_u64, 20),
         ) {
             let (mut clock, mut steady) = (Clock::new(), 0);
+            clock.consensus(TODAY - 3 * HOUR, TODAY, 0);
             for (wall, pause) in walls.into_iter().zip(pauses) {
                 steady += pause;
                 let right = TODAY + steady;

@@ -191,7 +191,7 @@ impl Client {
             let message = answer["error"]["message"].as_str().unwrap_or("no reason given").to_owned();
             return Err(CallError::Refused { code, message });
         }
-        Ok(answer["result"].take())
+        Ok(answer.get_mut("result").map(Value::take).unwrap_or_default())
     }
 }
 

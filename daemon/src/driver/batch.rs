@@ -7,8 +7,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use zeroize::Zeroizing;
 
-use super::{Asker, StoreFailed, now, write};
-use autonomy_node::{Effect, Input, Node, Reply, Row, Rows, Step};
+use super::{Asker, StoreFailed};
+use autonomy_node::{Effect, Input, Node, Reply, Row, Rows, Step, Timestamp};
 use autonomy_store::{ReadError, RowChange, Store};
 
 /// Inputs that share a commit, at most: as many as can wait. A commit waits for the disk, 4.5 ms where it was measured,
@@ -73,10 +73,11 @@ impl Batch {
         &mut self,
         node: &mut Node,
         store: &Store,
+        now: Timestamp,
         input: Input,
     ) -> Result<Option<Reply>, StoreFailed> {
         let view = View { pending: &self.rows, store, fault: RefCell::default() };
-        let step = node.handle(now(), &mut rand::rngs::OsRng, &view, input);
+        let step = node.handle(now, &mut rand::rngs::OsRng, &view, input);
         if let Some(fault) = view.fault.into_inner() {
             return Err(fault.into());
         }
@@ -108,9 +109,9 @@ impl Batch {
     pub(super) fn commit(self, store: &Store) -> Result<Committed, NotCommitted> {
         let Self { rows, effects, delivery, replies, .. } = self;
         let changes: Vec<RowChange> = rows.into_iter().map(|(key, value)| RowChange { key, value }).collect();
-        match write(store, &changes) {
+        match store.commit(&changes) {
             Ok(()) => Ok(Committed { effects, delivery, replies }),
-            Err(failed) => Err(NotCommitted { failed, askers: askers(replies) }),
+            Err(failed) => Err(NotCommitted { failed: failed.into(), askers: askers(replies) }),
         }
     }
 

@@ -175,6 +175,7 @@ impl Driver {
         let (node, effects) = Node::restore(rows).map_err(|error| StoreFailed::damaged(&error))?;
         self.node = node;
         self.life = lives::next(self.life);
+        self.time.forget_told();
         Ok(effects)
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 
 use super::{AskError, LargeBodyPlace, Message, StoreFailed, turns::Turns};
 use autonomy_api::{Access, Event};
-use autonomy_node::{Caller, DeviceKey, Input, Owner, Reply, Request};
+use autonomy_node::{Caller, DeviceKey, Input, Owner, Reply, Request, Timestamp};
 use autonomy_store::BackupError;
 
 /// A way to reach the node from any task. Cheap to clone.
@@ -20,6 +20,7 @@ pub struct Handle {
     pub(super) admitted: watch::Receiver<Admitted>,
     /// What the owner should know of the disk.
     pub(super) disk_warning: watch::Receiver<Option<String>>,
+    pub(super) clock_warning: watch::Receiver<Option<String>>,
     /// Who has how much in the line.
     pub(super) turns: Arc<Turns>,
     /// Set when the driver has ended.
@@ -68,6 +69,12 @@ impl Handle {
     #[must_use]
     pub async fn deliver(&self, input: Input) -> bool {
         self.inbox.send(Message::Happened(input)).await.is_ok()
+    }
+
+    /// Tells that Tor works with a consensus of this validity. False when the node has ended.
+    #[must_use]
+    pub async fn consensus(&self, valid_after: Timestamp, valid_until: Timestamp) -> bool {
+        self.inbox.send(Message::Consensus(valid_after, valid_until)).await.is_ok()
     }
 
     /// Writes a consistent sealed copy of the pod's database to `file`. It holds everything that
@@ -121,6 +128,12 @@ impl Handle {
     #[must_use]
     pub fn disk_warning(&self) -> Option<String> {
         self.disk_warning.borrow().clone()
+    }
+
+    /// What the owner should know of this machine's clock now.
+    #[must_use]
+    pub fn clock_warning(&self) -> Option<String> {
+        self.clock_warning.borrow().clone()
     }
 
     /// Waits until the driver has ended and its store is closed.

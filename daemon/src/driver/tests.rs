@@ -78,6 +78,7 @@ fn driver(node: Node, store: Store) -> (Driver, broadcast::Receiver<Event>) {
         taking,
         free,
         disk_warning,
+        time: Time::new(watch::channel(None).0),
     };
     (driver, heard)
 }

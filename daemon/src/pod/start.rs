@@ -21,7 +21,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, disk, mail, open, relay,
+    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, clock, disk, mail, open, relay,
     report::report,
     services::{self, Parts},
 };
@@ -203,7 +203,11 @@ impl Running {
             let Some(owner) = owner(&node, &observer, stopping.clone()).await else { return };
             let Some(client) = tor.client(&onion, stopping.clone()).await else { return };
             let parts = Parts { pod_seed, owner, echo, network: Some(network), relay };
-            services::keep_running(client, &parts, &node, &routes, &onion, stopping).await;
+            let tor = client.clone();
+            tokio::join!(
+                services::keep_running(client, &parts, &node, &routes, &onion, stopping.clone()),
+                clock::watch(&tor, &node, stopping),
+            );
         }
     }
 }

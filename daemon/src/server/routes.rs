@@ -224,6 +224,7 @@ fn full_status(state: &ApiState, node: NodeStatus) -> Status {
     let onion = state.onion.borrow().clone();
     let mut warnings = onion.warnings();
     warnings.extend(state.handle.disk_warning());
+    warnings.extend(state.handle.clock_warning());
     warnings.extend(node.warnings);
     let nothing = || ServiceStatus {
         address: None,

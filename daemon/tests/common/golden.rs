@@ -8,6 +8,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -48,6 +49,7 @@ impl Golden {
                 let home = tempfile::tempdir().unwrap();
                 let copy = home.path().join(self.name);
                 fs::copy(folder.join(self.name), &copy).unwrap();
+                fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
                 (release, home, copy)
             })
             .collect()

@@ -77,7 +77,7 @@ impl World {
             let lost = self.shells[pod].lost_devices.contains_key(&device);
             match (self.is_admitted(pod, device), lost) {
                 (false, false) => {
-                    let new_device = self.shells[pod].pod.person().new_device(device);
+                    let new_device = self.shells[pod].pod.new_device(device);
                     let answer = self.ask(pod, Command::AddDevice(new_device));
                     if matches!(answer, Some(Ok(_))) && !self.is_admitted(pod, device) {
                         self.breach(Some(pod), "it let a device in, and the gate does not".into());
@@ -161,7 +161,7 @@ impl World {
     /// Two contacts agree to remove each other; afterwards they become contacts again. Not while one of them may be
     /// restored from a backup or blocks anybody.
     fn begin_parting(&mut self, pod: usize) {
-        let free = |pod: &usize| self.shells[*pod].blocked.is_empty();
+        let free = |pod: &usize| self.shells[*pod].backup.is_none() && self.shells[*pod].blocked.is_empty();
         let pairs = self.pairs_of[pod].iter().copied();
         let pairs = pairs.filter(|pair| {
             let pair = &self.pairs[*pair];

@@ -67,15 +67,9 @@
 //!
 //! Where the promises are weaker than they could be, and what is not simulated:
 //!
-//! * `oracle`, `Oracle::shown`: after a receiver's disk was lost, it accepts every message up to the last one ever
-//!   shown. A run of messages that the node held back and dropped would pass. It should know which ones were shown.
-//! * `oracle`, `Oracle::expired`: accepts that a message is given up at any age. It should compare with the time to
-//!   live.
-//! * `faults`, `schedule_disk_loss`: no backup is taken while a contact is being introduced, parted from or blocked,
-//!   none is older than two days, and none has ratchets. Copies of whole disks and torn commits are not simulated.
-//! * `relay`, `Conduct`: relays neither replay nor duplicate what they push, have right clocks, and are not restored
-//!   from backups.
-//! * `config`, `days`: only worlds of weeks reach the times to live. Clocks are off by at most a day (`shift_clock`).
+//! * `disks`, `schedule_loss`: no disk is copied while a contact is being introduced or parted from, and nobody parts from
+//!   one whose copy is kept: a contact who lost everything cannot return yet.
+//! * `config`, `days`: only worlds of weeks reach the times to live.
 //! * `files`, `forget_files`: nothing is promised about files of a pod whose disk was lost, nor about files of more
 //!   than 20 chunks.
 //! * `money`, `Money::roll_back`: coins that a pod signed away after its backup may be signed away again once its

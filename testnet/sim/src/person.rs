@@ -29,12 +29,17 @@ pub(super) const MINIMAL: usize = 2;
 pub(super) const DEVICES: usize = 3;
 const ACCESS: [Access; DEVICES] = [Access::Full, Access::Limited, Access::Minimal];
 
+/// Epochs of devices are above those that bundles give to the first one.
+const FIRST_DEVICE_EPOCH: u64 = 1 << 32;
+
 /// What a person holds.
 pub(super) struct Person {
     auth: AuthSeed,
     devices: [Device; DEVICES],
     /// Epoch of the last bundle. Each newer one replaces those before.
     epoch: u64,
+    /// Epoch of the newest certificate of a device: each is made anew, since one that was revoked does not count any more.
+    device_epoch: u64,
 }
 
 /// The keys of a device.
@@ -57,7 +62,7 @@ impl Person {
     pub(super) fn draw(rng: &mut StdRng) -> Self {
         let auth = AuthSeed::generate(rng);
         let devices = std::array::from_fn(|_| Device::draw(rng));
-        Self { auth, devices, epoch: 0 }
+        Self { auth, devices, epoch: 0, device_epoch: FIRST_DEVICE_EPOCH }
     }
 
     /// How contacts name this person.
@@ -77,11 +82,13 @@ impl Person {
 
     /// What a pod needs to let a device in: its certificate and its descriptor key.
     #[expect(clippy::expect_used, reason = "short and visible")]
-    pub(super) fn new_device(&self, device: usize) -> NewDevice {
+    pub(super) fn new_device(&mut self, device: usize) -> NewDevice {
+        self.device_epoch += 1;
         let Device { key, descriptor } = &self.devices[device];
         let role = CertificateRole::Device { access: ACCESS[device] };
         let validity = Validity::lasting(WORLD_START - 86_400, CERTIFIED_FOR);
-        let certificate = self.auth.root_key().certify(role, &PublicKey::from(key), self.epoch, validity);
+        let certificate =
+            self.auth.root_key().certify(role, &PublicKey::from(key), self.device_epoch, validity);
         NewDevice {
             certificate,
             descriptor_key: *DescriptorSecret::from_bytes(descriptor).public().as_bytes(),

@@ -20,7 +20,7 @@ use rand::{RngCore, SeedableRng};
 
 pub(super) use self::change::{Change, Committed};
 use crate::chain::Verdict;
-use crate::command::{Answer, Command, Notice, Refused};
+use crate::command::{Answer, Command, NewDevice, Notice, Refused};
 use crate::heap::Millis;
 use crate::person::Person;
 
@@ -183,6 +183,11 @@ impl Pod {
         self.person.contact_id()
     }
 
+    /// What it needs to let a device of its owner in.
+    pub(super) fn new_device(&mut self, device: usize) -> NewDevice {
+        self.person.new_device(device)
+    }
+
     /// Its owner's keys and devices.
     pub(super) fn person(&self) -> &Person {
         &self.person
@@ -214,9 +219,12 @@ impl Pod {
         now.saturating_sub(self.outside.started) / 1000
     }
 
-    /// Its Tor has a consensus of the present hour.
+    /// Its Tor has a consensus of the present hour, after one that was kept on the disk.
     pub(super) fn hear_consensus(&mut self, now: Millis) {
         let right = WORLD_START + now / 1000;
+        if self.outside.clock == Clock::new() {
+            self.outside.clock.consensus(right - 2 * CONSENSUS_EACH, right + CONSENSUS_EACH, 0);
+        }
         let valid_after = right - right % CONSENSUS_EACH;
         let steady = self.steady(now);
         self.outside.clock.consensus(valid_after, valid_after + 3 * CONSENSUS_EACH, steady);

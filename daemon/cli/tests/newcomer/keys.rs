@@ -83,7 +83,8 @@ fn words_are_asked_back_from_paper_before_keys_are_kept() {
     let home = Home::new();
     let mut terminal = home.terminal("autonomy init");
     let printed = terminal.until("From your paper, word ").to_owned();
-    let rows = printed.split_once("payment key:").unwrap().1.split_once("identity:").unwrap();
+    let printed = printed.split_once("payment key:").unwrap().1.split_once("From your paper").unwrap().0;
+    let rows = printed.split_once("identity:").unwrap();
     let lists = [("payment key", words(rows.0)), ("identity", words(rows.1))];
     assert_eq!(lists.each_ref().map(|(_, words)| words.len()), [24, 24]);
     for (list, words) in &lists {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -57,6 +58,7 @@ impl Home {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("network.toml"), DEAD_NETWORK).unwrap();
         fs::write(dir.path().join("key"), [7; 32]).unwrap();
+        fs::set_permissions(dir.path().join("key"), fs::Permissions::from_mode(0o600)).unwrap();
         let home = Self { dir, pod: None, payer: None };
         home.point_at(node);
         home.json(&["pod", "init", "--network", network]);

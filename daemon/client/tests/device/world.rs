@@ -219,7 +219,10 @@ fn serve(socket: &Path, handle: Handle, caller: Caller, plan: Plan) -> impl Futu
 
 async fn between(State(plan): State<Plan>, request: HttpRequest, next: Next) -> Response {
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-    let fits = |wanted: &(&str, &str, Hand)| wanted.0 == method && path.ends_with(wanted.1);
+    let fits = |wanted: &(&str, &str, Hand)| {
+        let below = wanted.1.ends_with('/') && path.contains(wanted.1);
+        wanted.0 == method && (below || path.ends_with(wanted.1))
+    };
     let found = |plan: &Plan| -> Option<Result<Response, Todo>> {
         let mut plan = plan.lock().unwrap();
         plan.iter_mut().find(|wanted| fits(wanted)).map(|(_, _, hand)| match hand {

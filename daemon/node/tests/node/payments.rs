@@ -275,7 +275,7 @@ fn what_cannot_be_paid_is_refused_by_field() {
         (pay(vec![(OUTSIDE, u64::MAX), (OUTSIDE, 10_000)], RATE), "recipients"),
         (pay(vec![(OUTSIDE, 10_000); 101], RATE), "recipients"),
         (pay(vec![(OUTSIDE, 10_000)], FeeRate::ZERO), "fee_rate"),
-        (pay(vec![(OUTSIDE, 10_000)], FeeRate::from_sat_per_kwu(25)), "fee_rate"),
+        (pay(vec![(OUTSIDE, 10_000)], FeeRate::from_sat_per_kwu(24)), "fee_rate"),
         (pay(vec![(OUTSIDE, 10_000)], FeeRate::MAX), "fee_rate"),
     ];
     for (body, field) in bad {

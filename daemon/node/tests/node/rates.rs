@@ -12,7 +12,8 @@ use crate::world::{OUTSIDE, World, pays};
 
 /// A draft at a rate, given up at once.
 fn draft(world: &mut World, account: &Account, fee_rate: Option<FeeRate>) -> Result<Payment, Refusal> {
-    let recipients = vec![pays(OUTSIDE, 100_000)];
+    // Enough for the highest rate: a fee is a tenth of the payment at most.
+    let recipients = vec![pays(OUTSIDE, if fee_rate == Some(MAX_FEE_RATE) { 50_000_000 } else { 100_000 })];
     match world
         .device_asks(Command::NewPayment(account.id, NewPayment { recipients, fee_rate, note: None }))?
     {

@@ -46,6 +46,7 @@ fn told() -> World {
     files(&mut alice, &mut bob);
     blocked(&mut alice, &mut person(10, 44));
     people(&mut alice, &mut carol);
+    chunks_without_their_offer(&mut alice, &mut bob);
     part_without_the_one_before(&mut alice, &mut bob);
     money(&mut alice);
     // Last: from here on nobody answers.
@@ -205,6 +206,19 @@ fn shares(world: &mut World, name: &str, to: ContactId, fields: Vec<CardField>) 
     for command in [CardCommand::SetOwn(Box::new(all)), CardCommand::Share(to, ShareCard { fields })] {
         world.device_asks(Command::Session(SessionCommand::Card(command))).unwrap();
     }
+}
+
+/// A file whose offer is lost on the way: its chunks wait for it.
+fn chunks_without_their_offer(alice: &mut World, bob: &mut World) {
+    let to_alice = id(&only_contact(bob));
+    bob.effects.clear();
+    let early = vec![b'y'; 2 * CHUNK_LEN as usize];
+    offers(bob, to_alice, "early.txt", &early, early.len());
+    let is_call = |effect: &Effect| matches!(effect, Effect::Mail(messenger::Effect::Call { .. }));
+    let first = bob.effects.iter().position(is_call).unwrap();
+    bob.effects.remove(first);
+    assert!(deliver(bob, alice) > 0, "offer and chunks went in one frame");
+    alice.effects.clear();
 }
 
 /// A message of several parts, of which the first is lost on the way: the others wait for it.

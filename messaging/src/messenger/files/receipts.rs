@@ -72,6 +72,6 @@ mod tests {
         assert_eq!(named[..10], all);
         // The rest of the last packet repeats what was told before.
         assert_eq!(named.len(), 12);
-        assert_eq!(owed.next().collect::<Vec<_>>(), [all[9], all[8], all[7], all[6]]);
+        assert_eq!(owed.next().collect::<Vec<_>>(), [all[6], all[7], all[9], all[8]]);
     }
 }
