@@ -46,8 +46,8 @@ fn told() -> World {
     files(&mut alice, &mut bob);
     blocked(&mut alice, &mut person(10, 44));
     people(&mut alice, &mut carol);
-    chunks_without_their_offer(&mut alice, &mut bob);
     part_without_the_one_before(&mut alice, &mut bob);
+    chunks_without_their_offer(&mut alice, &mut bob);
     money(&mut alice);
     // Last: from here on nobody answers.
     loose_ends(&mut alice);
