@@ -216,7 +216,11 @@ fn map() -> AccountMap {
 #[test]
 fn account_map_imports_without_pod_and_altered_map_does_not() {
     let home = Home::new();
-    home.json(&["init"]);
+    // The device whose key P is in the map.
+    let words = [1, 9].map(|byte| Seed::from_entropy(&[byte; 32]).unwrap().words());
+    let typed = format!("{}\n{}\n", *words[0], *words[1]);
+    let born = home.run_with(&["init", "--restore", "--json"], &typed);
+    assert!(born.status.success(), "{}", text(&born.stderr));
     assert_eq!(home.failure(&["account", "export"]).1, "no-account");
     let map = map();
     let file = home.path().join("map.json");

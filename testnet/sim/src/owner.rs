@@ -128,6 +128,15 @@ impl World {
         }
     }
 
+    /// Everybody writes to each contact once more: a pod whose disk went back finds out by what it hears.
+    pub(super) fn say_last_words(&mut self) {
+        for pod in 0..self.shells.len() {
+            for friend in self.friends(pod) {
+                self.write(pod, friend, None);
+            }
+        }
+    }
+
     /// Marks everything as read.
     fn read(&mut self, pod: usize) {
         for (contact, up_to) in std::mem::take(&mut self.shells[pod].unread) {

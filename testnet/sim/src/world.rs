@@ -230,6 +230,7 @@ impl World {
             self.run_for(HOUR)?;
         }
         self.start_all();
+        self.say_last_words();
         let end = self.heap.now() + RECOVERY_TIME;
         while self.heap.now() < end && !self.is_settled() {
             self.run_for(HOUR)?;

@@ -144,6 +144,9 @@ fn wrong_key_and_damaged_database_have_own_messages() {
     fs::remove_file(home.path("key")).unwrap();
     assert!(home.failure(&["pod", "run"]).contains("key"));
     fs::write(home.path("key"), [7; 32]).unwrap();
+    let exposed = home.failure(&["pod", "run"]);
+    assert!(exposed.contains("chmod 600"), "{exposed}");
+    fs::set_permissions(home.path("key"), fs::Permissions::from_mode(0o600)).unwrap();
 
     let file = home.path("pod/pod.redb");
     let whole = fs::read(&file).unwrap();

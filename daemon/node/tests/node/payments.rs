@@ -285,7 +285,7 @@ fn what_cannot_be_paid_is_refused_by_field() {
             "{field}: {refusal}"
         );
     }
-    let too_dear = Command::NewPayment(id, pay(vec![(OUTSIDE, 10_000)], rate::sat_per_vb(5_000)));
+    let too_dear = Command::NewPayment(id, pay(vec![(OUTSIDE, 10_000)], rate::sat_per_vb(900)));
     assert!(matches!(world.ask(world.device.caller(), too_dear), Err(Refusal::Unsafe(_))));
     let too_much = Command::NewPayment(id, pay(vec![(OUTSIDE, 2_000_000)], RATE));
     assert!(matches!(world.ask(world.device.caller(), too_much), Err(Refusal::Funds(_))));
