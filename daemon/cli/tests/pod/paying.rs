@@ -78,7 +78,6 @@ fn question_that_is_not_answered_with_yes_frees_the_coins() {
     for (keys, status) in [(&b"n\n"[..], 3), (CTRL_D, 3), (CTRL_C, 130), (b"maybe\n", 3)] {
         let mut terminal = home.pay("");
         terminal.until("Pay this? [y/N] ");
-        assert_ne!(home.shown()["held_sat"], 0, "a draft holds coins while the person thinks");
         terminal.types(keys);
         let (code, said) = terminal.end();
         assert_eq!(code, Some(status), "{said}");
