@@ -23,6 +23,8 @@ pub const MAX_QUEUED_PARTS: u64 = 4 * WINDOW_LEN;
 const VOID: u8 = 1;
 /// Flag in a record: an origin of 24 bytes follows.
 const ORIGIN: u8 = 2;
+/// Flag in a record: what it was numbered in the run before follows, 24 bytes.
+const BEFORE: u8 = 4;
 
 /// What waits for one contact. Bodies stay with the owner of the rows, under the log numbers of their messages: this says which bytes of
 /// which message every part is, which parts the contact has, and which messages are thereby *delivered*.
@@ -56,6 +58,8 @@ struct Queued {
     len: u32,
     /// Where it was numbered first, if not in this incarnation.
     origin: Option<Origin>,
+    /// What it was numbered in the one before this, if that was not the first.
+    before: Option<Origin>,
     /// Its parts carry nothing any more.
     void: bool,
 }
@@ -146,7 +150,7 @@ impl Outbox {
         if let Some(latest) = self.queue.back().map(|queued| queued.log).filter(|latest| *latest >= log) {
             return Err(QueueError::Log { log, latest });
         }
-        let message = Queued { log, first: self.next, len, origin: None, void: false };
+        let message = Queued { log, first: self.next, len, origin: None, before: None, void: false };
         let queued = self.queued_parts();
         if queued + (message.end() - message.first) > MAX_QUEUED_PARTS {
             return Err(QueueError::Full { queued });
@@ -211,6 +215,21 @@ impl Outbox {
         Ok(settled)
     }
 
+    /// Takes a receipt of an earlier incarnation: it came while this one had begun. What it settles keeps its numbers here as
+    /// void parts, since nothing may be missing in the order. Gives the messages that are thereby delivered, each once,
+    /// in order. A receipt of an incarnation that no message was numbered in settles nothing.
+    pub fn acknowledge_earlier(&mut self, incarnation: [u8; 16], receipt: &Window) -> Vec<u64> {
+        let is_shown = |name: &Origin| name.incarnation == incarnation && name.last < receipt.next();
+        let mut delivered = Vec::new();
+        for message in self.queue.iter_mut().filter(|message| !message.void) {
+            if message.origin.iter().chain(&message.before).any(is_shown) {
+                message.void = true;
+                delivered.push(message.log);
+            }
+        }
+        delivered
+    }
+
     /// All parts below this number were acknowledged.
     #[must_use]
     pub fn acknowledged_below(&self) -> u64 {
@@ -249,6 +268,7 @@ impl Outbox {
                 continue;
             }
             let here = Origin { incarnation: old.incarnation, last: message.end() - 1 };
+            message.before = message.origin.is_some().then_some(here);
             message.origin.get_or_insert(here);
             message.first = self.next;
             self.next = message.end();
@@ -281,18 +301,18 @@ impl Outbox {
         out
     }
 
-    /// One message as a record of 13 or 37 B, to be kept under its log number; `None` when it does not wait.
+    /// One message as a record of 13, 37 or 61 B, to be kept under its log number; `None` when it does not wait.
     #[must_use]
     pub fn record(&self, log: u64) -> Option<Vec<u8>> {
         let at = self.queue.binary_search_by_key(&log, |queued| queued.log).ok()?;
         let message = &self.queue[at];
-        let mut out = Vec::with_capacity(13 + ORIGIN_BYTES);
+        let mut out = Vec::with_capacity(13 + 2 * ORIGIN_BYTES);
         out.extend_from_slice(&message.first.to_be_bytes());
         out.extend_from_slice(&message.len.to_be_bytes());
-        out.push(if message.void { VOID } else { 0 } | if message.origin.is_some() { ORIGIN } else { 0 });
-        if let Some(origin) = &message.origin {
-            origin.put(&mut out);
-        }
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let names = flag(message.origin.is_some(), ORIGIN) | flag(message.before.is_some(), BEFORE);
+        out.push(flag(message.void, VOID) | names);
+        message.origin.iter().chain(&message.before).for_each(|name| name.put(&mut out));
         Some(out)
     }
 
@@ -347,8 +367,9 @@ fn read_message(log: u64, record: &[u8]) -> Option<Queued> {
     let mut reader = Reader::new(record);
     let first = reader.u64().filter(|first| *first < 1 << 62)?;
     let len = reader.array().map(u32::from_be_bytes)?;
-    let flags = reader.u8().filter(|flags| flags & !(VOID | ORIGIN) == 0)?;
+    let flags = reader.u8().filter(|flags| flags & !(VOID | ORIGIN | BEFORE) == 0)?;
     let origin = if flags & ORIGIN == 0 { None } else { Some(Origin::take(&mut reader)?) };
+    let before = if flags & BEFORE == 0 { None } else { Some(Origin::take(&mut reader)?) };
     let sane = reader.is_empty() && (1..=MAX_MESSAGE_LEN).contains(&len);
-    sane.then_some(Queued { log, first, len, origin, void: flags & VOID != 0 })
+    sane.then_some(Queued { log, first, len, origin, before, void: flags & VOID != 0 })
 }

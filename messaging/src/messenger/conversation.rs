@@ -251,8 +251,7 @@ impl Conversation {
         Some((Part { seq, first: part.first, last: part.last, origin: part.origin, bytes }, is_first))
     }
 
-    /// Takes the contact's receipts. Gives what people do not see of what is settled thereby. Receipts of a run that ended
-    /// count no more.
+    /// Takes the contact's receipts. Gives what people do not see of what is settled thereby.
     ///
     /// # Errors
     /// [`WentBack`] where they tell of something that this pod did and does not know of.
@@ -264,7 +263,8 @@ impl Conversation {
     ) -> Result<Vec<HiddenSettled>, WentBack> {
         let (theirs, ours) = (acks.numbering, self.numbering());
         if theirs.id != ours.id {
-            return if theirs.since < ours.since { Ok(Vec::new()) } else { Err(WentBack) };
+            let is_earlier = theirs.since < ours.since;
+            return if is_earlier { Ok(self.acknowledged_earlier(cx, id, acks)) } else { Err(WentBack) };
         }
         let settled = self.outbox.acknowledge(&acks.messages).map_err(|_| WentBack)?;
         let mut hidden = Vec::new();
@@ -276,6 +276,23 @@ impl Conversation {
             }
         }
         Ok(hidden)
+    }
+
+    /// Takes receipts of a run that ended: two pods that are never on together hear of nothing else. What they settle keeps
+    /// its place in the order.
+    fn acknowledged_earlier(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ContactId,
+        acks: &Acks,
+    ) -> Vec<HiddenSettled> {
+        let delivered = self.outbox.acknowledge_earlier(acks.numbering.id, &acks.messages);
+        let mut hidden = Vec::new();
+        for number in delivered {
+            hidden.extend(self.settle(cx, id, number, EntryState::Delivered(cx.now)));
+            self.keep_queued(cx, id, number);
+        }
+        hidden
     }
 
     /// Messages that were queued by a clock that was not known to be right, or ahead of today, count as queued now.

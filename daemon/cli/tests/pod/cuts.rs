@@ -59,7 +59,7 @@ fn account_is_made_once_across_power_cuts() {
         indices.push(begun["account_index"].as_u64().unwrap());
         let key = format!("complete{number}");
         let account: Account =
-            as_type(through_a_cut(&mut home, after, |home| home.complete_as(&key, &key, &begun)).ok());
+            as_type(through_a_cut(&mut home, after, |home| home.complete(&key, &begun)).ok());
         let accounts = home.get("/v1/accounts");
         let accounts: Vec<Account> = as_type(accounts["accounts"].clone());
         assert_eq!(accounts.len(), number + 1);

@@ -25,14 +25,9 @@ impl Home {
     }
 
     pub(crate) fn complete(&self, key: &str, offer: &Value) -> Answer {
-        self.complete_as("main", key, offer)
-    }
-
-    pub(crate) fn complete_as(&self, name: &str, key: &str, offer: &Value) -> Answer {
         let offer: AccountOffer = as_type(offer.clone());
         let (body, _) = cosigner::complete(self.payer.as_ref().unwrap(), &offer);
-        let mut body = serde_json::to_value(&body).unwrap();
-        body["name"] = name.into();
+        let body = serde_json::to_value(&body).unwrap();
         self.post(&format!("/v1/accounts/{}/complete", offer.ceremony), key, &body)
     }
 
