@@ -66,7 +66,9 @@ fn reveal_stops_after_twenty_unpaid_addresses() {
     // The seventh is paid: seven more may go out.
     let seventh = world.map.script_pubkey(Keychain::External, 6).unwrap();
     let tx = world.payment_to(seventh, 10_000);
-    world.ledger.apply_unconfirmed([(tx, 1_700_100_000)]);
+    world.ledger.apply_unconfirmed([(tx.clone(), 1_700_100_000)]);
+    assert!(world.ledger.reveal_next_address().is_err(), "what is in no block may be replaced");
+    world.mine(vec![tx]);
     for index in GAP_LIMIT..GAP_LIMIT + 7 {
         assert_eq!(world.ledger.reveal_next_address().unwrap().index, index);
     }
