@@ -18,6 +18,7 @@
 pub mod chain;
 pub mod config;
 pub mod driver;
+mod free_space;
 pub mod peers;
 pub mod pod;
 pub mod relay;

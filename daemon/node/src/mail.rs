@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Answer, Effect, Refusal, Reply,
-    context::{ColdRows, Context},
+    context::Context,
     mail_answer,
     mail_command::{self, Subject},
     row::{Row, tag},
@@ -23,8 +23,8 @@ use super::{
     turn::Turn,
 };
 
-/// Cold rows of the node as the messenger names them.
-struct MailRows<'a>(ColdRows<'a>);
+/// Rows of the node as the messenger names them.
+struct MailRows<'a>(&'a dyn Rows);
 
 impl Rows for MailRows<'_> {
     fn get(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
@@ -49,16 +49,7 @@ impl super::Node {
     /// none.
     #[must_use]
     pub fn ratchet_epoch(&self, rows: &dyn Rows, contact: ContactId) -> Option<u64> {
-        self.messenger().ratchet_epoch(&StoredMail(rows), contact)
-    }
-}
-
-/// Rows of the store as the messenger names them.
-struct StoredMail<'a>(&'a dyn Rows);
-
-impl Rows for StoredMail<'_> {
-    fn get(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        self.0.get(&Row::from(MailRow { key: key.to_vec(), value: None }).key)
+        self.messenger().ratchet_epoch(&MailRows(rows), contact)
     }
 }
 
@@ -71,7 +62,7 @@ fn step(
 ) -> Option<Result<MailAnswer, RefusedBecause>> {
     let now = cx.now;
     let (rng, cold) = cx.rng_and_cold();
-    let step = messenger.handle(now, rng, &MailRows(cold), input);
+    let step = messenger.handle(now, rng, &MailRows(&cold), input);
     let messenger::Step { rows, application, effects, answer } = step;
     cx.rows(rows.into_iter().map(Row::from));
     for effect in effects {

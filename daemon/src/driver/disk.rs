@@ -16,6 +16,7 @@ use std::{path::Path, time::Duration};
 use tokio::time::Instant;
 
 use super::{Driver, StoreFailed, follow, lives};
+use crate::free_space::free_bytes;
 use autonomy_messaging::messenger;
 use autonomy_node::{Class, Effect, Input, Node, Row};
 
@@ -54,7 +55,7 @@ impl Taking {
 /// Bytes free for this user on the disk of a file; everything where the system does not say.
 pub(super) fn free(file: &Path) -> u64 {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    rustix::fs::statvfs(folder).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+    free_bytes(folder).unwrap_or(u64::MAX)
 }
 
 impl Driver {

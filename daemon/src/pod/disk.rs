@@ -1,15 +1,12 @@
 //! Looks how much of the disk is free, for the node: below its reserve no file is taken, so that messages and payments
 //! have room.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use autonomy_messaging::messenger::{self, DISK_RESERVE};
 use tokio::sync::watch;
 
-use crate::driver::Handle;
+use crate::{driver::Handle, free_space::free_bytes};
 use autonomy_node::Input;
 
 /// Pause between two looks. A contact whose file fills both Tor streams brings some 60 MB meanwhile, a quarter of the
@@ -37,23 +34,5 @@ pub(super) async fn watch(folder: PathBuf, node: Handle, mut stop: watch::Receiv
             () = tokio::time::sleep(LOOK) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-    }
-}
-
-/// Bytes that are free there; none where the file system does not say, and then it counts as having room.
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn free_bytes_are_known_of_a_folder_and_of_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(free_bytes(folder.path()).is_some());
-        assert_eq!(free_bytes(&folder.path().join("none")), None);
     }
 }

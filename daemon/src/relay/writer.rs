@@ -216,8 +216,7 @@ impl Writer {
             return true;
         }
         let folder = self.db.path().parent().unwrap_or(self.db.path());
-        let Ok(disk) = rustix::fs::statvfs(folder) else { return false };
-        disk.f_bavail.saturating_mul(disk.f_frsize) < self.config.free_disk
+        crate::free_space::free_bytes(folder).is_some_and(|free| free < self.config.free_disk)
     }
 }
 
