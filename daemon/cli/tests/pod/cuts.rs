@@ -55,7 +55,8 @@ fn account_is_made_once_across_power_cuts() {
     let mut home = Home::adopted(node);
     let mut indices = Vec::new();
     for (number, after) in moments().step_by(2).enumerate() {
-        let begun = through_a_cut(&mut home, after, |home| home.begin(&format!("begin{number}"))).ok();
+        let (key, name) = (format!("begin{number}"), format!("account {number}"));
+        let begun = through_a_cut(&mut home, after, |home| home.begin_named(&key, &name)).ok();
         indices.push(begun["account_index"].as_u64().unwrap());
         let key = format!("complete{number}");
         let account: Account =

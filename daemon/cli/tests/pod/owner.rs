@@ -21,7 +21,11 @@ impl Home {
     }
 
     pub(crate) fn begin(&self, key: &str) -> Answer {
-        self.post("/v1/accounts", key, &json!({"name": "main", "kind": "two_of_three"}))
+        self.begin_named(key, "main")
+    }
+
+    pub(crate) fn begin_named(&self, key: &str, name: &str) -> Answer {
+        self.post("/v1/accounts", key, &json!({"name": name, "kind": "two_of_three"}))
     }
 
     pub(crate) fn complete(&self, key: &str, offer: &Value) -> Answer {

@@ -162,5 +162,5 @@ fn the_least_rate_that_bitcoind_takes_is_told_once() {
     follower.look(now()).unwrap();
     follower.round().unwrap();
     let told = pod.told();
-    assert_eq!(told.matches("FeeFloor").count(), 1, "{told}");
+    assert_eq!(told.matches("Chain(FeeFloor").count(), 1, "{told}");
 }
