@@ -184,7 +184,7 @@ fn any_request() -> impl Strategy<Value = Request> {
         let blob = Blob::from_slice(&[byte; BLOB_LEN]).unwrap();
         Request::Deposit(Frame { deposit: DepositId::from_bytes(deposit), queue, capability, blob })
     });
-    let queues = proptest::collection::vec(right().prop_map(named), 0..=MAX_SUBSCRIBED);
+    let queues = proptest::collection::vec(right().prop_map(named), 1..=MAX_SUBSCRIBED);
     let acks = (right(), any::<u64>()).prop_map(move |(right, up_to)| {
         let (queue, collect) = named(right);
         Request::Ack { queue, collect, up_to }
