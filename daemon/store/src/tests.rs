@@ -6,6 +6,7 @@ mod crash;
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +16,11 @@ use tempfile::TempDir;
 
 use super::*;
 
+/// A folder that nobody else can enter: files in it are safe whatever their own mode.
+pub(crate) fn private_folder() -> TempDir {
+    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap()
+}
+
 /// A folder, a store in it, and what opens it.
 struct Place {
     folder: TempDir,
@@ -23,7 +29,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), unlock: Unlock::key([7; 32]) }
+        Self { folder: private_folder(), unlock: Unlock::key([7; 32]) }
     }
 
     fn path(&self) -> PathBuf {
@@ -89,7 +95,6 @@ fn rows_come_back_after_closing() {
 
 #[test]
 fn the_file_shows_no_names_or_values_and_is_private_to_its_user() {
-    use std::os::unix::fs::PermissionsExt as _;
     let place = Place::with(&[("name of a contact", "what she wrote")]);
     let bytes = fs::read(place.path()).unwrap();
     for secret in [&b"name of a contact"[..], b"what she wrote", &[7; 32]] {

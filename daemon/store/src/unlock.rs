@@ -326,6 +326,7 @@ impl fmt::Debug for UnlockSources {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::private_folder;
 
     fn secret_of(unlock: &Unlock) -> (&str, &[u8]) {
         match unlock.secret() {
@@ -336,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_named_file_wins_over_the_environment_over_a_credential() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = private_folder();
         let file = folder.path().join("file");
         std::fs::write(&file, "from file\n").unwrap();
         std::fs::write(folder.path().join(PASSPHRASE_CREDENTIAL), "from credential\r\nand a note").unwrap();
@@ -354,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_credential_may_be_a_key_but_not_both() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = private_folder();
         let sources =
             || UnlockSources { credentials: Some(folder.path().to_owned()), ..UnlockSources::default() };
         std::fs::write(folder.path().join(KEY_CREDENTIAL), [9; 40]).unwrap();
@@ -365,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_is_unfit_is_named() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = private_folder();
         let file = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
@@ -382,7 +383,7 @@ mod tests {
 
     #[test]
     fn passphrase_of_a_file_is_its_first_line_without_marks() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = private_folder();
         let path = folder.path().join("passphrase");
         for (bytes, expected) in [
             (&b"hunter22\n"[..], "hunter22"),
