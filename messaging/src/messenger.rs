@@ -68,6 +68,7 @@ mod refusals;
 mod relays;
 mod reset;
 mod restore;
+mod returning;
 mod rewrite;
 mod row;
 mod served_kinds;

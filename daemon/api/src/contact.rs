@@ -66,6 +66,10 @@ pub struct AcceptInvite {
     #[serde(default, with = "written::optional")]
     #[schema(value_type = Option<schema::Name>)]
     pub name: Option<Name>,
+    /// The inviter is a contact already, and made this invite with a new pod since they lost the old one: messages wait
+    /// until they have confirmed.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// `POST /v1/vcards`: know somebody by their card in an address book.
@@ -99,6 +103,10 @@ pub struct Contact {
     pub card_name: Option<Name>,
     /// Where it stands.
     pub state: ContactState,
+    /// Was a contact before, and is asked or joined once more: with a new pod, after everything was lost. The conversation
+    /// is the same.
+    #[serde(default)]
+    pub returns: bool,
     /// Whether the owner has compared the safety numbers.
     pub verified: bool,
     /// What both compare, in digits; left out of lists.

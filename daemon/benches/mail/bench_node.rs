@@ -170,7 +170,7 @@ pub(crate) fn befriend(a: &mut BenchNode, b: &mut BenchNode, gone: &HashSet<Plac
         panic!("no invite")
     };
     let invite = Box::new(invite.text);
-    b.asks(Mail::Accept { invite, name: None });
+    b.asks(Mail::Accept { invite, name: None, again: false });
     settle(a, b, gone);
     for asking in a.contacts(ContactState::Asking) {
         a.asks(Mail::Confirm(asking.id));

@@ -24,7 +24,7 @@ pub use self::{
     machines::{Agent, AgentVerb, DeviceVerb, Events, Init, PodVerb, Probe, ProbeAs, Provision},
     messages::{MessageVerb, SendMessage},
     money::{AccountVerb, CreateAccount, ExportFormat, History, ImportAccount, Pay, PaymentVerb, Receive},
-    people::{ContactVerb, NewInvite},
+    people::{AcceptedInvite, ContactVerb, NewInvite},
     relay::RelayVerb,
 };
 

@@ -32,9 +32,7 @@ pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Repo
         ContactVerb::Invite(wish) => invite::make(context, wish).await,
         ContactVerb::Invites => invite::list(context).await,
         ContactVerb::Cancel { invite } => invite::cancel(context, &invite).await,
-        ContactVerb::Accept { invite, name, wait, timeout } => {
-            invite::accept(context, &invite, name, wait.then_some(timeout)).await
-        }
+        ContactVerb::Accept(wish) => invite::accept(context, wish).await,
         ContactVerb::Confirm { contact } => confirm(context, &contact).await,
         ContactVerb::List => list(context).await,
         ContactVerb::Show { contact } => show(context, &contact).await,
@@ -94,7 +92,7 @@ async fn list(context: &Context) -> Result<Report, Failure> {
         let count = |number: u32| if number == 0 { String::new() } else { number.to_string() };
         vec![
             contact.name.to_string(),
-            state(contact.state).to_owned(),
+            state(contact).to_owned(),
             if contact.verified { "yes" } else { "no" }.to_owned(),
             count(contact.unread),
             count(contact.queued),
@@ -131,7 +129,7 @@ fn described(contact: &Contact) -> String {
     let mut text = pairs([
         ("name", contact.name.to_string()),
         ("name they use", own.map(ToString::to_string).unwrap_or_default()),
-        ("state", state(contact.state).to_owned()),
+        ("state", state(contact).to_owned()),
         ("identity", contact.identity.to_string()),
         ("id", contact.id.to_string()),
         ("since", time(contact.created_at)),
@@ -297,8 +295,10 @@ pub(super) fn short(id: &impl Display) -> String {
 }
 
 /// The state of a contact in words.
-fn state(state: ContactState) -> &'static str {
-    match state {
+fn state(contact: &Contact) -> &'static str {
+    match contact.state {
+        ContactState::Joining if contact.returns => "begins anew, waits for their confirmation",
+        ContactState::Asking if contact.returns => "comes back with a new pod, waits for your confirmation",
         ContactState::Joining => "waits for their confirmation",
         ContactState::Asking => "waits for your confirmation",
         ContactState::Active => "contact",
@@ -319,6 +319,7 @@ mod tests {
             name: Name::new(name).unwrap(),
             card_name: None,
             state,
+            returns: false,
             verified: false,
             safety_number: None,
             places: vec![],

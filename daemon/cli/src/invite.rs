@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     Exit, Failure,
-    args::NewInvite,
+    args::{AcceptedInvite, NewInvite},
     ask,
     contact::short,
     context::{Context, now},
@@ -128,28 +128,24 @@ pub(super) fn choose<'a>(invites: &'a [Invite], wanted: &str) -> Result<&'a Invi
     }
 }
 
-/// Accepts somebody's invite; with `within`, waits so many seconds for their confirmation.
+/// Accepts somebody's invite, and perhaps waits for their confirmation.
 ///
 /// An expired invite is refused here, before the pod is asked.
 ///
 /// # Errors
 /// The text is not an invite or has expired; or there is no confirmation in time, in which case the
 /// pod goes on waiting.
-pub(super) async fn accept(
-    context: &Context,
-    invite: &str,
-    name: Option<String>,
-    within: Option<u64>,
-) -> Result<Report, Failure> {
-    let text = ask::text(invite)?;
+pub(super) async fn accept(context: &Context, wish: AcceptedInvite) -> Result<Report, Failure> {
+    let AcceptedInvite { invite, name, again, wait, timeout } = wish;
+    let text = ask::text(&invite)?;
     let parsed = ParsedInvite::from_text(&text).map_err(Failure::usage)?;
     parsed.check(now()).map_err(|error| Failure::check("invite-expired", error))?;
     let mail = context.mail().await?;
     let mailbox = mail.mailbox();
     let name = name.as_deref().map(|name| ask::written("--name", name)).transpose()?;
-    let wish = AcceptInvite { invite: parsed, name };
+    let wish = AcceptInvite { invite: parsed, name, again };
     let mut contact = context.spinner.during("telling the pod", mailbox.accept(&wish)).await?;
-    if let Some(seconds) = within {
+    if let Some(seconds) = wait.then_some(timeout) {
         let following = mailbox.follow_contact(&contact, Wait::seconds(seconds));
         contact = context.spinner.during("waiting for their confirmation", following).await?;
         if contact.state == ContactState::Joining {

@@ -121,6 +121,7 @@ fn contact(view: &ContactView) -> Contact {
         name: view.name.clone(),
         card_name: view.card_name.clone(),
         state: view.state,
+        returns: view.returns,
         verified: view.verified,
         safety_number: None,
         places: view.places.clone(),

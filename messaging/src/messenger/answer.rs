@@ -104,6 +104,8 @@ pub struct ContactView {
     pub card_name: Option<Name>,
     /// How it stands.
     pub state: ContactState,
+    /// Asks or is joined once more, and was a contact before.
+    pub returns: bool,
     /// What the owner noted about them.
     pub note: Option<Note>,
     /// Whether the safety numbers were compared.

@@ -50,6 +50,7 @@ impl ContactTurn<'_, '_> {
     pub(super) fn confirm(&mut self) -> Result<InviteId, RefusedBecause> {
         let none_asks = || RefusedBecause::Conflict("this contact does not wait to be confirmed".into());
         let invite = self.contact.record_mut().confirm().ok_or_else(none_asks)?;
+        self.leave_former();
         self.record_changed();
         self.make_queues();
         Ok(invite)

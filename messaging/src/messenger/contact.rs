@@ -133,7 +133,7 @@ impl Contact {
     }
 
     /// Tells the courier where frames go from now on. Places that stay keep what is known of them.
-    fn use_card(&mut self, card: Option<Card>) {
+    pub(super) fn use_card(&mut self, card: Option<Card>) {
         let before: Vec<_> =
             self.card.iter().flat_map(|card| card.places()).map(|place| place.address.queue).collect();
         let was = |queue| before.iter().position(|before| *before == queue);
@@ -166,7 +166,8 @@ impl Contact {
     pub(super) fn certificate(&self) -> Option<Certificate> {
         let of_card = self.card.as_ref().map(|card| *card.certificate());
         let of_reset = self.record.pair().and_then(|pair| pair.certificate(&self.record.root()));
-        of_card.into_iter().chain(of_reset).max_by_key(Certificate::epoch)
+        let known = of_card.into_iter().chain(of_reset).chain(self.record.former_certificates());
+        known.max_by_key(Certificate::epoch)
     }
 
     /// Whether a card says something newer than the one we have.

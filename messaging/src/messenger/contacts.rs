@@ -76,6 +76,7 @@ impl Contact {
             name: self.name(),
             card_name: self.card().map(|card| card.name().clone()),
             state: self.record().state(),
+            returns: self.record().former.is_some(),
             note: self.record().profile.note.clone(),
             verified: self.record().profile.verified,
             own: *own,
@@ -122,16 +123,22 @@ impl Turn<'_> {
         self.cx.contact_changed(id, ContactChange::Forgotten);
     }
 
-    /// Forgets what came of an invite; a person who was on record before stays so.
+    /// Forgets what came of an invite; a person who was on record before stays so, and one who was a contact is one again.
     ///
     /// So an attempt that leads nowhere leaves no trace of its own.
     pub(super) fn forget_attempt(&mut self, id: ContactId) {
+        if self.with(id, |it| it.go_back_to_former()) == Some(true) {
+            return;
+        }
         let Some(contact) = self.messenger.contacts.get(&id) else {
             return self.cx.refuse(RefusalReason::NoContact);
         };
         let profile = &contact.record().profile;
-        let known =
-            profile.on_record.then(|| ContactRecord { profile: profile.clone(), stage: Stage::Known });
+        let known = profile.on_record.then(|| ContactRecord {
+            profile: profile.clone(),
+            stage: Stage::Known,
+            former: None,
+        });
         self.forget_contact(id);
         if let Some(known) = known {
             self.insert_contact(id, known, None);
@@ -162,6 +169,7 @@ impl Turn<'_> {
 impl ContactTurn<'_, '_> {
     /// Removes all rows of the contact, and takes its queues down.
     fn remove_everything(&mut self) {
+        self.leave_former();
         self.drop_session();
         if let Some(active) = self.contact.record().active() {
             self.work.follow_ups.extend(active.awaited_by.map(FollowUp::CloseInvite));

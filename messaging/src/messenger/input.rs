@@ -124,6 +124,8 @@ pub enum Command {
         invite: Box<Invite>,
         /// What to call the inviter until their card says.
         name: Option<Name>,
+        /// The inviter is a contact, and made the invite with a new pod since they lost the old one.
+        again: bool,
     },
     /// Confirms a person who redeemed an invite: they become a contact.
     Confirm(ContactId),

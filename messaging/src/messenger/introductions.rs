@@ -22,14 +22,22 @@ use crate::{Name, card::Card, frame::Blob, invite::Invite, ratchet::OwnKeyPackag
 /// Most people who may wait for confirmation of one invite: each costs a group, about a millisecond and 60 kB on disk.
 const MAX_ASKING: usize = 8;
 
+/// One who redeemed an invite of ours, with our key package of it.
+pub(super) struct Redeemed<'a> {
+    pub(super) invite: InviteId,
+    pub(super) package: &'a OwnKeyPackage,
+    pub(super) opened: Opened,
+}
+
 impl Turn<'_> {
     /// Redeems the invite of another person.
     ///
-    /// The same invite twice gives the same contact; an invite of somebody who is a contact already is refused.
+    /// The same invite twice gives the same contact. An invite of somebody who is a contact already is refused, unless they
+    /// begin `again` with a new pod: then messages wait until they have confirmed, or the invite leads nowhere.
     /// # Errors
     /// [`RefusedBecause::Invalid`] where it has ended, [`RefusedBecause::Conflict`] where it is our own or the person
     /// is in another stage, [`RefusedBecause::Full`] where there are too many contacts.
-    pub(super) fn accept(&mut self, invite: &Invite, name: Option<Name>) -> CommandResult {
+    pub(super) fn accept(&mut self, invite: &Invite, name: Option<Name>, again: bool) -> CommandResult {
         let own = self.own()?;
         invite
             .check(self.now)
@@ -47,7 +55,7 @@ impl Turn<'_> {
                 ContactRecord::new(&invite.root(), stage, self.now)
             }
             Some(known) => match &known.stage {
-                Stage::Known => ContactRecord { profile: known.profile.clone(), stage },
+                Stage::Known => ContactRecord { profile: known.profile.clone(), stage, former: None },
                 Stage::Joining(joining) if joining.invite.is(invite) => {
                     return self.on(id, |it| it.view());
                 }
@@ -59,8 +67,15 @@ impl Turn<'_> {
                 Stage::Asking(_) => {
                     return Err(conflict("this person waits to be confirmed: confirm them"));
                 }
-                Stage::Active(_) | Stage::Blocked(_) => {
-                    return Err(conflict("this person is a contact already"));
+                Stage::Active(_) if again => return self.on(id, |it| it.join_again(invite)),
+                Stage::Active(_) => {
+                    return Err(conflict(
+                        "this person is a contact already: if they lost their pod and made this invite with a new one, \
+                         accept it again",
+                    ));
+                }
+                Stage::Blocked(_) => {
+                    return Err(conflict("this person is a contact and blocked: unblock them first"));
                 }
             },
         };
@@ -118,6 +133,12 @@ impl Turn<'_> {
         let profile = known.map(|known| known.record().profile.clone());
         match known {
             Some(known) if known.record().state() == ContactState::Known => {}
+            Some(known) if self.returns(known, invite, &card) => {
+                let opened = Opened { session, card, card_bytes };
+                self.with(contact, |it| it.asks_again(Redeemed { invite, package, opened }));
+                self.cx.notify(Notice::Asked(contact));
+                return Ok(());
+            }
             Some(known) if self.asks_anew(known, invite, &card) => self.forget_contact(contact),
             Some(known) if self.begins_over(known, invite, &card) => {
                 self.begin_over(own, contact, invite, package, Opened { session, card, card_bytes });
@@ -150,6 +171,17 @@ impl Turn<'_> {
             Stage::Asking(asking) => self.messenger.invites.is_later(&invite, Some(&asking.invite)),
             _ => false,
         }
+    }
+
+    /// Whether a contact introduces themselves once more, from nothing: with another key than is known, and by no older
+    /// certificate. One who was confirmed and not heard from since has not come that far.
+    fn returns(&self, known: &Contact, invite: InviteId, card: &Card) -> bool {
+        if known.record().former.is_some() {
+            return self.asks_anew(known, invite, card);
+        }
+        known.record().active().is_some_and(|active| active.awaited_by.is_none())
+            && known.card().is_none_or(|known| known.leaf_key() != card.leaf_key())
+            && known.accepts(card.certificate())
     }
 
     /// Whether one who was confirmed, and not heard from since, took another invite: they gave up before the confirmation arrived,

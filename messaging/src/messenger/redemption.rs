@@ -281,6 +281,7 @@ impl ContactTurn<'_, '_> {
     /// The inviter's card came in the conversation: contacts now.
     pub(super) fn confirmed(&mut self) {
         self.contact.volatile.first_flight = FirstFlight::default();
+        self.leave_former();
         self.cx.notify(Notice::Connected(self.id));
         self.cx.contact_changed(self.id, ContactChange::Connected);
     }

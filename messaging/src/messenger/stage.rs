@@ -11,7 +11,8 @@
 //!    └── declined ──────────────────────────────┘     the owner confirms them
 //! ```
 //!
-//! A person who was not on record before is forgotten in place of becoming known again.
+//! A person who was not on record before is forgotten in place of becoming known again; one who was a contact is one again
+//! (see [`returning`](super::returning)).
 //!
 //! The stage decides what is there to be used: a [`Pair`] only once there was a group, queues only for those who may
 //! write to us, a card of theirs only once one came. So code that needs one of these asks the record for it and has
@@ -26,7 +27,7 @@ use super::{
     ids::InviteId,
     own_queue::OwnQueue,
     pair::Pair,
-    row::Kept,
+    row::{Kept, Unreadable, whole},
     states::{ContactState, Timestamp},
     stored::{StoredInvite, optional_text},
 };
@@ -40,9 +41,28 @@ pub const DEFAULT_FILE_LIMIT: u64 = 256 << 20;
 pub(super) struct ContactRecord {
     pub(super) profile: Profile,
     pub(super) stage: Stage,
+    /// What was between us before, while a contact asks or is joined once more: it is gone back to if that leads nowhere.
+    pub(super) former: Option<Box<Active>>,
 }
 
-impl Kept for ContactRecord {}
+/// The same before contacts could come back.
+#[derive(Deserialize)]
+struct ContactRecordV1 {
+    profile: Profile,
+    stage: Stage,
+}
+
+impl Kept for ContactRecord {
+    const VERSION: u8 = 2;
+
+    fn upgrade(version: u8, body: &[u8]) -> Result<Self, Unreadable> {
+        if version != 1 {
+            return Err(format!("there was no version {version}").into());
+        }
+        let ContactRecordV1 { profile, stage } = whole(body)?;
+        Ok(Self { profile, stage, former: None })
+    }
+}
 
 /// Who a person is, and what the owner says about them. Valid in every stage.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -173,7 +193,7 @@ impl ContactRecord {
             created_at: now,
             file_limit: DEFAULT_FILE_LIMIT,
         };
-        Self { profile, stage }
+        Self { profile, stage, former: None }
     }
 
     pub(super) fn root(&self) -> RootPublic {

@@ -164,7 +164,7 @@ impl<'a> Turn<'a> {
             Command::CancelInvite(id) => {
                 self.messenger.invites.cancel(&mut self.cx, &mut self.messenger.network, id)
             }
-            Command::Accept { invite, name } => self.accept(&invite, name),
+            Command::Accept { invite, name, again } => self.accept(&invite, name, again),
             Command::Confirm(id) => self.confirm(id),
             Command::Contacts => Ok(MailAnswer::Contacts(self.messenger.contact_list())),
             Command::Contact(id) => self.on(id, |it| it.view()),

@@ -34,7 +34,7 @@ fn invited() -> (World, Invite) {
 fn relays_only_redeemer_waits_for_a_relay_to_introduce() {
     let (mut world, invite) = invited();
     world.relays.iter_mut().for_each(|(_, relay)| relay.dead = true);
-    world.command(BOB, Command::Accept { invite: Box::new(invite), name: None });
+    world.command(BOB, Command::Accept { invite: Box::new(invite), name: None, again: false });
     world.pass(HOUR);
     let bob = world.id(BOB);
     let stranger = world.try_command(ALICE, Command::Contact(bob)).unwrap();
@@ -58,7 +58,7 @@ fn relays_only_redeemer_waits_for_a_relay_to_introduce() {
 fn redeemer_whose_places_changed_introduces_again() {
     let (mut world, invite) = invited();
     world.relays[1].1.dead = true;
-    world.command(BOB, Command::Accept { invite: Box::new(invite), name: None });
+    world.command(BOB, Command::Accept { invite: Box::new(invite), name: None, again: false });
     world.pass(HOUR);
     world.relays[1].1.dead = false;
     world.pass(HOUR);

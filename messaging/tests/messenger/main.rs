@@ -13,6 +13,7 @@ mod parcels;
 mod reach;
 mod relay;
 mod restored;
+mod returned;
 mod rolled_back;
 mod rotation;
 mod unread;
@@ -38,7 +39,7 @@ fn invite(world: &mut World, by: usize) -> Invite {
 }
 
 fn accept(world: &mut World, by: usize, invite: &Invite) {
-    world.command(by, Command::Accept { invite: Box::new(invite.clone()), name: None });
+    world.command(by, Command::Accept { invite: Box::new(invite.clone()), name: None, again: false });
 }
 
 fn state(world: &mut World, pod: usize, of: ContactId) -> ContactState {

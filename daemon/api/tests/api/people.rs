@@ -18,7 +18,7 @@ read_back! {
     invites_read_back: some(known_invite()).prop_map(|invites| Invites { invites });
     a_wish_for_an_invite_reads_back: (maybe(name()), any::<Option<u64>>())
         .prop_map(|(note, valid_for)| NewInvite { note, valid_for });
-    a_redemption_reads_back: (invite(), maybe(name())).prop_map(|(invite, name)| AcceptInvite { invite, name });
+    a_redemption_reads_back: (invite(), maybe(name()), any::<bool>()).prop_map(|(invite, name, again)| AcceptInvite { invite, name, again });
     a_card_reads_back: (name(), root())
         .prop_map(|(name, root)| ImportCard { vcard: VCard { name, note: None, root, others: OtherProperties::default() } });
     contacts_read_back: some(contact()).prop_map(|contacts| Contacts { contacts });
@@ -74,6 +74,7 @@ fn contact() -> impl Strategy<Value = Contact> {
             name,
             card_name,
             state,
+            returns: numbers.1.is_multiple_of(2),
             verified: numbers.0,
             safety_number: safety.map(|(digits, ..)| digits),
             places,

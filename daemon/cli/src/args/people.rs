@@ -26,19 +26,7 @@ pub enum ContactVerb {
     /// Accept somebody's invite
     ///
     /// You are contacts once the other person has confirmed. Your pod waits for that for 30 days.
-    Accept {
-        /// Invite: the text itself, `@FILE`, or `-` for standard input
-        invite: String,
-        /// Name for the contact [default: the name they chose]
-        #[arg(long)]
-        name: Option<String>,
-        /// Wait until they have confirmed
-        #[arg(long)]
-        wait: bool,
-        /// Longest time to wait
-        #[arg(long, value_name = "TIME", default_value = "10m", value_parser = seconds)]
-        timeout: u64,
-    },
+    Accept(AcceptedInvite),
     /// Confirm the person who used your invite; you are contacts from then on
     ///
     /// Compare safety numbers afterwards, with `contact safety` and `contact verify`: an invite may
@@ -150,5 +138,24 @@ pub struct NewInvite {
     pub no_wait: bool,
     /// Longest time to wait until the invite can be used
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = seconds)]
+    pub timeout: u64,
+}
+
+/// `contact accept`.
+#[derive(Debug, Args)]
+pub struct AcceptedInvite {
+    /// Invite: the text itself, `@FILE`, or `-` for standard input
+    pub invite: String,
+    /// Name for the contact [default: the name they chose]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The inviter is a contact of yours who lost their pod, and made this invite with a new one
+    #[arg(long)]
+    pub again: bool,
+    /// Wait until they have confirmed
+    #[arg(long)]
+    pub wait: bool,
+    /// Longest time to wait
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = seconds)]
     pub timeout: u64,
 }

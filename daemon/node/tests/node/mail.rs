@@ -54,7 +54,7 @@ pub(crate) fn only_contact(world: &mut World) -> Contact {
 /// Redeems an invite of Alice's.
 pub(crate) fn accept(invite: &Invite) -> Mail {
     let invite = Box::new(invite.text.clone());
-    Mail::Accept { invite, name: Some(Name::new("Alice").unwrap()) }
+    Mail::Accept { invite, name: Some(Name::new("Alice").unwrap()), again: false }
 }
 
 pub(crate) fn text_to(contact: ContactId, text: &str) -> Mail {

@@ -171,7 +171,10 @@ fn people(alice: &mut World, carol: &mut World) {
         deposit: Capability::from_bytes([5; 32]),
     };
     let anothers = messaging::invite::Invite::new(alice.now + 3_600, root(77), [6; 32], [7; 32], address);
-    asks(alice, Mail::Accept { invite: Box::new(anothers), name: Some(Name::new("Dan").unwrap()) });
+    asks(
+        alice,
+        Mail::Accept { invite: Box::new(anothers), name: Some(Name::new("Dan").unwrap()), again: false },
+    );
     for (seed, name) in [(78, "Erin"), (79, "Frank")] {
         let card = VCard {
             name: Name::new(name).unwrap(),

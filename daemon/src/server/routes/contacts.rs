@@ -99,7 +99,7 @@ pub(in crate::server) async fn contacts(
 ///
 /// Needs full access. The contact is `joining` until the inviter has confirmed, then `active` (event
 /// `contact_connected`); `join_failed` tells that the invite leads nowhere. `conflict` for an invite of the owner's own, and
-/// for one of a person who is a contact already; `invalid` for one whose time is over.
+/// for one of a person who is a contact already, unless `again` says that they lost their pod; `invalid` for one whose time is over.
 #[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = AcceptInvite,
     params(("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Contact), (status = 409, body = Problem), (status = 422, body = Problem)))]
@@ -109,7 +109,7 @@ pub(in crate::server) async fn accept_invite(
     key: IdempotencyKey,
     Json(body, bytes): Json<AcceptInvite>,
 ) -> Answered<Contact> {
-    let command = Mail::Accept { invite: Box::new(body.invite), name: body.name };
+    let command = Mail::Accept { invite: Box::new(body.invite), name: body.name, again: body.again };
     answered!(ask_mail(&state, caller, Some(key.of(&bytes)), command).await?, Contact)
 }
 
