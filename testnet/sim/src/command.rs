@@ -36,7 +36,12 @@ pub enum Command {
     /// Get an invite.
     InviteById(InviteId),
     /// Redeem an invite.
-    Accept(Box<Invite>),
+    Accept {
+        /// The invite.
+        invite: Box<Invite>,
+        /// Its maker is a contact, who lost what the pod knew of that.
+        again: bool,
+    },
     /// Confirm who redeemed an invite.
     Confirm(ContactId),
     /// Remove a contact, with everything that waits for them.

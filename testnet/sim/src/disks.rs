@@ -1,6 +1,7 @@
 //! Disks that are lost: a backup takes their place, or a copy of the whole disk.
 //!
-//! A backup has no ratchets, and may be of any age, also of a time when contacts were blocked. A copy of the whole disk has all, and nobody tells the pod that it went back: so it is with snapshots of
+//! A backup has no ratchets, and may be of any age and of any moment: also while contacts are being introduced or are
+//! blocked. A copy of the whole disk has all, and nobody tells the pod that it went back: so it is with snapshots of
 //! machines, with folders that are copied back, and where the last commit is torn.
 
 use rand::Rng;
@@ -12,8 +13,8 @@ use super::shell::Backup;
 use super::world::{Event, World};
 
 impl World {
-    /// Makes a backup now; the disk is lost later. Not while a contact is being introduced, nor while the account of the pod
-    /// is being made.
+    /// Makes a backup now; the disk is lost later. Not while the account of the pod is being made: the oracle knows no
+    /// promise for that.
     pub(super) fn schedule_disk_loss(&mut self, pod: usize) {
         let most = self.some_part_of_the_days();
         let after = self.rng.gen_range(HOUR..most);
@@ -31,9 +32,8 @@ impl World {
 
     /// The disk of a pod is lost after this time, unless it is going to be lost before.
     fn schedule_loss(&mut self, pod: usize, disk: super::pod::Disk, after: Millis) {
-        let settled = self.pairs_of[pod].iter().all(|pair| self.pairs[*pair].is_connected());
         let lacks_account = self.plans_account(pod) && self.shells[pod].money.device_account.is_none();
-        if !settled || lacks_account || self.shells[pod].backup.is_some() {
+        if lacks_account || self.shells[pod].backup.is_some() {
             return;
         }
         self.keep_copy(pod, disk);
@@ -48,6 +48,7 @@ impl World {
             memory: self.oracle.remember(pod),
             choices: shell.choices.clone(),
             blocked: shell.blocked.clone(),
+            times: self.pairs_of[pod].iter().map(|pair| self.pairs[*pair].times).collect(),
             epoch: shell.pod.person().epoch(),
         };
         self.shells[pod].backup = Some(backup);
@@ -68,7 +69,8 @@ impl World {
     /// The disk of a pod is lost, and its last copy takes its place. The oracle goes back with it. Nothing happens where
     /// there is no copy.
     pub fn restore_backup(&mut self, pod: usize) {
-        let Some(Backup { disk, memory, choices, blocked, epoch }) = self.shells[pod].backup.take() else {
+        let Some(Backup { disk, memory, choices, blocked, times, epoch }) = self.shells[pod].backup.take()
+        else {
             return;
         };
         let now = self.heap.now();
@@ -86,6 +88,7 @@ impl World {
         self.choose_as_before(pod);
         self.oracle.roll_back(pod, memory);
         self.forget_files(pod);
+        self.roll_pairs_back(pod, &times);
         if self.shells[pod].wanted {
             self.start(pod);
         }

@@ -69,6 +69,7 @@ impl World {
         self.act_on_money(pod);
         self.act_on_files(pod);
         self.act_on_sessions(pod);
+        self.miss_contacts(pod);
         if self.pairs_of[pod].iter().any(|pair| !self.pairs[*pair].is_connected()) {
             self.work_on_pairs(pod);
         }

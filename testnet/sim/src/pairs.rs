@@ -30,6 +30,8 @@ pub(super) struct ContactPair {
     pub(super) inviter: usize,
     pub(super) invitee: usize,
     pub(super) stage: Stage,
+    /// How often they became contacts.
+    pub(super) times: u32,
 }
 
 /// How far two are on the way to be contacts. A step that was cut off or came to nothing leads back to `Planned`.
@@ -51,7 +53,7 @@ pub(super) enum Stage {
 impl ContactPair {
     /// Two who have done nothing yet.
     pub(super) fn new(inviter: usize, invitee: usize) -> Self {
-        Self { inviter, invitee, stage: Stage::Planned }
+        Self { inviter, invitee, stage: Stage::Planned, times: 0 }
     }
 
     /// Whether they are contacts.
@@ -119,25 +121,27 @@ impl World {
     /// The stage is what the two owners know; the state is what the pod says. Where they differ, because an answer
     /// was lost, a pod crashed or was restored, the owner goes back as far as needed.
     fn advance_pair(&mut self, pair: usize, pod: usize, state: Option<ContactState>) {
-        let ContactPair { inviter, invitee, .. } = self.pairs[pair];
+        let inviter = self.pairs[pair].inviter;
         let is_inviter = pod == inviter;
-        let invitee_id = self.shells[invitee].pod.contact_id();
+        let inviter_id = self.shells[inviter].pod.contact_id();
+        use ContactState::{Active, Joining, Known};
         match (&mut self.pairs[pair].stage, state) {
             (Stage::Parting { .. }, state) => self.part(pair, pod, state),
-            (Stage::Planned, None) if is_inviter => self.make_invite(pair),
-            (Stage::Made(invite), None) if is_inviter => {
+            // One of the two may have the other still, if the other's disk was lost: they begin anew all the same.
+            (Stage::Planned, None | Some(Active | Known)) if is_inviter => self.make_invite(pair),
+            (Stage::Planned, Some(Joining)) if !is_inviter => {
+                // The other lost what it knew of the invite.
+                self.ask(pod, Command::Remove(inviter_id));
+            }
+            (Stage::Made(invite), None | Some(Active | Known)) if is_inviter => {
                 let invite = *invite;
                 self.offer(pair, invite);
             }
-            (Stage::Planned, Some(ContactState::Active)) if is_inviter => {
-                // The other lost this contact before it was confirmed to them: both begin anew.
-                self.ask(pod, Command::Remove(invitee_id));
+            (Stage::Offered(invite), None | Some(Active | Known)) if !is_inviter => {
+                let (invite, again) = (invite.clone(), state == Some(Active));
+                self.accept_invite(pair, invite, again);
             }
-            (Stage::Offered(invite), None) if !is_inviter => {
-                let invite = invite.clone();
-                self.accept_invite(pair, invite);
-            }
-            (Stage::Offered(_), Some(ContactState::Joining | ContactState::Active)) if !is_inviter => {
+            (Stage::Offered(_), Some(Joining)) if !is_inviter => {
                 // The answer to the command was lost; the pod had accepted the invite.
                 self.pairs[pair].stage = Stage::Accepted { inviter_agrees: false, invitee_agrees: false };
             }
@@ -145,14 +149,52 @@ impl World {
                 self.figures.failed_joins += 1;
                 self.pairs[pair].stage = Stage::Planned;
             }
-            (Stage::Accepted { inviter_agrees, invitee_agrees }, Some(ContactState::Active)) => {
-                *inviter_agrees |= is_inviter;
+            (Stage::Accepted { inviter_agrees, invitee_agrees }, Some(Active)) => {
+                // The inviter confirms first: what it lists before may be the contact of earlier.
                 *invitee_agrees |= !is_inviter;
+                *inviter_agrees |= is_inviter && *invitee_agrees;
                 if *inviter_agrees && *invitee_agrees {
                     self.pairs[pair].stage = Stage::Connected;
+                    self.pairs[pair].times += 1;
                 }
             }
             _ => {}
+        }
+    }
+
+    /// An owner sees in the list that one who was a contact is none any more, since the disk is older than that: the two
+    /// begin anew, or go on where the disk stands.
+    pub(super) fn miss_contacts(&mut self, pod: usize) {
+        for pair in self.pairs_of[pod].clone() {
+            if self.pairs[pair].is_connected() {
+                let other = self.pairs[pair].other(pod);
+                match self.shells[pod].pod.contact_state(self.shells[other].pod.contact_id()) {
+                    Some(ContactState::Active | ContactState::Blocked) => {}
+                    Some(ContactState::Asking) => {
+                        self.pairs[pair].stage =
+                            Stage::Accepted { inviter_agrees: false, invitee_agrees: false };
+                    }
+                    _ => self.pairs[pair].stage = Stage::Planned,
+                }
+            }
+        }
+    }
+
+    /// The disk of a pod is older than what its pairs have done since: they begin anew. `times` is how often each pair of
+    /// the pod had become contacts.
+    pub(super) fn roll_pairs_back(&mut self, pod: usize, times: &[u32]) {
+        for (at, pair) in self.pairs_of[pod].clone().into_iter().enumerate() {
+            let pair = &mut self.pairs[pair];
+            let became_contacts = times.get(at).is_none_or(|times| *times != pair.times);
+            match &mut pair.stage {
+                Stage::Connected if became_contacts => pair.stage = Stage::Planned,
+                Stage::Parting { inviter, invitee } => {
+                    *inviter &= pod != pair.inviter;
+                    *invitee &= pod != pair.invitee;
+                }
+                Stage::Made(_) | Stage::Offered(_) | Stage::Accepted { .. } => pair.stage = Stage::Planned,
+                Stage::Connected | Stage::Planned => {}
+            }
         }
     }
 
@@ -197,16 +239,16 @@ impl World {
     }
 
     /// The invitee accepts an invite: now and then twice, and after a stranger.
-    fn accept_invite(&mut self, pair: usize, invite: Box<Invite>) {
+    fn accept_invite(&mut self, pair: usize, invite: Box<Invite>, again: bool) {
         let ContactPair { inviter, invitee, .. } = self.pairs[pair];
         let now = self.heap.now();
         self.shells[invitee].log_event(now, "accepts the invite of pod", inviter as u64);
         let twice = self.faults_on && self.config.faults.has(Fault::Invites) && self.rng.gen_ratio(1, 8);
         if twice {
             self.accept_as_stranger(inviter, invite.clone());
-            self.ask(invitee, Command::Accept(invite.clone()));
+            self.ask(invitee, Command::Accept { invite: invite.clone(), again });
         }
-        match self.ask(invitee, Command::Accept(invite)) {
+        match self.ask(invitee, Command::Accept { invite, again }) {
             Some(Ok(_)) => {
                 self.pairs[pair].stage = Stage::Accepted { inviter_agrees: false, invitee_agrees: false };
             }
@@ -221,7 +263,7 @@ impl World {
         let stranger = self.rng.gen_range(0..self.shells.len());
         let friend = self.pairs_of[stranger].iter().any(|pair| self.pairs[*pair].other(stranger) == inviter);
         if stranger != inviter && !friend {
-            self.ask(stranger, Command::Accept(invite));
+            self.ask(stranger, Command::Accept { invite, again: false });
         }
     }
 }
@@ -248,7 +290,7 @@ impl World {
 
 impl fmt::Debug for ContactPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inviter, invitee, stage } = self;
+        let Self { inviter, invitee, stage, .. } = self;
         let stage = match stage {
             Stage::Planned => "planned",
             Stage::Made(_) => "an invite is made",

@@ -117,6 +117,8 @@ pub(super) struct Backup {
     pub(super) choices: Choices,
     /// Contacts whom the owner wanted to be blocked.
     pub(super) blocked: BTreeMap<usize, Millis>,
+    /// How often each of its pairs had become contacts.
+    pub(super) times: Vec<u32>,
     /// Epoch of the pod's certificate.
     pub(super) epoch: u64,
 }

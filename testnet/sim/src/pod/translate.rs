@@ -111,7 +111,7 @@ fn command(command: Command) -> node::Command {
         Command::AddRelay { place, name, token } => To::Mail(Mail::AddRelay { place, name, token }),
         Command::Invite { valid_for } => To::Mail(Mail::Invite { note: None, valid_for }),
         Command::InviteById(id) => To::Mail(Mail::InviteById(id)),
-        Command::Accept(invite) => To::Mail(Mail::Accept { invite, name: None, again: false }),
+        Command::Accept { invite, again } => To::Mail(Mail::Accept { invite, name: None, again }),
         Command::Confirm(contact) => To::Mail(Mail::Confirm(contact)),
         Command::Remove(contact) => To::Mail(Mail::Remove(contact)),
         Command::Contacts => To::Mail(Mail::Contacts),

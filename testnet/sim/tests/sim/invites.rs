@@ -14,7 +14,7 @@ fn invite_redeemed_by_two_makes_one_contact() {
     };
     run(&mut world, MINUTE);
     for pod in [1, 2] {
-        world.command(pod, Command::Accept(invite.clone())).unwrap().unwrap();
+        world.command(pod, Command::Accept { invite: invite.clone(), again: false }).unwrap().unwrap();
     }
     until(&mut world, HOUR, |world| world.now() > 10 * MINUTE);
     assert_eq!(state(&mut world, 0, 1), Some(ContactState::Asking));
@@ -39,7 +39,7 @@ fn expired_invite_is_refused_and_makes_no_contact() {
         other => panic!("{other:?}"),
     };
     run(&mut world, 5 * MINUTE);
-    world.command(1, Command::Accept(invite)).unwrap().unwrap_err();
+    world.command(1, Command::Accept { invite, again: false }).unwrap().unwrap_err();
     assert_eq!(state(&mut world, 1, 0), None);
 }
 
