@@ -105,6 +105,8 @@ struct Driver {
     taking: Taking,
     /// Gives the bytes free on the disk of a file.
     free: fn(&Path) -> u64,
+    /// Whether the node was told that the disk is nearly full.
+    told_low: bool,
     disk_warning: watch::Sender<Option<String>>,
     time: Time,
 }
@@ -153,6 +155,7 @@ pub fn start(
         life,
         taking,
         free,
+        told_low: false,
         disk_warning,
         time: Time::new(clock_warning),
     };
@@ -222,6 +225,7 @@ impl Driver {
         self.look_at_disk()?;
         let mut batch = Batch::default();
         self.judge_clock(&mut batch)?;
+        self.judge_disk(&mut batch)?;
         let mut next = Some(first);
         while let Some(message) = next {
             match message {

@@ -18,7 +18,6 @@
 
 mod clock;
 mod discovery;
-mod disk;
 mod handle;
 mod mail;
 mod relay;

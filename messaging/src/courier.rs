@@ -35,6 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand_core::RngCore;
 
+use crate::packet::{BESIDE_ITEMS, MAX_PACKET, MAX_PART};
 use delivery_state::{BULK_COPIES, DeliveryState};
 use place_health::{PlaceHealth, jitter};
 use shipment_builder::ShipmentBuilder;
@@ -48,9 +49,11 @@ pub use shipment::{CallOutcome, Pending, Route, Shipment};
 /// Most places of a contact: as many as a card names.
 pub const MAX_PLACES: usize = 8;
 
-/// Bytes that the items of one shipment may take: a packet of 11,900 B less the receipts in it (16 + 40 + 1 + 4 × 56 +
-/// 1 + 8 × 4 + 4 = 318 B). One full part with its head (11,536 B) fits.
-pub const SHIPMENT_BYTES: usize = 11_900 - 318;
+/// Bytes that the items of one shipment may take: a packet of 11,900 B less all that may stand beside them (360 B). One
+/// full part with its head (11,536 B) fits. A shipment that were longer would never leave, and all behind it would wait.
+pub const SHIPMENT_BYTES: usize = MAX_PACKET - BESIDE_ITEMS;
+
+const _: () = assert!(SHIPMENT_BYTES == 11_540 && ITEM_BYTES + MAX_PART <= SHIPMENT_BYTES);
 
 /// Bytes of an item beside its content: kind 1, number 8, flags 1, length 2, origin 24. A chunk needs fewer.
 pub const ITEM_BYTES: usize = 36;

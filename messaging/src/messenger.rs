@@ -145,6 +145,8 @@ struct Volatile {
     checked: bool,
     /// Whether the clock is right: nothing ends for good while it may not be.
     clock_is_right: bool,
+    /// The time of the last input.
+    last_now: Timestamp,
     /// Frames that led nowhere, by reason.
     refused: RefusalCounts,
 }
@@ -165,6 +167,7 @@ impl Messenger {
         let mut turn = Turn::new(self, now, rng, rows);
         // Before anything is queued: numbers that an older backup gives out again may be taken.
         turn.resume_after_start();
+        turn.look_at_clock();
         match input {
             Input::Command(command) => turn.command(command),
             Input::Called { call, outcome } => turn.called(call, outcome),

@@ -48,8 +48,10 @@ const _: () = assert!(MAX_ACKS == 326 && PART_OVERHEAD == 36);
 const _: () = assert!(MAX_DEPOSITED == crate::courier::MAX_PLACES);
 /// What a packet begins with: version (1), numbering (24), the lowest number that is not acknowledged (8).
 pub(super) const HEAD: usize = 1 + NUMBERING_BYTES + 8;
-// The head, acknowledgements, number of items, and one part of full length.
-const _: () = assert!(HEAD + MAX_ACKS + 1 + PART_OVERHEAD + MAX_PART <= MAX_PACKET);
+/// Most bytes of a packet beside its items: the head, acknowledgements, and the number of items.
+pub(crate) const BESIDE_ITEMS: usize = HEAD + MAX_ACKS + 1;
+// One part of full length fits.
+const _: () = assert!(BESIDE_ITEMS + PART_OVERHEAD + MAX_PART <= MAX_PACKET);
 const _: () = assert!(MAX_PACKET + OVERHEAD + MAX_COMMIT + 16 < MAX_CONTENT);
 
 /// What goes into one frame.

@@ -189,9 +189,11 @@ impl Outgoing {
 
     /// The contact's pod may have been restored from a backup: what it has is to be learnt anew.
     ///
-    /// Chunks that it still has are acknowledged by its next receipt; until then they may be sent again.
+    /// Chunks that it still has are acknowledged by its next receipt; until then they may be sent again. Or our own pod was, and
+    /// sent more than its record says: from now on every receipt is believed that names chunks of this file.
     pub fn restart(&mut self) {
         self.acked = Window::new();
+        self.sent = self.content.chunks();
     }
 
     /// What is sent.

@@ -13,7 +13,7 @@ use autonomy_messaging::payload::{
     MAX_APPLICATION_LEN, MAX_FILE_LEN, MAX_INLINE_LEN, MAX_PAYLOAD, MAX_TEXT_LEN, MalformedPayload, Payload,
     Text, Unknown,
 };
-use autonomy_messaging::{FileContent, WINDOW_LEN, Window};
+use autonomy_messaging::{FileContent, ITEM_BYTES, SHIPMENT_BYTES, WINDOW_LEN, Window};
 use proptest::prelude::*;
 
 fn window(next: u64) -> Window {
@@ -73,6 +73,16 @@ fn a_full_part_fits_beside_the_fullest_acknowledgements() {
         let sent = Packet { acks: acks.clone(), ..packet(vec![item]) };
         assert_eq!(Packet::parse(&sent.to_bytes().unwrap()).unwrap(), sent);
     }
+}
+
+#[test]
+fn a_full_shipment_fits_beside_the_fullest_acknowledgements() {
+    let of_two = SHIPMENT_BYTES - 2 * ITEM_BYTES;
+    let with_origin = |bytes| Part { origin: Some(Origin { incarnation: [3; 16], last: 9 }), ..part(bytes) };
+    let mut full = packet(vec![Item::Part(with_origin(1_000)), Item::Part(with_origin(of_two - 1_000))]);
+    full.acks.transfers = (0..MAX_TRANSFERS as u8).map(|n| (TransferId([n; 16]), window(7))).collect();
+    full.acks.deposited = vec![9; MAX_DEPOSITED];
+    assert_eq!(Packet::parse(&full.to_bytes().unwrap()), Ok(full));
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub enum Class {
     /// It says how something shall be. Done twice, it leaves that as it is.
     #[default]
     Setting,
+    /// It removes something, or makes it removable, so that there is room again. Done twice, it is gone as well.
+    Removal,
 }
 
 impl Command {
@@ -66,6 +68,9 @@ const fn of_mail(command: &Mail) -> Class {
         | Mail::Send { .. }
         | Mail::SendApplication { .. }
         | Mail::OfferFile { .. } => Class::Message,
+        Mail::MarkRead { .. } | Mail::RemoveFile(..) | Mail::Remove(_) | Mail::CancelInvite(_) => {
+            Class::Removal
+        }
         _ => Class::Setting,
     }
 }

@@ -3,21 +3,23 @@
 //! ```text
 //!            less than RESERVE free                    a commit failed
 //! all ───────────────────────────────▶ payments only ────────────────────▶ reads only
-//!  ▲          as much free again                │                            │
+//!  ▲          twice as much free again          │                            │
 //!  └────────────────────────────────────────────┴──── every RETRY: reload ◀──┘
 //! ```
 //!
 //! After a failed commit the node is ahead of the store. It is read again from there, so that nothing it did since counts,
 //! and whoever waited is told that nothing was kept. Until a commit works again, only what reads is answered.
-//! [`RESERVE`] keeps cosigning alive: the pod itself takes the last of the disk for payments alone.
+//! [`RESERVE`] keeps cosigning alive: the pod itself takes the last of the disk for payments alone, and for what makes room.
+//!
+//! The node is told too: below [`DISK_RESERVE`] it takes no files.
 
 use std::{path::Path, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Driver, StoreFailed, follow, lives};
+use super::{Driver, StoreFailed, batch::Batch, follow, lives};
 use crate::free_space::free_bytes;
-use autonomy_messaging::messenger;
+use autonomy_messaging::messenger::{self, DISK_RESERVE};
 use autonomy_node::{Class, Effect, Input, Node, Row};
 
 /// Disk that is left to payments: with less free than this, nothing else is taken. A payment writes about 100 kB, its
@@ -25,6 +27,10 @@ use autonomy_node::{Class, Effect, Input, Node, Row};
 pub const RESERVE: u64 = 64 << 20;
 /// Free disk below which the owner is warned: four times the reserve, which a pod with many messages fills in a day.
 pub const WARN_BELOW: u64 = 4 * RESERVE;
+/// Free disk above which all is taken again: twice the reserve, since going back reads the whole store.
+const ENOUGH: u64 = 2 * RESERVE;
+/// With less free than this no commit is tried again, for the same reason.
+const LEAST: u64 = 1 << 20;
 /// Pause before a commit is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
 
@@ -50,6 +56,13 @@ impl Taking {
             Self::Nothing(_, again) | Self::Unread(_, again) => Some(*again),
         }
     }
+
+    /// A commit is not tried before [`RETRY`] from now.
+    fn put_off(&mut self) {
+        if let Self::Nothing(_, again) | Self::Unread(_, again) = self {
+            *again = Instant::now() + RETRY;
+        }
+    }
 }
 
 /// Bytes free for this user on the disk of a file; everything where the system does not say.
@@ -63,7 +76,8 @@ impl Driver {
     pub(super) fn refuses(&self, class: Class) -> Option<String> {
         match (&self.taking, class) {
             (Taking::Unread(why, _), _) => Some(why.clone()),
-            (Taking::All, _) | (_, Class::Read) | (Taking::Payments, Class::Money) => None,
+            (Taking::All, _) | (_, Class::Read) => None,
+            (Taking::Payments, Class::Money | Class::Removal) => None,
             (Taking::Payments, _) => Some(format!(
                 "less than {} MiB of the pod's disk are free, which are kept for payments; free some space",
                 RESERVE >> 20
@@ -99,10 +113,35 @@ impl Driver {
                 self.collect_nothing();
                 Ok(())
             }
-            Taking::Payments if free >= RESERVE => self.reload(),
-            taking if taking.again().is_some_and(|again| again <= Instant::now()) => self.reload(),
+            Taking::Payments if free >= ENOUGH => self.reload(),
+            taking if taking.again().is_some_and(|again| again <= Instant::now()) => {
+                if free >= LEAST {
+                    return self.reload();
+                }
+                self.taking.put_off();
+                Ok(())
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Tells the node whether the disk has room for files, where that has changed.
+    ///
+    /// # Errors
+    /// The store is damaged.
+    pub(super) fn judge_disk(&mut self, batch: &mut Batch) -> Result<(), StoreFailed> {
+        let free = (self.free)(self.store.path());
+        let is_low = free < DISK_RESERVE;
+        if self.told_low == is_low || self.taking.again().is_some() {
+            return Ok(());
+        }
+        tracing::warn!(
+            free,
+            "{}",
+            if is_low { "the disk is nearly full" } else { "the disk has room again" }
+        );
+        self.told_low = is_low;
+        self.take(batch, Input::Mail(messenger::Input::FreeSpace(free)), None)
     }
 
     /// Tells the owner how the disk is.
@@ -177,6 +216,7 @@ impl Driver {
         self.node = node;
         self.life = lives::next(self.life);
         self.time.forget_told();
+        self.told_low = false;
         Ok(effects)
     }
 

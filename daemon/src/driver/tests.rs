@@ -77,6 +77,7 @@ fn driver(node: Node, store: Store) -> (Driver, broadcast::Receiver<Event>) {
         life,
         taking,
         free,
+        told_low: false,
         disk_warning,
         time: Time::new(watch::channel(None).0),
     };
@@ -302,13 +303,49 @@ fn a_nearly_full_disk_takes_payments_and_reads_alone() {
     assert_eq!(status.devices, 1);
     assert!(place.driver.disk_warning.borrow().as_ref().unwrap().contains("63 MiB left"));
 
-    place.driver.free = |_| disk::WARN_BELOW;
+    // As much again is not enough: going back costs a look at the whole store.
+    for (free, is_taken) in [(disk::RESERVE, false), (disk::WARN_BELOW, true)] {
+        place.driver.free = if is_taken { |_| disk::WARN_BELOW } else { |_| disk::RESERVE };
+        let (inbox, waiting) = mpsc::channel(INBOX);
+        let mut added = ask(&inbox, add(0));
+        drop(inbox);
+        place.driver.run(waiting).unwrap();
+        assert_eq!(added.try_recv().unwrap().is_ok(), is_taken, "{free}");
+    }
     let (inbox, waiting) = mpsc::channel(INBOX);
-    let mut added = ask(&inbox, add(0));
+    let mut added = ask(&inbox, add(1));
     drop(inbox);
     place.driver.run(waiting).unwrap();
     assert!(added.try_recv().unwrap().unwrap().is_ok());
     assert_eq!(*place.driver.disk_warning.borrow(), None);
+}
+
+#[test]
+fn what_makes_room_is_taken_while_the_disk_is_nearly_full() {
+    let mut place = Place::new();
+    place.driver.free = |_| disk::RESERVE - 1;
+    let remove = Command::Mail(messenger::Command::Remove(messenger::ContactId([1; 16])));
+    let (inbox, waiting) = mpsc::channel(INBOX);
+    let mut asked = ask(&inbox, remove);
+    drop(inbox);
+    place.driver.run(waiting).unwrap();
+    assert!(matches!(asked.try_recv().unwrap(), Ok(Err(_))), "the node was asked, and knows nobody");
+}
+
+#[test]
+fn a_node_that_was_read_anew_is_told_again_that_the_disk_is_nearly_full() {
+    let mut place = Place::new();
+    place.driver.free = |_| messenger::DISK_RESERVE - 1;
+    for life in 0..2 {
+        let (inbox, waiting) = mpsc::channel(INBOX);
+        let asked = ask(&inbox, Command::Status);
+        drop((inbox, asked));
+        assert!(!place.driver.told_low, "{life}");
+        place.driver.run(waiting).unwrap();
+        assert!(place.driver.told_low);
+        place.driver.give_up_writing("a commit failed".into()).unwrap();
+        place.driver.taking = disk::Taking::All;
+    }
 }
 
 #[test]

@@ -4,11 +4,7 @@
 //! are asked to end and get [`TASK_GRACE`], then the node commits what it has and closes the
 //! database.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use autonomy_messaging::messenger;
 use autonomy_wallet::bitcoin::Network;
@@ -21,7 +17,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, clock, disk, mail, open, relay,
+    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, clock, mail, open, relay,
     report::report,
     services::{self, Parts},
 };
@@ -115,8 +111,7 @@ impl Pod {
         let node = driver::start(self.node, self.store, self.effects, deps.chain.clone(), post)
             .map_err(|error| PodError::system("starting the node", error))?;
         (deps.observer)(RunEvent::SocketReady);
-        let folder = self.dir.store().parent().map(Path::to_owned).unwrap_or_default();
-        let running = Running { deps, folder, node, relay, pod_seed };
+        let running = Running { deps, node, relay, pod_seed };
         Ok(running.start(socket, mail))
     }
 }
@@ -126,8 +121,6 @@ impl Pod {
 /// It exists between the start of the node and the return of [`Pod::start`].
 struct Running {
     deps: Deps,
-    /// Where the database lies.
-    folder: PathBuf,
     node: Handle,
     relay: Option<Relay>,
     pod_seed: Zeroizing<[u8; 32]>,
@@ -178,7 +171,6 @@ impl Running {
         tasks.spawn(report(onion_seen, self.deps.observer.clone(), stopping.clone()));
         tasks.spawn(mail::carry_out(mail, network.clone(), stopping.clone()));
         tasks.spawn(mail::deliver(from_network, node.clone(), stopping.clone()));
-        tasks.spawn(disk::watch(self.folder.clone(), node, stopping.clone()));
         if let Some(relay) = self.relay.clone() {
             let failed = relay.clone();
             let failed = async move { failed.failed().await };

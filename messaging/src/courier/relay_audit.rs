@@ -10,6 +10,9 @@ pub const SUSPECT_MISSING: u32 = 3;
 /// any number of broken circuits.
 pub const SUSPECT_AFTER: u64 = 600;
 
+/// A look at it that comes so many seconds after it was due proves nothing: the machine slept, or its clock jumped.
+const LATE: u64 = 120;
+
 /// A relay that we did not see for so long (20 days) may have dropped frames by their age.
 const FRAMES_AGE: u64 = 20 * 86_400;
 
@@ -84,6 +87,25 @@ impl RelayAudit {
         }
         self.up_since = up.then_some(self.up_since.unwrap_or(now));
         self.look(now);
+    }
+
+    /// The clock went back: the relay has its time from now on.
+    pub fn clock_went_back(&mut self, now: u64) {
+        self.up_since = self.up_since.map(|up| up.min(now));
+        self.seen = self.seen.min(now);
+        if let Some(claim) = &mut self.claim {
+            claim.since = claim.since.min(now);
+        }
+    }
+
+    /// Looks whether time is up. If that was some while ago and nobody looked, the relay has its time once more: there may have
+    /// been less of it than the clock says.
+    pub fn look_again(&mut self, now: u64) {
+        if self.suspect_at().is_some_and(|at| now > at.saturating_add(LATE))
+            && let Some(claim) = &mut self.claim
+        {
+            claim.since = now;
+        }
     }
 
     /// Whether the relay accepted frames and kept them to itself.

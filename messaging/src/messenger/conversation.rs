@@ -263,7 +263,8 @@ impl Conversation {
     ) -> Result<Vec<HiddenSettled>, WentBack> {
         let (theirs, ours) = (acks.numbering, self.numbering());
         if theirs.id != ours.id {
-            let is_earlier = theirs.since < ours.since;
+            // There was no run after the one before this: such a one was begun by a disk that is gone.
+            let is_earlier = theirs.since <= self.thread.outbox_before;
             return if is_earlier { Ok(self.acknowledged_earlier(cx, id, acks)) } else { Err(WentBack) };
         }
         let settled = self.outbox.acknowledge(&acks.messages).map_err(|_| WentBack)?;
@@ -404,6 +405,7 @@ impl Conversation {
     pub(super) fn number_anew(&mut self, cx: &mut Context<'_>, id: ContactId) {
         let mut name = [0; 16];
         cx.rng.fill_bytes(&mut name);
+        self.thread.outbox_before = self.thread.outbox_since;
         self.thread.outbox_since = cx.now.max(self.thread.outbox_since.saturating_add(1));
         let given_up = self.outbox.restart(name);
         given_up.into_iter().for_each(|number| cx.remove(Key::Queued(id, number)));

@@ -33,6 +33,16 @@ impl ContactTurn<'_, '_> {
         self.touch();
     }
 
+    /// The clock went back: pauses that were measured by it are over, or they would last until it is there again.
+    pub(super) fn clock_went_back(&mut self) {
+        let (now, volatile) = (self.cx.now, &mut self.contact.volatile);
+        volatile.first_flight.clock_went_back();
+        volatile.open_at = volatile.open_at.min(now);
+        volatile.last_reset = volatile.last_reset.min(now);
+        volatile.audits.values_mut().for_each(|audit| audit.clock_went_back(now));
+        self.touch();
+    }
+
     /// Does whatever is due.
     ///
     /// Queues first, since cards name them; the reset before frames, since nothing else is said while it waits.
@@ -67,7 +77,7 @@ impl ContactTurn<'_, '_> {
             self.next_opening(),
             self.next_reset(),
             self.next_delivery(),
-            self.contact.files.next_wake(self.cx.now),
+            self.contact.files.next_wake(self.cx.now, self.cx.clock_is_right),
             self.next_suspicion(),
         ];
         let next = next.into_iter().flatten().min().map(|at| at.max(self.cx.now + 1));

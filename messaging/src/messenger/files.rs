@@ -387,9 +387,9 @@ impl Files {
     }
 
     /// When something is due next.
-    pub(super) fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn next_wake(&self, now: Timestamp, clock_is_right: bool) -> Option<Timestamp> {
         let wastes = self.records.values().any(FileRecord::wastes).then_some(now + 1);
-        wastes.into_iter().chain(self.next_early()).min()
+        wastes.into_iter().chain(self.next_early().filter(|_| clock_is_right)).min()
     }
 
     /// Removes all rows: the contact is forgotten.

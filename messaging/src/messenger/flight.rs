@@ -24,6 +24,11 @@ const FIRST_PAUSE: u64 = 2;
 const LONGEST_PAUSE: u64 = 300;
 
 impl FirstFlight {
+    /// The clock went back: a pause that was measured by it is over.
+    pub(super) fn clock_went_back(&mut self) {
+        self.due = 0;
+    }
+
     /// No place took it: later again.
     ///
     /// The pause doubles from [`FIRST_PAUSE`] to [`LONGEST_PAUSE`].

@@ -264,6 +264,11 @@ impl Invites {
         Ok(())
     }
 
+    /// The clock went back: none waits for a moment of the old time.
+    pub(super) fn clock_went_back(&mut self) {
+        self.flights.values_mut().for_each(FirstFlight::clock_went_back);
+    }
+
     /// Ends an invite that is open; one that is over stays what it is.
     /// # Errors
     /// [`RefusedBecause::Unknown`].

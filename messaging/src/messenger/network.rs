@@ -215,6 +215,11 @@ impl Network {
         owed.map(|(queue, _)| *queue).collect()
     }
 
+    /// The clock went back: acknowledgements do not wait for a moment of the old time.
+    pub(super) fn clock_went_back(&mut self, now: Timestamp) {
+        self.acks_due = self.acks_due.map(|due| due.min(now));
+    }
+
     /// When acknowledgements are to be sent again.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         self.acks_due

@@ -40,7 +40,7 @@ pub(super) struct Pair {
     #[zeroize(skip)]
     #[serde(with = "certificate_bytes")]
     certificate: Option<Box<UnverifiedCertificate>>,
-    /// Generations of their resets that had an effect, the newest last, at most [`MAX_RESETS`]: a replay has none.
+    /// Generations of their resets that had an effect, the highest [`MAX_RESETS`], in order: a replay has none.
     resets: Vec<u64>,
 }
 
@@ -120,17 +120,19 @@ impl Pair {
         self.certificate.as_ref().and_then(|it| it.verify_kept(root, RoleKind::Pod).ok())
     }
 
-    /// Whether a reset of theirs of this generation had an effect.
+    /// Whether a reset of theirs of this generation had an effect. One older than all that are remembered counts as such: who
+    /// kept many could repeat them in turn, each when it is forgotten.
     pub(super) fn knows_reset(&self, generation: u64) -> bool {
-        self.resets.contains(&generation)
+        let is_full = self.resets.len() >= MAX_RESETS;
+        self.resets.contains(&generation) || is_full && self.resets.iter().all(|known| generation < *known)
     }
 
     /// A reset of theirs had an effect, if only that we answered it with one of our own.
     pub(super) fn note_reset(&mut self, generation: u64) {
-        if self.resets.len() >= MAX_RESETS {
-            self.resets.remove(0);
-        }
         self.resets.push(generation);
+        self.resets.sort_unstable();
+        let surplus = self.resets.len().saturating_sub(MAX_RESETS);
+        self.resets.drain(..surplus);
     }
 }
 

@@ -223,6 +223,7 @@ impl ContactTurn<'_, '_> {
 
     /// Looks whether one of our relays took frames of theirs and keeps them to itself.
     pub(super) fn check_relay_audits(&mut self) {
+        self.contact.volatile.audits.values_mut().for_each(|audit| audit.look_again(self.cx.now));
         let contact = &*self.contact;
         let suspect = |queue: &&OwnQueue| {
             contact.volatile.audits.get(&queue.id()).is_some_and(|audit| audit.is_suspect(self.cx.now))

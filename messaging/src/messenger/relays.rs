@@ -132,7 +132,8 @@ impl Relay {
 
     /// A spare, or one that was dead, which may have come back by now.
     fn may_be_promoted(&self, now: Timestamp) -> bool {
-        let rested = self.record.retired_at.is_some_and(|at| now >= at.saturating_add(DEAD_FOR));
+        // By a clock that was ahead it may have been retired at a time that is to come.
+        let rested = self.record.retired_at.is_some_and(|at| at > now || now >= at.saturating_add(DEAD_FOR));
         match self.record.state {
             RelayState::Spare => true,
             RelayState::Dead => rested,
@@ -174,6 +175,8 @@ impl Relays {
                     relay.trouble(cx, refusal.to_string());
                 }
             }
+            // While the clock may be wrong, so may be the time that it was given.
+            RelayEvent::Withholds(_) if !cx.clock_is_right => {}
             RelayEvent::Withholds(place) => {
                 let why = "it takes frames and does not give them out";
                 return self.retire(cx, place, RelayState::Withholding, why);
@@ -186,6 +189,13 @@ impl Relays {
             }
         }
         RelaysChanged::No
+    }
+
+    /// The clock went back: what was seen by the old time was seen now.
+    pub(super) fn clock_went_back(&mut self, now: Timestamp) {
+        for relay in self.0.values_mut() {
+            relay.away_since = relay.away_since.map(|since| since.min(now));
+        }
     }
 
     /// Adds a relay, or takes it into use again.

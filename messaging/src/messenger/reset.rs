@@ -37,6 +37,10 @@ const FIRST_WAIT: u64 = 10 * 60;
 const LONGEST_WAIT: u64 = 24 * 60 * 60;
 /// Resets of our own that answer a stale one come no quicker than this, seconds: stale ones may be replayed.
 const CALM: u64 = 10 * 60;
+/// The highest generation that a clock gives: of the year 2106. A clock that is ahead of that leaves room for later ones.
+const LAST_CLOCK_GENERATION: u64 = u32::MAX as u64;
+/// The highest generation that is believed: there is room for as many above it as below it that no clock gives.
+const LAST_GENERATION: u64 = LAST_CLOCK_GENERATION + (1 << 23);
 
 impl ContactTurn<'_, '_> {
     /// The group of a contact is not in the rows, since they come from a backup.
@@ -66,6 +70,9 @@ impl ContactTurn<'_, '_> {
     /// lost here, and keys of the group were used twice: a new group is made.
     pub(super) fn went_back(&mut self) {
         self.cx.refuse(RefusalReason::ForgedReceipt);
+        // Frames that were collected since are not counted, and do not come again.
+        self.contact.volatile.audits.clear();
+        self.thread_changed_quietly();
         let now = self.cx.now;
         let volatile = &self.contact.volatile;
         if now >= volatile.last_reset.saturating_add(CALM) || volatile.last_reset > now {
@@ -82,7 +89,8 @@ impl ContactTurn<'_, '_> {
         else {
             return;
         };
-        let generation = self.cx.now.max(active.pair.generation().saturating_add(1));
+        let clock = self.cx.now.min(LAST_CLOCK_GENERATION);
+        let generation = clock.max(active.pair.generation().saturating_add(1));
         self.drop_session();
         let Some((session, welcome)) = self.make_group() else {
             return self.cx.refuse(RefusalReason::NoGroup);
@@ -212,7 +220,10 @@ impl ContactTurn<'_, '_> {
         let contact = &mut *self.contact;
         let peer_root = contact.record().root();
         let verified = reset.verify(&peer_root, &own.root, now);
-        let Some(verified) = verified.ok().filter(|reset| contact.accepts(&reset.certificate)) else {
+        let believed = |reset: &VerifiedReset| {
+            reset.generation <= LAST_GENERATION && contact.accepts(&reset.certificate)
+        };
+        let Some(verified) = verified.ok().filter(believed) else {
             self.cx.refuse(RefusalReason::Foreign);
             return;
         };

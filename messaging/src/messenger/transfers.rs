@@ -108,6 +108,9 @@ impl ContactTurn<'_, '_> {
         if let Some(payload) = outcome.say.filter(|_| self.contact.record().active().is_some()) {
             self.queue_payload(&payload);
         }
+        if outcome.went_back {
+            self.went_back();
+        }
         self.touch();
     }
 }

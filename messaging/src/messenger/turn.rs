@@ -227,6 +227,21 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Where the clock went back since the last input, what waits for a moment by the old time is looked at now.
+    pub(super) fn look_at_clock(&mut self) {
+        let before = std::mem::replace(&mut self.messenger.volatile.last_now, self.now);
+        if self.now >= before {
+            return;
+        }
+        self.messenger.invites.clock_went_back();
+        self.messenger.relays.clock_went_back(self.now);
+        self.messenger.network.clock_went_back(self.now);
+        let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
+        for id in all {
+            self.with(id, |it| it.clock_went_back());
+        }
+    }
+
     /// The shell looked at the disk.
     pub(super) fn free_space(&mut self, bytes: u64) {
         self.messenger.work.disk_is_low = bytes < DISK_RESERVE;

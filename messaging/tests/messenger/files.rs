@@ -141,6 +141,26 @@ fn restored_receiver_gets_missing_chunks_again() {
     assert_eq!(read(&mut world, ALICE, bob, transfer), bytes);
 }
 
+/// Bob's disk goes back while he sends: a backup has no groups, a copy of the whole disk has all.
+#[test]
+fn sender_whose_disk_went_back_goes_on_where_the_receiver_is() {
+    for whole_disk in [false, true] {
+        let mut world = World::new(2, 0);
+        let (alice, bob) = contacts(&mut world);
+        let bytes = file(1_000_000);
+        let transfer = send(&mut world, BOB, alice, &bytes);
+        world.step_calls(10);
+        let before = if whole_disk { world.pods[BOB].disk.clone() } else { world.backup(BOB) };
+        world.step_calls(60);
+        world.off(BOB);
+        world.pods[BOB].disk = before;
+        world.on(BOB);
+        world.pass(3 * HOUR);
+        assert_eq!(view(&mut world, BOB, alice, transfer).state, FileState::Complete, "{whole_disk}");
+        assert_eq!(read(&mut world, ALICE, bob, transfer), bytes);
+    }
+}
+
 /// Rows of chunks, and of what is known about those without an offer.
 fn rows_of_chunks(world: &World, pod: usize) -> (usize, usize) {
     let count = |tag| world.pods[pod].disk.keys().filter(|key| key[0] == tag).count();

@@ -88,3 +88,21 @@ fn receipts_alone_leave_the_first_epoch_of_a_new_group() {
     }
     assert!(epoch(&world, BOB, ALICE) > before, "one who only reads begins new epochs");
 }
+
+/// A clock two days ahead while a reset waits for its next try: once it is right, the pause is over.
+#[test]
+fn pause_that_a_wrong_clock_began_ends_with_it() {
+    let mut world = World::new(2, 0);
+    let (alice, bob) = contacts(&mut world);
+    world.off(ALICE);
+    world.pods[ALICE].disk = world.backup(ALICE);
+    world.cut = true;
+    world.now += 2 * 24 * HOUR;
+    world.on(ALICE);
+    world.pass(HOUR);
+    world.now -= 2 * 24 * HOUR;
+    world.cut = false;
+    world.send(ALICE, bob, "soon");
+    world.pass(30 * 60);
+    assert_eq!(world.texts(BOB, alice), ["soon"]);
+}

@@ -46,6 +46,8 @@ pub(in crate::messenger) struct ThreadRecord {
     pub(super) inbox_since: u64,
     /// When the run of numbers began that the outbox counts in.
     pub(super) outbox_since: u64,
+    /// When the run before that one began: between the two there was none.
+    pub(super) outbox_before: u64,
 }
 
 /// The same before runs of numbers had a beginning.
@@ -75,8 +77,18 @@ impl Kept for ThreadRecord {
             return Err(format!("there was no version {version}").into());
         }
         let ThreadRecordV1 { next_entry, read_to, unread, heard_at, inbox, outbox, counts } = whole(body)?;
-        let (inbox_since, outbox_since) = (0, 0);
-        Ok(Self { next_entry, read_to, unread, heard_at, inbox, outbox, counts, inbox_since, outbox_since })
+        Ok(Self {
+            next_entry,
+            read_to,
+            unread,
+            heard_at,
+            inbox,
+            outbox,
+            counts,
+            inbox_since: 0,
+            outbox_since: 0,
+            outbox_before: 0,
+        })
     }
 }
 

@@ -115,3 +115,26 @@ fn unread_entries_stay_until_they_are_read_and_are_counted() {
     assert!(take(&mut conversation, &mut cx) && take(&mut conversation, &mut cx));
     assert_eq!((conversation.unread(), entries(&cx).len() as u64), (2, MAX_ENTRIES));
 }
+
+/// A copy of the disk was started, and put back, and started again: the contact heard of the first start only.
+#[test]
+fn receipt_for_a_run_between_the_last_two_tells_that_the_disk_went_back() {
+    let (rows, mut rng) = (BTreeMap::new(), StdRng::seed_from_u64(1));
+    let mut cx = Context::new(1_000, &mut rng, &rows);
+    let mut conversation = Conversation::default();
+    conversation.restart(&mut cx, ID);
+    let before = conversation.numbering();
+    cx.now = 3_000;
+    conversation.number_anew(&mut cx, ID);
+    let acks = |numbering| Acks {
+        numbering,
+        messages: Window::new(),
+        transfers: vec![],
+        deposited: vec![],
+        card: 0,
+    };
+    assert!(conversation.acknowledged(&mut cx, ID, &acks(before)).is_ok());
+    assert!(conversation.acknowledged(&mut cx, ID, &acks(Numbering { since: 7, id: [9; 16] })).is_ok());
+    let lost = Numbering { since: 2_000, id: [9; 16] };
+    assert!(conversation.acknowledged(&mut cx, ID, &acks(lost)).is_err());
+}

@@ -48,6 +48,8 @@ pub(in crate::messenger) struct FileOutcome {
     pub(in crate::messenger) owes_receipt: Option<bool>,
     /// The receipt is to leave at once: the contact waits for it to go on, or to say that the file is there.
     pub(in crate::messenger) at_once: bool,
+    /// The contact has chunks that we do not know to have sent: our disk went back.
+    pub(in crate::messenger) went_back: bool,
 }
 
 impl FileOutcome {
@@ -58,7 +60,7 @@ impl FileOutcome {
 
     /// Chunks that had come before the offer are taken: the contact may send more.
     fn took_early(any: bool) -> Self {
-        Self { say: None, owes_receipt: any.then_some(false), at_once: any }
+        Self { owes_receipt: any.then_some(false), at_once: any, ..Self::default() }
     }
 }
 
@@ -74,7 +76,7 @@ impl Files {
             FileEvent::Offered(offer, limit) => return self.offered(cx, id, &offer, limit),
             FileEvent::PayloadOffered(offer, served) => return self.payload_offered(cx, id, offer, served),
             FileEvent::Chunk(chunk) => return self.chunk_arrived(cx, id, chunk),
-            FileEvent::Receipts(receipts) => self.acknowledged(cx, id, receipts),
+            FileEvent::Receipts(receipts) => return self.acknowledged(cx, id, receipts),
             FileEvent::Cancelled(transfer) => self.cancelled(cx, id, transfer),
             FileEvent::OfferExpired(transfer) => return self.offer_expired(cx, id, transfer),
             FileEvent::GroupBegan => self.learn_anew(cx, id),
@@ -106,7 +108,13 @@ impl Files {
     }
 
     /// Receipts for files that are over say nothing new: they are passed over.
-    fn acknowledged(&mut self, cx: &mut Context<'_>, id: ContactId, receipts: &[(TransferId, Window)]) {
+    fn acknowledged(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ContactId,
+        receipts: &[(TransferId, Window)],
+    ) -> FileOutcome {
+        let mut outcome = FileOutcome::default();
         for (transfer, window) in receipts {
             let record = self.records.get(transfer).cloned();
             let Some((mut record, mut outgoing)) =
@@ -124,9 +132,10 @@ impl Files {
                     self.keep(cx, id, *transfer, record);
                 }
                 Ok(false) => {}
-                Err(_) => cx.refuse(RefusalReason::ForgedReceipt),
+                Err(_) => outcome.went_back = true,
             }
         }
+        outcome
     }
 
     /// The long payload that was queued under this number.
@@ -241,7 +250,8 @@ impl Files {
             ChunkVerdict::New { .. } | ChunkVerdict::Repeat => {
                 self.owed.owe(*transfer);
                 let repeated = verdict == ChunkVerdict::Repeat;
-                return FileOutcome { say: None, owes_receipt: Some(repeated), at_once: first || whole };
+                let at_once = first || whole;
+                return FileOutcome { owes_receipt: Some(repeated), at_once, ..FileOutcome::default() };
             }
         }
         FileOutcome::default()
