@@ -69,6 +69,22 @@ fn time_in_which_we_were_not_connected_does_not_count() {
 }
 
 #[test]
+fn a_clock_that_jumps_convicts_no_relay() {
+    let mut watch = RelayAudit::new(0);
+    watch.connected(true, 0);
+    watch.claimed(10, 1_000);
+    // The clock was an hour behind. Nobody looked when the time was up: the relay has it once more.
+    watch.look_again(4_600);
+    assert!(!watch.is_suspect(4_600) && watch.is_suspect(4_600 + SUSPECT_AFTER));
+    // Looked at in time, it is what it was.
+    watch.look_again(4_600 + SUSPECT_AFTER + 5);
+    assert!(watch.is_suspect(4_600 + SUSPECT_AFTER + 5));
+    // And a clock that goes back does not give it days.
+    watch.clock_went_back(2_000);
+    assert!(!watch.is_suspect(2_000) && watch.is_suspect(2_000 + SUSPECT_AFTER));
+}
+
+#[test]
 fn expired_frames_are_not_held_against_a_relay() {
     let mut watch = RelayAudit::new(0);
     watch.connected(true, 0);
