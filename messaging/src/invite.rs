@@ -105,6 +105,12 @@ impl Invite {
         Self { expires_minutes, root, psk: Zeroizing::new(psk), key_package, address }
     }
 
+    /// The same invite without its pre-shared key: it says whose and when it was, and opens nothing.
+    #[must_use]
+    pub fn without_secret(&self) -> Self {
+        Self { psk: Zeroizing::new([0; 32]), ..self.clone() }
+    }
+
     /// Its last second.
     #[must_use]
     pub fn expires(&self) -> u64 {

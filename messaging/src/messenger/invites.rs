@@ -57,7 +57,7 @@ pub(super) struct InviteRecord {
     expires_at: Timestamp,
     /// The one named in the invite; read while the invite is open, and until its redeemer was heard from.
     queue: OwnQueue,
-    /// The key package that waits at the place, with its private parts.
+    /// The key package that waits at the place, with its private parts; empty once nobody can redeem it any more.
     package: Zeroizing<Vec<u8>>,
 }
 
@@ -118,6 +118,13 @@ impl InviteRecord {
     /// The last second of its queue.
     fn ends_at(&self) -> Timestamp {
         if self.is_open() { self.expires_at } else { self.expires_at.saturating_add(CONFIRMED_TTL) }
+    }
+
+    /// Drops what opens introductions by it. Of a used invite nobody needs that, and it would open what was said to whoever
+    /// finds it later.
+    fn wipe(&mut self) {
+        self.invite = StoredInvite::new(&self.invite().without_secret());
+        self.package = Zeroizing::default();
     }
 
     /// The invite as its owner sees it.
@@ -310,6 +317,10 @@ impl Invites {
     fn end(&mut self, cx: &mut Context<'_>, network: &mut Network, id: InviteId, state: InviteStage) {
         if let Some(record) = self.records.get_mut(&id) {
             record.state = state;
+            // Who asked before it ran out or was taken back may still be confirmed by it.
+            if matches!(state, InviteStage::Used | InviteStage::Failed) {
+                record.wipe();
+            }
             self.flights.remove(&id);
             cx.put(Key::Invite(id), record);
             network.drop_queue(cx, &record.queue, invite_lane(id));
@@ -325,8 +336,9 @@ impl Invites {
         places: OwnPlaces<'_>,
         id: InviteId,
     ) {
+        let is_over = |state| matches!(state, InviteStage::Used | InviteStage::Failed);
         match self.records.get_mut(&id) {
-            Some(record) if record.state != InviteStage::Failed && places.is_ours(&record.queue.place) => {
+            Some(record) if !is_over(record.state) && places.is_ours(&record.queue.place) => {
                 record.state = InviteStage::Confirmed;
                 network.lead(record.queue.id(), QueueOwner::Invite(id));
                 cx.put(Key::Invite(id), record);

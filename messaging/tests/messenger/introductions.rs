@@ -382,3 +382,36 @@ fn redemption_collects_once_before_it_times_out() {
     world.pass(HOUR);
     assert_eq!(state(&mut world, BOB, alice), ContactState::Active);
 }
+
+/// Whether a row of a pod holds these bytes.
+fn holds(world: &World, pod: usize, bytes: &[u8]) -> bool {
+    world.pods[pod].disk.values().any(|row| row.windows(bytes.len()).any(|window| window == bytes))
+}
+
+#[test]
+fn secrets_of_a_used_invite_are_in_no_row() {
+    let mut world = World::new(2, 2);
+    world.add_relays(ALICE);
+    world.pass(MINUTE);
+    let (alice, bob) = (world.id(ALICE), world.id(BOB));
+    let invite = invite(&mut world, ALICE);
+    // Behind version, flags, end and root.
+    let psk = &invite.to_bytes()[1 + 2 + 4 + 32..][..32];
+    accept(&mut world, BOB, &invite);
+    world.pass(MINUTE);
+    assert!(holds(&world, ALICE, psk) && holds(&world, BOB, psk));
+
+    world.command(ALICE, Command::Confirm(bob));
+    world.pass(MINUTE);
+    world.send(BOB, alice, "hello");
+    world.pass(MINUTE);
+    assert_eq!(world.texts(ALICE, bob), ["hello"]);
+    assert!(!holds(&world, ALICE, psk) && !holds(&world, BOB, psk));
+    let MailAnswer::Invites(invites) = world.command(ALICE, Command::Invites) else { panic!() };
+    assert_eq!(invites[0].invite.address().queue, invite.address().queue, "it is still named");
+    world.off(ALICE);
+    world.on(ALICE);
+    world.send(BOB, alice, "again");
+    world.pass(MINUTE);
+    assert_eq!(world.texts(ALICE, bob), ["hello", "again"]);
+}

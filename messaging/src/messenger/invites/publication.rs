@@ -97,6 +97,7 @@ impl Invites {
             // confirmed.
             Ok(Response::Refused(refusal)) if !is_passing(&refusal) && !record.queue.is_open() => {
                 record.state = InviteStage::Failed;
+                record.wipe();
                 network.forget(&record.queue.id());
                 cx.put(Key::Invite(id), record);
                 cx.notify(Notice::InviteFailed(id, refusal.to_string()));
