@@ -13,6 +13,7 @@
 //! | `handle` | the way to the driver for everybody else |
 //! | `failure` | what a failed store means: for who asked, and for the pod |
 //! | `lives` | tells calls of the node before such a return from those after it |
+//! | `renewal` | the database written anew from time to time, so that what was removed from it is gone |
 //! | `turns` | how many requests of one caller wait at once |
 
 mod batch;
@@ -20,6 +21,7 @@ pub mod disk;
 mod failure;
 mod handle;
 mod lives;
+mod renewal;
 mod time;
 mod turns;
 

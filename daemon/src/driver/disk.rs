@@ -99,7 +99,7 @@ impl Driver {
         }
     }
 
-    /// Looks at the disk, and takes more or less from now on.
+    /// Looks at the disk, and takes more or less from now on; writes the store anew where that is due.
     ///
     /// # Errors
     /// The store is damaged.
@@ -121,6 +121,7 @@ impl Driver {
                 self.taking.put_off();
                 Ok(())
             }
+            Taking::All => self.renew_store(),
             _ => Ok(()),
         }
     }

@@ -206,6 +206,32 @@ fn inputs_without_rows_cost_no_commit() {
 }
 
 #[test]
+fn renewal_is_made_by_a_pod_that_runs() {
+    let mut place = Place::new();
+    let path = place.driver.store.path().to_owned();
+    assert!(place.driver.store.is_renewal_due(now()));
+    let mut old = std::fs::File::open(&path).unwrap();
+    for (number, free, is_due) in
+        [(0, (|_| disk::RESERVE) as fn(&Path) -> u64, true), (1, |_| u64::MAX, false)]
+    {
+        let (inbox, waiting) = mpsc::channel(INBOX);
+        let mut asked = ask(&inbox, add(number));
+        drop(inbox);
+        place.driver.free = free;
+        place.driver.time.no_renewal_before = 0;
+        place.driver.run(waiting).unwrap();
+        assert!(asked.try_recv().unwrap().unwrap().is_ok());
+        assert_eq!(place.driver.store.is_renewal_due(now()), is_due, "not without room for a second copy");
+    }
+    let mut erased = Vec::new();
+    io::Read::read_to_end(&mut old, &mut erased).unwrap();
+    assert!(erased.iter().all(|byte| *byte == 0));
+    let devices = epoch(&place.driver.store);
+    drop(place.driver);
+    assert_eq!(epoch(&Store::open(&path, &key()).unwrap()), devices);
+}
+
+#[test]
 fn single_input_is_committed_at_once() {
     let mut place = Place::new();
     let before = place.commits();

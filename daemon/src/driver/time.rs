@@ -17,6 +17,8 @@ pub(super) struct Time {
     started: Instant,
     /// What the node was told last.
     told: bool,
+    /// The store is not written anew before this time.
+    pub(super) no_renewal_before: Timestamp,
     /// What the owner should know of this machine's clock.
     warning: watch::Sender<Option<String>>,
 }
@@ -24,7 +26,7 @@ pub(super) struct Time {
 impl Time {
     /// Nothing has told yet. Warnings go to `warning`.
     pub(super) fn new(warning: watch::Sender<Option<String>>) -> Self {
-        Self { clock: Clock::new(), started: Instant::now(), told: false, warning }
+        Self { clock: Clock::new(), started: Instant::now(), told: false, no_renewal_before: 0, warning }
     }
 
     /// What time it is now.

@@ -43,6 +43,10 @@ fn store(criterion: &mut Criterion) {
             }
         });
     });
+    let mut store = store;
+    criterion.bench_function("renewal with 10,000 rows", |bencher| {
+        bencher.iter(|| store.renew(1).expect("a renewal"));
+    });
     drop(store);
     criterion.bench_function("open with 10,000 rows", |bencher| {
         bencher.iter(|| Store::open(&path, &unlock).expect("a store"));

@@ -227,15 +227,34 @@ pub enum BackupError {
     Write(#[from] CreateError),
 }
 
-/// Why the passphrase or key file was not changed: the old one still opens the store.
+/// Why a store was not written anew. It is as it was, and what opened it opens it still.
 #[derive(Debug, thiserror::Error)]
-pub enum RewrapError {
-    /// The old one is wrong, or the header cannot be read.
-    #[error(transparent)]
-    Old(#[from] OpenError),
-    /// The new header was not written.
-    #[error(transparent)]
-    Write(#[from] CommitError),
+pub enum RenewError {
+    /// It cannot be read whole.
+    #[error("nothing was changed: {0}")]
+    Read(#[from] ReadError),
+    /// No room for a second copy of it.
+    #[error("nothing was changed: no room left on the disk of {} for a second copy of it, which takes its place. Free some space, then try again", path.display())]
+    DiskFull {
+        /// The store.
+        path: PathBuf,
+    },
+    /// The second copy cannot be written, or cannot take its place.
+    #[error("nothing was changed: cannot write {} anew: {source}", path.display())]
+    Write {
+        /// The store.
+        path: PathBuf,
+        /// What the disk said.
+        source: DiskError,
+    },
+    /// The new copy has taken its place, and the disk does not say that it stays there.
+    #[error("{} was written anew, and the disk does not say that this lasts: {source}. Look which passphrase or key file opens it before you do anything else", path.display())]
+    InDoubt {
+        /// The store.
+        path: PathBuf,
+        /// What the disk said.
+        source: DiskError,
+    },
 }
 
 /// What goes wrong inside, before it is known what the caller was doing.
@@ -261,6 +280,15 @@ impl Fault {
         match self {
             Self::Row(_) | Self::Tally => OpenError::damaged(path, "its rows"),
             Self::Disk(source) => OpenError::Disk { path: path.to_owned(), source },
+        }
+    }
+
+    pub(super) fn renewing(self, path: &Path) -> RenewError {
+        let path = path.to_owned();
+        match self {
+            Self::Row(_) | Self::Tally => RenewError::Read(self.reading(&path)),
+            Self::Disk(DiskError::Full) => RenewError::DiskFull { path },
+            Self::Disk(source) => RenewError::Write { path, source },
         }
     }
 
@@ -327,6 +355,12 @@ impl From<redb::Error> for DiskError {
             redb::Error::Corrupted(what) => Self::Damaged(what),
             other => Self::Other(io::Error::other(other.to_string())),
         }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Disk(DiskError::io(error))
     }
 }
 

@@ -13,7 +13,7 @@
 //! Numbers are big-endian. The hash at the end guards against accidents only: it tells a damaged header from a
 //! mistyped passphrase. Against malice the seal stands.
 
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use hkdf::Hkdf;
@@ -78,24 +78,40 @@ pub(super) enum HeaderError {
     WrongKeyFile,
 }
 
-impl<'a> Header<'a> {
-    /// Wraps a data key anew, with a fresh salt.
+/// What wraps the data keys of a store, one after the other: a key made of its passphrase or key file. An open store keeps
+/// it, so that its data key can be drawn anew without asking a person.
+#[derive(Clone)]
+pub(super) struct Wrapping {
+    /// The bytes that a wrapped key is bound to; they say how the key was made.
+    locked: Vec<u8>,
+    key: Zeroizing<[u8; 32]>,
+}
+
+impl Wrapping {
+    /// By a passphrase or key file, with a fresh salt.
     #[expect(clippy::expect_used, reason = "the lock was chosen to fit, and its cost is ours")]
-    pub(super) fn wrap(data_key: &DataKey, unlock: &Unlock) -> Vec<u8> {
+    pub(super) fn new(unlock: &Unlock) -> Self {
         let lock = match unlock.secret() {
             Secret::Passphrase(_) => Lock::Passphrase(COST),
             Secret::Key(_) => Lock::KeyFile,
         };
         let mut salt = [0; 16];
         OsRng.fill_bytes(&mut salt);
-        let mut bytes = encode(lock, &salt);
         let key =
             wrapping_key(lock, &salt, unlock).expect("the lock was chosen to fit, and its cost is ours");
-        bytes.extend(seal(&key, &bytes, &[data_key.as_ref()]));
+        Self { locked: encode(lock, &salt), key }
+    }
+
+    /// The header with this data key in it.
+    pub(super) fn wrap(&self, data_key: &DataKey) -> Vec<u8> {
+        let mut bytes = self.locked.clone();
+        bytes.extend(seal(&self.key, &bytes, &[data_key.as_ref()]));
         bytes.extend(Sha256::digest(&bytes));
         bytes
     }
+}
 
+impl<'a> Header<'a> {
     /// Reads a header. Sizes and costs are checked before anything is computed from them.
     ///
     /// # Errors
@@ -120,12 +136,12 @@ impl<'a> Header<'a> {
         Ok(Self { lock, salt, locked, wrapped })
     }
 
-    /// The data key, by the key or passphrase that locks it. With a passphrase this takes memory and time as the header
+    /// The data key, by the key or passphrase that locks it, and what wraps the next one. With a passphrase this takes memory and time as the header
     /// asks, at most [`MAX_COST`].
     ///
     /// # Errors
     /// Another kind of key is needed, or this is not the one.
-    pub(super) fn unwrap(&self, unlock: &Unlock) -> Result<DataKey, HeaderError> {
+    pub(super) fn unwrap(&self, unlock: &Unlock) -> Result<(DataKey, Wrapping), HeaderError> {
         let key = wrapping_key(self.lock, &self.salt, unlock)?;
         let wrong = match self.lock {
             Lock::Passphrase(_) => HeaderError::WrongPassphrase,
@@ -134,7 +150,7 @@ impl<'a> Header<'a> {
         let plain = open(&key, self.locked, self.wrapped).ok_or(wrong)?;
         let mut data_key = DataKey::default();
         data_key.copy_from_slice(&plain);
-        Ok(data_key)
+        Ok((data_key, Wrapping { locked: self.locked.to_vec(), key }))
     }
 }
 
@@ -190,6 +206,12 @@ fn wrapping_key(lock: Lock, salt: &[u8; 16], unlock: &Unlock) -> Result<Zeroizin
     Ok(key)
 }
 
+impl fmt::Debug for Wrapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wrapping { .. }")
+    }
+}
+
 impl HeaderError {
     /// The same, said of the store at `path`.
     pub(super) fn at(self, path: &Path) -> OpenError {
@@ -214,6 +236,10 @@ mod tests {
         Unlock::key([7; 32])
     }
 
+    fn wrapped() -> Vec<u8> {
+        Wrapping::new(&key_file()).wrap(&DataKey::new([3; 32]))
+    }
+
     fn resealed(mut header: Vec<u8>) -> Vec<u8> {
         header.truncate(HEADER_LEN - 32);
         let hash = Sha256::digest(&header);
@@ -223,15 +249,17 @@ mod tests {
 
     #[test]
     fn a_wrapped_key_comes_back() {
-        let data_key = DataKey::new([3; 32]);
-        let bytes = Header::wrap(&data_key, &key_file());
+        let bytes = wrapped();
         assert_eq!(bytes.len(), HEADER_LEN);
-        assert_eq!(Header::parse(&bytes).unwrap().unwrap(&key_file()).unwrap(), data_key);
+        let (data_key, wrapping) = Header::parse(&bytes).unwrap().unwrap(&key_file()).unwrap();
+        assert_eq!(*data_key, [3; 32]);
+        let next = wrapping.wrap(&DataKey::new([4; 32]));
+        assert_eq!(*Header::parse(&next).unwrap().unwrap(&key_file()).unwrap().0, [4; 32]);
     }
 
     #[test]
     fn a_flipped_bit_is_never_reported_as_a_wrong_passphrase() {
-        let bytes = Header::wrap(&DataKey::new([3; 32]), &key_file());
+        let bytes = wrapped();
         for at in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();
             bad[at / 8] ^= 1 << (at % 8);
@@ -245,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_forger_who_mends_the_checksum_still_gets_no_key() {
-        let bytes = Header::wrap(&DataKey::new([3; 32]), &key_file());
+        let bytes = wrapped();
         for at in 23..HEADER_LEN - 32 {
             let mut bad = bytes.clone();
             bad[at] ^= 1;
@@ -277,7 +305,7 @@ mod tests {
 
     #[test]
     fn another_length_or_version_is_named() {
-        let bytes = Header::wrap(&DataKey::new([3; 32]), &key_file());
+        let bytes = wrapped();
         assert!(matches!(Header::parse(&bytes[..bytes.len() - 1]), Err(HeaderError::Damaged(_))));
         assert_eq!(Header::parse(b"something else").unwrap_err(), HeaderError::Foreign);
         let mut newer = bytes;

@@ -14,22 +14,25 @@
 //! | `header` | the 143 bytes that hold the wrapped data key |
 //! | `keys` | ids and seals of rows |
 //! | `tally` | how many rows there are and which, so that none can be removed or rolled back unseen |
+//! | [`slots`] | which of the last two commits is opened, so that one flipped bit forgets none |
+//! | `renewal` | the store written anew under a new data key: without free pages, or for another passphrase |
 //! | `error` | what can go wrong, one enum for each question |
 //!
 //! What it promises: a [`commit`](Store::commit) is on disk whole or not at all; a row that was altered, swapped or
 //! taken away is reported, never returned. What it cannot see is a whole file rolled back to an older day: that is the
 //! business of the devices, which remember the pod's state epoch.
 //!
-//! A removed row's ciphertext may stay in free pages of the file until they are used again, and
-//! [`rewrap`](Store::rewrap) does not change the data key: who has an old copy of the file and the old passphrase
-//! can still open that copy.
+//! A removed row's ciphertext stays in free pages of the file until they are used again, or until the store is
+//! [written anew](Store::renew). Who has an old copy of the file and the passphrase of that day can still open that copy.
 
 mod error;
 mod exposed;
 mod file;
 mod header;
 mod keys;
+mod renewal;
 mod rows;
+pub mod slots;
 pub mod small_file;
 mod tally;
 #[cfg(test)]
@@ -39,14 +42,21 @@ pub mod unlock;
 use std::{
     fmt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 use zeroize::Zeroizing;
 
-use self::{error::Fault, header::Header, keys::Keys, tally::Tally};
+use self::{
+    error::Fault,
+    file::{Choice, Found},
+    header::{Header, Wrapping},
+    keys::Keys,
+    tally::Tally,
+};
 pub use self::{
-    error::{BackupError, CommitError, CreateError, DiskError, OpenError, ReadError, RewrapError},
+    error::{BackupError, CommitError, CreateError, DiskError, OpenError, ReadError, RenewError},
     rows::Rows,
     unlock::{Unlock, UnlockError, UnlockSources},
 };
@@ -61,6 +71,8 @@ pub const MAX_VALUE_LEN: usize = 16 << 20;
 const HEADER: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("header");
 const HEADER_WRAP: &str = "wrap";
 const HEADER_TALLY: &str = "tally";
+/// When the data key was drawn, seconds since 1970 in eight bytes; not there before anybody said.
+const HEADER_RENEWED: &str = "renewed";
 /// Sealed values by row id.
 const ROWS: TableDefinition<'_, [u8; 32], &[u8]> = TableDefinition::new("rows");
 
@@ -70,6 +82,11 @@ pub struct Store {
     /// `None` after [`reopen`](Store::reopen) failed.
     database: Option<Database>,
     keys: Keys,
+    wrapping: Wrapping,
+    /// When the data key was drawn, seconds since 1970; 0 where nobody said.
+    renewed_at: u64,
+    /// Commits that this process knows to be on the disk.
+    acknowledged: AtomicU64,
 }
 
 /// A row's new value, or its removal.
@@ -104,43 +121,70 @@ impl Store {
         rows.iter().try_for_each(RowChange::check).map_err(CreateError::Row)?;
         let data_key = keys::fresh_data_key();
         let keys = Keys::derive(&data_key);
-        let wrap = Header::wrap(&data_key, unlock);
+        let wrapping = Wrapping::new(unlock);
+        let wrap = wrapping.wrap(&data_key);
+        let mut commits = 0;
         let database = file::build(path, |transaction| {
-            let mut header = transaction.open_table(HEADER)?;
-            header.insert(HEADER_WRAP, wrap.as_slice())?;
-            header.insert(HEADER_TALLY, keys.seal_tally(&Tally::default()).as_slice())?;
-            drop(header);
-            apply(&keys, transaction, rows)
+            write_header(transaction, &wrap, &keys.seal_tally(&Tally::default()))?;
+            commits = apply(&keys, transaction, rows)?;
+            Ok(())
         })?;
-        Ok(Self { path: path.to_owned(), database: Some(database), keys })
+        Ok(Self {
+            path: path.to_owned(),
+            database: Some(database),
+            keys,
+            wrapping,
+            renewed_at: 0,
+            acknowledged: commits.into(),
+        })
     }
 
-    /// Opens a store, and checks the whole file against its checksums.
+    /// Opens a store, and checks the whole file against its checksums. Where most of the file is free pages, it is written
+    /// anew without them; where that fails, it stays as it is.
     ///
     /// # Errors
     /// Each thing that can be wrong with the file, with the key, or with who else has it open.
     pub fn open(path: impl AsRef<Path>, unlock: &Unlock) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        let database = file::open(path)?;
-        let (wrap, tally, count) = file::read_header(path, &database)?;
-        let data_key =
-            Header::parse(&wrap).and_then(|header| header.unwrap(unlock)).map_err(|why| why.at(path))?;
+        let database = file::open(path, Choice::Newest)?;
+        let found = file::read_header(path, &database)?;
+        let (data_key, wrapping) = Header::parse(&found.wrap)
+            .and_then(|header| header.unwrap(unlock))
+            .map_err(|why| why.at(path))?;
         let keys = Keys::derive(&data_key);
-        check_tally(path, &keys, &tally, count)?;
-        Ok(Self { path: path.to_owned(), database: Some(database), keys })
+        let commits = check_tally(path, &keys, &found)?;
+        file::remove_leftover(path);
+        let mut store = Self {
+            path: path.to_owned(),
+            database: Some(database),
+            keys,
+            wrapping,
+            renewed_at: found.renewed_at,
+            acknowledged: commits.into(),
+        };
+        store.drop_free_pages()?;
+        Ok(store)
     }
 
     /// Opens the file again, which takes no more after a write failed: then it is as it was after the last commit.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and where the file is another store's by now. The store then takes and gives nothing until
-    /// this succeeds.
+    /// As [`open`](Self::open), and where the file is another store's by now, or lacks a commit that this one had made.
+    /// The store then takes and gives nothing until this succeeds.
     pub fn reopen(&mut self) -> Result<(), OpenError> {
         // The lock on the file goes with it.
         self.database = None;
-        let database = file::open(&self.path)?;
-        let (_, tally, count) = file::read_header(&self.path, &database)?;
-        check_tally(&self.path, &self.keys, &tally, count)?;
+        // Who waits for the commit that failed was told so: a whole one that is not the file's word does not count.
+        let database = file::open(&self.path, Choice::AsWritten)?;
+        let found = file::read_header(&self.path, &database)?;
+        let commits = check_tally(&self.path, &self.keys, &found)?;
+        let lacks = self.acknowledged.load(Ordering::Relaxed).saturating_sub(commits);
+        if lacks > 0 {
+            return Err(OpenError::damaged(&self.path, &format!("its last {lacks} commits are missing")));
+        }
+        // Where a renewal could not say that its file lasts, this does.
+        file::sync_folder(&self.path).map_err(|error| Fault::from(error).opening(&self.path))?;
+        self.acknowledged.store(commits, Ordering::Relaxed);
         self.database = Some(database);
         Ok(())
     }
@@ -207,8 +251,10 @@ impl Store {
         }
         let write = || -> Result<(), Fault> {
             let transaction = file::begin_write(self.database()?)?;
-            apply(&self.keys, &transaction, changes)?;
-            Ok(transaction.commit()?)
+            let commits = apply(&self.keys, &transaction, changes)?;
+            transaction.commit()?;
+            self.acknowledged.fetch_max(commits, Ordering::Relaxed);
+            Ok(())
         };
         write().map_err(|fault| fault.committing(&self.path))
     }
@@ -241,49 +287,36 @@ impl Store {
                     }
                 }
             }
-            let mut header = transaction.open_table(HEADER)?;
-            header.insert(HEADER_WRAP, wrap.as_slice())?;
-            header.insert(HEADER_TALLY, self.keys.seal_tally(&kept).as_slice())?;
-            Ok(())
+            write_header(transaction, &wrap, &self.keys.seal_tally(&kept))
         });
         reading?;
         drop(built?);
         Ok(())
     }
-
-    /// Locks the store with `new` in place of `old`. The rows are not touched.
-    ///
-    /// # Errors
-    /// `old` does not open the store, or the disk does not take the change; then `old` opens it still.
-    pub fn rewrap(&self, old: &Unlock, new: &Unlock) -> Result<(), RewrapError> {
-        let database = self.database().map_err(|fault| fault.opening(&self.path))?;
-        let (wrap, ..) = file::read_header(&self.path, database)?;
-        let data_key =
-            Header::parse(&wrap).and_then(|header| header.unwrap(old)).map_err(|why| why.at(&self.path))?;
-        let wrap = Header::wrap(&data_key, new);
-        let write = || -> Result<(), Fault> {
-            let transaction = file::begin_write(self.database()?)?;
-            transaction.open_table(HEADER)?.insert(HEADER_WRAP, wrap.as_slice())?;
-            Ok(transaction.commit()?)
-        };
-        write().map_err(|fault| fault.committing(&self.path).into())
-    }
 }
 
-/// Holds the sealed tally against the number of rows that are there.
-///
-/// # Errors
-/// It is of another store, was altered, or counts other rows.
-fn check_tally(path: &Path, keys: &Keys, sealed: &[u8], count: u64) -> Result<(), OpenError> {
-    let tally = keys.open_tally(sealed).ok_or_else(|| OpenError::damaged(path, "its tally of rows"))?;
-    if tally.rows != count {
-        return Err(OpenError::damaged(path, &format!("{} rows in place of {}", count, tally.rows)));
-    }
+/// Writes the wrapped data key and the sealed tally.
+fn write_header(transaction: &WriteTransaction, wrap: &[u8], tally: &[u8]) -> Result<(), Fault> {
+    let mut header = transaction.open_table(HEADER)?;
+    header.insert(HEADER_WRAP, wrap)?;
+    header.insert(HEADER_TALLY, tally)?;
     Ok(())
 }
 
-/// Makes `changes` to the rows, and to the tally with them.
-fn apply(keys: &Keys, transaction: &WriteTransaction, changes: &[RowChange]) -> Result<(), Fault> {
+/// Holds the sealed tally against the number of rows that are there. Gives the number of commits.
+///
+/// # Errors
+/// It is of another store, was altered, or counts other rows.
+fn check_tally(path: &Path, keys: &Keys, found: &Found) -> Result<u64, OpenError> {
+    let tally = keys.open_tally(&found.tally).ok_or_else(|| OpenError::damaged(path, "its tally of rows"))?;
+    if tally.rows != found.rows {
+        return Err(OpenError::damaged(path, &format!("{} rows in place of {}", found.rows, tally.rows)));
+    }
+    Ok(tally.commits)
+}
+
+/// Makes `changes` to the rows, and to the tally with them. Gives the number of commits with this one.
+fn apply(keys: &Keys, transaction: &WriteTransaction, changes: &[RowChange]) -> Result<u64, Fault> {
     let mut header = transaction.open_table(HEADER)?;
     let mut rows = transaction.open_table(ROWS)?;
     let tally = header.get(HEADER_TALLY)?.and_then(|sealed| keys.open_tally(sealed.value()));
@@ -304,7 +337,7 @@ fn apply(keys: &Keys, transaction: &WriteTransaction, changes: &[RowChange]) -> 
     }
     tally.commits += 1;
     header.insert(HEADER_TALLY, keys.seal_tally(&tally).as_slice())?;
-    Ok(())
+    Ok(tally.commits)
 }
 
 impl RowChange {

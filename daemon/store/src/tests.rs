@@ -2,6 +2,8 @@
 
 mod backup;
 mod crash;
+mod renewal;
+mod rollback;
 
 use std::{
     collections::BTreeMap,
@@ -123,19 +125,6 @@ fn a_wrong_passphrase_is_told_from_a_wrong_lock() {
     let other = Place::with(&[]);
     assert!(matches!(Store::open(other.path(), &right), Err(OpenError::NeedsKeyFile { .. })));
     assert!(matches!(Store::open(other.path(), &Unlock::key([8; 32])), Err(OpenError::WrongKeyFile { .. })));
-}
-
-#[test]
-fn a_new_lock_takes_the_place_of_the_old() {
-    let place = Place::with(&[("a", "1")]);
-    let new = Unlock::key([9; 32]);
-    let store = place.open().unwrap();
-    assert!(matches!(store.rewrap(&new, &new), Err(RewrapError::Old(OpenError::WrongKeyFile { .. }))));
-    store.rewrap(&place.unlock, &new).unwrap();
-    store.commit(&puts(&[("b", "2")])).unwrap();
-    drop(store);
-    assert!(matches!(place.open(), Err(OpenError::WrongKeyFile { .. })));
-    assert_eq!(all(&Store::open(place.path(), &new).unwrap()).unwrap().len(), 2);
 }
 
 #[test]

@@ -32,10 +32,27 @@ fn commits_of(child: &mut Child) -> impl Iterator<Item = u64> + use<> {
     lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("committed ")?.parse().ok())
 }
 
+/// What opens a store that is locked anew again and again.
+fn locks() -> [Unlock; 2] {
+    [Unlock::key([7; 32]), Unlock::key([8; 32])]
+}
+
+/// Locks the store anew until the other process ends this one.
+fn relock_without_end(file: &Path) {
+    let mut store = Store::open(file, &locks()[0]).or_else(|_| Store::open(file, &locks()[1])).unwrap();
+    for count in 1..=1_000_000_u64 {
+        store.relock(&locks()[(count % 2) as usize], count).unwrap();
+        println!("committed {count}");
+    }
+}
+
 /// Does nothing in a common run; is the other process in the tests below.
 #[test]
 fn the_child() {
     let (Ok(task), Ok(file)) = (env::var(TASK), env::var(FILE)) else { return };
+    if task == "relock" {
+        return relock_without_end(Path::new(&file));
+    }
     let store = Store::open(PathBuf::from(file), &Unlock::key([7; 32])).unwrap();
     // The other process ends this one.
     for count in 1..=1_000_000_u64 {
@@ -75,6 +92,23 @@ fn killed_at_any_moment_it_holds_what_it_said_and_no_half_step() {
         let (a, b) = (number(&rows, b"a"), number(&rows, b"b"));
         assert_eq!(a, b);
         assert!(a == told || a == told + 1, "told {told}, found {a}");
+    }
+}
+
+#[test]
+fn killed_while_it_is_locked_anew_exactly_one_secret_opens_it() {
+    let place = Place::with(&[("a", "1"), ("b", "2")]);
+    for round in 1..=12 {
+        let mut child = child("", "relock", &place.path());
+        commits_of(&mut child).take(1 + round % 3).for_each(drop);
+        // Somewhere in the next one.
+        std::thread::sleep(std::time::Duration::from_micros(700 * round as u64));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let opened: Vec<_> = locks().iter().filter_map(|lock| Store::open(place.path(), lock).ok()).collect();
+        assert_eq!(opened.len(), 1, "round {round}");
+        assert_eq!(all(&opened[0]).unwrap().len(), 2);
+        assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 1, "no copy stays behind");
     }
 }
 

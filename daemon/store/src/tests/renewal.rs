@@ -1,0 +1,158 @@
+//! A store written anew: what is gone from it, what opens it, and what is left where it is cut short.
+
+use std::{io::Read as _, os::unix::fs::symlink};
+
+use super::*;
+
+/// A time of day, seconds since 1970.
+const NOW: u64 = 1_800_000_000;
+const DAY: u64 = 86_400;
+
+fn new_lock() -> Unlock {
+    Unlock::key([9; 32])
+}
+
+fn holds(file: &Path, bytes: &[u8]) -> bool {
+    fs::read(file).unwrap().windows(bytes.len()).any(|window| window == bytes)
+}
+
+fn len(file: &Path) -> u64 {
+    fs::metadata(file).unwrap().len()
+}
+
+#[test]
+fn renewed_store_has_its_rows_and_nothing_that_was_removed() {
+    let place = Place::with(&[("a", "1"), ("ratchet", "of yesterday")]);
+    let mut yesterday = Vec::new();
+    place.forge(|table| yesterday = sealed_rows(table));
+    let mut store = place.open().unwrap();
+    store.commit(&[RowChange::remove("ratchet"), RowChange::put("b", "2")]).unwrap();
+    let (before, commits) = (all(&store).unwrap(), store.commits().unwrap());
+    assert!(yesterday.iter().all(|(_, sealed)| holds(&place.path(), sealed)), "it lies in a free page");
+    let old_keys = Keys::derive(&data_key(&store, &place.unlock));
+    store.renew(NOW).unwrap();
+
+    assert!(!yesterday.iter().any(|(_, sealed)| holds(&place.path(), sealed)));
+    assert_eq!((all(&store).unwrap(), store.commits().unwrap()), (before.clone(), commits));
+    store.commit(&puts(&[("c", "3")])).unwrap();
+    store.reopen().unwrap();
+    drop(store);
+    let store = place.open().unwrap();
+    assert_eq!(all(&store).unwrap().len(), before.len() + 1, "the same secret opens it");
+    let (id, sealed) = (store.keys.row_id(b"a"), sealed_row(&store, b"a"));
+    assert!(old_keys.open_row(&id, &sealed).is_none(), "and the old key opens nothing");
+}
+
+fn data_key(store: &Store, unlock: &Unlock) -> keys::DataKey {
+    let found = file::read_header(store.path(), store.database().unwrap()).unwrap();
+    Header::parse(&found.wrap).unwrap().unwrap(unlock).unwrap().0
+}
+
+fn sealed_row(store: &Store, name: &[u8]) -> Vec<u8> {
+    let rows = store.database().unwrap().begin_read().unwrap().open_table(ROWS).unwrap();
+    rows.get(store.keys.row_id(name)).unwrap().unwrap().value().to_vec()
+}
+
+#[test]
+fn relocked_store_opens_with_the_new_secret_only() {
+    let place = Place::with(&[("a", "1")]);
+    let mut store = place.open().unwrap();
+    let old_wrap = file::read_header(store.path(), store.database().unwrap()).unwrap().wrap;
+    store.relock(&new_lock(), NOW).unwrap();
+    store.commit(&puts(&[("b", "2")])).unwrap();
+    store.renew(NOW).unwrap();
+    drop(store);
+    assert!(matches!(place.open(), Err(OpenError::WrongKeyFile { .. })));
+    assert!(!holds(&place.path(), &old_wrap), "no key in the file that the old secret opens");
+    assert_eq!(all(&Store::open(place.path(), &new_lock()).unwrap()).unwrap().len(), 2);
+}
+
+#[test]
+fn renewal_cut_short_before_its_place_leaves_the_old_store() {
+    let place = Place::with(&[("a", "1")]);
+    let store = place.open().unwrap();
+    let data_key = keys::fresh_data_key();
+    let wrap = Wrapping::new(&new_lock()).wrap(&data_key);
+    let beside = store.build_beside(&Keys::derive(&data_key), &wrap, NOW).unwrap();
+    drop((beside, store));
+    assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 2);
+    assert!(matches!(Store::open(place.path(), &new_lock()), Err(OpenError::WrongKeyFile { .. })));
+    assert_eq!(all(&place.open().unwrap()).unwrap().len(), 1);
+    assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 1, "what was begun is removed");
+}
+
+#[test]
+fn renewal_that_cannot_be_written_leaves_the_store_as_it_was() {
+    let place = Place::with(&[("a", "1")]);
+    let mut store = place.open().unwrap();
+    fs::create_dir(place.folder.path().join(".pod.redb.anew")).unwrap();
+    let error = store.relock(&new_lock(), NOW).unwrap_err();
+    assert!(error.to_string().starts_with("nothing was changed: "), "{error}");
+    store.commit(&puts(&[("b", "2")])).unwrap();
+    drop(store);
+    assert_eq!(all(&place.open().unwrap()).unwrap().len(), 2);
+}
+
+#[test]
+fn old_file_is_erased_unless_it_has_another_name() {
+    let place = Place::with(&[("a", "1")]);
+    let mut store = place.open().unwrap();
+    let mut old = fs::File::open(place.path()).unwrap();
+    store.renew(NOW).unwrap();
+    let mut bytes = Vec::new();
+    old.read_to_end(&mut bytes).unwrap();
+    assert!(bytes.len() > 4096 && bytes.iter().all(|byte| *byte == 0));
+
+    let copy = place.folder.path().join("copy");
+    fs::hard_link(place.path(), &copy).unwrap();
+    store.renew(NOW).unwrap();
+    assert_eq!(all(&Store::open(&copy, &place.unlock).unwrap()).unwrap(), all(&store).unwrap());
+}
+
+#[test]
+fn linked_store_is_renewed_where_it_lies() {
+    let (place, elsewhere) = (Place::with(&[("a", "1")]), tempfile::tempdir().unwrap());
+    let target = elsewhere.path().join("there.redb");
+    fs::rename(place.path(), &target).unwrap();
+    symlink(&target, place.path()).unwrap();
+    place.open().unwrap().renew(NOW).unwrap();
+    assert!(fs::symlink_metadata(place.path()).unwrap().is_symlink());
+    assert_eq!(all(&Store::open(&target, &place.unlock).unwrap()).unwrap().len(), 1);
+}
+
+#[test]
+fn renewal_is_due_a_day_after_the_last_for_each_part() {
+    let place = Place::with(&[("a", "1")]);
+    let mut store = place.open().unwrap();
+    assert!(store.is_renewal_due(NOW), "nobody has said when it was");
+    store.renew(NOW).unwrap();
+    drop(store);
+    let store = place.open().unwrap();
+    assert!(!store.is_renewal_due(NOW + DAY - 1) && store.is_renewal_due(NOW + DAY));
+    assert!(store.is_renewal_due(NOW - DAY), "a clock that went back counts as time");
+    // Two parts of 64 MiB wait for two days.
+    for part in 0..5_u8 {
+        store.commit(&[RowChange::put([part], vec![1; 12 << 20])]).unwrap();
+    }
+    assert!(!store.is_renewal_due(NOW + DAY) && store.is_renewal_due(NOW + 9 * DAY));
+}
+
+#[test]
+fn mostly_free_file_is_written_anew_when_it_is_opened() {
+    let place = Place::with(&[("a", "1")]);
+    let store = place.open().unwrap();
+    // Small rows that stay lie between large ones that go: the database cannot give its end back.
+    for row in 0..100_u8 {
+        let large = RowChange::put([row], vec![row; 400_000]);
+        store.commit(&[large, RowChange::put([row, 1], vec![row; 3_000])]).unwrap();
+    }
+    let gone: Vec<_> = (0..100_u8).map(|row| RowChange::remove([row])).collect();
+    store.commit(&gone).unwrap();
+    let before = all(&store).unwrap();
+    drop(store);
+    assert!(len(&place.path()) > 5 << 20, "{} bytes", len(&place.path()));
+    let store = place.open().unwrap();
+    assert_eq!(all(&store).unwrap(), before);
+    drop(store);
+    assert!(len(&place.path()) < 3 << 20, "{} bytes", len(&place.path()));
+}
