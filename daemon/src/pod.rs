@@ -151,6 +151,9 @@ pub enum PodError {
     /// The database cannot be copied.
     #[error(transparent)]
     Backup(#[from] autonomy_store::BackupError),
+    /// The database cannot be written anew.
+    #[error(transparent)]
+    Renew(#[from] autonomy_store::RenewError),
     /// A backup cannot be copied into its place.
     #[error("cannot restore the backup {path}: {why}")]
     CopyBackup {
@@ -255,6 +258,16 @@ pub fn adopt(dir: &PodDir, unlock: &Unlock, bundle: SealedBundle) -> Result<(), 
 pub fn backup(dir: &PodDir, unlock: &Unlock, file: &Path) -> Result<(), PodError> {
     let (_, store, _) = open(dir, unlock)?;
     Ok(store.backup(file, Row::is_in_backup)?)
+}
+
+/// Locks a pod with `new` in place of `old`. The pod must not be running. Its key is drawn anew, so that no copy of it that
+/// `old` opens is left in the file; backups made before open as before.
+///
+/// # Errors
+/// The pod cannot be opened, or the disk does not take the change; then `old` opens it still.
+pub fn relock(dir: &PodDir, old: &Unlock, new: &Unlock) -> Result<(), PodError> {
+    let (_, mut store, _) = open(dir, old)?;
+    Ok(store.relock(new, driver::now())?)
 }
 
 /// Places a sealed copy in a folder without a pod, after checking that it opens and holds a pod.

@@ -11,7 +11,7 @@ use autonomy_client::{
     decks::DeckError, files::FileError, tor::LinkError,
 };
 use autonomy_daemon::pod::PodError;
-use autonomy_store::{CreateError, OpenError};
+use autonomy_store::{CreateError, OpenError, RenewError};
 
 /// A pod's answer that this device does not believe: always a refused check, never an ordinary
 /// failure.
@@ -80,6 +80,9 @@ impl From<ProfileError> for Failure {
             ProfileError::Open(OpenError::InUse { .. }) => Self::other("profile-in-use", error),
             ProfileError::Create(CreateError::Exists { .. }) => Self::other("profile-exists", error)
                 .help("it holds keys: it is never overwritten. Another --profile-dir makes another device"),
+            ProfileError::Renew(RenewError::InDoubt { .. }) => {
+                Self::new(Exit::InDoubt, "passphrase-in-doubt", error)
+            }
             ProfileError::Map(_) => Self::check("unsafe-account", error)
                 .help("nothing is kept: take the map from a device that holds the same words as this one"),
             _ => Self::other("profile", error),
@@ -115,6 +118,9 @@ impl From<PodError> for Failure {
                 "passphrase"
             }
             PodError::Open(OpenError::InUse { .. }) => "pod-in-use",
+            PodError::Renew(RenewError::InDoubt { .. }) => {
+                return Self::new(Exit::InDoubt, "passphrase-in-doubt", error);
+            }
             PodError::Refused(_) => return Self::new(Exit::PodRefused, "refused", error),
             PodError::Config(_) => return Self::usage(error),
             _ => "pod",

@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use autonomy_messaging::RootPublic;
@@ -118,13 +118,38 @@ impl Context {
     pub(super) fn unlock(&self, whose: &str, new: bool) -> Result<Unlock, Failure> {
         let unlock = Unlock::discover(self.sources(whose, new))
             .map_err(|error| Failure::other("passphrase", error))?;
-        if new && unlock.is_ambiguous() {
+        if new {
+            self.warn_if_ambiguous(&unlock);
+        }
+        Ok(unlock)
+    }
+
+    /// Warns of a new passphrase that another keyboard may write otherwise.
+    pub(super) fn warn_if_ambiguous(&self, unlock: &Unlock) {
+        if unlock.is_ambiguous() {
             self.out.note(
                 "warning: the passphrase has letters beyond ASCII, which another keyboard or system may write in other \
                  bytes: try it there before you rely on it",
             );
         }
-        Ok(unlock)
+    }
+
+    /// Whether a file, the environment or the service manager gives the secret, and not a person.
+    pub(super) fn names_secret(&self) -> bool {
+        !self.sources("device", false).asks()
+    }
+
+    /// Fails where this device has no profile.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn needs_profile(&self) -> Result<(), Failure> {
+        let dir = self.profile_dir();
+        if Profile::exists(&dir) {
+            return Ok(());
+        }
+        Err(Failure::other("no-profile", format!("there is no profile in {}", dir.display()))
+            .help("make one with `autonomy init`, or name its folder with --profile-dir"))
     }
 
     /// Where a secret may come from.
@@ -144,10 +169,7 @@ impl Context {
     /// There is none, it is in use, or the secret is wrong.
     pub(super) async fn profile(&self) -> Result<Profile, Failure> {
         let dir = self.profile_dir();
-        if !Profile::exists(&dir) {
-            return Err(Failure::other("no-profile", format!("there is no profile in {}", dir.display()))
-                .help("make one with `autonomy init`, or name its folder with --profile-dir"));
-        }
+        self.needs_profile()?;
         let unlock = match self.held_passphrase().await {
             Some(unlock) => unlock,
             None => self.unlock("device", false)?,
@@ -172,6 +194,13 @@ impl Context {
         }
         let agent = Transport::agent(&agent_socket(&self.profile_dir()));
         Unlock::passphrase(agent::start::kept_passphrase(&agent).await?).ok()
+    }
+
+    /// Has the agent of this profile forget the passphrase, which is another by now.
+    pub(super) async fn forget_passphrase(&self) {
+        let agent = Transport::agent(&agent_socket(&self.profile_dir()));
+        // Where none runs, nothing is held.
+        let _ = agent::start::keep_passphrase(&agent, "gone", Duration::ZERO).await;
     }
 
     /// Gives the agent what was typed.

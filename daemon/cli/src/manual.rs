@@ -19,7 +19,7 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// Examples by verb; a page without its own has those of the program.
-const EXAMPLES: [(&str, &[&str]); 12] = [
+const EXAMPLES: [(&str, &[&str]); 13] = [
     ("autonomy", &["autonomy init", "autonomy status", "autonomy help pay"]),
     ("autonomy-init", &["autonomy init", "autonomy init --restore"]),
     ("autonomy-provision", &["autonomy provision @request > bundle"]),
@@ -34,6 +34,10 @@ const EXAMPLES: [(&str, &[&str]); 12] = [
     (
         "autonomy-payment",
         &["autonomy payment list", "autonomy payment resume b9882bea", "autonomy payment cancel b9882bea"],
+    ),
+    (
+        "autonomy-passphrase",
+        &["autonomy passphrase device", "autonomy passphrase pod --new-key-file /etc/autonomy/key"],
     ),
     ("autonomy-receive", &["autonomy receive", "autonomy receive --amount 25000 sat"]),
     ("autonomy-account", &["autonomy account create --name main", "autonomy account export > map.json"]),

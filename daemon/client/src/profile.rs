@@ -24,7 +24,7 @@ pub use self::{
     rows::row_kinds,
 };
 use super::files::{FileError, private_dir};
-use autonomy_store::{CommitError, CreateError, OpenError, ReadError, RowChange, Store, Unlock};
+use autonomy_store::{CommitError, CreateError, OpenError, ReadError, RenewError, RowChange, Store, Unlock};
 
 /// Seconds for which a second command waits while a first one has the profile open.
 const LOCK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
@@ -217,6 +217,15 @@ impl Profile {
         Ok(())
     }
 
+    /// Locks the profile with `new` in place of what opened it. Its key is drawn anew, so that no copy of it that the old
+    /// secret opens is left in the file; copies made before open as before. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the old secret opens it still.
+    pub fn relock(&mut self, new: &Unlock, now: u64) -> Result<(), ProfileError> {
+        Ok(self.store.relock(new, now)?)
+    }
+
     fn commit(&self, rows: Vec<RowChange>) -> Result<(), ProfileError> {
         Ok(self.store.commit(&rows)?)
     }
@@ -258,6 +267,9 @@ pub enum ProfileError {
     /// A change was not written; nothing changed.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// It was not written anew.
+    #[error(transparent)]
+    Renew(#[from] RenewError),
     /// A row is there and makes no sense.
     #[error(transparent)]
     Row(#[from] RowFault),

@@ -8,4 +8,5 @@ mod terminal;
 mod home;
 mod keys;
 mod outputs;
+mod passphrases;
 mod refusals;

@@ -23,6 +23,11 @@ fn socket_is_private_and_removed_at_the_end() {
         home.failure(&["pod", "run"]).contains("in use by another process"),
         "a second pod on one folder"
     );
+    let another = home.path("another");
+    fs::write(&another, [8; 32]).unwrap();
+    fs::set_permissions(&another, fs::Permissions::from_mode(0o600)).unwrap();
+    let changed = home.failure(&["passphrase", "pod", "--new-key-file", &argument(&another)]);
+    assert!(changed.contains("in use by another process"), "{changed}");
     home.get("/v1/status");
     assert!(home.terminate(), "{}", home.log());
     assert!(!home.socket().exists());
