@@ -204,7 +204,7 @@ impl Admission {
             Some(found) => found,
             None => (open(&self.identity).map_err(|error| invalid(error.to_string()))?, None),
         };
-        self.check_no_other_owner(&bundle, cx.now)?;
+        self.check_no_other_owner(&bundle)?;
         if let Some(identity) = renewed {
             cx.row(self.identity.put(identity));
         }
@@ -227,8 +227,9 @@ impl Admission {
         Ok(Answer::Done)
     }
 
-    /// A pod that has an owner keeps it: only a newer bundle of the same root is taken.
-    fn check_no_other_owner(&self, bundle: &Bundle, now: Timestamp) -> Result<(), Refusal> {
+    /// A pod that has an owner keeps it: only a newer bundle of the same root is taken. So one whose certificate has run out gets
+    /// another.
+    fn check_no_other_owner(&self, bundle: &Bundle) -> Result<(), Refusal> {
         let Some(owner) = self.owner() else { return Ok(()) };
         let root = bundle.root();
         if owner.root != *root.as_bytes() {
@@ -237,7 +238,7 @@ impl Admission {
         }
         let pinned = UnverifiedCertificate::parse(&owner.certificate)
             .map_err(|error| Refusal::Conflict(error.to_string()))?
-            .verify(&root, RoleKind::Pod, now)
+            .verify_kept(&root, RoleKind::Pod)
             .map_err(|error| Refusal::Conflict(error.to_string()))?;
         bundle
             .pod_certificate()

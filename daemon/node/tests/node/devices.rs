@@ -36,6 +36,18 @@ fn a_pod_with_an_owner_is_nobody_elses() {
 }
 
 #[test]
+fn a_pod_whose_certificate_has_run_out_gets_another() {
+    let mut world = World::adopted();
+    world.now += 11 * 365 * 86_400;
+    world.restart();
+    let older = world.bundle(0);
+    assert!(matches!(world.refused(Caller::Owner, Command::Adopt(older)), Refusal::Invalid { .. }));
+    let newer = world.bundle(2);
+    assert_eq!(world.ask(Caller::Owner, Command::Adopt(newer)), Ok(Answer::Adopted));
+    assert!(world.device_asks(Command::Status).is_ok());
+}
+
+#[test]
 fn a_bundle_for_another_pod_or_a_damaged_one_is_refused() {
     let mut other = World::seeded(8);
     let foreign = {
