@@ -330,13 +330,14 @@ fn a_nearly_full_disk_takes_payments_and_reads_alone() {
     assert!(place.driver.disk_warning.borrow().as_ref().unwrap().contains("63 MiB left"));
 
     // As much again is not enough: going back costs a look at the whole store.
-    for (free, is_taken) in [(disk::RESERVE, false), (disk::WARN_BELOW, true)] {
-        place.driver.free = if is_taken { |_| disk::WARN_BELOW } else { |_| disk::RESERVE };
+    let steps: [(fn(&Path) -> u64, bool); 2] = [(|_| disk::RESERVE, false), (|_| disk::WARN_BELOW, true)];
+    for (free, is_taken) in steps {
+        place.driver.free = free;
         let (inbox, waiting) = mpsc::channel(INBOX);
         let mut added = ask(&inbox, add(0));
         drop(inbox);
         place.driver.run(waiting).unwrap();
-        assert_eq!(added.try_recv().unwrap().is_ok(), is_taken, "{free}");
+        assert_eq!(added.try_recv().unwrap().is_ok(), is_taken);
     }
     let (inbox, waiting) = mpsc::channel(INBOX);
     let mut added = ask(&inbox, add(1));
@@ -370,7 +371,7 @@ fn a_node_that_was_read_anew_is_told_again_that_the_disk_is_nearly_full() {
         place.driver.run(waiting).unwrap();
         assert!(place.driver.told_low);
         place.driver.give_up_writing("a commit failed".into()).unwrap();
-        place.driver.taking = disk::Taking::All;
+        place.driver.taking = Taking::All;
     }
 }
 
