@@ -330,9 +330,8 @@ fn a_nearly_full_disk_takes_payments_and_reads_alone() {
     assert!(place.driver.disk_warning.borrow().as_ref().unwrap().contains("63 MiB left"));
 
     // As much again is not enough: going back costs a look at the whole store.
-    let steps: [(fn(&Path) -> u64, bool); 2] = [(|_| disk::RESERVE, false), (|_| disk::WARN_BELOW, true)];
-    for (free, is_taken) in steps {
-        place.driver.free = free;
+    for is_taken in [false, true] {
+        place.driver.free = if is_taken { |_| disk::WARN_BELOW } else { |_| disk::RESERVE };
         let (inbox, waiting) = mpsc::channel(INBOX);
         let mut added = ask(&inbox, add(0));
         drop(inbox);

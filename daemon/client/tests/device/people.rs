@@ -44,7 +44,7 @@ pub(crate) fn name(text: &str) -> Name {
 
 /// A contact that waits to be confirmed by the other.
 pub(crate) async fn joining(world: &World) -> Contact {
-    let wish = AcceptInvite { invite: anothers_invite(), name: Some(name("Bob")) };
+    let wish = AcceptInvite { invite: anothers_invite(), name: Some(name("Bob")), again: false };
     world.device.mailbox().accept(&wish).await.unwrap()
 }
 
@@ -75,7 +75,7 @@ async fn invite_must_be_the_owners_and_ends_when_cancelled() {
     mailbox.cancel_invite(&made.id).await.unwrap();
     let invites = mailbox.invites().await.unwrap();
     assert_eq!((invites.len(), invites[0].state), (1, InviteState::Cancelled));
-    let own = AcceptInvite { invite, name: None };
+    let own = AcceptInvite { invite, name: None, again: false };
     assert_refused(mailbox.accept(&own).await, "conflict");
 }
 
@@ -104,7 +104,7 @@ async fn accepted_contact_must_match_the_invite() {
     assert_refused(mailbox.say(&contact.id, Text::new("hello").unwrap()).await, "conflict");
     let other = AuthSeed::from_bytes(&[78; 32]).root_key().public().to_string();
     world.change("POST", "/v1/contacts", move |answer| answer["identity"] = json!(other));
-    let wish = AcceptInvite { invite, name: None };
+    let wish = AcceptInvite { invite, name: None, again: false };
     assert_distrusted(mailbox.accept(&wish).await, "id");
 }
 
