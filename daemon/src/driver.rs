@@ -366,6 +366,9 @@ impl Driver {
                         admitted.descriptor_keys = descriptor_keys;
                     });
                 }
+                Effect::Listen(seeds) => {
+                    self.admitted.send_modify(|admitted| admitted.peer_seeds = seeds);
+                }
                 Effect::Adopted => {
                     let owner = self.node.owner().cloned().map(Arc::new);
                     self.admitted.send_modify(|admitted| admitted.owner = owner);

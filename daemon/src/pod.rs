@@ -6,7 +6,8 @@
 //! | `handle` | the running pod, for the code that started it |
 //! | `run` | the process of one pod: one caller of `start` |
 //! | `tor` | a Tor client that pods share |
-//! | `services` | the two onion services: launched, kept current, watched |
+//! | `services` | the onion services: launched, kept current, watched |
+//! | `peer_services` | the peer service at each of its addresses |
 //! | `relay` | the relay beside the pod: opened, watched |
 //! | `discovery` | which devices find the app service |
 //! | `disk` | looks how much of the disk is free |
@@ -20,6 +21,7 @@ mod clock;
 mod discovery;
 mod handle;
 mod mail;
+mod peer_services;
 mod relay;
 mod report;
 mod run;

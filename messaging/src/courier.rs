@@ -266,18 +266,25 @@ impl<K: Copy + Ord> Courier<K> {
     /// Receipts that are owed at the same time leave as one, [`ACK_DELAY`] after the first, or at once when
     /// [`ACK_AT_ONCE`] parts wait for it.
     pub fn owe_receipt(&mut self, now: u64, repeated: bool) {
-        let missed = repeated && self.told_at.is_some_and(|at| now > at + MISSED_AFTER);
-        let waiting = self.receipt.as_mut().filter(|receipt| !receipt.delivery.was_sent());
-        let (mut owed, mut since) =
-            waiting.as_ref().map_or((0, now + ACK_DELAY), |receipt| (receipt.owed, receipt.delivery.since));
-        owed = owed.saturating_add(1);
-        if owed >= ACK_AT_ONCE {
-            since = since.min(now);
+        self.owe_receipt_at(now, now + ACK_DELAY, repeated);
+        if let Some(receipt) = self.receipt.as_mut().filter(|receipt| receipt.owed >= ACK_AT_ONCE) {
+            receipt.delivery.since = receipt.delivery.since.min(now);
         }
-        if let Some(waiting) = waiting.filter(|_| !missed) {
-            waiting.owed = owed;
-            waiting.delivery.since = since;
-            return;
+    }
+
+    /// The same for a receipt that leaves at this moment, however much waits for it, or with one that leaves before.
+    pub fn owe_receipt_at(&mut self, now: u64, at: u64, repeated: bool) {
+        let missed = repeated && self.told_at.is_some_and(|told| now > told + MISSED_AFTER);
+        let waiting = self.receipt.as_mut().filter(|receipt| !receipt.delivery.was_sent());
+        let (mut owed, mut since) = (1, at);
+        if let Some(waiting) = waiting {
+            owed = waiting.owed.saturating_add(1);
+            since = since.min(waiting.delivery.since);
+            if !missed {
+                waiting.owed = owed;
+                waiting.delivery.since = since;
+                return;
+            }
         }
         self.receipts += 1;
         let turn = self.spread.wrapping_add(usize::try_from(self.receipts).unwrap_or(0));

@@ -195,10 +195,27 @@ impl OnionSeed {
         &self.0
     }
 
+    /// The key of the same service after it moved so often: at first its own. Whoever has the first can make each of them;
+    /// of the others none leads to another.
+    #[must_use]
+    pub fn moved(&self, moves: u64) -> Self {
+        match moves {
+            0 => self.clone(),
+            moves => Self(derive_key(b"autonomy moved onion v1", &self.0, &[&moves.to_be_bytes()])),
+        }
+    }
+
     /// The key in the onion address (rend-spec-v3: the first 32 bytes of the decoded address).
     #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey::from(&SigningKey::from_bytes(&self.0))
+    }
+}
+
+/// By the public halves: no secret is compared byte by byte.
+impl PartialEq for OnionSeed {
+    fn eq(&self, other: &Self) -> bool {
+        self.public() == other.public()
     }
 }
 

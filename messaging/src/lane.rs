@@ -19,7 +19,7 @@ pub struct CallId(pub u64);
 pub struct Lane {
     /// What it is for.
     pub role: LaneRole,
-    /// For whom: a contact, an invite, or a group of queues.
+    /// For whom: a contact, an invite or a step of redeeming one, or queues.
     pub party: [u8; 16],
 }
 
@@ -42,7 +42,7 @@ pub enum LaneRole {
     Files(u8),
     /// Collecting own frames; opening and closing own queues.
     ///
-    /// The party is one of 16 groups of queues at a place, or an invite.
+    /// The party is a queue, or an invite; at a place with more queues than lanes, several queues.
     Collect,
 }
 

@@ -36,9 +36,12 @@ mod address_book;
 mod answer;
 mod application;
 mod arrivals;
+mod blocking;
 mod cards;
+mod collect_lanes;
 mod confirmation;
 mod contact;
+mod contact_row;
 mod contact_turn;
 mod contacts;
 mod context;
@@ -212,6 +215,12 @@ impl Messenger {
     /// Names the kinds that have a session: they are delivered, and not shown. To be called again after a restore.
     pub fn serve_kinds(&mut self, ranges: impl IntoIterator<Item = RangeInclusive<u16>>) {
         self.served_kinds = ServedKinds::new(ranges);
+    }
+
+    /// How contacts reach the pod.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// How it stands with a contact; none where there is no such contact.

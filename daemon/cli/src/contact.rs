@@ -51,7 +51,8 @@ pub(super) async fn contact(context: &Context, verb: ContactVerb) -> Result<Repo
         }
         ContactVerb::Block { contact } => {
             let change = UpdateContact { blocked: Some(true), ..UpdateContact::default() };
-            update(context, &contact, change, "is blocked: nothing they send is accepted").await
+            update(context, &contact, change, "is blocked: what they send is dropped, and nobody tells them")
+                .await
         }
         ContactVerb::Unblock { contact } => {
             let change = UpdateContact { blocked: Some(false), ..UpdateContact::default() };

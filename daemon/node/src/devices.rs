@@ -1,5 +1,6 @@
 //! Who the pod is, whom it belongs to, and which devices may enter, and how far.
 
+mod address;
 mod owner;
 
 use autonomy_messaging::{
@@ -10,7 +11,7 @@ use autonomy_messaging::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::owner::Owner;
+pub use self::{address::PeerAddress, owner::Owner};
 use super::{
     Answer, Caller, DeviceKey, Effect, Refusal, Reply, Timestamp,
     context::Context,
@@ -131,10 +132,12 @@ impl Admission {
         let certificate =
             certificate.verify_kept(&root, RoleKind::Pod).map_err(|error| BadOwner(error.to_string()))?;
         let pod_key = self.identity.pod_key();
-        let onion = OnionSeed::from_bytes(&owner.peer_seed).public();
-        let place = Place::new(*onion.as_bytes(), (&pod_key).into());
+        let place = |seed: &OnionSeed| Place::new(*seed.public().as_bytes(), (&pod_key).into());
+        let mut places = owner.peer_seeds().iter().map(place).collect::<Vec<_>>().into_iter();
+        let place = places.next().ok_or_else(|| BadOwner("its peer service has no address".into()))?;
+        let earlier = places.next();
         let name = Name::new(NAMELESS).map_err(|error| BadOwner(error.to_string()))?;
-        Ok(Some(Own { root, certificate, pod_key, place, name }))
+        Ok(Some(Own { root, certificate, pod_key, place, earlier, name }))
     }
 
     /// Checks anew, for each command, that this caller may give one that needs so much access.
@@ -212,7 +215,11 @@ impl Admission {
         let key = DeviceKey(*device.subject().as_bytes());
         let mut revoked = self.owner().map(|owner| owner.revoked.clone()).unwrap_or_default();
         revoked.remove(&key);
-        cx.row(self.owner.put(Some(Owner { revoked, ..Owner::of(&bundle) })));
+        let owner = Owner { revoked, ..Owner::of(&bundle, cx.now) };
+        let stays =
+            self.owner().filter(|before| before.peer_seed == owner.peer_seed).map(|before| before.peer);
+        let peer = stays.unwrap_or(owner.peer);
+        cx.row(self.owner.put(Some(Owner { peer, ..owner })));
         let known = self.devices.get(&key).map(|device| device.name.clone());
         let name = known.unwrap_or_else(first_device);
         self.let_in(cx, key, &device, name, *bundle.descriptor_key().as_bytes());

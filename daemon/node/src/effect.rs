@@ -1,6 +1,6 @@
 //! What a pod can do to the world. To learn all of it, read this enum.
 
-use autonomy_messaging::messenger;
+use autonomy_messaging::{OnionSeed, messenger};
 use bdk_wallet::bitcoin::{Transaction, Txid};
 
 use super::Watch;
@@ -29,4 +29,7 @@ pub enum Effect {
     Mail(messenger::Effect),
     /// The pod has an owner now: its onion services can be launched.
     Adopted,
+    /// Contacts come at the addresses of exactly these keys, the present one first: its peer service is to be reached there.
+    /// At none where they come through relays only.
+    Listen(Vec<OnionSeed>),
 }

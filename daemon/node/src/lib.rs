@@ -64,7 +64,7 @@ pub use self::{
     accounts::{AccountRecord, Ceremony},
     chain::{KEPT_POINTS, MAX_FEE_AGE},
     class::Class,
-    devices::{BadOwner, DeviceRecord, Owner},
+    devices::{BadOwner, DeviceRecord, Owner, PeerAddress},
     effect::Effect,
     events::MAX_EVENTS,
     identity::Identity,
@@ -140,8 +140,9 @@ impl Node {
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
         let ends = [self.payments.next_expiry(), self.accounts.next_expiry(), self.replies.next_expiry()];
+        let moves = self.admission.next_move();
         let due = [
-            ends.into_iter().flatten().min().filter(|_| self.messenger.clock_is_right()),
+            ends.into_iter().flatten().chain(moves).min().filter(|_| self.messenger.clock_is_right()),
             self.payments.next_broadcast(),
             self.messenger.next_wake(),
             self.sessions.next_wake(),

@@ -105,7 +105,17 @@ impl Turn<'_> {
     /// See [`command`].
     pub(super) fn ask_messenger(&mut self, asked: messenger::Command) -> Result<MailAnswer, Refusal> {
         let mut happened = VecDeque::new();
+        let (blocks, reaches) = (
+            matches!(asked, messenger::Command::SetBlocked(_, true)),
+            matches!(asked, messenger::Command::SetReach(_)),
+        );
         let answer = command(self.messenger, &mut self.cx, &mut happened, asked);
+        if answer.is_ok() && blocks {
+            self.admission.want_move(&mut self.cx);
+        }
+        if answer.is_ok() && reaches {
+            self.listen();
+        }
         self.sessions.take(&mut self.cx, self.messenger, &mut happened);
         answer
     }

@@ -166,6 +166,7 @@ impl Node {
         let watch = self.watch();
         self.chain.told_txids(&watch.txids);
         let mut effects = vec![Effect::Watch(Box::new(watch)), self.admission.admit_effect()];
+        effects.push(self.admission.listen_effect(self.messenger.reach()));
         effects.extend(self.admission.owner().is_some().then_some(Effect::Adopted));
         // Sent again at once, and once more with the first input: the chain source may not run yet.
         effects.extend(self.payments.unsent_effects());

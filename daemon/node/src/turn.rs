@@ -147,12 +147,24 @@ impl<'a> Turn<'a> {
     /// Takes the bundle of an owner, and lets contacts know who the pod is.
     fn adopt(&mut self, bundle: &SealedBundle) -> Reply {
         let adopted = self.admission.adopt(&mut self.cx, bundle)?;
+        self.tell_who_we_are();
+        Ok(adopted)
+    }
+
+    /// Tells contacts, and those who launch the peer service, who the pod is and where it is reached.
+    fn tell_who_we_are(&mut self) {
         match self.admission.own_card() {
             Ok(own) => own.into_iter().for_each(|own| self.messenger.adopt(own)),
-            // The bundle was checked a moment ago by the same rules.
+            // The owner was checked when the bundle was taken, by the same rules.
             Err(error) => tracing::error!("contacts are not told who this pod is: {error}"),
         }
-        Ok(adopted)
+        self.listen();
+    }
+
+    /// Where contacts come from now on.
+    pub(super) fn listen(&mut self) {
+        let effect = self.admission.listen_effect(self.messenger.reach());
+        self.cx.effect(effect);
     }
 
     /// How the pod is, as far as the node knows.
@@ -185,12 +197,16 @@ impl<'a> Turn<'a> {
 
     /// Does whatever the moment asks for. Looked at after every input, so there are no timers to keep.
     pub(super) fn do_what_is_due(&mut self) {
-        let Self { accounts, payments, replies, messenger, cx, .. } = &mut *self;
+        let Self { admission, accounts, payments, replies, messenger, cx, .. } = &mut *self;
         if messenger.clock_is_right() {
             cx.rows(replies.expire(cx.now));
             accounts.expire_ceremonies(cx);
             payments.expire_drafts(cx, accounts);
+            if admission.next_move().is_some_and(|at| at <= cx.now) && admission.move_peer(cx) {
+                self.tell_who_we_are();
+            }
         }
+        let Self { accounts, payments, cx, .. } = &mut *self;
         payments.hold_coins(cx, accounts);
         payments.broadcast_again(cx);
         if self.messenger.next_wake().is_some_and(|due| due <= self.cx.now) {

@@ -6,6 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 
 use super::{AskError, LargeBodyPlace, Message, StoreFailed, turns::Turns};
 use autonomy_api::{Access, Event};
+use autonomy_messaging::OnionSeed;
 use autonomy_node::{Caller, DeviceKey, Input, Owner, Reply, Request, Timestamp};
 use autonomy_store::BackupError;
 
@@ -36,6 +37,8 @@ pub struct Admitted {
     pub descriptor_keys: Vec<[u8; 32]>,
     /// The pod's owner; `None` until it is adopted.
     pub owner: Option<Arc<Owner>>,
+    /// Keys of the addresses at which contacts come, the present one first.
+    pub peer_seeds: Vec<OnionSeed>,
 }
 
 impl Handle {

@@ -28,9 +28,9 @@ const FILES: [CircuitRole; FILE_LANES as usize] =
 #[derive(Clone)]
 pub struct OverTor {
     peers: Peers,
-    /// Sets the lanes of this pod apart from those of other pods on the same client. The messenger's lanes for
-    /// collecting are numbered alike in every pod: without it two pods of one person would collect at a relay over the
-    /// same circuits, and the relay would know that they belong together.
+    /// Sets the lanes of this pod apart from those of other pods on the same client. The messenger names lanes for sending
+    /// by the contact: without it two pods of one person would leave frames for somebody over the same circuits, and
+    /// the relay would know that they belong together.
     salt: [u8; 16],
 }
 

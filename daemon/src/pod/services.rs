@@ -1,16 +1,14 @@
-//! The two onion services of a pod: launched when it has an owner, kept current, watched, reported.
+//! The onion services of a pod: launched when it has an owner, kept current, watched, reported.
 //!
 //! *App* serves the API to the owner's devices: restricted discovery, then TLS by the device's key,
 //! then the node's own check for each request. *Peer* serves contacts: whoever knows a queue and
-//! its capability may deposit there.
+//! its capability may deposit there; it runs at each of its addresses, or at none (`peer_services`).
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 
-use autonomy_messaging::{place::PLACE_PORT, wire::PROTOCOL};
 use autonomy_onion::{
     DescriptorPublicKey, OnionKey, OnionService, ServiceAccess, ServiceConfig, Tor,
     https::{self, ClientGate, OnionTlsListener, TlsIdentity},
-    peers::PeerServer,
     reachability::{self, Reachability, Report},
 };
 use autonomy_wallet::bitcoin::hashes::{Hash as _, sha256};
@@ -22,14 +20,10 @@ use futures::stream;
 use tokio::{sync::watch, task::JoinSet};
 use zeroize::Zeroizing;
 
-use super::{PodError, discovery::Discovery};
+use super::{PodError, discovery::Discovery, peer_services::PeerServices};
 use crate::{
     driver::{self, Handle},
-    peers::{
-        NetworkHandle,
-        server::{self, RequestRouter},
-        tor::OverTor,
-    },
+    peers::{NetworkHandle, tor::OverTor},
     relay::Relay,
     server::routes::OnionState,
 };
@@ -45,6 +39,7 @@ const LAUNCH_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
 const NICKNAME_BYTES: usize = 8;
 
 /// What the services are made of. It holds seeds, and is not for any log.
+#[derive(Clone)]
 pub(super) struct Parts {
     /// The seed of the pod's key: its TLS identity and its libp2p identity.
     pub(super) pod_seed: Zeroizing<[u8; 32]>,
@@ -58,8 +53,8 @@ pub(super) struct Parts {
     pub(super) relay: Option<Relay>,
 }
 
-/// Launches both services and runs them until `stop` turns true. A launch that fails, and a service that ends by itself,
-/// is shown as a warning; both are launched again after [`LAUNCH_RETRY`].
+/// Launches the services and runs them until `stop` turns true. A launch that fails, and a service that ends by itself,
+/// is shown as a warning; all are launched again after [`LAUNCH_RETRY`].
 ///
 /// The settings of the services follow from the owner, so an error here is Tor's: waiting and
 /// trying again is the only remedy.
@@ -83,7 +78,7 @@ pub(super) async fn keep_running(
     }
 }
 
-/// One launch of both services and everything behind them.
+/// One launch of the services and everything behind them.
 ///
 /// The services, their listeners and the watches live exactly as long as this call. On the way out
 /// the pod's way to places is taken away first, so that no new call starts on a Tor client that is
@@ -102,40 +97,32 @@ async fn run(
     let failed = |error: &dyn std::fmt::Display| PodError::system("launching the onion services", error);
     let devices = Discovery::new(handle.admitted());
     let app = launch_app(tor, parts, devices.published()).await?;
-    let key = OnionKey::from_seed(*parts.owner.peer_seed);
-    let peer_config =
-        ServiceConfig { nickname: nickname("peer", &key), key, access: ServiceAccess::Open, echo_port: None };
-    let peer = tor.launch(peer_config).await.map_err(|error| failed(&error))?;
-    let listener = peer.listen(PLACE_PORT).map_err(|error| failed(&error))?;
-    let peer_server =
-        PeerServer::start(listener, &parts.pod_seed, PROTOCOL).map_err(|error| failed(&error))?;
     let identity = TlsIdentity::from_seed(&parts.pod_seed).map_err(|error| failed(&error))?;
     let listener = app.listen(APP_PORT).map_err(|error| failed(&error))?;
     let streams = stream::unfold(listener, async |mut listener| Some((listener.accept().await?, listener)));
     let tls = OnionTlsListener::new(streams, &identity, gate(handle)).map_err(|error| failed(&error))?;
 
-    let watches = [reachability::watch(app.clone()), reachability::watch(peer.clone())];
-    publish_state(onion, &app, &peer, &watches);
+    let report = reachability::watch(app.clone());
+    publish_state(onion, &app, &report);
     let mut tasks = JoinSet::new();
     tasks.spawn(serve_app(tls, router, stop.clone()));
-    let request_router = RequestRouter::new(parts.network.as_ref(), parts.relay.clone());
-    tasks.spawn(server::serve(peer_server, request_router, stop.clone()));
+    let peers = PeerServices::new(tor, parts, handle.admitted(), onion).run(stop.clone());
+    tokio::pin!(peers);
     if let Some(network) = &parts.network {
         network.attach(Some(Arc::new(OverTor::new(tor))));
     }
     let changed = app.clone();
     tasks.spawn(devices.keep_current(move |keys| changed.set_descriptor_keys(keys), stop.clone()));
-    let mut changes = [watches[0].subscribe(), watches[1].subscribe()];
+    let mut app_change = report.subscribe();
     let mut stop = stop;
     let ended = loop {
-        let [app_change, peer_change] = &mut changes;
         tokio::select! {
             // First, since the tasks end by it too.
             biased;
             _ = stop.wait_for(|stop| *stop) => break Ok(()),
             Some(_) = tasks.join_next() => break Err(PodError::system("serving over Tor", "a service ended")),
-            _ = app_change.changed() => publish_state(onion, &app, &peer, &watches),
-            _ = peer_change.changed() => publish_state(onion, &app, &peer, &watches),
+            ended = &mut peers => break ended,
+            _ = app_change.changed() => publish_state(onion, &app, &report),
         }
     };
     if let Some(network) = &parts.network {
@@ -169,7 +156,7 @@ async fn launch_app(
 
 /// Names a service in this process and in Tor's state folder, so that pods on one Tor client do not
 /// collide. It is a hash because names appear in logs and onion addresses must not.
-fn nickname(service: &str, key: &OnionKey) -> String {
+pub(super) fn nickname(service: &str, key: &OnionKey) -> String {
     let hash = sha256::Hash::hash(key.address().to_string().as_bytes());
     format!("{service}-{}", HEXLOWER.encode(&hash.as_byte_array()[..NICKNAME_BYTES]))
 }
@@ -205,16 +192,10 @@ async fn name_caller(
     next.run(request).await
 }
 
-/// Publishes the state of both services to the API and the observer.
-fn publish_state(
-    onion: &watch::Sender<OnionState>,
-    app: &OnionService,
-    peer: &OnionService,
-    watches: &[Report; 2],
-) {
+/// Publishes the state of the app service to the API and the observer.
+fn publish_state(onion: &watch::Sender<OnionState>, app: &OnionService, report: &Report) {
     onion.send_modify(|state| {
-        state.app = Some(service_status(app, &watches[0].now(), state.app.as_ref()));
-        state.peer = Some(service_status(peer, &watches[1].now(), state.peer.as_ref()));
+        state.app = Some(service_status(app, &report.now(), state.app.as_ref()));
     });
 }
 
@@ -222,7 +203,7 @@ fn publish_state(
 ///
 /// States are texts here because the API shows them as such: `unpublished`, `published`,
 /// `reachable`, `unreachable`.
-fn service_status(
+pub(super) fn service_status(
     service: &OnionService,
     now: &Reachability,
     before: Option<&ServiceStatus>,

@@ -65,12 +65,12 @@ impl Turn<'_> {
     }
 
     /// A queue of ours, and the connection on which it is collected.
-    fn own_queue(&self, queue: QueueId) -> Option<(OwnQueue, Lane)> {
+    fn own_queue(&mut self, queue: QueueId) -> Option<(OwnQueue, Lane)> {
         match self.messenger.network.owner_of(&queue)? {
             QueueOwner::Contact(id) => {
                 let contact = self.messenger.contacts.get(&id)?;
                 let own = contact.record().queues().iter().find(|own| own.id() == queue)?;
-                Some((own.clone(), own.lane()))
+                Some((own.clone(), self.messenger.network.lane(own)))
             }
             QueueOwner::Invite(id) => Some((self.messenger.invites.queue(&id)?.clone(), invite_lane(id))),
         }
@@ -124,9 +124,15 @@ impl Turn<'_> {
         Response::Refused(PlaceRefusal::UnknownQueue)
     }
 
-    /// A frame of one of our queues, whichever way it came.
+    /// A frame of one of our queues, whichever way it came. One of a contact who is blocked is dropped, and answered as
+    /// any other.
     pub(super) fn frame(&mut self, queue: QueueId, blob: &Blob) {
         match self.messenger.network.owner_of(&queue) {
+            Some(QueueOwner::Contact(id))
+                if self.messenger.contact_state(id) == Some(ContactState::Blocked) =>
+            {
+                self.cx.refuse(RefusalReason::Blocked);
+            }
             Some(QueueOwner::Contact(id)) => self.route(id, |it| it.arrived(queue, blob)),
             Some(QueueOwner::Invite(id)) => self.introduced(id, blob),
             None => self.cx.refuse(RefusalReason::UnknownQueue),
@@ -144,15 +150,43 @@ impl Turn<'_> {
         }
     }
 
-    /// Gives every contact queues at the places in use, and takes down those elsewhere.
+    /// Gives every contact queues at the places in use, and takes down those elsewhere. One who is blocked gets no new ones.
     fn spread_queues(&mut self) {
-        let wanting = self.messenger.contacts.iter().filter(|(_, contact)| {
-            matches!(contact.record().state(), ContactState::Active | ContactState::Joining)
-        });
-        let wanting: Vec<ContactId> = wanting.map(|(id, _)| *id).collect();
-        for id in wanting {
-            self.with(id, |it| it.make_queues());
+        let all: Vec<(ContactId, ContactState)> =
+            self.messenger.contacts.iter().map(|(id, contact)| (*id, contact.record().state())).collect();
+        for (id, state) in all {
+            match state {
+                ContactState::Active | ContactState::Joining => {
+                    self.with(id, |it| it.make_queues_in_turn());
+                }
+                ContactState::Blocked => drop(self.with(id, |it| it.leave_other_places())),
+                ContactState::Asking | ContactState::Known => {}
+            }
         }
+    }
+
+    /// After a start each queue is collected from a moment of its own. Lanes are given out in the order in which contacts
+    /// came, so that the same queues share one after each start.
+    pub(super) fn collect_in_turn(&mut self) {
+        let super::Messenger { contacts, invites, network, .. } = &mut *self.messenger;
+        let mut contacts: Vec<_> = contacts.iter().collect();
+        contacts.sort_by_key(|(id, contact)| (contact.record().profile.created_at, **id));
+        let of_contacts: Vec<_> = contacts.iter().flat_map(|(_, contact)| contact.heard_queues()).collect();
+        for queue in &of_contacts {
+            if !network.is_home(&queue.place) {
+                network.lane(queue);
+            }
+        }
+        for queue in of_contacts.into_iter().chain(invites.queues().map(|(_, queue, _)| queue)) {
+            network.collect_in_turn(&mut self.cx, queue);
+        }
+    }
+
+    /// The owner looks into this conversation: what lies at relays for it is collected now.
+    pub(super) fn collect_now(&mut self, id: ContactId) {
+        let super::Messenger { contacts, network, .. } = &mut *self.messenger;
+        let queues = contacts.get(&id).into_iter().flat_map(|contact| contact.heard_queues());
+        queues.for_each(|queue| network.collect_now(&queue.id()));
     }
 
     /// Announces which queues are to be collected and served, where that changed.
@@ -162,8 +196,8 @@ impl Turn<'_> {
         }
         let super::Messenger { contacts, invites, network, .. } = &mut *self.messenger;
         let of_contacts = contacts.values().flat_map(|contact| contact.heard_queues());
-        let of_contacts = of_contacts.map(|queue| (queue, queue.lane()));
-        let of_invites = invites.queues().map(|(_, queue, lane)| (queue, lane));
+        let of_contacts = of_contacts.map(|queue| (queue, None));
+        let of_invites = invites.queues().map(|(_, queue, lane)| (queue, Some(lane)));
         network.announce(&mut self.cx, of_contacts.chain(of_invites));
     }
 
@@ -190,10 +224,8 @@ impl Turn<'_> {
 
     /// Replaces relays that were away too long.
     pub(super) fn retire_dead_relays(&mut self) {
-        let super::Messenger { contacts, relays, .. } = &mut *self.messenger;
-        let collected = |place: &Place| {
-            contacts.values().flat_map(|contact| contact.heard_queues()).any(|queue| queue.place == *place)
-        };
+        let super::Messenger { network, relays, .. } = &mut *self.messenger;
+        let collected = |place: &Place| network.collects_at(place);
         if relays.handle(&mut self.cx, RelayEvent::Wake { collected: &collected }) == RelaysChanged::Yes {
             self.spread_queues();
         }
@@ -206,7 +238,7 @@ impl Turn<'_> {
         name: &Name,
         token: Option<Capability>,
     ) -> CommandResult {
-        if place == self.own()?.place {
+        if place.peer() == self.own()?.place.peer() {
             return Err(RefusedBecause::Conflict(
                 "this is the pod itself: it holds queues for its contacts anyway".into(),
             ));

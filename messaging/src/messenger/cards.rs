@@ -7,7 +7,10 @@
 use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 
-use super::{Notice, RefusalReason, contact_turn::ContactTurn, flight::FirstFlight, stage::OurCard};
+use super::{
+    Notice, RefusalReason, collect_lanes::SPREAD, contact_turn::ContactTurn, flight::FirstFlight,
+    stage::OurCard,
+};
 use crate::{
     card::{Card, CardPlace, UnverifiedCard},
     payload::Payload,
@@ -40,8 +43,10 @@ impl ContactTurn<'_, '_> {
     /// Names the queues that are open, the pod's own first. None while there is none.
     fn card_for(&self, package: &OwnKeyPackage, version: u32) -> Option<Card> {
         let own = self.own;
-        let open = self.contact.record().queues().iter().filter(|queue| queue.is_open());
-        let places = open.map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
+        let places = self
+            .contact
+            .card_queues(own)
+            .map(|queue| CardPlace { own: queue.place == own.place, address: queue.address() });
         Card::new(
             version,
             self.name.clone(),
@@ -57,6 +62,20 @@ impl ContactTurn<'_, '_> {
     pub(super) fn recheck_card(&mut self) {
         self.contact.volatile.card_checked = false;
         self.touch();
+    }
+
+    /// The same for the cards of all contacts: each leaves at a moment of its own, or a relay that several of them use would see
+    /// that they are known to one pod.
+    pub(super) fn recheck_card_in_turn(&mut self) {
+        if self.has_company {
+            self.contact.volatile.card_from = self.cx.now + self.cx.rng.next_u64() % SPREAD;
+        }
+        self.recheck_card();
+    }
+
+    /// When a card that waits for its moment leaves.
+    pub(super) fn next_card(&self) -> Option<u64> {
+        Some(self.contact.volatile.card_from).filter(|at| *at > self.cx.now)
     }
 
     /// A card of ours was given up, since they were away for too long. If it was the newest, they still need one.
@@ -109,8 +128,10 @@ impl ContactTurn<'_, '_> {
 
     /// Sends our card where the one they have no longer says what is so.
     pub(super) fn refresh_card(&mut self) {
+        // A clock that was set back holds nothing up.
+        let waits = self.next_card().is_some_and(|at| at <= self.cx.now.saturating_add(SPREAD));
         let has_room = self.contact.conversation.has_room_for_card();
-        if has_room && self.card_is_outdated() {
+        if has_room && !waits && self.card_is_outdated() {
             match self.sign_newer_card() {
                 Some(card) => drop(self.queue_payload(&Payload::Card(card))),
                 None => self.cx.refuse(RefusalReason::NotSent),

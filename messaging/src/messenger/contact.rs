@@ -63,6 +63,8 @@ pub(super) struct ContactVolatile {
     pub(super) audits: BTreeMap<QueueId, RelayAudit>,
     /// Whether our card for them was looked at since something in it may have changed.
     pub(super) card_checked: bool,
+    /// Not before then a card of ours leaves that others get too.
+    pub(super) card_from: Timestamp,
     /// Not before then is a card made again that they do not take.
     pub(super) card_repeat_at: u64,
     /// The hello or reset that waits for their answer.
@@ -91,6 +93,7 @@ impl Contact {
             lost: BTreeSet::new(),
             audits: BTreeMap::new(),
             card_checked: false,
+            card_from: 0,
             card_repeat_at: 0,
             first_flight: FirstFlight::default(),
             last_reset: 0,

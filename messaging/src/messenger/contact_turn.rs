@@ -28,6 +28,8 @@ pub(super) struct ContactTurn<'t, 'a> {
     pub(super) cx: &'t mut Context<'a>,
     /// Who the pod is.
     pub(super) own: &'t Own,
+    /// Whether there are others, so that what is due for all of them must not leave in one moment.
+    pub(super) has_company: bool,
     /// The name on cards.
     pub(super) name: &'t Name,
     /// Where our queues may lie.

@@ -134,11 +134,7 @@ impl Turn<'_> {
             return self.cx.refuse(RefusalReason::NoContact);
         };
         let profile = &contact.record().profile;
-        let known = profile.on_record.then(|| ContactRecord {
-            profile: profile.clone(),
-            stage: Stage::Known,
-            former: None,
-        });
+        let known = profile.on_record.then(|| ContactRecord::of(profile.clone(), Stage::Known));
         self.forget_contact(id);
         if let Some(known) = known {
             self.insert_contact(id, known, None);
@@ -160,7 +156,7 @@ impl Turn<'_> {
         self.messenger.name = Some(name);
         let ids: Vec<_> = self.messenger.contacts.keys().copied().collect();
         for id in ids {
-            self.with(id, |it| it.recheck_card());
+            self.with(id, |it| it.recheck_card_in_turn());
         }
         Ok(MailAnswer::Done)
     }
@@ -175,7 +171,8 @@ impl ContactTurn<'_, '_> {
             self.work.follow_ups.extend(active.awaited_by.map(FollowUp::CloseInvite));
         }
         for queue in self.contact.record().queues() {
-            self.network.drop_queue(self.cx, queue, queue.lane());
+            let lane = self.network.lane(queue);
+            self.network.drop_queue(self.cx, queue, lane);
         }
         if let Some(at) = self.contact.volatile.wake {
             self.work.wakes.remove(&(at, self.id));

@@ -11,11 +11,11 @@ use super::{
     network::Purpose,
     refusals::RefusalReason,
     stage::Stage,
-    states::Timestamp,
+    states::{Reach, Timestamp},
 };
 use crate::{
     MAX_EARLY_CHUNKS,
-    courier::{CallOutcome, Pending},
+    courier::{ACK_DELAY, CallOutcome, Pending},
     envelope::{Envelope, Ratchet},
     frame::{DepositId, Frame},
     lane::{FILE_LANES, Lane, LaneRole, Unreached},
@@ -29,6 +29,9 @@ use crate::{
 const FIRST_EPOCH: u64 = 1;
 /// Receipts alone begin a new epoch no more often than this, seconds.
 const RENEW_AFTER: u64 = 60 * 60;
+/// A receipt alone of a pod that is reached through relays only leaves within this time, seconds: one for all that came
+/// meanwhile.
+const QUIET_RECEIPTS: u64 = 10 * 60;
 
 impl Contact {
     /// Everything of this contact that is unacknowledged: messages first, then chunks.
@@ -197,6 +200,20 @@ impl ContactTurn<'_, '_> {
             transfers: contact.files.receipts(),
             deposited: (0..places).map(|place| contact.volatile.courier.accepted(place)).collect(),
             card: card.map_or(0, |card| card.version()),
+        }
+    }
+
+    /// Something of theirs wants a receipt. One alone would tell when the pod runs: where contacts are not to learn that,
+    /// it leaves at a moment of its own.
+    pub(super) fn owe_receipt(&mut self, repeated: bool) {
+        let now = self.cx.now;
+        let courier = &mut self.contact.volatile.courier;
+        match self.places.reach {
+            Reach::Direct => courier.owe_receipt(now, repeated),
+            Reach::Relays => {
+                let at = now + ACK_DELAY + self.cx.rng.next_u64() % QUIET_RECEIPTS;
+                courier.owe_receipt_at(now, at, repeated);
+            }
         }
     }
 

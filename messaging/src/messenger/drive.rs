@@ -13,9 +13,10 @@ impl ContactTurn<'_, '_> {
     pub(super) fn resume_after_start(&mut self) {
         self.touch();
         match self.contact.record().state() {
-            ContactState::Active => self.make_queues(),
+            ContactState::Active => self.make_queues_in_turn(),
             ContactState::Joining => self.resume_joining(),
-            ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
+            ContactState::Blocked => self.leave_other_places(),
+            ContactState::Asking | ContactState::Known => {}
         }
         if !self.has_session() {
             self.group_is_lost();
@@ -63,7 +64,11 @@ impl ContactTurn<'_, '_> {
                 self.drive_reset();
                 self.pump();
             }
-            ContactState::Asking | ContactState::Blocked | ContactState::Known => {}
+            ContactState::Blocked => {
+                self.open_queues();
+                self.end_keeping();
+            }
+            ContactState::Asking | ContactState::Known => {}
         }
         self.set_wake();
     }
@@ -75,10 +80,12 @@ impl ContactTurn<'_, '_> {
         let next = [
             self.next_join(),
             self.next_opening(),
+            self.next_card(),
             self.next_reset(),
             self.next_delivery(),
             self.contact.files.next_wake(self.cx.now, self.cx.clock_is_right),
             self.next_suspicion(),
+            self.next_end_of_keeping(),
         ];
         let next = next.into_iter().flatten().min().map(|at| at.max(self.cx.now + 1));
         let before = std::mem::replace(&mut self.contact.volatile.wake, next);

@@ -238,5 +238,19 @@ pub enum Command {
     ImportCard(Box<VCard>),
 }
 
+impl Command {
+    /// The conversation into which the owner looks with it.
+    pub(super) fn conversation(&self) -> Option<ContactId> {
+        match self {
+            Self::Send { contact, .. }
+            | Self::Messages { contact, .. }
+            | Self::MarkRead { contact, .. }
+            | Self::OfferFile { contact, .. }
+            | Self::ReadFile { contact, .. } => Some(*contact),
+            _ => None,
+        }
+    }
+}
+
 /// Longest time an invite can be redeemed: 30 days, in seconds.
 pub const MAX_INVITE_VALIDITY: Timestamp = 30 * 24 * 60 * 60;

@@ -55,7 +55,7 @@ impl Turn<'_> {
                 ContactRecord::new(&invite.root(), stage, self.now)
             }
             Some(known) => match &known.stage {
-                Stage::Known => ContactRecord { profile: known.profile.clone(), stage, former: None },
+                Stage::Known => ContactRecord::of(known.profile.clone(), stage),
                 Stage::Joining(joining) if joining.invite.is(invite) => {
                     return self.on(id, |it| it.view());
                 }

@@ -124,7 +124,7 @@ impl ContactTurn<'_, '_> {
         }
         if was_full && !self.contact.conversation.is_full_of_unread() {
             // A sign of life, upon which the contact sends again what was not taken.
-            self.contact.volatile.courier.owe_receipt(self.cx.now, false);
+            self.owe_receipt(false);
         }
         Ok(MailAnswer::Done)
     }

@@ -3,10 +3,13 @@
 //!
 //! The shell learns which queues to collect and serve as whole sets, announced when they change: so after a lost
 //! announcement, or a start, the next one is complete. Calls are matched to their purpose by number, once each.
+//! Queues that come or go together are announced one by one (see [`CollectLanes`]): a relay must not learn that they are
+//! one pod's.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
+    collect_lanes::{CollectLanes, SPREAD},
     context::Context,
     effect::{Collection, Effect},
     ids::{ContactId, InviteId},
@@ -82,6 +85,12 @@ pub(super) struct Network {
     serving: Option<Vec<QueueId>>,
     /// Whether queues came, went or opened since the last two were announced.
     changed: bool,
+    /// Over which connection each queue at a relay is collected.
+    lanes: CollectLanes,
+    /// Queues that are not collected before this moment.
+    collected_from: BTreeMap<QueueId, Timestamp>,
+    /// Queues that are collected until they are closed at this moment; what comes of them counts as unknown.
+    leaving: BTreeMap<QueueId, (Timestamp, Collection)>,
 }
 
 /// Whether a place may answer otherwise later.
@@ -103,9 +112,9 @@ impl Network {
         self.changed = true;
     }
 
-    /// Whether a place is the pod itself.
+    /// Whether a place is the pod itself, at whichever of its addresses: its key is at all of them.
     pub(super) fn is_home(&self, place: &Place) -> bool {
-        self.home.as_ref() == Some(place)
+        self.home.as_ref().is_some_and(|home| home.peer() == place.peer())
     }
 
     /// Asks a place something, and remembers what for.
@@ -132,6 +141,7 @@ impl Network {
     /// Frames of this queue lead there from now on.
     pub(super) fn lead(&mut self, queue: QueueId, to: QueueOwner) {
         self.owners.insert(queue, to);
+        self.leaving.remove(&queue);
         self.changed = true;
     }
 
@@ -144,7 +154,33 @@ impl Network {
     pub(super) fn forget(&mut self, queue: &QueueId) {
         self.owners.remove(queue);
         self.acks.remove(queue);
+        self.collected_from.remove(queue);
+        self.lanes.forget(queue);
         self.changed = true;
+    }
+
+    /// The connection on which a contact's queue is collected.
+    pub(super) fn lane(&mut self, queue: &OwnQueue) -> Lane {
+        self.lanes.of(queue)
+    }
+
+    /// When a queue that is due at its place together with all others of this pod is made there, left, or collected.
+    pub(super) fn moment(&self, cx: &mut Context<'_>, place: &Place) -> Timestamp {
+        if self.is_home(place) { cx.now } else { self.lanes.moment(cx, place) }
+    }
+
+    /// A queue that its place has is due together with all others of this pod: it is collected from a moment of its own.
+    pub(super) fn collect_in_turn(&mut self, cx: &mut Context<'_>, queue: &OwnQueue) {
+        let is_collected = self.collecting.iter().flatten().any(|known| known.queue == queue.id());
+        let at = self.moment(cx, &queue.place);
+        if queue.is_open() && !is_collected && at > cx.now {
+            self.collected_from.insert(queue.id(), at);
+        }
+    }
+
+    /// Somebody waits for what is in this queue: it is collected now.
+    pub(super) fn collect_now(&mut self, queue: &QueueId) {
+        self.changed |= self.collected_from.remove(queue).is_some();
     }
 
     /// Takes a queue down, here and at its place.
@@ -153,8 +189,40 @@ impl Network {
     pub(super) fn drop_queue(&mut self, cx: &mut Context<'_>, queue: &OwnQueue, lane: Lane) {
         self.forget(&queue.id());
         if !self.is_home(&queue.place) {
-            let request = Request::Close { queue: queue.id(), collect: queue.collect() };
-            self.call(cx, queue.place, lane, request, Purpose::Close);
+            self.close(cx, &collection(queue, lane));
+        }
+    }
+
+    /// The same for a queue at a place that all contacts leave: its place hears of it at a moment of its own.
+    pub(super) fn leave_queue(&mut self, cx: &mut Context<'_>, queue: &OwnQueue) {
+        let (lane, at) = (self.lane(queue), self.moment(cx, &queue.place));
+        if at <= cx.now || !queue.is_open() {
+            return self.drop_queue(cx, queue, lane);
+        }
+        self.owners.remove(&queue.id());
+        self.acks.remove(&queue.id());
+        self.leaving.insert(queue.id(), (at, collection(queue, lane)));
+        self.changed = true;
+    }
+
+    fn close(&mut self, cx: &mut Context<'_>, left: &Collection) {
+        let request = Request::Close { queue: left.queue, collect: left.capability.clone() };
+        self.call(cx, left.place, left.lane, request, Purpose::Close);
+    }
+
+    /// Begins to collect, and closes, what the moment has come for. A clock that was set back holds nothing up.
+    pub(super) fn keep_moments(&mut self, cx: &mut Context<'_>) {
+        let is_due = |at: &Timestamp| *at <= cx.now || *at > cx.now.saturating_add(SPREAD);
+        let before = self.collected_from.len();
+        self.collected_from.retain(|_, at| !is_due(at));
+        self.changed |= self.collected_from.len() < before;
+        let due = self.leaving.iter().filter(|(_, (at, _))| is_due(at));
+        for queue in due.map(|(queue, _)| *queue).collect::<Vec<_>>() {
+            if let Some((_, left)) = self.leaving.remove(&queue) {
+                self.close(cx, &left);
+                self.lanes.forget(&queue);
+                self.changed = true;
+            }
         }
     }
 
@@ -220,9 +288,15 @@ impl Network {
         self.acks_due = self.acks_due.map(|due| due.min(now));
     }
 
-    /// When acknowledgements are to be sent again.
+    /// When acknowledgements are to be sent again, or the moment of a queue has come.
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
-        self.acks_due
+        let leaving = self.leaving.values().map(|(at, _)| *at);
+        self.collected_from.values().copied().chain(leaving).chain(self.acks_due).min()
+    }
+
+    /// Whether something is collected at a place, as far as was announced.
+    pub(super) fn collects_at(&self, place: &Place) -> bool {
+        self.collecting.iter().flatten().any(|collection| collection.place == *place)
     }
 
     /// Whether queues are to be announced, which is once after each change.
@@ -230,21 +304,22 @@ impl Network {
         std::mem::take(&mut self.changed)
     }
 
-    /// Announces which queues are to be collected and served, where that changed.
+    /// Announces which queues are to be collected and served, where that changed. Queues of invites come with their lanes.
     pub(super) fn announce<'a>(
         &mut self,
         cx: &mut Context<'_>,
-        queues: impl Iterator<Item = (&'a OwnQueue, Lane)>,
+        queues: impl Iterator<Item = (&'a OwnQueue, Option<Lane>)>,
     ) {
         let (mut serve, mut collect) = (Vec::new(), Vec::new());
         for (queue, lane) in queues {
             if self.is_home(&queue.place) {
                 serve.push(queue.id());
-            } else if queue.is_open() {
-                let capability = queue.collect();
-                collect.push(Collection { place: queue.place, lane, queue: queue.id(), capability });
+            } else if queue.is_open() && !self.collected_from.contains_key(&queue.id()) {
+                let lane = lane.unwrap_or_else(|| self.lane(queue));
+                collect.push(collection(queue, lane));
             }
         }
+        collect.extend(self.leaving.values().map(|(_, left)| left.clone()));
         if self.serving.as_ref() != Some(&serve) {
             self.serving = Some(serve.clone());
             cx.effect(Effect::Serve(serve));
@@ -254,6 +329,11 @@ impl Network {
             cx.effect(Effect::Collect(collect));
         }
     }
+}
+
+/// What it takes to collect a queue, or to close it.
+fn collection(queue: &OwnQueue, lane: Lane) -> Collection {
+    Collection { place: queue.place, lane, queue: queue.id(), capability: queue.collect() }
 }
 
 #[cfg(test)]

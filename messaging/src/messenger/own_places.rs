@@ -19,7 +19,18 @@ impl OwnPlaces<'_> {
     ///
     /// A spare relay counts too: an invite may lie there, and queues did.
     pub(super) fn is_ours(&self, place: &Place) -> bool {
-        (self.reach == Reach::Direct && self.own.place == *place) || self.relays.contains(place)
+        self.is_own_address(place) || self.relays.contains(place)
+    }
+
+    /// Whether a queue that was made there stays.
+    pub(super) fn keeps(&self, place: &Place) -> bool {
+        self.is_own_address(place) || self.relays.active().contains(place)
+    }
+
+    /// Whether the pod itself is reached there, now or for a while.
+    fn is_own_address(&self, place: &Place) -> bool {
+        let own = self.own.place == *place || self.own.earlier.as_ref() == Some(place);
+        self.reach == Reach::Direct && own
     }
 
     /// Where every contact has a queue: on cards the pod comes first.

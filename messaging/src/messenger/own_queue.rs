@@ -17,10 +17,6 @@ use crate::{
     wire::{QueueNotice, Request, Ticket},
 };
 
-/// Lanes for collecting at one place: with few queues there most have a connection of their own, so that the place
-/// cannot tell that they belong together. Two queues share one with a probability of 1 in 16.
-const COLLECT_LANES: u8 = 16;
-
 /// A queue of ours for one contact at one place. The rights to it are wiped when it is dropped, and never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub(super) struct OwnQueue {
@@ -46,8 +42,9 @@ pub(super) enum QueueState {
     New,
     /// It has, and gives out what comes.
     Open,
-    /// It had, until the contact was blocked. The queue is made again under its name: so the address that the contact
-    /// knows leads to us again, whatever became of theirs meanwhile. What the place took before is not held against it.
+    /// It had, until the contact had been blocked for long. The queue is made again under its name: so the address that
+    /// the contact knows leads to us again, whatever became of theirs meanwhile. What the place took before is not held
+    /// against it.
     Closed,
 }
 
@@ -91,14 +88,6 @@ impl OwnQueue {
     /// What a contact needs to leave frames in it.
     pub(super) fn address(&self) -> QueueAddress {
         QueueAddress { place: self.place, queue: self.id(), deposit: self.deposit() }
-    }
-
-    /// The connection on which a contact's queue is collected.
-    pub(super) fn lane(&self) -> Lane {
-        let mut party = [0; 16];
-        party[0] = self.id[0] % COLLECT_LANES;
-        party[1] = 1;
-        Lane { role: LaneRole::Collect, party }
     }
 
     /// Asks its place to make it.

@@ -11,6 +11,7 @@ use super::{
     network::{Purpose, QueueOwner},
     own_queue::{OwnQueue, QueueState},
     refusals::RefusalReason,
+    step::Own,
     work::FollowUp,
 };
 use crate::{
@@ -26,16 +27,20 @@ const FIRST_PAUSE: u64 = 2;
 const LONGEST_PAUSE: u64 = 900;
 
 impl Contact {
-    /// Queues that their places do not have, and should. None of one who is blocked: theirs stay closed.
+    /// Queues that their places do not have, and should.
     fn unopened(&self) -> impl Iterator<Item = &OwnQueue> {
         self.heard_queues().filter(|queue| !queue.is_open() || self.volatile.lost.contains(&queue.id()))
     }
 
-    /// Queues of which frames are taken.
-    ///
-    /// None of one who is blocked: they are closed at their places.
+    /// Queues that our cards name, in this order: those that are open, and not where the pod was before.
+    pub(super) fn card_queues(&self, own: &Own) -> impl Iterator<Item = &OwnQueue> {
+        let earlier = own.earlier;
+        self.record().queues().iter().filter(move |queue| queue.is_open() && Some(queue.place) != earlier)
+    }
+
+    /// Queues that are served and collected. Those of one who is blocked too, for a while: what comes there is dropped.
     pub(super) fn heard_queues(&self) -> impl Iterator<Item = &OwnQueue> {
-        let heard = self.record().state() != ContactState::Blocked;
+        let heard = self.record().state() != ContactState::Blocked || self.record().blocked_since.is_some();
         self.record().queues().iter().filter(move |_| heard)
     }
 }
@@ -45,12 +50,10 @@ impl ContactTurn<'_, '_> {
     ///
     /// In a stage without queues there is nothing to do. Queues at places that are no longer ours are closed there.
     pub(super) fn make_queues(&mut self) {
+        self.leave_other_places();
         let (wanted, home) = (self.places.wanted(), self.own.place);
         let (record, volatile) = self.contact.split_mut();
         let Some(queues) = record.queues_mut() else { return };
-        let (kept, gone): (Vec<_>, Vec<_>) =
-            queues.all.drain(..).partition(|queue| wanted.contains(&queue.place));
-        queues.all = kept;
         if queues.seed == [0; 32] {
             self.cx.rng.fill_bytes(&mut queues.seed);
         }
@@ -65,14 +68,44 @@ impl ContactTurn<'_, '_> {
             self.network.lead(queue.id(), QueueOwner::Contact(self.id));
         }
         volatile.open_at = self.cx.now;
+        self.network.queues_changed();
+        self.record_changed();
+    }
+
+    /// Closes queues at places that are no longer ours.
+    pub(super) fn leave_other_places(&mut self) {
+        let places = self.places;
+        let (record, volatile) = self.contact.split_mut();
+        let Some(queues) = record.queues_mut() else { return };
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            queues.all.drain(..).partition(|queue| places.keeps(&queue.place));
+        queues.all = kept;
         // What is counted there begins anew if the place comes back.
         volatile.audits.retain(|audited, _| gone.iter().all(|queue| queue.id() != *audited));
         for queue in &gone {
-            self.network.drop_queue(self.cx, queue, queue.lane());
+            self.network.leave_queue(self.cx, queue);
         }
-        self.thread_changed_quietly();
-        self.network.queues_changed();
-        self.record_changed();
+        if !gone.is_empty() {
+            self.thread_changed_quietly();
+            self.record_changed();
+        }
+    }
+
+    /// The same for all contacts in one turn: each asks its places at a moment of its own.
+    pub(super) fn make_queues_in_turn(&mut self) {
+        self.make_queues();
+        self.contact.volatile.open_at = self.moment_to_open();
+        self.recheck_card_in_turn();
+    }
+
+    /// When queues that are not open yet are asked for, where those of other contacts are due too.
+    fn moment_to_open(&mut self) -> u64 {
+        let closed: Vec<OwnQueue> = self.contact.unopened().cloned().collect();
+        let moment = |queue: &OwnQueue| {
+            self.network.lane(queue);
+            self.network.moment(self.cx, &queue.place)
+        };
+        closed.iter().map(moment).max().unwrap_or(self.cx.now)
     }
 
     /// Asks for queues that are not open yet.
@@ -82,6 +115,8 @@ impl ContactTurn<'_, '_> {
         let now = self.cx.now;
         let contact = &mut *self.contact;
         let closed: Vec<_> = contact.unopened().cloned().collect();
+        // A clock that was set back must not hold it up for longer.
+        contact.volatile.open_at = contact.volatile.open_at.min(now.saturating_add(LONGEST_PAUSE));
         if closed.is_empty() || contact.volatile.opening > 0 || contact.volatile.open_at > now {
             return;
         }
@@ -91,7 +126,8 @@ impl ContactTurn<'_, '_> {
         contact.volatile.open_tries += 1;
         for queue in closed {
             let request = queue.open_request(self.places.relays.ticket_for(&queue.place), None);
-            self.call(queue.place, queue.lane(), request, Purpose::OpenQueue(self.id, queue.id()));
+            let lane = self.network.lane(&queue);
+            self.call(queue.place, lane, request, Purpose::OpenQueue(self.id, queue.id()));
         }
     }
 
@@ -138,27 +174,13 @@ impl ContactTurn<'_, '_> {
     pub(super) fn queue_lost(&mut self, place: &Place, queue: QueueId) {
         if self.contact.record().queues().iter().any(|own| own.id() == queue && own.place == *place) {
             self.contact.volatile.lost.insert(queue);
+            // It may have lost all of them.
+            let at = self.moment_to_open();
+            let open_at = &mut self.contact.volatile.open_at;
+            *open_at = at.max(*open_at);
             self.touch();
         } else {
             self.cx.refuse(RefusalReason::UnknownQueue);
         }
-    }
-
-    /// Takes the queues of a contact down, to be made again one day.
-    ///
-    /// They stay in the record, and what is counted of them begins anew.
-    pub(super) fn close_queues(&mut self) {
-        let own = self.own;
-        let (record, volatile) = self.contact.split_mut();
-        let Some(queues) = record.queues_mut() else { return };
-        for queue in &mut queues.all {
-            self.network.drop_queue(self.cx, queue, queue.lane());
-            if queue.place != own.place && queue.is_open() {
-                queue.state = QueueState::Closed;
-            }
-        }
-        volatile.audits.clear();
-        volatile.lost.clear();
-        self.thread_changed_quietly();
     }
 }

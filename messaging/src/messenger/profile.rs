@@ -1,11 +1,6 @@
 //! What the owner sees and sets of one contact.
 
-use super::{
-    answer::{MailAnswer, RefusedBecause},
-    contact_turn::ContactTurn,
-    context::CommandResult,
-    effect::ContactChange,
-};
+use super::{answer::MailAnswer, contact_turn::ContactTurn, context::CommandResult};
 use crate::{
     Name,
     vcard::{OtherProperties, VCard},
@@ -27,30 +22,6 @@ impl ContactTurn<'_, '_> {
     /// Notes whether the safety numbers were compared.
     pub(super) fn set_verified(&mut self, verified: bool) -> CommandResult {
         self.contact.record_mut().profile.verified = verified;
-        self.record_changed();
-        self.view()
-    }
-
-    /// Closes our queues for them, or opens them again. A group that was lost meanwhile is made anew.
-    /// # Errors
-    /// [`RefusedBecause::Conflict`] for one who is no contact.
-    pub(super) fn set_blocked(&mut self, blocked: bool) -> CommandResult {
-        if blocked {
-            self.redeemer_was_heard();
-        }
-        let changed = self.contact.record_mut().set_blocked(blocked);
-        let no_contact = || RefusedBecause::Conflict("only a contact can be blocked; remove this one".into());
-        match (changed.ok_or_else(no_contact)?, blocked) {
-            (true, true) => self.close_queues(),
-            (true, false) => {
-                self.make_queues();
-                if !self.has_session() {
-                    self.group_is_lost();
-                }
-                self.cx.contact_changed(self.id, ContactChange::Connected);
-            }
-            (false, _) => {}
-        }
         self.record_changed();
         self.view()
     }

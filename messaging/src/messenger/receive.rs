@@ -105,7 +105,7 @@ impl ContactTurn<'_, '_> {
         *stale += 1;
         if *stale >= STALE_FRAMES {
             *stale = 0;
-            self.contact.volatile.courier.owe_receipt(self.cx.now, true);
+            self.owe_receipt(true);
             self.touch();
         }
     }
@@ -125,7 +125,7 @@ impl ContactTurn<'_, '_> {
         if run == Run::Earlier {
             // Late, or of a disk that went back: our receipt tells them.
             self.cx.refuse(RefusalReason::Superseded);
-            self.contact.volatile.courier.owe_receipt(self.cx.now, true);
+            self.owe_receipt(true);
         } else {
             self.receipts(&packet.acks);
             if !self.contact.conversation.has_all_below(packet.acknowledged) {
@@ -211,10 +211,9 @@ impl ContactTurn<'_, '_> {
         if acks.card != contact.record().our_card().version {
             return;
         }
-        let (record, volatile) = contact.split_mut();
-        let open = record.queues().iter().filter(|queue| queue.is_open());
-        for (queue, claimed) in open.zip(&acks.deposited) {
-            if let Some(audit) = volatile.audits.get_mut(&queue.id()) {
+        let named: Vec<QueueId> = contact.card_queues(self.own).map(OwnQueue::id).collect();
+        for (queue, claimed) in named.iter().zip(&acks.deposited) {
+            if let Some(audit) = contact.volatile.audits.get_mut(queue) {
                 audit.claimed(*claimed, now);
             }
         }
@@ -243,7 +242,7 @@ impl ContactTurn<'_, '_> {
     fn part(&mut self, part: Part) {
         let PartTaken { owes_receipt, payloads } = self.contact.conversation.accept(self.cx, self.id, part);
         if let Some(repeated) = owes_receipt {
-            self.contact.volatile.courier.owe_receipt(self.cx.now, repeated);
+            self.owe_receipt(repeated);
         }
         self.thread_changed();
         payloads.into_iter().for_each(|payload| self.payload(payload));

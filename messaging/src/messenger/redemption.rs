@@ -8,11 +8,14 @@
 //! Each step may be repeated after a crash: what was sent before is sent again, and the inviter knows repeats by the
 //! card in it.
 
+use sha2::{Digest as _, Sha256};
+
 use super::{
     contact::Contact,
     contact_turn::ContactTurn,
     effect::{ContactChange, Notice},
     flight::FirstFlight,
+    ids::ContactId,
     network::Purpose,
     own_queue::OwnQueue,
     pair::{Pair, PairKeys, Side},
@@ -124,7 +127,7 @@ impl ContactTurn<'_, '_> {
     /// Asks the place of the invite; one such call is in flight at a time.
     fn first_flight(&mut self, invite: &Invite, request: Request) {
         self.contact.volatile.first_flight.in_flight = 1;
-        let lane = Lane { role: LaneRole::Deposit, party: self.id.0 };
+        let lane = flight_lane(self.id, &request);
         self.call(invite.address().place, lane, request, Purpose::Redeem(self.id));
     }
 
@@ -285,4 +288,13 @@ impl ContactTurn<'_, '_> {
         self.cx.notify(Notice::Connected(self.id));
         self.cx.contact_changed(self.id, ContactChange::Connected);
     }
+}
+
+/// The connection of one step of a redemption, and of nothing else: the place of an invite must not learn that whoever
+/// redeems it leaves frames for one of its queues later.
+fn flight_lane(id: ContactId, request: &Request) -> Lane {
+    let step: &[u8] = if matches!(request, Request::Redeem { .. }) { b"redeem " } else { b"introduce " };
+    let mut party = [0; 16];
+    party.copy_from_slice(&Sha256::digest([step, &id.0].concat())[..16]);
+    Lane { role: LaneRole::Deposit, party }
 }

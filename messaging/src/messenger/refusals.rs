@@ -78,11 +78,13 @@ pub enum RefusalReason {
     /// nearly full. It is not kept, and its sender sends it again.
     #[serde(rename = "full_stores")]
     Full,
+    /// A frame of a contact who is blocked. It was answered like any other, so that they do not learn of it, and dropped.
+    Blocked,
 }
 
 impl RefusalReason {
     /// All reasons, in the order of their names on a status page.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::UnknownQueue,
         Self::Foreign,
         Self::Malformed,
@@ -104,6 +106,7 @@ impl RefusalReason {
         Self::Unoffered,
         Self::DamagedRow,
         Self::Full,
+        Self::Blocked,
     ];
 
     /// A name for status pages and metrics.
@@ -131,6 +134,7 @@ impl RefusalReason {
             Self::Unoffered => "unoffered_chunks",
             Self::DamagedRow => "damaged_row",
             Self::Full => "full_stores",
+            Self::Blocked => "blocked",
         }
     }
 }

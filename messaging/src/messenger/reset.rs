@@ -238,7 +238,7 @@ impl ContactTurn<'_, '_> {
             }
         } else if verified.generation == known && !ours_waits {
             // The one in use: they did not hear our answer.
-            contact.volatile.courier.owe_receipt(now, true);
+            self.owe_receipt(true);
             self.cx.refuse(RefusalReason::Repeat);
             self.touch();
         } else if was_taken {
@@ -277,15 +277,14 @@ impl ContactTurn<'_, '_> {
         }
         let packet = session.open(None, &reset.message).ok()?;
         self.drop_session();
-        let now = self.cx.now;
         let contact = &mut *self.contact;
         contact.record_mut().pair_mut()?.take_reset(reset);
         if let Some(active) = contact.record_mut().active_mut() {
             active.pending_reset = None;
         }
         contact.volatile.first_flight = FirstFlight::default();
-        contact.volatile.courier.owe_receipt(now, false);
-        if let Some(joining) = contact.record_mut().joining_mut() {
+        self.owe_receipt(false);
+        if let Some(joining) = self.contact.record_mut().joining_mut() {
             // Where to answer is not known yet: the introduction is, in the new group.
             joining.our_card.digest = [0; 32];
             self.recheck_card();

@@ -11,6 +11,7 @@ use super::{
     context::CommandResult,
     flight::FirstFlight,
     introductions::Redeemed,
+    own_queue::OwnQueue,
     pair::{Pair, PairKeys, Side},
     stage::{Active, Asking, ContactRecord, Joining, Stage},
     stored::StoredInvite,
@@ -86,8 +87,16 @@ impl ContactTurn<'_, '_> {
     /// The new group counts: the queues of before are closed.
     pub(super) fn leave_former(&mut self) {
         if let Some(former) = self.contact.record_mut().former.take() {
-            former.queues.all.iter().for_each(|queue| self.network.drop_queue(self.cx, queue, queue.lane()));
+            self.drop_queues(&former.queues.all);
             self.record_changed();
+        }
+    }
+
+    /// Closes queues of ours, which nobody is to use any more.
+    fn drop_queues(&mut self, queues: &[OwnQueue]) {
+        for queue in queues {
+            let lane = self.network.lane(queue);
+            self.network.drop_queue(self.cx, queue, lane);
         }
     }
 
@@ -95,9 +104,8 @@ impl ContactTurn<'_, '_> {
     pub(super) fn go_back_to_former(&mut self) -> bool {
         let Some(former) = self.contact.record_mut().former.take() else { return false };
         self.drop_session();
-        for queue in self.contact.record().queues() {
-            self.network.drop_queue(self.cx, queue, queue.lane());
-        }
+        let queues = self.contact.record().queues().to_vec();
+        self.drop_queues(&queues);
         let card = former.card(&self.contact.record().root());
         self.contact.begin_stage(|record| record.stage = Stage::Active(*former), card);
         self.make_queues();

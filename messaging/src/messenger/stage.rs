@@ -18,8 +18,6 @@
 //! write to us, a card of theirs only once one came. So code that needs one of these asks the record for it and has
 //! to say what happens where it is missing.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -27,7 +25,6 @@ use super::{
     ids::InviteId,
     own_queue::OwnQueue,
     pair::Pair,
-    row::{Kept, Unreadable, whole},
     states::{ContactState, Timestamp},
     stored::{StoredInvite, optional_text},
 };
@@ -43,25 +40,8 @@ pub(super) struct ContactRecord {
     pub(super) stage: Stage,
     /// What was between us before, while a contact asks or is joined once more: it is gone back to if that leads nowhere.
     pub(super) former: Option<Box<Active>>,
-}
-
-/// The same before contacts could come back.
-#[derive(Deserialize)]
-struct ContactRecordV1 {
-    profile: Profile,
-    stage: Stage,
-}
-
-impl Kept for ContactRecord {
-    const VERSION: u8 = 2;
-
-    fn upgrade(version: u8, body: &[u8]) -> Result<Self, Unreadable> {
-        if version != 1 {
-            return Err(format!("there was no version {version}").into());
-        }
-        let ContactRecordV1 { profile, stage } = whole(body)?;
-        Ok(Self { profile, stage, former: None })
-    }
+    /// Since when they are blocked, as long as their queues are kept.
+    pub(super) blocked_since: Option<Timestamp>,
 }
 
 /// Who a person is, and what the owner says about them. Valid in every stage.
@@ -98,7 +78,7 @@ pub(super) enum Stage {
     Asking(Asking),
     /// Messages go both ways.
     Active(Active),
-    /// The owner blocked them: our queues for them are closed, and no invite is kept for them.
+    /// The owner blocked them: what they send is dropped, and no invite is kept for them.
     Blocked(Active),
 }
 
@@ -193,7 +173,12 @@ impl ContactRecord {
             created_at: now,
             file_limit: DEFAULT_FILE_LIMIT,
         };
-        Self { profile, stage, former: None }
+        Self::of(profile, stage)
+    }
+
+    /// One of whom something is known.
+    pub(super) fn of(profile: Profile, stage: Stage) -> Self {
+        Self { profile, stage, former: None, blocked_since: None }
     }
 
     pub(super) fn root(&self) -> RootPublic {
@@ -409,11 +394,5 @@ impl Joining {
     /// Before anything was done.
     pub(super) fn new(invite: StoredInvite) -> Self {
         Self { invite, step: JoinStep::Redeem, queues: Queues::default(), our_card: OurCard::default() }
-    }
-}
-
-impl fmt::Debug for ContactRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ContactRecord").field("state", &self.state()).finish_non_exhaustive()
     }
 }

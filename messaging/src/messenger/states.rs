@@ -18,7 +18,7 @@ pub enum ContactState {
     Asking,
     /// Messages go both ways.
     Active,
-    /// Blocked by the owner: our queues for them are closed.
+    /// Blocked by the owner: what they send is answered, and dropped.
     Blocked,
     /// Known by an imported card, and nothing more.
     Known,
@@ -111,7 +111,7 @@ pub enum Reach {
     /// At its own address first, and through its relays while it is away.
     #[default]
     Direct,
-    /// Through its relays only: its address is on no card and in no invite, so contacts do not learn when it runs.
+    /// Through its relays only: its address is on no card and in no invite, and receipts alone wait for moments of their own.
     Relays,
 }
 

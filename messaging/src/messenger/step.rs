@@ -20,6 +20,8 @@ pub struct Own {
     pub pod_key: SigningKey,
     /// The pod's own peer service.
     pub place: Place,
+    /// Where it was before, as long as it is reached there too: contacts may not know yet that it moved.
+    pub earlier: Option<Place>,
     /// The display name until the owner sets one.
     pub name: Name,
 }

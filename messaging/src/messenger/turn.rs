@@ -79,8 +79,10 @@ impl<'a> Turn<'a> {
         let Messenger { own, name, reach, contacts, relays, network, served_kinds, work, .. } =
             &mut *self.messenger;
         let own = own.as_ref()?;
+        let has_company = contacts.len() > 1;
         let mut turn = ContactTurn {
             id,
+            has_company,
             contact: contacts.get_mut(&id)?,
             cx: &mut self.cx,
             own,
@@ -152,6 +154,9 @@ impl<'a> Turn<'a> {
     /// One place where every command is routed. Whatever is refused has changed nothing.
     fn carry_out(&mut self, command: Command) -> CommandResult {
         self.own()?;
+        if let Some(id) = command.conversation() {
+            self.collect_now(id);
+        }
         match command {
             Command::Status => Ok(MailAnswer::Status(self.messenger.status())),
             Command::SetName(name) => self.set_name(name),
@@ -208,6 +213,7 @@ impl<'a> Turn<'a> {
         if std::mem::replace(&mut self.messenger.volatile.checked, true) {
             return;
         }
+        self.collect_in_turn();
         let all: Vec<ContactId> = self.messenger.contacts.keys().copied().collect();
         for id in all {
             self.with(id, |it| it.resume_after_start());
@@ -255,6 +261,7 @@ impl<'a> Turn<'a> {
         self.wake_invites(&own);
         self.retire_dead_relays();
         self.retry_acks();
+        self.messenger.network.keep_moments(&mut self.cx);
         self.messenger.work.wake(self.now);
         while let Some(id) = self.messenger.work.touched.pop_first() {
             self.with(id, |it| it.drive_contact());

@@ -4,6 +4,7 @@
 
 mod address_book;
 mod application;
+mod blocked;
 mod chaos;
 mod files;
 mod hostile;

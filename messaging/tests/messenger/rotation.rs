@@ -1,7 +1,8 @@
 //! A pod gets another key, another address, or both, and nobody loses it.
 
-use autonomy_messaging::messenger::{
-    Command, ContactId, ContactView, InviteState, MailAnswer, Notice, RefusalReason,
+use autonomy_messaging::{
+    messenger::{Command, ContactId, ContactView, Input, InviteState, MailAnswer, Notice, RefusalReason},
+    place::Place,
 };
 
 use super::{
@@ -136,4 +137,40 @@ fn an_invite_at_an_address_that_is_gone_ends() {
     assert_eq!(invites[0].state, InviteState::Failed);
     assert!(world.pods[ALICE].notices.iter().any(|notice| matches!(notice, Notice::InviteFailed(..))));
     contacts(&mut world);
+}
+
+/// The peer service of a pod is at these addresses from now on.
+fn moved(world: &mut World, pod: usize, to: Place, earlier: Option<Place>) {
+    let it = &mut world.pods[pod];
+    (it.own.place, it.own.earlier) = (to, earlier);
+    it.messenger.adopt(it.own.clone());
+    world.handle(pod, Input::Wake);
+}
+
+fn asked(world: &World, pod: usize) -> Vec<Place> {
+    world.calls.iter().filter(|(of, ..)| *of == pod).map(|(_, _, place, _)| *place).collect()
+}
+
+#[test]
+fn pod_that_moved_is_reached_at_both_addresses_meanwhile() {
+    let mut world = World::new(2, 0);
+    let (alice, bob) = contacts(&mut world);
+    let before = world.pods[ALICE].own.place;
+    let after = Place::new([99; 32], *before.peer());
+    moved(&mut world, ALICE, after, Some(before));
+    world.send(BOB, alice, "to the address that I know");
+    assert_eq!(asked(&world, BOB), [before]);
+    world.pass(HOUR);
+    world.send(BOB, alice, "to the one on your new card");
+    assert_eq!(asked(&world, BOB), [after]);
+    world.pass(HOUR);
+    moved(&mut world, ALICE, after, None);
+    assert!(!asked(&world, ALICE).contains(&before), "nothing is closed at an address of its own");
+    world.pass(HOUR);
+    world.send(ALICE, bob, "I have moved");
+    world.send(BOB, alice, "I know");
+    world.pass(HOUR);
+    let all = ["to the address that I know", "to the one on your new card", "I know"];
+    assert_eq!(world.texts(ALICE, bob), all);
+    assert_eq!(world.texts(BOB, alice), ["I have moved"]);
 }

@@ -200,8 +200,8 @@ impl World {
         if let Some((_, relay)) = self.relays.iter_mut().find(|(at, _)| *at == place) {
             return if relay.dead { Err(unreached()) } else { Ok(relay.answer(request)) };
         }
-        let pod =
-            self.pods.iter().position(|pod| pod.own.place == place && pod.online).ok_or_else(unreached)?;
+        let is_there = |pod: &Pod| pod.own.place == place || pod.own.earlier == Some(place);
+        let pod = self.pods.iter().position(|pod| is_there(pod) && pod.online).ok_or_else(unreached)?;
         let queue = match &request {
             Request::Deposit(frame) => frame.queue,
             Request::Redeem { queue, .. } => *queue,
@@ -350,6 +350,11 @@ impl World {
         self.pods[pod].serves.contains(&queue)
     }
 
+    /// How many queues a pod collects at relays.
+    pub(crate) fn collects(&self, pod: usize) -> usize {
+        self.pods[pod].collects.len()
+    }
+
     pub(crate) fn add_relays(&mut self, pod: usize) {
         (0..self.relays.len()).for_each(|relay| self.add_relay(pod, relay));
     }
@@ -369,6 +374,7 @@ impl Pod {
             root: root.public(),
             certificate: root.certify(CertificateRole::Pod, &PublicKey::from(&pod_key), 1, validity),
             place: Place::new([n + 1; 32], PublicKey::from(&pod_key)),
+            earlier: None,
             pod_key,
             name: Name::new(&format!("person {n}")).unwrap(),
         };

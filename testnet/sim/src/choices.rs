@@ -3,17 +3,15 @@
 //! A command that was cut off with its pod may be carried out or not: until the next one that is answered, either is right.
 //! A pod that is restored from a backup has the choices of that moment. Two who are strangers again have chosen nothing.
 //!
-//! What must hold: nothing of a contact who is blocked is shown, neither messages nor fields of their card, and none of the
-//! queues that they know is collected or served; a contact never has a field that was not chosen for them since the two last
-//! were strangers. This is compared whenever a row of a card is on disk, a message is shown, or queues change.
+//! What must hold: nothing of a contact who is blocked is shown, neither messages nor fields of their card; a contact never
+//! has a field that was not chosen for them since the two last were strangers. This is compared whenever a row of a card is
+//! on disk, or a message is shown.
 //! `activities::cards` compares the end state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use autonomy_api::{CardField, CardFields, ShareCard};
-use autonomy_messaging::lane::{Lane, LaneRole};
-use autonomy_messaging::messenger::{ContactId, ContactState};
-use autonomy_messaging::place::QueueId;
+use autonomy_messaging::messenger::ContactId;
 use autonomy_node::{
     SessionAnswer, SessionCommand,
     sessions::card::{CardAnswer, CardCommand},
@@ -146,7 +144,6 @@ impl World {
             (Choice::Block(_, blocked), Some(other)) => {
                 choices.about.entry(other).or_default().blocked.choose(blocked, progress);
                 self.figures.blocked += u64::from(blocked && progress == Progress::Done);
-                self.check_queues(pod);
             }
             (Choice::Share(_, fields), Some(other)) => {
                 self.shells[other].chosen_for.entry(pod).or_default().extend(&fields);
@@ -218,29 +215,6 @@ impl World {
             self.breach(Some(pod), what);
         } else if fields != before && self.shells[pod].choices.has_blocked(other) {
             self.breach(Some(pod), format!("it has new fields of pod {other}, whom it blocks"));
-        }
-    }
-
-    /// Notes at which queues of its contacts a pod leaves frames. Before it is a contact, it leaves them with invites.
-    pub(super) fn note_queue(&mut self, pod: usize, lane: &Lane, queue: QueueId) {
-        let contact = ContactId(lane.party);
-        let state = self.shells[pod].pod.contact_state(contact);
-        let Some(other) = self.people.get(&contact) else { return };
-        if lane.role != LaneRole::Collect && state == Some(ContactState::Active) {
-            self.shells[*other].contact_queues.insert(queue, pod);
-        }
-    }
-
-    /// Nothing is collected or served of a queue that is known to a contact who is blocked.
-    pub(super) fn check_queues(&mut self, pod: usize) {
-        let shell = &self.shells[pod];
-        let collected =
-            shell.subscriptions.values().flat_map(|one| one.queues.iter().map(|(queue, _)| queue));
-        let mut heard =
-            shell.serving.iter().chain(collected).filter_map(|queue| shell.contact_queues.get(queue));
-        if let Some(other) = heard.find(|other| shell.choices.has_blocked(**other)) {
-            let what = format!("it collects or serves a queue of pod {other}, whom it blocks");
-            self.breach(Some(pod), what);
         }
     }
 }

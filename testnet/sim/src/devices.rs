@@ -148,14 +148,13 @@ impl World {
         self.start(pod);
     }
 
-    /// Notes where a pod is reached: at another place after a start with new keys.
-    pub(super) fn settle(&mut self, pod: usize) {
-        let place = self.shells[pod].pod.place();
+    /// Notes where a pod is reached: at another place after a start with new keys, and when its peer service moves; nowhere
+    /// where it is reached through relays only.
+    pub(super) fn listen(&mut self, pod: usize, onions: &[[u8; 32]]) {
         let here = Host::Pod(pod);
-        if self.hosts.get(&place) != Some(&here) {
-            self.hosts.retain(|_, host| *host != here);
-            self.hosts.insert(place, here);
-        }
+        let places = self.shells[pod].pod.listen(onions);
+        self.hosts.retain(|_, host| *host != here);
+        self.hosts.extend(places.into_iter().map(|place| (place, here)));
     }
 
     /// Two contacts agree to remove each other; afterwards they become contacts again. Not while one of them may be

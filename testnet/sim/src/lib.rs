@@ -24,7 +24,8 @@
 //! | `person`, `devices` | keys and devices of an owner; revocations, new pod keys, names, partings |
 //! | `files` | files between contacts |
 //! | `activities` | what owners do with sessions, each with its promises |
-//! | `choices` | what owners chose: blocks, fields of cards; and what must not be shown or collected for that reason |
+//! | `choices` | what owners chose: blocks, fields of cards; and what must not be shown for that reason |
+//! | `traffic` | what places and contacts see of a pod, for tests of what they cannot derive |
 //! | `chain` | blocks, a mempool, reorganisations |
 //! | `device_account`, `money` | what a device knows of an account; payments, and what must hold of them |
 //! | `faults`, `disks` | faults and recoveries, and when they happen; disks that are lost or go back |
@@ -76,8 +77,7 @@
 //!   owner has reconciled. Devices and pods check signatures, `chain` does not. Fee bumps are not simulated.
 //! * `choices`, `check_fields`: until the end, which fields a contact has is compared, not what is in them. A field that was
 //!   chosen once and withdrawn since may be on its way at any time, so it may arrive.
-//! * `choices`, `check_queues`: which queue is whose is learnt from the frames that contacts leave there. Of a blocked contact,
-//!   messages and fields are looked for, files and names on cards are not.
+//! * `choices`: of a blocked contact, messages and fields are looked for, files and names on cards are not.
 //! * `owner`: nobody has more than a dozen contacts or some thousand entries with one, and no text is longer than two parts.
 //!   What is carried by hand (parcels) is not simulated.
 //! * Steps are committed one by one, never lost in groups as a power cut of the daemon may lose them.
@@ -106,6 +106,7 @@ mod report;
 mod shell;
 mod step;
 mod subscriptions;
+mod traffic;
 mod world;
 
 pub use command::{
@@ -117,6 +118,7 @@ pub use heap::Millis;
 pub use relay::Conduct;
 pub use report::{Figures, Report, Violation};
 pub use shell::Crash;
+pub use traffic::{Answered, Asked, Connection, Seen, Traffic};
 pub use world::World;
 
 /// Runs a world by itself: for its days with faults, then without faults until nothing waits, and compares the end

@@ -56,7 +56,6 @@ impl World {
             Ok(effects) => effects.into_iter().for_each(|effect| self.carry_out(pod, effect)),
             Err(error) => return self.breach(Some(pod), format!("its rows cannot be read: {error}")),
         }
-        self.settle(pod);
         self.give(pod, Input::Wake);
         self.send_news(pod);
         let bootstrap = self.rng.gen_range(10 * SECOND..200 * SECOND);

@@ -94,9 +94,7 @@ impl World {
         let caller = Caller { pod, launch, call };
         self.shells[pod].calls.insert(call, lane.role);
         self.check_call(pod, &request);
-        if let Request::Deposit(frame) = &request {
-            self.note_queue(pod, &lane, frame.queue);
-        }
+        self.note_call(caller, place, lane, &request);
         let host = self.hosts.get(&place).copied();
         let fails = self.rng.gen_bool(self.links.dial);
         let Some(to) = host.filter(|host| !fails && self.reaches(pod, *host)) else {
@@ -263,6 +261,7 @@ impl World {
     /// The caller hears how its call ended, if its process still waits.
     pub(super) fn answered(&mut self, caller: Caller, outcome: Outcome) {
         let Caller { pod, launch, call } = caller;
+        self.note_answer(caller, &outcome);
         let shell = &mut self.shells[pod];
         if shell.launch == launch && shell.calls.remove(&call).is_some() {
             self.give(pod, Input::Called { call, outcome });

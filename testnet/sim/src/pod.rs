@@ -9,9 +9,9 @@ mod translate;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use autonomy_api::DeviceKey;
-use autonomy_messaging::messenger::{self, ContactId, ContactState, MailRow};
+use autonomy_messaging::messenger::{self, ContactId, MailRow};
 use autonomy_messaging::place::Place;
-use autonomy_messaging::{OnionSeed, PublicKey, SigningKey};
+use autonomy_messaging::{PublicKey, SigningKey};
 use autonomy_node::clock::{Clock, Moment};
 use autonomy_node::{self as node, Caller, Identity, Node, Row, Watch};
 use autonomy_wallet::bitcoin::{BlockHash, Network, Transaction, Txid};
@@ -121,6 +121,8 @@ pub(super) enum Effect {
     Notice(Notice),
     /// Exactly these devices may connect.
     Admit(BTreeSet<[u8; 32]>),
+    /// Its own queues are reached at exactly these onion addresses.
+    Listen(Vec<[u8; 32]>),
     /// Scripts and transactions that the chain source has to look for too.
     Watch(Box<Watch>),
     /// A transaction for the chain source.
@@ -176,6 +178,14 @@ impl Pod {
     /// Where others reach it while it runs.
     pub(super) fn place(&self) -> Place {
         self.place
+    }
+
+    /// Its peer service is at these onion addresses from now on, the present one first. Gives the places.
+    pub(super) fn listen(&mut self, onions: &[[u8; 32]]) -> Vec<Place> {
+        let peer = *self.place.peer();
+        let places: Vec<Place> = onions.iter().map(|onion| Place::new(*onion, peer)).collect();
+        self.place = places.first().copied().unwrap_or(self.place);
+        places
     }
 
     /// How contacts name its owner.
@@ -308,11 +318,6 @@ impl Pod {
         self.disk.contains_key(&change::contact_key(contact))
     }
 
-    /// How its process stands with a contact. None while it does not run, and for one whom it does not know.
-    pub(super) fn contact_state(&self, contact: ContactId) -> Option<ContactState> {
-        self.memory.as_ref()?.messenger().contact_state(contact)
-    }
-
     /// The epoch of its ratchet with a contact: 1 in the first, which every backup opens. None where there is none.
     pub(super) fn ratchet_epoch(&self, contact: ContactId) -> Option<u64> {
         self.memory.as_ref()?.ratchet_epoch(&self.disk, contact)
@@ -413,7 +418,7 @@ fn difference(one: &Node, other: &Node) -> String {
 
 /// The place of a node's peer service, by the keys that it has now. None before it has an owner.
 fn place_of(node: &Node) -> Option<Place> {
-    let onion = OnionSeed::from_bytes(&node.owner()?.peer_seed).public();
+    let onion = node.owner()?.peer_seeds().first()?.public();
     let pod_key = SigningKey::from_bytes(&node.pod_seed());
     Some(Place::new(*onion.as_bytes(), PublicKey::from(&pod_key)))
 }

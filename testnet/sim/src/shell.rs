@@ -7,7 +7,7 @@
 //! | subscriptions, and what was said of them | hours, and whether the owner wants it to run |
 //! | served queues, admitted devices | which frames are safe on disk |
 //! | the wake-up | what owner and devices know: unread entries, lost devices, blocks, cards, money |
-//! | what it learnt of the chain | the backup, queues that its contacts know |
+//! | what it learnt of the chain | the backup |
 //!
 //! Numbers of launches, tickets and subscriptions go on over all processes, so that what was meant for one never
 //! reaches another.
@@ -68,8 +68,6 @@ pub(super) struct PodShell {
     /// Fields of cards that were chosen for it since it and the other pod last were strangers. It may have some that its
     /// backup does not know of: what was sent is sent.
     pub(super) chosen_for: BTreeMap<usize, BTreeSet<CardField>>,
-    /// Queues of its own at which contacts leave frames.
-    pub(super) contact_queues: BTreeMap<QueueId, usize>,
     /// Contacts that its owner wants to be blocked, and until when.
     pub(super) blocked: BTreeMap<usize, Millis>,
     /// Devices that its owner has lost, and until when: they are revoked as long.
@@ -176,7 +174,6 @@ impl PodShell {
             money: Money::default(),
             choices: Choices::default(),
             chosen_for: BTreeMap::new(),
-            contact_queues: BTreeMap::new(),
             blocked: BTreeMap::new(),
             lost_devices: BTreeMap::new(),
             stale_keys: false,

@@ -201,6 +201,7 @@ impl World {
         match effect {
             Effect::Mail(effect) => self.carry_out_mail(pod, *effect),
             Effect::Notice(notice) => self.notice(pod, notice),
+            Effect::Listen(onions) => self.listen(pod, &onions),
             Effect::Admit(devices) => self.shells[pod].admitted = devices,
             Effect::Watch(watch) => self.shells[pod].money.watch(*watch),
             Effect::Broadcast(txid, transaction) => self.broadcast(pod, txid, transaction),
@@ -213,14 +214,8 @@ impl World {
         use messenger::Effect;
         match effect {
             Effect::Call { call, place, lane, request } => self.call(pod, call, place, lane, request),
-            Effect::Collect(collections) => {
-                self.collect(pod, collections);
-                self.check_queues(pod);
-            }
-            Effect::Serve(queues) => {
-                self.shells[pod].serving = queues.into_iter().collect();
-                self.check_queues(pod);
-            }
+            Effect::Collect(collections) => self.collect(pod, collections),
+            Effect::Serve(queues) => self.shells[pod].serving = queues.into_iter().collect(),
             Effect::Answer { ticket, response } => self.answer_ask(pod, ticket, response),
             // The node turns these into events.
             Effect::Notify(_) => {}

@@ -111,6 +111,7 @@ impl World {
             let until = self.rng.gen_range(SECOND..2 * lasts);
             self.heap.after(until, Event::Hangup { pod, number });
         }
+        self.note_subscription(pod, number);
         let (now, listener) = (self.seconds(), SubscriptionId { pod, number });
         let (mut lost, mut refused) = (Vec::new(), false);
         for (queue, collect) in queues {

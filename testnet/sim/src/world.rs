@@ -22,6 +22,7 @@ use super::pod::{Pod, WORLD_START, mix, some_place};
 use super::relay::Relay;
 use super::report::{Figures, Violation};
 use super::shell::{Caller, Hours, PodShell};
+use super::traffic::Traffic;
 
 /// Of so many relays, one admits only whoever has its operator's token.
 const TOKEN_EVERY: usize = 3;
@@ -68,6 +69,8 @@ pub struct World {
     /// Payments that owners still want to make.
     pub(super) payments_left: u64,
     pub(super) figures: Figures,
+    /// What others see, where a test wants to know.
+    pub(super) traffic: Option<Traffic>,
     /// How often in a row each pod asked to be woken at a moment that was over.
     pub(super) immediate_wakes: Vec<u32>,
     /// The first broken promise.
@@ -157,6 +160,7 @@ impl World {
             mining: config.payments > 0,
             payments_left: config.payments,
             figures: Figures::default(),
+            traffic: None,
             immediate_wakes: vec![0; config.pods],
             broken: None,
             shells,

@@ -74,10 +74,10 @@ pub enum ContactVerb {
         /// Their name, or the beginning of their id
         contact: String,
     },
-    /// Block a contact: nothing they send is accepted
+    /// Block a contact: what they send is dropped
     ///
-    /// The contact is not informed. What they send meanwhile arrives after `contact unblock`, unless
-    /// it has expired by then.
+    /// The contact is answered as before for 30 days, and gets nothing: your pod is like one that is
+    /// away. What they send meanwhile arrives after `contact unblock`, unless it has expired by then.
     Block {
         /// Their name, or the beginning of their id
         contact: String,

@@ -39,7 +39,8 @@ pub(crate) fn account_kind() -> impl TypedValueParser<Value = AccountKind> {
 /// How contacts reach the pod.
 pub(crate) fn reach() -> impl TypedValueParser<Value = Reach> {
     let direct = "At its own address first, and through your relays while it is offline";
-    let relays = "Through your relays only: contacts learn neither its address nor when it runs";
+    let relays =
+        "Through your relays only: contacts do not learn its address, and receipts wait up to ten minutes";
     one_of([("direct", direct, Reach::Direct), ("relays", relays, Reach::Relays)])
 }
 

@@ -7,8 +7,8 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::DeviceRecord;
-use crate::DeviceKey;
+use super::{DeviceRecord, PeerAddress};
+use crate::{DeviceKey, Timestamp};
 
 /// Devices that are remembered as shut out, those of the oldest certificates forgotten first: 40 bytes each. An owner has
 /// descriptor keys for a handful.
@@ -32,6 +32,9 @@ pub struct Owner {
     /// Devices that were shut out, each with the epoch of its certificate: only a later one lets it in again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub revoked: BTreeMap<DeviceKey, u64>,
+    /// Where the peer service is, and since when.
+    #[serde(default, skip_serializing_if = "PeerAddress::is_default")]
+    pub peer: PeerAddress,
 }
 
 impl std::fmt::Debug for Owner {
@@ -47,7 +50,7 @@ impl std::fmt::Debug for Owner {
 
 impl Owner {
     /// What a bundle says of its owner. It was checked as it was opened.
-    pub(super) fn of(bundle: &Bundle) -> Self {
+    pub(super) fn of(bundle: &Bundle, now: Timestamp) -> Self {
         Self {
             root: *bundle.root().as_bytes(),
             certificate: bundle.pod_certificate().to_bytes().to_vec(),
@@ -56,6 +59,7 @@ impl Owner {
             name: bundle.pod_name().as_str().to_owned(),
             spare_descriptor_keys: bundle.spare_keys().iter().map(|key| *key.as_bytes()).collect(),
             revoked: BTreeMap::new(),
+            peer: PeerAddress::first(now),
         }
     }
 

@@ -83,22 +83,12 @@ fn what_is_repeated_and_out_of_order_is_shown_once_and_in_order() {
 }
 
 #[test]
-fn blocked_or_removed_contact_finds_no_queue() {
+fn removed_contact_finds_no_queue() {
     let mut world = World::new(2, 0);
     let (alice, bob) = contacts(&mut world);
     world.send(BOB, alice, "before");
-    world.pass(60);
-    world.command(ALICE, Command::SetBlocked(bob, true));
-    world.send(BOB, alice, "while blocked");
     let frame = on_their_way(&world, BOB).remove(0);
-    assert_eq!(deposit(&mut world, ALICE, frame.clone()), UNKNOWN);
-    world.pass(HOUR);
-    assert_eq!(world.texts(ALICE, bob), ["before"]);
-
-    world.command(ALICE, Command::SetBlocked(bob, false));
-    world.pass(HOUR);
-    assert_eq!(world.texts(ALICE, bob), ["before", "while blocked"]);
-
+    world.pass(60);
     world.command(ALICE, Command::Remove(bob));
     world.send(BOB, alice, "after the end");
     let last = on_their_way(&world, BOB).remove(0);

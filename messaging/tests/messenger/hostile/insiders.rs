@@ -49,6 +49,19 @@ fn receipt_for_an_unsent_part_is_refused() {
     mallory.assert_talks(&mut world);
 }
 
+/// There is no deniability: decision 0038.
+#[test]
+fn messages_are_signed_by_a_key_that_leads_to_the_root() {
+    let mut world = World::new(1, 0);
+    let mut mallory = Insider::new(&mut world, 100);
+    world.send(ALICE, mallory.id(), "signed");
+    world.pass(60);
+    assert_eq!(mallory.collect(), ["signed"]);
+    let card = mallory.alice.as_ref().unwrap();
+    assert_eq!(card.leaf_key(), mallory.session.peer_leaf_key());
+    assert_eq!(card.root(), world.pods[ALICE].own.root);
+}
+
 #[test]
 fn number_of_a_card_that_no_clock_gives_is_refused() {
     let mut world = World::new(1, 0);

@@ -66,6 +66,9 @@ pub(super) fn effect(effect: node::Effect) -> Effect {
         }
         node::Effect::Watch(watch) => Effect::Watch(watch),
         node::Effect::Broadcast(txid, transaction) => Effect::Broadcast(txid, transaction),
+        node::Effect::Listen(seeds) => {
+            Effect::Listen(seeds.iter().map(|seed| *seed.public().as_bytes()).collect())
+        }
         node::Effect::Adopted => Effect::Nothing,
     }
 }

@@ -5,6 +5,7 @@
 mod choices;
 mod files;
 mod invites;
+mod observers;
 
 use autonomy_messaging::{
     Name,
