@@ -166,6 +166,7 @@ fn refusal(reason: RefusalReason) -> &'static str {
         RefusalReason::Full => "parts or chunks for which there was no room",
         RefusalReason::Unoffered => "chunks of files that were not offered",
         RefusalReason::DamagedRow => "rows that cannot be read",
+        RefusalReason::Blocked => "frames of contacts who are blocked",
     }
 }
 

@@ -9,7 +9,7 @@ mod translate;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use autonomy_api::DeviceKey;
-use autonomy_messaging::messenger::{self, ContactId, MailRow};
+use autonomy_messaging::messenger::{self, ContactId, ContactState, MailRow};
 use autonomy_messaging::place::Place;
 use autonomy_messaging::{PublicKey, SigningKey};
 use autonomy_node::clock::{Clock, Moment};
@@ -316,6 +316,11 @@ impl Pod {
     /// Whether this contact is on its disk, in any state.
     pub(super) fn knows(&self, contact: ContactId) -> bool {
         self.disk.contains_key(&change::contact_key(contact))
+    }
+
+    /// How its process stands with a contact. None while it does not run, and for one whom it does not know.
+    pub(super) fn contact_state(&self, contact: ContactId) -> Option<ContactState> {
+        self.memory.as_ref()?.messenger().contact_state(contact)
     }
 
     /// The epoch of its ratchet with a contact: 1 in the first, which every backup opens. None where there is none.
