@@ -30,8 +30,8 @@ const DAY: u64 = 24 * 60 * 60;
 /// Bytes that are written anew in a day, so that a large store waits for as many days as it has such parts. Written and
 /// erased they are 47 GiB a year, a thousandth of what a small SSD takes in its life.
 const BYTES_A_DAY: u64 = 64 << 20;
-/// Largest file that is written anew without being asked, bytes. The pod answers nothing meanwhile: with 100 MB/s to seal,
-/// write and erase, a gibibyte takes ten seconds to half a minute, every sixteen days.
+/// Largest file that is written anew without being asked, bytes. The pod answers nothing meanwhile: with 100 MB/s each to
+/// seal, to write and to erase, a gibibyte takes half a minute, every sixteen days.
 const MAX_UNASKED: u64 = 1 << 30;
 /// Smallest file whose free pages are worth a look, bytes: an empty database has 1.5 MB.
 const MIN_LOOKED_AT: u64 = 4 << 20;
