@@ -209,9 +209,9 @@ pub enum PaymentState {
     Seen,
     /// In a block.
     Confirmed,
-    /// Given up before it was signed; its coins are free.
+    /// Given up before it was signed, or signed once more as another payment; its coins are free, or the other's.
     Cancelled,
-    /// Another transaction spent its coins, or the network refused it; `detail` says which.
+    /// Another transaction spent its coins and is buried under six blocks; `detail` names it.
     Failed,
 }
 

@@ -42,7 +42,8 @@ impl Command {
             | Self::NewAddress(_)
             | Self::NewPayment(..)
             | Self::ApprovePayment(..)
-            | Self::CancelPayment(_) => Class::Money,
+            | Self::CancelPayment(_)
+            | Self::GiveUpPayment(_) => Class::Money,
             Self::Session(_) => Class::Message,
             Self::Mail(command) => of_mail(command),
             _ => Class::Setting,

@@ -111,6 +111,8 @@ pub enum Command {
     ApprovePayment(PaymentId, ApprovePayment),
     /// Give a draft up.
     CancelPayment(PaymentId),
+    /// Give a payment up, also one that is signed.
+    GiveUpPayment(PaymentId),
     /// Contacts, messages, files, relays: what the messenger does by itself.
     Mail(messenger::Command),
     /// How the owner is called and reached.
@@ -176,7 +178,8 @@ impl Command {
             | Self::CompleteAccount(..)
             | Self::SetProfile(_)
             | Self::UpdateContact(..)
-            | Self::ApprovePayment(..) => Access::Full,
+            | Self::ApprovePayment(..)
+            | Self::GiveUpPayment(_) => Access::Full,
         }
     }
 }
@@ -253,25 +256,9 @@ pub enum SourceState {
 pub enum BroadcastOutcome {
     /// In the source's mempool, or known to it already.
     Accepted,
-    /// The network's rules refuse it for good; says why.
-    Invalid(String),
-    /// Not taken now, or the source did not answer: to be tried again. Says why.
-    Waits(String),
-}
-
-/// Reasons of bitcoind (`src/validation.cpp`, `src/consensus/tx_verify.cpp`) that hold for every node and for good. All
-/// others are of the moment (a full mempool, a parent that is not there yet) or of the policy of this node (dust, kinds of
-/// scripts, size): another node may take what it refuses, and a miner put it into a block. The rule about scripts without
-/// `mandatory` is policy, and so is `mempool-script-verify-flag`, by which later versions say either.
-const FINAL_REASONS: [&str; 2] = ["mandatory-script-verify-flag", "bad-txns-in-belowout"];
-
-impl BroadcastOutcome {
-    /// What a refusal in bitcoind's words comes to.
-    #[must_use]
-    pub fn refused(reason: String) -> Self {
-        match FINAL_REASONS.iter().any(|last| reason.starts_with(last)) {
-            true => Self::Invalid(reason),
-            false => Self::Waits(reason),
-        }
-    }
+    /// The source's node refuses it, and does not have it; says why. It decides nothing: another node may take what this one
+    /// refuses, and a node may lie.
+    Refused(String),
+    /// No node was asked, or none gave an answer: nothing is known of it. Says why.
+    Unanswered(String),
 }

@@ -2,7 +2,7 @@
 //!
 //! The order that matters: the row that says *signed* (the debit) is committed before the signature leaves the
 //! pod, since effects and replies come after the commit. From then on the transaction is sent until the network
-//! has it or refuses it (`sending`).
+//! has it (`sending`).
 
 mod following;
 mod holding;
@@ -11,6 +11,8 @@ mod sending;
 mod view;
 
 pub use following::BURIED;
+
+use std::collections::BTreeSet;
 
 use autonomy_wallet::{
     account::{AccountId, MemberLabel},
@@ -33,7 +35,7 @@ use super::{
     row::tag,
     table::{Held, Restore, Table},
 };
-use autonomy_api::{Access, ApprovePayment, EventKind, NewPayment, Note, PaymentState};
+use autonomy_api::{ApprovePayment, EventKind, NewPayment, Note, PaymentState};
 
 /// How long a draft holds its coins, seconds: a day.
 const DRAFT_SECONDS: u64 = 24 * 60 * 60;
@@ -85,15 +87,15 @@ pub struct PaymentRecord {
     pub created_at: Timestamp,
     /// What went wrong.
     pub detail: Option<String>,
-    /// Whether a node took it once: then others may have it, whatever that node says of it later.
-    #[serde(default)]
-    pub relayed: bool,
     /// Whether its owner gave it up after it was signed.
     #[serde(default)]
     pub abandoned: bool,
     /// The transaction that counts in its place, until that one is buried.
     #[serde(default)]
     pub rival: Option<Txid>,
+    /// Whether the last thing known of it is that the source's mempool lacks it: its node refused it, or it has left.
+    #[serde(default)]
+    pub absent: bool,
 }
 
 impl PaymentRecord {
@@ -111,13 +113,15 @@ pub(super) struct Payments {
     all: Held<PaymentId, PaymentRecord>,
     /// Not in rows: after a start everything unsent is sent at once.
     last_broadcast: Timestamp,
+    /// What was sent since its last outcome. Not in rows: after a start everything unsent is sent at once.
+    in_flight: BTreeSet<Txid>,
     /// Whether coins may have to be held or let go. Not in rows: after a start they are compared once.
     moved: bool,
 }
 
 impl Default for Payments {
     fn default() -> Self {
-        Self { all: Held::new(&PAYMENTS), last_broadcast: 0, moved: true }
+        Self { all: Held::new(&PAYMENTS), last_broadcast: 0, in_flight: BTreeSet::new(), moved: true }
     }
 }
 
@@ -185,9 +189,9 @@ impl Payments {
             transaction: None,
             created_at: cx.now,
             detail: None,
-            relayed: false,
             abandoned: false,
             rival: None,
+            absent: false,
         };
         let payment = PaymentId::draw(cx.rng);
         let described = view::describe(accounts, chain, payment, &record);
@@ -223,37 +227,12 @@ impl Payments {
         let (psbt, signed) = (None, Some(consensus::serialize(&transaction)));
         let state = PaymentState::Signed;
         self.set(cx, id, PaymentRecord { psbt, transaction: signed, state, detail: None, ..payment });
+        self.supersede(cx, id, txid);
         accounts.spend(cx, chain, account, transaction.clone())?;
         self.follow(cx, accounts, chain, &[account]);
         self.last_broadcast = cx.now;
+        self.in_flight.insert(txid);
         cx.effect(Effect::Broadcast(txid, Box::new(transaction)));
-        Ok(Answer::Payment(self.describe(accounts, chain, &id)?))
-    }
-
-    /// Gives a draft up: its coins are free again. A device without full access may give up its own only; what is
-    /// cancelled already stays so. With full access, a signed payment that is not in the network can be given up (`holding`).
-    ///
-    /// # Errors
-    /// There is no such payment, it is another's, or it is in the network.
-    pub(super) fn cancel(
-        &mut self,
-        cx: &mut Context<'_>,
-        admission: &Admission,
-        accounts: &mut Accounts,
-        chain: &Chain,
-        (caller, id): (Caller, PaymentId),
-    ) -> Reply {
-        let payment = self.get(&id)?;
-        let has = admission.access(caller).unwrap_or(Access::Minimal);
-        if has < Access::Full && payment.by != caller {
-            return Err(Refusal::AccessTooLow { needed: Access::Full, has });
-        }
-        match payment.state {
-            PaymentState::Draft => self.give_up(cx, accounts, id, None)?,
-            PaymentState::Cancelled => {}
-            _ if has < Access::Full => return Err(Refusal::AccessTooLow { needed: Access::Full, has }),
-            _ => self.abandon(cx, accounts, chain, id)?,
-        }
         Ok(Answer::Payment(self.describe(accounts, chain, &id)?))
     }
 

@@ -134,6 +134,7 @@ impl<'a> Turn<'a> {
                 payments.approve(cx, admission.identity(), accounts, chain, (id, &body))
             }
             Command::CancelPayment(id) => payments.cancel(cx, admission, accounts, chain, (caller, id)),
+            Command::GiveUpPayment(id) => payments.give_up_signed(cx, accounts, chain, id),
             Command::Mail(command) => self.mail_command(command),
             Command::Session(command) => self.session_command(command),
             Command::Profile => self.profile(),

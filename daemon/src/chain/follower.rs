@@ -207,10 +207,10 @@ impl Follower {
             let Some(pod) = self.pods.get_mut(&id) else { continue };
             let outcome = match pod.unfollowed() {
                 None => rpc::client(&self.config).map_or_else(
-                    |trouble| BroadcastOutcome::Waits(trouble.to_string()),
+                    |trouble| BroadcastOutcome::Unanswered(trouble.to_string()),
                     |client| rpc::broadcast(&client, &transaction),
                 ),
-                Some(why) => BroadcastOutcome::Waits(why),
+                Some(why) => BroadcastOutcome::Unanswered(why),
             };
             pod.give(Input::Broadcast(txid, outcome));
         }

@@ -1,6 +1,7 @@
 //! The few calls made to bitcoind, and what their failures mean to the owner. What is read of its answers: [`decode`].
 
 mod decode;
+mod sending;
 
 use std::{
     cell::RefCell,
@@ -16,20 +17,21 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use self::decode::Missing;
-pub(super) use self::decode::{MempoolInfo, Survey};
+pub(super) use self::{
+    decode::{MempoolInfo, Survey},
+    sending::broadcast,
+};
 use super::{
     BitcoindAuth, BitcoindConfig,
     cursor::Standing,
     http::{Connection, Endpoint, HttpAnswer, HttpError},
 };
-use autonomy_node::{BroadcastOutcome, ChainPoint, SourceState};
+use autonomy_node::{ChainPoint, SourceState};
 
 /// Targets asked for, in blocks.
 const FEE_TARGETS: [u16; 6] = [1, 2, 3, 6, 12, 144];
 /// RPC_INVALID_ADDRESS_OR_KEY (bitcoin: src/rpc/protocol.h): there is no such block or transaction.
 const NOT_FOUND: i64 = -5;
-/// RPC_VERIFY_ALREADY_IN_UTXO_SET: it is mined already.
-const ALREADY_IN_CHAIN: i64 = -27;
 /// RPC_IN_WARMUP: bitcoind is starting, and says what it does.
 const WARMING_UP: i64 = -28;
 /// RPC_METHOD_NOT_FOUND.
@@ -182,13 +184,14 @@ impl Client {
             _ => {}
         }
         // Some refusals come with a status of their own, and all as JSON.
-        let mut answer: Value = serde_json::from_slice(&body).map_err(|_| CallError::Decode {
-            method,
-            field: "result",
-            version: format!(" (HTTP status {status})"),
-        })?;
-        if let Some(code) = answer["error"]["code"].as_i64() {
-            let message = answer["error"]["message"].as_str().unwrap_or("no reason given").to_owned();
+        let version = format!(" (HTTP status {status})");
+        let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else {
+            return Err(CallError::Decode { method, field: "result", version });
+        };
+        if !answer["error"].is_null() {
+            let refused = decode::refusal(&answer["error"]);
+            let (code, message) =
+                refused.map_err(|Missing(field)| CallError::Decode { method, field, version })?;
             return Err(CallError::Refused { code, message });
         }
         Ok(answer.get_mut("result").map(Value::take).unwrap_or_default())
@@ -375,24 +378,6 @@ pub(super) fn mempool_transaction(client: &Client, txid: &Txid) -> Result<Option
         Ok(transaction) => Ok(Some(transaction)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(Trouble::call("reading the mempool", &error)),
-    }
-}
-
-/// Hands a transaction over.
-pub(super) fn broadcast(client: &Client, transaction: &Transaction) -> BroadcastOutcome {
-    let hex = encode::serialize_hex(transaction);
-    match client.result("sendrawtransaction", &json!([hex])) {
-        Ok(_) | Err(CallError::Refused { code: ALREADY_IN_CHAIN, .. }) => BroadcastOutcome::Accepted,
-        Err(CallError::Refused { message, .. }) => refusal(client, transaction, message),
-        Err(error) => BroadcastOutcome::Waits(error.to_string()),
-    }
-}
-
-/// Some refusals are of a transaction that the mempool has already.
-fn refusal(client: &Client, transaction: &Transaction, reason: String) -> BroadcastOutcome {
-    match client.result("getmempoolentry", &json!([transaction.compute_txid()])) {
-        Ok(_) => BroadcastOutcome::Accepted,
-        Err(_) => BroadcastOutcome::refused(reason),
     }
 }
 

@@ -112,7 +112,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Takes note that the network refused a transaction for good: its coins can be spent again.
+    /// Takes note that a signed transaction counts no longer: its coins can be spent again.
     ///
     /// # Errors
     /// There is no such account.

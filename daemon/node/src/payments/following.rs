@@ -1,8 +1,12 @@
 //! How payments follow what the ledgers of their accounts say of their transactions.
 
-use autonomy_wallet::{account::AccountId, bitcoin::consensus, ledger::HistoryState};
+use autonomy_wallet::{
+    account::AccountId,
+    bitcoin::{Txid, consensus},
+    ledger::HistoryState,
+};
 
-use super::{PaymentRecord, Payments};
+use super::{PaymentRecord, Payments, holding::ABANDONED};
 use crate::{PaymentId, Timestamp, accounts::Accounts, chain::Chain, context::Context};
 use autonomy_api::PaymentState;
 
@@ -33,7 +37,7 @@ impl PaymentRecord {
                 return Some(Self { state: Signed, abandoned: true, detail, ..self.clone() });
             }
             HistoryState::Pending { .. } if self.state == Signed && self.rival.is_none() => return None,
-            HistoryState::Pending { .. } if self.state == Signed => (Signed, None, None),
+            HistoryState::Pending { .. } if self.state == Signed => (Signed, None, self.given_up()),
             HistoryState::Pending { .. } => (Seen, None, None),
             _ if !is_signed || self.state == Failed => return None,
             HistoryState::Replaced { by } if depth >= BURIED => (
@@ -42,15 +46,24 @@ impl PaymentRecord {
                 Some(format!("{SPENT_OTHERWISE}, {by}, which is buried under {BURIED} blocks")),
             ),
             HistoryState::Replaced { by } => {
-                let kept = format!("Its coins are kept until that is buried under {BURIED} blocks");
-                (Signed, Some(by), Some(format!("{SPENT_OTHERWISE}, {by}. {kept}")))
+                let coins = match self.abandoned {
+                    true => "It was given up, so its other coins are free".to_owned(),
+                    false => format!("Its coins are kept until that is buried under {BURIED} blocks"),
+                };
+                (Signed, Some(by), Some(format!("{SPENT_OTHERWISE}, {by}. {coins}")))
             }
-            _ if self.abandoned => return None,
+            _ if self.abandoned && self.rival.is_none() => return None,
+            _ if self.abandoned => (Signed, None, self.given_up()),
             _ => (Signed, None, Some(LOST.to_owned())),
         };
         let in_network = matches!(state, Confirmed | Seen);
-        let (abandoned, relayed) = (self.abandoned && !in_network, self.relayed || in_network);
-        Some(Self { state, rival, detail, abandoned, relayed, ..self.clone() })
+        let (abandoned, absent) = (self.abandoned && !in_network, self.absent && !in_network);
+        Some(Self { state, rival, detail, abandoned, absent, ..self.clone() })
+    }
+
+    /// What its owner reads of it, where they gave it up.
+    fn given_up(&self) -> Option<String> {
+        self.abandoned.then(|| ABANDONED.to_owned())
     }
 
     /// Of several payments of one transaction, the transaction is of the one with the highest precedence: of the one that was
@@ -75,13 +88,30 @@ impl Payments {
             let after = follower(accounts, payment)?;
             (!self.is_superseded(*id, payment)).then_some((*id, after))
         });
+        let mut given_up = Vec::new();
         for (id, payment) in followers.collect::<Vec<_>>() {
             let payment = taken_over(accounts, payment);
-            if payment.state == PaymentState::Signed && payment.rival.is_none() && !payment.abandoned {
-                self.count_again(cx, accounts, chain, &payment);
-                self.send_at_once();
+            match (payment.state, payment.rival, payment.abandoned) {
+                (PaymentState::Signed, None, true) => given_up.push(payment.clone()),
+                (PaymentState::Signed, None, false) => {
+                    self.count_again(cx, accounts, chain, &payment);
+                    self.send_at_once();
+                }
+                _ => {}
             }
             self.set(cx, id, payment);
+        }
+        // Nothing rules it out any more, so the ledger counts it again; its owner does not.
+        given_up.iter().for_each(|payment| self.free(cx, accounts, chain, payment));
+    }
+
+    /// Ends what its owner gave up before the same transaction was signed once more: the transaction is of the later payment.
+    pub(super) fn supersede(&mut self, cx: &mut Context<'_>, by: PaymentId, txid: Txid) {
+        let earlier = self.unsent().filter(|(id, payment)| payment.txid == txid && **id != by);
+        for (id, payment) in earlier.map(|(id, payment)| (*id, payment.clone())).collect::<Vec<_>>() {
+            let detail = Some(format!("given up by its owner, and signed once more as payment {by}"));
+            let state = PaymentState::Cancelled;
+            self.set(cx, id, PaymentRecord { state, detail, rival: None, ..payment });
         }
     }
 
@@ -93,7 +123,7 @@ impl Payments {
 
     /// Whether the transaction of a payment counts for another one. Drafts of one intent may have the same transaction one
     /// after the other: it is of the one that was signed, else of one that was not given up, and else of the newest.
-    fn is_superseded(&self, id: PaymentId, payment: &PaymentRecord) -> bool {
+    pub(super) fn is_superseded(&self, id: PaymentId, payment: &PaymentRecord) -> bool {
         let own = payment.precedence(id);
         self.all.iter().any(|(other, its)| its.txid == payment.txid && its.precedence(*other) > own)
     }

@@ -1,4 +1,4 @@
-//! Which coins payments hold, and how an owner gives up a payment that is signed.
+//! Which coins payments hold, and how an owner gives up a draft, or a payment that is signed.
 //!
 //! The coins that are held follow from the payments alone, and are compared with those that the ledgers hold after every
 //! step that changed a payment.
@@ -11,11 +11,14 @@ use autonomy_wallet::{
 };
 
 use super::{PaymentRecord, Payments};
-use crate::{PaymentId, Refusal, accounts::Accounts, chain::Chain, context::Context};
-use autonomy_api::PaymentState;
+use crate::{
+    Answer, Caller, PaymentId, Refusal, Reply, accounts::Accounts, chain::Chain, context::Context,
+    devices::Admission,
+};
+use autonomy_api::{Access, PaymentState};
 
-/// What the owner reads of a payment that they gave up.
-const ABANDONED: &str = "given up by its owner: it is not sent any more, and its coins are free. It is signed, so whoever \
+/// What the owner reads of a payment that was given up.
+pub(super) const ABANDONED: &str = "given up: it is not sent any more, and its coins are free. It is signed, so whoever \
                          has it may still send it, until a payment that spends one of its coins is confirmed";
 
 impl PaymentRecord {
@@ -53,12 +56,62 @@ impl Payments {
         own().flat_map(PaymentRecord::claims).copied().chain(made).collect()
     }
 
-    /// Gives up a signed payment that is not in the network, with those that spend its change: it is sent no more from here,
-    /// and its coins are free. It is not called failed, since whoever has it may still send it.
+    /// Gives a draft up: its coins are free again. A device without full access may give up its own only; what is
+    /// cancelled already stays so.
     ///
     /// # Errors
-    /// It is in the network or over, or nothing is known yet of what became of it.
-    pub(super) fn abandon(
+    /// There is no such payment, it is another's, or it is signed.
+    pub(crate) fn cancel(
+        &mut self,
+        cx: &mut Context<'_>,
+        admission: &Admission,
+        accounts: &mut Accounts,
+        chain: &Chain,
+        (caller, id): (Caller, PaymentId),
+    ) -> Reply {
+        let payment = self.get(&id)?;
+        let has = admission.access(caller).unwrap_or(Access::Minimal);
+        if has < Access::Full && payment.by != caller {
+            return Err(Refusal::AccessTooLow { needed: Access::Full, has });
+        }
+        match payment.state {
+            PaymentState::Draft => self.give_up(cx, accounts, id, None)?,
+            PaymentState::Cancelled => {}
+            _ => {
+                let detail = "this payment is signed, and no draft: with `signed=true` it can be given up if it is known to \
+                              be in no mempool";
+                return Err(Refusal::Conflict(detail.into()));
+            }
+        }
+        Ok(Answer::Payment(self.describe(accounts, chain, &id)?))
+    }
+
+    /// The same by somebody who means it of a signed payment, too.
+    ///
+    /// # Errors
+    /// There is no such payment; it is in the network or over, or may be in a mempool.
+    pub(crate) fn give_up_signed(
+        &mut self,
+        cx: &mut Context<'_>,
+        accounts: &mut Accounts,
+        chain: &Chain,
+        id: PaymentId,
+    ) -> Reply {
+        match self.get(&id)?.state {
+            PaymentState::Draft => self.give_up(cx, accounts, id, None)?,
+            PaymentState::Cancelled => {}
+            _ => self.abandon(cx, accounts, chain, id)?,
+        }
+        Ok(Answer::Payment(self.describe(accounts, chain, &id)?))
+    }
+
+    /// Gives up a signed payment that is known to be in no mempool, with those that spend its change: it is sent no more from
+    /// here, and its coins are free. It is not called failed, since whoever has it may still send it. One that was given up
+    /// before is given up once more: whatever holds its coins again lets go of them.
+    ///
+    /// # Errors
+    /// It is in the network or over, or a mempool may have it.
+    fn abandon(
         &mut self,
         cx: &mut Context<'_>,
         accounts: &mut Accounts,
@@ -66,26 +119,36 @@ impl Payments {
         id: PaymentId,
     ) -> Result<(), Refusal> {
         let payment = self.get(&id)?;
-        let why = match payment.state {
-            PaymentState::Signed if payment.abandoned => return Ok(()),
-            PaymentState::Signed if payment.detail.is_some() => None,
-            PaymentState::Signed => {
-                Some("it is on its way; ask again in a minute if it is not taken by then")
-            }
-            PaymentState::Seen => {
-                Some("it is in the network; it can be given up once it has left the mempool")
-            }
-            _ => Some("it is over"),
-        };
-        if let Some(why) = why {
+        if let Some(why) = self.bound(id, payment) {
             let detail = format!("this payment is signed, and can no longer be taken back: {why}");
             return Err(Refusal::Conflict(detail));
         }
         let txid = payment.txid;
-        // A device that has seen this refuses a pod of an older backup, which would send it again.
-        cx.advance_epoch();
+        if !payment.abandoned {
+            // A device that has seen this refuses a pod of an older backup, which would send it again.
+            cx.advance_epoch();
+        }
         self.abandon_all(cx, accounts, chain, txid);
         Ok(())
+    }
+
+    /// Why a signed payment cannot be given up now.
+    fn bound(&self, id: PaymentId, payment: &PaymentRecord) -> Option<&'static str> {
+        // As long as the other transaction counts, the node's mempool lacks this one.
+        let is_absent = payment.rival.is_some() || payment.absent && !self.in_flight.contains(&payment.txid);
+        match payment.state {
+            _ if self.is_superseded(id, payment) => {
+                Some("its transaction was signed again, as another payment")
+            }
+            PaymentState::Signed if payment.abandoned || is_absent => None,
+            PaymentState::Signed => Some(
+                "it is on its way, and no node has said that it lacks it; ask again once the chain source has answered",
+            ),
+            PaymentState::Seen => {
+                Some("it is in the network; it can be given up once it has left the mempool")
+            }
+            _ => Some("it is over"),
+        }
     }
 
     /// Later payments first: as long as one of them counts, what it spends counts too.
@@ -93,7 +156,7 @@ impl Payments {
         for later in self.unsent_spenders(txid) {
             self.abandon_all(cx, accounts, chain, later);
         }
-        for (id, payment) in self.unsent_with(txid) {
+        if let Some((id, payment)) = self.unsent_with(txid) {
             let detail = Some(ABANDONED.to_owned());
             self.set(cx, id, PaymentRecord { abandoned: true, detail, ..payment.clone() });
             self.free(cx, accounts, chain, &payment);

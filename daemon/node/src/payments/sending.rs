@@ -2,8 +2,8 @@
 //!
 //! Whoever has a signed transaction may hand it to a miner at any time. So a payment that is signed keeps its coins, and is
 //! *signed* or *seen*, whatever a node says of it, until it is in a block, or until a block with another spend of its coins
-//! is buried ([`BURIED`](super::BURIED)). Two things end it otherwise: a refusal by a rule that holds for every node, of a
-//! payment that no node ever took; and its owner, who may give up one that is not in the network (`holding`).
+//! is buried ([`BURIED`](super::BURIED)). No refusal ends it: the checker and the script interpreter have passed it, so a node
+//! that calls it invalid is wrong or lies. Its owner may give up one that is known to be in no mempool (`holding`).
 //!
 //! ```text
 //!            taken by a node                in a block
@@ -12,7 +12,7 @@
 //!    │ └── left the mempool ────┘                          │
 //!    ├─── reorganised away, or another spend in a block ───┘
 //!    │
-//!    └─── that spend is buried, or no node will ever take it ──► Failed
+//!    └─── that spend is buried ──► Failed
 //! ```
 
 use autonomy_wallet::bitcoin::{Transaction, Txid, consensus};
@@ -34,8 +34,8 @@ impl PaymentRecord {
 
     /// Sends the signed transaction; nothing where there is none. One that cannot be read is a damaged row: it is logged,
     /// since the network cannot have it.
-    pub(super) fn broadcast(&self) -> Option<Effect> {
-        Some(Effect::Broadcast(self.txid, Box::new(self.signed_transaction()?)))
+    fn broadcast(&self) -> Option<(Txid, Effect)> {
+        Some((self.txid, Effect::Broadcast(self.txid, Box::new(self.signed_transaction()?))))
     }
 
     /// The signed transaction.
@@ -64,10 +64,13 @@ impl Payments {
     }
 
     /// What sends them, oldest first: a later one may spend the change of an earlier one.
-    pub(crate) fn unsent_effects(&self) -> Vec<Effect> {
+    pub(crate) fn unsent_effects(&mut self) -> Vec<Effect> {
         let mut unsent: Vec<_> = self.to_send().collect();
         unsent.sort_by_key(|payment| payment.created_at);
-        unsent.into_iter().filter_map(PaymentRecord::broadcast).collect()
+        let (sent, effects): (Vec<Txid>, Vec<Effect>) =
+            unsent.into_iter().filter_map(PaymentRecord::broadcast).unzip();
+        self.in_flight.extend(sent);
+        effects
     }
 
     /// When to send next; never while nothing is unsent.
@@ -98,59 +101,43 @@ impl Payments {
         chain: &Chain,
         (txid, outcome): (Txid, BroadcastOutcome),
     ) {
+        self.in_flight.remove(&txid);
         match outcome {
             BroadcastOutcome::Accepted => self.taken(cx, accounts, chain, txid),
-            BroadcastOutcome::Invalid(why) => self.refused(cx, accounts, chain, txid, &why),
-            BroadcastOutcome::Waits(why) => self.waits(cx, txid, &why),
+            BroadcastOutcome::Refused(why) => self.waits(cx, txid, &why, true),
+            BroadcastOutcome::Unanswered(why) => self.waits(cx, txid, &why, false),
         }
     }
 
     /// The network has it.
     pub(crate) fn taken(&mut self, cx: &mut Context<'_>, accounts: &mut Accounts, chain: &Chain, txid: Txid) {
-        for (id, payment) in self.unsent_with(txid) {
-            self.count_again(cx, accounts, chain, &payment);
-            let taken = PaymentRecord {
-                state: PaymentState::Seen,
-                relayed: true,
-                abandoned: false,
-                rival: None,
-                detail: None,
-                ..payment
-            };
-            self.set(cx, id, taken);
-        }
+        let Some((id, payment)) = self.unsent_with(txid) else { return };
+        self.count_again(cx, accounts, chain, &payment);
+        let taken = PaymentRecord {
+            state: PaymentState::Seen,
+            abandoned: false,
+            rival: None,
+            absent: false,
+            detail: None,
+            ..payment
+        };
+        self.set(cx, id, taken);
     }
 
     /// Not taken yet: it keeps its coins, is sent again when it is due, and its owner can see why it waits. A reason that
-    /// differs from the one told in its figures only is no news.
-    fn waits(&mut self, cx: &mut Context<'_>, txid: Txid, why: &str) {
-        let detail = format!("not taken by the network yet, and sent again every minute: {why}");
-        for (id, payment) in self.unsent_with(txid) {
-            let told = payment.detail.as_deref().is_some_and(|told| same_words(told, &detail));
-            if !told && !payment.abandoned && payment.rival.is_none() {
-                self.set(cx, id, PaymentRecord { detail: Some(detail.clone()), ..payment });
-            }
+    /// differs from the one told in its figures only is no news. `absent` says whether a node has refused it: without an
+    /// answer a node may have it.
+    fn waits(&mut self, cx: &mut Context<'_>, txid: Txid, why: &str, absent: bool) {
+        let Some((id, payment)) = self.unsent_with(txid) else { return };
+        if payment.abandoned || payment.rival.is_some() {
+            return;
         }
-    }
-
-    /// No node will ever take it, by a rule that holds for all: its coins can be spent again. What a node took once broke no
-    /// such rule, so it waits.
-    fn refused(
-        &mut self,
-        cx: &mut Context<'_>,
-        accounts: &mut Accounts,
-        chain: &Chain,
-        txid: Txid,
-        why: &str,
-    ) {
-        for (id, payment) in self.unsent_with(txid) {
-            if payment.relayed || payment.abandoned {
-                self.waits(cx, txid, why);
-                continue;
-            }
-            let detail = Some(format!("the network refused it: {why}"));
-            self.set(cx, id, PaymentRecord { state: PaymentState::Failed, detail, ..payment.clone() });
-            self.free(cx, accounts, chain, &payment);
+        let detail = format!("not taken by the network yet, and sent again every minute: {why}");
+        let told = payment.detail.as_deref().is_some_and(|told| same_words(told, &detail));
+        match told {
+            false => self.set(cx, id, PaymentRecord { detail: Some(detail), absent, ..payment }),
+            true if payment.absent != absent => cx.row(self.all.put(id, PaymentRecord { absent, ..payment })),
+            true => {}
         }
     }
 
@@ -162,19 +149,25 @@ impl Payments {
 
     /// Whether it was one of ours.
     fn one_left_mempool(&mut self, cx: &mut Context<'_>, txid: Txid) -> bool {
-        let ours = self.all.iter().find(|(_, payment)| payment.txid == txid && payment.is_sent());
+        let ours = self.of_transaction(txid).filter(|(_, payment)| payment.is_sent());
         let Some((id, payment)) = ours.map(|(id, payment)| (*id, payment.clone())) else { return false };
         if payment.state == PaymentState::Seen {
             let detail = Some("it left the mempool, and is sent again".to_owned());
-            self.set(cx, id, PaymentRecord { state: PaymentState::Signed, detail, ..payment });
+            self.set(cx, id, PaymentRecord { state: PaymentState::Signed, detail, absent: true, ..payment });
         }
         true
     }
 
-    /// Unsent payments of a transaction: one at most, since drafts of one account share no coin.
-    pub(super) fn unsent_with(&self, txid: Txid) -> Vec<(PaymentId, PaymentRecord)> {
-        let unsent = self.unsent().filter(|(_, payment)| payment.txid == txid);
-        unsent.map(|(id, payment)| (*id, payment.clone())).collect()
+    /// The payment that a transaction is of, where that is signed and not taken.
+    pub(super) fn unsent_with(&self, txid: Txid) -> Option<(PaymentId, PaymentRecord)> {
+        let (id, payment) = self.of_transaction(txid)?;
+        (payment.state == PaymentState::Signed).then(|| (*id, payment.clone()))
+    }
+
+    /// The payment that a transaction is of: of several with the same, the one with the highest precedence.
+    fn of_transaction(&self, txid: Txid) -> Option<(&PaymentId, &PaymentRecord)> {
+        let with = self.all.iter().filter(|(_, payment)| payment.txid == txid);
+        with.max_by_key(|(id, payment)| payment.precedence(**id))
     }
 }
 

@@ -5,8 +5,8 @@
 //!
 //! * What is in the best chain counts. What spends a coin that a block spends otherwise is dead, with all that spend its
 //!   outputs.
-//! * Of the others, what is in the mempool counts, and what was signed here, unless the mempool spends a coin of it
-//!   otherwise; with all that they spend.
+//! * Of the others, what is in the mempool counts, and what was signed here and not given up, unless the mempool spends a coin
+//!   of it otherwise; with all that they spend.
 //! * A payment is confirmed in a block, seen in the mempool, failed once it is dead by a block that is buried, and signed
 //!   else.
 //!
@@ -73,7 +73,7 @@ impl History {
 
     fn happen(&mut self) {
         self.world.now += 61;
-        match self.rng.gen_range(0..20) {
+        match self.rng.gen_range(0..23) {
             0..4 => self.receive(),
             4..8 => self.pay(),
             8..13 => self.mine(),
@@ -81,6 +81,7 @@ impl History {
             14 => self.spend_otherwise(true),
             15..17 => self.evict(),
             17..19 => self.reorganise(),
+            19..22 => self.give_up(),
             _ => self.restart(),
         }
         self.look();
@@ -114,7 +115,21 @@ impl History {
         let signed = self.world.device_asks(Command::ApprovePayment(payment.id, body));
         let Ok(Answer::Payment(payment)) = signed else { self.fail(&format!("not signed: {signed:?}")) };
         self.note("pays by", payment.txid);
+        // One that was given up may have been the same transaction: it is of this payment now.
+        self.payments.retain(|earlier| earlier.txid != payment.txid);
         self.payments.push(payment);
+    }
+
+    /// The owner gives up a payment, if the pod knows that no mempool has it.
+    fn give_up(&mut self) {
+        let Some(payment) = self.payments.choose(&mut self.rng).cloned() else { return };
+        if self.world.device_asks(Command::GiveUpPayment(payment.id)).is_ok() {
+            self.note("gives up", payment.txid);
+            if self.state.mempool.contains(&payment.txid) {
+                self.fail("a payment of the mempool is given up");
+            }
+            self.state.give_up(payment.txid);
+        }
     }
 
     /// A block with some of the mempool.
@@ -210,9 +225,9 @@ impl History {
         let outcome = match self.state.is_in(&txid) {
             true => BroadcastOutcome::Accepted,
             false if !self.state.is_acceptable(&transaction) => {
-                BroadcastOutcome::refused("bad-txns-inputs-missingorspent".into())
+                BroadcastOutcome::Refused("bad-txns-inputs-missingorspent".into())
             }
-            false if refuses => BroadcastOutcome::refused("dust".into()),
+            false if refuses => BroadcastOutcome::Refused("dust".into()),
             false => {
                 self.state.enter(transaction);
                 self.told.insert(txid);

@@ -57,23 +57,19 @@ fn a_crash_after_the_signature_sends_it_again() {
 }
 
 #[test]
-fn a_payment_that_the_network_refuses_fails_and_frees_its_coins() {
+fn a_payment_that_a_node_refuses_keeps_its_coins_and_is_sent_again() {
     let mut world = World::adopted();
     let account = world.funded(1_000_000);
-    let payment = world.draft(&account, 250_000).unwrap();
-    let psbt = world.sign(&account, &payment);
-    world.approve(&payment, psbt).unwrap();
-    let txid = payment.txid;
+    let (payment, transaction) = world.signed(&account, 250_000);
     world.now += 1;
-    world.give(Input::Broadcast(txid, BroadcastOutcome::Invalid("bad-txns-in-belowout".into())));
-    let failed = world.payment(&payment);
-    assert_eq!(failed.state, PaymentState::Failed);
-    assert!(failed.detail.unwrap().contains("belowout"));
-    assert_eq!(world.balance(&account).total.to_sat(), 1_000_000);
+    world.give(Input::Broadcast(payment.txid, BroadcastOutcome::Refused("bad-txns-in-belowout".into())));
+    let refused = world.payment(&payment);
+    assert_eq!(refused.state, PaymentState::Signed);
+    assert!(refused.detail.unwrap().contains("belowout"));
+    assert!(matches!(world.draft(&account, 250_000), Err(Refusal::Funds(_))));
     world.effects.clear();
     world.restart();
-    assert!(world.sent().is_empty());
-    assert!(world.draft(&account, 250_000).is_ok());
+    assert!(world.sent().contains(&transaction));
 }
 
 #[test]
@@ -249,7 +245,7 @@ fn a_cancelled_draft_on_the_network_frees_no_coin_of_another() {
     assert_eq!(world.payment(&first).state, PaymentState::Seen);
     let evicted = vec![sent.compute_txid()];
     world.give(Input::Chain(ChainEvent::Mempool { seen: vec![], evicted }));
-    world.give(Input::Broadcast(sent.compute_txid(), BroadcastOutcome::Invalid("too old".into())));
+    world.give(Input::Broadcast(sent.compute_txid(), BroadcastOutcome::Refused("too old".into())));
     assert_eq!(world.payment(&first).state, PaymentState::Signed, "a node had it");
     assert!(
         matches!(world.draft(&account, 250_000), Err(Refusal::Funds(_))),
@@ -353,7 +349,7 @@ fn an_evicted_payment_keeps_its_coins_and_is_sent_again() {
         "the coin is spent as far as we are concerned"
     );
 
-    let full = BroadcastOutcome::Waits("mempool min fee not met".into());
+    let full = BroadcastOutcome::Refused("mempool min fee not met".into());
     world.give(Input::Broadcast(txid, full));
     let waiting = world.payment(&payment);
     assert_eq!(waiting.state, PaymentState::Signed);

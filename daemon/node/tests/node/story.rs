@@ -82,11 +82,11 @@ fn money(alice: &mut World) {
     alice.seen(sent);
     let cancelled = alice.draft(&account, 50_000).unwrap();
     alice.device_asks(Command::CancelPayment(cancelled.id)).unwrap();
-    let failed = alice.draft(&account, 60_000).unwrap();
-    let psbt = alice.sign(&account, &failed);
-    alice.approve(&failed, psbt).unwrap();
-    let sent = alice.sent();
-    alice.give(Input::Broadcast(sent[0].compute_txid(), BroadcastOutcome::Invalid("dust".into())));
+    let refused = alice.draft(&account, 60_000).unwrap();
+    let psbt = alice.sign(&account, &refused);
+    alice.approve(&refused, psbt).unwrap();
+    alice.give(Input::Broadcast(refused.txid, BroadcastOutcome::Refused("dust".into())));
+    alice.device_asks(Command::GiveUpPayment(refused.id)).unwrap();
     alice.draft(&account, 40_000).unwrap();
     // Paid in, and gone from the mempool again.
     let address = alice.receive(&account);

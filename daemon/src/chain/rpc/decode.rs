@@ -108,6 +108,17 @@ pub(crate) fn whole<T: FromStr>(answer: &Value) -> Decoded<T> {
     parsed(answer, "result")
 }
 
+/// An object, whatever is in it.
+pub(crate) fn object(answer: &Value) -> Decoded<()> {
+    answer.is_object().then_some(()).ok_or(Missing("result"))
+}
+
+/// The `error` of an answer: its number and its words.
+pub(crate) fn refusal(error: &Value) -> Decoded<(i64, String)> {
+    let code = error["code"].as_i64().ok_or(Missing("error.code"))?;
+    Ok((code, error["message"].as_str().unwrap_or("no reason given").to_owned()))
+}
+
 /// A list of them.
 pub(crate) fn list<T: FromStr>(answer: &Value) -> Decoded<Vec<T>> {
     let all = answer.as_array().ok_or(Missing("result"))?;

@@ -4,8 +4,9 @@ use std::{fs, io::Write as _, net::TcpListener, os::unix::fs::PermissionsExt as 
 
 use bdk_wallet::bitcoin::{Network, constants::genesis_block, hashes::Hash as _};
 
-use super::*;
+use super::{sending::ALREADY_IN_CHAIN, *};
 use crate::chain::stub::{Stub, error, result};
+use autonomy_node::BroadcastOutcome;
 
 const HASH: &str = "00000000000000000001a2b3c4d5e6f7081920a1b2c3d4e5f60718293a4b5c6d";
 
@@ -131,11 +132,49 @@ fn what_bitcoind_has_already_counts_as_accepted() {
         _ => error(-26, "dust"),
     });
     assert_eq!(sent(), BroadcastOutcome::Accepted, "it is in the mempool, whatever it said");
-    stub.answers(|method, _| match method {
+    let txid = transaction.compute_txid();
+    stub.answers(move |_, _| result(json!(txid)));
+    assert_eq!(sent(), BroadcastOutcome::Accepted);
+}
+
+#[test]
+fn only_words_about_the_very_transaction_say_what_became_of_it() {
+    let transaction = genesis_block(Network::Regtest).txdata[0].clone();
+    let stub = Stub::new(|method, _| match method {
         "getmempoolentry" => error(-5, "Transaction not in mempool"),
         _ => error(-26, "dust"),
     });
-    assert_eq!(sent(), BroadcastOutcome::Waits("dust".into()));
+    let client = stub_client(&stub);
+    let sent = || broadcast(&client, &transaction);
+    assert_eq!(sent(), BroadcastOutcome::Refused("dust".into()), "it is told that the mempool lacks it");
+    type Answer = (u16, Value);
+    let no_refusals: [(Answer, Answer); 4] = [
+        (error(-26, "dust"), error(-32601, "Method not found")),
+        (error(-26, "dust"), result(json!("0.1"))),
+        (error(-26, "dust"), (200, json!("hello"))),
+        (error(WARMING_UP, "Loading block index"), error(WARMING_UP, "Loading block index")),
+    ];
+    for (to_send, to_ask) in no_refusals {
+        stub.answers(
+            move |method, _| if method == "getmempoolentry" { to_ask.clone() } else { to_send.clone() },
+        );
+        assert!(matches!(sent(), BroadcastOutcome::Unanswered(_)), "{:?}", sent());
+    }
+    for no_answer in [
+        result(json!(null)),
+        result(json!(true)),
+        result(json!(HASH)),
+        (200, json!("hello")),
+        (200, json!({})),
+        (502, json!({"message": "bad gateway"})),
+        (200, json!({"result": null, "error": "overloaded", "id": 1})),
+        (200, json!({"result": transaction.compute_txid(), "error": {"message": "no code"}, "id": 1})),
+        (401, Value::Null),
+    ] {
+        let shown = no_answer.1.to_string();
+        stub.answers(move |_, _| no_answer.clone());
+        assert!(matches!(sent(), BroadcastOutcome::Unanswered(_)), "{shown}: {:?}", sent());
+    }
 }
 
 #[test]

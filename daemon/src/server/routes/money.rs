@@ -228,18 +228,33 @@ pub(in crate::server) async fn approve_payment(
     answered!(ask(&state.handle, caller, Some(key.of(&bytes)), command).await?, Payment)
 }
 
-/// Gives a draft up; its coins are free again.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::server) struct CancelQuery {
+    #[serde(default)]
+    signed: bool,
+}
+
+/// Gives a draft up; its coins are free again. With `signed=true`, a signed payment too.
 ///
-/// Needs limited access for a device's own draft, full access for another's. `conflict` once it is signed: it may be in
-/// the network.
+/// Needs limited access for a device's own draft, full access for another's and for `signed=true`. `conflict` for a signed
+/// payment without that; and with it, where a mempool may have the payment, or it is over. A signed payment that is given up
+/// stays `signed`: it is not sent any more and its coins are free, but whoever has it may still send it.
 #[utoipa::path(delete, path = "/v1/payments/{id}", tag = "payments",
-    params(("id" = schema::PaymentId, Path), ("Idempotency-Key" = String, Header)),
+    params(("id" = schema::PaymentId, Path),
+        ("signed" = Option<bool>, Query, description = "Give it up also where it is signed"),
+        ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Payment), (status = 409, body = Problem)))]
 pub(in crate::server) async fn cancel_payment(
     State(state): State<ApiState>,
     caller: Caller,
     key: IdempotencyKey,
     PathId(payment): PathId<PaymentId>,
+    Query(query): Query<CancelQuery>,
 ) -> Answered<Payment> {
-    answered!(ask(&state.handle, caller, Some(key.of(b"")), Command::CancelPayment(payment)).await?, Payment)
+    let command = match query.signed {
+        true => Command::GiveUpPayment(payment),
+        false => Command::CancelPayment(payment),
+    };
+    answered!(ask(&state.handle, caller, Some(key.of(b"")), command).await?, Payment)
 }

@@ -213,7 +213,7 @@ fn chain_event(news: ChainNews) -> node::ChainEvent {
 fn outcome(verdict: Verdict) -> node::BroadcastOutcome {
     match verdict {
         Verdict::Accepted => node::BroadcastOutcome::Accepted,
-        Verdict::Refused(why) => node::BroadcastOutcome::refused(why.into()),
+        Verdict::Refused(why) => node::BroadcastOutcome::Refused(why.into()),
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) enum Event {
     Approve { payment: u8, key: Option<u8> },
     ApproveBadly(u8, u8),
     Cancel(u8),
+    GiveUp(u8),
     Outcome(u8, u8),
 }
 
@@ -33,6 +34,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         6 => (any::<u8>(), key).prop_map(|(payment, key)| Event::Approve { payment, key }),
         3 => any::<(u8, u8)>().prop_map(|(payment, how)| Event::ApproveBadly(payment, how)),
         2 => any::<u8>().prop_map(Event::Cancel),
+        1 => any::<u8>().prop_map(Event::GiveUp),
         3 => any::<(u8, u8)>().prop_map(|(payment, how)| Event::Outcome(payment, how)),
     ]
 }
@@ -61,12 +63,16 @@ impl Machine {
                 let Some(payment) = self.payment_of(choice) else { return };
                 drop(self.ask(None, Command::CancelPayment(payment.id)));
             }
+            Event::GiveUp(choice) => {
+                let Some(payment) = self.payment_of(choice) else { return };
+                drop(self.ask(None, Command::GiveUpPayment(payment.id)));
+            }
             Event::Outcome(choice, how) => {
                 let Some(payment) = self.payment_of(choice) else { return };
                 let outcome = match how % 3 {
                     0 => BroadcastOutcome::Accepted,
-                    1 => BroadcastOutcome::Waits("mempool full".into()),
-                    _ => BroadcastOutcome::Invalid("dust".into()),
+                    1 => BroadcastOutcome::Unanswered("bitcoind does not answer".into()),
+                    _ => BroadcastOutcome::Refused("dust".into()),
                 };
                 self.world.give(Input::Broadcast(payment.txid, outcome));
             }

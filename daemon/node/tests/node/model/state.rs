@@ -15,14 +15,16 @@ pub(super) struct State {
     /// Parents before children.
     pub(super) mempool: Vec<Txid>,
     signed: BTreeSet<Txid>,
+    /// Of those, what its owner gave up, and the network has not had since.
+    given_up: BTreeSet<Txid>,
 }
 
 // What happens.
 impl State {
     pub(super) fn new(own: Vec<ScriptBuf>) -> Self {
         let own = own.into_iter().collect();
-        let (all, signed) = (BTreeMap::new(), BTreeSet::new());
-        Self { own, all, blocks: Vec::new(), mempool: Vec::new(), signed }
+        let (all, signed, given_up) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { own, all, blocks: Vec::new(), mempool: Vec::new(), signed, given_up }
     }
 
     /// It is in the mempool.
@@ -37,6 +39,19 @@ impl State {
         let txid = transaction.compute_txid();
         self.all.insert(txid, transaction);
         self.signed.insert(txid);
+        self.given_up.remove(&txid);
+    }
+
+    /// Its owner gives it up, with what spends its outputs.
+    pub(super) fn give_up(&mut self, txid: Txid) {
+        let open = self.signed.iter().filter(|other| !self.is_in(other));
+        let with: Vec<Txid> = open.filter(|other| self.ancestors(other).contains(&txid)).copied().collect();
+        self.given_up.extend(with.into_iter().chain([txid]));
+    }
+
+    /// What was signed here and is not given up.
+    fn kept(&self) -> impl Iterator<Item = &Txid> {
+        self.signed.difference(&self.given_up)
     }
 
     /// The first of the mempool are in a block.
@@ -171,8 +186,7 @@ impl State {
 
     /// A payment that was signed, may still be mined, and spends one of these coins.
     pub(super) fn spent_by_living(&self, coins: &[OutPoint]) -> Option<Txid> {
-        let living =
-            self.signed.iter().filter(|txid| self.dead(txid).is_none_or(|depth| depth < BURIED as usize));
+        let living = self.kept().filter(|txid| self.dead(txid).is_none_or(|depth| depth < BURIED as usize));
         let spends =
             |txid: &Txid| self.all[txid].input.iter().any(|input| coins.contains(&input.previous_output));
         living.copied().find(spends)
@@ -190,7 +204,7 @@ impl State {
             let line = self.ancestors(txid).into_iter().chain([*txid]).filter(|txid| !self.is_in(txid));
             line.collect::<Vec<_>>().iter().flat_map(own_coins).any(|coin| in_mempool.contains(&coin))
         };
-        let signed = self.signed.iter().filter(|txid| !self.is_in(txid) && self.dead(txid).is_none());
+        let signed = self.kept().filter(|txid| !self.is_in(txid) && self.dead(txid).is_none());
         let signed = signed.filter(|txid| !is_ruled_out(txid));
         for root in self.mempool.iter().chain(signed) {
             for txid in self.ancestors(root).into_iter().chain([*root]) {

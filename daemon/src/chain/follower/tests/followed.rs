@@ -1,7 +1,9 @@
 //! Which bitcoind a pod is said to follow, and that no other is sent anything.
 
 use autonomy_blocks::spend;
-use bdk_wallet::bitcoin::{Network, OutPoint, ScriptBuf, hashes::Hash as _};
+use bdk_wallet::bitcoin::{
+    Network, OutPoint, ScriptBuf, consensus::encode::deserialize_hex, hashes::Hash as _,
+};
 use serde_json::{Value, json};
 
 use super::super::*;
@@ -26,7 +28,7 @@ fn bitcoind(tip: u32, shift: u32) -> impl Fn(&str, &Value) -> (u16, Value) + Sen
         "getbestblockhash" => result(json!(hash(tip + shift))),
         "getrawmempool" => result(json!([])),
         "getmempoolinfo" => result(json!({"loaded": true, "minrelaytxfee": 0.00001})),
-        "sendrawtransaction" => result(json!(null)),
+        "sendrawtransaction" => result(json!(sent(params).compute_txid())),
         "getblockheader" => match (0..=tip).find(|height| params[0] == json!(hash(height + shift))) {
             Some(height) if height < tip => {
                 result(json!({"confirmations": 1, "time": 1, "nextblockhash": hash(height + shift + 1)}))
@@ -36,6 +38,11 @@ fn bitcoind(tip: u32, shift: u32) -> impl Fn(&str, &Value) -> (u16, Value) + Sen
         },
         _ => error(-32601, "Method not found"),
     }
+}
+
+/// The transaction that is handed over.
+fn sent(params: &Value) -> Transaction {
+    deserialize_hex(params[0].as_str().unwrap()).unwrap()
 }
 
 /// A pod that knows the blocks 1 to 5, and what it was told.
@@ -107,7 +114,7 @@ fn a_bitcoind_behind_the_pod_is_away_and_sent_nothing() {
     let told = pod.told();
     assert!(told.contains("at block 3, behind block 5") && !told.contains("Synced"), "{told}");
     let (told, sent) = outcome(&stub, &mut follower, &pod);
-    assert!(!sent && told.contains("Waits") && told.contains("behind block 5"), "{told}");
+    assert!(!sent && told.contains("Unanswered") && told.contains("behind block 5"), "{told}");
     // It has them again.
     stub.answers(bitcoind(5, 0));
     follower.look(now()).unwrap();
@@ -120,7 +127,7 @@ fn a_bitcoind_on_another_chain_is_sent_nothing() {
     let (stub, mut follower, pod) = served(9, 100);
     assert!(pod.told().contains("another chain"));
     let (told, sent) = outcome(&stub, &mut follower, &pod);
-    assert!(!sent && told.contains("Waits"), "{told}");
+    assert!(!sent && told.contains("Unanswered"), "{told}");
 }
 
 #[test]
