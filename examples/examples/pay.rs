@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("fee {}. Pay? [y/N]", draft.summary().fee);
     let answer = std::io::stdin().lock().lines().next().transpose()?;
     if answer.as_deref() != Some("y") {
-        device.give_up(&draft.id()).await;
+        device.give_up(&draft.id()).await?;
         return Ok(());
     }
     let paid = device.approve(draft).await?;

@@ -33,20 +33,52 @@ pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
         return Ok(());
     }
     can_confirm(yes)?;
-    prompt(&format!("{question} [y/N] "));
+    let question = Question::new(question);
+    question.ask();
     let mut line = String::new();
     let read = io::stdin().lock().take(64).read_line(&mut line);
-    understood(if read.is_ok() { &line } else { "" })
+    question.understood(if read.is_ok() { &line } else { "" })
 }
 
-/// What an answer means. No answer, as at the end of the input, is a no.
-///
-/// # Errors
-/// It is no yes.
-pub(crate) fn understood(answer: &str) -> Result<(), Failure> {
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::new(Exit::Check, "not-confirmed", "not confirmed; nothing was done")),
+/// A question, and what says yes to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// The question.
+    text: String,
+    /// The one word that says yes, in place of `y`.
+    word: Option<&'static str>,
+}
+
+impl Question {
+    /// A question that `y` or `yes` says yes to.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), word: None }
+    }
+
+    /// A question that nobody answers by habit: only this word says yes.
+    pub(crate) fn with_word(text: impl Into<String>, word: &'static str) -> Self {
+        Self { text: text.into(), word: Some(word) }
+    }
+
+    /// Prints it on standard error.
+    pub(crate) fn ask(&self) {
+        prompt(&format!("{} [{}/N] ", self.text, self.word.unwrap_or("y")));
+    }
+
+    /// What an answer means. No answer, as at the end of the input, is a no.
+    ///
+    /// # Errors
+    /// It is no yes.
+    pub(crate) fn understood(&self, answer: &str) -> Result<(), Failure> {
+        let answer = answer.trim().to_ascii_lowercase();
+        let agreed = match self.word {
+            Some(word) => answer == word,
+            None => matches!(answer.as_str(), "y" | "yes"),
+        };
+        match agreed {
+            true => Ok(()),
+            false => Err(Failure::new(Exit::Check, "not-confirmed", "not confirmed; nothing was done")),
+        }
     }
 }
 
@@ -86,8 +118,9 @@ pub fn text(argument: &str) -> Result<Zeroizing<String>, Failure> {
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
-/// Prints a question on standard error.
+/// Prints a question on standard error. What was typed before does not answer it.
 pub(crate) fn prompt(text: &str) {
+    terminal::discard_typed();
     let mut err = io::stderr().lock();
     // An unanswerable question is answered with no by the caller.
     let _ = write!(err, "{text}").and_then(|()| err.flush());
@@ -107,6 +140,20 @@ mod tests {
         assert!(text("@/nowhere/at/all").unwrap_err().detail.contains("/nowhere/at/all"));
         std::fs::write(&path, vec![b'x'; MAX_TEXT as usize + 1]).unwrap();
         assert_eq!(text(&format!("@{}", path.display())).unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn question_with_a_word_takes_no_other_yes() {
+        let (plain, special) = (Question::new("Pay?"), Question::with_word("Pay twice?", "again"));
+        for (answer, says) in
+            [("y\n", (true, false)), ("Yes", (true, false)), ("again\n", (false, true)), ("", (false, false))]
+        {
+            assert_eq!(
+                (plain.understood(answer).is_ok(), special.understood(answer).is_ok()),
+                says,
+                "{answer:?}"
+            );
+        }
     }
 
     #[test]

@@ -203,7 +203,7 @@ async fn verify(
     match scanned {
         Some(text) => compare(&mail, &contact, &ask::text(text)?)?,
         None => {
-            context.out.note(&in_rows(safety.digits.as_str(), 4));
+            context.out.before_question(yes, &in_rows(safety.digits.as_str(), 4));
             ask::confirm(&format!("Does {} see the same digits?", contact.name), yes)?;
         }
     }

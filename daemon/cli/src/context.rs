@@ -170,12 +170,13 @@ impl Context {
     pub(super) async fn profile(&self) -> Result<Profile, Failure> {
         let dir = self.profile_dir();
         self.needs_profile()?;
-        let unlock = match self.held_passphrase().await {
-            Some(unlock) => unlock,
-            None => self.unlock("device", false)?,
+        // Its time counts from when it was typed: what the agent gave is not given back.
+        let (unlock, may_hold) = match self.held_passphrase().await {
+            Some(unlock) => (unlock, false),
+            None => (self.unlock("device", false)?, self.may_hold()),
         };
         let profile = self.spinner.during("opening the profile", Profile::open(&dir, &unlock)).await?;
-        if self.may_hold() {
+        if may_hold {
             let typed = unlock.as_passphrase().map(|text| Zeroizing::new(text.to_owned()));
             *self.typed.lock().unwrap_or_else(PoisonError::into_inner) = typed;
         }
@@ -314,4 +315,46 @@ pub(super) fn now() -> u64 {
 /// The path from the root; the path itself where the current folder is gone.
 pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use autonomy_client::{
+        agent::{
+            acceptor::{Acceptor, AgentLock},
+            serve::{Link, serve},
+        },
+        profile::NewProfile,
+    };
+    use tokio::sync::watch;
+
+    use super::*;
+
+    const PASSPHRASE: &str = "correct horse";
+
+    /// Every command would begin its time anew.
+    #[tokio::test]
+    async fn passphrase_that_the_agent_holds_is_not_given_to_it_again() {
+        let home = tempfile::tempdir().unwrap();
+        let (dir, settings) = (home.path().join("device"), home.path().join("config.toml"));
+        std::fs::write(&settings, "[agent]\npassphrase_minutes = 10\n").unwrap();
+        let keys = NewProfile { name: "phone".into(), auth_seed: None, payment_seed: None };
+        let unlock = Unlock::passphrase(PASSPHRASE.to_owned()).unwrap();
+        drop(Profile::create(&dir, &unlock, keys).unwrap());
+        let socket = agent_socket(&dir);
+        let lock = AgentLock::take(&socket).unwrap();
+        let acceptor = Acceptor::open(&socket, &lock).unwrap();
+        let (_link, seen) = watch::channel(Link::ready(Transport::socket(&home.path().join("nobody"))));
+        let long = Duration::from_secs(600);
+        let agent = tokio::spawn(serve(acceptor, "the setup".into(), long, seen));
+        agent::start::keep_passphrase(&Transport::agent(&socket), PASSPHRASE, long).await.unwrap();
+
+        let flags = Global { profile_dir: Some(dir), config: Some(settings), ..Global::default() };
+        let context = Context::new(flags).unwrap();
+        context.profile().await.expect("it is opened with what the agent holds");
+        assert!(context.typed.lock().unwrap().is_none());
+        agent.abort();
+    }
 }

@@ -7,7 +7,11 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::{Exit, Failure, ask, terminal};
+use super::{
+    Exit, Failure,
+    ask::{self, Question},
+    terminal,
+};
 
 /// Longest answer to a question, bytes.
 const MAX_ANSWER: u64 = 64;
@@ -42,14 +46,14 @@ impl Interrupt {
     ///
     /// # Errors
     /// The person says no, ends the input, or interrupts; or there is nobody to ask.
-    pub(super) async fn confirm(&mut self, question: &str, yes: bool) -> Result<(), Failure> {
+    pub(super) async fn confirm(&mut self, question: &Question, yes: bool) -> Result<(), Failure> {
         if yes {
             return Ok(());
         }
         ask::can_confirm(yes)?;
-        ask::prompt(&format!("{question} [y/N] "));
+        question.ask();
         tokio::select! {
-            answer = answer() => ask::understood(answer.as_deref().unwrap_or_default()),
+            answer = answer() => question.understood(answer.as_deref().unwrap_or_default()),
             () = self.came() => Err(interrupted("nothing was done")),
         }
     }

@@ -113,6 +113,12 @@ impl Output {
         }
     }
 
+    /// Prints on standard error what a person must see to answer the question that follows, with `--json` too. Where nobody is
+    /// asked, since `yes` is the answer, it is a note.
+    pub fn before_question(self, yes: bool, text: &str) {
+        Self { json: self.json && yes, ..self }.note(text);
+    }
+
     /// Whether QR codes are drawn.
     fn draws(self) -> bool {
         !self.json && (self.qr || io::stdout().is_terminal())

@@ -26,7 +26,7 @@ use super::{
     account::listed_by_device,
     amount::{Sat, btc},
     args::Pay,
-    ask,
+    ask::{self, Question},
     bip21::Payee,
     contact::short,
     context::{Context, no_pod},
@@ -57,7 +57,8 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Report, Failure
     for_network(&device, &payment)?;
     ask::can_confirm(wish.yes)?;
     let id = account.reported.id;
-    let earlier = repeat::same(context, &device, &id, &payment).await?;
+    let earlier =
+        repeat::same(context, &device, (&id, payment.recipients.as_slice()), None, wish.yes).await?;
     earlier.allow(wish.yes, wish.again)?;
     let mut interrupt = Interrupt::listen()?;
     let draft = match drafted(context, &mut device, (&id, &payment), &mut interrupt).await {
@@ -66,15 +67,10 @@ pub(super) async fn pay(context: &Context, wish: &Pay) -> Result<Report, Failure
         }
         draft => draft?,
     };
-    note_passed_over(context, &wish.payee);
-    agreed_and_sent(
-        context,
-        &mut device,
-        draft,
-        &mut interrupt,
-        (&earlier.question(), wish.yes, wish.again || !wish.yes),
-    )
-    .await
+    note_passed_over(context, &wish.payee, wish.yes);
+    let question = earlier.question(!draft.earlier().is_empty());
+    let agreed = (&question, wish.yes, wish.again || !wish.yes);
+    agreed_and_sent(context, &mut device, draft, &mut interrupt, agreed).await
 }
 
 /// Takes up a draft that was left behind, from its check until the network has it.
@@ -88,7 +84,10 @@ pub(super) async fn resume(context: &Context, wanted: &str) -> Result<Report, Fa
     let mut interrupt = Interrupt::listen()?;
     let taken = Box::pin(device.resume(&id));
     let draft = context.spinner.during("checking the draft", taken).await?;
-    agreed_and_sent(context, &mut device, draft, &mut interrupt, ("Pay this?", false, true)).await
+    let same = (&draft.account(), draft.recipients());
+    let earlier = repeat::same(context, &device, same, Some(&id), false).await?;
+    let question = earlier.question(!draft.earlier().is_empty());
+    agreed_and_sent(context, &mut device, draft, &mut interrupt, (&question, false, true)).await
 }
 
 /// What was typed, as the pod takes it.
@@ -121,10 +120,23 @@ async fn drafted(
     }
     let late = tokio::time::timeout(LATE_DRAFT, &mut drafting).await;
     drop(drafting);
-    if let Ok(Ok(draft)) = late {
-        device.give_up(&draft.id()).await;
+    let failure = interrupted("nothing was paid");
+    Err(match late {
+        Ok(Ok(draft)) => failure.help(given_up(device, &draft.id()).await),
+        _ => failure,
+    })
+}
+
+/// Gives a draft up, and says what came of it.
+async fn given_up(device: &Device, draft: &PaymentId) -> String {
+    match device.give_up(draft).await {
+        Ok(()) => "the draft is cancelled, and its coins can be spent again".to_owned(),
+        Err(error) => format!(
+            "the draft may hold its coins for a day: the pod was not told that it is given up ({error}). `autonomy payment \
+             cancel {}` frees them",
+            short(draft)
+        ),
     }
-    Err(interrupted("nothing was paid"))
 }
 
 /// Shows a checked draft, asks, signs and sends it. A draft that is not agreed to is given up, whatever the reason.
@@ -133,15 +145,14 @@ async fn agreed_and_sent(
     device: &mut Device,
     draft: CheckedDraft,
     interrupt: &mut Interrupt,
-    (question, yes, is_meant): (&str, bool, bool),
+    (question, yes, is_meant): (&Question, bool, bool),
 ) -> Result<Report, Failure> {
     let name = device.profile.account(&draft.account()).map_or("", |held| held.map.name());
     let (summary, shown) = (json_of(draft.summary()), text_of(name, draft.summary()));
-    context.out.note(&shown);
-    note_earlier(context, &draft);
+    context.out.before_question(yes, &shown);
+    note_earlier(context, &draft, yes);
     if let Err(refused) = interrupt.confirm(question, yes).await {
-        device.give_up(&draft.id()).await;
-        return Err(refused.help("the draft is cancelled, and its coins can be spent again"));
+        return Err(refused.help(given_up(device, &draft.id()).await));
     }
     let id = draft.id();
     // Whoever was asked, or said so, has been told of earlier payments; otherwise they are refused.
@@ -162,11 +173,12 @@ async fn agreed_and_sent(
 }
 
 /// Whoever pays while the outcome of an earlier payment is unknown may pay twice.
-fn note_earlier(context: &Context, draft: &CheckedDraft) {
+fn note_earlier(context: &Context, draft: &CheckedDraft, yes: bool) {
     for earlier in draft.earlier() {
         let what =
             if earlier.sent { "paid the same already" } else { "was signed before and may still be sent" };
-        context.out.note(&format!("payment {} {what}: both would be paid", earlier.signed.payment));
+        let text = format!("payment {} {what}: both would be paid", earlier.signed.payment);
+        context.out.before_question(yes, &text);
     }
 }
 
@@ -180,9 +192,10 @@ fn left_behind(id: &PaymentId) -> Failure {
 }
 
 /// A URI may offer more than an address and an amount: who pays should know that nothing came of the rest.
-fn note_passed_over(context: &Context, payee: &Payee) {
+fn note_passed_over(context: &Context, payee: &Payee, yes: bool) {
     if !payee.passed_over.is_empty() {
-        context.out.note(&format!("passed over in the URI: {}", payee.passed_over.join(", ")));
+        let text = format!("passed over in the URI: {}", payee.passed_over.join(", "));
+        context.out.before_question(yes, &text);
     }
 }
 
@@ -200,7 +213,7 @@ fn fee_rate(wish: &Pay) -> Result<Option<FeeRate>, Failure> {
 /// After the pod has signed, a lost connection is no failure: the payment exists.
 ///
 /// # Errors
-/// The pod or the network refused; or the outcome is unknown.
+/// The pod refused; or the outcome is unknown, as it is of what the pod calls failed.
 async fn sign_and_send(
     context: &Context,
     device: &mut Device,
@@ -240,9 +253,10 @@ fn amount_of(wish: &Pay) -> Result<Sat, Failure> {
 /// pays again may pay twice.
 fn failed(payment: &Payment) -> Failure {
     let why = payment.detail.as_deref().map_or_else(|| "no reason given".to_owned(), printable);
-    let detail = format!("the network refused the payment: {why}");
-    Failure::new(Exit::PodRefused, "payment-failed", detail).help(format!(
-        "look for transaction {} elsewhere before you pay again: this is the pod's word",
+    let detail = format!("the pod says that payment {} failed: {why}", short(&payment.id));
+    Failure::new(Exit::InDoubt, "payment-failed", detail).help(format!(
+        "do NOT pay again before you have looked for transaction {} elsewhere: it is signed, and that it failed is the pod's \
+         word",
         payment.txid
     ))
 }

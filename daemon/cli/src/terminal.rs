@@ -70,6 +70,12 @@ impl Drop for Quiet {
     }
 }
 
+/// Throws away what was typed and not read yet.
+pub(crate) fn discard_typed() {
+    // What is no terminal holds nothing that a person has typed.
+    let _ = termios::tcflush(io::stdin(), QueueSelector::IFlush);
+}
+
 /// Ends the line in which a person has typed Ctrl-C.
 pub(crate) fn end_line() {
     if has_person() {

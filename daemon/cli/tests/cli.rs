@@ -213,6 +213,25 @@ fn map() -> AccountMap {
     AccountMap::rebuild(plan, &members, &members[0]).unwrap()
 }
 
+/// A search from its birthday on would miss its coins.
+#[test]
+fn account_map_that_begins_in_the_future_is_not_imported() {
+    let home = Home::new();
+    let words = [1, 9].map(|byte| Seed::from_entropy(&[byte; 32]).unwrap().words());
+    let typed = format!("{}\n{}\n", *words[0], *words[1]);
+    assert!(home.run_with(&["init", "--restore", "--json"], &typed).status.success());
+    let made = map();
+    let birthday = Birthday { time: 4_102_444_800, ..made.birthday() };
+    let plan = Plan { birthday, ..made.plan().clone() };
+    let map = AccountMap::rebuild(plan, made.members(), &made.members()[0]).unwrap();
+    let file = home.path().join("map.json");
+    std::fs::write(&file, map.to_bytes()).unwrap();
+    let (status, kind, detail) = home.failure(&["account", "import", &format!("@{}", file.display())]);
+    assert_eq!((status, kind.as_str()), (3, "unsafe-account"));
+    assert!(detail.contains("begin in the future"), "{detail}");
+    assert_eq!(home.failure(&["account", "export"]).1, "no-account", "nothing is kept");
+}
+
 #[test]
 fn account_map_imports_without_pod_and_altered_map_does_not() {
     let home = Home::new();

@@ -17,15 +17,17 @@ use super::{Device, DeviceError, Distrust, ceremony::own_index, device::agree};
 const MAX_COMPARED: u32 = 5_000;
 
 impl Device {
-    /// Takes the pod's map of an account and keeps it.
+    /// Takes the pod's map of an account at `now`, in seconds since 1970, and keeps it.
     ///
     /// # Errors
     /// [`Distrust::Account`] or [`Distrust::AccountDiffers`] for a map that is not safe or not of this device's key;
+    /// [`MapRefusal`](super::MapRefusal) in [`DeviceError::Profile`], also for a birthday in the future;
     /// [`DeviceError::UnknownAddress`] where the known address is not in it.
     pub async fn adopt_map(
         &mut self,
         id: &AccountId,
         known: &Address<NetworkUnchecked>,
+        now: u64,
     ) -> Result<AccountMap, DeviceError> {
         self.status().await?;
         let reported = self.account(id).await?.reported;
@@ -34,7 +36,7 @@ impl Device {
         if !holds(&map, known, compared)? {
             return Err(DeviceError::UnknownAddress { account: map.name().to_owned() });
         }
-        self.profile.keep_account(map.clone())?;
+        self.profile.import_account(map.clone(), now)?;
         Ok(map)
     }
 

@@ -12,7 +12,7 @@ use autonomy_wallet::{
 
 use super::{
     CallError, CheckedDraft, Device, DeviceError, Distrust, Unsettled, ceremony::own_index,
-    device::within_reach,
+    device::within_reach, profile::InUse,
 };
 use autonomy_api::{ApprovePayment, Payment, PaymentState, PsbtBytes};
 
@@ -38,27 +38,23 @@ pub struct Paid {
 impl Device {
     /// Signs what was shown with P, and hands it to the pod, which checks again and signs with G.
     ///
-    /// What is signed is remembered before it leaves. When the answer is lost, the pod is asked what became of the payment.
+    /// What is signed is remembered before it leaves, and until the network is said to have it: a pod that calls it failed may
+    /// send it all the same. When the answer is lost, the pod is asked what became of the payment. A draft that was not signed
+    /// is given up.
     ///
     /// # Errors
     /// [`DeviceError::PaidBefore`], see [`CheckedDraft::earlier`]; the pod's refusal when it holds the payment unsigned; [`DeviceError::MaybePaid`] when it may have signed.
     pub async fn approve(&mut self, draft: CheckedDraft) -> Result<Paid, DeviceError> {
-        draft.check_earlier()?;
-        let CheckedDraft { payment, proposal, account, epoch, .. } = draft;
-        let summary = proposal.summary().clone();
-        let held = self
-            .profile
-            .account(&account)
-            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
-        let key = self.payment_key(own_index(&held.map)?, "pay")?;
-        let used = addresses_in(&summary, &held.view);
-        self.profile.begin_payment(&account, unsettled(&payment, &summary), &used)?;
-        let approved = proposal.approve(&summary.digest()).map_err(Distrust::Payment)?;
-        let signed = approved.sign(&key).map_err(Distrust::Payment)?;
-        let psbt = to_send(signed.to_bytes())?;
-        let approval = ApprovePayment { psbt, state_epoch: epoch.max(self.profile.state_epoch()) };
-        let ours = Ours(payment);
-        let payment = match self.pod.approve_payment(&ours.0.id, &approval).await {
+        let (id, account) = (draft.id(), draft.account());
+        let (ours, approval) = match self.sign(draft) {
+            Ok(signed) => signed,
+            Err(error) => {
+                // Where the pod is not reached, the draft lapses by itself.
+                let _ = self.give_up(&id).await;
+                return Err(error);
+            }
+        };
+        let payment = match self.pod.approve_payment(&id, &approval).await {
             Ok(reported) => ours.signed(&reported).map_err(|cause| ours.maybe_paid(cause))?,
             Err(error) if never_left(&error) => {
                 self.profile.settle_payment(&account, &ours.0.txid)?;
@@ -66,11 +62,38 @@ impl Device {
             }
             Err(error) => self.what_became_of(&ours, error).await?,
         };
-        // The payment is made. Where that cannot be written down, the next one asks the pod about it.
-        let _ = self.profile.settle_payment(&account, &ours.0.txid);
+        self.settle(&payment);
         // The debit moved the pod's state on: a pod that forgets it later is found out.
         let warning = self.status().await.err().filter(|error| !matches!(error, DeviceError::Call(_)));
         Ok(Paid { payment, warning })
+    }
+
+    /// Signs, and remembers it. Nothing has left this device yet.
+    fn sign(&mut self, draft: CheckedDraft) -> Result<(Ours, ApprovePayment), DeviceError> {
+        draft.check_earlier()?;
+        let CheckedDraft { payment, proposal, account, epoch, told, .. } = draft;
+        let summary = proposal.summary().clone();
+        let held = self
+            .profile
+            .account(&account)
+            .ok_or_else(|| DeviceError::UnknownAccount { id: account.to_string() })?;
+        let key = self.payment_key(own_index(&held.map)?, "pay")?;
+        let used = in_use(&summary, &held.view);
+        let approved = proposal.approve(&summary.digest()).map_err(Distrust::Payment)?;
+        let signed = approved.sign(&key).map_err(Distrust::Payment)?;
+        let psbt = to_send(signed.to_bytes())?;
+        self.profile.begin_payment(&account, unsettled(&payment, &summary), &used, &told)?;
+        let approval = ApprovePayment { psbt, state_epoch: epoch.max(self.profile.state_epoch()) };
+        Ok((Ours(payment), approval))
+    }
+
+    /// Takes note of how a signed payment stands: what the network has is forgotten. Where that cannot be written down, the
+    /// next payment asks the pod about it.
+    fn settle(&mut self, Payment { account, txid, state, .. }: &Payment) {
+        let _ = match is_in_network(*state) {
+            true => self.profile.settle_payment(account, txid),
+            false => self.profile.payment_answered(account, txid),
+        };
     }
 
     async fn what_became_of(&self, ours: &Ours, error: CallError) -> Result<Payment, DeviceError> {
@@ -105,18 +128,19 @@ impl Device {
         Ok(Fate::Unknown)
     }
 
-    /// Waits until a payment is past `Signed`: the network has it, or has refused it. Gives it as it is after `limit`.
+    /// Waits until a payment is past `Signed`: the network has it, or the pod calls it failed. Gives it as it is after `limit`.
     ///
     /// # Errors
     /// A call's own, which changes nothing about the payment; [`DeviceError::MaybePaid`] when the pod answers about
     /// another transaction, or takes its signature back.
-    pub async fn follow_payment(&self, paid: &Payment, limit: Duration) -> Result<Payment, DeviceError> {
+    pub async fn follow_payment(&mut self, paid: &Payment, limit: Duration) -> Result<Payment, DeviceError> {
         let ours = Ours(paid.clone());
         let mut waited = Duration::ZERO;
         loop {
             let reported = self.pod.payment(&paid.id).await?;
             let payment = ours.signed(&reported).map_err(|cause| ours.maybe_paid(cause))?;
             if payment.state != PaymentState::Signed || waited >= limit {
+                self.settle(&payment);
                 return Ok(payment);
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -125,13 +149,14 @@ impl Device {
     }
 }
 
-/// What is remembered of a payment until the pod says that it has it.
+/// What is remembered of a payment until the network has it.
 fn unsettled(payment: &Payment, summary: &Summary) -> Unsettled {
     Unsettled {
         payment: payment.id,
         txid: summary.txid,
         inputs: summary.inputs.iter().map(|input| input.outpoint).collect(),
         recipients: payment.recipients.clone(),
+        answered: false,
     }
 }
 
@@ -185,6 +210,11 @@ pub(super) fn is_signed(state: PaymentState) -> bool {
     !matches!(state, PaymentState::Draft | PaymentState::Cancelled)
 }
 
+/// Whether the pod says that the network has it: that can be looked up elsewhere.
+pub(super) fn is_in_network(state: PaymentState) -> bool {
+    matches!(state, PaymentState::Seen | PaymentState::Confirmed)
+}
+
 /// Errors that come before anything is sent.
 fn never_left(error: &CallError) -> bool {
     matches!(error, CallError::Unreachable { never_sent: true, .. } | CallError::BadRequest { .. })
@@ -192,14 +222,15 @@ fn never_left(error: &CallError) -> bool {
 
 /// Addresses of ours that a payment shows to be in use: those it spends from, and its change. A receive address
 /// beyond reach is left out: a pod that makes up a coin there must not move the place where this device looks.
-fn addresses_in(summary: &Summary, view: &DeviceView) -> Vec<(Keychain, u32)> {
+fn in_use(summary: &Summary, view: &DeviceView) -> InUse {
     let spent = summary.inputs.iter().map(|input| (input.keychain, input.index));
     let change = summary.outputs.iter().filter_map(|output| match output.owner {
         Owner::Own { keychain, index } => Some((keychain, index)),
         Owner::Other => None,
     });
+    let has_change = change.clone().any(|(keychain, _)| keychain == Keychain::Internal);
     let near = |(keychain, index): &(Keychain, u32)| {
         *keychain == Keychain::Internal || within_reach(view.external, *index)
     };
-    spent.chain(change).filter(near).collect()
+    InUse { addresses: spent.chain(change).filter(near).collect(), has_change }
 }

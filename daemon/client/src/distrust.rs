@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use autonomy_api::PaymentId;
 use autonomy_messaging::{Network, PublicKey};
 use autonomy_wallet::{
-    account::AccountError,
+    account::{AccountError, Keychain},
     bitcoin::{Address, Txid},
     check::CheckRefusal,
 };
@@ -187,6 +187,14 @@ impl Distrust {
             }
             Self::AddressTooFar { .. } => {
                 "if other devices of yours used many addresses, repeat it with --trust-index"
+            }
+            Self::Payment(
+                CheckRefusal::ChangeBeyondGap { keychain: Keychain::Internal, .. }
+                | CheckRefusal::InputBeyondGap { keychain: Keychain::Internal, .. },
+            ) => {
+                "nothing was signed. Where another device, or this one before it was restored, has paid since from this account: \
+                 `autonomy account export > map.json`, then `autonomy account import @map.json`, and the next payment goes by \
+                 the pod's word on change. Otherwise look at the pod's machine before you try again"
             }
             Self::Payment(_) | Self::NoDraft => {
                 "nothing was signed. Look at the pod's machine before you try again: it may be broken or taken over"

@@ -9,23 +9,25 @@
 
 use autonomy_wallet::{
     account::{AccountId, Keychain},
+    bitcoin::Txid,
     check::{DeviceView, Proposal, Summary, Unchecked},
     payment::MIN_FEE_RATE,
     policy::Policy,
 };
 
 use super::{
-    Device, DeviceError, Distrust, Unsettled, approval::is_signed, ceremony::own_index, profile::HeldAccount,
+    CallError, Device, DeviceError, Distrust, Unsettled, approval::is_in_network, ceremony::own_index,
+    profile::HeldAccount,
 };
-use autonomy_api::{NewPayment, Payment, PaymentId, PaymentState};
+use autonomy_api::{NewPayment, Payment, PaymentId, PaymentState, Recipient};
 
 /// Receive addresses that the pod may say were given out, for recognising coins to spend: other devices ask for
 /// addresses too. A year of one every five minutes. The word counts for one check only. It is never remembered: it
 /// would move the place up to which this device takes receive addresses, and coins beyond it might not be found again.
 const MAX_TOLD_ADDRESSES: u32 = 100_000;
 
-/// Change addresses that the pod may say were in use, for the first payment with a map that was imported: this device, or the
-/// one before it, may have paid before. Three payments a day for ten years.
+/// Change addresses that the pod may say were in use, until this device has signed change for a map that was imported: it, or
+/// the one before it, may have paid before. Three payments a day for ten years.
 const MAX_TOLD_CHANGE: u32 = 10_000;
 
 /// A draft that this device has checked, ready to be shown.
@@ -39,14 +41,16 @@ pub struct CheckedDraft {
     pub(super) account: AccountId,
     pub(super) epoch: u64,
     pub(super) earlier: Vec<Earlier>,
+    /// Earlier payments that are forgotten once this one is signed, since their owner knows what became of them.
+    pub(super) told: Vec<Txid>,
 }
 
-/// A payment that this device signed earlier, without an answer, and that this one would be paid beside.
+/// A payment that this device signed earlier, and that this one would be paid beside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Earlier {
     /// What was signed.
     pub signed: Unsettled,
-    /// Whether the pod says that it was sent. If not, whoever has P's signature can still send it.
+    /// Whether the pod says that it signed too, and sent it. If not, whoever has P's signature can still send it.
     pub sent: bool,
 }
 
@@ -61,13 +65,18 @@ impl CheckedDraft {
         self.account
     }
 
+    /// Who would be paid, and how much: as it was checked.
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.payment.recipients
+    }
+
     /// What would be signed, as this device parsed it itself.
     pub fn summary(&self) -> &Summary {
         self.proposal.summary()
     }
 
-    /// Payments that may be the same wish, paid a second time: signed here without an answer, and excluded by none of this
-    /// one's coins. Those that the pod says were sent are among them where they pay the same recipients.
+    /// Payments that may be the same wish, paid a second time: signed here, not yet known to be in the network, and excluded
+    /// by none of this one's coins. Those that the pod says were sent are among them where they pay the same recipients.
     pub fn earlier(&self) -> &[Earlier] {
         &self.earlier
     }
@@ -120,11 +129,11 @@ impl Device {
         match self.check(account, wish, &payment, &told) {
             Ok(proposal) => {
                 let payment = checked(&payment, wish, proposal.summary());
-                let earlier = self.paid_before(account, wish, proposal.summary()).await?;
-                Ok(CheckedDraft { payment, proposal, account: *account, epoch: told.epoch, earlier })
+                Ok(self.beside_earlier(payment, proposal, told.epoch).await)
             }
             Err(error) => {
-                self.give_up(&payment.id).await;
+                // Where the pod is not reached, the draft lapses by itself.
+                let _ = self.give_up(&payment.id).await;
                 Err(error)
             }
         }
@@ -161,8 +170,7 @@ impl Device {
         };
         let proposal = self.check(&account, &wish, &payment, &told)?;
         let payment = checked(&payment, &wish, proposal.summary());
-        let earlier = self.paid_before(&account, &wish, proposal.summary()).await?;
-        Ok(CheckedDraft { payment, proposal, account, epoch: told.epoch, earlier })
+        Ok(self.beside_earlier(payment, proposal, told.epoch).await)
     }
 
     fn held(&self, account: &AccountId) -> Result<&HeldAccount, DeviceError> {
@@ -194,39 +202,39 @@ impl Device {
         Ok(proposal.map_err(Distrust::Payment)?)
     }
 
-    /// Payments of unknown outcome that this one does not exclude. Of those that the pod says were sent, only what has the
-    /// same recipients is told, once.
-    ///
-    /// # Errors
-    /// What was learnt cannot be written.
-    async fn paid_before(
-        &mut self,
-        account: &AccountId,
-        wish: &NewPayment,
-        summary: &Summary,
-    ) -> Result<Vec<Earlier>, DeviceError> {
-        let unsettled = self.profile.account(account).map(|held| held.unsettled.clone());
-        let mut earlier = Vec::new();
-        for signed in unsettled.unwrap_or_default() {
-            if summary.inputs.iter().any(|input| signed.inputs.contains(&input.outpoint)) {
-                continue;
+    /// The draft with the payments of unknown outcome that it does not exclude. Of those that the pod says were sent, only
+    /// what has the same recipients is told; it is forgotten once its owner has paid besides.
+    async fn beside_earlier(&self, payment: Payment, proposal: Proposal, epoch: u64) -> CheckedDraft {
+        let (account, summary) = (payment.account, proposal.summary());
+        let unsettled = self.profile.account(&account).map(|held| held.unsettled.clone());
+        let excluded =
+            |signed: &Unsettled| summary.inputs.iter().any(|input| signed.inputs.contains(&input.outpoint));
+        let (mut earlier, mut told) = (Vec::new(), Vec::new());
+        for signed in unsettled.unwrap_or_default().into_iter().filter(|signed| !excluded(signed)) {
+            let state = self.standing(&signed).await;
+            let sent = state.is_some_and(|state| state == PaymentState::Signed || is_in_network(state));
+            let same = signed.recipients == payment.recipients;
+            // What is only signed may yet be called failed, so it is not forgotten.
+            let is_told = match state {
+                Some(PaymentState::Seen | PaymentState::Confirmed) => same || signed.answered,
+                Some(PaymentState::Failed) => same,
+                _ => false,
+            };
+            if is_told {
+                told.push(signed.txid);
             }
-            let sent = self.was_sent(&signed).await;
-            if sent {
-                self.profile.settle_payment(account, &signed.txid)?;
-            }
-            if !sent || signed.recipients == wish.recipients {
+            if same || !sent {
                 earlier.push(Earlier { signed, sent });
             }
         }
-        Ok(earlier)
+        CheckedDraft { payment, proposal, account, epoch, earlier, told }
     }
 
-    /// Whether the pod says that it signed and sent this very payment. A failed one may still be sent by others.
-    async fn was_sent(&self, signed: &Unsettled) -> bool {
-        let Ok(reported) = self.pod.payment(&signed.payment).await else { return false };
-        let this = reported.id == signed.payment && reported.txid == signed.txid;
-        this && is_signed(reported.state) && reported.state != PaymentState::Failed
+    /// How the pod says that this very payment stands; none where it tells nothing of it. A failed one may still be sent by
+    /// others.
+    async fn standing(&self, signed: &Unsettled) -> Option<PaymentState> {
+        let reported = self.pod.payment(&signed.payment).await.ok()?;
+        (reported.id == signed.payment && reported.txid == signed.txid).then_some(reported.state)
     }
 
     /// What every payment is held against before P signs it.
@@ -234,9 +242,12 @@ impl Device {
         Policy::STANDARD
     }
 
-    /// Gives up a draft at the pod, which frees its coins. It lapses by itself where the pod cannot be told.
-    pub async fn give_up(&self, payment: &PaymentId) {
-        let _ = self.pod.cancel_payment(payment).await;
+    /// Gives up a draft at the pod, which frees its coins. It lapses by itself within a day where the pod cannot be told.
+    ///
+    /// # Errors
+    /// The call's own: the draft may hold its coins still, or be signed.
+    pub async fn give_up(&self, payment: &PaymentId) -> Result<(), CallError> {
+        self.pod.cancel_payment(payment).await
     }
 }
 

@@ -17,6 +17,7 @@ use autonomy_messaging::{AuthSeed, SigningKey};
 use autonomy_wallet::{account::AccountId, keys::Seed};
 use zeroize::Zeroizing;
 
+pub(crate) use self::accounts::InUse;
 use self::rows::{IdentityRow, RowFault};
 pub use self::{
     accounts::{HeldAccount, MapRefusal, PendingAccount, Unsettled},

@@ -192,6 +192,14 @@ impl PodClient {
             .map(drop)
     }
 
+    /// `DELETE /v1/payments/{id}?signed=true`: gives up a payment that may be signed, and tells how it stands then.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn give_up_payment(&self, payment: &PaymentId) -> Result<Payment, CallError> {
+        Call::delete(format!("/v1/payments/{payment}?signed=true"), MAX_PAYMENT).send(&self.transport).await
+    }
+
     /// `POST /v1/pod/adopt`, over the pod's own socket only.
     ///
     /// # Errors

@@ -4,7 +4,14 @@ use autonomy_wallet::account::{AccountMap, MAX_MAP_BYTES};
 use serde_json::{Value, json};
 
 use super::chosen::listed_by_device;
-use crate::{Failure, args::ImportAccount, ask, context::Context, output::Report, payee, terminal};
+use crate::{
+    Failure,
+    args::ImportAccount,
+    ask,
+    context::{Context, now},
+    output::Report,
+    payee, terminal,
+};
 use autonomy_client::printable;
 
 /// Keeps an account map, after checking that it is a safe one of the pod's network.
@@ -31,7 +38,7 @@ async fn from_text(context: &Context, text: &str) -> Result<Report, Failure> {
         map.check_network(pod.network()).map_err(|error| Failure::check("unsafe-account", error))?;
     }
     let report = held_here(&map).hint("Compare the first address with the other device.");
-    profile.keep_account(map)?;
+    profile.import_account(map, now())?;
     Ok(report)
 }
 
@@ -82,7 +89,7 @@ async fn from_pod(context: &Context, wish: &ImportAccount) -> Result<Report, Fai
         None => asked()?,
     };
     let known = payee::read(known.trim())?;
-    let adopting = device.adopt_map(&id, &known);
+    let adopting = device.adopt_map(&id, &known, now());
     let map = context.spinner.during("comparing the pod's map", adopting).await?;
     Ok(held_here(&map))
 }

@@ -148,10 +148,13 @@ pub enum PaymentVerb {
     },
     /// Cancel a draft and release its coins
     ///
-    /// Only drafts can be cancelled: a signed payment may already be in the network.
+    /// A signed payment may already be in the network. One that is known to be in no mempool can be given up with --signed.
     Cancel {
         /// Id of the payment, or the beginning of it
         payment: String,
+        /// Give the payment up although it is signed: it is sent no more, but whoever has it still may
+        #[arg(long)]
+        signed: bool,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,

@@ -29,12 +29,12 @@ pub(crate) async fn payment(context: &Context, verb: PaymentVerb) -> Result<Repo
             Ok(Report::new(&payment, described(&payment)))
         }
         PaymentVerb::Resume { payment } => super::resume(context, &payment).await,
-        PaymentVerb::Cancel { payment, yes } => cancel(context, &payment, yes).await,
+        PaymentVerb::Cancel { payment, signed, yes } => cancel(context, &payment, signed, yes).await,
     }
 }
 
-/// Cancels a draft. One that ended by itself is told as it is: nothing is left to do.
-async fn cancel(context: &Context, wanted: &str, yes: bool) -> Result<Report, Failure> {
+/// Cancels a draft; where that is meant, a signed payment. One that ended by itself is told as it is: nothing is left to do.
+async fn cancel(context: &Context, wanted: &str, signed: bool, yes: bool) -> Result<Report, Failure> {
     let session = context.session().await?;
     let payment = find(context, session.pod(), wanted).await?;
     let json = json!({ "cancelled": payment.id });
@@ -43,16 +43,44 @@ async fn cancel(context: &Context, wanted: &str, yes: bool) -> Result<Report, Fa
         PaymentState::Cancelled => {
             return Ok(Report::new(&json, format!("payment {} was cancelled before", short(&payment.id))));
         }
-        _ => {
-            let detail =
-                format!("payment {} is no draft any more: {}", short(&payment.id), state(payment.state));
-            return Err(Failure::new(Exit::PodRefused, "conflict", detail)
-                .help("a signed payment cannot be taken back: it may be in the network already"));
-        }
+        PaymentState::Signed if signed => return give_up(context, session.pod(), &payment, yes).await,
+        _ => return Err(no_draft(&payment)),
     }
     ask::confirm(&format!("Cancel draft {} of {}?", short(&payment.id), paid(&payment)), yes)?;
     context.spinner.during("telling the pod", session.pod().cancel_payment(&payment.id)).await?;
     Ok(Report::new(&json, "the draft is cancelled; its coins can be spent again"))
+}
+
+/// Gives up a payment that is signed. The pod does so only where it knows that no mempool has it.
+async fn give_up(
+    context: &Context,
+    pod: &PodClient,
+    payment: &Payment,
+    yes: bool,
+) -> Result<Report, Failure> {
+    let id = short(&payment.id);
+    let question = format!(
+        "Payment {id} of {} is signed: whoever has it may send it all the same, until another payment that spends one of its \
+         coins is confirmed.\nGive it up?",
+        paid(payment)
+    );
+    ask::confirm(&question, yes)?;
+    let given_up = context.spinner.during("telling the pod", pod.give_up_payment(&payment.id)).await?;
+    let text = format!("payment {id} is given up: it is not sent any more, and its coins can be spent again");
+    Ok(Report::new(&json!({ "given_up": payment.id, "state": given_up.state }), text))
+}
+
+/// The failure of a payment that cannot be cancelled as it stands.
+fn no_draft(payment: &Payment) -> Failure {
+    let id = short(&payment.id);
+    let help = match payment.state {
+        PaymentState::Signed => format!(
+            "it may be sent at any time. If no mempool has it, `autonomy payment cancel {id} --signed` gives it up; else wait"
+        ),
+        _ => "a signed payment cannot be taken back: it may be in the network already".to_owned(),
+    };
+    let detail = format!("payment {id} is no draft any more: {}", state(payment.state));
+    Failure::new(Exit::PodRefused, "conflict", detail).help(help)
 }
 
 /// The payment that is meant, by id or the beginning of it.

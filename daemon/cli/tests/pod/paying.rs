@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use autonomy_testnet::bitcoind::Bitcoind;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     home::{Home, bitcoind, text},
@@ -131,10 +131,91 @@ fn same_payment_is_never_made_twice_by_yes_alone() {
     assert_eq!(home.refused(&pay).0, Some(3), "confirmed a moment ago, it counts too");
     assert_ne!(home.device(&[&pay[..], &["--again"]].concat())["id"], first.as_str());
     let mut asked = home.terminal(&format!("pay {OUTSIDE} 0.1 BTC"));
-    asked.until("Pay the same a second time? [y/N] ");
-    asked.types(b"n\n");
-    assert_eq!(asked.end().0, Some(3));
+    asked.until("Pay the same a second time? [again/N] ");
+    asked.types(b"y\n");
+    assert_eq!(asked.end().0, Some(3), "nobody pays twice by habit");
     home.device(&["pay", OUTSIDE, "0.11 BTC", "--yes"]);
+}
+
+/// A pod that swapped the recipient of a draft must not get P's signature unseen.
+#[test]
+fn question_shows_what_is_paid_with_json_too() {
+    let (_chain, node) = bitcoind();
+    let home = rich(node);
+    let mut killed = home.pay("--json");
+    let asked = killed.until("Pay this? [y/N] ").to_owned();
+    assert!(asked.contains(&format!("0.50000000 BTC  {OUTSIDE}")), "{asked}");
+    killed.kill();
+    let id = home.shown()["drafts"][0]["payment"].as_str().unwrap()[..8].to_owned();
+    let mut resumed = home.terminal(&format!("payment resume {id} --json"));
+    let asked = resumed.until("Pay this? [y/N] ").to_owned();
+    assert!(asked.contains(&format!("0.50000000 BTC  {OUTSIDE}")), "{asked}");
+    resumed.types(b"n\n");
+    assert_eq!(resumed.end().0, Some(3));
+}
+
+#[test]
+fn draft_of_what_was_paid_is_taken_up_as_a_second_payment() {
+    let (_chain, node) = bitcoind();
+    let home = rich(node);
+    let mut killed = home.pay("");
+    killed.until("Pay this? [y/N] ");
+    killed.kill();
+    let id = home.shown()["drafts"][0]["payment"].as_str().unwrap()[..8].to_owned();
+    let address = home.device(&["receive"])["address"].as_str().unwrap().to_owned();
+    node.send_to(&address, 2 * COIN).unwrap();
+    node.mine(1).unwrap();
+    home.wait_for_balance("confirmed_sat", 3 * COIN);
+    let paid = home.device(&["pay", OUTSIDE, "0.5 BTC", "--yes"])["id"].as_str().unwrap().to_owned();
+    let mut resumed = home.terminal(&format!("payment resume {id}"));
+    let asked = resumed.until("Pay the same a second time? [again/N] ").to_owned();
+    assert!(asked.contains(&format!("payment {}", &paid[..8])) && asked.contains("pays the same"), "{asked}");
+    resumed.types(b"again\n");
+    let (code, said) = resumed.end();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn what_was_typed_before_a_question_does_not_answer_it() {
+    let (_chain, node) = bitcoind();
+    let home = rich(node);
+    let mut terminal = home.pay("");
+    terminal.types(b"y\ny\n");
+    terminal.until("Pay this? [y/N] ");
+    terminal.types(b"n\n");
+    let (code, said) = terminal.end();
+    assert_eq!(code, Some(3), "{said}");
+    assert_eq!(home.shown()["spendable_sat"], COIN);
+}
+
+/// The node refuses it, so no mempool has it: its owner may give it up, and says that it is signed.
+#[test]
+fn refused_payment_is_given_up_with_signed_only() {
+    let (_chain, node) = bitcoind();
+    let home = rich(node);
+    let mut killed = home.pay("");
+    killed.until("Pay this? [y/N] ");
+    killed.kill();
+    let id = home.shown()["drafts"][0]["payment"].as_str().unwrap().to_owned();
+    let txid = home.device(&["payment", "show", &id])["txid"].clone();
+    // To this node it pays less than nothing.
+    node.rpc().call("prioritisetransaction", &json!([txid, 0, -100_000_000])).unwrap();
+    let mut resumed = home.terminal(&format!("payment resume {id}"));
+    resumed.until("Pay this? [y/N] ");
+    resumed.types(b"y\n");
+    let (code, said) = resumed.end();
+    assert!(code == Some(0) && said.contains("signed, not yet in the network"), "{said}");
+
+    let (status, error) = home.refused(&["payment", "cancel", &id, "--yes"]);
+    assert!(status == Some(5) && error["help"].as_str().unwrap().contains("--signed"), "{error}");
+    assert_ne!(home.shown()["spendable_sat"], COIN);
+    let mut asked = home.terminal(&format!("payment cancel {id} --signed"));
+    asked.until("Give it up? [y/N] ");
+    asked.types(b"y\n");
+    let (code, said) = asked.end();
+    assert!(code == Some(0) && said.contains("is given up"), "{said}");
+    assert_eq!(home.shown()["spendable_sat"], COIN);
+    assert_eq!(home.device(&["payment", "show", &id])["state"], "signed", "whoever has it may send it");
 }
 
 #[test]

@@ -28,9 +28,10 @@ pub struct HeldAccount {
     pub map: AccountMap,
     /// The addresses this device has seen in use.
     pub view: DeviceView,
-    /// What P has signed and the pod was asked to send, without an answer that it did. Oldest first.
+    /// What P has signed and the pod was asked to send, and is not known to be in the network. Oldest first.
     pub unsettled: Vec<Unsettled>,
-    /// The map came from elsewhere, and this device has paid nothing since: it cannot know which change addresses are in use.
+    /// The map came from elsewhere, and this device has signed no change since: it cannot know which change addresses are in
+    /// use.
     pub imported: bool,
 }
 
@@ -45,6 +46,18 @@ pub struct Unsettled {
     pub inputs: Vec<OutPoint>,
     /// Who gets how much.
     pub recipients: Vec<Recipient>,
+    /// The pod answered that it signed too: the owner knows of the payment.
+    #[serde(default)]
+    pub answered: bool,
+}
+
+/// What a payment shows to be in use.
+#[derive(Debug, Default)]
+pub(crate) struct InUse {
+    /// Addresses of ours.
+    pub(crate) addresses: Vec<(Keychain, u32)>,
+    /// Change is among them. What is spent says nothing about how far change addresses are in use.
+    pub(crate) has_change: bool,
 }
 
 /// An account whose decks are dealt and whose completion the pod has not confirmed yet.
@@ -139,28 +152,21 @@ impl Profile {
         Ok(())
     }
 
-    /// Remembers an account whose map came from elsewhere, once it is known to be one of this device. One that is held
-    /// already keeps what this device knows of it.
+    /// Remembers an account whose map came from elsewhere at `now`, in seconds since 1970, once it is known to be one of
+    /// this device. One that is held already keeps what this device knows of it.
     ///
     /// # Errors
-    /// [`MapRefusal`] in [`ProfileError`]; or it cannot be written. Nothing is kept then.
-    pub fn keep_account(&mut self, map: AccountMap) -> Result<(), ProfileError> {
+    /// [`MapRefusal`] in [`ProfileError`], also for a birthday in the future, from which a search would miss coins; or it
+    /// cannot be written. Nothing is kept then.
+    pub fn import_account(&mut self, map: AccountMap, now: u64) -> Result<(), ProfileError> {
+        if !is_past(map.birthday(), map.network(), now) {
+            return Err(MapRefusal::Birthday.into());
+        }
         self.check_map(&map)?;
         let known = self.accounts.get(&map.id());
         let view = known.map(|held| held.view).unwrap_or_default();
         let unsettled = known.map(|held| held.unsettled.clone()).unwrap_or_default();
         self.put_account(HeldAccount { map, view, unsettled, imported: true }, Vec::new())
-    }
-
-    /// As [`Profile::keep_account`], for a map that comes from outside at `now`, in seconds since 1970.
-    ///
-    /// # Errors
-    /// The same; and a birthday in the future, from which a search would miss coins.
-    pub fn import_account(&mut self, map: AccountMap, now: u64) -> Result<(), ProfileError> {
-        if !is_past(map.birthday(), map.network(), now) {
-            return Err(MapRefusal::Birthday.into());
-        }
-        self.keep_account(map)
     }
 
     /// Whether this device may vouch for a map that came from elsewhere.
@@ -216,8 +222,8 @@ impl Profile {
         self.put_account(HeldAccount { view, ..held.clone() }, Vec::new())
     }
 
-    /// Remembers a payment that P is about to sign for the pod to send, and the addresses that it shows to be in use.
-    /// Written before the signature leaves: a device that forgot it could be made to pay twice.
+    /// Remembers a payment that P has signed for the pod to send, and what it shows to be in use; forgets payments of which
+    /// its owner was told. Written before the signature leaves: a device that forgot it could be made to pay twice.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -225,25 +231,42 @@ impl Profile {
         &mut self,
         id: &AccountId,
         payment: Unsettled,
-        used: &[(Keychain, u32)],
+        used: &InUse,
+        told: &[Txid],
     ) -> Result<(), ProfileError> {
         let Some(mut held) = self.accounts.get(id).cloned() else { return Ok(()) };
-        held.view = seen(held.view, used);
-        held.imported = false;
-        held.unsettled.retain(|other| other.txid != payment.txid);
+        held.view = seen(held.view, &used.addresses);
+        held.imported &= !used.has_change;
+        held.unsettled.retain(|other| other.txid != payment.txid && !told.contains(&other.txid));
         held.unsettled.push(payment);
         let surplus = held.unsettled.len().saturating_sub(MAX_UNSETTLED);
         held.unsettled.drain(..surplus);
         self.put_account(held, Vec::new())
     }
 
-    /// Forgets a payment of unknown outcome: it is known to be sent, or never left this device.
+    /// Forgets a payment of unknown outcome: it is known to be in the network, or never left this device.
     ///
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn settle_payment(&mut self, id: &AccountId, txid: &Txid) -> Result<(), ProfileError> {
         let Some(mut held) = self.accounts.get(id).cloned() else { return Ok(()) };
+        let before = held.unsettled.len();
         held.unsettled.retain(|payment| payment.txid != *txid);
+        if held.unsettled.len() == before {
+            return Ok(());
+        }
+        self.put_account(held, Vec::new())
+    }
+
+    /// Remembers that the pod says that it signed a payment.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn payment_answered(&mut self, id: &AccountId, txid: &Txid) -> Result<(), ProfileError> {
+        let Some(mut held) = self.accounts.get(id).cloned() else { return Ok(()) };
+        let unanswered = |payment: &&mut Unsettled| payment.txid == *txid && !payment.answered;
+        let Some(payment) = held.unsettled.iter_mut().find(unanswered) else { return Ok(()) };
+        payment.answered = true;
         self.put_account(held, Vec::new())
     }
 }

@@ -1,6 +1,8 @@
 //! A device whose words were restored takes the maps of its accounts from the pod.
 
-use autonomy_client::{Device, DeviceError, Distrust, Profile, profile::NewProfile};
+use autonomy_client::{
+    Device, DeviceError, Distrust, MapRefusal, Profile, ProfileError, profile::NewProfile,
+};
 use autonomy_wallet::{
     account::{AccountMap, Keychain},
     bitcoin::{Address, address::NetworkUnchecked},
@@ -31,7 +33,7 @@ async fn map_from_the_pod_is_kept_once_a_known_address_is_in_it() {
     for (keychain, index) in [(Keychain::External, 0), (Keychain::External, 1), (Keychain::Internal, 19)] {
         let (mut world, map) = restored().await;
         let known = address(&map, keychain, index);
-        let adopted = world.device.adopt_map(&map.id(), &known).await.unwrap();
+        let adopted = world.device.adopt_map(&map.id(), &known, now()).await.unwrap();
         assert_eq!((adopted.id(), adopted.to_bytes()), (map.id(), map.to_bytes()));
         let draft = world.device.draft(&map.id(), &World::pays(25_000_000)).await.unwrap();
         world.device.approve(draft).await.unwrap();
@@ -43,9 +45,21 @@ async fn map_without_the_known_address_is_not_kept() {
     let (mut world, map) = restored().await;
     let far = address(&map, Keychain::External, 1_000);
     for known in [read(OUTSIDE), far] {
-        let error = world.device.adopt_map(&map.id(), &known).await.unwrap_err();
+        let error = world.device.adopt_map(&map.id(), &known, now()).await.unwrap_err();
         assert!(matches!(error, DeviceError::UnknownAddress { .. }), "{error}");
     }
+    assert!(world.device.profile.account(&map.id()).is_none());
+}
+
+/// A search from its birthday on would miss its coins.
+#[tokio::test]
+async fn map_from_the_pod_that_begins_in_the_future_is_not_kept() {
+    let (mut world, map) = restored().await;
+    let known = address(&map, Keychain::External, 0);
+    let tomorrow = now() + 2 * 86_400;
+    world.change("GET", "/accounts/", move |account| account["birthday_time"] = tomorrow.into());
+    let error = world.device.adopt_map(&map.id(), &known, now()).await.unwrap_err();
+    assert!(matches!(error, DeviceError::Profile(ProfileError::Map(MapRefusal::Birthday))), "{error}");
     assert!(world.device.profile.account(&map.id()).is_none());
 }
 
@@ -64,7 +78,7 @@ async fn map_that_is_not_safe_or_differs_is_not_kept() {
         let (mut world, map) = restored().await;
         let known = address(&map, Keychain::External, 0);
         world.change("GET", "/accounts/", change);
-        assert!(world.device.adopt_map(&map.id(), &known).await.is_err(), "{number}");
+        assert!(world.device.adopt_map(&map.id(), &known, now()).await.is_err(), "{number}");
         assert!(world.device.profile.account(&map.id()).is_none(), "{number}");
     }
 }
@@ -77,6 +91,6 @@ async fn map_with_the_key_of_another_device_is_not_kept() {
     let mut profile = Profile::create(&world.dir.path().join("stranger"), &key(), stranger).unwrap();
     profile.provision(&world.request, "home", false, now()).unwrap();
     world.device = Device { profile, pod: world.device.pod.clone() };
-    let error = world.device.adopt_map(&map.id(), &known).await.unwrap_err();
+    let error = world.device.adopt_map(&map.id(), &known, now()).await.unwrap_err();
     assert!(matches!(error, DeviceError::Distrust(Distrust::Account(_))), "{error}");
 }

@@ -72,7 +72,7 @@ fn old_map(index: u32) -> AccountMap {
 async fn grant_holds_newest_maps_and_names_omitted_ones() {
     let mut world = World::new().await;
     for index in (0..18).rev() {
-        world.device.profile.keep_account(old_map(index)).unwrap();
+        world.device.profile.import_account(old_map(index), now()).unwrap();
     }
     let mut laptop = newcomer(&world);
     let request = laptop.device_request().unwrap();

@@ -83,7 +83,7 @@ fn write(path: &Path) -> Vec<String> {
     let mut profile = Profile::create(home.path(), &unlock(), birth).unwrap();
     let (main, second) = (map(0, "main"), map(1, "second"));
     profile.set_pod(pod(&profile.device_key())).unwrap();
-    profile.keep_account(main.clone()).unwrap();
+    profile.import_account(main.clone(), START).unwrap();
     profile.learn(&main.id(), &[(Keychain::External, 3), (Keychain::Internal, 1)]).unwrap();
     profile.begin_account(second, "decks/second".into()).unwrap();
     profile.see_epoch(21).unwrap();

@@ -1,10 +1,11 @@
 //! Account maps that come from elsewhere: only this device's own are kept, and what is known of them is learnt anew.
 
-use autonomy_client::{DeviceError, MapRefusal, ProfileError, ProvisionError};
+use autonomy_client::{DeviceError, Distrust, MapRefusal, ProfileError, ProvisionError};
 use autonomy_node::{Identity, Node};
 use autonomy_wallet::{
-    account::{AccountError, AccountMap, Birthday, Member, MemberLabel, Plan},
+    account::{AccountError, AccountId, AccountMap, Birthday, Keychain, Member, MemberLabel, Plan},
     bitcoin::Network,
+    check::CheckRefusal,
     keys::Seed,
 };
 
@@ -25,7 +26,7 @@ fn altered(map: &AccountMap, name: &str, seed: Option<u8>) -> AccountMap {
 
 fn refused(world: &mut World, map: AccountMap) -> MapRefusal {
     let held = world.device.profile.accounts().count();
-    let error = world.device.profile.keep_account(map).unwrap_err();
+    let error = world.device.profile.import_account(map, now()).unwrap_err();
     assert_eq!(world.device.profile.accounts().count(), held, "nothing is kept");
     match error {
         ProfileError::Map(refusal) => refusal,
@@ -55,7 +56,7 @@ async fn map_under_the_name_of_another_account_is_refused() {
         let map = AccountMap::rebuild(plan, &members, &members[0]).unwrap();
         assert!(matches!(refused(&mut world, map), MapRefusal::NameTaken { .. }), "{twin:?}");
     }
-    world.device.profile.keep_account(made).unwrap();
+    world.device.profile.import_account(made, now()).unwrap();
 }
 
 #[tokio::test]
@@ -79,9 +80,13 @@ async fn account_of_an_interrupted_ceremony_keeps_its_name() {
     assert_eq!(world.device.profile.accounts().count(), 1, "the interrupted one is kept");
 }
 
-/// Twenty-five payments; then the device is lost, and another one has its words and its map.
-#[tokio::test]
-async fn restored_device_pays_after_many_change_addresses() {
+async fn pay(world: &mut World, id: &AccountId, sat: u64) {
+    let draft = world.device.draft(id, &World::pays(sat)).await.unwrap();
+    world.device.approve(draft.besides()).await.unwrap();
+}
+
+/// Twenty-five payments with change; then the device is lost, and another one has its words and its map.
+async fn restored_after_much_change() -> (World, AccountId) {
     let mut world = World::new().await;
     let account = world.funded(1_000_000).await;
     let id = account.map.id();
@@ -90,24 +95,48 @@ async fn restored_device_pays_after_many_change_addresses() {
         world.fund(&account.map.first_address().as_unchecked().clone(), 1_000_000).await;
     }
     for _ in 0..25 {
-        let draft = world.device.draft(&id, &World::pays(100_000)).await.unwrap();
-        world.device.approve(draft).await.unwrap();
+        pay(&mut world, &id, 100_000).await;
     }
     assert_eq!(world.device.profile.account(&id).unwrap().view.internal, Some(24));
-    let mut world = world.restored().await;
+    let world = world.restored().await;
     assert_eq!(world.device.profile.account(&id).unwrap().view.internal, None);
-    let draft = world.device.draft(&id, &World::pays(100_000)).await.unwrap();
-    world.device.approve(draft).await.unwrap();
+    (world, id)
+}
+
+#[tokio::test]
+async fn restored_device_pays_after_many_change_addresses() {
+    let (mut world, id) = restored_after_much_change().await;
+    pay(&mut world, &id, 100_000).await;
     let held = world.device.profile.account(&id).unwrap();
     assert_eq!((held.view.internal, held.imported), (Some(25), false));
 
     // From now on the pod's word on change moves nothing.
     let change = |account: &mut serde_json::Value| account["change"] = 5_000.into();
     world.change("GET", format!("/v1/accounts/{id}").leak(), change);
-    let draft = world.device.draft(&id, &World::pays(100_000)).await.unwrap();
-    world.device.approve(draft).await.unwrap();
+    pay(&mut world, &id, 100_000).await;
     let view = world.device.profile.account(&id).unwrap().view;
     assert_eq!(view.internal, Some(26));
+}
+
+/// A payment without change shows nothing of how far change addresses are in use.
+#[tokio::test]
+async fn restored_device_pays_on_after_a_payment_without_change() {
+    let (mut world, id) = restored_after_much_change().await;
+    let draft = world.device.draft(&id, &World::pays(999_500)).await.unwrap();
+    assert_eq!(draft.summary().outputs.len(), 1, "no change");
+    world.device.approve(draft).await.unwrap();
+    assert!(world.device.profile.account(&id).unwrap().imported);
+    pay(&mut world, &id, 100_000).await;
+    let held = world.device.profile.account(&id).unwrap();
+    assert_eq!((held.view.internal, held.imported), (Some(25), false));
+
+    // Another device pays meanwhile, beyond what this one looks ahead. Its own map, imported again, helps.
+    let beyond =
+        CheckRefusal::ChangeBeyondGap { output: 0, keychain: Keychain::Internal, index: 60, last: Some(25) };
+    assert!(Distrust::Payment(beyond).help().contains("`autonomy account import @map.json`"));
+    let map = held.map.clone();
+    world.device.profile.import_account(map, now()).unwrap();
+    assert!(world.device.profile.account(&id).unwrap().imported);
 }
 
 #[tokio::test]

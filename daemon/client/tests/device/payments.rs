@@ -1,7 +1,7 @@
 //! Payments: the device signs what it checked, and nothing else.
 
 use autonomy_api::{AccountKind, PaymentState};
-use autonomy_client::{AccountWish, CheckedDraft, DeviceError, Distrust};
+use autonomy_client::{AccountWish, CallError, CheckedDraft, DeviceError, Distrust};
 use autonomy_wallet::{
     account::AccountId,
     bitcoin::{Address, Amount, EcdsaSighashType, FeeRate, Psbt, absolute::LockTime},
@@ -10,7 +10,7 @@ use autonomy_wallet::{
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use crate::world::{OUTSIDE, THIEF, World, now, read};
+use crate::world::{Hand, OUTSIDE, THIEF, World, now, read};
 
 #[tokio::test]
 async fn payment_is_drafted_checked_and_signed_by_both() {
@@ -51,8 +51,36 @@ async fn cancelled_draft_frees_its_coins() {
     let mut world = World::new().await;
     let id = world.funded(100_000_000).await.map.id();
     let draft = world.device.draft(&id, &World::pays(90_000_000)).await.unwrap();
-    world.device.give_up(&draft.id()).await;
+    world.device.give_up(&draft.id()).await.unwrap();
     world.device.draft(&id, &World::pays(90_000_000)).await.unwrap();
+}
+
+#[tokio::test]
+async fn draft_that_the_pod_does_not_give_up_is_not_told_as_cancelled() {
+    let mut world = World::new().await;
+    let id = world.funded(100_000_000).await.map.id();
+    let draft = world.device.draft(&id, &World::pays(90_000_000)).await.unwrap();
+    let route: &'static str = format!("/v1/payments/{}", draft.id()).leak();
+    world.hand("DELETE", route, Hand::Refuse(503));
+    let error = world.device.give_up(&draft.id()).await.unwrap_err();
+    assert!(matches!(error, CallError::Refused { status: 503, .. }), "{error}");
+    world.honest();
+    let payment = world.device.approve(draft).await.unwrap().payment;
+    let error = world.device.give_up(&payment.id).await.unwrap_err();
+    assert!(matches!(error, CallError::Refused { status: 409, .. }), "signed meanwhile: {error}");
+}
+
+/// Nobody answered for it: whoever paid again may pay twice.
+#[tokio::test]
+async fn signed_payment_of_unknown_fate_is_not_given_up() {
+    let mut world = World::new().await;
+    let id = world.funded(100_000_000).await.map.id();
+    let draft = world.device.draft(&id, &World::pays(25_000_000)).await.unwrap();
+    let payment = world.device.approve(draft).await.unwrap().payment;
+    let error = world.device.pod.give_up_payment(&payment.id).await.unwrap_err();
+    assert!(matches!(&error, CallError::Refused { status: 409, .. }), "{error}");
+    let other = world.device.draft(&id, &World::pays(5_000_000)).await;
+    assert!(other.is_err(), "its coin is held");
 }
 
 #[tokio::test]
@@ -216,7 +244,7 @@ async fn oversized_draft_is_not_read_to_the_end() {
     let id = world.funded(100_000_000).await.map.id();
     world.change("POST", "/payments", |payment| payment["psbt"] = json!("A".repeat(10 << 20)));
     let error = draft(&mut world, &id).await.unwrap_err();
-    assert!(matches!(error, DeviceError::Call(autonomy_client::CallError::TooLarge { .. })), "{error}");
+    assert!(matches!(error, DeviceError::Call(CallError::TooLarge { .. })), "{error}");
 }
 
 #[tokio::test]
