@@ -132,7 +132,7 @@ fn fee_of_a_payment_to_oneself_is_a_share_of_what_it_moves() {
 }
 
 #[test]
-fn agreed_rate_allows_its_fee_and_what_change_would_cost() {
+fn agreed_rate_is_paid_exactly_beside_change() {
     let payment = Payment::new();
     let (rate, intent) = (payment.intent.fee_rate(), Some(&payment.intent));
     let least = rate.fee_wu(payment.summary.weight).unwrap();
@@ -140,10 +140,36 @@ fn agreed_rate_allows_its_fee_and_what_change_would_cost() {
     assert!(payment.check(least, UNLIMITED, intent).is_ok());
     let fee = least - sat(1);
     assert_eq!(payment.check(fee, UNLIMITED, intent), Err(CheckRefusal::FeeBelowAgreed { fee, least }));
-    let most = payment.most_at(rate);
-    assert!(payment.check(most, UNLIMITED, intent).is_ok());
-    let fee = most + sat(1);
+    let (fee, most) = (least + sat(1), least);
     assert_eq!(payment.check(fee, UNLIMITED, intent), Err(CheckRefusal::FeeAboveAgreed { fee, most }));
+}
+
+#[test]
+fn without_change_the_agreed_rate_allows_what_change_would_cost() {
+    let payment = Payment::new();
+    let total = payment.psbt.unsigned_tx.output.iter().map(|output| output.value).sum::<Amount>()
+        + payment.summary.fee;
+    let check = |fee: Amount| {
+        let (mut psbt, shop) = (payment.psbt.clone(), script(SHOP));
+        let change = psbt.unsigned_tx.output.iter().position(|output| output.script_pubkey != shop).unwrap();
+        psbt.unsigned_tx.output.remove(change);
+        psbt.outputs.remove(change);
+        psbt.unsigned_tx.output[0].value = total - fee;
+        let intent = pay(SHOP, (total - fee).to_sat());
+        let unchecked = Unchecked::from_bytes(&psbt.serialize())?;
+        let policy = Policy { fees: UNLIMITED };
+        unchecked.check(&payment.world.map, &payment.world.ledger, &policy, Some(&intent)).map(drop)
+    };
+    let rate = payment.intent.fee_rate();
+    let least = rate.fee_wu(payment.summary.weight - Weight::from_wu(4 * 43)).unwrap();
+    assert_eq!(check(least), Ok(()));
+    let fee = least - sat(1);
+    assert_eq!(check(fee), Err(CheckRefusal::FeeBelowAgreed { fee, least }));
+    let later = FeeRate::from_sat_per_vb(10).unwrap().fee_wu(Weight::from_wu(418)).unwrap();
+    let most = rate.fee_wu(payment.summary.weight).unwrap() + later;
+    assert_eq!(check(most), Ok(()));
+    let fee = most + sat(1);
+    assert_eq!(check(fee), Err(CheckRefusal::FeeAboveAgreed { fee, most }));
 }
 
 /// A transaction that spends coins of the world as its drafts do.

@@ -38,7 +38,8 @@ pub(super) fn check(
     let fee = Fee { amount, weight };
     check_limits(rules, scale, fee, outputs)?;
     if let Some(intent) = rules.intent {
-        check_agreed(scale, fee, intent.fee_rate())?;
+        let has_change = outputs.len() > intent.recipients().len();
+        check_agreed(scale, fee, intent.fee_rate(), has_change)?;
     }
     Ok(fee)
 }
@@ -79,10 +80,11 @@ fn check_limits(
     Ok(())
 }
 
-/// No more than the agreed rate on the largest size, and what change too small to keep may add; and no less than that rate,
-/// with which nobody would wait longer than was agreed.
-fn check_agreed(scale: Scale, fee: Fee, rate: FeeRate) -> Result<(), CheckRefusal> {
-    let (least, most) = (weight::fee(rate, fee.weight), scale.highest_fee(rate, fee.weight));
+/// No less than the agreed rate on the largest size, with which nobody would wait longer than was agreed; and no more, but for
+/// change too small to keep, where none is made.
+fn check_agreed(scale: Scale, fee: Fee, rate: FeeRate, has_change: bool) -> Result<(), CheckRefusal> {
+    let least = weight::fee(rate, fee.weight);
+    let most = if has_change { least } else { scale.highest_fee(rate, fee.weight) };
     if fee.amount > most {
         return Err(CheckRefusal::FeeAboveAgreed { fee: fee.amount, most });
     }
