@@ -131,13 +131,13 @@ fn payment_whose_coin_a_reorganisation_took_is_not_confirmed() {
 }
 
 #[test]
-fn refused_mined_and_reorganised_payment_is_sent_again() {
+fn given_up_mined_and_reorganised_payment_is_sent_again() {
     let mut world = World::adopted();
     let account = world.funded(600_000);
     world.mine_empty(1);
     let (payment, transaction) = world.signed(&account, 250_000);
     world.give(Input::Broadcast(payment.txid, BroadcastOutcome::Refused("bad-txns-in-belowout".into())));
-    assert_eq!(state(&mut world, &payment), PaymentState::Signed);
+    world.device_asks(Command::GiveUpPayment(payment.id)).unwrap();
     world.mine(vec![transaction.clone()]);
     assert_eq!(state(&mut world, &payment), PaymentState::Confirmed, "our node was wrong");
     world.sent();
