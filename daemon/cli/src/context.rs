@@ -348,13 +348,17 @@ mod tests {
         let acceptor = Acceptor::open(&socket, &lock).unwrap();
         let (_link, seen) = watch::channel(Link::ready(Transport::socket(&home.path().join("nobody"))));
         let long = Duration::from_secs(600);
-        let agent = tokio::spawn(serve(acceptor, "the setup".into(), long, seen));
-        agent::start::keep_passphrase(&Transport::agent(&socket), PASSPHRASE, long).await.unwrap();
-
-        let flags = Global { profile_dir: Some(dir), config: Some(settings), ..Global::default() };
-        let context = Context::new(flags).unwrap();
-        context.profile().await.expect("it is opened with what the agent holds");
-        assert!(context.typed.lock().unwrap().is_none());
-        agent.abort();
+        let agent = serve(acceptor, "the setup".into(), long, seen);
+        let story = async {
+            agent::start::keep_passphrase(&Transport::agent(&socket), PASSPHRASE, long).await.unwrap();
+            let flags = Global { profile_dir: Some(dir), config: Some(settings), ..Global::default() };
+            let context = Context::new(flags).unwrap();
+            context.profile().await.expect("it is opened with what the agent holds");
+            assert!(context.typed.lock().unwrap().is_none());
+        };
+        tokio::select! {
+            _ = agent => panic!("the agent ended"),
+            () = story => {}
+        }
     }
 }
