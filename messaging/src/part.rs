@@ -6,8 +6,8 @@
 
 use autonomy_codec::Reader;
 
-/// Most bytes of a message in one part: with its head (36 B), the receipts (318 B) and a commit (4,100 B) beside it, a
-/// part fits one frame.
+/// Most bytes of a message in one part: with its head (36 B), the head and receipts of a packet (360 B) and a commit (4,100 B)
+/// beside it, a part fits one frame.
 pub const MAX_PART: u32 = 11_500;
 
 /// Most bytes of a message.
