@@ -6,7 +6,7 @@ use autonomy_testnet::bitcoind::Bitcoind;
 use serde_json::{Value, json};
 
 use crate::{
-    home::{Home, bitcoind, text},
+    home::{Home, bitcoind, bitcoind_alone, text},
     owner::OUTSIDE,
     terminal::Terminal,
 };
@@ -233,7 +233,8 @@ fn payment_whose_answer_is_lost_ends_in_doubt() {
 
 #[test]
 fn coin_without_a_block_is_named_where_it_is_missed() {
-    let (_chain, node) = bitcoind();
+    // Nobody else may put it into a block.
+    let (_chain, node) = bitcoind_alone();
     let home = rich(node);
     let address = home.device(&["receive"])["address"].as_str().unwrap().to_owned();
     node.send_to(&address, 2 * COIN).unwrap();

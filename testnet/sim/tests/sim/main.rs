@@ -273,7 +273,7 @@ fn wiped_relay_is_used_again_and_loses_no_message() {
     world.wipe(0);
     world.switch_to(1, true);
     until(&mut world, DAY, |world| world.waiting() == 0);
-    in_turns(&mut world, 3 * HOUR, |world| world.now() % (4 * HOUR) < HOUR);
+    in_turns(&mut world, 5 * HOUR, |world| world.now() % (4 * HOUR) < HOUR);
     world.switch_to(1, false);
     world.switch_to(0, true);
     (0..10).for_each(|_| assert!(world.say(0, 1, 500)));
