@@ -32,8 +32,6 @@ pub(super) struct Sent {
     /// Source of its bytes, so that they need not be kept.
     seed: u64,
     len: u64,
-    /// Whether the sender's pod has all bytes.
-    loaded: bool,
     /// Whether the receiver's device has read the right bytes.
     read: bool,
     /// Whether the sender's pod reports it as delivered.
@@ -117,7 +115,7 @@ impl World {
         if len == 0 {
             self.breach(Some(from), "a file of no bytes was accepted".into());
         }
-        self.files.push(Sent { from, to, transfer, seed, len, loaded: false, read: false, delivered: false });
+        self.files.push(Sent { from, to, transfer, seed, len, read: false, delivered: false });
         true
     }
 
@@ -129,25 +127,29 @@ impl World {
         self.files.len()
     }
 
-    /// The sender's device loads a file, and asks later whether it was delivered.
+    /// The sender's device loads a file while that is what the pod waits for, and asks whether it was delivered.
     fn check_sent_file(&mut self, file: usize) {
-        let Sent { from, to, transfer, loaded, .. } = self.files[file];
+        let Sent { from, to, transfer, .. } = self.files[file];
         let contact = self.shells[to].pod.contact_id();
-        if !loaded {
-            let pieces = self.files[file].bytes();
-            let pieces = pieces.chunks((MAX_LOADED * CHUNK_LEN) as usize).map(<[u8]>::to_vec);
-            self.files[file].loaded = (0..).zip(pieces).all(|(piece, bytes)| {
-                let first = piece * MAX_LOADED;
-                let load = Command::LoadFile { contact, transfer, first, bytes };
-                matches!(self.ask(from, load), Some(Ok(_)))
-            });
-            return;
-        }
         match self.file(from, contact, transfer) {
+            Some(FileState::Loading) => self.load_file(file),
             Some(FileState::Complete) => self.files[file].delivered = true,
-            Some(FileState::Loading) => self.files[file].loaded = false,
             Some(FileState::Cancelled) => self.breach(Some(from), "a file is cancelled by nobody".into()),
             _ => {}
+        }
+    }
+
+    /// Loads a file piece by piece, until one is not answered or not taken: then again with the next look.
+    fn load_file(&mut self, file: usize) {
+        let Sent { from, to, transfer, .. } = self.files[file];
+        let contact = self.shells[to].pod.contact_id();
+        let pieces = self.files[file].bytes();
+        let pieces = pieces.chunks((MAX_LOADED * CHUNK_LEN) as usize).map(<[u8]>::to_vec);
+        for (piece, bytes) in (0..).zip(pieces) {
+            let load = Command::LoadFile { contact, transfer, first: piece * MAX_LOADED, bytes };
+            if !matches!(self.ask(from, load), Some(Ok(_))) {
+                return;
+            }
         }
     }
 

@@ -101,7 +101,7 @@ fn payments_match_the_chain_after_reorganisations() {
 #[test]
 fn owners_change_devices_keys_names_and_contacts_safely() {
     let faults = Faults::only(&[Fault::Links, Fault::Crashes, Fault::Owners]);
-    let config = Config { payments: 0, messages: 200, days: 4, ..autonomous(6, faults) };
+    let config = Config { payments: 0, messages: 200, days: 4, ..autonomous(8, faults) };
     let report = autonomy_sim::run(config, &|_, _| {}).unwrap_or_else(|broken| panic!("{broken}"));
     let of = report.figures;
     assert!(of.files > 0 && of.repeats > 0 && of.probes > 0 && of.revoked > 0, "{of:?}");
