@@ -245,8 +245,14 @@ impl Network {
 
     /// All frames of a queue of ours up to this number are safe: this is acknowledged to its place.
     pub(super) fn collected(&mut self, cx: &mut Context<'_>, own: &OwnQueue, lane: Lane, up_to: u64) {
-        let collected = self.acks.entry(own.id()).or_default();
-        collected.safe = collected.safe.max(up_to);
+        let acks = self.acks.entry(own.id()).or_default();
+        if up_to <= acks.sent {
+            // The place gives out again what was acknowledged: it has lost that, as one that came back from a backup has. No more
+            // is acknowledged than it has given out since, for it counts on from there.
+            (acks.safe, acks.sent) = (up_to, 0);
+        } else {
+            acks.safe = acks.safe.max(up_to);
+        }
         self.acknowledge(cx, own, lane);
     }
 

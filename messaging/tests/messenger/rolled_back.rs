@@ -106,3 +106,25 @@ fn pause_that_a_wrong_clock_began_ends_with_it() {
     world.pass(30 * 60);
     assert_eq!(world.texts(BOB, alice), ["soon"]);
 }
+
+#[test]
+fn relay_that_came_back_from_a_backup_is_told_again_what_has_arrived() {
+    let mut world = World::new(2, 1);
+    world.add_relays(ALICE);
+    let (alice, bob) = contacts(&mut world);
+    world.off(ALICE);
+    for n in 0..3 {
+        world.send(BOB, alice, &format!("word {n}"));
+        world.pass(60);
+    }
+    let backup = world.relays[0].1.clone();
+    assert!(backup.frames() > 0);
+    world.on(ALICE);
+    world.pass(HOUR);
+    assert_eq!(world.relays[0].1.frames(), 0);
+    world.relays[0].1 = backup;
+    world.subscribe_again();
+    world.pass(60);
+    assert_eq!(world.relays[0].1.frames(), 0, "what is not taken away fills the queue in time");
+    assert_eq!(world.texts(ALICE, bob).len(), 3, "and nothing is shown twice");
+}
