@@ -40,7 +40,7 @@ const MIN_LOOKED_AT: u64 = 4 << 20;
 const MIN_FREE_PARTS: u64 = 5;
 
 impl Store {
-    /// Whether it is time to write the store anew: its data key is a day old for each [`BYTES_A_DAY`] of the file. A clock
+    /// Whether it is time to write the store anew: its data key is a day old for each `BYTES_A_DAY` of the file. A clock
     /// that went back counts as time.
     #[must_use]
     pub fn is_renewal_due(&self, now: u64) -> bool {

@@ -177,7 +177,7 @@ impl Unlock {
     ///
     /// # Errors
     /// There is nothing anywhere, or what is there is unfit; of a new store, also a passphrase of fewer than
-    /// [`MIN_PASSPHRASE`] characters.
+    /// `MIN_PASSPHRASE` characters.
     pub fn discover(sources: UnlockSources) -> Result<Self, UnlockError> {
         let new = sources.confirm;
         let found = Self::find(sources)?;
