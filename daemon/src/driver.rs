@@ -107,7 +107,7 @@ struct Driver {
     taking: Taking,
     /// Gives the bytes free on the disk of a file.
     free: fn(&Path) -> u64,
-    /// Whether the node was told that the disk is nearly full.
+    /// Whether the last [`messenger::Input::FreeSpace`] of this node was below its reserve.
     told_low: bool,
     disk_warning: watch::Sender<Option<String>>,
     time: Time,

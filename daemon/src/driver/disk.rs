@@ -11,7 +11,7 @@
 //! and whoever waited is told that nothing was kept. Until a commit works again, only what reads is answered.
 //! [`RESERVE`] keeps cosigning alive: the pod itself takes the last of the disk for payments alone, and for what makes room.
 //!
-//! The node is told too: below [`DISK_RESERVE`] it takes no files.
+//! The driver gives the node each crossing of [`DISK_RESERVE`], below which the node takes no files.
 
 use std::{path::Path, time::Duration};
 

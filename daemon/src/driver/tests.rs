@@ -359,7 +359,7 @@ fn what_makes_room_is_taken_while_the_disk_is_nearly_full() {
 }
 
 #[test]
-fn a_node_that_was_read_anew_is_told_again_that_the_disk_is_nearly_full() {
+fn reloaded_node_learns_again_that_the_disk_is_nearly_full() {
     let mut place = Place::new();
     place.driver.free = |_| messenger::DISK_RESERVE - 1;
     for life in 0..2 {

@@ -170,10 +170,8 @@ impl ContactTurn<'_, '_> {
         if let Some(active) = self.contact.record().active() {
             self.work.follow_ups.extend(active.awaited_by.map(FollowUp::CloseInvite));
         }
-        for queue in self.contact.record().queues() {
-            let lane = self.network.lane(queue);
-            self.network.drop_queue(self.cx, queue, lane);
-        }
+        let queues = self.contact.record().queues().to_vec();
+        self.drop_queues(&queues);
         if let Some(at) = self.contact.volatile.wake {
             self.work.wakes.remove(&(at, self.id));
         }

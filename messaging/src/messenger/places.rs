@@ -108,6 +108,14 @@ impl ContactTurn<'_, '_> {
         closed.iter().map(moment).max().unwrap_or(self.cx.now)
     }
 
+    /// Closes queues of ours that are not to be used any more, here and at their places.
+    pub(super) fn drop_queues(&mut self, queues: &[OwnQueue]) {
+        for queue in queues {
+            let lane = self.network.lane(queue);
+            self.network.drop_queue(self.cx, queue, lane);
+        }
+    }
+
     /// Asks for queues that are not open yet.
     ///
     /// All of a contact at once, then not before all of them were answered and the pause is over.

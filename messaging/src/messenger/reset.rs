@@ -70,7 +70,7 @@ impl ContactTurn<'_, '_> {
     /// lost here, and keys of the group were used twice: a new group is made.
     pub(super) fn went_back(&mut self) {
         self.cx.refuse(RefusalReason::ForgedReceipt);
-        // Frames that were collected since are not counted, and do not come again.
+        // Frames that were collected since then are in no count, and no relay pushes them again.
         self.contact.volatile.audits.clear();
         self.thread_changed_quietly();
         let now = self.cx.now;

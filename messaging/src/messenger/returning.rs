@@ -11,7 +11,6 @@ use super::{
     context::CommandResult,
     flight::FirstFlight,
     introductions::Redeemed,
-    own_queue::OwnQueue,
     pair::{Pair, PairKeys, Side},
     stage::{Active, Asking, ContactRecord, Joining, Stage},
     stored::StoredInvite,
@@ -89,14 +88,6 @@ impl ContactTurn<'_, '_> {
         if let Some(former) = self.contact.record_mut().former.take() {
             self.drop_queues(&former.queues.all);
             self.record_changed();
-        }
-    }
-
-    /// Closes queues of ours, which nobody is to use any more.
-    fn drop_queues(&mut self, queues: &[OwnQueue]) {
-        for queue in queues {
-            let lane = self.network.lane(queue);
-            self.network.drop_queue(self.cx, queue, lane);
         }
     }
 

@@ -98,12 +98,10 @@ impl Admission {
 
     /// Moves the peer service if that is due. Says whether it is reached elsewhere now.
     pub(crate) fn move_peer(&mut self, cx: &mut Context<'_>) -> bool {
-        let before = self.owner().map(Owner::peer_seeds).unwrap_or_default().len();
-        let moves = self.owner().map(|owner| owner.peer.moves);
-        let now = cx.now;
+        let addresses = |it: &Self| it.owner().map(|owner| (owner.peer.moves, owner.peer.overlaps));
+        let (before, now) = (addresses(self), cx.now);
         self.change_address(cx, |peer| peer.next(now));
-        let after = self.owner().map(Owner::peer_seeds).unwrap_or_default().len();
-        before != after || moves != self.owner().map(|owner| owner.peer.moves)
+        before != addresses(self)
     }
 
     /// When the peer service is to be looked at.

@@ -116,9 +116,9 @@ fn unread_entries_stay_until_they_are_read_and_are_counted() {
     assert_eq!((conversation.unread(), entries(&cx).len() as u64), (2, MAX_ENTRIES));
 }
 
-/// A copy of the disk was started, and put back, and started again: the contact heard of the first start only.
+/// A pod started from a copy of its disk, was rolled back to it and started again: the contact heard of the first start only.
 #[test]
-fn receipt_for_a_run_between_the_last_two_tells_that_the_disk_went_back() {
+fn receipt_for_an_unknown_run_proves_a_rollback() {
     let (rows, mut rng) = (BTreeMap::new(), StdRng::seed_from_u64(1));
     let mut cx = Context::new(1_000, &mut rng, &rows);
     let mut conversation = Conversation::default();
