@@ -1,7 +1,7 @@
 //! Accepts callers of an onion service at their rendezvous points and hands each stream to the
 //! listener of its port.
 //!
-//! A stranger can ask for any number of rendezvous, so every step has a limit in number and in
+//! A stranger can ask for any number of rendezvous, so every step has a limit in number ([`Circuits`]) and in
 //! time. A rendezvous that fails ends for its caller only: the service goes on accepting.
 
 use std::{
@@ -11,23 +11,17 @@ use std::{
 };
 
 use futures::{Stream, StreamExt as _};
-use tokio::{
-    sync::{Semaphore, mpsc},
-    time::timeout,
-};
+use tokio::{sync::mpsc, time::timeout};
 use tor_cell::relaycell::msg::{Connected, End, EndReason};
 use tor_hsservice::{RendRequest, StreamRequest};
 use tor_proto::stream::IncomingStreamRequest;
 
-use crate::{OnionStream, task::serve_each};
+use crate::{
+    OnionStream,
+    circuits::{CircuitState, Circuits},
+};
 
-/// Circuits of callers open at once. One holds some 75 kB here (800 dials of cold circuits cost the two ends in
-/// one process 126 MB), so at most about 38 MB.
-pub const MAX_CIRCUITS: usize = 512;
-/// Rendezvous under way at once. Each builds a circuit of three or four relays, 75 kB here: 10 MB.
-pub const MAX_RENDEZVOUS: usize = 128;
-/// Time for a rendezvous: slow circuits need some seconds. One that hangs keeps its place for so long, so that more than
-/// four hanging ones in a second keep others out (decision 0003).
+/// Time for a rendezvous: slow circuits need some seconds.
 const RENDEZVOUS_LIMIT: Duration = Duration::from_secs(30);
 /// Time for a caller to open its first stream. Tor clients open one as soon as the circuit stands,
 /// so a circuit without one is abandoned or hostile.
@@ -82,32 +76,40 @@ impl Ports {
 /// connected callers until they leave. So a relaunch of the service interrupts no working
 /// connection.
 pub(crate) async fn serve(requests: impl Stream<Item = RendRequest> + Send, ports: Arc<Ports>) {
-    let rendezvous = Arc::new(Semaphore::new(MAX_RENDEZVOUS));
-    serve_each(requests, MAX_CIRCUITS, |request| serve_circuit(request, rendezvous.clone(), ports.clone()))
-        .await;
+    let mut requests = std::pin::pin!(requests);
+    let mut circuits = Circuits::default();
+    loop {
+        tokio::select! {
+            request = requests.next() => {
+                let Some(request) = request else { break };
+                if !circuits.serve(|state| serve_circuit(request, state, ports.clone())) {
+                    tracing::debug!("a caller is not served: all circuits are in use");
+                }
+            }
+            () = circuits.one_ends() => {}
+        }
+    }
+    circuits.all_end().await;
 }
 
 /// One caller's circuit: completes the rendezvous, then accepts streams until the circuit is closed
-/// or has been idle for [`IDLE_CIRCUIT_LIMIT`]. The permit bounds the rendezvous under way and is
-/// returned before the first stream.
-async fn serve_circuit(request: RendRequest, rendezvous: Arc<Semaphore>, ports: Arc<Ports>) {
-    let Ok(permit) = rendezvous.acquire_owned().await else { return };
+/// or has been idle for [`IDLE_CIRCUIT_LIMIT`].
+async fn serve_circuit(request: RendRequest, state: CircuitState, ports: Arc<Ports>) {
     let mut streams = match timeout(RENDEZVOUS_LIMIT, request.accept()).await {
         Ok(Ok(streams)) => streams,
         Ok(Err(error)) => return tracing::debug!(error = %crate::chain(&error), "a rendezvous failed"),
         Err(_) => return tracing::debug!("a rendezvous took too long"),
     };
-    drop(permit);
-    let in_use = Arc::new(());
+    state.stands();
     let mut limit = FIRST_STREAM_LIMIT;
     loop {
         match timeout(limit, streams.next()).await {
             Ok(Some(request)) => {
                 limit = IDLE_CIRCUIT_LIMIT;
-                admit(request, &in_use, &ports).await;
+                admit(request, &state, &ports).await;
             }
             Ok(None) => return,
-            Err(_) if Arc::strong_count(&in_use) == 1 => return,
+            Err(_) if state.is_idle() => return,
             Err(_) => {}
         }
     }
@@ -115,7 +117,7 @@ async fn serve_circuit(request: RendRequest, rendezvous: Arc<Semaphore>, ports: 
 
 /// Accepts a stream for a port with a listener, and rejects all others as C Tor does, with the
 /// reason `DONE`: a caller cannot tell a closed port from a full queue.
-async fn admit(request: StreamRequest, circuit: &Arc<()>, ports: &Ports) {
+async fn admit(request: StreamRequest, circuit: &CircuitState, ports: &Ports) {
     let port = match request.request() {
         IncomingStreamRequest::Begin(begin) => begin.port(),
         _ => return reject(request).await,
@@ -130,9 +132,9 @@ async fn admit(request: StreamRequest, circuit: &Arc<()>, ports: &Ports) {
 
 /// Accepts one stream, which keeps its circuit open until it is dropped. `None` where the caller is
 /// gone.
-async fn accept(request: StreamRequest, circuit: &Arc<()>) -> Option<OnionStream> {
+async fn accept(request: StreamRequest, circuit: &CircuitState) -> Option<OnionStream> {
     match timeout(ANSWER_LIMIT, request.accept(Connected::new_empty())).await {
-        Ok(Ok(stream)) => Some(OnionStream::accepted(stream, circuit.clone())),
+        Ok(Ok(stream)) => Some(OnionStream::accepted(stream, circuit.of_stream())),
         Ok(Err(error)) => {
             tracing::debug!(error = %crate::chain(&error), "a stream was not accepted");
             None

@@ -35,6 +35,7 @@
 mod acceptor;
 mod address;
 mod bootstrap;
+mod circuits;
 mod clock;
 mod config;
 mod dial;
@@ -54,9 +55,10 @@ mod tls;
 mod tor;
 pub mod transport;
 
-pub use acceptor::{MAX_CIRCUITS, MAX_RENDEZVOUS, MAX_WAITING, PortTaken};
+pub use acceptor::{MAX_WAITING, PortTaken};
 pub use address::{AddressError, OnionAddress};
 pub use bootstrap::{BootstrapError, BootstrapProgress, install_crypto_provider};
+pub use circuits::{MAX_CIRCUITS, MAX_RENDEZVOUS};
 pub use config::{BridgeTransport, DEFAULT_BOOTSTRAP_LIMIT, TorConfig};
 pub use dial::{DialError, DialErrorKind, DialPolicy};
 pub use isolation::CircuitRole;
