@@ -14,6 +14,7 @@ use autonomy_messaging::{
     queue::QueueLimits,
     wire::{Request, Response, Ticket},
 };
+use autonomy_node::clock::Moment;
 use futures::{StreamExt as _, stream};
 use tokio::time::Instant;
 
@@ -38,7 +39,8 @@ async fn main() {
 fn open(folder: &Path) -> Relay {
     let limits = QueueLimits { max_queues: 4_000_000, max_frames: 1_000_000, ..QueueLimits::default() };
     let config = RelayConfig { limits, ..RelayConfig::default() };
-    Relay::open(&file_in(folder), config, Arc::new(|| NOW)).unwrap()
+    Relay::open(&file_in(folder), config, Arc::new(|| Moment { now: NOW, is_right: true, off_by: None }))
+        .unwrap()
 }
 
 fn queue(number: u64) -> QueueId {

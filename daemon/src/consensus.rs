@@ -1,33 +1,42 @@
-//! Tells the node which consensus Tor works with: what time it is, by somebody else's clock.
+//! Which consensus Tor works with: what time it is, by somebody else's clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use autonomy_node::Timestamp;
 use autonomy_onion::Tor;
 use tokio::sync::watch;
-
-use crate::driver::Handle;
 
 /// Pause between two looks: a new consensus comes once an hour, and the first within a minute of a start.
 const LOOK: Duration = Duration::from_secs(20);
 
-/// Looks at Tor's consensus until the pod stops, and hands on each new one.
-pub(super) async fn watch(tor: &Tor, node: &Handle, mut stop: watch::Receiver<bool>) {
-    let mut known = None;
-    loop {
-        let validity = tor.consensus().map(|(from, until)| (seconds(from), seconds(until)));
-        if let Some((from, until)) = validity.filter(|validity| known != Some(*validity)) {
-            known = validity;
-            if !node.consensus(from, until).await {
-                return;
+/// Looks at Tor's consensus.
+#[derive(Debug, Default)]
+pub(crate) struct ConsensusWatch {
+    /// The one that was told last.
+    known: Option<(Timestamp, Timestamp)>,
+}
+
+impl ConsensusWatch {
+    /// Waits for a consensus that was not told before: from when until when it is valid. `None` once `stop` turns true.
+    pub(crate) async fn next(
+        &mut self,
+        tor: &Tor,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<(Timestamp, Timestamp)> {
+        loop {
+            let validity = tor.consensus().map(|(from, until)| (seconds(from), seconds(until)));
+            if let Some(validity) = validity.filter(|validity| self.known != Some(*validity)) {
+                self.known = Some(validity);
+                return Some(validity);
             }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                _ = stop.wait_for(|stop| *stop) => return None,
+            }
         }
     }
 }
 
-fn seconds(time: SystemTime) -> u64 {
+fn seconds(time: SystemTime) -> Timestamp {
     time.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }

@@ -17,6 +17,7 @@
 
 pub mod chain;
 pub mod config;
+mod consensus;
 pub mod driver;
 mod free_space;
 pub mod peers;

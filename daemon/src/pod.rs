@@ -17,7 +17,6 @@
 //! All functions here that take a folder work on a pod that is not running: the database's lock
 //! makes them fail while it runs.
 
-mod clock;
 mod discovery;
 mod handle;
 mod mail;

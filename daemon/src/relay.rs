@@ -21,6 +21,7 @@
 //! * **Memory does not grow with queues.** Records are on disk; in memory are the pages in use and
 //!   the subscribers.
 
+mod clock;
 mod db;
 pub mod metrics;
 mod subscription;
@@ -41,13 +42,17 @@ use autonomy_messaging::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::{
+    clock::{CheckedClock, Clock},
+    db::RelayError,
+    subscription::Subscription,
+};
 use self::{
     db::RelayDb,
     metrics::{Metrics, Snapshot},
     subscription::Subscribers,
     writer::{Job, Writer},
 };
-pub use self::{db::RelayError, subscription::Subscription};
 
 /// Requests that wait to be written; at 16 KiB each 16 MiB. Further requests wait up to
 /// [`JOB_WAIT`], then get `Busy`.
@@ -56,9 +61,6 @@ const MAX_JOBS: usize = 1024;
 const JOB_WAIT: Duration = Duration::from_secs(10);
 /// Seconds after which a caller that got `Busy` should ask again.
 const RETRY_AFTER: u32 = 10;
-
-/// Gives the time in seconds since 1970. Called from several threads.
-pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// How much a relay keeps, and for whom.
 #[derive(Debug, Clone)]
@@ -258,7 +260,7 @@ impl Inner {
                 let Ok(None) = record(queue) else { return None };
                 let (queues, _) = self.db.counts().ok()?;
                 let admitted =
-                    self.pressure.admit((self.clock)(), queues, &self.config.limits, queue, ticket);
+                    self.pressure.admit((self.clock)().now, queues, &self.config.limits, queue, ticket);
                 return admitted.err().and_then(refused);
             }
             Request::Deposit(frame) => record(&frame.queue)
@@ -302,7 +304,7 @@ impl Inner {
                 self.db.record(queue).map_err(|_| PlaceRefusal::Busy { retry_after: RETRY_AFTER })?;
             let mut record =
                 record.filter(|record| record.may_collect(capability)).ok_or(PlaceRefusal::UnknownQueue)?;
-            to_touch |= record.touch((self.clock)());
+            to_touch |= record.touch((self.clock)().now);
         }
         Ok(to_touch)
     }

@@ -26,9 +26,10 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::relay::{Clock, Relay, RelayError, file_in, metrics::Snapshot};
+use crate::relay::{CheckedClock, Relay, RelayError, file_in, metrics::Snapshot};
 use crate::{
     config::{Config, ConfigError},
+    consensus::ConsensusWatch,
     driver,
     peers::server::{self, RequestRouter},
     socket::{self, Socket},
@@ -120,7 +121,8 @@ pub fn run(dir: &Path, config: &Config, observer: RelayObserver) -> Result<(), S
     autonomy_onion::install_crypto_provider();
     socket_path::check(&dir.join("relay.sock"))?;
     private_folder(dir)?;
-    let relay = Relay::open(&file_in(dir), config.relay(), clock())?;
+    let clock = CheckedClock::new(driver::now);
+    let relay = Relay::open(&file_in(dir), config.relay(), clock.clock())?;
     let keys = RelayKeys::load_or_make(dir)?;
     let tor = config.tor(&dir.join("tor"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -128,15 +130,9 @@ pub fn run(dir: &Path, config: &Config, observer: RelayObserver) -> Result<(), S
         .enable_all()
         .build()
         .map_err(|error| ServiceError::system("starting", error))?;
-    let outcome = runtime.block_on(Box::pin(serve(dir, relay, keys, tor, observer)));
+    let outcome = runtime.block_on(Box::pin(serve(dir, (relay, clock), keys, tor, observer)));
     runtime.shutdown_timeout(SHUTDOWN_GRACE);
     outcome
-}
-
-/// The wall clock as a relay's clock.
-#[must_use]
-pub fn clock() -> Clock {
-    Arc::new(driver::now)
 }
 
 /// Creates the folder with mode 0700.
@@ -158,7 +154,7 @@ fn private_folder(dir: &Path) -> Result<(), ServiceError> {
 /// The socket answers before Tor has started, so that an operator can see how the start proceeds.
 async fn serve(
     dir: &Path,
-    relay: Relay,
+    (relay, clock): (Relay, CheckedClock),
     keys: RelayKeys,
     tor: TorConfig,
     observer: RelayObserver,
@@ -172,7 +168,7 @@ async fn serve(
     let mut tasks = JoinSet::new();
     tasks.spawn(socket::serve(socket, pages(relay.clone()), stopping.clone()));
     tasks.spawn(sweep_until_stopped(relay.clone(), stopping.clone()));
-    tasks.spawn(Box::pin(on_tor(tor, relay.clone(), keys, observer.clone(), stopping)));
+    tasks.spawn(Box::pin(on_tor(tor, (relay.clone(), clock), keys, observer.clone(), stopping)));
     let outcome = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
@@ -210,7 +206,7 @@ pub async fn sweep_until_stopped(relay: Relay, mut stop: watch::Receiver<bool>) 
 /// lost.
 async fn on_tor(
     config: TorConfig,
-    relay: Relay,
+    (relay, clock): (Relay, CheckedClock),
     keys: RelayKeys,
     observer: RelayObserver,
     mut stop: watch::Receiver<bool>,
@@ -221,7 +217,10 @@ async fn on_tor(
         };
         let served = async {
             let tor = Tor::bootstrap(config.clone(), progress).await.map_err(|error| error.to_string())?;
-            Box::pin(serve_onion(&tor, &relay, &keys, &observer, stop.clone())).await
+            tokio::select! {
+                served = Box::pin(serve_onion(&tor, &relay, &keys, &observer, stop.clone())) => served,
+                () = watch_clock(&tor, &clock, &observer, stop.clone()) => Ok(()),
+            }
         };
         let outcome = {
             let mut stop = stop.clone();
@@ -237,6 +236,22 @@ async fn on_tor(
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}
             _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Holds this machine's clock against Tor's consensus until `stop` turns true, and says where it is wrong.
+async fn watch_clock(
+    tor: &Tor,
+    clock: &CheckedClock,
+    observer: &RelayObserver,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut consensus = ConsensusWatch::default();
+    while let Some((from, until)) = consensus.next(tor, &mut stop).await {
+        clock.consensus(from, until);
+        if let Some(warning) = clock.read().warning() {
+            observer(RelayEvent::Warning(warning));
         }
     }
 }

@@ -27,6 +27,19 @@ pub struct Moment {
     pub off_by: Option<i64>,
 }
 
+impl Moment {
+    /// What the owner of the machine should know of its clock, where it is wrong.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let by = self.off_by?;
+        let (size, side) = (by.unsigned_abs() / 3_600, if by > 0 { "ahead" } else { "behind" });
+        let outside = if self.is_right { "Tor's consensus" } else { "the last block" };
+        Some(format!(
+            "this machine's clock is {size} hours {side} of {outside}, which is used instead: set the clock"
+        ))
+    }
+}
+
 /// What the outside has told. Steady seconds are those of a clock that only goes forward from the start of the process and is
 /// never set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -61,13 +61,7 @@ impl Time {
 
     /// Tells the owner where this machine's clock is wrong.
     fn warn(&self, moment: &Moment) {
-        let warning = moment.off_by.map(|by| {
-            let (size, side) = (by.unsigned_abs() / 3_600, if by > 0 { "ahead" } else { "behind" });
-            let outside = if moment.is_right { "Tor's consensus" } else { "the last block" };
-            format!(
-                "this machine's clock is {size} hours {side} of {outside}, and the pod goes by the latter: set the clock"
-            )
-        });
+        let warning = moment.warning();
         self.warning.send_if_modified(|shown| {
             let changed = *shown != warning;
             if changed && let Some(warning) = &warning {

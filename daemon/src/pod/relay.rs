@@ -4,21 +4,24 @@ use tokio::sync::watch;
 
 use super::{PodDir, PodError, PodSettings};
 use crate::{
-    relay::{self, Relay},
-    relay_service,
+    relay::{self, CheckedClock, Relay},
     server::routes::OnionState,
 };
 
-/// Opens the relay beside the pod, where the settings want one. It shares no file with the pod.
+/// Opens the relay beside the pod, where the settings want one. It shares no file with the pod, and goes by `clock`.
 ///
 /// A relay that cannot be opened keeps the pod from starting: its owner has asked for it, and would
 /// otherwise believe that it runs.
 ///
 /// # Errors
 /// It cannot be opened.
-pub(super) fn open(dir: &PodDir, settings: &PodSettings) -> Result<Option<Relay>, PodError> {
+pub(super) fn open(
+    dir: &PodDir,
+    settings: &PodSettings,
+    clock: &CheckedClock,
+) -> Result<Option<Relay>, PodError> {
     let Some(config) = settings.relay.clone() else { return Ok(None) };
-    let relay = Relay::open(&relay::file_in(dir.path()), config, relay_service::clock());
+    let relay = Relay::open(&relay::file_in(dir.path()), config, clock.clock());
     relay.map(Some).map_err(|error| PodError::system("opening the relay", error))
 }
 

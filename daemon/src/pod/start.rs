@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use autonomy_messaging::messenger;
+use autonomy_onion::Tor;
 use autonomy_wallet::bitcoin::Network;
 use axum::{Router, body::Body, http::header, middleware::map_response, response::Response};
 use futures::StreamExt as _;
@@ -17,16 +18,17 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, clock, mail, open, relay,
+    PodDir, PodError, PodHandle, RunEvent, RunObserver, SharedTor, mail, open, relay,
     report::report,
     services::{self, Parts},
 };
 use crate::{
     chain::ChainSource,
     config::Config,
+    consensus::ConsensusWatch,
     driver::{self, Handle},
     peers::{self, NetworkHandle},
-    relay::{Relay, RelayConfig},
+    relay::{CheckedClock, Relay, RelayConfig},
     relay_service,
     server::{ApiState, router, routes::OnionState},
     socket::{self, Socket},
@@ -105,13 +107,14 @@ impl Pod {
         autonomy_onion::install_crypto_provider();
         let socket = Socket::bind(&self.dir.socket()).await;
         let socket = socket.map_err(|error| PodError::system("opening the pod's socket", error))?;
-        let relay = relay::open(&self.dir, &deps.settings)?;
+        let clock = CheckedClock::new(driver::now);
+        let relay = relay::open(&self.dir, &deps.settings, &clock)?;
         let pod_seed = self.node.pod_seed();
         let (post, mail) = mpsc::unbounded_channel();
         let node = driver::start(self.node, self.store, self.effects, deps.chain.clone(), post)
             .map_err(|error| PodError::system("starting the node", error))?;
         (deps.observer)(RunEvent::SocketReady);
-        let running = Running { deps, node, relay, pod_seed };
+        let running = Running { deps, node, relay, clock, pod_seed };
         Ok(running.start(socket, mail))
     }
 }
@@ -123,6 +126,8 @@ struct Running {
     deps: Deps,
     node: Handle,
     relay: Option<Relay>,
+    /// What time it is for the relay.
+    clock: CheckedClock,
     pod_seed: Zeroizing<[u8; 32]>,
 }
 
@@ -191,15 +196,28 @@ impl Running {
     ) -> impl Future<Output = ()> + Send + 'static {
         let (node, tor, observer) = (self.node.clone(), self.deps.tor.clone(), self.deps.observer.clone());
         let (echo, relay, pod_seed) = (self.deps.settings.echo, self.relay.clone(), self.pod_seed.clone());
+        let clock = self.clock.clone();
         async move {
             let Some(owner) = owner(&node, &observer, stopping.clone()).await else { return };
             let Some(client) = tor.client(&onion, stopping.clone()).await else { return };
             let parts = Parts { pod_seed, owner, echo, network: Some(network), relay };
             let tor = client.clone();
+            let tell = tell_time(&tor, &node, &clock, stopping.clone());
             tokio::join!(
                 services::keep_running(client, &parts, &node, &routes, &onion, stopping.clone()),
-                clock::watch(&tor, &node, stopping),
+                tell,
             );
+        }
+    }
+}
+
+/// Tells the node, and the relay beside it, which consensus Tor works with, until the pod stops.
+async fn tell_time(tor: &Tor, node: &Handle, relay: &CheckedClock, mut stop: watch::Receiver<bool>) {
+    let mut consensus = ConsensusWatch::default();
+    while let Some((from, until)) = consensus.next(tor, &mut stop).await {
+        relay.consensus(from, until);
+        if !node.consensus(from, until).await {
+            return;
         }
     }
 }

@@ -51,7 +51,7 @@ fn told(child: &mut Child) -> impl Iterator<Item = String> + use<> {
 async fn the_child() {
     let Ok(file) = env::var(FILE) else { return };
     let config = RelayConfig { free_disk: 0, ..RelayConfig::default() };
-    let relay = Relay::open(Path::new(&file), config, Arc::new(|| NOW)).unwrap();
+    let relay = Relay::open(Path::new(&file), config, Arc::new(|| crate::world::confirmed(NOW))).unwrap();
     let own = known();
     assert_eq!(relay.handle(own.open(Ticket::Open)).await, Response::Done);
     for round in 0..30_u64 {

@@ -31,7 +31,7 @@ fn mailbox(number: u8) -> Mailbox {
 }
 
 fn open(path: &Path) -> Relay {
-    let clock: Clock = Arc::new(|| NOW);
+    let clock: Clock = Arc::new(|| crate::world::confirmed(NOW));
     let config = RelayConfig { free_disk: 0, ..RelayConfig::default() };
     Relay::open(path, config, clock).unwrap()
 }

@@ -135,6 +135,23 @@ async fn frames_expire_after_three_weeks() {
 }
 
 #[tokio::test]
+async fn nothing_is_too_old_by_a_clock_that_nothing_confirms() {
+    let site = Site::new();
+    let relay = site.open();
+    let own = Mailbox::at(&relay).await;
+    relay.handle(own.frame(1)).await;
+    site.confirm_clock(false);
+    site.pass(5 * 366 * DAY);
+    assert!(!relay.sweep().await);
+    let counted = relay.snapshot().await;
+    assert_eq!((counted.frames, counted.queues), (1, 1));
+    site.confirm_clock(true);
+    sweep_all(&relay).await;
+    let counted = relay.snapshot().await;
+    assert_eq!((counted.frames, counted.queues), (0, 0));
+}
+
+#[tokio::test]
 async fn queue_expires_only_without_visits_of_its_owner() {
     let site = Site::new();
     let relay = site.open();

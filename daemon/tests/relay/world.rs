@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -16,6 +16,7 @@ use autonomy_messaging::{
     queue::QueueLimits,
     wire::{PlaceRefusal, QueueNotice, Request, Response, Ticket},
 };
+use autonomy_node::clock::Moment;
 use rand::{RngCore as _, rngs::OsRng};
 use tempfile::TempDir;
 
@@ -29,6 +30,8 @@ pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) struct Site {
     folder: TempDir,
     now: Arc<AtomicU64>,
+    /// Whether something outside confirms the clock.
+    is_right: Arc<AtomicBool>,
     pub(crate) config: RelayConfig,
 }
 
@@ -40,7 +43,8 @@ impl Site {
     pub(crate) fn with(limits: QueueLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = RelayConfig { limits, free_disk: 0, ..RelayConfig::default() };
-        Self { folder, now: Arc::new(AtomicU64::new(NOW)), config }
+        let (now, is_right) = (Arc::new(AtomicU64::new(NOW)), Arc::new(AtomicBool::new(true)));
+        Self { folder, now, is_right, config }
     }
 
     pub(crate) fn file(&self) -> PathBuf {
@@ -48,8 +52,9 @@ impl Site {
     }
 
     pub(crate) fn try_open(&self) -> Result<Relay, RelayError> {
-        let now = self.now.clone();
-        let clock: Clock = Arc::new(move || now.load(SeqCst));
+        let (now, is_right) = (self.now.clone(), self.is_right.clone());
+        let clock: Clock =
+            Arc::new(move || Moment { is_right: is_right.load(SeqCst), ..confirmed(now.load(SeqCst)) });
         Relay::open(&self.file(), self.config.clone(), clock)
     }
 
@@ -57,9 +62,19 @@ impl Site {
         self.try_open().unwrap()
     }
 
+    /// From now on something outside confirms the clock, or nothing does.
+    pub(crate) fn confirm_clock(&self, is_right: bool) {
+        self.is_right.store(is_right, SeqCst);
+    }
+
     pub(crate) fn pass(&self, seconds: u64) {
         self.now.fetch_add(seconds, SeqCst);
     }
+}
+
+/// A clock that something outside confirms.
+pub(crate) fn confirmed(now: u64) -> Moment {
+    Moment { now, is_right: true, off_by: None }
 }
 
 /// A queue, seen by its owner.
