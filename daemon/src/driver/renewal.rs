@@ -15,8 +15,15 @@ impl Driver {
     /// # Errors
     /// The store is damaged.
     pub(super) fn renew_store(&mut self) -> Result<(), StoreFailed> {
-        let now = self.time.read().now;
-        if now < self.time.no_renewal_before || !self.store.is_renewal_due(now) {
+        let moment = self.time.read();
+        let now = moment.now;
+        // By a clock that may be wrong a new key would count as old, or as young, when it is right.
+        if !moment.is_right {
+            return Ok(());
+        }
+        let pause = self.time.no_renewal_before.saturating_sub(now);
+        let waits = (1..=PAUSE).contains(&pause);
+        if waits || !self.store.is_renewal_due(now) {
             return Ok(());
         }
         self.time.no_renewal_before = now.saturating_add(PAUSE);

@@ -211,17 +211,24 @@ fn renewal_is_made_by_a_pod_that_runs() {
     let path = place.driver.store.path().to_owned();
     assert!(place.driver.store.is_renewal_due(now()));
     let mut old = std::fs::File::open(&path).unwrap();
-    for (number, free, is_due) in
-        [(0, (|_| disk::RESERVE) as fn(&Path) -> u64, true), (1, |_| u64::MAX, false)]
+    let plenty: fn(&Path) -> u64 = |_| u64::MAX;
+    let scarce: fn(&Path) -> u64 = |_| disk::RESERVE;
+    // Not by a clock that nothing confirms, and not without room for a second copy.
+    for (number, free, is_right, is_due) in
+        [(0, plenty, false, true), (1, scarce, true, true), (2, plenty, true, false)]
     {
         let (inbox, waiting) = mpsc::channel(INBOX);
         let mut asked = ask(&inbox, add(number));
         drop(inbox);
         place.driver.free = free;
-        place.driver.time.no_renewal_before = 0;
+        // Of a clock that was years ahead.
+        place.driver.time.no_renewal_before = now() + 5 * 366 * 86_400;
+        if is_right {
+            place.driver.time.consensus(now() - 3_600, now() + 7_200);
+        }
         place.driver.run(waiting).unwrap();
         assert!(asked.try_recv().unwrap().unwrap().is_ok());
-        assert_eq!(place.driver.store.is_renewal_due(now()), is_due, "not without room for a second copy");
+        assert_eq!(place.driver.store.is_renewal_due(now()), is_due);
     }
     let mut erased = Vec::new();
     io::Read::read_to_end(&mut old, &mut erased).unwrap();

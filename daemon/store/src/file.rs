@@ -8,7 +8,7 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::{self, Read as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown},
     path::{Path, PathBuf},
 };
 
@@ -88,10 +88,11 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    /// Fills a database beside the one at `path`, which is open, and syncs it.
+    /// Fills a database beside the one at `path`, which is open, and syncs it. It belongs to whom that file belongs: the
+    /// machine's administrator may do this for the user of a service.
     ///
     /// # Errors
-    /// The disk does not take it; nothing is left of it then.
+    /// The disk does not take it, or it cannot be given to the owner of the file; nothing is left of it then.
     pub(super) fn build(
         path: &Path,
         fill: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
@@ -100,6 +101,12 @@ impl Beside {
         let at = beside(&target);
         drop(fs::remove_file(&at));
         let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&at)?;
+        let owner = target.metadata()?;
+        let made = file.metadata()?;
+        if (made.uid(), made.gid()) != (owner.uid(), owner.gid()) {
+            fchown(&file, Some(owner.uid()), Some(owner.gid()))
+                .inspect_err(|_| drop(fs::remove_file(&at)))?;
+        }
         let database = filled(file, fill).inspect_err(|_| drop(fs::remove_file(&at)))?;
         Ok(Self { database, at, target })
     }

@@ -1,6 +1,9 @@
 //! A store written anew: what is gone from it, what opens it, and what is left where it is cut short.
 
-use std::{io::Read as _, os::unix::fs::symlink};
+use std::{
+    io::Read as _,
+    os::unix::fs::{MetadataExt as _, chown, symlink},
+};
 
 use super::*;
 
@@ -150,4 +153,23 @@ fn mostly_free_file_is_written_anew_when_it_is_opened() {
     store.commit(&puts(&[("c", "3")])).unwrap();
     drop(store);
     assert_eq!(all(&place.open().unwrap()).unwrap().len(), 3);
+}
+
+/// The machine's administrator writes a store anew that belongs to the user of a service: it stays theirs. Whoever is no
+/// administrator can only try it with a store of their own.
+#[test]
+fn renewed_store_belongs_to_whom_it_belonged() {
+    let place = Place::with(&[("a", "1")]);
+    let owner = |file: &Path| {
+        let found = fs::metadata(file).unwrap();
+        (found.uid(), found.gid())
+    };
+    let own = owner(&place.path());
+    let other = if own.0 == 0 { (12_345, 23_456) } else { own };
+    chown(place.path(), Some(other.0), Some(other.1)).unwrap();
+    let mut store = place.open().unwrap();
+    store.renew(NOW).unwrap();
+    assert_eq!(owner(&place.path()), other);
+    store.relock(&new_lock(), NOW).unwrap();
+    assert_eq!(owner(&place.path()), other);
 }
