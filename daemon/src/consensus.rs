@@ -12,12 +12,12 @@ const LOOK: Duration = Duration::from_secs(20);
 /// Looks at Tor's consensus.
 #[derive(Debug, Default)]
 pub(crate) struct ConsensusWatch {
-    /// The one that was told last.
+    /// When the newest one so far begins and ends.
     known: Option<(Timestamp, Timestamp)>,
 }
 
 impl ConsensusWatch {
-    /// Waits for a consensus that was not told before: from when until when it is valid. `None` once `stop` turns true.
+    /// Waits for another consensus than the last: gives from when until when it is valid, or `None` once `stop` turns true.
     pub(crate) async fn next(
         &mut self,
         tor: &Tor,

@@ -89,7 +89,7 @@ impl Circuits {
         true
     }
 
-    /// Waits until one of them ends; for ever where there is none.
+    /// Waits until one of them ends; while there are none it does not return.
     pub(crate) async fn one_ends(&mut self) {
         if self.tasks.join_next().await.is_none() {
             std::future::pending().await

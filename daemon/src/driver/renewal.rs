@@ -21,6 +21,7 @@ impl Driver {
         if !moment.is_right {
             return Ok(());
         }
+        // A pause is never longer: a mark far ahead is of a clock that was wrong, and holds nothing up.
         let pause = self.time.no_renewal_before.saturating_sub(now);
         let waits = (1..=PAUSE).contains(&pause);
         if waits || !self.store.is_renewal_due(now) {

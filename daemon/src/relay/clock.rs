@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// threads.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
-/// This machine's clock, and what Tor has told of the time since the start. Cheap to clone.
+/// This machine's clock, and the consensus that it is held against. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct CheckedClock {
     outside: Arc<Mutex<Outside>>,
@@ -21,7 +21,7 @@ pub struct CheckedClock {
 }
 
 impl CheckedClock {
-    /// Nothing has told yet. `wall` gives what this machine's clock shows.
+    /// Without a consensus, and so not confirmed. `wall` gives what this machine's clock shows.
     #[must_use]
     pub fn new(wall: fn() -> Timestamp) -> Self {
         Self { outside: Arc::default(), started: Instant::now(), wall }
@@ -62,7 +62,7 @@ mod tests {
     const HOUR: Timestamp = 3_600;
 
     #[test]
-    fn clock_years_ahead_is_passed_over_once_tor_has_told() {
+    fn clock_years_ahead_is_passed_over_once_tor_has_a_fresh_consensus() {
         let checked = CheckedClock::new(|| TODAY + 5 * 366 * 24 * HOUR);
         let relay = checked.clock();
         assert!(!relay().is_right);
